@@ -1,0 +1,83 @@
+"""Reading and writing small files so that neither a crash nor a hostile path can do harm."""
+
+import errno
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+# Regular files only, and opening must not hang: a FIFO without a writer would block, a symbolic
+# link could lead out of the directory.
+READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+CHUNK = 1 << 20
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable, not only the contents of its files."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The whole file, which must be regular (no symbolic link) and at most `limit` bytes long.
+
+    Raises OSError; EFBIG when the file is longer than `limit`.
+    """
+    descriptor = os.open(path, READ_FLAGS)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return read_descriptor(descriptor, limit, path)
+    finally:
+        os.close(descriptor)
+
+
+def read_descriptor(descriptor: int, limit: int, path: Path) -> bytes:
+    """Everything from the descriptor's position on; EFBIG when that is more than `limit`."""
+    data = bytearray()
+    while chunk := os.read(descriptor, min(CHUNK, limit - len(data) + 1)):
+        data += chunk
+        if len(data) > limit:
+            raise OSError(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
+    return bytes(data)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write everything, however often the kernel takes only a part."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def write_atomically(path: Path, data: bytes, mode: int) -> None:
+    """Put `data` at `path`: after a crash it holds the old content or the new, never a mixture.
+
+    A symbolic link at `path` is replaced, not followed. `mode` holds whatever the umask says.
+    Raises OSError, and then nothing has changed and no temporary file is left.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        write_new(temporary, data, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_directory(path.parent)
+
+
+def write_new(path: Path, data: bytes, mode: int) -> None:
+    """Create a file that must not exist yet, and make its content durable."""
+    descriptor = os.open(path, CREATE_FLAGS, 0o600)
+    try:
+        write_all(descriptor, data)
+        os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
