@@ -1,0 +1,38 @@
+"""The linters are tests, so that one command says whether a change may land."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = [sys.executable, "-m"]
+# mypy from nothing reads all of the standard library's types on two busy cores.
+TIME_LIMIT = 280
+
+
+def run(*command: str) -> None:
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=TIME_LIMIT
+    )
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+
+
+def test_ruff_finds_nothing() -> None:
+    run(*PYTHON, "ruff", "check", ".")
+
+
+@pytest.mark.slow
+def test_mypy_strict_finds_nothing() -> None:
+    run(*PYTHON, "mypy")
+    run(*PYTHON, "mypy", "bin/multipass")
+    run(*PYTHON, "mypy", "bin/multipassd")
+
+
+def test_shellcheck_finds_nothing() -> None:
+    shellcheck = shutil.which("shellcheck")
+    if shellcheck is None:
+        pytest.skip("shellcheck is not installed; ./dev installs it")
+    run(shellcheck, "dev", ".ci/run")
