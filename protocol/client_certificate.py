@@ -1,0 +1,98 @@
+"""A client's own certificate and key: used as they lie, made when there are none.
+
+Imports only what the CLI has loaded anyway; `protocol.certificates` comes in when a pair is made.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Place = TypeVar("Place", str, Path)
+
+CERTIFICATE = "multipass_cert.pem"
+KEY = "multipass_cert_key.pem"
+
+KEY_MODE = 0o600
+CERTIFICATE_MODE = 0o644
+DIRECTORY_MODE = 0o700
+OTHERS = 0o077  # mode bits that let anybody but the owner at the key
+
+
+def ensure(directory: Place) -> tuple[Place, Place]:
+    """The paths of the certificate and of its key, which exist when this returns.
+
+    A pair that lies there is taken as it is, except that its key is closed to others. Programs
+    that start at the same time end up with the same pair. Raises OSError.
+    """
+    base = os.fspath(directory)
+    certificate, key = os.path.join(base, CERTIFICATE), os.path.join(base, KEY)
+    if not _complete(certificate, key):
+        _make_directory(base)
+        _make_once(base, certificate, key)
+    _close_to_others(key)
+    kind = type(directory)
+    return kind(certificate), kind(key)
+
+
+def _complete(certificate: str, key: str) -> bool:
+    # In this order: the certificate is put in place last, so where it is there, so is its key.
+    return os.path.exists(certificate) and os.path.exists(key)
+
+
+def _make_directory(base: str) -> None:
+    os.makedirs(os.path.dirname(base) or ".", exist_ok=True)
+    with suppress(FileExistsError):
+        os.mkdir(base, DIRECTORY_MODE)
+
+
+def _make_once(base: str, certificate: str, key: str) -> None:
+    directory = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a home on a network may have no locks: rather unlocked than never
+            fcntl.flock(directory, fcntl.LOCK_EX)
+        if not _complete(certificate, key):  # another program may have been first
+            _make(certificate, key)
+            os.fsync(directory)
+    finally:
+        os.close(directory)  # and with it the lock
+
+
+def _make(certificate: str, key: str) -> None:
+    from protocol import certificates
+
+    pair = certificates.make_client()
+    with suppress(FileNotFoundError):
+        os.unlink(certificate)  # it has lost its key: nobody may take it for the new key's
+    _put(key, pair.key, KEY_MODE)
+    _put(certificate, pair.certificate, CERTIFICATE_MODE)
+
+
+def _put(path: str, data: bytes, mode: int) -> None:
+    """Writes under another name first, so that nobody ever reads half a file."""
+    temporary = f"{path}.{os.getpid()}.new"
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)  # left by a process of that number that was killed
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(temporary, flags, KEY_MODE), "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _close_to_others(key: str) -> None:
+    if os.stat(key).st_mode & OTHERS:
+        with suppress(OSError):  # somebody else's file: reading it may be all that is allowed
+            os.chmod(key, KEY_MODE)

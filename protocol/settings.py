@@ -1,0 +1,33 @@
+"""The settings' keys, and which program keeps each. Pure and light: the CLI imports it.
+
+Keys of instances and snapshots come and go with those; they are no part of this table.
+"""
+
+from __future__ import annotations
+
+PRIMARY_NAME = "client.primary-name"
+BRIDGED_NETWORK = "local.bridged-network"
+DRIVER = "local.driver"
+MIRROR = "local.image.mirror"
+PASSPHRASE = "local.passphrase"
+PRIVILEGED_MOUNTS = "local.privileged-mounts"
+
+DAEMON_PREFIX = "local."  # whatever begins so is for the daemon to accept or to refuse
+
+# key: default
+CLIENT_KEYS = {PRIMARY_NAME: "primary"}
+DAEMON_KEYS = {
+    BRIDGED_NETWORK: "",
+    DRIVER: "qemu",
+    MIRROR: "",
+    PASSPHRASE: "",
+    PRIVILEGED_MOUNTS: "true",
+}
+# Asked for without echo, never shown, and never quoted in an error.
+SECRET_KEYS = frozenset({PASSPHRASE})
+
+SET = "true"  # all that is ever shown of a secret that is set
+
+
+def is_for_daemon(key: str) -> bool:
+    return key.startswith(DAEMON_PREFIX)
