@@ -1,0 +1,59 @@
+"""Fixtures that every test may use: a private place, and the real daemon in one."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import pytest
+
+from tools.daemon import Daemon
+from tools.sandbox import Sandbox
+
+DaemonFactory = Callable[..., Daemon]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A short private directory under /tmp (tmp_path is too long for a Unix socket)."""
+    place = Sandbox.create()
+    yield place
+    place.remove()
+
+
+@pytest.fixture
+def daemon() -> Iterator[DaemonFactory]:
+    """Call it for a running daemon of its own; each one must end well after the test.
+
+    ``daemon(activated=False, options=(), env=None, expected_exit=0, start=True, sandbox=None)``
+    """
+    made: list[Daemon] = []
+    own: list[Sandbox] = []
+
+    def start(
+        *,
+        activated: bool = False,
+        options: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        expected_exit: int = 0,
+        start: bool = True,
+        sandbox: Sandbox | None = None,
+    ) -> Daemon:
+        if sandbox is None:
+            sandbox = Sandbox.create()
+            own.append(sandbox)
+        one = Daemon(
+            sandbox, activated=activated, options=options, env=env, expected_exit=expected_exit
+        )
+        made.append(one)
+        return one.start() if start else one
+
+    try:
+        yield start
+    finally:
+        errors = []
+        for one in made:
+            try:
+                one.stop()
+            except AssertionError as error:
+                errors.append(str(error))
+        for place in own:
+            place.remove()
+        assert not errors, "\n".join(errors)

@@ -1,0 +1,186 @@
+"""Start, watch and stop the real daemon of this checkout in a sandbox."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tools.notify import NotifySocket
+from tools.sandbox import CHECKOUT, MULTIPASS, Sandbox, daemon_command
+
+READY_SECONDS = 30.0  # a start takes half a second; other tests may keep the machine busy
+STOP_SECONDS = 20.0
+CLI_SECONDS = 60.0
+
+
+class Daemon:
+    """One daemon, bound by itself or (``activated``) started by the first caller of its socket.
+
+    Use ``start()``, then the sandbox's places, ``cli()`` and ``log_text()``; ``stop()`` proves
+    that it ended well.
+    """
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        *,
+        activated: bool = False,
+        options: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        expected_exit: int = 0,
+    ):
+        self.sandbox = sandbox
+        self.activated = activated
+        self.options = list(options)
+        self.extra_env = dict(env or {})
+        self.expected_exit = expected_exit
+        self.process: subprocess.Popen[bytes] | None = None
+        self.notifications: list[str] = []
+        self.ready_seconds = 0.0
+
+    # Where things are, said shortly for tests.
+
+    @property
+    def address(self) -> str:
+        return self.sandbox.address
+
+    @property
+    def socket_path(self) -> Path:
+        return self.sandbox.socket_path
+
+    @property
+    def data(self) -> Path:
+        return self.sandbox.data
+
+    @property
+    def store_path(self) -> Path:
+        return self.sandbox.store_path
+
+    @property
+    def root_cert(self) -> Path:
+        return self.sandbox.root_cert
+
+    def env(self, client: str = "alice") -> dict[str, str]:
+        return self.sandbox.env(client)
+
+    def log_text(self) -> str:
+        try:
+            return self.sandbox.log_path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    @property
+    def pid(self) -> int:
+        """The daemon's own pid, also when an activator started it."""
+        if not self.activated:
+            assert self.process is not None, "the daemon was not started"
+            return self.process.pid
+        return int(self.sandbox.pid_path.read_text(encoding="ascii"))
+
+    # Life.
+
+    def start(self) -> "Daemon":
+        command = daemon_command(*self.options)
+        if self.activated:
+            command = [
+                sys.executable, "-m", "tools.activate", "--socket", str(self.socket_path),
+                "--pid-file", str(self.sandbox.pid_path), "--", *command,
+            ]  # fmt: skip
+        elif "--address" not in self.options:
+            command += ["--address", self.address]
+        with NotifySocket(self.sandbox.root / "notify.sock") as notify:
+            started = time.monotonic()
+            with self.sandbox.log_path.open("ab") as log:
+                self.process = subprocess.Popen(
+                    command,
+                    env={
+                        **self.sandbox.daemon_env(),
+                        "NOTIFY_SOCKET": str(notify.path),
+                        **self.extra_env,
+                    },
+                    cwd=CHECKOUT if self.activated else "/",
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+            try:
+                if self.activated:
+                    self._await_socket()
+                else:
+                    self.ready_seconds = notify.wait_for("READY=1", READY_SECONDS) - started
+            except (TimeoutError, ConnectionError) as error:
+                self.kill()
+                raise AssertionError(f"the daemon did not start: {error}\n{self.log_text()}") from None
+            self.notifications = notify.lines
+        return self
+
+    def _await_socket(self) -> None:
+        """Until the activator listens. Nobody connects, so that the daemon stays unstarted."""
+        assert self.process is not None
+        deadline = time.monotonic() + READY_SECONDS
+        while not (self.socket_path.exists() and self.socket_path.stat().st_mode & 0o777):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise ConnectionError("the activator made no socket")
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """kill -9 the daemon itself; an activator lives on and starts the next one."""
+        os.kill(self.pid, signal.SIGKILL)
+        if not self.activated:
+            assert self.process is not None
+            self.process.wait(STOP_SECONDS)
+            self.process = None
+
+    def stop(self) -> None:
+        """SIGTERM; it must end with the expected exit code and no traceback in its log."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.terminate()
+        try:
+            code = process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"the daemon ignored SIGTERM\n{self.log_text()}") from None
+        text = self.log_text()
+        assert code == self.expected_exit, f"the daemon ended with {code}\n{text}"
+        assert "Traceback (most recent call last)" not in text, text
+
+    def restart(self) -> "Daemon":
+        self.stop()
+        return self.start()
+
+    # Clients.
+
+    def cli(
+        self,
+        client: str,
+        *arguments: str,
+        input: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = CLI_SECONDS,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``bin/multipass`` as ``client``; with no ``input`` its stdin is /dev/null."""
+        return subprocess.run(
+            [str(MULTIPASS), *arguments],
+            env={**self.env(client), **(env or {})},
+            cwd="/",
+            input="" if input is None else input,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def connect(self) -> socket.socket:
+        """A plain connection to the daemon's socket, for tests that speak below TLS."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(CLI_SECONDS)
+        connection.connect(str(self.socket_path))
+        return connection

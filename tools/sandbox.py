@@ -1,0 +1,113 @@
+"""A private place for one daemon and its clients: nothing outside of it is read or written."""
+
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+MULTIPASS = CHECKOUT / "bin" / "multipass"
+MULTIPASSD = CHECKOUT / "bin" / "multipassd"
+
+# A Unix socket's path ends at 107 bytes; a hundred leaves room for a temporary name beside it.
+SOCKET_PATH_LIMIT = 100
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    root: Path
+
+    @classmethod
+    def create(cls, wanted: Path | None = None) -> "Sandbox":
+        """A sandbox in ``wanted``, emptied first; a short temporary place if that is too long."""
+        if wanted is None or len(os.fsencode(wanted / "multipass.sock")) > SOCKET_PATH_LIMIT:
+            root = Path(tempfile.mkdtemp(prefix="multipass-", dir="/tmp"))
+        else:
+            shutil.rmtree(wanted, ignore_errors=True)
+            wanted.mkdir(parents=True)
+            root = wanted
+        root.chmod(0o755)  # clients may be other users
+        for name in ("daemon", "root-certificate", "clients"):
+            (root / name).mkdir()
+        return cls(root)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    @property
+    def socket_path(self) -> Path:
+        return self.root / "multipass.sock"
+
+    @property
+    def address(self) -> str:
+        return f"unix:{self.socket_path}"
+
+    @property
+    def storage(self) -> Path:
+        return self.root / "daemon"
+
+    @property
+    def data(self) -> Path:
+        return self.storage / "data"
+
+    @property
+    def store_path(self) -> Path:
+        return self.data / "authenticated-certs" / "multipass_client_certs.pem"
+
+    @property
+    def settings_path(self) -> Path:
+        return self.root / "daemon-config" / "multipassd" / "multipassd.conf"
+
+    @property
+    def root_cert(self) -> Path:
+        return self.root / "root-certificate" / "multipass_root_cert.pem"
+
+    @property
+    def log_path(self) -> Path:
+        return self.root / "daemon.log"
+
+    @property
+    def pid_path(self) -> Path:
+        return self.root / "daemon.pid"
+
+    def home(self, client: str) -> Path:
+        return self.root / "clients" / client
+
+    def certificate(self, client: str) -> Path:
+        return self.home(client) / "data" / "multipass-client-certificate" / "multipass_cert.pem"
+
+    def key(self, client: str) -> Path:
+        return self.certificate(client).with_name("multipass_cert_key.pem")
+
+    def daemon_env(self) -> dict[str, str]:
+        return {
+            **_plain_environment(),
+            "HOME": str(self.root / "daemon"),
+            "MULTIPASS_STORAGE": str(self.storage),
+            "DAEMON_CONFIG_HOME": str(self.root / "daemon-config"),
+            "MULTIPASS_ROOT_CERT": str(self.root_cert),
+        }
+
+    def env(self, client: str) -> dict[str, str]:
+        """The environment of the client called ``client``; its home is made at the first call."""
+        home = self.home(client)
+        home.mkdir(mode=0o700, exist_ok=True)
+        return {
+            **_plain_environment(),
+            "HOME": str(home),
+            "XDG_DATA_HOME": str(home / "data"),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "MULTIPASS_ROOT_CERT": str(self.root_cert),
+            "MULTIPASS_SERVER_ADDRESS": self.address,
+        }
+
+
+def daemon_command(*options: str) -> list[str]:
+    """The daemon from this checkout, under the Python that runs us (the .venv's)."""
+    return [sys.executable, "-I", str(MULTIPASSD), "--logger", "stderr", *options]
+
+
+def _plain_environment() -> dict[str, str]:
+    return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
