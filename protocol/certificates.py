@@ -29,9 +29,7 @@ LOCALHOST = "localhost"  # what every client expects, whatever address it connec
 ROOT_NAME = "Multipass Root CA"
 
 DAY = timedelta(days=1)
-BACKDATED = (
-    DAY  # a peer whose clock is a little behind must still find the certificate valid
-)
+BACKDATED = DAY  # a peer whose clock is a little behind must still find the certificate valid
 ROOT_LIFE = 3650 * DAY
 SERVER_LIFE = 365 * DAY
 CLIENT_LIFE = 365 * DAY
@@ -72,16 +70,12 @@ def make_root_for(key_pem: bytes, now: datetime | None = None) -> KeyPair:
     key = _load_key(key_pem)
     name = _subject(ROOT_NAME)
     builder = _builder(name, name, key, now, ROOT_LIFE)
-    builder = builder.add_extension(
-        x509.BasicConstraints(ca=True, path_length=None), critical=True
-    )
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
     return _sign(builder, key, key)
 
 
-def make_server(
-    root: KeyPair, names: Sequence[str] = (), now: datetime | None = None
-) -> KeyPair:
+def make_server(root: KeyPair, names: Sequence[str] = (), now: datetime | None = None) -> KeyPair:
     """A server certificate for localhost and the given DNS names or IP literals."""
     issuer = _load(root.certificate)
     issuer_key = _load_key(root.key)
@@ -122,9 +116,7 @@ def names(certificate: bytes) -> frozenset[str]:
     except x509.ExtensionNotFound:
         return frozenset()
     except ValueError as error:
-        raise CertificateError(
-            f"the certificate's extensions are malformed: {error}"
-        ) from error
+        raise CertificateError(f"the certificate's extensions are malformed: {error}") from error
     addresses = (str(address) for address in value.get_values_for_type(x509.IPAddress))
     return frozenset((*value.get_values_for_type(x509.DNSName), *addresses))
 
@@ -200,9 +192,7 @@ def _load_key(key: bytes) -> SigningKey:
     try:
         loaded = load_pem_private_key(key, password=None)
     except Exception as error:
-        raise CertificateError(
-            "this is no unencrypted private key in PEM form"
-        ) from error
+        raise CertificateError("this is no unencrypted private key in PEM form") from error
     if not isinstance(loaded, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise CertificateError("the private key is neither ECDSA nor RSA")
     return loaded
@@ -276,9 +266,7 @@ def _authority_identifier(
     try:
         own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     except x509.ExtensionNotFound:
-        return x509.AuthorityKeyIdentifier.from_issuer_public_key(
-            issuer_key.public_key()
-        )
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
 
@@ -290,14 +278,10 @@ def _general_name(name: str) -> x509.GeneralName:
     try:
         return x509.DNSName(name)
     except ValueError as error:
-        raise CertificateError(
-            f"{name!r} can't stand in a certificate: {error}"
-        ) from error
+        raise CertificateError(f"{name!r} can't stand in a certificate: {error}") from error
 
 
-def _sign(
-    builder: x509.CertificateBuilder, key: SigningKey, signer: SigningKey
-) -> KeyPair:
+def _sign(builder: x509.CertificateBuilder, key: SigningKey, signer: SigningKey) -> KeyPair:
     certificate = builder.sign(signer, hashes.SHA256())
     return KeyPair(certificate.public_bytes(Encoding.PEM), _key_to_pem(key))
 

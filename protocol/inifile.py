@@ -16,9 +16,7 @@ _ESCAPED = {value: "\\" + letter for letter, value in _LETTERS.items()} | {
 }
 _HEX = frozenset("0123456789abcdefABCDEF")
 _OCTAL = frozenset("01234567")
-_PLAIN_IN_KEYS = frozenset(
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
-)
+_PLAIN_IN_KEYS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
 _NEEDS_QUOTES = frozenset(";,=")
 _COMMENTS = (";", "#")
 _BLANKS = " \t"
@@ -41,9 +39,7 @@ class IniFile:
     def get(self, key: str, section: str = GENERAL) -> str | None:
         """The value of a key, always encodable as UTF-8; None when the key is absent."""
         found = self._find(key, section)
-        return (
-            _decode_value(self._lines[found[-1]].partition("=")[2]) if found else None
-        )
+        return _decode_value(self._lines[found[-1]].partition("=")[2]) if found else None
 
     def set(self, key: str, value: str, section: str = GENERAL) -> None:
         line = f"{_encode_key(key)}={_encode_value(value)}"
@@ -60,16 +56,12 @@ class IniFile:
             del self._lines[index]
 
     def keys(self, section: str = GENERAL) -> list[str]:
-        return list(
-            dict.fromkeys(key for _, place, key in self._entries() if place == section)
-        )
+        return list(dict.fromkeys(key for _, place, key in self._entries() if place == section))
 
     def _entries(self) -> list[tuple[int, str, str]]:
         """(line number, section, key) of each line that holds a value."""
         entries: list[tuple[int, str, str]] = []
-        section = (
-            GENERAL  # what stands before the first heading belongs to no group, as here
-        )
+        section = GENERAL  # what stands before the first heading belongs to no group, as here
         for index, line in enumerate(self._lines):
             heading = _heading(line)
             if heading is not None:
@@ -81,11 +73,7 @@ class IniFile:
         return entries
 
     def _find(self, key: str, section: str) -> list[int]:
-        return [
-            index
-            for index, place, name in self._entries()
-            if (place, name) == (section, key)
-        ]
+        return [index for index, place, name in self._entries() if (place, name) == (section, key)]
 
     def _insert(self, line: str, section: str) -> None:
         """Puts a new line behind the last one of its section, which is made when missing."""
@@ -95,9 +83,7 @@ class IniFile:
                 after = index
         if after is None:
             self._append_section(section)
-            after = (
-                len(self._lines) - 2
-            )  # the heading: behind it is only the final newline
+            after = len(self._lines) - 2  # the heading: behind it is only the final newline
         else:
             after = self._last_line_of_section(after)
         self._lines.insert(after + 1, line)
@@ -215,9 +201,7 @@ def _escape_at(text: str, position: int) -> tuple[str, int]:
     return _LETTERS.get(letter, letter), position + 1
 
 
-def _number_at(
-    text: str, start: int, digits: frozenset[str], base: int
-) -> tuple[str, int]:
+def _number_at(text: str, start: int, digits: frozenset[str], base: int) -> tuple[str, int]:
     end = start
     while end < len(text) and text[end] in digits:
         end += 1
@@ -236,9 +220,7 @@ def _encode_value(value: str) -> str:
             out.append(_ESCAPED[char])
             after_number = False
         elif not " " <= char <= "~" or (after_number and char in _HEX):
-            out.append(
-                f"\\x{unit:x}"
-            )  # a digit right behind would be read as part of it
+            out.append(f"\\x{unit:x}")  # a digit right behind would be read as part of it
             after_number = True
         else:
             out.append(char)

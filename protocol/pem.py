@@ -9,9 +9,7 @@ from hashlib import sha256
 
 LINE = 64  # characters of base64 a line, as RFC 7468 asks of writers
 
-CERTIFICATE = re.compile(
-    rb"-----BEGIN CERTIFICATE-----(?P<body>[^-]*)-----END CERTIFICATE-----"
-)
+CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----(?P<body>[^-]*)-----END CERTIFICATE-----")
 BLANKS = b" \t\r\n\v\f"
 
 
@@ -46,6 +44,4 @@ def der_to_pem(der: bytes) -> bytes:
     """One block with a newline at its end."""
     text = binascii.b2a_base64(der, newline=False)
     lines = [text[start : start + LINE] for start in range(0, len(text), LINE)]
-    return b"\n".join(
-        [b"-----BEGIN CERTIFICATE-----", *lines, b"-----END CERTIFICATE-----", b""]
-    )
+    return b"\n".join([b"-----BEGIN CERTIFICATE-----", *lines, b"-----END CERTIFICATE-----", b""])

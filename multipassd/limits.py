@@ -1,0 +1,48 @@
+"""What a peer may take, each with its reason. Sizes in bytes, times in seconds."""
+
+from dataclasses import dataclass
+
+KIB, MIB = 1 << 10, 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLimits:
+    """What one connection may use."""
+
+    message: int  # the longest request
+    streams: int  # calls at a time
+    buffers: int  # replies that the peer has not read yet
+    idle: float  # without a call
+
+
+# Whoever is not trusted sends `authenticate`, `ping` or a call that is refused: a passphrase and
+# a verbosity fit into 16 KiB many times over.
+UNTRUSTED = PeerLimits(message=16 * KIB, streams=4, buffers=64 * KIB, idle=60)
+# A trusted client may send cloud-init data; gRPC's own default is 4 MiB and 100 streams.
+TRUSTED = PeerLimits(message=4 * MIB, streams=100, buffers=4 * MIB, idle=3600)
+
+REQUEST_BUFFERS = 64 * MIB  # unfinished requests of all connections together
+
+CONNECTIONS = 4096  # about 90 KiB each: 360 MiB at the very worst
+CONNECTIONS_PER_UID = 1024  # so four users are needed to come near the cap
+RESERVED_CONNECTIONS = 512  # the last of CONNECTIONS: for root, the admin group, trusted clients
+PROVISIONAL_CONNECTIONS = (
+    64  # of those, how many may be in a handshake to show that they are trusted
+)
+
+ACCEPTS_PER_WAKEUP = 64  # then other connections have a turn
+ACCEPT_PAUSE = 0.5  # after the kernel refused a descriptor (EMFILE): retry later, don't spin
+BACKLOG = 4096  # callers that wait while the daemon starts or pauses
+
+HANDSHAKE_TIMEOUT = 5.0  # a handshake needs two round trips
+REQUEST_TIMEOUT = 30.0  # from a call's headers to its whole message
+WRITE_TIMEOUT = 30.0  # for a peer that doesn't read
+DRAIN_TIMEOUT = 10.0  # calls in flight at SIGTERM; systemd would kill after 90 s
+
+# Frames that make work and carry no call (PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA):
+# an honest client sends a handful a call.
+CONTROL_FRAMES_BURST = 1000
+CONTROL_FRAMES_PER_SECOND = 200.0
+HEADER_LIST = 16 * KIB  # gRPC's C++ default is 8 KiB
+
+PASSPHRASE = 4 * KIB  # bytes hashed; keeps scrypt's first pass short

@@ -1,0 +1,90 @@
+"""Who is at the other end of a connection: made once, never changed, no look-ups later."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from dataclasses import dataclass
+
+NOBODY = 65534  # the kernel's overflow id: a user it can't name here
+SO_PEERGROUPS = 59  # asm-generic/socket.h; not in the socket module
+_UCRED = struct.Struct("3i")
+_GROUPS_LIMIT = 65536  # NGROUPS_MAX of Linux
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A local process as of its connect(), as the kernel tells."""
+
+    uid: int
+    gid: int
+    pid: int
+    groups: frozenset[int]
+
+    def __str__(self) -> str:
+        return f"uid {self.uid} (pid {self.pid})"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """`credentials` is None over TCP; `certificate` is DER, empty if none was presented."""
+
+    credentials: Credentials | None
+    certificate: bytes
+    fingerprint: str
+
+    @property
+    def uid(self) -> int | None:
+        return self.credentials.uid if self.credentials else None
+
+    @property
+    def is_root(self) -> bool:
+        return self.credentials is not None and self.credentials.uid == 0
+
+    def __str__(self) -> str:
+        where = str(self.credentials) if self.credentials else "TCP client"
+        return f"{where}, certificate {self.fingerprint[:16] or 'none'}"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminRule:
+    """Who counts as an administrator on a Unix socket: root, the admin group and, where the
+    daemon is not root (a developer, a test), the daemon's own user."""
+
+    group: int
+    own_uid: int
+
+    def covers(self, credentials: Credentials | None) -> bool:
+        if credentials is None or credentials.uid == NOBODY:
+            return False
+        if credentials.uid in (0, self.own_uid):
+            return True
+        return self.group != 0 and self.group in credentials.groups
+
+
+def credentials_of(connection: socket.socket) -> Credentials | None:
+    """The kernel's word on a Unix peer; None for TCP. Raises OSError if the peer is gone."""
+    if connection.family != socket.AF_UNIX:
+        return None
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, gid = _UCRED.unpack(raw)
+    return Credentials(
+        uid & 0xFFFFFFFF, gid & 0xFFFFFFFF, pid, frozenset({gid, *_groups_of(connection)})
+    )
+
+
+def _groups_of(connection: socket.socket) -> tuple[int, ...]:
+    for room in (256, _GROUPS_LIMIT):
+        try:
+            raw = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, room * 4)
+        except OSError as error:
+            if error.errno == 34:  # ERANGE: more groups than room
+                continue
+            raise
+        return struct.unpack(f"{len(raw) // 4}I", raw)
+    return ()
+
+
+def own_rule(group: int) -> AdminRule:
+    return AdminRule(group, os.geteuid())

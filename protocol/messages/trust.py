@@ -1,0 +1,31 @@
+"""Messages of `multipass.Trust`, this project's own service. Times are seconds since 1970, 0 unknown."""
+
+from __future__ import annotations
+
+from protocol.codec import Message, boolean, int32, int64, message, repeated, string
+
+
+class TrustedClient(Message):
+    fingerprint: str = string(1)
+    name: str = string(2)
+    how: str = string(3)
+    uid: int | None = int32(4, optional=True)
+    enrolled_at: int = int64(5)
+    last_seen: int = int64(6)
+
+
+class ClientsRequest(Message):
+    pass
+
+
+class ClientsReply(Message):
+    clients: list[TrustedClient] = repeated(message(1, TrustedClient))
+    state: str = string(2)
+
+
+class RemoveRequest(Message):
+    fingerprint: str = string(1)
+
+
+class RemoveReply(Message):
+    removed: bool = boolean(1)
