@@ -3,6 +3,9 @@
 Imports only what the CLI has loaded anyway; `protocol.certificates` comes in when a pair is made.
 """
 
+# pathlib would cost each command of the CLI milliseconds.
+# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH108, PTH110, PTH116, PTH118, PTH120, PTH123
+
 from __future__ import annotations
 
 import fcntl
