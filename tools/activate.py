@@ -25,6 +25,7 @@ ADMIN_GROUPS = ("sudo", "admin", "wheel")
 # A daemon that cannot start must not be tried for ever by one caller that waits.
 FAILURES_ALLOWED = 5
 QUICK_FAILURE_SECONDS = 2.0
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
 def admin_group() -> int | None:
@@ -64,7 +65,7 @@ def spawn(command: Sequence[str], listener: socket.socket, environment: Mapping[
     if pid:
         return pid
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         os.dup2(listener.fileno(), FIRST_FD, inheritable=True)
         os.set_inheritable(FIRST_FD, True)
         os.execve(
@@ -117,7 +118,9 @@ class Activator:
 
     def _run_once(self) -> None:
         started = time.monotonic()
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # no stop between fork and pid
         self.pid = spawn(self.command, self.listener, os.environ)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         if self.pid_file is not None:
             self.pid_file.write_text(f"{self.pid}\n", encoding="ascii")
         _, status = os.waitpid(self.pid, 0)
@@ -144,8 +147,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    for number in STOP_SIGNALS:
+        signal.signal(number, stop)
     group = grp.getgrnam(options.group).gr_gid if options.group else admin_group()
     listener = listen(options.socket, options.mode, group)
     try:

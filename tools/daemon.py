@@ -94,29 +94,33 @@ class Daemon:
             command += ["--address", self.address]
         with NotifySocket(self.sandbox.root / "notify.sock") as notify:
             started = time.monotonic()
-            with self.sandbox.log_path.open("ab") as log:
-                self.process = subprocess.Popen(
-                    command,
-                    env={
-                        **self.sandbox.daemon_env(),
-                        "NOTIFY_SOCKET": str(notify.path),
-                        **self.extra_env,
-                    },
-                    cwd=CHECKOUT if self.activated else "/",
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                )
+            self.process = self._spawn(command, notify.path)
             try:
                 if self.activated:
                     self._await_socket()
                 else:
                     self.ready_seconds = notify.wait_for("READY=1", READY_SECONDS) - started
             except (TimeoutError, ConnectionError) as error:
-                self.kill()
-                raise AssertionError(f"the daemon did not start: {error}\n{self.log_text()}") from None
+                self.process.kill()
+                self.process.wait()
+                self.process = None
+                raise AssertionError(f"no start: {error}\n{self.log_text()}") from None
             self.notifications = notify.lines
         return self
+
+    def _spawn(self, command: list[str], notify: Path) -> subprocess.Popen[bytes]:
+        environment = {**self.sandbox.daemon_env(), **self.extra_env}
+        if not self.activated:
+            environment["NOTIFY_SOCKET"] = str(notify)
+        with self.sandbox.log_path.open("ab") as log:
+            return subprocess.Popen(
+                command,
+                env=environment,
+                cwd=CHECKOUT if self.activated else "/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
 
     def _await_socket(self) -> None:
         """Until the activator listens. Nobody connects, so that the daemon stays unstarted."""
@@ -166,7 +170,7 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         timeout: float = CLI_SECONDS,
     ) -> subprocess.CompletedProcess[str]:
-        """Run ``bin/multipass`` as ``client``; with no ``input`` its stdin is /dev/null."""
+        """Run ``bin/multipass`` as ``client``; with no ``input`` its stdin is at its end."""
         return subprocess.run(
             [str(MULTIPASS), *arguments],
             env={**self.env(client), **(env or {})},

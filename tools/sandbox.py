@@ -1,5 +1,6 @@
 """A private place for one daemon and its clients: nothing outside of it is read or written."""
 
+import fcntl
 import os
 import shutil
 import sys
@@ -21,13 +22,14 @@ class Sandbox:
 
     @classmethod
     def create(cls, wanted: Path | None = None) -> "Sandbox":
-        """A sandbox in ``wanted``, emptied first; a short temporary place if that is too long."""
-        if wanted is None or len(os.fsencode(wanted / "multipass.sock")) > SOCKET_PATH_LIMIT:
-            root = Path(tempfile.mkdtemp(prefix="multipass-", dir="/tmp"))
-        else:
-            shutil.rmtree(wanted, ignore_errors=True)
-            wanted.mkdir(parents=True)
+        """A sandbox in ``wanted``, emptied first; else in a short temporary place.
+
+        Else: where ``wanted`` is taken by another run, or its socket's path would be too long.
+        """
+        if wanted is not None and _fits(wanted) and _take(wanted):
             root = wanted
+        else:
+            root = Path(tempfile.mkdtemp(prefix="multipass-", dir="/tmp"))
         root.chmod(0o755)  # clients may be other users
         for name in ("daemon", "root-certificate", "clients"):
             (root / name).mkdir()
@@ -109,5 +111,26 @@ def daemon_command(*options: str) -> list[str]:
     return [sys.executable, "-I", str(MULTIPASSD), "--logger", "stderr", *options]
 
 
+def _fits(root: Path) -> bool:
+    return len(os.fsencode(root / "multipass.sock")) <= SOCKET_PATH_LIMIT
+
+
+def _take(root: Path) -> bool:
+    """Make ``root`` ours, as long as this process lives, and empty it."""
+    root.mkdir(parents=True, exist_ok=True)
+    lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return False
+    for entry in root.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    return True
+
+
 def _plain_environment() -> dict[str, str]:
-    return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}

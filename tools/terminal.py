@@ -8,8 +8,17 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 PATIENCE = 60.0  # seconds for a whole program, on a machine that is busy with other tests
+
+
+class Credentials(TypedDict, total=False):
+    """Whom to run a program as, in the words of subprocess; empty: as ourselves."""
+
+    user: int
+    group: int
+    extra_groups: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -25,9 +34,7 @@ def converse(
     answers: Iterable[tuple[str, str]],
     env: Mapping[str, str],
     *,
-    user: int | None = None,
-    group: int | None = None,
-    extra_groups: Sequence[int] | None = None,
+    credentials: Credentials | None = None,
     timeout: float = PATIENCE,
 ) -> Session:
     """Start ``command``, type each answer once its prompt is there; input and errors share the tty.
@@ -43,10 +50,8 @@ def converse(
         stderr=slave,
         env=dict(env),
         cwd="/",
-        user=user,
-        group=group,
-        extra_groups=extra_groups,
         start_new_session=True,
+        **(credentials or {}),
     )
     os.close(slave)
     deadline = time.monotonic() + timeout

@@ -1,0 +1,299 @@
+"""./dev run: the whole story of authentication, told by the real programs.
+
+Every command is printed with its true output and compared with what the documentation says. As
+root, alice and bob are two uids of their own (alice in the admin group), so that the socket's
+owner, group and mode take part; otherwise they are two clients of the one who runs this.
+"""
+
+import argparse
+import os
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tools.activate import admin_group
+from tools.daemon import Daemon
+from tools.sandbox import CHECKOUT, MULTIPASS, Sandbox
+from tools.terminal import Credentials, converse
+
+# Numbers that no account has; nothing needs to be created, or removed again, on this machine.
+ALICE_UID, BOB_UID = 60701, 60702
+
+NOT_AUTHENTICATED = (
+    "list failed: The client is not authenticated with the Multipass service.\n"
+    "Please use 'multipass authenticate' before proceeding.\n"
+)
+NOT_SET = (
+    "authenticate failed: Passphrase is not set. "
+    "Please `multipass set local.passphrase` with a trusted client.\n"
+)
+NOT_CORRECT = "authenticate failed: Passphrase is not correct. Please try again.\n"
+DENIED = "list failed: multipass socket access denied\n"
+EMPTY_LIST = "No instances found.\n"
+PASSPHRASE = "correct horse = battery staple"
+ASK, ASK_AGAIN = "Please enter passphrase: ", "Please re-enter passphrase: "
+RECOVERY_SECONDS = 5.0  # an appended certificate counts within one
+
+
+@dataclass(frozen=True)
+class Person:
+    name: str
+    uid: int | None = None  # None: as whoever runs the story
+    groups: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class People:
+    alice: Person
+    bob: Person
+    carol: Person
+    root: Person | None
+
+
+@dataclass
+class Story:
+    daemon: Daemon
+    people: People
+    failures: list[str] = field(default_factory=list)
+    step: str = ""
+
+    # Telling.
+
+    def tell(self, text: str) -> None:
+        self.step = text
+        print(f"\n== {text}", flush=True)
+
+    def check(self, what: str, expected: object, actual: object) -> None:
+        if expected == actual:
+            return
+        self.failures.append(f"{self.step}: {what}")
+        print(f"   NOT AS DOCUMENTED: {what}: expected {expected!r}, got {actual!r}", flush=True)
+
+    def starts(self, what: str, expected: str, actual: str) -> None:
+        """The documented words come first; a hint may follow them."""
+        self.check(what, expected, actual[: len(expected)])
+
+    # Doing.
+
+    def run(
+        self,
+        person: Person,
+        *arguments: str,
+        answers: Sequence[tuple[str, str]] = (),
+        code: int = 0,
+        says: str = "",
+    ) -> None:
+        """One command of the client; with ``answers`` it talks at a terminal."""
+        print(f"{person.name}$ multipass {shlex.join(arguments)}", flush=True)
+        command = [str(MULTIPASS), *arguments]
+        env = self.daemon.env(person.name)
+        own = self._own(person)
+        if answers:
+            session = converse(command, answers, env, credentials=own)
+            output, returncode = session.output, session.returncode
+        else:
+            done = subprocess.run(
+                command,
+                env=env,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+                timeout=60,
+                **own,
+            )
+            output, returncode = done.stdout, done.returncode
+        print(output, end="" if output.endswith("\n") or not output else "\n")
+        print(f"   (exit {returncode})", flush=True)
+        self.check("exit code", code, returncode)
+        self.starts("output", says, output)
+
+    def _own(self, person: Person) -> Credentials:
+        if person.uid is None:
+            return {}
+        os.chown(self.daemon.sandbox.home(person.name), person.uid, person.uid)
+        return {"user": person.uid, "group": person.uid, "extra_groups": person.groups}
+
+    def socket_mode(self, expected: int) -> None:
+        status = self.daemon.socket_path.stat()
+        mode = stat.S_IMODE(status.st_mode)
+        print(f"$ stat -c '%a %u:%g' {self.daemon.socket_path}")
+        print(f"{mode:o} {status.st_uid}:{status.st_gid}", flush=True)
+        self.check("socket mode", f"{expected:o}", f"{mode:o}")
+
+    def append_certificate(self, person: Person) -> None:
+        """The documented recovery, word for word but for the paths."""
+        line = (
+            f"cat {self.daemon.sandbox.certificate(person.name)}"
+            f" | tee -a {self.daemon.store_path} > /dev/null"
+        )
+        print(f"# {line}", flush=True)
+        done = subprocess.run(["/bin/sh", "-c", line], check=False)
+        self.check("exit code", 0, done.returncode)
+
+    def until_trusted(self, person: Person) -> None:
+        """The daemon watches its store, so this waits for it to look, not for a restart."""
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        command = [str(MULTIPASS), "list"]
+        while time.monotonic() < deadline:
+            done = subprocess.run(
+                command,
+                env=self.daemon.env(person.name),
+                cwd="/",
+                capture_output=True,
+                check=False,
+                timeout=60,
+                **self._own(person),
+            )
+            if done.returncode == 0:
+                return
+            time.sleep(0.1)
+
+
+def first_client(story: Story) -> None:
+    alice, bob = story.people.alice, story.people.bob
+    story.tell("Nobody is trusted yet: the socket is open to root and the admin group only")
+    story.socket_mode(0o660)
+    if bob.uid is not None:
+        story.run(bob, "list", code=2, says=DENIED)
+    story.tell("The first client from the admin group is trusted, and the socket opens to all")
+    story.run(alice, "list", says=EMPTY_LIST)
+    story.socket_mode(0o666)
+
+
+def second_client(story: Story) -> None:
+    alice, bob = story.people.alice, story.people.bob
+    story.tell("A second user is refused, and cannot authenticate while no passphrase is set")
+    story.run(bob, "list", code=2, says=NOT_AUTHENTICATED)
+    story.run(bob, "authenticate", "foo", code=2, says=NOT_SET)
+
+    story.tell("The trusted user sets a passphrase")
+    twice = [(ASK, PASSPHRASE), (ASK_AGAIN, PASSPHRASE)]
+    story.run(alice, "set", "local.passphrase", answers=twice, says=f"{ASK}\n{ASK_AGAIN}\n")
+    story.run(alice, "get", "local.passphrase", says="true\n")
+
+    story.tell("The second user authenticates: a wrong passphrase is refused, the right one is not")
+    story.run(bob, "authenticate", "wrong", code=2, says=NOT_CORRECT)
+    if bob.uid is None and os.geteuid() == 0:
+        # Root at the prompt would not be asked: root is let in without a passphrase.
+        story.run(bob, "authenticate", PASSPHRASE)
+    else:
+        story.run(bob, "authenticate", answers=[(ASK, PASSPHRASE)], says=f"{ASK}\n")
+    story.run(bob, "list", says=EMPTY_LIST)
+
+
+def sudden_death(story: Story) -> None:
+    story.tell("The daemon is killed (kill -9); the next caller starts it, and nothing is lost")
+    print(f"# kill -9 {story.daemon.pid}", flush=True)
+    story.daemon.kill()
+    story.run(story.people.alice, "list", says=EMPTY_LIST)
+    story.run(story.people.bob, "list", says=EMPTY_LIST)
+    story.socket_mode(0o666)
+
+
+def locked_out(story: Story) -> None:
+    carol, root = story.people.carol, story.people.root
+    story.tell("Locked out, then the documented recovery, with no restart")
+    story.run(carol, "list", code=2, says=NOT_AUTHENTICATED)
+    story.append_certificate(carol)
+    story.until_trusted(carol)
+    story.run(carol, "list", says=EMPTY_LIST)
+    if root is not None:
+        story.tell("Root is never locked out")
+        story.run(root, "list", code=2, says=NOT_AUTHENTICATED)
+        story.run(root, "authenticate", says="This client (root) is now authenticated.\n")
+        story.run(root, "list", says=EMPTY_LIST)
+
+
+def can_run_as_others() -> bool:
+    """As root: can a user that is nobody in particular run this checkout?"""
+    if os.geteuid() != 0:
+        return False
+    probe = subprocess.run(
+        [str(MULTIPASS), "help"],
+        env={"HOME": "/", "PATH": "/usr/bin:/bin"},
+        cwd="/",
+        user=BOB_UID,
+        group=BOB_UID,
+        extra_groups=[],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    return probe.returncode == 0
+
+
+def choose_people() -> People:
+    group = admin_group()
+    root = Person("root") if os.geteuid() == 0 else None
+    if group is None or not can_run_as_others():
+        return People(Person("alice"), Person("bob"), Person("carol"), root)
+    print(f"alice is uid {ALICE_UID} in group {group}; bob and carol are uid {BOB_UID}.")
+    return People(
+        Person("alice", ALICE_UID, (group,)),
+        Person("bob", BOB_UID),
+        Person("carol", BOB_UID),
+        root,
+    )
+
+
+def serve(daemon: Daemon) -> None:
+    """Say how to talk to the daemon by hand, and wait for Ctrl-C."""
+    print("\nServing. To talk to it by hand, in another terminal:\n")
+    for name, value in daemon.env("you").items():
+        if name.startswith(("MULTIPASS_", "XDG_")):
+            print(f"  export {name}={shlex.quote(value)}")
+    print(f"  {MULTIPASS} authenticate {shlex.quote(PASSPHRASE)}")
+    print(f"  {MULTIPASS} list")
+    print(f"\nThe daemon's log: {daemon.sandbox.log_path}\nCtrl-C stops and cleans up.", flush=True)
+    signal.pause()
+
+
+def stop(daemon: Daemon) -> bool:
+    try:
+        daemon.stop()
+    except AssertionError as error:
+        print(f"\nThe daemon did not end well: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="./dev run", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end after the story")
+    options = parser.parse_args(arguments)
+
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    people = choose_people()
+    sandbox = Sandbox.create(CHECKOUT / ".run" if people.alice.uid is None else None)
+    daemon = Daemon(sandbox, activated=True)
+    story = Story(daemon, people)
+    stopped_well = True
+    try:
+        daemon.start()
+        for chapter in (first_client, second_client, sudden_death, locked_out):
+            chapter(story)
+        if story.failures:
+            print("\nNot as documented:", *story.failures, sep="\n  ")
+            print(f"\nThe daemon's log:\n{daemon.log_text()}")
+        else:
+            print("\nEvery step came out as documented.", flush=True)
+        if not options.once:
+            serve(daemon)
+    except KeyboardInterrupt:
+        print()
+    finally:
+        stopped_well = stop(daemon)
+        sandbox.remove()
+    return 0 if not story.failures and stopped_well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
