@@ -22,7 +22,8 @@ from protocol.methods import Policy
 class Trust(Protocol):
     """What the gate asks of the trust store; both answers cost the same for 1 and 100,000."""
 
-    state: TrustState
+    @property
+    def state(self) -> TrustState: ...
 
     def trusts(self, fingerprint: str) -> bool: ...
 

@@ -1,0 +1,49 @@
+"""One call as a method sees it: who asks what, and where replies and log lines go."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Generic, Protocol, TypeVar
+
+from multipassd.peer import Peer
+from protocol.codec import Message
+from protocol.methods import Method
+
+Request = TypeVar("Request", bound=Message)
+
+
+class Replies(Protocol):
+    """Where a call's replies go: the stream they belong to."""
+
+    def send(self, payload: bytes) -> None: ...
+
+
+class Call(Generic[Request]):
+    """`request` is decoded and admitted; `trusted` is the gate's word at that moment."""
+
+    def __init__(
+        self, method: Method, peer: Peer, request: Request, replies: Replies, trusted: bool
+    ) -> None:
+        self.method = method
+        self.peer = peer
+        self.request = request
+        self.trusted = trusted
+        self._replies = replies
+
+    def reply(self, message: Message) -> None:
+        """Stream one reply. Raises TooLarge when the peer does not read."""
+        self._replies.send(message.encode())
+
+    @property
+    def verbosity(self) -> int:
+        """How much of the log the caller may and wants to see: 0 (errors) to 4 (trace)."""
+        if not self.trusted:
+            return -1  # not even errors: the log tells about others
+        return min(max(getattr(self.request, "verbosity_level", 0), 0), 4)
+
+    def log_line(self, text: str) -> None:
+        self.reply(self.method.reply(log_line=text))
+
+
+CURRENT: ContextVar[Call[Message] | None] = ContextVar("current call", default=None)
+"""The call that the running task serves; log records made meanwhile are shown to its caller."""

@@ -1,0 +1,345 @@
+"""One peer: asyncio on one side, TLS, HTTP/2 and gRPC framing on the other, limits between.
+
+The only place that glues asyncio to the pure parts. What it knows of the service is `Host`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    RequestReceived,
+    StreamEnded,
+    StreamReset,
+    WindowUpdated,
+)
+from h2.exceptions import H2Error, ProtocolError
+from h2.settings import SettingCodes
+from OpenSSL import SSL
+
+from multipassd import limits, log
+from multipassd.limits import PeerLimits
+from multipassd.peer import Credentials, Peer
+from multipassd.stream import Stream
+from multipassd.tls import TlsError, TlsSession
+from protocol.errors import MalformedRequest, RpcError, TooLarge
+from protocol.grpc import FramingError, MessageTooLarge
+from protocol.pem import fingerprint
+
+_log = log.get("connection")
+
+
+class Host(Protocol):
+    """What a connection needs of the service."""
+
+    buffered: int  # bytes of unfinished requests, all connections together
+
+    def established(self, connection: Connection) -> bool: ...
+    def closed(self, connection: Connection) -> None: ...
+    def trusts(self, peer: Peer) -> bool: ...
+    async def serve(self, stream: Stream) -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """`provisional`: taken from the reserve, so closed unless its certificate is trusted."""
+
+    def __init__(
+        self, host: Host, context: SSL.Context, credentials: Credentials | None, provisional: bool
+    ) -> None:
+        self._host = host
+        self._credentials = credentials
+        self.provisional = provisional
+        self.peer: Peer | None = None
+        self.limits: PeerLimits = limits.UNTRUSTED
+        self.streams: dict[int, Stream] = {}
+        self._tls = TlsSession(context)
+        self._http2 = H2Connection(_CONFIGURATION)
+        self._loop = asyncio.get_running_loop()
+        self._opened = self._active = self._loop.time()
+        self._stalled: float | None = None  # since when the peer does not read
+        self._control = _Allowance(self._opened)
+        self._flush_scheduled = False
+        self._closing = False
+
+    # -- asyncio's side ---------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=self.limits.buffers)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            plain = self._tls.receive(data)
+            if self.peer is None and self._tls.established:
+                self._begin_http2()
+            if plain and not self._closing:
+                self._receive(plain)
+        except TlsError:
+            self.flush()  # the alert, if OpenSSL made one
+            self.close()
+        except (H2Error, ValueError) as error:
+            _log.debug("%s broke HTTP/2: %s", self, type(error).__name__)
+            self.shut(getattr(error, "error_code", ErrorCodes.PROTOCOL_ERROR))
+        else:
+            self.flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        for stream in list(self.streams.values()):
+            self._forget(stream)
+        self._host.closed(self)
+
+    def pause_writing(self) -> None:
+        self._stalled = self._loop.time()
+        self._transport.pause_reading()  # who doesn't read isn't read either
+
+    def resume_writing(self) -> None:
+        self._stalled = None
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # -- for the service --------------------------------------------------------------------------
+
+    def __str__(self) -> str:
+        return str(self.peer or self._credentials or "TCP client")
+
+    @property
+    def established(self) -> bool:
+        return self.peer is not None
+
+    def trust(self, trusted: bool) -> None:
+        """Set the limits by whether the peer is trusted now."""
+        chosen = limits.TRUSTED if trusted else limits.UNTRUSTED
+        if chosen is self.limits or self._closing:
+            return
+        self.limits = chosen
+        self._transport.set_write_buffer_limits(high=chosen.buffers)
+        if self.established:
+            self._http2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: chosen.streams})
+            self.flush()
+
+    def check(self, now: float) -> None:
+        """End what lasts too long: handshake, silence, half a request, a reply nobody reads."""
+        if not self.established:
+            if now - self._opened > limits.HANDSHAKE_TIMEOUT:
+                self.close()
+            return
+        if self._stalled is not None and now - self._stalled > limits.WRITE_TIMEOUT:
+            self._transport.abort()
+            return
+        for stream in list(self.streams.values()):
+            if stream.overdue(now):
+                self._reset(stream, ErrorCodes.CANCEL)
+        if not self.streams and now - self._active > self.limits.idle:
+            self.shut(ErrorCodes.NO_ERROR)
+        self.flush()
+
+    def drain(self) -> None:
+        """Tell the peer that no new call is taken; those in flight go on."""
+        if self.established and not self._closing:
+            self._http2.close_connection(ErrorCodes.NO_ERROR, last_stream_id=self._last_stream())
+            self.flush()
+        if not self.streams:
+            self.close()
+
+    def shut(self, code: int) -> None:
+        """GOAWAY, then close."""
+        if self.established and not self._closing:
+            try:
+                self._http2.close_connection(code)
+                self.flush()
+            except H2Error:
+                pass  # closed already
+        self.close()
+
+    def close(self) -> None:
+        if not self._closing:
+            self._closing = True
+            self._tls.close()
+            self._write(self._tls.outgoing())
+            self._transport.close()
+
+    def flush(self) -> None:
+        """Send what HTTP/2 and TLS have ready, in one write."""
+        self._flush_scheduled = False
+        if self._transport.is_closing():
+            return
+        try:
+            if data := self._http2.data_to_send():
+                self._tls.send(data)
+        except TlsError:
+            self._transport.abort()
+            return
+        self._write(self._tls.outgoing())
+
+    def schedule_flush(self) -> None:
+        """One write for all that happens in this turn of the loop: the largest gain measured."""
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self.flush)
+
+    # -- HTTP/2's side ----------------------------------------------------------------------------
+
+    def _begin_http2(self) -> None:
+        if not self._tls.speaks_http2:
+            self.close()
+            return
+        certificate = self._tls.peer_certificate()
+        self.peer = Peer(
+            self._credentials, certificate, fingerprint(certificate) if certificate else ""
+        )
+        self._active = self._loop.time()
+        if not self._host.established(self):
+            self.close()
+            return
+        self.trust(self._host.trusts(self.peer))
+        self._http2.local_settings.update(
+            {
+                SettingCodes.MAX_CONCURRENT_STREAMS: self.limits.streams,
+                SettingCodes.MAX_HEADER_LIST_SIZE: limits.HEADER_LIST,
+                SettingCodes.ENABLE_PUSH: 0,
+            }
+        )
+        self._http2.initiate_connection()
+
+    def _receive(self, plain: bytes) -> None:
+        for event in self._http2.receive_data(plain):
+            if self._closing:
+                return
+            self._handle(event)
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, RequestReceived):
+            self._open(event)
+        elif isinstance(event, DataReceived):
+            self._data(event)
+        elif isinstance(event, StreamEnded):
+            self._ended(event.stream_id)
+        elif isinstance(event, WindowUpdated):
+            self._window(event.stream_id)
+        elif isinstance(event, StreamReset):
+            self._count_control()
+            if stream := self.streams.get(event.stream_id):
+                self._forget(stream)
+        elif isinstance(event, ConnectionTerminated):
+            self.close()
+        else:
+            self._count_control()
+
+    def _open(self, event: RequestReceived) -> None:
+        stream = Stream(self, self._http2, event.stream_id, self._loop.time())
+        self.streams[stream.id] = stream
+        self._active = self._loop.time()
+        stream.accept_headers(dict(event.headers), self.limits.message)
+
+    def _data(self, event: DataReceived) -> None:
+        if event.flow_controlled_length:
+            self._http2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        if not event.data:
+            self._count_control()
+        stream = self.streams.get(event.stream_id)
+        if stream is None or stream.task is not None or stream.finished:
+            return  # a second message, or the rest of a refused one
+        try:
+            message = stream.feed(event.data)
+        except MessageTooLarge:
+            stream.fail(TooLarge(f"The request is larger than {self.limits.message} bytes."))
+            return
+        except FramingError as error:
+            stream.fail(_malformed(error))
+            return
+        self._account(stream, stream.buffered)
+        if message is not None:
+            self._start(stream, message)
+        elif self._host.buffered > limits.REQUEST_BUFFERS:
+            stream.fail(TooLarge("The service holds too many requests. Please try again."))
+
+    def _account(self, stream: Stream, buffered: int) -> None:
+        self._host.buffered += buffered - stream.accounted
+        stream.accounted = buffered
+
+    def _start(self, stream: Stream, message: bytes) -> None:
+        stream.message = message
+        stream.task = self._loop.create_task(self._host.serve(stream))
+
+    def _ended(self, stream_id: int) -> None:
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            return
+        stream.half_closed = True
+        if stream.task is None and not stream.finished:
+            stream.fail(_malformed("the call ended before its message"))
+
+    def _window(self, stream_id: int) -> None:
+        if not stream_id:
+            for stream in list(self.streams.values()):
+                stream.pump()
+        elif stream := self.streams.get(stream_id):
+            stream.pump()
+        self._count_control()
+
+    def _count_control(self) -> None:
+        """Frames without a call are free for trusted peers and rationed for others."""
+        if self.limits is limits.UNTRUSTED and not self._control.take(self._loop.time()):
+            self.shut(ErrorCodes.ENHANCE_YOUR_CALM)
+
+    def _last_stream(self) -> int:
+        return int(self._http2.highest_inbound_stream_id)
+
+    # -- for streams ------------------------------------------------------------------------------
+
+    def ended(self, stream: Stream) -> None:
+        """The last byte of the stream's answer is on its way."""
+        self._forget(stream)
+        self._active = self._loop.time()
+
+    def _reset(self, stream: Stream, code: int) -> None:
+        try:
+            self._http2.reset_stream(stream.id, code)
+        except ProtocolError:
+            pass  # closed already
+        self._forget(stream)
+
+    def _forget(self, stream: Stream) -> None:
+        self.streams.pop(stream.id, None)
+        self._account(stream, 0)
+        stream.abandon()
+
+    def _write(self, data: bytes) -> None:
+        if data and not self._transport.is_closing():
+            self._transport.write(data)
+
+
+class _Allowance:
+    """A token bucket for control frames."""
+
+    def __init__(self, now: float) -> None:
+        self._tokens = float(limits.CONTROL_FRAMES_BURST)
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        earned = (now - self._at) * limits.CONTROL_FRAMES_PER_SECOND
+        self._tokens = min(limits.CONTROL_FRAMES_BURST, self._tokens + earned) - 1
+        self._at = now
+        return self._tokens >= 0
+
+
+def _malformed(error: object) -> RpcError:
+    return MalformedRequest(f"malformed request: {error}")
+
+
+# What we send is ours: checking it again costs a tenth of a call.
+_CONFIGURATION = H2Configuration(
+    client_side=False,
+    header_encoding="utf-8",
+    validate_outbound_headers=False,
+    normalize_outbound_headers=False,
+)

@@ -1,0 +1,32 @@
+"""What methods work on: the daemon's parts, made and owned by `service.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from multipassd.audit import Audit
+from multipassd.enrolment import Enrolment
+from multipassd.guesses import Guesses
+from multipassd.instances import Instances
+from multipassd.passphrase import Verifier
+from multipassd.peer import Peer
+from multipassd.settings import Settings
+from multipassd.truststore import TrustStore
+
+
+@dataclass(slots=True)
+class Daemon:
+    store: TrustStore
+    enrolment: Enrolment
+    settings: Settings
+    verifier: Verifier
+    guesses: Guesses
+    charge: Callable[[int], int]  # a uid to the user it was lent by (multipassd/subuids.py)
+    audit: Audit
+    instances: Instances
+    data_directory: str
+
+    def person(self, peer: Peer) -> str:
+        """Who is charged for a guess: a user and all the subordinate ids lent to them are one."""
+        return "tcp" if peer.uid is None else str(self.charge(peer.uid))

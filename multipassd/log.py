@@ -1,0 +1,119 @@
+"""The log: to the journal or stderr, and what concerns a call also to its trusted caller.
+
+Levels are Multipass's: error, warning, info, debug, trace. A record's `fields` (a dict of
+journal fields) and `message_id` reach the journal as they are; other places show the sentence.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import traceback
+from typing import Any
+
+from multipassd.call import CURRENT
+
+TRACE = 5
+LEVELS = {
+    "error": logging.ERROR,
+    "warning": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": TRACE,
+}
+_BY_VERBOSITY = tuple(LEVELS.values())  # a client's -v, -vv ... as an index
+_PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))  # syslog's
+_DEBUG_PRIORITY = 7
+
+ROOT = "multipassd"
+
+
+def get(category: str) -> logging.Logger:
+    return logging.getLogger(f"{ROOT}.{category}")
+
+
+def configure(destination: str, level: str) -> None:
+    """`destination` is `platform` (the journal; stderr where there is none) or `stderr`."""
+    logging.addLevelName(TRACE, "TRACE")
+    logging.raiseExceptions = False  # a full journal is no reason to print a traceback
+    logger = logging.getLogger(ROOT)
+    logger.propagate = False
+    logger.setLevel(TRACE)
+    handler = _journal() if destination == "platform" else None
+    handler = handler or _StderrHandler()
+    handler.setLevel(LEVELS[level])
+    logger.handlers = [handler, _CallHandler(TRACE)]
+
+
+def line(record: logging.LogRecord) -> str:
+    """`[2026-05-19T17:12:47.123] [warning] [category] text`, local time, as Multipass writes it."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.created))
+    category = record.name.removeprefix(ROOT + ".")
+    text = record.getMessage()
+    return f"[{stamp}.{int(record.msecs):03}] [{record.levelname.lower()}] [{category}] {text}"
+
+
+class _StderrHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        text = line(record)
+        if record.exc_info:
+            text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        try:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            pass  # nobody reads stderr any more
+
+
+class _CallHandler(logging.Handler):
+    """Streams a record to the caller whose call it belongs to, if that one may see it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        call = CURRENT.get()
+        if call is None or call.verbosity < 0 or not hasattr(call.request, "verbosity_level"):
+            return
+        if record.levelno >= _BY_VERBOSITY[call.verbosity]:
+            try:
+                call.log_line(line(record) + "\n")
+            except Exception:  # noqa: BLE001 - a caller who went away must not break the log
+                pass
+
+
+class _JournalHandler(logging.Handler):
+    def __init__(self, send: Any) -> None:
+        super().__init__()
+        self._send = send
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, str] = dict(getattr(record, "fields", {}))
+        if message_id := getattr(record, "message_id", None):
+            fields["MESSAGE_ID"] = message_id
+        if record.exc_info:
+            fields["EXCEPTION"] = "".join(traceback.format_exception(*record.exc_info))
+        fields["MULTIPASS_CATEGORY"] = record.name.removeprefix(ROOT + ".")
+        try:
+            self._send(
+                record.getMessage(),
+                PRIORITY=str(_priority(record.levelno)),
+                SYSLOG_IDENTIFIER="multipassd",
+                **fields,
+            )
+        except OSError:
+            pass  # journald is being restarted: the socket comes back
+
+
+def _priority(level: int) -> int:
+    return next((value for floor, value in _PRIORITIES if level >= floor), _DEBUG_PRIORITY)
+
+
+def _journal() -> logging.Handler | None:
+    import os
+
+    if not os.path.exists("/run/systemd/journal/socket"):
+        return None
+    try:
+        from systemd import journal
+    except ImportError:
+        return None
+    return _JournalHandler(journal.send)

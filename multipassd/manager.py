@@ -1,0 +1,51 @@
+"""The service manager's side: READY, STATUS, reload, watchdog. Best effort: without one, nothing.
+
+A refused or missing NOTIFY_SOCKET is no error: the daemon works the same without systemd.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import sdnotify
+
+
+class Manager:
+    def __init__(self) -> None:
+        self._notifier = sdnotify.SystemdNotifier()
+        self._watchdog = _watchdog_interval()
+        self._timer: asyncio.TimerHandle | None = None
+        os.environ.pop("NOTIFY_SOCKET", None)  # children don't speak for the daemon
+
+    def ready(self, status: str) -> None:
+        self._notifier.notify(f"READY=1\nSTATUS={status}")
+        if self._watchdog and self._timer is None:
+            self._feed()
+
+    def status(self, status: str) -> None:
+        self._notifier.notify(f"STATUS={status}")
+
+    def reloading(self) -> None:
+        usec = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={usec}")
+
+    def stopping(self) -> None:
+        self._notifier.notify("STOPPING=1\nSTATUS=stopping")
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _feed(self) -> None:
+        self._notifier.notify("WATCHDOG=1")
+        self._timer = asyncio.get_running_loop().call_later(self._watchdog, self._feed)
+
+
+def _watchdog_interval() -> float:
+    """Half of what systemd allows, in seconds; 0 if it doesn't watch this process."""
+    try:
+        usec = int(os.environ.pop("WATCHDOG_USEC", "0"))
+        pid = int(os.environ.pop("WATCHDOG_PID", str(os.getpid())))
+    except ValueError:
+        return 0
+    return usec / 2e6 if pid == os.getpid() else 0

@@ -1,0 +1,53 @@
+"""The daemon's command line."""
+
+from __future__ import annotations
+
+import argparse
+
+from multipassd.log import LEVELS
+from protocol.addresses import Address, AddressError, parse
+from protocol.version import VERSION
+
+
+def parse_options(arguments: list[str]) -> argparse.Namespace:
+    """Exits with 2 and a sentence on bad usage, with 0 after --help and --version."""
+    parser = argparse.ArgumentParser(
+        prog="multipassd", description="The Multipass service.", allow_abbrev=False
+    )
+    parser.add_argument(
+        "--address",
+        action="append",
+        default=[],
+        type=_address,
+        metavar="ADDRESS",
+        help="listen on unix:PATH or HOST:PORT; may be given more than once "
+        "(default: the sockets from systemd, else the standard Unix socket)",
+    )
+    parser.add_argument(
+        "--logger",
+        choices=("platform", "stderr"),
+        default="platform",
+        help="where the log goes: the journal (platform) or stderr",
+    )
+    parser.add_argument(
+        "-V",
+        "--verbosity",
+        choices=tuple(LEVELS),
+        default="info",
+        help="the least level that is logged (default: info)",
+    )
+    parser.add_argument(
+        "--enrol-installer",
+        metavar="USER",
+        help="trust USER's client, make its certificate if there is none, and exit; "
+        "for the installation on hosts without Unix sockets",
+    )
+    parser.add_argument("--version", action="version", version=f"multipassd {VERSION}")
+    return parser.parse_args(arguments)
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse(text)
+    except AddressError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

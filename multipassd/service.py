@@ -1,0 +1,210 @@
+"""The service from start to stop. The only place that puts the parts together."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+from OpenSSL import SSL
+
+from multipassd import listener, log, tls
+from multipassd.audit import Audit
+from multipassd.daemon import Daemon
+from multipassd.dispatcher import Dispatcher
+from multipassd.enrolment import Enrolment
+from multipassd.guesses import Guesses
+from multipassd.identity import Identity, ensure
+from multipassd.instances import Instances
+from multipassd.listener import Listener
+from multipassd.manager import Manager
+from multipassd.passphrase import Verifier
+from multipassd.peer import own_rule
+from multipassd.server import Server
+from multipassd.settings import Settings
+from multipassd.subuids import SubordinateUids
+from multipassd.truststore import TrustState, TrustStore
+from protocol import places
+from protocol.addresses import Address, TcpAddress, UnixAddress
+from protocol.version import VERSION
+
+_log = log.get("service")
+
+WATCH_INTERVAL = 0.5  # a certificate appended by hand counts within a second
+RENEWAL_INTERVAL = 3600.0  # how often the server certificate's age is looked at
+DESCRIPTORS = 65536  # connections, and room for files
+
+
+async def serve(addresses: list[Address]) -> int:
+    """Run until SIGTERM or SIGINT; the exit code. Raises ListenError before anything is served."""
+    service = Service(addresses)
+    service.start()
+    await service.stopped.wait()
+    await service.stop()
+    return 0
+
+
+class Service:
+    def __init__(self, addresses: list[Address]) -> None:
+        environ = os.environ
+        self._loop = asyncio.get_running_loop()
+        self.stopped = asyncio.Event()
+        self._data = Path(places.daemon_data_directory(environ))
+        self._root_certificate = Path(places.daemon_root_certificate(environ))
+        self._manager = Manager()
+        self._audit = Audit()
+        self._store = TrustStore(self._data / Path(places.TRUST_STORE).parent)
+        self._settings = Settings(Path(places.daemon_settings_file(environ)))
+        self._subuids = SubordinateUids.load()
+        self._listeners, self._group = _listen(addresses)
+        self._names = _certificate_names(addresses, self._listeners)
+        enrolment = Enrolment(self._store, self._audit, self._trust_changed)
+        self._daemon = Daemon(
+            store=self._store,
+            enrolment=enrolment,
+            settings=self._settings,
+            verifier=Verifier(),
+            guesses=Guesses(self._data / "guesses.json"),
+            charge=self._charge,
+            audit=self._audit,
+            instances=Instances(),
+            data_directory=str(self._data),
+        )
+        dispatcher = Dispatcher(self._daemon, own_rule(self._group))
+        self._server = Server(dispatcher, self._store, self._charge, lambda: self._context)
+        self._identity: Identity
+        self._context: SSL.Context
+
+    # -- start ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        _raise_descriptor_limit()
+        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._store.load()
+        self._store.take_changes()
+        self._load_identity()
+        self._set_modes()
+        self._handle_signals()
+        self._server.start(self._listeners)
+        self._watch()
+        self._loop.call_later(RENEWAL_INTERVAL, self._renew)
+        gc.collect()
+        gc.freeze()  # what start-up made stays: no later collection walks through it
+        self._manager.ready(self._status())
+        _log.info("multipassd %s is ready: %s", VERSION, self._status())
+        self._report_problems()
+
+    def _load_identity(self) -> None:
+        self._identity = ensure(self._data, self._root_certificate, self._names, time.time())
+        self._context = tls.make_context(self._identity.certificate, self._identity.key)
+
+    def _handle_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.stopped.set)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload)
+
+    def _report_problems(self) -> None:
+        for problem in (self._store.damage, *self._store.problems, self._settings.problem):
+            if problem:
+                _log.warning("%s", problem)
+        if self._identity.problem:
+            _log.warning("%s", self._identity.problem)
+
+    # -- while it runs ----------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Notice files that others changed. A stat each: inotify would save less than it costs
+        in code, and the gate looks again before every decision anyway."""
+        self._daemon.enrolment.refresh()
+        self._store.fold()
+        self._settings.refresh()
+        self._audit.tick(time.time())
+        self._loop.call_later(WATCH_INTERVAL, self._watch)
+
+    def _renew(self) -> None:
+        self._load_identity()
+        self._store.flush()
+        self._loop.call_later(RENEWAL_INTERVAL, self._renew)
+
+    def _reload(self) -> None:
+        self._manager.reloading()
+        self._settings.reload()
+        self._subuids = SubordinateUids.load()
+        self._daemon.enrolment.refresh()
+        self._load_identity()
+        self._manager.ready(self._status())
+        _log.info("reloaded: %s", self._status())
+        self._report_problems()
+
+    def _charge(self, uid: int) -> int:
+        return self._subuids.charge(uid)
+
+    def _trust_changed(self) -> None:
+        self._set_modes()
+        self._server.trust_changed()
+        self._manager.status(self._status())
+
+    def _set_modes(self) -> None:
+        """Only an empty store narrows the socket to the admin group."""
+        open_to_all = self._store.state is not TrustState.EMPTY
+        for one in self._listeners:
+            one.set_mode(open_to_all, self._group)
+
+    def _status(self) -> str:
+        if self._store.state is TrustState.DAMAGED:
+            return f"trust store damaged: {self._store.damage}"
+        if self._store.state is TrustState.EMPTY:
+            return "waiting for the first client, from root or the admin group"
+        count = len(self._store)
+        clients = "1 trusted client" if count == 1 else f"{count} trusted clients"
+        return f"{clients} · open to all users · {len(self._daemon.instances)} instances"
+
+    # -- stop -------------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        self._manager.stopping()
+        await self._server.drain()
+        self._audit.tick(time.time())
+        self._store.flush()
+        for one in self._listeners:
+            one.close()
+        _log.info("stopped")
+
+
+def _listen(addresses: list[Address]) -> tuple[list[Listener], int]:
+    """The sockets from the service manager and those asked for, and the administrators' group."""
+    listeners = listener.inherited()
+    group = next((one.group for one in listeners if one.group), 0) or listener.admin_group()
+    taken = {one.path for one in listeners if one.path}
+    wanted = addresses or ([] if listeners else [_default_address()])
+    try:
+        for address in wanted:
+            if not (isinstance(address, UnixAddress) and address.path in taken):
+                listeners += listener.bind(address, group)
+    except listener.ListenError:
+        for one in listeners:
+            one.close()
+        raise
+    return listeners, group
+
+
+def _default_address() -> Address:
+    return UnixAddress(places.default_socket(os.environ))
+
+
+def _certificate_names(addresses: list[Address], listeners: list[Listener]) -> list[str]:
+    """The names beside localhost that clients may reach the service by."""
+    asked = [one.host for one in addresses if isinstance(one, TcpAddress)]
+    bound = [str(one.socket.getsockname()[0]) for one in listeners if not one.path]
+    unspecified = {"", "0.0.0.0", "::", "localhost"}
+    return sorted({*asked, *bound} - unspecified)
+
+
+def _raise_descriptor_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

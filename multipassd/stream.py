@@ -1,0 +1,135 @@
+"""One gRPC call on an HTTP/2 connection: its message in, its replies and its status out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from h2.connection import H2Connection
+from h2.exceptions import H2Error
+
+from multipassd import limits
+from protocol.errors import NotImplementedYet, RpcError, TooLarge
+from protocol.grpc import Deframer, encode_message, frame
+from protocol.methods import BY_PATH, Method
+
+if TYPE_CHECKING:
+    from multipassd.connection import Connection
+
+_HEADERS = ((":status", "200"), ("content-type", "application/grpc"))
+_NOT_GRPC = ((":status", "415"),)
+_OK = (("grpc-status", "0"),)
+
+
+class Stream:
+    """`task` serves the call once `message` is whole; `finished` once its status is known."""
+
+    def __init__(
+        self, connection: Connection, http2: H2Connection, stream_id: int, now: float
+    ) -> None:
+        self.connection = connection
+        self.id = stream_id
+        self.method: Method | None = None
+        self.message = b""
+        self.task: asyncio.Task[None] | None = None
+        self.half_closed = False
+        self.finished = False
+        self.accounted = 0  # bytes of this stream in the service's count of unfinished requests
+        self._http2 = http2
+        self._deadline = now + limits.REQUEST_TIMEOUT
+        self._deframer = Deframer(limits.UNTRUSTED.message)
+        self._headers_sent = False
+        self._pending = bytearray()
+        self._trailers: tuple[tuple[str, str], ...] = ()
+
+    def accept_headers(self, headers: dict[str, str], limit: int) -> None:
+        self._deframer = Deframer(limit)
+        if not headers.get("content-type", "").startswith("application/grpc"):
+            self._end_at_once(_NOT_GRPC)
+            return
+        self.method = BY_PATH.get(headers.get(":path", ""))
+        if self.method is None:
+            self.fail(NotImplementedYet("This service has no such call."))
+
+    @property
+    def buffered(self) -> int:
+        return self._deframer.buffered
+
+    def feed(self, data: bytes) -> bytes | None:
+        """The call's message once it is whole. Later messages are not looked at."""
+        messages = self._deframer.feed(data)
+        return messages[0] if messages else None
+
+    def overdue(self, now: float) -> bool:
+        """A request that never gets whole, or an answer that nobody takes."""
+        waiting = self.task is None or self.finished
+        return waiting and now > self._deadline
+
+    def send(self, payload: bytes) -> None:
+        """Queue one reply. Raises TooLarge when the peer has left too many unread."""
+        if self.finished:
+            return
+        if len(self._pending) + len(payload) > self.connection.limits.buffers:
+            raise TooLarge("The client does not read the replies.")
+        if not self._headers_sent:
+            self._headers_sent = True
+            self._http2.send_headers(self.id, _HEADERS)
+        self._pending += frame(payload)
+        self.pump()
+
+    def succeed(self) -> None:
+        self._finish(_OK)
+
+    def fail(self, error: RpcError) -> None:
+        status = (("grpc-status", str(int(error.status))),)
+        message = encode_message(error.message)
+        self._finish(status + (("grpc-message", message),) if message else status)
+
+    def pump(self) -> None:
+        """Send what the peer's flow-control windows allow."""
+        try:
+            self._pump()
+        except H2Error:  # the peer closed the stream meanwhile
+            self._pending.clear()
+            self.connection.ended(self)
+        self.connection.schedule_flush()
+
+    def abandon(self) -> None:
+        """The stream is gone: whoever serves it stops."""
+        self.finished = True
+        self._deframer = Deframer(0)
+        if self.task is not None and not self.task.done():
+            if self.task is not asyncio.current_task():
+                self.task.cancel()
+
+    def _pump(self) -> None:
+        while self._pending:
+            room = min(
+                self._http2.local_flow_control_window(self.id),
+                self._http2.max_outbound_frame_size,
+            )
+            if room <= 0:
+                return
+            self._http2.send_data(self.id, bytes(self._pending[:room]))
+            del self._pending[:room]
+        if self._trailers:
+            self._http2.send_headers(self.id, self._trailers, end_stream=True)
+            self._close()
+
+    def _finish(self, trailers: tuple[tuple[str, str], ...]) -> None:
+        if self.finished:
+            return
+        self.finished = True
+        self._deadline = asyncio.get_running_loop().time() + limits.WRITE_TIMEOUT
+        self._trailers = trailers if self._headers_sent else _HEADERS + trailers
+        self.pump()
+
+    def _end_at_once(self, headers: tuple[tuple[str, str], ...]) -> None:
+        self.finished = True
+        self._trailers = headers
+        self.pump()
+
+    def _close(self) -> None:
+        if not self.half_closed:  # gRPC: a client that still has its side open is told to close it
+            self._http2.reset_stream(self.id)
+        self.connection.ended(self)
