@@ -69,18 +69,24 @@ class FindRequest(Message):
     force_manifest_network_download: bool = boolean(7)
 
 
+class AliasInfo(Message):
+    __qualname__ = "FindReply.AliasInfo"  # its name in the .proto; Python can't nest it there
+
+    remote_name: str = string(1)
+    alias: str = string(2)
+
+
+class ImageInfo(Message):
+    __qualname__ = "FindReply.ImageInfo"
+
+    os: str = string(1)
+    release: str = string(2)
+    version: str = string(3)
+    aliases_info: list[AliasInfo] = repeated(message(4, AliasInfo))
+    codename: str = string(5)
+
+
 class FindReply(Message):
-    class AliasInfo(Message):
-        remote_name: str = string(1)
-        alias: str = string(2)
-
-    class ImageInfo(Message):
-        os: str = string(1)
-        release: str = string(2)
-        version: str = string(3)
-        aliases_info: list[FindReply.AliasInfo] = repeated(message(4, FindReply.AliasInfo))
-        codename: str = string(5)
-
     show_images: bool = boolean(1)
     show_blueprints: bool = boolean(2)
     images_info: list[ImageInfo] = repeated(message(3, ImageInfo))
