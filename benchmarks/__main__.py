@@ -1,0 +1,66 @@
+"""./dev bench: measure every goal, print them with verdicts. Missed goals are shown, not hidden.
+
+The exit code is 0 whatever the verdicts, and 1 only where something could not be measured.
+"""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterable
+
+from benchmarks import imports, memory, profiles, rates, starts, trust
+from benchmarks.place import Place
+from benchmarks.report import Row, Verdict, failed, table
+
+# The memory's rows come last: they restart the daemon, so that nothing before them counts.
+PARTS: dict[str, Callable[[Place], Iterable[Row]]] = {
+    "client": starts.client_rows,
+    "rates": rates.rows,
+    "start": starts.daemon_rows,
+    "memory": memory.rows,
+    "trust": trust.rows,
+}
+
+
+def measure(place: Place, names: Iterable[str]) -> list[Row]:
+    rows: list[Row] = []
+    for name in names:
+        print(f"measuring: {name} ...", file=sys.stderr, flush=True)
+        try:
+            rows += PARTS[name](place)
+        except Exception as error:  # one part that can't be measured must not hide the others
+            rows.append(failed(name, error))
+    return rows
+
+
+def machine() -> str:
+    """The load matters: these are ratios of one run, but a busy machine still blurs them."""
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"load {os.getloadavg()[0]:.1f} at the start"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller numbers")
+    parser.add_argument("--profile", action="store_true", help="where a list spends its time")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only this part")
+    options = parser.parse_args()
+
+    about = machine()
+    with Place.open(options.quick) as place:
+        if options.profile:
+            print(f"The client's imports:\n{profiles.client_imports(place.env)}\n")
+            print(f"The daemon, {profiles.CALLS} lists:\n{profiles.daemon_profile()}")
+            return 0
+        rows = measure(place, options.only or PARTS)
+    print(about + (", --quick" if options.quick else ""), table(rows), sep="\n\n")
+    if options.only is None:
+        print(f"\nWhere the daemon's start and memory go:\n\n{imports.shares()}", end="")
+    return 1 if any(row.verdict is Verdict.FAILED for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

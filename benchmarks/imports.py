@@ -1,0 +1,52 @@
+"""What each import costs the daemon, in time and memory, in the order it takes them.
+
+    python -m benchmarks.imports          as a table
+"""
+
+import importlib
+import os
+import sys
+import time
+
+from benchmarks.proc import private_mib
+
+# The large ones first, as service.py's imports would load them; what one of them shares with a
+# later one is charged to the first. The last line is all that is our own.
+IMPORTS = (
+    "asyncio", "logging", "OpenSSL.SSL", "cryptography.x509", "h2.connection", "pydantic",
+    "systemd.daemon", "sdnotify", "multipassd.service",
+)  # fmt: skip
+
+
+def measure() -> None:
+    """Run in a fresh interpreter: prints one line an import."""
+    pid = os.getpid()
+    print(f"{'(the interpreter)':24}{'':>9}{private_mib(pid):8.1f} MiB")
+    for name in IMPORTS:
+        before, started = private_mib(pid), time.perf_counter()
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            print(f"{name:24}  not imported: {error}")
+            continue
+        took = (time.perf_counter() - started) * 1e3
+        print(f"{name:24}{took:6.1f} ms{private_mib(pid) - before:8.1f} MiB")
+
+
+def shares() -> str:
+    """The table, measured in an interpreter of its own (the second run, with warm .pyc)."""
+    code = "from benchmarks import imports; imports.measure()"
+    import subprocess  # not above: what is measured imports this module
+
+    output = ""
+    for _ in range(2):
+        output = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=os.path.dirname(os.path.dirname(__file__)),  # noqa: PTH120
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+    return output
+
+
+if __name__ == "__main__":
+    print(shares(), end="")

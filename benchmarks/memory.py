@@ -1,0 +1,60 @@
+"""What the daemon holds: idle, after many connections, and with a thousand open."""
+
+import resource
+from collections.abc import Iterator
+
+from benchmarks.measure import settled_pss_mib
+from benchmarks.place import Place
+from benchmarks.proc import peak_rss_mib, private_mib, pss_mib
+from benchmarks.rates import PING
+from benchmarks.report import Goal, Row
+from benchmarks.wire import Connection
+
+IDLE = Goal(48, stretch=40, unit=" MiB")
+GROWTH = Goal(10, unit=" %")
+CONNECTIONS, CALLS_EACH = 1000, 10
+
+
+def rows(place: Place) -> Iterator[Row]:
+    """Restarts the daemon first: the rows before this one left it warm."""
+    place.daemon.restart()
+    pid = place.daemon.pid
+    idle = settled_pss_mib(pid)
+    reference = pss_mib(place.reference_pid)
+    figures = (
+        f"private {private_mib(pid):.1f} MiB; grpcio server PSS {reference:.1f}, "
+        f"private {private_mib(place.reference_pid):.1f} MiB"
+    )
+    yield Row("daemon PSS, idle after start", "grpcio server shown", idle, IDLE, figures)
+
+    connections = place.scaled(CONNECTIONS, CONNECTIONS // 10)
+    for _ in range(connections):
+        connection = place.connect(place.sandbox.socket_path)
+        for _ in range(CALLS_EACH):
+            connection.call(PING, b"")
+        connection.close()
+    after = settled_pss_mib(pid)
+    what = f"PSS after {connections * CALLS_EACH:,} calls on {connections:,} connections"
+    figures = f"{idle:.1f} MiB before, {after:.1f} after"
+    yield Row(what, "itself before", (after / idle - 1) * 100, GROWTH, figures)
+
+    yield many_open(place, pid, idle)
+
+
+def many_open(place: Place, pid: int, idle: float) -> Row:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    wanted = place.scaled(CONNECTIONS, CONNECTIONS // 10)
+    held: list[Connection] = []
+    try:
+        for _ in range(wanted):
+            held.append(place.connect(place.sandbox.socket_path))
+            held[-1].call(PING, b"")
+        peak = pss_mib(pid)
+    finally:
+        for connection in held:
+            connection.close()
+    each = (peak - idle) * 1024 / wanted
+    figures = f"{each:.0f} KiB a connection; peak RSS {peak_rss_mib(pid):.1f} MiB"
+    return Row(f"PSS with {wanted:,} connections open", "-", peak, None, figures, " MiB")
+

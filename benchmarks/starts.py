@@ -1,0 +1,49 @@
+"""How fast the programs start: the client's list, the daemon until it is ready."""
+
+import sys
+from collections.abc import Iterator
+
+from benchmarks.measure import BARE_PYTHON, run_seconds, take_turns
+from benchmarks.place import Place
+from benchmarks.report import Goal, Row
+from tools.daemon import Daemon
+from tools.sandbox import CHECKOUT, Sandbox
+
+LIST_VS_BARE = Goal(4.5)
+LIST_VS_GRPCIO = Goal(0.4, stretch=0.3)
+READY_VS_BARE = Goal(28, stretch=20)
+GRPCIO_SCRIPT = [sys.executable, "-I", str(CHECKOUT / "benchmarks" / "grpcio_list.py")]
+
+
+def client_rows(place: Place) -> Iterator[Row]:
+    env = place.env
+    bare, ours, grpcio = take_turns(
+        place.scaled(40, 9),
+        lambda: run_seconds(BARE_PYTHON, env),
+        lambda: run_seconds(place.list_command, env),
+        lambda: run_seconds(GRPCIO_SCRIPT, env),
+    )
+    figures = f"{ours * 1e3:.1f} ms, bare {bare * 1e3:.1f} ms, grpcio {grpcio * 1e3:.0f} ms"
+    what = "`multipass list`, start to exit"
+    yield Row(what, "bare /usr/bin/python3", ours / bare, LIST_VS_BARE, figures)
+    yield Row(what, "a 20-line grpcio script", ours / grpcio, LIST_VS_GRPCIO, figures)
+
+
+def daemon_rows(place: Place) -> Iterator[Row]:
+    sandbox = Sandbox.create()
+    daemon = Daemon(sandbox)
+    try:
+
+        def to_ready() -> float:
+            daemon.start()
+            daemon.stop()
+            return daemon.ready_seconds
+
+        bare, ready = take_turns(
+            place.scaled(15, 5), lambda: run_seconds(BARE_PYTHON, place.env), to_ready
+        )
+    finally:
+        sandbox.remove()
+    figures = f"{ready * 1e3:.0f} ms, bare {bare * 1e3:.1f} ms"
+    what = "daemon, exec to READY"
+    yield Row(what, "bare /usr/bin/python3", ready / bare, READY_VS_BARE, figures)
