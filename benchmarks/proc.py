@@ -1,4 +1,4 @@
-"""The memory of a process as the kernel counts it. Imports nothing, so that it can weigh imports."""
+"""Memory as the kernel counts it. Imports nothing, so that it can weigh what others import."""
 
 KIB_PER_MIB = 1024.0
 
