@@ -1,0 +1,128 @@
+"""How often a passphrase may be guessed: one bucket for all, and a growing delay for each.
+
+Pure; the clock is handed in. Clients that are trusted already, and root, take nothing from the
+bucket: nobody else's guesses delay them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from protocol.errors import TooManyGuesses
+
+BURST = 10  # a household's typing errors
+SECONDS_A_TOKEN = 6.0  # ten guesses a minute in all: 5 million a year against any passphrase
+FIRST_DELAY = 1.0
+LONGEST_DELAY = 30.0
+LONGEST_WAIT = 30.0  # a call that would have to wait longer is refused instead of being held
+FORGET_AFTER = 600.0  # without a guess, the delay starts small again
+MAX_GUESSERS = 4096  # of some 200 bytes each
+
+Sink = Callable[[float], None]
+
+
+@dataclass
+class _Guesser:
+    guesses: int = 0  # since the last success; one that is still being checked counts as wrong
+    free_at: float = 0.0  # when the next guess may be checked
+    seen: float = 0.0
+    charged: int = 0  # tokens taken for guesses without a verdict yet
+
+
+class Guesses:
+    """Admission of guesses. `now` is any clock in seconds; if it is set back nothing breaks."""
+
+    def __init__(self, now: float, tokens: float = BURST, on_change: Sink | None = None) -> None:
+        """`on_change` is told the number of tokens whenever it was changed by a guess."""
+        self._tokens = min(float(BURST), max(0.0, tokens))
+        self._filled_at = now
+        self._on_change = on_change or (lambda tokens: None)
+        self._guessers: dict[str, _Guesser] = {}  # in order of their last guess
+
+    def admit(self, who: str, privileged: bool, now: float) -> float:
+        """Reserves the next guess of `who`; returns the seconds to wait before checking it.
+
+        Raises TooManyGuesses, and then nothing was reserved. After the check either `failed` or
+        `succeeded` must be told. `who` is whom the guess is charged to, such as a uid.
+        """
+        guesser = self._guesser(who, now)
+        wait = max(0.0, guesser.free_at - now)
+        if wait > LONGEST_WAIT:
+            raise TooManyGuesses(_sentence(wait - LONGEST_WAIT))
+        if not privileged:
+            self._take_token(now)
+            guesser.charged += 1
+        guesser.guesses += 1
+        guesser.free_at = now + wait + _delay(guesser.guesses)
+        self._keep(who, guesser, now)
+        return wait
+
+    def failed(self, who: str, now: float) -> None:
+        guesser = self._guessers.get(who)
+        if guesser is not None:
+            guesser.charged = max(0, guesser.charged - 1)
+
+    def succeeded(self, who: str, now: float) -> None:
+        """Gives the token back: knowing the passphrase is no guess."""
+        guesser = self._guessers.get(who)
+        if guesser is None:
+            return
+        if guesser.charged:
+            guesser.charged -= 1
+            self._refill(now)
+            self._set_tokens(self._tokens + 1)
+        guesser.guesses = 0
+        guesser.free_at = now
+
+    def tokens(self, now: float) -> float:
+        self._refill(now)
+        return self._tokens
+
+    def __len__(self) -> int:
+        return len(self._guessers)
+
+    def _guesser(self, who: str, now: float) -> _Guesser:
+        guesser = self._guessers.get(who)
+        if guesser is None or now - guesser.seen > FORGET_AFTER:
+            return _Guesser(seen=now)
+        # A clock set back would otherwise make the rest of the delay as long as the jump.
+        guesser.free_at = min(guesser.free_at, now + LONGEST_WAIT + LONGEST_DELAY)
+        return guesser
+
+    def _keep(self, who: str, guesser: _Guesser, now: float) -> None:
+        guesser.seen = now
+        self._guessers.pop(who, None)
+        self._guessers[who] = guesser
+        if len(self._guessers) > MAX_GUESSERS:
+            del self._guessers[next(iter(self._guessers))]
+
+    def _take_token(self, now: float) -> None:
+        self._refill(now)
+        if self._tokens < 1:
+            raise TooManyGuesses(_sentence((1 - self._tokens) * SECONDS_A_TOKEN))
+        self._set_tokens(self._tokens - 1)
+
+    def _refill(self, now: float) -> None:
+        elapsed = max(0.0, now - self._filled_at)
+        self._filled_at = now
+        self._tokens = min(float(BURST), self._tokens + elapsed / SECONDS_A_TOKEN)
+
+    def _set_tokens(self, tokens: float) -> None:
+        self._tokens = min(float(BURST), tokens)
+        self._on_change(self._tokens)
+
+
+def _delay(guesses: int) -> float:
+    """1, 2, 4, 8, 16, then 30 seconds."""
+    return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(guesses - 1, 10))
+
+
+def _sentence(wait: float) -> str:
+    seconds = max(1, math.ceil(wait))
+    unit = "second" if seconds == 1 else "seconds"
+    return (
+        "Too many passphrases were tried, so no more are checked for now.\n"
+        f"Please try again in {seconds} {unit}."
+    )
