@@ -1,0 +1,60 @@
+"""This client's certificate and key: where they are, and making them when a command needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from client import messages
+from client.errors import CommandFailed
+
+CERTIFICATE = "multipass_cert.pem"
+KEY = "multipass_cert_key.pem"
+
+Identity = tuple[str, str]  # paths of the certificate and of the key
+
+
+def existing(directory: str) -> Identity | None:
+    """What is there already; nothing is made."""
+    certificate, key = f"{directory}/{CERTIFICATE}", f"{directory}/{KEY}"
+    return (certificate, key) if os.path.exists(certificate) and os.path.exists(key) else None
+
+
+def ensure(directory: str) -> Identity:
+    """What is there, or made now. Raises CommandFailed."""
+    found = existing(directory)
+    if found is not None:
+        return found
+    _add_site_packages()
+    try:
+        from protocol import client_certificate
+
+        certificate, key = client_certificate.ensure(directory)
+    except ImportError as error:
+        why = messages.NO_CRYPTOGRAPHY
+        raise CommandFailed(
+            messages.no_certificate(directory, why), messages.NO_CRYPTOGRAPHY_HINT
+        ) from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise CommandFailed(
+            messages.no_certificate(directory, why), messages.NO_CERTIFICATE_HINT
+        ) from error
+    return str(certificate), str(key)
+
+
+def _add_site_packages() -> None:
+    """Makes `cryptography` importable: the launcher starts without site-packages, which is faster.
+
+    A checkout has its own in .venv; installed, they are the system's.
+    """
+    tree = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    own = f"{tree}/.venv/lib/{version}/site-packages"
+    if os.path.isdir(own):
+        if own not in sys.path:
+            sys.path.append(own)
+    elif "site" not in sys.modules:
+        import site
+
+        site.main()

@@ -1,0 +1,35 @@
+"""The table of commands. Their modules are imported only when used: each import costs a start."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from client.command import Command
+
+# Every word that is a command, and the module that declares it as COMMAND.
+MODULES = {
+    "authenticate": "authenticate",
+    "auth": "authenticate",
+    "get": "get",
+    "help": "help",
+    "list": "list",
+    "ls": "list",
+    "set": "set",
+    "version": "version",
+    "wait-ready": "wait_ready",
+}
+
+
+def find(word: str) -> Command | None:
+    """The command that `word` names, by its main name or another one."""
+    module = MODULES.get(word)
+    if module is None:
+        return None
+    command: Command = __import__(f"client.commands.{module}", fromlist=["COMMAND"]).COMMAND
+    return command
+
+
+def every() -> list[Command]:
+    """All commands, once each, by name."""
+    commands = {command.name: command for word in MODULES if (command := find(word))}
+    return [commands[name] for name in sorted(commands)]

@@ -1,0 +1,74 @@
+"""`multipass authenticate`: makes this client known to the service by the passphrase."""
+
+from __future__ import annotations
+
+import os
+
+from client import console, messages, prompts, rpc
+from client.command import Argument, Command
+from client.errors import SUCCESS, StatusError, UsageError
+from client.session import Session
+from protocol.addresses import UnixAddress
+from protocol.messages.access import AuthenticateReply, AuthenticateRequest
+
+INVALID_ARGUMENT, FAILED_PRECONDITION = 3, 9  # what a service without root's rule answers
+
+DESCRIPTION = """Authenticate with the Multipass service.
+A system administrator should provide you with a passphrase
+to allow use of the Multipass service."""
+
+
+def run(session: Session) -> int:
+    given = session.line.positionals
+    if len(given) > 1:
+        raise UsageError(messages.TOO_MANY_ARGUMENTS)
+    if not given and _is_local_root(session) and _authenticated_as_root(session):
+        console.line_out(messages.ROOT_AUTHENTICATED)
+        return SUCCESS
+    passphrase = given[0] if given else _ask(session)
+    if not passphrase:
+        raise UsageError(messages.NO_PASSPHRASE)
+    _authenticate(session, passphrase)
+    return SUCCESS
+
+
+def _is_local_root(session: Session) -> bool:
+    return os.geteuid() == 0 and isinstance(session.address(), UnixAddress)
+
+
+def _authenticated_as_root(session: Session) -> bool:
+    """Root needs no passphrase on its own machine; a service that knows no such rule wants one."""
+    try:
+        _authenticate(session, "")
+    except StatusError as error:
+        if error.status in (INVALID_ARGUMENT, FAILED_PRECONDITION):
+            return False
+        raise
+    return True
+
+
+def _ask(session: Session) -> str:
+    session.channel().check()  # an impostor must not even be given the question
+    return prompts.ask_secretly(messages.ENTER_PASSPHRASE)
+
+
+def _authenticate(session: Session, passphrase: str) -> None:
+    request = AuthenticateRequest(passphrase=passphrase, verbosity_level=session.verbosity)
+    rpc.call(session, "authenticate", request, AuthenticateReply)
+
+
+COMMAND = Command(
+    "authenticate",
+    "Authenticate client",
+    DESCRIPTION,
+    run,
+    aliases=("auth",),
+    syntax="[<passphrase>]",
+    arguments=(
+        Argument(
+            "passphrase",
+            "Passphrase to register with the Multipass service. If omitted, a prompt will be "
+            "displayed for entering the passphrase.",
+        ),
+    ),
+)

@@ -1,0 +1,87 @@
+"""`multipass get`: shows a setting, the client's own or the service's."""
+
+from __future__ import annotations
+
+from client import console, messages, settings
+from client.command import Argument, Command, Option
+from client.errors import SUCCESS, Unreachable, UsageError
+from client.session import Session
+
+SERVICE_PREFIX = "local."
+PASSPHRASE = "local.passphrase"
+
+DESCRIPTION = """Show the value of one setting. Some of the settings that exist:
+
+  - client.primary-name
+  - local.driver
+  - local.passphrase
+  - local.privileged-mounts
+
+`multipass get --keys` lists all of them."""
+
+
+def run(session: Session) -> int:
+    given = session.line.positionals
+    if len(given) > 1:
+        raise UsageError(messages.MANY_KEYS)
+    if "keys" in session.line.flags:
+        _show_keys(session, given)
+    elif not given:
+        raise UsageError(messages.NO_KEY)
+    else:
+        _show_value(session, given[0])
+    return SUCCESS
+
+
+def _show_value(session: Session, key: str) -> None:
+    if key.startswith(SERVICE_PREFIX):
+        value = _service_value(session, key)
+    else:
+        value = settings.read(session.settings_file(), key)
+    if not value and "raw" not in session.line.flags:
+        value = messages.EMPTY_VALUE
+    console.line_out(value)
+
+
+def _service_value(session: Session, key: str) -> str:
+    from client import rpc
+    from protocol.messages.access import GetReply, GetRequest
+
+    request = GetRequest(key=key, verbosity_level=session.verbosity)
+    value = rpc.call(session, "get", request, GetReply).value
+    if key == PASSPHRASE:  # whether there is one; a 1.16 service sends its hash
+        return "false" if value in ("", "false") else "true"
+    return value
+
+
+def _show_keys(session: Session, wanted: list[str]) -> None:
+    keys = sorted({*settings.keys(), *_service_keys(session)})
+    if wanted and wanted[0] not in keys:
+        raise UsageError(messages.unknown_key(wanted[0]))
+    console.out("".join(f"{key}\n" for key in wanted or keys))
+
+
+def _service_keys(session: Session) -> list[str]:
+    from client import rpc
+    from protocol.messages.access import KeysReply, KeysRequest
+
+    request = KeysRequest(verbosity_level=session.verbosity)
+    try:
+        return rpc.call(session, "keys", request, KeysReply).settings_keys
+    except Unreachable:
+        console.log("error", "remote settings", messages.KEYS_UNREACHABLE)
+        return []
+
+
+COMMAND = Command(
+    "get",
+    "Get a configuration setting",
+    DESCRIPTION,
+    run,
+    options=(
+        Option(("raw",), "Show an empty value as an empty line, for use in scripts"),
+        Option(("keys",), "List the keys of all settings, or look one up"),
+    ),
+    syntax="[<arg>]",
+    arguments=(Argument("arg", "Key of the setting to show, for example client.primary-name"),),
+)

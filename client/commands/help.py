@@ -1,0 +1,32 @@
+"""`multipass help`: what commands there are, and about one of them."""
+
+from __future__ import annotations
+
+from client import commands, console, help, messages
+from client.command import Argument, Command
+from client.errors import SUCCESS, UsageError
+from client.session import Session
+
+
+def run(session: Session) -> int:
+    given = session.line.positionals
+    if len(given) > 1:
+        raise UsageError(messages.TOO_MANY_ARGUMENTS)
+    if not given:
+        console.out(help.general(commands.every()))
+        return SUCCESS
+    command = commands.find(given[0])
+    if command is None:
+        raise UsageError(messages.unknown_help(given[0]))
+    console.out(help.of_command(command))
+    return SUCCESS
+
+
+COMMAND = Command(
+    "help",
+    "Display help about a command",
+    "Show how a command is used; without a name, which commands there are.",
+    run,
+    syntax="<command>",
+    arguments=(Argument("command", "Name of the command"),),
+)

@@ -1,0 +1,64 @@
+"""`multipass list`: the instances, or their snapshots."""
+
+from __future__ import annotations
+
+from client import console, messages, render, rpc, settings
+from client.command import FORMAT, Command, Option
+from client.errors import SUCCESS, UsageError
+from client.session import Session
+from protocol.messages.listing import ListReply, ListRequest
+
+DESCRIPTION = "List the instances that there are, or their snapshots."
+
+
+def run(session: Session) -> int:
+    line = session.line
+    if line.positionals:
+        raise UsageError(messages.TAKES_NO_ARGUMENTS)
+    snapshots, no_ipv4 = "snapshots" in line.flags, "no-ipv4" in line.flags
+    if snapshots and no_ipv4:
+        raise UsageError(messages.NO_IPV4_WITH_SNAPSHOTS)
+    form = render.form(line.value("format", render.TABLE))
+    request = ListRequest(
+        verbosity_level=session.verbosity, snapshots=snapshots, request_ipv4=not no_ipv4
+    )
+    reply = rpc.call(session, "list", request, ListReply)
+    _show(session, reply, form, snapshots)
+    return SUCCESS
+
+
+def _show(session: Session, reply: ListReply, form: str, snapshots: bool) -> None:
+    if reply.snapshot_list is not None or (snapshots and reply.instance_list is None):
+        from client.render import snapshots as renderer
+
+        found = reply.snapshot_list.snapshots if reply.snapshot_list else []
+        primary = _primary(session, len(found))
+        console.out(renderer.render(found, form, primary))
+    else:
+        from client.render import instances
+
+        listed = reply.instance_list.instances if reply.instance_list else []
+        console.out(instances.render(listed, form, _primary(session, len(listed))))
+    if reply.update_info is not None and console.is_live():
+        from client.render import update
+
+        console.out(update.notice(reply.update_info))
+
+
+def _primary(session: Session, count: int) -> str:
+    """Only where there is an order to choose."""
+    return settings.primary_name(session.settings_file()) if count > 1 else ""
+
+
+COMMAND = Command(
+    "list",
+    "List all available instances or snapshots",
+    DESCRIPTION,
+    run,
+    aliases=("ls",),
+    options=(
+        Option(("snapshots",), "List the snapshots of all instances instead"),
+        FORMAT,
+        Option(("no-ipv4",), "Leave the instances' addresses out, which is faster", hidden=True),
+    ),
+)

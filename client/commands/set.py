@@ -1,0 +1,98 @@
+"""`multipass set`: changes a setting, the client's own or the service's."""
+
+from __future__ import annotations
+
+from client import console, messages, prompts, settings
+from client.command import Argument, Command
+from client.errors import SUCCESS, UsageError
+from client.session import Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from protocol.messages.access import SetRequest
+
+SERVICE_PREFIX = "local."
+PASSPHRASE = "local.passphrase"
+BRIDGED_SUFFIX = ".bridged"  # the only kind of setting about which the service may ask back
+DRIVER = "local.driver"
+DEPRECATED_DRIVERS = ("lxd", "libvirt")
+
+DESCRIPTION = """Change a setting. Some of the settings that exist:
+
+  - client.primary-name
+  - local.driver
+  - local.passphrase
+  - local.privileged-mounts
+
+`multipass get --keys` lists all of them."""
+
+
+def run(session: Session) -> int:
+    if len(session.line.positionals) != 1:
+        raise UsageError(messages.NOT_ONE_PAIR)
+    key, value = _split(session.line.positionals[0])
+    if value is None:
+        value = _ask(session, key)
+    if key.startswith(SERVICE_PREFIX):
+        _set_in_service(session, key, value)
+    else:
+        settings.write(session.settings_file(), key, value)
+    return SUCCESS
+
+
+def _split(word: str) -> tuple[str, str | None]:
+    """Exactly one `=`, except that a passphrase is free text. Raises UsageError."""
+    key, equals, value = word.partition("=")
+    if not equals:
+        return key, None
+    if not key or ("=" in value and key != PASSPHRASE):
+        raise UsageError(messages.BAD_PAIR)
+    return key, value
+
+
+def _ask(session: Session, key: str) -> str:
+    if key != PASSPHRASE:
+        return prompts.ask(f"{key}: ")
+    session.channel().check()  # an impostor must not even be given the question
+    return prompts.new_passphrase()
+
+
+def _set_in_service(session: Session, key: str, value: str) -> None:
+    from client import rpc, spinner
+    from protocol.messages.access import SetReply, SetRequest
+
+    request = SetRequest(key=key, val=value, verbosity_level=session.verbosity)
+    may_ask = key.endswith(BRIDGED_SUFFIX)
+    call = session.channel().begin("set", rpc.encode(request), half_close=not may_ask)
+    try:
+        for reply in rpc.replies(session, call, SetReply):
+            if reply.needs_authorization and may_ask:
+                call.answer(_authorized(request, reply.reply_message).encode())
+    finally:
+        if console.output_is_terminal():
+            console.out(spinner.CLEAR)
+    if key == DRIVER and value.lower() in DEPRECATED_DRIVERS:
+        console.line_out(messages.deprecated_driver(value.lower()))
+
+
+def _authorized(request: SetRequest, network: str) -> SetRequest:
+    if console.is_live():
+        console.out(messages.needs_bridge(network))
+        request.authorized = prompts.confirm(messages.BRIDGE_QUESTION)
+    return request
+
+
+COMMAND = Command(
+    "set",
+    "Set a configuration setting",
+    DESCRIPTION,
+    run,
+    syntax="<key>[=<value>]",
+    arguments=(
+        Argument(
+            "keyval",
+            "Key of the setting and its new value, an empty one to reset it. Without a value, "
+            "a prompt asks for it; what is typed for a passphrase stays invisible.",
+        ),
+    ),
+)

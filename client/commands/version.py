@@ -1,0 +1,48 @@
+"""`multipass version`: the client's version, and the service's where it answers.
+
+A diagnosis: it works with no service, no certificate and no home, never makes a certificate, and
+so never takes the first client's place.
+"""
+
+from __future__ import annotations
+
+import time
+
+from client import console, messages, render, rpc
+from client.command import FORMAT, Command
+from client.errors import SUCCESS, CommandFailed, UsageError
+from client.session import IF_PRESENT, Session
+from protocol.messages.access import VersionReply, VersionRequest
+
+ANSWER_WITHIN = 5.0  # seconds; a service that hangs must not hang its diagnosis
+
+
+def run(session: Session) -> int:
+    line = session.line
+    if line.positionals:
+        raise UsageError(messages.TAKES_NO_ARGUMENTS)
+    form = render.form(line.value("format", render.TABLE))
+    from client.render import versions
+
+    console.out(versions.render(_ask_service(session), form))
+    return SUCCESS
+
+
+def _ask_service(session: Session) -> VersionReply:
+    """An empty reply where the service can't be reached or refuses."""
+    deadline = time.monotonic() + ANSWER_WITHIN
+    request = VersionRequest(verbosity_level=session.verbosity)
+    try:
+        channel = session.channel(IF_PRESENT, patience=0, deadline=deadline)
+        return rpc.call(session, "version", request, VersionReply, channel)
+    except CommandFailed:
+        return VersionReply()
+
+
+COMMAND = Command(
+    "version",
+    "Show version details",
+    "Show the version of this client, and of the service if it answers.",
+    run,
+    options=(FORMAT,),
+)

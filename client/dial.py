@@ -1,0 +1,116 @@
+"""Connecting a socket to an address, and saying helpfully why that failed."""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+from _socket import SO_PEERCRED, SOL_SOCKET
+
+from client import messages
+from client.errors import AccessDenied, CommandFailed, Unreachable
+from protocol.addresses import UnixAddress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from protocol.addresses import Address, TcpAddress
+
+__all__ = ["SOL_SOCKET", "SO_PEERCRED", "denied_hint", "dial", "failure"]
+
+# `_socket` is what `socket` is made of; its wrapper costs a start 4 ms.
+
+TIMEOUT = 10.0  # seconds for connecting, and for each step of the handshake
+
+
+def dial(address: Address) -> _socket.socket:
+    """Raises Unreachable, AccessDenied."""
+    try:
+        if isinstance(address, UnixAddress):
+            return _dial_unix(address)
+        return _dial_tcp(address)
+    except OSError as error:
+        raise failure(address, error) from error
+
+
+def failure(address: Address, error: OSError) -> CommandFailed:
+    """What a user is told about a failed connection."""
+    if not isinstance(address, UnixAddress):
+        hint = messages.host_fails(str(address), _why(error))
+        return Unreachable(messages.CANNOT_CONNECT, hint)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return AccessDenied(messages.ACCESS_DENIED, denied_hint(address))
+    return Unreachable(messages.CANNOT_CONNECT, _unreachable_hint(address.path, error))
+
+
+def denied_hint(address: Address) -> str:
+    """Who may use the socket now, and how to become one of them."""
+    if not isinstance(address, UnixAddress):
+        return messages.denied_over_network(str(address))
+    try:
+        gid = os.stat(address.path).st_gid
+    except OSError:
+        return messages.denied_on_the_way(address.path)
+    if gid == 0:
+        return messages.denied_to_all_but_root(address.path)
+    return messages.denied_until_first(address.path, _group_name(gid))
+
+
+def _dial_unix(address: UnixAddress) -> _socket.socket:
+    socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    return _connected(socket, os.fsencode(address.path))
+
+
+def _dial_tcp(address: TcpAddress) -> _socket.socket:
+    """Tries every address of the name, as socket.create_connection does."""
+    # ASCII as bytes: text would load the tables of encodings.idna.
+    host = address.host.encode() if address.host.isascii() else address.host
+    last: OSError | None = None
+    for family, kind, number, _, target in _socket.getaddrinfo(
+        host, address.port, 0, _socket.SOCK_STREAM
+    ):
+        socket = _socket.socket(family, kind | _socket.SOCK_CLOEXEC, number)
+        try:
+            return _connected(socket, target)
+        except OSError as error:
+            last = error
+    raise last or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+
+
+def _connected(socket: _socket.socket, target: object) -> _socket.socket:
+    try:
+        socket.settimeout(TIMEOUT)
+        socket.connect(target)  # type: ignore[arg-type]
+    except BaseException:
+        socket.close()
+        raise
+    return socket
+
+
+def _unreachable_hint(path: str, error: OSError) -> str:
+    remedy = _remedy(path)
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return messages.no_socket(path, remedy)
+    if error.errno == errno.ECONNREFUSED:
+        return messages.nobody_listens(path, remedy)
+    return messages.socket_fails(path, _why(error), remedy)
+
+
+def _remedy(path: str) -> str:
+    if path.startswith("/var/snap/multipass/"):
+        return messages.REMEDY_SNAP
+    if os.environ.get("MULTIPASS_SERVER_ADDRESS"):
+        return messages.REMEDY_NAMED
+    return messages.REMEDY_SYSTEMD
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _group_name(gid: int) -> str:
+    import grp
+
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

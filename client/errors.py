@@ -1,0 +1,81 @@
+"""What a command can end with: one class a kind, each with its exit code.
+
+They become text and exit status at one place, `client/main.py`.
+"""
+
+from __future__ import annotations
+
+from client import messages
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+SUCCESS = 0
+
+
+class ClientError(Exception):
+    """Base. `sentence` goes to stderr; `hint`, on a line of its own, says why and what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, sentence: str, hint: str = "") -> None:
+        self.sentence = sentence
+        self.hint = hint
+        super().__init__(sentence)
+
+    def text(self, command: str) -> str:
+        """What to print when `command`, by its main name, ends with this."""
+        return "\n".join(part for part in (self._first_line(command), self.hint) if part)
+
+    def _first_line(self, command: str) -> str:
+        return self.sentence
+
+
+class UsageError(ClientError):
+    """The command line, an answer or a client setting is wrong."""
+
+
+class SettingsFileError(ClientError):
+    exit_code = 2
+
+
+class CommandFailed(ClientError):
+    exit_code = 2
+
+    def _first_line(self, command: str) -> str:
+        return messages.failed(command, self.sentence)
+
+
+class Unreachable(CommandFailed):
+    """Nobody answers at the address: not there, refused, or gone before anything was sent."""
+
+
+class AccessDenied(CommandFailed):
+    """The file system, or the service in its place, keeps this user out."""
+
+
+class Unverified(CommandFailed):
+    """Whoever answers can't prove to be the service."""
+
+
+class ConnectionLost(CommandFailed):
+    """The answer broke off."""
+
+
+class DeadlinePassed(CommandFailed):
+    """The caller's time is up."""
+
+
+class StatusError(CommandFailed):
+    """The service answered with an error status."""
+
+    def __init__(self, status: int, sentence: str, hint: str = "") -> None:
+        self.status = status
+        super().__init__(sentence, hint)
+
+
+class TimedOut(ClientError):
+    """A `--timeout` expired."""
+
+    exit_code = 5

@@ -1,0 +1,84 @@
+"""From the words of a command line to an exit code: the one place that maps errors to both."""
+
+from __future__ import annotations
+
+import os
+
+from client import commands, console, messages
+from client.commandline import CommandLine, parse, split_command
+from client.errors import SUCCESS, ClientError
+from client.session import Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from client.command import Command
+
+FAILURE = 1
+NOTHING_TO_DO = 2
+INTERRUPTED = 130  # as a shell reports SIGINT
+READER_GONE = 141  # as a shell reports SIGPIPE
+
+
+def main(words: Sequence[str]) -> int:
+    """Runs one command line; returns the exit code."""
+    console.ensure_descriptors()
+    try:
+        return _dispatch(words)
+    except console.OutputError as error:
+        if error.closed:
+            return READER_GONE
+        console.line_err(error.sentence)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # nobody foresaw it: one line, as Multipass writes it
+        console.log("error", "client", messages.unhandled(str(error)))
+        return FAILURE
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    word, rest = split_command(words)
+    command = commands.find(word) if word is not None else None
+    line = parse(rest, command.options if command else ())
+    if line.version:
+        command = commands.find("version")
+        line = parse(rest, command.options if command else ())
+    if command is None:
+        return _without_command(word, line)
+    if line.error:
+        console.line_err(line.error)
+        return FAILURE
+    if line.help:
+        _show_help([command])
+        return SUCCESS
+    return _run(command, line)
+
+
+def _run(command: Command, line: CommandLine) -> int:
+    try:
+        return command.run(Session(command, line, os.environ))
+    except console.OutputError:
+        raise
+    except ClientError as error:
+        console.line_err(error.text(command.name))
+        return error.exit_code
+
+
+def _without_command(word: str | None, line: CommandLine) -> int:
+    """No command, or none that exists."""
+    if word is None and line.error:
+        console.line_err(f"{line.error}\n")
+    elif word is not None and not line.help:
+        console.line_out(messages.unknown_command(word))  # on stdout, as in Multipass
+        return FAILURE
+    _show_help(commands.every())
+    return SUCCESS if line.help and not line.error else NOTHING_TO_DO
+
+
+def _show_help(about: Sequence[Command]) -> None:
+    """Of one command, or of all of them together."""
+    from client import help
+
+    console.out(help.of_command(about[0]) if len(about) == 1 else help.general(about))

@@ -1,0 +1,93 @@
+"""Asking on the terminal. The question goes to stdout; the answer is one line of stdin."""
+
+from __future__ import annotations
+
+import os
+
+from client import console, messages
+from client.errors import UsageError
+
+MAX_ANSWER = 65_536  # bytes; no value of a setting comes near
+
+
+class EndOfInput(UsageError):
+    """There is no line to read."""
+
+    def __init__(self) -> None:
+        super().__init__(messages.NO_VALUE)
+
+
+def ask(question: str) -> str:
+    """Raises EndOfInput."""
+    console.out(question)
+    return _read_line()
+
+
+def ask_secretly(question: str) -> str:
+    """The same without echo, where stdin is a terminal. Raises EndOfInput."""
+    console.out(question)
+    try:
+        return _read_silently() if os.isatty(console.STDIN) else _read_line()
+    finally:
+        console.out("\n")
+
+
+def new_passphrase() -> str:
+    """Asks twice. A pipe can't mistype, so one line of it is enough. Raises UsageError."""
+    first = ask_secretly(messages.ENTER_PASSPHRASE)
+    try:
+        second = ask_secretly(messages.REENTER_PASSPHRASE)
+    except EndOfInput:
+        if os.isatty(console.STDIN):
+            raise
+        return first
+    if first != second:
+        raise UsageError(messages.PASSPHRASES_DIFFER)
+    return first
+
+
+def confirm(question: str) -> bool:
+    """Yes or no, asked again until it is one of them; the end of input is no."""
+    try:
+        answer = ask(question).lower()
+        while answer not in ("y", "yes", "n", "no"):
+            answer = ask(messages.ANSWER_YES_NO).lower()
+    except EndOfInput:
+        return False
+    return answer in ("y", "yes")
+
+
+def _read_silently() -> str:
+    import termios
+
+    before = termios.tcgetattr(console.STDIN)
+    silent = termios.tcgetattr(console.STDIN)
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(console.STDIN, termios.TCSAFLUSH, silent)
+    try:
+        return _read_line()
+    finally:
+        termios.tcsetattr(console.STDIN, termios.TCSAFLUSH, before)
+
+
+def _read_line() -> str:
+    """Byte by byte, so that nothing behind the line is taken."""
+    line = bytearray()
+    while len(line) < MAX_ANSWER:
+        try:
+            byte = os.read(console.STDIN, 1)
+        except OSError:
+            byte = b""
+        if not byte and not line:
+            raise EndOfInput
+        if byte in (b"", b"\n"):
+            return _decoded(bytes(line))
+        line += byte
+    raise EndOfInput
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(messages.NO_VALUE) from None

@@ -1,0 +1,98 @@
+"""The instances of `list`. Pure."""
+
+from __future__ import annotations
+
+from client import messages
+from client.render import CSV, JSON, TABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from protocol.messages.listing import ListVMInstance
+
+NAME_WIDTH, STATE_WIDTH, IPV4_WIDTH = 24, 18, 17
+NOTHING = "--"
+UNKNOWN = "Unknown"
+
+# By their number on the wire.
+STATES = (
+    UNKNOWN,
+    "Running",
+    "Starting",
+    "Restarting",
+    "Stopped",
+    "Deleted",
+    "Delayed Shutdown",
+    "Suspending",
+    "Suspended",
+)
+
+
+def render(instances: Sequence[ListVMInstance], form: str, primary: str) -> str:
+    if form == JSON:
+        return _json(instances)  # in the order of the reply
+    ordered = sorted(instances, key=lambda one: (one.name != primary, one.name))
+    if form == TABLE:
+        return _table(ordered)
+    return _csv(ordered) if form == CSV else _yaml(ordered)
+
+
+def _table(instances: Sequence[ListVMInstance]) -> str:
+    if not instances:
+        return messages.NO_INSTANCES + "\n"
+    from client.render import table
+
+    names = ["Name", *(one.name for one in instances)]
+    rows = [("Name", "State", "IPv4", "Image")]
+    for one in instances:
+        first, *others = one.ipv4 or [NOTHING]
+        rows.append((one.name, _state(one), first, _release(one) or "Not Available"))
+        rows += [("", "", address, "") for address in others]
+    text = table.render(rows, (table.automatic(names, NAME_WIDTH), STATE_WIDTH, IPV4_WIDTH))
+    return "\n".join(line.rstrip() for line in text.split("\n"))
+
+
+def _csv(instances: Sequence[ListVMInstance]) -> str:
+    lines = ["Name,State,IPv4,IPv6,Release,AllIPv4\n"]
+    for one in instances:
+        cells = (
+            one.name,
+            _state(one),
+            one.ipv4[0] if one.ipv4 else "",
+            one.ipv6[0] if one.ipv6 else "",
+            _release(one) or "Not Available",
+            f'"{",".join(one.ipv4)}"',
+        )
+        lines.append(",".join(cells) + "\n")
+    return "".join(lines)
+
+
+def _json(instances: Sequence[ListVMInstance]) -> str:
+    from client.render import json
+
+    entries = [
+        {"ipv4": one.ipv4, "name": one.name, "release": _release(one), "state": _state(one)}
+        for one in instances
+    ]
+    return json.render({"list": entries})
+
+
+def _yaml(instances: Sequence[ListVMInstance]) -> str:
+    from client.render import yaml
+
+    return yaml.render(
+        {
+            one.name: [{"state": _state(one), "ipv4": one.ipv4, "release": _release(one)}]
+            for one in instances
+        }
+    )
+
+
+def _state(instance: ListVMInstance) -> str:
+    number = instance.instance_status.status if instance.instance_status else 0
+    return STATES[number] if 0 <= number < len(STATES) else UNKNOWN
+
+
+def _release(instance: ListVMInstance) -> str:
+    return f"Ubuntu {instance.current_release}" if instance.current_release else ""

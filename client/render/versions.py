@@ -1,0 +1,64 @@
+"""The versions of client and service. Pure."""
+
+from __future__ import annotations
+
+from client.render import CSV, JSON, TABLE
+from protocol.version import VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from protocol.messages.access import VersionReply
+    from protocol.messages.common import UpdateInfo
+
+LABEL_WIDTH = 12
+
+
+def render(reply: VersionReply, form: str) -> str:
+    """`reply.version` is empty where the service did not answer."""
+    update = reply.update_info if reply.update_info and reply.update_info.version else None
+    if form == TABLE:
+        return _table(reply.version, update)
+    if form == CSV:
+        return _csv(reply.version, update)
+    return _json(reply.version, update) if form == JSON else _yaml(reply.version, update)
+
+
+def _table(service: str, update: UpdateInfo | None) -> str:
+    text = f"{'multipass':<{LABEL_WIDTH}}{VERSION}\n"
+    if service:
+        text += f"{'multipassd':<{LABEL_WIDTH}}{service}\n"
+    if update is not None:
+        from client.render.update import notice
+
+        text += notice(update)
+    return text
+
+
+def _csv(service: str, update: UpdateInfo | None) -> str:
+    about = (update.title, update.description, update.url) if update else ("", "", "")
+    return f"Multipass,Multipassd,Title,Description,URL\n{','.join((VERSION, service, *about))}\n"
+
+
+def _json(service: str, update: UpdateInfo | None) -> str:
+    from client.render import json
+
+    return json.render(_document(service, update))
+
+
+def _yaml(service: str, update: UpdateInfo | None) -> str:
+    from client.render import yaml
+
+    return yaml.render(_document(service, update))
+
+
+def _document(service: str, update: UpdateInfo | None) -> dict[str, str | dict[str, str]]:
+    document: dict[str, str | dict[str, str]] = {"multipass": VERSION}
+    if service:
+        document["multipassd"] = service
+    if update is not None:
+        document["update"] = {
+            "title": update.title,
+            "description": update.description,
+            "url": update.url,
+        }
+    return document

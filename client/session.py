@@ -1,0 +1,58 @@
+"""What one run of a command works with: its line, the environment, and the way to the service."""
+
+from __future__ import annotations
+
+import os
+
+from client import certificate, console, home
+from client.channel import PATIENCE, Channel
+from protocol import addresses, places
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from client.command import Command
+    from client.commandline import CommandLine
+    from protocol.addresses import Address
+
+# Which certificate a call presents. Presenting one to a service without clients enrols it.
+MAKE, IF_PRESENT, NONE = "make", "if present", "none"
+
+
+class Session:
+    def __init__(self, command: Command, line: CommandLine, environ: Mapping[str, str]) -> None:
+        self.command = command
+        self.line = line
+        self.verbosity = line.verbosity or 0
+        self._environ, self._home = home.find(environ, os.geteuid())
+
+    def address(self) -> Address:
+        """Raises AddressError."""
+        named = self._environ.get("MULTIPASS_SERVER_ADDRESS")
+        if named:
+            return addresses.parse(named)
+        return addresses.UnixAddress(places.default_socket(self._environ))
+
+    def channel(
+        self,
+        identity: str = MAKE,
+        patience: float = PATIENCE,
+        deadline: float | None = None,
+    ) -> Channel:
+        """The way to the service. Raises AddressError, CommandFailed."""
+        from client.peer import Peer  # loads the TLS library
+
+        address = self.address()
+        files = places.root_certificates(self._environ)
+        peer = Peer(address, files, self._identity(identity), console.line_err)
+        return Channel(peer, patience, deadline)
+
+    def settings_file(self) -> str:
+        return places.client_settings_file(self._environ, self._home)
+
+    def _identity(self, which: str) -> certificate.Identity | None:
+        directory = places.client_certificate_directory(self._environ, self._home)
+        if which == MAKE:
+            return certificate.ensure(directory)
+        return certificate.existing(directory) if which == IF_PRESENT else None

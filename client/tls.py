@@ -1,0 +1,107 @@
+"""TLS from the client's side: a context, and a handshake over a blocking socket.
+
+The fast way goes through `_ssl`, the C half of the standard library's `ssl`, whose Python half
+costs a start 10 ms (enums, regular expressions, base64). `_ssl` is private, so where it looks
+different, the public module is used: same protocol, same checks.
+"""
+
+from __future__ import annotations
+
+try:
+    from _ssl import (
+        CERT_NONE,
+        CERT_REQUIRED,
+        PROTOCOL_TLS_CLIENT,
+        SSLCertVerificationError,
+        SSLEOFError,
+        SSLError,
+        SSLZeroReturnError,
+    )
+    from _ssl import _SSLContext as Context
+except ImportError:  # pragma: no cover - a Python whose _ssl is built differently
+    from ssl import (
+        CERT_NONE,
+        CERT_REQUIRED,
+        PROTOCOL_TLS_CLIENT,
+        SSLCertVerificationError,
+        SSLEOFError,
+        SSLError,
+        SSLZeroReturnError,
+    )
+    from ssl import SSLContext as Context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from typing import Any
+
+__all__ = [
+    "Context",
+    "SSLCertVerificationError",
+    "SSLEOFError",
+    "SSLError",
+    "Stream",
+    "connect",
+    "make_context",
+    "present",
+]
+
+SERVER_NAME = b"localhost"  # bytes: text would load the tables of encodings.idna
+ALPN_H2 = b"\x02h2"
+TLS_1_2 = 0x0303
+CHUNK = 65_536  # bytes a read: a whole TLS record and more
+
+
+class Stream:
+    """An encrypted connection. Blocking; the socket's time-out applies."""
+
+    def __init__(self, session: Any, socket: _socket.socket) -> None:
+        self._session = session
+        self._socket = socket  # the session holds it weakly
+
+    def write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._session.write(view) :]
+
+    def read(self) -> bytes:
+        """Some bytes; none when the peer has closed, in order or not."""
+        try:
+            return bytes(self._session.read(CHUNK))
+        except (SSLZeroReturnError, SSLEOFError, ConnectionResetError):
+            return b""
+
+    def set_timeout(self, seconds: float | None) -> None:
+        self._socket.settimeout(seconds)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def make_context(roots: str | None) -> Context:
+    """`roots`: PEM text to verify the server against; None verifies nothing. Raises SSLError."""
+    context = Context(PROTOCOL_TLS_CLIENT)
+    context.minimum_version = TLS_1_2
+    context._set_alpn_protocols(ALPN_H2)  # type: ignore[attr-defined]
+    if roots is None:
+        context.check_hostname = False
+        context.verify_mode = CERT_NONE
+    else:
+        context.check_hostname = True
+        context.verify_mode = CERT_REQUIRED
+        context.load_verify_locations(cadata=roots)
+    return context
+
+
+def present(context: Context, certificate: str, key: str) -> None:
+    """Shows the server this client's certificate. Raises SSLError, OSError."""
+    context.load_cert_chain(certificate, key, "")  # "": never ask the terminal for a password
+
+
+def connect(context: Context, socket: _socket.socket) -> Stream:
+    """Handshake. Raises SSLError, OSError."""
+    session = context._wrap_socket(  # type: ignore[attr-defined]
+        socket, False, server_hostname=SERVER_NAME
+    )
+    session.do_handshake()
+    return Stream(session, socket)
