@@ -1,0 +1,269 @@
+"""What is known about each client beyond its certificate: a file of events beside the store.
+
+One JSON object a line, only ever appended to, so that a crash costs at most the last line. Trust
+never depends on it: losing it loses names and dates. One thing it guards: a store file that has
+gone missing while clients are on record here is damage, not a fresh start.
+"""
+
+import json
+import math
+import os
+import re
+import stat
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from multipassd.files import (
+    CREATE_FLAGS,
+    READ_FLAGS,
+    read_descriptor,
+    sync_directory,
+    write_all,
+    write_atomically,
+)
+
+BY_HAND = "by hand"
+
+FILE_LIMIT = 128 << 20  # 100,000 clients and as many events again at 300 bytes, with room
+TEXT_LIMIT = 200  # characters of a name: more is no name
+SEEN_EVERY = 3600.0  # seconds between two "seen" events of a client: one line an hour at most
+COMPACT_SLACK = 1000  # spare lines before a rewrite pays for itself
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class ClientRecord:
+    fingerprint: str
+    name: str = ""
+    how: str = BY_HAND
+    uid: int | None = None
+    enrolled_at: float | None = None
+    last_seen: float | None = None
+
+
+class Clients:
+    """The events of the file, replayed. The caller holds the store's lock for what writes."""
+
+    def __init__(self, path: Path, owners: frozenset[int]) -> None:
+        self.path = path
+        self.problem = ""
+        self._owners = owners
+        self._records: dict[str, ClientRecord] = {}
+        self._read_to: tuple[int, int, int] | None = None  # device, inode, offset of a line's end
+        self._lines = 0
+        self._reading = threading.Lock()  # the event loop may look while a worker does
+        self._seen: dict[str, float] = {}
+        self._seen_written: dict[str, float] = {}
+
+    # What is known
+
+    def refresh(self) -> None:
+        """Read what was appended since the last time, by us or by another process."""
+        with self._reading:
+            self.problem = ""
+            try:
+                self._read()
+            except FileNotFoundError:
+                self._forget()
+            except OSError as error:
+                self._forget()
+                self.problem = (
+                    f"{self.path} is ignored, so names and dates of clients are unknown: "
+                    f"{error.strerror or error}. Remove it, or put it right."
+                )
+
+    def on_record(self) -> bool:
+        """Is there a client that nobody removed?"""
+        return bool(self._records)
+
+    def unknown(self, fingerprints: Iterable[str]) -> list[str]:
+        return [each for each in fingerprints if each not in self._records]
+
+    def describe(self, fingerprint: str) -> ClientRecord:
+        record = self._records.get(fingerprint) or ClientRecord(fingerprint)
+        seen = self._seen.get(fingerprint)
+        if seen is None or (record.last_seen is not None and record.last_seen > seen):
+            return record
+        return replace(record, last_seen=seen)
+
+    # What happens
+
+    def enrolled(self, fingerprint: str, name: str, how: str, uid: int | None, at: float) -> None:
+        event = {"event": "enrolled", "fingerprint": fingerprint, "at": at, "how": how}
+        self._append([event | {"uid": uid, "name": name[:TEXT_LIMIT]}])
+
+    def found(self, fingerprints: Iterable[str], at: float) -> None:
+        """Put clients on record that someone added to the store by hand."""
+        self._append(
+            {"event": "enrolled", "fingerprint": each, "at": at, "how": BY_HAND}
+            for each in fingerprints
+        )
+
+    def removed(self, fingerprint: str, uid: int | None, at: float) -> None:
+        self._append([{"event": "removed", "fingerprint": fingerprint, "at": at, "uid": uid}])
+        self._seen.pop(fingerprint, None)
+
+    def restore(self, record: ClientRecord) -> None:
+        """Take a removal back that did not come about."""
+        self._append([_as_event(record)])
+
+    def seen(self, fingerprint: str, at: float) -> None:
+        """Remembered here; `write_seen` puts it into the file."""
+        self._seen[fingerprint] = at
+
+    def write_seen(self, everything: bool) -> None:
+        """Write what is due, or all that is new."""
+        due = [
+            (who, at)
+            for who, at in list(self._seen.items())
+            if self._due(who, at) or (everything and self._seen_written[who] != at)
+        ]
+        if due:
+            self._append({"event": "seen", "fingerprint": who, "at": at} for who, at in due)
+            self._seen_written.update(due)
+
+    def _due(self, fingerprint: str, at: float) -> bool:
+        written = self._seen_written.get(fingerprint)
+        # A distance, not a difference: the clock may have been set back.
+        return written is None or abs(at - written) >= SEEN_EVERY
+
+    def compact(self) -> None:
+        """Write the file anew when most of its lines, as far as read, are history."""
+        if self._read_to is None or self._lines <= 2 * len(self._records) + COMPACT_SLACK:
+            return
+        self.refresh()
+        if not self.problem:
+            events = (_as_event(record) for record in self._records.values())
+            write_atomically(self.path, _encode(events), 0o600)
+            self.refresh()
+
+    # The file
+
+    def _forget(self) -> None:
+        self._records = {}
+        self._read_to = None
+        self._lines = 0
+
+    def _read(self) -> None:
+        descriptor = os.open(self.path, READ_FLAGS)
+        try:
+            status = self._checked(descriptor)
+            if self._read_to is None or not self._continues(status):
+                self._forget()
+            offset = self._read_to[2] if self._read_to else 0
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            data = read_descriptor(descriptor, FILE_LIMIT, self.path)
+        finally:
+            os.close(descriptor)
+        whole = data.rfind(b"\n") + 1  # the rest is still being written, or was cut by a crash
+        for line in data[:whole].splitlines():
+            self._replay(line)
+        self._read_to = (status.st_dev, status.st_ino, offset + whole)
+
+    def _continues(self, status: os.stat_result) -> bool:
+        assert self._read_to is not None
+        device, inode, offset = self._read_to
+        return (status.st_dev, status.st_ino) == (device, inode) and status.st_size >= offset
+
+    def _checked(self, descriptor: int) -> os.stat_result:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("it is not a regular file")
+        if status.st_uid not in self._owners:
+            raise OSError(f"it belongs to uid {status.st_uid}")
+        if status.st_mode & 0o022:
+            raise OSError("others may write to it")
+        return status
+
+    def _replay(self, line: bytes) -> None:
+        self._lines += 1
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested to death
+            return
+        if not isinstance(event, dict):
+            return
+        fingerprint = event.get("fingerprint")
+        if not isinstance(fingerprint, str) or not FINGERPRINT.fullmatch(fingerprint):
+            return
+        self._apply(fingerprint, event)
+
+    def _apply(self, fingerprint: str, event: dict[str, Any]) -> None:
+        match event.get("event"):
+            case "enrolled":
+                self._records[fingerprint] = _as_record(fingerprint, event)
+            case "removed":
+                self._records.pop(fingerprint, None)
+            case "seen" if fingerprint in self._records:
+                record = self._records[fingerprint]
+                self._records[fingerprint] = replace(record, last_seen=_moment(event.get("at")))
+
+    def _append(self, events: Iterable[dict[str, Any]]) -> None:
+        """Raises OSError, and then no half line is left."""
+        data = _encode(events)
+        if not data:
+            return
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            descriptor = os.open(self.path, CREATE_FLAGS, 0o600)
+            sync_directory(self.path.parent)
+        try:
+            size = self._checked(descriptor).st_size
+            try:
+                write_all(descriptor, (b"" if _ends_line(descriptor, size) else b"\n") + data)
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, size)
+                raise
+        finally:
+            os.close(descriptor)
+
+
+def _ends_line(descriptor: int, size: int) -> bool:
+    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
+
+
+def _encode(events: Iterable[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(each, separators=(",", ":")) + "\n" for each in events).encode()
+
+
+def _as_event(record: ClientRecord) -> dict[str, Any]:
+    return {
+        "event": "enrolled",
+        "fingerprint": record.fingerprint,
+        "at": record.enrolled_at,
+        "how": record.how,
+        "uid": record.uid,
+        "name": record.name,
+        "seen": record.last_seen,
+    }
+
+
+def _as_record(fingerprint: str, event: dict[str, Any]) -> ClientRecord:
+    uid = event.get("uid")
+    return ClientRecord(
+        fingerprint=fingerprint,
+        name=_text(event.get("name"), ""),
+        how=_text(event.get("how"), BY_HAND),
+        uid=uid if type(uid) is int else None,
+        enrolled_at=_moment(event.get("at")),
+        last_seen=_moment(event.get("seen")),
+    )
+
+
+def _text(value: object, otherwise: str) -> str:
+    """The file may come from elsewhere: nothing in it must reach a terminal as a control code."""
+    if not isinstance(value, str):
+        return otherwise
+    return "".join(each if each.isprintable() else "?" for each in value[:TEXT_LIMIT])
+
+
+def _moment(value: object) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with_fraction = float(value) if abs(value) < 1e15 else math.inf
+        return with_fraction if math.isfinite(with_fraction) else None
+    return None

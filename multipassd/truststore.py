@@ -1,0 +1,373 @@
+"""Which client certificates are trusted: the concatenated PEM file of 1.16, watched and kept.
+
+People append to the file by hand, so it stays the file of record and its text stays theirs.
+Everything that changes it takes a lock shared by all processes; reading takes none. What was read
+is one immutable view, replaced as a whole, so `refresh` and `trusts` may run in the event loop
+while one worker thread adds, removes, folds or flushes.
+"""
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import inf
+from pathlib import Path
+
+from multipassd import filelock, storefile
+from multipassd.clients import ClientRecord, Clients
+from multipassd.files import sync_directory
+from multipassd.storedisk import FOLD_SECONDS, ReplacedMeanwhile, StoreDisk, UnsafeFile
+from multipassd.storeview import TICK_SECONDS, Observer, TrustState, View
+from protocol.certificates import check
+from protocol.pem import der_to_pem, fingerprint
+
+__all__ = ["StoreError", "TrustState", "TrustStore"]
+
+FILE_NAME = "multipass_client_certs.pem"
+CLIENTS_NAME = "clients.jsonl"
+LOCK_NAME = ".lock"
+
+LOCK_PATIENCE = 5.0  # seconds; the lock is held for milliseconds unless the disk is dying
+ATTEMPTS = 5  # against an editor that replaces the file again and again while we change it
+LEFT_OVER_SECONDS = 3600.0  # nobody has been holding a replaced file open for an hour
+FLUSH_SECONDS = 60.0  # between two looks for what is due in the side file
+
+
+class StoreError(OSError):
+    """The store could not be changed; the text is a sentence for people."""
+
+
+class TrustStore:
+    def __init__(self, directory: Path, owner: int | None = None) -> None:
+        self.directory = directory
+        self.path = directory / FILE_NAME
+        # Root's files are as good as our own: root could write to ours, too.
+        owners = frozenset({os.geteuid() if owner is None else owner, 0})
+        self._disk = StoreDisk(self.path, owners)
+        self._clients = Clients(directory / CLIENTS_NAME, owners)
+        self._observer = Observer(self._disk, self._clients, owners)
+        self._view = View(
+            TrustState.DAMAGED, damage="The trust store was not read yet.", look_again=-inf
+        )
+        self._settled: frozenset[str] | None = None  # whom a store in order trusted last
+        self._publishing = threading.Lock()
+        self._generation = 0
+        self._expected: set[str] = set()  # our own changes, which are no news
+        self._appeared: frozenset[str] = frozenset()
+        self._vanished: frozenset[str] = frozenset()
+        self._unrecorded: frozenset[str] = frozenset()
+        self._own_problems: dict[str, str] = {}
+        self._folding: dict[int, float] = {}  # inode of a replaced file: when it last grew
+        self._folded_at = 0
+        self._next_flush = -inf
+
+    # Questions
+
+    @property
+    def state(self) -> TrustState:
+        return self._view.state
+
+    @property
+    def damage(self) -> str:
+        """What is wrong, why, and what to do; empty unless the state is DAMAGED."""
+        return self._view.damage
+
+    @property
+    def problems(self) -> list[str]:
+        """What is worth a warning though the store works."""
+        side = [self._clients.problem] if self._clients.problem else []
+        return [*self._view.problems, *self._own_problems.values(), *side]
+
+    def trusts(self, fingerprint: str) -> bool:
+        return fingerprint in self._view.trusted
+
+    def fingerprints(self) -> frozenset[str]:
+        return self._view.trusted
+
+    def __len__(self) -> int:
+        return len(self._view.trusted)
+
+    def records(self) -> list[ClientRecord]:
+        """All trusted clients with what is known about them."""
+        self._clients.refresh()
+        return [self._clients.describe(each) for each in sorted(self._view.trusted)]
+
+    def take_changes(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Who was added and who removed by others than us since the last call."""
+        with self._publishing:
+            changes = self._appeared, self._vanished
+            self._appeared = self._vanished = frozenset()
+        return changes
+
+    # Reading
+
+    def load(self) -> None:
+        """Read everything. Never raises for what is wrong on disk: state and problems tell."""
+        with self._reported("load"):
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self._observer.directory_complaint():
+                with self._locked(0.0):
+                    self._disk.sweep()
+                    self._fold()
+        self.refresh()
+
+    def refresh(self) -> bool:
+        """Look whether the file changed, and read it if so; True if state or trust changed."""
+        view = self._view
+        if self._observer.unchanged(view):
+            return False
+        generation = self._generation
+        accepted = self._publish(self._observer.look(self._settled or ()), generation)
+        now = self._view
+        return accepted and (view.state, view.trusted) != (now.state, now.trusted)
+
+    def _publish(self, view: View, generation: int) -> bool:
+        """Make it the current view, unless another thread looked later than the caller did."""
+        with self._publishing:
+            if generation != self._generation:
+                return False
+            self._generation += 1
+            self._view = view
+            if view.state is not TrustState.DAMAGED:
+                self._note_changes(view.trusted)
+        return True
+
+    def _note_changes(self, trusted: frozenset[str]) -> None:
+        before, self._settled = self._settled, trusted
+        if before is None:  # the first look: who is there was there
+            self._unrecorded = trusted
+        elif before != trusted:
+            appeared, vanished = trusted - before, before - trusted
+            self._unrecorded = (self._unrecorded | appeared) - vanished
+            self._next_flush = -inf
+            appeared, vanished = appeared - self._expected, vanished - self._expected
+            self._appeared = (self._appeared - vanished) | appeared
+            self._vanished = (self._vanished - appeared) | vanished
+
+    def _look_again(self) -> View:
+        """The truth on disk now; under the lock and in a worker thread."""
+        for _ in range(ATTEMPTS):
+            generation = self._generation
+            if self._publish(self._observer.look(self._settled or ()), generation):
+                break
+        return self._view
+
+    # Changing
+
+    def add(self, der: bytes, how: str, uid: int | None, name: str = "") -> bool:
+        """Trust a certificate, durably on return; False if it is trusted already.
+
+        Raises ValueError when it is no certificate, StoreError when the store can't take it.
+        """
+        check(der)
+        who, text = fingerprint(der), der_to_pem(der)
+        with self._changing("The client was not enrolled", who):
+            if not self._persist(who, text):
+                return False
+            with self._reported("record"):
+                self._clients.enrolled(who, name, how, uid, time.time())
+        return True
+
+    def _persist(self, who: str, text: bytes) -> bool:
+        for attempt in range(ATTEMPTS):
+            self.refresh()
+            with self._publishing:
+                generation, view = self._generation, self._in_order()
+            if who in view.trusted:
+                return attempt > 0  # what we wrote was taken over by whoever replaced the file
+            try:
+                self._write(view, text)
+            except (ReplacedMeanwhile, FileExistsError, FileNotFoundError):
+                continue
+            after = self._observer.after_append(view, who, text)
+            if after is None or not self._publish(after, generation):
+                self._look_again()
+            return True
+        raise StoreError("other programs keep replacing the trust store")
+
+    def _write(self, view: View, text: bytes) -> None:
+        contents = view.contents
+        if not view.exists:
+            self._disk.create(text)
+        elif contents.torn is not None:
+            self._disk.insert(text)
+        else:
+            self._disk.add(text, contents.size, contents.ends_line)
+
+    def remove(self, fingerprint: str, uid: int | None) -> bool:
+        """Trust it no longer, durably on return; False if it was not trusted."""
+        with self._changing("The client was not removed", fingerprint):
+            self._fold()  # or it could come back out of a replaced file
+            self._look_again()
+            if fingerprint not in self._in_order().trusted:
+                return False
+            self._clients.refresh()
+            record = self._clients.describe(fingerprint)
+            with self._reported("record"):
+                self._clients.removed(fingerprint, uid, time.time())
+            try:
+                self._cut_out(fingerprint)
+            except OSError:
+                with self._reported("record"):
+                    self._clients.restore(record)
+                raise
+            finally:
+                self._look_again()
+        return True
+
+    def _cut_out(self, unwanted: str) -> None:
+        for _ in range(ATTEMPTS):
+            data, status = self._disk.read()
+            try:
+                self._disk.replace(storefile.without(data, unwanted), len(data), status)
+                return
+            except ReplacedMeanwhile:
+                continue
+        raise StoreError("other programs keep replacing the trust store")
+
+    def reset(self) -> Path:
+        """Make a DAMAGED store EMPTY; returns the directory that now keeps what was there."""
+        with self._changing("The trust store was not reset"):
+            if self._look_again().state is not TrustState.DAMAGED:
+                raise StoreError("it is in order")
+            self._tighten()
+            kept = self._set_aside()
+            self._settled = frozenset()
+            if self._look_again().state is not TrustState.EMPTY:
+                raise StoreError(self.damage)
+        return kept
+
+    def _tighten(self) -> None:
+        if self._observer.directory_complaint():
+            if os.geteuid() == 0:
+                os.chown(self.directory, 0, 0)
+            self.directory.chmod(0o700)
+
+    def _set_aside(self) -> Path:
+        """The side file goes last: without it, and only then, a missing store is EMPTY."""
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        kept = self.directory / f"damaged-{stamp}-{time.monotonic_ns():x}"
+        kept.mkdir(mode=0o700)
+        old = [each.path for each in self._disk.old_files()]
+        for path in (*old, self.path, self._clients.path):
+            if os.path.lexists(path):
+                path.rename(kept / path.name)
+        sync_directory(kept)
+        sync_directory(self.directory)
+        return kept
+
+    def _in_order(self) -> View:
+        view = self._view
+        if view.state is TrustState.DAMAGED:
+            raise StoreError(view.damage)
+        return view
+
+    # Upkeep, called by a timer
+
+    def fold(self) -> None:
+        """Take over what a replaced file still grew, through whoever held it open."""
+        if not self._may_fold():
+            return
+        with self._reported("fold"), self._locked(0.0):
+            self._fold()
+        self.refresh()
+
+    def _may_fold(self) -> bool:
+        try:
+            changed = self.directory.stat().st_mtime_ns
+            if self._folding or changed == self._folded_at:
+                return bool(self._folding)
+            if self._disk.old_files():
+                return not self._observer.directory_complaint()
+        except OSError:
+            return False
+        settled = time.time_ns() - changed > TICK_SECONDS * 1e9
+        self._folded_at = changed if settled else 0
+        return False
+
+    def _fold(self) -> None:
+        now = time.monotonic()
+        still: dict[int, float] = {}
+        for old in self._disk.old_files():
+            status = old.path.lstat()
+            since = self._folding.get(status.st_ino, now)
+            final = now - since >= FOLD_SECONDS or (
+                time.time() - status.st_ctime > LEFT_OVER_SECONDS
+            )
+            try:
+                left = self._disk.fold(old, final)
+            except UnsafeFile as error:
+                self._own_problems[str(old.path)] = f"{old.path} is ignored: {error.strerror}."
+                continue
+            if left is not None:
+                still[status.st_ino] = since if left.size == old.size else now
+        self._folding = still
+
+    def seen(self, fingerprint: str, when: float) -> None:
+        """Note that a trusted client called; `flush` puts it into the side file."""
+        if self.trusts(fingerprint):
+            self._clients.seen(fingerprint, when)
+
+    def flush(self, everything: bool = False) -> None:
+        """Bring the side file up to date: who was added by hand, who was seen (once an hour)."""
+        if time.monotonic() < self._next_flush and not everything:
+            return
+        self._next_flush = time.monotonic() + FLUSH_SECONDS
+        if self._observer.directory_complaint():
+            return
+        with self._reported("record"), self._locked(0.0):
+            unrecorded = self._unrecorded
+            if unrecorded:
+                self._clients.refresh()
+                self._clients.found(self._clients.unknown(unrecorded), time.time())
+                self._unrecorded -= unrecorded
+            self._clients.write_seen(everything)
+            self._clients.compact()
+
+    # Around every change
+
+    @contextmanager
+    def _changing(self, failure: str, who: str = "") -> Iterator[None]:
+        """Hold the lock, turn every OSError into a sentence that begins with `failure`."""
+        self._expected.add(who)
+        try:
+            with self._locked(LOCK_PATIENCE):
+                yield
+        except OSError as error:
+            raise _explained(failure, error) from error
+        finally:
+            self._expected.discard(who)
+
+    @contextmanager
+    def _locked(self, patience: float) -> Iterator[None]:
+        with filelock.hold(self.directory / LOCK_NAME, patience):
+            yield
+
+    @contextmanager
+    def _reported(self, topic: str) -> Iterator[None]:
+        """What fails inside is a problem to report, not a reason to stop."""
+        try:
+            yield
+            self._own_problems.pop(topic, None)
+        except TimeoutError:
+            pass  # another process is at work: the next time will do
+        except OSError as error:
+            why = error.strerror or str(error)
+            self._own_problems[topic] = f"{TOPICS[topic]}: {why} ({self.directory})."
+
+
+TOPICS = {
+    "load": "The trust store could not be tidied up",
+    "fold": "What was appended to a replaced trust store could not be taken over",
+    "record": "Names and dates of clients could not be written down",
+}
+
+
+def _explained(failure: str, error: OSError) -> StoreError:
+    why = (error.strerror or str(error)).rstrip(".")
+    cure = " Free some space and try again." if error.errno == errno.ENOSPC else ""
+    explained = StoreError(f"{failure}: {why}.{cure}")
+    explained.errno = error.errno
+    return explained
