@@ -6,6 +6,7 @@ The only place that glues asyncio to the pure parts. What it knows of the servic
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Protocol
 
 from h2.config import H2Configuration
@@ -238,7 +239,7 @@ class Connection(asyncio.Protocol):
         stream = Stream(self, self._http2, event.stream_id, self._loop.time())
         self.streams[stream.id] = stream
         self._active = self._loop.time()
-        stream.accept_headers(dict(event.headers), self.limits.message)
+        stream.accept_headers({str(k): str(v) for k, v in event.headers}, self.limits.message)
 
     def _data(self, event: DataReceived) -> None:
         if event.flow_controlled_length:
@@ -280,8 +281,8 @@ class Connection(asyncio.Protocol):
 
     def _window(self, stream_id: int) -> None:
         if not stream_id:
-            for stream in list(self.streams.values()):
-                stream.pump()
+            for every in list(self.streams.values()):
+                every.pump()
         elif stream := self.streams.get(stream_id):
             stream.pump()
         self._count_control()
@@ -302,10 +303,8 @@ class Connection(asyncio.Protocol):
         self._active = self._loop.time()
 
     def _reset(self, stream: Stream, code: int) -> None:
-        try:
+        with suppress(ProtocolError):  # closed already
             self._http2.reset_stream(stream.id, code)
-        except ProtocolError:
-            pass  # closed already
         self._forget(stream)
 
     def _forget(self, stream: Stream) -> None:

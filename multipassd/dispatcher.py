@@ -14,8 +14,13 @@ from multipassd.methods import HANDLERS
 from multipassd.peer import AdminRule, Peer
 from multipassd.stream import Stream
 from protocol.codec import DecodeError, Message
-from protocol.errors import InternalError, MalformedRequest, NotAuthenticated, RpcError
-from protocol.errors import NotImplementedYet
+from protocol.errors import (
+    InternalError,
+    MalformedRequest,
+    NotAuthenticated,
+    NotImplementedYet,
+    RpcError,
+)
 from protocol.methods import Method
 
 _log = log.get("dispatcher")
@@ -71,10 +76,11 @@ class Dispatcher:
         return bool(peer.fingerprint) and store.trusts(peer.fingerprint)
 
     async def _adopt(self, peer: Peer) -> None:
-        if not await self._daemon.enrolment.adopt(peer):
-            if not self._daemon.store.trusts(peer.fingerprint):
-                self._daemon.audit.denied(peer.uid, peer.fingerprint, "another client was first")
-                raise NotAuthenticated()
+        if await self._daemon.enrolment.adopt(peer):
+            return
+        if not self._daemon.store.trusts(peer.fingerprint):
+            self._daemon.audit.denied(peer.uid, peer.fingerprint, "another client was first")
+            raise NotAuthenticated()
 
     def _after(self, stream: Stream, peer: Peer) -> None:
         """A call may have changed what the peer is: trusted from now on, or no longer."""

@@ -7,9 +7,11 @@ journal fields) and `message_id` reach the journal as they are; other places sho
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from multipassd.call import CURRENT
@@ -74,10 +76,8 @@ class _CallHandler(logging.Handler):
         if call is None or call.verbosity < 0 or not hasattr(call.request, "verbosity_level"):
             return
         if record.levelno >= _BY_VERBOSITY[call.verbosity]:
-            try:
+            with suppress(Exception):  # a caller who went away must not break the log
                 call.log_line(line(record) + "\n")
-            except Exception:  # noqa: BLE001 - a caller who went away must not break the log
-                pass
 
 
 class _JournalHandler(logging.Handler):
@@ -92,15 +92,13 @@ class _JournalHandler(logging.Handler):
         if record.exc_info:
             fields["EXCEPTION"] = "".join(traceback.format_exception(*record.exc_info))
         fields["MULTIPASS_CATEGORY"] = record.name.removeprefix(ROOT + ".")
-        try:
+        with suppress(OSError):  # journald is being restarted: the socket comes back
             self._send(
                 record.getMessage(),
                 PRIORITY=str(_priority(record.levelno)),
                 SYSLOG_IDENTIFIER="multipassd",
                 **fields,
             )
-        except OSError:
-            pass  # journald is being restarted: the socket comes back
 
 
 def _priority(level: int) -> int:
@@ -108,8 +106,6 @@ def _priority(level: int) -> int:
 
 
 def _journal() -> logging.Handler | None:
-    import os
-
     if not os.path.exists("/run/systemd/journal/socket"):
         return None
     try:

@@ -83,7 +83,7 @@ class Stream:
     def fail(self, error: RpcError) -> None:
         status = (("grpc-status", str(int(error.status))),)
         message = encode_message(error.message)
-        self._finish(status + (("grpc-message", message),) if message else status)
+        self._finish((*status, ("grpc-message", message)) if message else status)
 
     def pump(self) -> None:
         """Send what the peer's flow-control windows allow."""
@@ -98,9 +98,9 @@ class Stream:
         """The stream is gone: whoever serves it stops."""
         self.finished = True
         self._deframer = Deframer(0)
-        if self.task is not None and not self.task.done():
-            if self.task is not asyncio.current_task():
-                self.task.cancel()
+        task = self.task
+        if task is not None and not task.done() and task is not asyncio.current_task():
+            task.cancel()
 
     def _pump(self) -> None:
         while self._pending:

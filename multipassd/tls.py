@@ -6,6 +6,8 @@ its key. The standard library's ssl can't ask without verifying, so this is pyOp
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
@@ -85,10 +87,8 @@ class TlsSession:
                 return b"".join(parts)
 
     def close(self) -> None:
-        try:
+        with suppress(SSL.Error):  # the peer is gone or never finished its handshake
             self._connection.shutdown()
-        except SSL.Error:
-            pass  # the peer is gone or never finished its handshake
 
     def peer_certificate(self) -> bytes:
         """DER, or empty."""

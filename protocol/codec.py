@@ -214,9 +214,7 @@ def _encode_repeated(out: bytearray, field: Field, values: Any) -> None:
 
 
 def _encode_value(out: bytearray, field: Field, value: Any) -> None:
-    if field.kind == "string":
-        _write_bytes(out, field.number, value.encode())
-    elif field.kind == "message":
+    if field.kind == "string" or field.kind == "message":
         _write_bytes(out, field.number, value.encode())
     else:
         _write_varint(out, field.number << 3 | VARINT)

@@ -1,4 +1,4 @@
-"""Every call of the service: its path, its messages, and who may make it. There is no default policy."""
+"""Every call: its path, its messages, and who may make it. There is no default policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages of the calls that grant and show access: authentication, settings, version, readiness."""
+"""Messages of the calls about access: authentication, settings, version, readiness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Messages of `multipass.Trust`, this project's own service. Times are seconds since 1970, 0 unknown."""
+"""Messages of `multipass.Trust`, this project's own service.
+
+Times are seconds since 1970; 0 is unknown.
+"""
 
 from __future__ import annotations
 

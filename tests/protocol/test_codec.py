@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import protocol.messages
-
 from protocol.codec import DecodeError, Field, Message
 from protocol.methods import METHODS
 
