@@ -1,15 +1,17 @@
 """How often a passphrase may be guessed: one bucket for all, and a growing delay for each.
 
-Pure; the clock is handed in. Clients that are trusted already, and root, take nothing from the
-bucket: nobody else's guesses delay them.
+The clock is handed in. Clients that are trusted already, and root, take nothing from the bucket:
+nobody else's guesses delay them, as long as they are charged under a name of their own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
+from multipassd.guessfile import GuessFile
 from protocol.errors import TooManyGuesses
 
 BURST = 10  # a household's typing errors
@@ -19,8 +21,6 @@ LONGEST_DELAY = 30.0
 LONGEST_WAIT = 30.0  # a call that would have to wait longer is refused instead of being held
 FORGET_AFTER = 600.0  # without a guess, the delay starts small again
 MAX_GUESSERS = 4096  # of some 200 bytes each
-
-Sink = Callable[[float], None]
 
 
 @dataclass
@@ -32,13 +32,14 @@ class _Guesser:
 
 
 class Guesses:
-    """Admission of guesses. `now` is any clock in seconds; if it is set back nothing breaks."""
+    """Admission of guesses. `now` is time.time(); if it is set back nothing breaks."""
 
-    def __init__(self, now: float, tokens: float = BURST, on_change: Sink | None = None) -> None:
-        """`on_change` is told the number of tokens whenever it was changed by a guess."""
-        self._tokens = min(float(BURST), max(0.0, tokens))
-        self._filled_at = now
-        self._on_change = on_change or (lambda tokens: None)
+    def __init__(self, path: Path | None = None, now: float | None = None) -> None:
+        """`path` is where the bucket is kept across restarts; None for nowhere."""
+        self._file = GuessFile(path) if path else None
+        moment = time.time() if now is None else now
+        kept = self._file.read(moment) if self._file else None
+        self._tokens, self._filled_at = kept or (float(BURST), moment)
         self._guessers: dict[str, _Guesser] = {}  # in order of their last guess
 
     def admit(self, who: str, privileged: bool, now: float) -> float:
@@ -111,7 +112,8 @@ class Guesses:
 
     def _set_tokens(self, tokens: float) -> None:
         self._tokens = min(float(BURST), tokens)
-        self._on_change(self._tokens)
+        if self._file:
+            self._file.write(self._tokens, self._filled_at)
 
 
 def _delay(guesses: int) -> float:

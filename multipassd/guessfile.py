@@ -3,65 +3,52 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+from multipassd import log
 from multipassd.files import read_regular, write_atomically
-from multipassd.guesses import BURST, SECONDS_A_TOKEN, Guesses
 
-NAME = "passphrase-guesses.json"
 MODE = 0o600
 MAX_FILE = 4096
 
-_log = logging.getLogger(__name__)
+_log = log.get("guesses")
 
 
-def load_guesses(directory: Path, now: float, wall: Callable[[], float] = time.time) -> Guesses:
-    """Guesses with what was left of the bucket; each guess is noted in `directory`."""
-    path = directory / NAME
-    return Guesses(now, read_tokens(path, wall()), _Noting(path, wall))
+class GuessFile:
+    """A disk that refuses is reported once and stops no guess."""
 
-
-def read_tokens(path: Path, wall: float) -> float:
-    """No file: a full bucket. A file that makes no sense: an empty one, full a minute later."""
-    try:
-        return _tokens(json.loads(read_regular(path, MAX_FILE)), wall)
-    except FileNotFoundError:
-        return float(BURST)
-    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        _log.warning("%s can't be used, so no guess is left at first: %s", path, error)
-        return 0.0
-
-
-def write_tokens(path: Path, tokens: float, wall: float) -> None:
-    """Raises OSError."""
-    write_atomically(path, json.dumps({"tokens": tokens, "at": wall}).encode(), MODE)
-
-
-def _tokens(state: dict[str, float], wall: float) -> float:
-    tokens, noted_at = float(state["tokens"]), float(state["at"])
-    if not (math.isfinite(tokens) and math.isfinite(noted_at)):
-        raise ValueError("a number is out of range")
-    elapsed = max(0.0, wall - noted_at)  # nothing refills while the clock was set back
-    return min(float(BURST), max(0.0, tokens) + elapsed / SECONDS_A_TOKEN)
-
-
-class _Noting:
-    """Writes each change; a disk that refuses is reported once and stops no guess."""
-
-    def __init__(self, path: Path, wall: Callable[[], float]) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._wall = wall
         self._reported = False
 
-    def __call__(self, tokens: float) -> None:
+    def read(self, now: float) -> tuple[float, float] | None:
+        """The tokens and when they were counted; None if there is no file.
+
+        A file that makes no sense is an empty bucket, which is full again a minute later.
+        """
         try:
-            write_tokens(self._path, tokens, self._wall())
+            return _parse(read_regular(self._path, MAX_FILE))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+            _log.warning("%s is no count of guesses (%s), so none is left", self._path, error)
+            return 0.0, now
+
+    def write(self, tokens: float, now: float) -> None:
+        data = json.dumps({"tokens": tokens, "at": now}).encode()
+        try:
+            write_atomically(self._path, data, MODE)
             self._reported = False
         except OSError as error:
             if not self._reported:
                 _log.warning("The number of guesses can't be kept in %s: %s", self._path, error)
             self._reported = True
+
+
+def _parse(data: bytes) -> tuple[float, float]:
+    state = json.loads(data)
+    tokens, at = float(state["tokens"]), float(state["at"])
+    if not (math.isfinite(tokens) and math.isfinite(at)):
+        raise ValueError("a number is out of range")
+    return max(0.0, tokens), at

@@ -1,0 +1,256 @@
+"""The daemon's settings: a validated model over the INI file that 1.16 reads and people edit.
+
+A file that can't be trusted or understood is left alone: defaults hold, the passphrase counts as
+not set, changes are refused, and `problem` says why.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from multipassd import passphrase
+from multipassd.files import read_regular, write_atomically
+from protocol import settings as names
+from protocol.errors import InvalidSetting, RpcError, StorageFailed, UnknownSetting
+from protocol.inifile import IniFile
+from protocol.status import Status
+
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+MAX_FILE = 1 << 20  # a settings file has some lines
+MAX_VALUE = 4096  # and a line is read by people
+
+DRIVERS = frozenset({"qemu", "libvirt", "lxd"})
+_DRIVER_ALIASES = {"hyper-v": "hyperv", "vbox": "virtualbox"}
+_BOOLEANS = dict.fromkeys(("true", "on", "yes", "1"), "true") | dict.fromkeys(
+    ("false", "off", "no", "0"), "false"
+)
+_HIDDEN = "…"  # in place of a secret
+
+Stamp = tuple[int, ...] | None
+
+
+class SettingsUnusable(RpcError):
+    """The settings file is not one to rely on, so nothing is written over it."""
+
+    status = Status.FAILED_PRECONDITION
+
+
+def _driver(value: str) -> str:
+    driver = _DRIVER_ALIASES.get(value.lower(), value.lower())
+    if driver not in DRIVERS:
+        raise _why("Invalid driver")
+    return driver
+
+
+def _mirror(value: str) -> str:
+    if value and not value.startswith("https://"):
+        raise _why("The hostname of mirror must contain protocol name: https")
+    return value if not value or value.endswith("/") else value + "/"
+
+
+def _boolean(value: str) -> str:
+    word = _BOOLEANS.get(value.lower())
+    if word is None:
+        raise _why('Invalid value, try "true" or "false"')
+    return word
+
+
+def _record(value: str) -> str:
+    if value and not passphrase.is_record(value):
+        raise _why("not a passphrase's record")
+    return value
+
+
+def _why(text: str) -> PydanticCustomError:
+    # Braces would be taken for a template's.
+    return PydanticCustomError("setting", "{why}", {"why": text})
+
+
+class Values(BaseModel):
+    """The settings as they are stored: texts, each by its key."""
+
+    model_config = ConfigDict(validate_assignment=True, extra="ignore", populate_by_name=True)
+
+    bridged_network: Annotated[str, Field(alias=names.BRIDGED_NETWORK)] = ""
+    driver: Annotated[str, BeforeValidator(_driver), Field(alias=names.DRIVER)] = "qemu"
+    mirror: Annotated[str, BeforeValidator(_mirror), Field(alias=names.MIRROR)] = ""
+    passphrase: Annotated[
+        str, BeforeValidator(_record), Field(alias=names.PASSPHRASE, repr=False)
+    ] = ""
+    privileged_mounts: Annotated[
+        str, BeforeValidator(_boolean), Field(alias=names.PRIVILEGED_MOUNTS)
+    ] = "true"
+
+
+FIELDS = {str(field.alias): name for name, field in Values.model_fields.items()}
+
+
+class Settings:
+    """Reads at once; `refresh` notices edits made by hand. Safe to use from worker threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problem = ""  # why the file is not used at all; says what to do
+        self.warnings: list[str] = []  # single values that are not used
+        self._values = Values()
+        self._ini = IniFile.parse("")
+        self._stamp: Stamp = None
+        self._lock = threading.Lock()
+        self.reload()
+
+    def keys(self) -> list[str]:
+        return sorted(names.DAEMON_KEYS)
+
+    def get(self, key: str) -> str:
+        """The value as shown to people; of a secret only whether it is set."""
+        field = _field(key)
+        self.refresh()
+        value = str(getattr(self._values, field))
+        if key in names.SECRET_KEYS:
+            return names.SET if value else ""
+        return value
+
+    def passphrase_record(self) -> str:
+        """What a guess is verified against; empty when no passphrase is set."""
+        self.refresh()
+        return self._values.passphrase
+
+    def set(self, key: str, value: str) -> None:
+        """Stored when this returns. A passphrase is handed in as its record, or in plain text,
+        which is then hashed here and takes its time.
+
+        Raises UnknownSetting, InvalidSetting, SettingsUnusable or StorageFailed; then nothing has
+        changed.
+        """
+        field = _field(key)
+        if key in names.SECRET_KEYS and value and not passphrase.is_record(value):
+            value = passphrase.make(value)
+        with self._lock:
+            self._load_if_changed()
+            if self.problem:
+                raise SettingsUnusable(f"The setting was not changed. {self.problem}")
+            changed = _validated(self._values, field, key, value)
+            self._store(key, str(getattr(changed, field)))
+
+    def refresh(self) -> None:
+        """Costs one stat while nobody edits the file."""
+        # A change under way reads the file itself: waiting for its disk would hold up all calls.
+        if self._lock.acquire(blocking=False):
+            try:
+                self._load_if_changed()
+            finally:
+                self._lock.release()
+
+    def reload(self) -> None:
+        with self._lock:
+            self._load()
+
+    def _load_if_changed(self) -> None:
+        if _stamp(self.path) != self._stamp:
+            self._load()
+
+    def _load(self) -> None:
+        self._stamp = _stamp(self.path)
+        self.problem, self.warnings = "", []
+        self._values, self._ini = Values(), IniFile.parse("")
+        try:
+            self._ini = IniFile.parse(_read(self.path))
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            self.problem = (
+                f"The settings in {self.path} are not used: {reason}. "
+                "Put the file right or remove it; it is read again by itself."
+            )
+            return
+        self._values, self.warnings = _lenient(self._ini, self.path)
+
+    def _store(self, key: str, text: str) -> None:
+        changed = IniFile.parse(self._ini.to_text())
+        changed.set(key, text)
+        data = changed.to_text().encode("utf-8", "surrogateescape")
+        try:
+            self.path.parent.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
+            write_atomically(self.path, data, FILE_MODE)
+        except OSError as error:
+            raise StorageFailed(
+                f"The setting was not changed, because {self.path} can't be written: "
+                f"{error.strerror or error}."
+            ) from error
+        self._load()
+
+
+def _field(key: str) -> str:
+    if key not in FIELDS:
+        raise UnknownSetting(key)
+    return FIELDS[key]
+
+
+def _validated(values: Values, field: str, key: str, value: str) -> Values:
+    shown = _HIDDEN if key in names.SECRET_KEYS else value
+    if len(value) > MAX_VALUE:
+        raise InvalidSetting(key, value[:40] + _HIDDEN, f"More than {MAX_VALUE} characters")
+    changed = values.model_copy()
+    try:
+        setattr(changed, field, value)
+    except ValidationError as error:
+        raise InvalidSetting(key, shown, str(error.errors()[0]["msg"])) from None
+    return changed
+
+
+def _lenient(ini: IniFile, path: Path) -> tuple[Values, list[str]]:
+    """The values that are valid, with the defaults in place of the others, and what is wrong."""
+    found: dict[str, Any] = {key: ini.get(key) for key in FIELDS}
+    found = {key: value for key, value in found.items() if value is not None}
+    try:
+        return Values.model_validate(found), []
+    except ValidationError as error:
+        wrong = {str(each["loc"][0]): each["msg"] for each in error.errors()}
+    warnings = [f"{key} in {path} is not used: {why}" for key, why in wrong.items()]
+    kept = {key: value for key, value in found.items() if key not in wrong}
+    return Values.model_validate(kept), warnings
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        status = path.lstat()
+    except OSError as error:
+        return (error.errno or 0,)
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_mode,
+        status.st_uid,
+    )
+
+
+def _read(path: Path) -> str:
+    """Raises OSError, or ValueError with the reason why the file is not to be relied on."""
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        raise ValueError("it is a symbolic link")
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is not a regular file")
+    if status.st_uid not in {0, os.geteuid()}:
+        raise ValueError(f"it belongs to uid {status.st_uid}, who could set a passphrase")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ValueError("users other than its owner may write to it (chmod 600 mends that)")
+    data = read_regular(path, MAX_FILE)
+    if b"\0" in data:
+        raise ValueError("it is not text")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8 text") from None
