@@ -99,6 +99,21 @@ def not_after(der: bytes) -> datetime:
     return _end(_load_der(der))
 
 
+def canonical_name(name: str) -> str:
+    """A name as `names` returns it; raises CertificateError for one that no certificate can hold.
+
+    An IPv6 address loses its zone, which means nothing to other machines.
+    """
+    try:
+        return str(ipaddress.ip_address(name.partition("%")[0]))
+    except ValueError:
+        pass
+    try:
+        return str(x509.DNSName(name).value)
+    except ValueError as error:
+        raise CertificateError(f"{name!r} is neither an ASCII host name nor an address") from error
+
+
 def valid_at(certificate: bytes, moment: datetime) -> bool:
     parsed = _load(certificate)
     return _start(parsed) <= moment <= _end(parsed)
@@ -271,14 +286,11 @@ def _authority_identifier(
 
 
 def _general_name(name: str) -> x509.GeneralName:
+    canonical = canonical_name(name)
     try:
-        return x509.IPAddress(ipaddress.ip_address(name))
+        return x509.IPAddress(ipaddress.ip_address(canonical))
     except ValueError:
-        pass
-    try:
-        return x509.DNSName(name)
-    except ValueError as error:
-        raise CertificateError(f"{name!r} can't stand in a certificate: {error}") from error
+        return x509.DNSName(canonical)
 
 
 def _sign(builder: x509.CertificateBuilder, key: SigningKey, signer: SigningKey) -> KeyPair:

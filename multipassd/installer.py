@@ -1,0 +1,75 @@
+"""Enrolling the user who installs, for hosts whose daemon is reached over TCP only."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from multipassd.home import LIMIT, HomeError, run_as
+from protocol import certificates, client_certificate, places
+from protocol.pem import pem_to_der
+
+HOW = "installer"
+
+
+class InstallerError(Exception):
+    """The user was not enrolled; the text is a sentence."""
+
+
+class Store(Protocol):
+    """What is needed of the trust store."""
+
+    def add(self, der: bytes, how: str, uid: int | None, name: str = "") -> bool: ...
+
+
+def enrol_installer(user: str, store: Store, environ: Mapping[str, str]) -> str:
+    """Makes the user's client certificate if there is none, and has it trusted.
+
+    Returns what was done. Raises InstallerError, or what the store raises.
+    """
+    account = _account(user)
+    directory = Path(_directory(account, environ))
+    try:
+        pem = run_as(account, lambda: _certificate_in(directory))
+    except HomeError as error:
+        raise InstallerError(f"{user} was not enrolled. {error}") from error
+    der = _checked(pem, user, directory)
+    if store.add(der, HOW, account.pw_uid, user):
+        return f"The client of {user} is now authenticated."
+    return f"The client of {user} was authenticated already."
+
+
+def _account(user: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(user)
+    except (KeyError, ValueError):
+        raise InstallerError(f"There is no user called {user!r} here.") from None
+
+
+def _directory(account: pwd.struct_passwd, environ: Mapping[str, str]) -> str:
+    # Of root's environment only counts whether this is the snap: the rest is root's own places.
+    own = {key: value for key, value in environ.items() if key == "SNAP_NAME"}
+    return places.client_certificate_directory(own, account.pw_dir)
+
+
+def _certificate_in(directory: Path) -> bytes:
+    """Runs as the user."""
+    certificate, _ = client_certificate.ensure(directory)
+    descriptor = os.open(certificate, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        return file.read(LIMIT)
+
+
+def _checked(pem: bytes, user: str, directory: Path) -> bytes:
+    try:
+        der = pem_to_der(pem)
+        certificates.check(der)
+    except ValueError as error:
+        raise InstallerError(
+            f"{user} was not enrolled: {directory / client_certificate.CERTIFICATE} holds no "
+            "certificate. Remove it, and the next attempt makes a new one."
+        ) from error
+    return der
