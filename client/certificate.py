@@ -10,6 +10,7 @@ from client.errors import CommandFailed
 
 CERTIFICATE = "multipass_cert.pem"
 KEY = "multipass_cert_key.pem"
+OTHERS = 0o077  # Multipass 1.16 leaves its key readable by all; making sure of it mends that
 
 Identity = tuple[str, str]  # paths of the certificate and of the key
 
@@ -23,7 +24,7 @@ def existing(directory: str) -> Identity | None:
 def ensure(directory: str) -> Identity:
     """What is there, or made now. Raises CommandFailed."""
     found = existing(directory)
-    if found is not None:
+    if found is not None and not os.stat(found[1]).st_mode & OTHERS:
         return found
     _add_site_packages()
     try:

@@ -15,14 +15,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from protocol.addresses import Address, TcpAddress
 
-__all__ = ["SOL_SOCKET", "SO_PEERCRED", "denied_hint", "dial", "failure"]
+__all__ = ["SOL_SOCKET", "SO_PEERCRED", "Socket", "denied_hint", "dial", "failure"]
 
 # `_socket` is what `socket` is made of; its wrapper costs a start 4 ms.
 
 TIMEOUT = 10.0  # seconds for connecting, and for each step of the handshake
 
 
-def dial(address: Address) -> _socket.socket:
+class Socket(_socket.socket):
+    """TLS holds its socket weakly, which the bare type does not allow."""
+
+    __slots__ = ("__weakref__",)
+
+
+def dial(address: Address) -> Socket:
     """Raises Unreachable, AccessDenied."""
     try:
         if isinstance(address, UnixAddress):
@@ -55,12 +61,12 @@ def denied_hint(address: Address) -> str:
     return messages.denied_until_first(address.path, _group_name(gid))
 
 
-def _dial_unix(address: UnixAddress) -> _socket.socket:
-    socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+def _dial_unix(address: UnixAddress) -> Socket:
+    socket = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     return _connected(socket, os.fsencode(address.path))
 
 
-def _dial_tcp(address: TcpAddress) -> _socket.socket:
+def _dial_tcp(address: TcpAddress) -> Socket:
     """Tries every address of the name, as socket.create_connection does."""
     # ASCII as bytes: text would load the tables of encodings.idna.
     host = address.host.encode() if address.host.isascii() else address.host
@@ -68,7 +74,7 @@ def _dial_tcp(address: TcpAddress) -> _socket.socket:
     for family, kind, number, _, target in _socket.getaddrinfo(
         host, address.port, 0, _socket.SOCK_STREAM
     ):
-        socket = _socket.socket(family, kind | _socket.SOCK_CLOEXEC, number)
+        socket = Socket(family, kind | _socket.SOCK_CLOEXEC, number)
         try:
             return _connected(socket, target)
         except OSError as error:
@@ -76,7 +82,7 @@ def _dial_tcp(address: TcpAddress) -> _socket.socket:
     raise last or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
 
 
-def _connected(socket: _socket.socket, target: object) -> _socket.socket:
+def _connected(socket: Socket, target: object) -> Socket:
     try:
         socket.settimeout(TIMEOUT)
         socket.connect(target)  # type: ignore[arg-type]

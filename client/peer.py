@@ -16,9 +16,9 @@ from protocol.addresses import UnixAddress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from collections.abc import Callable, Sequence
 
+    from client.dial import Socket
     from protocol.addresses import Address
 
 ROOT = 0
@@ -62,14 +62,14 @@ class Peer:
         if uid is None or not _is_own(uid):
             self.connect().close()
 
-    def _listener(self, socket: _socket.socket) -> int | None:
+    def _listener(self, socket: Socket) -> int | None:
         """The user who listens at the other end; None over a network."""
         if not isinstance(self._address, UnixAddress):
             return None
         credentials = socket.getsockopt(dial.SOL_SOCKET, dial.SO_PEERCRED, _UCRED_SIZE)
         return int.from_bytes(credentials[4:8], sys.byteorder)
 
-    def _connect_own(self, socket: _socket.socket) -> tls.Stream | None:
+    def _connect_own(self, socket: Socket) -> tls.Stream | None:
         """None when the certificate does not verify: the connection is used up then."""
         pem = roots.load(self._root_files)
         if pem is None:
@@ -89,7 +89,7 @@ class Peer:
             raise Unverified(messages.UNVERIFIED, messages.socket_of_stranger(uid or 0, ""))
         return self._handshake(socket, None)
 
-    def _connect_stranger(self, socket: _socket.socket, uid: int | None) -> tls.Stream:
+    def _connect_stranger(self, socket: Socket, uid: int | None) -> tls.Stream:
         where = str(self._address)
         owners = None if uid is None else frozenset((ROOT, os.geteuid()))
         pem = roots.load(self._root_files, owners)
@@ -101,7 +101,7 @@ class Peer:
             hint = messages.server_not_verified(where, error.why, self._root_files)
             raise _unverified(uid, hint) from None
 
-    def _handshake(self, socket: _socket.socket, pem: str | None) -> tls.Stream:
+    def _handshake(self, socket: Socket, pem: str | None) -> tls.Stream:
         """Raises _NotVerified, Unreachable, CommandFailed."""
         try:
             context = tls.make_context(pem)

@@ -32,8 +32,9 @@ except ImportError:  # pragma: no cover - a Python whose _ssl is built different
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from typing import Any
+
+    from client.dial import Socket
 
 __all__ = [
     "Context",
@@ -46,7 +47,7 @@ __all__ = [
     "present",
 ]
 
-SERVER_NAME = b"localhost"  # bytes: text would load the tables of encodings.idna
+SERVER_NAME = "localhost"  # the C half takes it as it is, without the tables of encodings.idna
 ALPN_H2 = b"\x02h2"
 TLS_1_2 = 0x0303
 CHUNK = 65_536  # bytes a read: a whole TLS record and more
@@ -55,7 +56,7 @@ CHUNK = 65_536  # bytes a read: a whole TLS record and more
 class Stream:
     """An encrypted connection. Blocking; the socket's time-out applies."""
 
-    def __init__(self, session: Any, socket: _socket.socket) -> None:
+    def __init__(self, session: Any, socket: Socket) -> None:
         self._session = session
         self._socket = socket  # the session holds it weakly
 
@@ -98,7 +99,7 @@ def present(context: Context, certificate: str, key: str) -> None:
     context.load_cert_chain(certificate, key, "")  # "": never ask the terminal for a password
 
 
-def connect(context: Context, socket: _socket.socket) -> Stream:
+def connect(context: Context, socket: Socket) -> Stream:
     """Handshake. Raises SSLError, OSError."""
     session = context._wrap_socket(  # type: ignore[attr-defined]
         socket, False, server_hostname=SERVER_NAME
