@@ -42,7 +42,7 @@ def shares() -> str:
     for _ in range(2):
         output = subprocess.run(
             [sys.executable, "-c", code],
-            cwd=os.path.dirname(os.path.dirname(__file__)),  # noqa: PTH120
+            cwd=os.path.dirname(os.path.dirname(__file__)),
             capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
     return output

@@ -19,7 +19,7 @@ def peak_rss_mib(pid: int) -> float:
 
 
 def _kib(path: str, field: str) -> int:
-    with open(path, encoding="ascii") as lines:  # noqa: PTH123  pathlib would be weighed too
+    with open(path, encoding="ascii") as lines:
         for line in lines:
             if line.startswith(field):
                 return int(line.split()[1])
