@@ -13,7 +13,7 @@ class Instances:
     def __len__(self) -> int:
         return len(self._instances)
 
-    def list(self) -> list[ListVMInstance]:
+    def all(self) -> list[ListVMInstance]:
         return self._instances
 
     def snapshots(self) -> list[ListVMSnapshot]:

@@ -10,5 +10,5 @@ async def run(call: Call[ListRequest], daemon: Daemon) -> None:
         snapshots = SnapshotsList(snapshots=daemon.instances.snapshots())
         call.reply(ListReply(snapshot_list=snapshots))
     else:
-        instances = InstancesList(instances=daemon.instances.list())
+        instances = InstancesList(instances=daemon.instances.all())
         call.reply(ListReply(instance_list=instances))
