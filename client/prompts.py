@@ -25,9 +25,8 @@ def ask(question: str) -> str:
 
 def ask_secretly(question: str) -> str:
     """The same without echo, where stdin is a terminal. Raises EndOfInput."""
-    console.out(question)
     try:
-        return _read_silently() if os.isatty(console.STDIN) else _read_line()
+        return _ask_silently(question) if os.isatty(console.STDIN) else ask(question)
     finally:
         console.out("\n")
 
@@ -57,7 +56,8 @@ def confirm(question: str) -> bool:
     return answer in ("y", "yes")
 
 
-def _read_silently() -> str:
+def _ask_silently(question: str) -> str:
+    """The echo is off before the question shows: who answers at once is not seen either."""
     import termios
 
     before = termios.tcgetattr(console.STDIN)
@@ -65,9 +65,9 @@ def _read_silently() -> str:
     silent[3] &= ~termios.ECHO
     termios.tcsetattr(console.STDIN, termios.TCSAFLUSH, silent)
     try:
-        return _read_line()
+        return ask(question)
     finally:
-        termios.tcsetattr(console.STDIN, termios.TCSAFLUSH, before)
+        termios.tcsetattr(console.STDIN, termios.TCSADRAIN, before)
 
 
 def _read_line() -> str:
