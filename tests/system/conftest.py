@@ -1,0 +1,89 @@
+"""Real users, a copy of the project that they can read, and a daemon as root between them."""
+
+import grp
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from multipassd.listener import ADMIN_GROUPS
+from tests.system import people as accounts
+from tests.system import place
+from tests.system.people import People
+from tests.system.site import Site
+from tools.sandbox import Sandbox
+
+NEEDED = ("useradd", "usermod", "userdel", "unshare", "mount", "umount")
+
+
+def obstacle() -> str:
+    """Why these tests can't run here; empty if they can."""
+    if os.geteuid() != 0:
+        return "needs root, to make users and to act as them"
+    missing = [tool for tool in NEEDED if shutil.which(tool) is None]
+    if missing:
+        return f"needs {', '.join(missing)}"
+    return "" if admin_group() else f"needs one of the groups {', '.join(ADMIN_GROUPS)}"
+
+
+def admin_group() -> str:
+    there = {entry.gr_name for entry in grp.getgrall()}
+    return next((name for name in ADMIN_GROUPS if name in there), "")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    why = obstacle()
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.root)
+            if why:
+                item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.fixture(scope="session")
+def people() -> Iterator[People]:
+    accounts.remove_own()
+    try:
+        yield accounts.create(admin_group())
+    finally:
+        accounts.remove_own()
+
+
+@pytest.fixture(scope="session")
+def copy() -> Iterator[Path]:
+    made = place.make()
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+def site(copy: Path, people: People) -> Iterator[Site]:
+    """A place for one daemon, which the test starts: ``site.start()``. It must end well."""
+    sandbox = Sandbox.create()
+    one = Site(sandbox, copy, people)
+    try:
+        yield one
+        one.daemon.stop()
+    finally:
+        if one.daemon.process is not None:
+            one.daemon.process.kill()
+            one.daemon.process.wait()
+        if os.path.ismount(sandbox.storage):
+            subprocess.run(["umount", "--lazy", str(sandbox.storage)], check=True)
+        sandbox.remove()
+
+
+@pytest.fixture
+def small_disk(site: Site) -> Path:
+    """The daemon's storage on a disk of its own, of one megabyte."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs"]
+    done = subprocess.run(
+        [*command, str(site.sandbox.storage)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
+    return site.sandbox.storage
