@@ -73,8 +73,11 @@ class Peer:
         """None when the certificate does not verify: the connection is used up then."""
         pem = roots.load(self._root_files)
         if pem is None:
-            self._warn_once(messages.warn_no_root_certificate(self._root_files))
-            return self._handshake(socket, None)
+            stream = self._handshake(socket, None)
+            # A service that this connection woke for the first time has made it by now.
+            if roots.load(self._root_files) is None:
+                self._warn_once(messages.warn_no_root_certificate(self._root_files))
+            return stream
         try:
             return self._handshake(socket, pem)
         except _NotVerified as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from client import console, messages
 from client.channel import PERMISSION_DENIED
 from client.errors import CommandFailed, StatusError
+from client.session import IF_PRESENT, MAKE
 from protocol.codec import DecodeError
 
 TYPE_CHECKING = False
@@ -30,12 +31,23 @@ def call(
 
     Raises CommandFailed.
     """
-    channel = channel or session.channel()
+    channel = channel or session.channel(IF_PRESENT if session.never_enrols else MAKE)
+    if session.never_enrols:
+        ping(channel)
     begun = channel.begin(method, encode(request), half_close=True)
     result = kind()
     for reply in replies(session, begun, kind):
         result = reply
     return result
+
+
+def ping(channel: Channel) -> None:
+    """Is this client trusted? Enrols nobody, at no release of the service. Raises CommandFailed."""
+    try:
+        for _ in channel.call("ping", b""):
+            pass
+    except StatusError as error:
+        raise StatusError(error.status, error.sentence or messages.ENROLS_NOBODY) from error
 
 
 def replies(session: Session, begun: Call, kind: type[Reply]) -> Iterator[Reply]:

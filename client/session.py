@@ -26,6 +26,8 @@ class Session:
         self.line = line
         self.verbosity = line.verbosity or 0
         self._environ, self._home = home.find(environ, os.geteuid())
+        # Completion and health checks set this: such a run never takes the first client's place.
+        self.never_enrols = bool(environ.get("MULTIPASS_NEVER_ENROL"))
 
     def address(self) -> Address:
         """Raises AddressError."""

@@ -34,6 +34,7 @@ def _ask_service(session: Session) -> VersionReply:
     request = VersionRequest(verbosity_level=session.verbosity)
     try:
         channel = session.channel(IF_PRESENT, patience=0, deadline=deadline)
+        rpc.ping(channel)
         return rpc.call(session, "version", request, VersionReply, channel)
     except CommandFailed:
         return VersionReply()
