@@ -251,4 +251,5 @@ def more_information(url: str) -> str:
 def cannot_write(why: str) -> str:
     return f"Cannot write the output: {why}"
 
+
 ENROLS_NOBODY = "This client is not authenticated, and this call enrols nobody."
