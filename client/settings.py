@@ -93,7 +93,9 @@ def _update(path: str, key: str, value: str) -> None:
 
 def _replace(path: str, data: bytes) -> None:
     target = os.path.realpath(path)  # a link into a dotfiles directory stays a link
-    temporary = f"{target}.{os.getpid()}.new"
+    temporary = f"{target}.new"  # the lock is held; what is there is a killed writer's
+    if os.path.lexists(temporary):
+        os.unlink(temporary)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600)
     try:

@@ -1,0 +1,113 @@
+"""The texts of help: the documented one exactly, the others by the rules of their layout."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from client import commands, help
+from client.command import Argument, Command, Option
+
+DOCUMENTED = """\
+Usage: multipass authenticate [options] [<passphrase>]
+Authenticate with the Multipass service.
+A system administrator should provide you with a passphrase
+to allow use of the Multipass service.
+
+Options:
+  -h, --help     Display this help
+  -v, --verbose  Increase logging verbosity. Repeat the 'v' in the short option
+                 for more detail. Maximum verbosity is obtained with 4 (or more)
+                 v's, i.e. -vvvv.
+
+Arguments:
+  passphrase     Passphrase to register with the Multipass service. If omitted,
+                 a prompt will be displayed for entering the passphrase.
+"""
+
+ONE_LINERS = {
+    "authenticate": "Authenticate client",
+    "get": "Get a configuration setting",
+    "help": "Display help about a command",
+    "list": "List all available instances or snapshots",
+    "set": "Set a configuration setting",
+    "version": "Show version details",
+    "wait-ready": "Wait for the Multipass daemon to be ready",
+}
+
+
+def of(name: str) -> str:
+    command = commands.find(name)
+    assert command is not None
+    return help.of_command(command)
+
+
+def test_help_of_authenticate_is_the_documented_text() -> None:
+    assert of("authenticate") == DOCUMENTED
+
+
+def test_general_help_lists_every_command_in_the_form_that_scripts_search() -> None:
+    text = help.general(commands.every())
+    assert text.startswith("Usage: multipass [options] <command>\n")
+    rows = dict(re.findall(r"^ {2}([\-\w]+)\s+(.+?)$", text, re.MULTILINE))
+    assert {name: rows.get(name) for name in ONE_LINERS} == ONE_LINERS
+    listed = text.partition("Available commands:\n")[2].splitlines()
+    assert listed == [f"  {name:<12}  {line}" for name, line in sorted(ONE_LINERS.items())]
+
+
+@pytest.mark.parametrize("name", sorted(ONE_LINERS))
+def test_no_line_is_wider_than_a_terminal(name: str) -> None:
+    assert max(map(len, of(name).splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", ["list", "version", "wait-ready"])
+def test_commands_without_arguments_have_no_arguments_section(name: str) -> None:
+    assert of(name).startswith(f"Usage: multipass {name} [options]\n")
+    assert "Arguments:" not in of(name)
+
+
+@pytest.mark.parametrize("name", ["get", "set"])
+def test_help_of_settings_names_some_keys_and_how_to_list_all(name: str) -> None:
+    for key in ("client.primary-name", "local.driver", "local.privileged-mounts"):
+        assert f"  - {key}\n" in of(name)
+    assert "multipass get --keys" in of(name)
+
+
+def test_hidden_options_are_left_out() -> None:
+    assert "no-ipv4" not in of("list")
+    assert "--version" not in of("list")
+
+
+def test_the_table_of_commands_agrees_with_their_declarations() -> None:
+    declared = {
+        word: command.name
+        for command in commands.every()
+        for word in (command.name, *command.aliases)
+    }
+    assert set(declared) == set(commands.MODULES)
+    for word, name in declared.items():
+        command = commands.find(word)
+        assert command is not None
+        assert command.name == name
+
+
+def test_entries_are_wrapped_broken_and_cut() -> None:
+    command = Command(
+        "x",
+        "",
+        "",
+        lambda _: 0,
+        options=[Option(("o", "option"), "first\nsecond " + "w" * 70, "value")],
+        arguments=[Argument("name", "short")],
+    )
+    column = " " * len("  -o, --option <value>  ")
+    assert help.of_command(command).splitlines()[-7:] == [
+        "  -o, --option <value>  first",
+        f"{column}second",
+        f"{column}{'w' * 56}",
+        f"{column}{'w' * 14}",
+        "",
+        "Arguments:",
+        "  name                  short",
+    ]
