@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from OpenSSL import SSL
@@ -76,6 +77,7 @@ class Service:
         )
         dispatcher = Dispatcher(self._daemon, own_rule(self._group))
         self._server = Server(dispatcher, self._store, self._charge, lambda: self._context)
+        self._reported: set[str] = set()  # problems that the log has told already
         self._identity: Identity
         self._context: SSL.Context
 
@@ -83,20 +85,20 @@ class Service:
 
     def start(self) -> None:
         _raise_descriptor_limit()
-        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(OSError):  # a disk that refuses is no reason to exit: the parts say so
+            self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._store.load()
         self._store.take_changes()
         self._load_identity()
         self._set_modes()
         self._handle_signals()
         self._server.start(self._listeners)
-        self._watch()
+        self._watch()  # reports problems, too
         self._loop.call_later(RENEWAL_INTERVAL, self._renew)
         gc.collect()
         gc.freeze()  # what start-up made stays: no later collection walks through it
         self._manager.ready(self._status())
         _log.info("multipassd %s is ready: %s", VERSION, self._status())
-        self._report_problems()
 
     def _load_identity(self) -> None:
         self._identity = ensure(self._data, self._root_certificate, self._names, time.time())
@@ -108,11 +110,17 @@ class Service:
         self._loop.add_signal_handler(signal.SIGHUP, self._reload)
 
     def _report_problems(self) -> None:
-        for problem in (self._store.damage, *self._store.problems, self._settings.problem):
-            if problem:
-                _log.warning("%s", problem)
-        if self._identity.problem:
-            _log.warning("%s", self._identity.problem)
+        """Each once; again only after it was gone."""
+        problems = {
+            self._store.damage,
+            *self._store.problems,
+            self._settings.problem,
+            *self._settings.warnings,
+            self._identity.problem,
+        } - {""}
+        for problem in sorted(problems - self._reported):
+            _log.warning("%s", problem)
+        self._reported = problems
 
     # -- while it runs ----------------------------------------------------------------------------
 
@@ -123,6 +131,7 @@ class Service:
         self._store.fold()
         self._settings.refresh()
         self._audit.tick(time.time())
+        self._report_problems()
         self._loop.call_later(WATCH_INTERVAL, self._watch)
 
     def _renew(self) -> None:
@@ -136,9 +145,10 @@ class Service:
         self._subuids = SubordinateUids.load()
         self._daemon.enrolment.refresh()
         self._load_identity()
+        self._reported = set()
+        self._report_problems()
         self._manager.ready(self._status())
         _log.info("reloaded: %s", self._status())
-        self._report_problems()
 
     def _charge(self, uid: int) -> int:
         return self._subuids.charge(uid)
@@ -157,6 +167,8 @@ class Service:
     def _status(self) -> str:
         if self._store.state is TrustState.DAMAGED:
             return f"trust store damaged: {self._store.damage}"
+        if problem := self._settings.problem or self._identity.problem:
+            return problem
         if self._store.state is TrustState.EMPTY:
             return "waiting for the first client, from root or the admin group"
         count = len(self._store)

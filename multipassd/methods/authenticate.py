@@ -38,12 +38,15 @@ async def _guess(call: Call[AuthenticateRequest], daemon: Daemon, record: str) -
     """Is it right? Waits as long as earlier wrong ones of the same person have earned."""
     who, privileged = daemon.person(call.peer), call.peer.is_root or call.trusted
     wait = daemon.guesses.admit(who, privileged, time.time())
-    if wait:
-        await asyncio.sleep(wait)
-    right = len(call.request.passphrase.encode()) <= limits.PASSPHRASE
-    right = right and await daemon.verifier.verify(call.request.passphrase, record)
-    note = daemon.guesses.succeeded if right else daemon.guesses.failed
-    note(who, time.time())
+    right = False
+    try:
+        if wait:
+            await asyncio.sleep(wait)
+        if len(call.request.passphrase.encode()) <= limits.PASSPHRASE:
+            right = await daemon.verifier.verify(call.request.passphrase, record)
+    finally:  # hanging up does not make a guess undone
+        note = daemon.guesses.succeeded if right else daemon.guesses.failed
+        note(who, time.time())
     return right
 
 
