@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,17 +52,27 @@ def complaint(status: os.stat_result, owners: frozenset[int]) -> str:
 
 @dataclass(frozen=True)
 class OldFile:
-    """A replaced file; its first `size` bytes were taken over."""
+    """A replaced file; its first `size` bytes were taken over, at `since` on the monotonic clock.
+
+    That clock is the machine's, not the process's, and nobody sets it. After a reboot it may be
+    anywhere, but then nobody holds the file open any more either.
+    """
 
     path: Path
     size: int
+    since: int  # nanoseconds
+
+    @property
+    def watched(self) -> bool:
+        """May someone who opened it before it was replaced still be writing?"""
+        return 0 <= time.monotonic_ns() - self.since < FOLD_SECONDS * 1e9
 
 
 class StoreDisk:
     def __init__(self, path: Path, owners: frozenset[int]) -> None:
         self.path = path
         self._owners = owners
-        self._old_name = re.compile(re.escape(f".{path.name}.") + r"(\d{1,15})\.[0-9a-f]+\.old")
+        self._old_name = re.compile(re.escape(f".{path.name}.") + r"(\d{1,15})\.(\d{1,19})\.old")
 
     def read(self) -> tuple[bytes, os.stat_result]:
         return self._read(self.path)
@@ -91,9 +102,22 @@ class StoreDisk:
         data, status = self.read()
         if data[start : start + length].strip() != text.strip():
             raise ReplacedMeanwhile(errno.ESTALE, "it was replaced meanwhile")
-        untangled = storefile.disentangle(data, start, length)
-        if untangled is not None:
-            self.replace(untangled, len(data), status)
+        if storefile.torn_start(data[:start]) is not None:
+            self._disentangle(data[:start], text, status, length)
+
+    def _disentangle(self, head: bytes, text: bytes, status: os.stat_result, length: int) -> None:
+        """Our append fell between the two halves of a block that someone wrote meanwhile.
+
+        Blanked out there, it lets the halves find each other, in the file that they hold open
+        as in the one that takes its place.
+        """
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.pwrite(descriptor, b"\n" * length, len(head))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.fold(self.replace(storefile.before_torn(head, text), len(head), status))
 
     def insert(self, text: bytes) -> None:
         """Put a block before the torn tail, or at the end if nothing is torn (any more)."""
@@ -136,34 +160,37 @@ class StoreDisk:
 
     # Replacing
 
-    def replace(self, data: bytes, size: int, status: os.stat_result) -> None:
-        """Put `data` in the place of the file that was read: `size` bytes of it, `status`."""
+    def replace(self, data: bytes, size: int, status: os.stat_result) -> OldFile:
+        """Put `data` in the place of the file that had `status`, and whose first `size` bytes
+        `data` takes over. Returns the old file."""
         temporary = self._temporary()
         old = self._old(size)
         try:
             write_new(temporary, data, stat.S_IMODE(status.st_mode))
-            os.link(self.path, old, follow_symlinks=False)
-            if old.lstat().st_ino != status.st_ino:
+            os.link(self.path, old.path, follow_symlinks=False)
+            if old.path.lstat().st_ino != status.st_ino:
                 raise ReplacedMeanwhile(errno.ESTALE, "it was replaced meanwhile")
             temporary.replace(self.path)
         except BaseException:
-            for leftover in (temporary, old):
+            for leftover in (temporary, old.path):
                 with suppress(OSError):
                     leftover.unlink()
             raise
         sync_directory(self.path.parent)
+        return old
 
     def _temporary(self) -> Path:
         return self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}.tmp")
 
-    def _old(self, size: int) -> Path:
-        return self.path.with_name(f".{self.path.name}.{size}.{secrets.token_hex(8)}.old")
+    def _old(self, size: int) -> OldFile:
+        now = time.monotonic_ns()
+        return OldFile(self.path.with_name(f".{self.path.name}.{size}.{now}.old"), size, now)
 
     # Folding in
 
     def old_files(self) -> list[OldFile]:
         return [
-            OldFile(self.path.with_name(name), int(found[1]))
+            OldFile(self.path.with_name(name), int(found[1]), int(found[2]))
             for name in self._names()
             if (found := self._old_name.fullmatch(name))
         ]
@@ -178,22 +205,21 @@ class StoreDisk:
     def _names(self) -> Iterator[str]:
         return (each.name for each in sorted(self.path.parent.iterdir()))
 
-    def fold(self, old: OldFile, final: bool) -> OldFile | None:
-        """Take over what the old file grew, up to a block still unfinished; all when `final`.
+    def fold(self, old: OldFile) -> None:
+        """Take over what the old file grew, up to a block still unfinished; all of it at the end.
 
-        Returns what is left to watch. A crash after the taking over and before the renaming has
-        it taken over twice, which changes nothing: the store is a set. It can't revive a removed
-        certificate, since every removal folds in first and so takes out both.
+        A crash after the taking over and before the renaming has it taken over twice, which
+        changes nothing: the store is a set. It can't revive a removed certificate, since every
+        removal folds in first and so takes out both.
         """
+        final = not old.watched
         if self._is_current(old):  # the replacing was interrupted before it happened
             old.path.unlink()
-            return None
+            return
         if old.path.lstat().st_size > old.size:
             old = self._take_over(old, final)
         if final:
             old.path.unlink()
-            return None
-        return old
 
     def _is_current(self, old: OldFile) -> bool:
         try:
@@ -203,25 +229,28 @@ class StoreDisk:
 
     def _take_over(self, old: OldFile, final: bool) -> OldFile:
         data, _ = self._read(old.path)
-        torn, grown = storefile.growth(data, old.size, final)
-        if not grown:
+        growth = storefile.growth(data, old.size, final)
+        if growth.taken == old.size:
             return old
-        if grown.strip():
-            self._put(torn, grown)
-        renamed = self._old(old.size + len(grown))
-        old.path.rename(renamed)
-        return OldFile(renamed, old.size + len(grown))
+        if growth.grown.strip():
+            self._put(growth.torn, growth.grown)
+        renamed = self._old(growth.taken)
+        old.path.rename(renamed.path)
+        return renamed
 
     def _put(self, torn: bytes, grown: bytes) -> None:
+        text = torn + grown
+        if storefile.torn_start(text) is None:
+            text = storefile.lines_end(text)
         try:
             current, _ = self.read()
         except FileNotFoundError:
-            self.create(storefile.lines_end(torn + grown))
+            self.create(text)
             return
         if torn and current.endswith(torn):
             self._append(grown)
         else:
-            self.insert(storefile.lines_end(torn + grown))
+            self.insert(text)
 
 
 def _take_back(descriptor: int, before: int, written: int) -> None:

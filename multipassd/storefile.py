@@ -138,15 +138,6 @@ def before_torn(data: bytes, addition: bytes) -> bytes:
     return lines_end(data[:cut]) + lines_end(addition) + data[cut:]
 
 
-def disentangle(data: bytes, start: int, length: int) -> bytes | None:
-    """Undo an append that fell between the two halves of a block someone wrote meanwhile.
-
-    `start` and `length` say where our addition landed. None: it is in nobody's way.
-    """
-    head, ours, rest = data[:start], data[start : start + length], data[start + length :]
-    return None if torn_start(head) is None else before_torn(head, ours.lstrip()) + rest
-
-
 def lines_end(data: bytes) -> bytes:
     """The text with a newline at its end, unless it is empty."""
     return data if not data or data.endswith(b"\n") else data + b"\n"
@@ -179,14 +170,29 @@ def _after_newline(data: bytes, offset: int) -> int:
     return offset
 
 
-def growth(old: bytes, size: int, final: bool) -> tuple[bytes, bytes]:
-    """What was appended to a replaced file beyond its first `size` bytes.
+@dataclass(frozen=True)
+class Growth:
+    """What a replaced file grew: `grown` continues `torn`, the tail that was there before.
 
-    Returns the torn tail that the first part ended in, and what came after it and may be taken
-    over now: up to a block that is still unfinished, or all of it when `final`.
+    `taken` is how much of the file is then taken over.
     """
-    torn = torn_start(old[:size])
-    start = size if torn is None else torn
-    unfinished = None if final else torn_start(old[start:])
-    end = len(old) if unfinished is None else max(size, start + unfinished)
-    return old[start:size], old[size:end]
+
+    torn: bytes
+    grown: bytes
+    taken: int
+
+
+def growth(old: bytes, size: int, final: bool) -> Growth:
+    """What was appended beyond the first `size` bytes and may be taken over now.
+
+    That is all up to a block that is still unfinished; simply all when `final`.
+    """
+    torn_at = torn_start(old[:size])
+    torn = b"" if torn_at is None else old[torn_at:size]
+    # Newlines between the halves of a block may be where our own addition was blanked out.
+    rest = old[size:].lstrip(b"\n") if torn else old[size:]
+    unfinished = None if final else torn_start(torn + rest)
+    if unfinished is None:
+        return Growth(torn, rest, len(old))
+    whole = max(0, unfinished - len(torn))
+    return Growth(torn, rest[:whole], len(old) - len(rest) + whole if whole else size)

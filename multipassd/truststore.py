@@ -18,7 +18,7 @@ from pathlib import Path
 from multipassd import filelock, storefile
 from multipassd.clients import ClientRecord, Clients
 from multipassd.files import sync_directory
-from multipassd.storedisk import FOLD_SECONDS, ReplacedMeanwhile, StoreDisk, UnsafeFile
+from multipassd.storedisk import ReplacedMeanwhile, StoreDisk, UnsafeFile
 from multipassd.storeview import TICK_SECONDS, Observer, TrustState, View
 from protocol.certificates import check
 from protocol.pem import der_to_pem, fingerprint
@@ -31,7 +31,6 @@ LOCK_NAME = ".lock"
 
 LOCK_PATIENCE = 5.0  # seconds; the lock is held for milliseconds unless the disk is dying
 ATTEMPTS = 5  # against an editor that replaces the file again and again while we change it
-LEFT_OVER_SECONDS = 3600.0  # nobody has been holding a replaced file open for an hour
 FLUSH_SECONDS = 60.0  # between two looks for what is due in the side file
 
 
@@ -59,8 +58,7 @@ class TrustStore:
         self._vanished: frozenset[str] = frozenset()
         self._unrecorded: frozenset[str] = frozenset()
         self._own_problems: dict[str, str] = {}
-        self._folding: dict[int, float] = {}  # inode of a replaced file: when it last grew
-        self._folded_at = 0
+        self._nothing_to_fold_at = -1  # the directory's time stamp then
         self._next_flush = -inf
 
     # Questions
@@ -275,35 +273,25 @@ class TrustStore:
         self.refresh()
 
     def _may_fold(self) -> bool:
+        """Costs one stat while there is nothing to fold."""
         try:
             changed = self.directory.stat().st_mtime_ns
-            if self._folding or changed == self._folded_at:
-                return bool(self._folding)
+            if changed == self._nothing_to_fold_at:
+                return False
             if self._disk.old_files():
                 return not self._observer.directory_complaint()
         except OSError:
             return False
-        settled = time.time_ns() - changed > TICK_SECONDS * 1e9
-        self._folded_at = changed if settled else 0
+        if time.time_ns() - changed > TICK_SECONDS * 1e9:
+            self._nothing_to_fold_at = changed
         return False
 
     def _fold(self) -> None:
-        now = time.monotonic()
-        still: dict[int, float] = {}
         for old in self._disk.old_files():
-            status = old.path.lstat()
-            since = self._folding.get(status.st_ino, now)
-            final = now - since >= FOLD_SECONDS or (
-                time.time() - status.st_ctime > LEFT_OVER_SECONDS
-            )
             try:
-                left = self._disk.fold(old, final)
+                self._disk.fold(old)
             except UnsafeFile as error:
-                self._own_problems[str(old.path)] = f"{old.path} is ignored: {error.strerror}."
-                continue
-            if left is not None:
-                still[status.st_ino] = since if left.size == old.size else now
-        self._folding = still
+                self._own_problems["old"] = f"{old.path} is ignored: {error.strerror}."
 
     def seen(self, fingerprint: str, when: float) -> None:
         """Note that a trusted client called; `flush` puts it into the side file."""

@@ -1,0 +1,132 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multipassd import storefile
+from protocol.certificates import check
+from protocol.pem import fingerprint
+from tests.multipassd.store_samples import der, pem
+
+NAME = [fingerprint(der(number)) for number in range(8)]
+BETWEEN = st.sampled_from([b"", b"\n", b"\r\n", b"\n\n", b"subject=CN = x\n", b"text", b" "])
+
+
+def names(data: bytes) -> set[str]:
+    return set(storefile.parse(data, (), check).fingerprints)
+
+
+@given(st.lists(st.tuples(BETWEEN, st.integers(0, 7), st.booleans()), max_size=8), BETWEEN)
+def test_every_certificate_is_found_whatever_stands_between(
+    parts: list[tuple[bytes, int, bool]], end: bytes
+) -> None:
+    data = b""
+    for between, number, carriage in parts:
+        block = pem(number).rstrip(b"\n")
+        data += between + (block.replace(b"\n", b"\r\n") if carriage else block)
+    contents = storefile.parse(data + end, (), check)
+    assert contents.fingerprints == {NAME[number] for _, number, _ in parts}
+    assert contents.problems == ()
+    assert contents.torn is None
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_upset_the_parser_nor_hide_a_certificate_on_either_side(data: bytes) -> None:
+    contents = storefile.parse(pem(1) + data + b"\n" + pem(2), (), check)
+    assert contents.fingerprints >= {NAME[1], NAME[2]}
+
+
+MARKERS = [b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----", b"-", b"\n", b"QUJD",
+           b"-----BEGIN PRIVATE KEY-----", b"-----END PRIVATE KEY-----", b"*"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(MARKERS), max_size=12).map(b"".join))
+def test_heaps_of_markers_neither_raise_nor_become_trusted(data: bytes) -> None:
+    contents = storefile.parse(data, (), check)
+    assert not contents.fingerprints
+    assert contents.blank == (not data.strip())
+    assert storefile.parse(data + b"\n" + pem(1), (), check).fingerprints == {NAME[1]}
+
+
+@settings(max_examples=300)
+@given(st.integers(0, len(pem(1)) - 1))
+def test_a_block_cut_anywhere_is_torn_until_its_rest_arrives(cut: int) -> None:
+    half, rest = pem(1)[:cut], pem(1)[cut:]
+    contents = storefile.parse(pem(0) + half, (), check)
+    whole_but_newline = cut == len(pem(1)) - 1
+    assert contents.torn == (None if cut == 0 or whole_but_newline else len(pem(0)))
+    assert contents.problems == ()
+    between = storefile.before_torn(pem(0) + half, pem(2))
+    assert names(between + rest) == {NAME[0], NAME[1], NAME[2]}
+
+
+@given(st.lists(st.integers(0, 5), max_size=8), st.integers(0, 5), BETWEEN)
+def test_without_takes_out_one_client_and_no_other(
+    numbers: list[int], unwanted: int, between: bytes
+) -> None:
+    data = between.join(pem(number) for number in numbers)
+    rest = storefile.without(data, NAME[unwanted])
+    assert names(rest) == {NAME[number] for number in numbers if number != unwanted}
+
+
+def test_without_the_last_client_nothing_is_left_but_what_is_broken_stays() -> None:
+    assert storefile.without(b"subject=x\n" + pem(1), NAME[1]) == b""
+    broken = b"-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n"
+    assert storefile.without(broken + pem(1), NAME[1]) == broken
+
+
+@given(
+    st.lists(st.integers(1, 4), max_size=4),
+    st.integers(0, len(pem(0))),
+    st.integers(0, 4 * len(pem(0))),
+    st.integers(0, 40),
+)
+def test_growth_is_handed_over_in_whole_blocks_and_completely_at_the_end(
+    added: list[int], cut: int, seen: int, blanks: int
+) -> None:
+    before = pem(5) + pem(6)[:cut]
+    blanked = b"\n" * blanks if 0 < cut < len(pem(6)) else b""
+    old = before + blanked + pem(6)[cut:] + b"".join(map(pem, added))
+    so_far = old[: len(before) + seen]
+    first = storefile.growth(so_far, len(before), final=False)
+    assert before.endswith(first.torn)
+    assert first.taken == len(before) or names(before + first.grown) >= {NAME[5], NAME[6]}
+    assert storefile.parse(before + first.grown, (), check).problems == ()
+    second = storefile.growth(old, first.taken, final=True)
+    assert second.taken == len(old)
+    whole = before + first.grown + second.grown
+    assert names(whole) == {NAME[number] for number in (5, 6, *added)}
+    assert storefile.parse(whole, (), check).torn is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        (b"-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n", "not a certificate"),
+        (b"-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n", "not a certificate"),
+        (b"-----BEGIN CERTIFICATE-----\nQUJD\n", "no end"),
+        (b"-----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----\n", "not a certificate"),
+        (b"-----END CERTIFICATE-----\n", "no beginning"),
+    ],
+)
+def test_a_bad_block_is_reported_with_its_line_and_without_its_content(
+    bad: bytes, what: str
+) -> None:
+    contents = storefile.parse(pem(1) + b"# a note\n" + bad + pem(2), (), check)
+    line = pem(1).count(b"\n") + 2
+    assert contents.fingerprints == {NAME[1], NAME[2]}
+    [problem] = contents.problems
+    assert problem.startswith(f"line {line}: ") and what in problem
+    assert "QUJD" not in problem
+
+
+def test_a_file_full_of_rubbish_is_reported_in_bounded_length() -> None:
+    data = b"-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n" * 5000
+    problems = storefile.parse(data, (), check).problems
+    assert len(problems) == storefile.MAX_PROBLEMS + 1
+    assert problems[-1] == f"and {5000 - storefile.MAX_PROBLEMS} more problems"
+
+
+def test_known_certificates_are_not_checked_again() -> None:
+    checked: list[bytes] = []
+    storefile.parse(pem(1) + pem(2) + pem(2), {NAME[1]}, checked.append)
+    assert checked == [der(2)]

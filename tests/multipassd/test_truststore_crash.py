@@ -1,0 +1,259 @@
+"""Killed at any moment, on a full disk, two at once: what was acknowledged is there."""
+
+import contextlib
+import errno
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from multipassd.clients import Clients
+from multipassd.truststore import StoreError, TrustState, TrustStore
+from protocol.pem import fingerprint
+from tests.multipassd.store_samples import der, pem
+
+KILLS = 500
+LONGEST_LIFE = 0.012  # seconds: several changes, so that kills fall everywhere in them
+CLIENTS = 40
+
+
+def opened(directory: Path) -> TrustStore:
+    store = TrustStore(directory)
+    store.load()
+    return store
+
+
+@pytest.fixture
+def memory_directory(tmp_path: Path) -> Iterator[Path]:
+    """On tmpfs where there is one: a killed process leaves the same there, and fsync is quick."""
+    if not os.access("/dev/shm", os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="truststore-") as directory:
+        yield Path(directory)
+
+
+def churn(directory: Path, report: int, seed: int) -> None:
+    """Enrol and remove for ever; announce every change before it starts, confirm it after."""
+    store = opened(directory)
+    dice = random.Random(seed)
+    while True:
+        number = dice.randrange(CLIENTS)
+        removing = dice.random() < 0.5
+        sign = b"-" if removing else b"+"
+        os.write(report, b"%c%d?\n" % (sign, number))
+        if removing:
+            store.remove(fingerprint(der(number)), 0)
+        else:
+            store.add(der(number), "passphrase", 0)
+        os.write(report, b"%c%d!\n" % (sign, number))
+
+
+def run_and_kill(directory: Path, seed: int, life: float) -> list[bytes]:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            churn(directory, writing, seed)
+        finally:
+            os._exit(1)  # only reached by an exception
+    os.close(writing)
+    time.sleep(life)
+    os.kill(child, signal.SIGKILL)
+    with open(reading, "rb") as pipe:
+        lines = pipe.read().splitlines()
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "the child failed by itself"
+    return lines
+
+
+def test_killed_at_random_moments_it_holds_all_that_was_acknowledged(
+    memory_directory: Path,
+) -> None:
+    directory = memory_directory / "certs"
+    der(0)  # make the template before the children need it
+    names = [fingerprint(der(number)) for number in range(CLIENTS)]
+    trusted: set[str] = set()
+    acknowledged = interrupted = 0
+    for seed in range(KILLS):
+        life = random.Random(-seed).random() * LONGEST_LIFE
+        pending = ""
+        for line in run_and_kill(directory, seed, life):
+            name = names[int(line[1:-1])]
+            if line.endswith(b"?"):
+                pending = name
+                continue
+            pending = ""
+            acknowledged += 1
+            (trusted.discard if line.startswith(b"-") else trusted.add)(name)
+        interrupted += bool(pending)
+        store = opened(directory)
+        found = set(store.fingerprints())
+        assert found - {pending} == trusted - {pending}, f"seed {seed}"
+        assert store.state is (TrustState.TRUSTING if found else TrustState.EMPTY), store.damage
+        assert store.problems == []
+        trusted = found
+    assert acknowledged > KILLS and interrupted > KILLS / 10
+    leftovers = [each.name for each in directory.iterdir() if each.name.endswith(".tmp")]
+    assert leftovers == []
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_two_processes_adding_at_once_lose_nothing(tmp_path: Path, first: bool) -> None:
+    directory = tmp_path / "certs"
+    der(0)
+    if not first:
+        opened(directory).add(der(0), "first", 0)
+    children = []
+    for half in (1, 2):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                store = opened(directory)
+                for number in range(15):
+                    store.add(der(100 * half + number), "passphrase", 0)
+                    store.add(der(50), "passphrase", 0)
+                store.remove(fingerprint(der(100 * half)), 0)
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+    numbers = {50} | {100 * half + number for half in (1, 2) for number in range(1, 15)}
+    numbers |= set() if first else {0}
+    store = opened(directory)
+    assert store.fingerprints() == {fingerprint(der(number)) for number in numbers}
+    assert store.path.read_bytes().count(pem(50)) == 1
+    assert {record.how for record in store.records()} <= {"first", "passphrase"}
+
+
+def test_the_other_process_s_change_is_seen_and_is_news(tmp_path: Path) -> None:
+    ours, other = opened(tmp_path / "certs"), opened(tmp_path / "certs")
+    other.add(der(1), "first", 0)
+    assert ours.refresh() and ours.trusts(fingerprint(der(1)))
+    assert not ours.add(der(1), "passphrase", 0)
+    other.remove(fingerprint(der(1)), 0)
+    assert ours.refresh() and ours.state is TrustState.EMPTY
+    assert ours.take_changes() == (frozenset(), frozenset({fingerprint(der(1))}))
+
+
+# A full disk
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a tmpfs needs root")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k,mode=0700", "tmpfs", str(place)]
+    done = subprocess.run(mount, check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"mounting a tmpfs is not allowed here: {done.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(place: Path) -> Path:
+    """Take every byte that is left, so that not even a page can be had."""
+    ballast = place / "ballast"
+    with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 512):
+            pass
+    return ballast
+
+
+def test_on_a_full_disk_nothing_is_half_written_and_the_error_says_what_to_do(
+    small_disk: Path,
+) -> None:
+    store = opened(small_disk / "certs")
+    store.add(der(0), "first", 0)
+    ballast = fill(small_disk)
+    added = [0]
+    with pytest.raises(StoreError, match=r"No space left on device\. Free some") as caught:
+        for number in range(1, 100):  # the rest of the file's last page takes some
+            store.add(der(number), "passphrase", 0)
+            added.append(number)
+    assert caught.value.errno == errno.ENOSPC
+    assert store.path.read_bytes() == b"".join(pem(number) for number in added)
+    store.refresh()
+    assert store.fingerprints() == {fingerprint(der(number)) for number in added}
+    with pytest.raises(StoreError):
+        store.remove(fingerprint(der(0)), 0)
+    assert store.trusts(fingerprint(der(0)))
+    ballast.unlink()
+    assert store.add(der(200), "passphrase", 0)
+    assert store.remove(fingerprint(der(0)), 0)
+    again = opened(store.directory)
+    assert (
+        again.fingerprints()
+        == store.fingerprints()
+        == {fingerprint(der(number)) for number in [*added[1:], 200]}
+    )
+
+
+def test_the_first_client_on_a_full_disk_leaves_the_store_empty(small_disk: Path) -> None:
+    store = opened(small_disk / "certs")
+    fill(small_disk)
+    with pytest.raises(StoreError, match="No space left"):
+        store.add(der(0), "first", 0)
+    assert store.state is TrustState.EMPTY
+    assert opened(store.directory).state is TrustState.EMPTY
+    assert not any(each.name.endswith(".tmp") for each in store.directory.iterdir())
+
+
+def test_a_full_disk_for_the_side_file_alone_does_not_stop_an_enrolment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(tmp_path / "certs")
+
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Clients, "_append", full)
+        assert store.add(der(0), "first", 0)
+    assert store.trusts(fingerprint(der(0)))
+    [problem] = store.problems
+    assert "could not be written down: No space left" in problem
+    store.flush()
+    assert store.problems == []
+    store.path.unlink()
+    store.refresh()
+    assert store.state is TrustState.DAMAGED
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_read_only_disk_is_served_from_and_refuses_changes(small_disk: Path) -> None:
+    store = opened(small_disk / "certs")
+    store.add(der(0), "first", 0)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    again = opened(store.directory)
+    assert again.trusts(fingerprint(der(0)))
+    with pytest.raises(StoreError, match="Read-only file system"):
+        again.add(der(1), "passphrase", 0)
+    with pytest.raises(StoreError, match="Read-only file system"):
+        again.remove(fingerprint(der(0)), 0)
+    assert again.trusts(fingerprint(der(0)))
+
+
+def test_a_store_copied_back_from_a_backup_is_taken_at_once(tmp_path: Path) -> None:
+    store = opened(tmp_path / "certs")
+    store.add(der(0), "first", 0)
+    shutil.copy2(store.path, tmp_path / "backup")
+    store.path.unlink()
+    store.refresh()
+    assert store.state is TrustState.DAMAGED
+    shutil.copy2(tmp_path / "backup", store.path)
+    assert store.refresh() and store.trusts(fingerprint(der(0)))

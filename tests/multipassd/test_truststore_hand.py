@@ -1,0 +1,262 @@
+"""Appends by hand while the store is being changed: nothing of them is ever lost."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from multipassd.storedisk import StoreDisk
+from multipassd.truststore import TrustState, TrustStore
+from protocol.pem import fingerprint
+from tests.multipassd.store_samples import der, pem
+
+NAME = [fingerprint(der(number)) for number in range(8)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> TrustStore:
+    store = TrustStore(tmp_path / "certs")
+    store.load()
+    store.add(der(0), "first", 0)
+    store.add(der(1), "passphrase", 0)
+    return store
+
+
+class Tee:
+    """`tee -a`: opens once, writes as input comes."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    def write(self, data: bytes) -> None:
+        os.write(self._descriptor, data)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class Reopening(Tee):
+    """`cat half >> file; cat half >> file`: opens the path for each part."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, data: bytes) -> None:
+        with self._path.open("ab") as file:
+            file.write(data)
+
+    def close(self) -> None:
+        pass
+
+
+def enrol(store: TrustStore) -> None:
+    assert store.add(der(2), "passphrase", 0)
+
+
+def remove(store: TrustStore) -> None:
+    assert store.remove(NAME[0], 0)
+
+
+def both(store: TrustStore) -> None:
+    enrol(store)
+    remove(store)
+    enrol_again = store.add(der(4), "passphrase", 0)
+    assert enrol_again and store.remove(NAME[4], 0)
+
+
+def restart(store: TrustStore) -> None:
+    remove(store)
+    TrustStore(store.directory).load()
+
+
+CHANGES = [enrol, remove, both, restart]
+
+
+def settled(store: TrustStore) -> frozenset[str]:
+    """What everybody sees once the timer has run, and a new daemon, too."""
+    store.fold()
+    store.refresh()
+    again = TrustStore(store.directory)
+    again.load()
+    assert again.fingerprints() == store.fingerprints()
+    assert again.problems == []
+    return store.fingerprints()
+
+
+def expected(change: Callable[[TrustStore], None]) -> set[str]:
+    names = {NAME[0], NAME[1], NAME[3]}
+    if change in (enrol, both):
+        names.add(NAME[2])
+    return names if change is enrol else names - {NAME[0]}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("writer", [Tee, Reopening])
+def test_an_appender_that_holds_the_file_open_across_a_change_is_heard(
+    store: TrustStore, writer: type[Tee], change: Callable[[TrustStore], None]
+) -> None:
+    tee = writer(store.path)
+    change(store)
+    tee.write(pem(3))
+    assert settled(store) == expected(change)
+    assert store.take_changes() == (frozenset({NAME[3]}), frozenset())
+    tee.close()
+
+
+@pytest.mark.parametrize("cut", [1, 11, 27, 28, 200, len(pem(3)) - 26, len(pem(3)) - 2])
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("writer", [Tee, Reopening])
+def test_a_certificate_appended_in_two_writes_survives_a_change_between_them(
+    store: TrustStore, writer: type[Tee], change: Callable[[TrustStore], None], cut: int
+) -> None:
+    tee = writer(store.path)
+    tee.write(pem(3)[:cut])
+    change(store)
+    store.fold()
+    tee.write(pem(3)[cut:])
+    assert settled(store) == expected(change)
+    tee.close()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_three_parts_with_a_look_after_each_arrive_whole(
+    store: TrustStore, change: Callable[[TrustStore], None]
+) -> None:
+    tee = Tee(store.path)
+    change(store)
+    for start in range(0, len(pem(3)), 99):
+        tee.write(pem(3)[start : start + 99])
+        store.fold()
+    assert settled(store) == expected(change)
+    tee.close()
+
+
+def test_an_old_and_a_new_appender_in_parts_do_not_spoil_each_other(store: TrustStore) -> None:
+    old = Tee(store.path)
+    remove(store)
+    new = Tee(store.path)
+    new.write(pem(2)[:100])
+    old.write(pem(3)[:100])
+    store.fold()
+    old.write(pem(3)[100:])
+    store.fold()
+    new.write(pem(2)[100:])
+    assert settled(store) == {NAME[1], NAME[2], NAME[3]}
+    old.close()
+    new.close()
+
+
+def test_a_removed_certificate_does_not_come_back_by_folding(store: TrustStore) -> None:
+    tee = Tee(store.path)
+    remove(store)
+    tee.write(pem(3))
+    store.fold()
+    assert store.remove(NAME[3], 0)
+    assert settled(store) == {NAME[1]}
+    tee.write(pem(4))
+    assert settled(store) == {NAME[1], NAME[4]}
+    tee.close()
+
+
+def test_one_appended_but_not_yet_folded_in_can_be_removed_for_good(store: TrustStore) -> None:
+    tee = Tee(store.path)
+    remove(store)
+    tee.write(pem(3))
+    assert store.remove(NAME[3], 0)
+    assert settled(store) == {NAME[1]}
+    tee.close()
+
+
+def test_after_ten_seconds_the_replaced_file_is_let_go_with_all_it_has(
+    store: TrustStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tee = Tee(store.path)
+    remove(store)
+    tee.write(pem(3) + pem(4)[:100])
+    store.fold()
+    assert len(StoreDisk(store.path, frozenset({os.geteuid()})).old_files()) == 1
+    real = time.monotonic_ns()
+    monkeypatch.setattr(time, "monotonic_ns", lambda: real + 20 * 10**9)
+    store.fold()
+    tee.close()
+    assert StoreDisk(store.path, frozenset({os.geteuid()})).old_files() == []
+    assert store.fingerprints() == {NAME[1], NAME[3]}
+    assert store.path.read_bytes().endswith(pem(4)[:100])
+
+
+@pytest.mark.parametrize("cut", [1, 11, 27, 28, 120, len(pem(3)) - 26, len(pem(3)) - 2])
+@pytest.mark.parametrize("writer", [Tee, Reopening])
+@pytest.mark.parametrize("step", [60, 1000])
+def test_an_append_between_our_look_and_our_write_is_taken_apart(
+    store: TrustStore, monkeypatch: pytest.MonkeyPatch, writer: type[Tee], cut: int, step: int
+) -> None:
+    append = StoreDisk._append
+    hand = [pem(3)[:cut]]
+    tee = writer(store.path)
+
+    def late(disk: StoreDisk, text: bytes) -> tuple[int, int]:
+        if hand:
+            tee.write(hand.pop())
+        return append(disk, text)
+
+    monkeypatch.setattr(StoreDisk, "_append", late)
+    enrol(store)
+    for start in range(cut, len(pem(3)), step):
+        tee.write(pem(3)[start : start + step])
+        store.fold()
+    assert settled(store) == expected(enrol)
+    tee.close()
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_an_editor_that_replaces_the_file_under_our_append_does_not_swallow_it(
+    store: TrustStore, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    append = StoreDisk._append
+    left = [times]
+
+    def overtaken(disk: StoreDisk, text: bytes) -> tuple[int, int]:
+        descriptor = os.open(disk.path, os.O_RDONLY)  # keeps the inode number from being reused
+        if left[0]:
+            left[0] -= 1
+            edited = disk.path.with_name("edited")
+            edited.write_bytes(disk.path.read_bytes() + pem(3 + left[0]))
+            monkeypatch.setattr(os, "write", then_replace(edited, disk.path))
+        try:
+            return append(disk, text)
+        finally:
+            os.close(descriptor)
+
+    write = os.write
+
+    def then_replace(edited: Path, path: Path) -> Callable[[int, bytes], int]:
+        def late(descriptor: int, data: bytes) -> int:
+            monkeypatch.setattr(os, "write", write)
+            written = write(descriptor, data)
+            edited.rename(path)
+            return written
+
+        return late
+
+    monkeypatch.setattr(StoreDisk, "_append", overtaken)
+    enrol(store)
+    assert settled(store) == {NAME[0], NAME[1], NAME[2]} | set(NAME[3 : 3 + times])
+
+
+def test_old_files_planted_in_a_loose_directory_are_not_believed(store: TrustStore) -> None:
+    planted = store.directory / f".{store.path.name}.0.1.old"
+    planted.write_bytes(pem(5))
+    store.directory.chmod(0o777)
+    again = TrustStore(store.directory)
+    again.load()
+    assert again.state is TrustState.DAMAGED
+    again.fold()
+    assert planted.exists()
+    planted.chmod(0o666)
+    store.directory.chmod(0o700)
+    store.fold()
+    store.refresh()
+    assert not store.trusts(NAME[5])
+    assert any(str(planted) in each for each in store.problems)
