@@ -1,0 +1,56 @@
+"""The tools that the other tests stand on: activation, the private place, the terminal."""
+
+import stat
+
+import pytest
+
+from tests.conftest import DaemonFactory
+from tools.sandbox import MULTIPASS, SOCKET_PATH_LIMIT, Sandbox
+from tools.terminal import converse
+
+
+@pytest.mark.parametrize("activated", [False, True], ids=["bound", "activated"])
+def test_daemon_serves_the_first_client_and_ends_well(
+    daemon: DaemonFactory, activated: bool
+) -> None:
+    one = daemon(activated=activated)
+    done = one.cli("alice", "list")
+    assert (done.returncode, done.stdout) == (0, "No instances found.\n"), done.stderr
+
+
+@pytest.mark.parametrize("activated", [False, True], ids=["bound", "activated"])
+def test_killed_daemon_is_followed_by_one_that_still_trusts(
+    daemon: DaemonFactory, activated: bool
+) -> None:
+    one = daemon(activated=activated)
+    assert one.cli("alice", "list").returncode == 0
+    one.kill()
+    if not activated:
+        one.start()
+    assert one.cli("alice", "list").returncode == 0
+    assert one.cli("bob", "list").returncode == 2
+
+
+def test_activated_socket_is_closed_to_others_until_the_first_client(
+    daemon: DaemonFactory,
+) -> None:
+    one = daemon(activated=True)
+    assert stat.S_IMODE(one.socket_path.stat().st_mode) == 0o660
+    one.cli("alice", "list")
+    assert stat.S_IMODE(one.socket_path.stat().st_mode) == 0o666
+
+
+def test_socket_path_of_a_sandbox_is_short(sandbox: Sandbox) -> None:
+    assert len(str(sandbox.socket_path)) < SOCKET_PATH_LIMIT
+
+
+def test_terminal_answers_prompts_in_order(daemon: DaemonFactory) -> None:
+    one = daemon()
+    assert one.cli("alice", "list").returncode == 0
+    session = converse(
+        [str(MULTIPASS), "set", "local.passphrase"],
+        [("enter passphrase: ", "a"), ("re-enter passphrase: ", "b")],
+        one.env("alice"),
+    )
+    assert session.returncode == 1
+    assert session.output.endswith("Passphrases do not match\n")
