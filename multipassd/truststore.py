@@ -154,27 +154,34 @@ class TrustStore:
 
     # Changing
 
-    def add(self, der: bytes, how: str, uid: int | None, name: str = "") -> bool:
+    def add(
+        self, der: bytes, how: str, uid: int | None, name: str = "", *, only_first: bool = False
+    ) -> bool:
         """Trust a certificate, durably on return; False if it is trusted already.
+
+        With `only_first` also False when the store, looked at under the lock, is not EMPTY (any
+        more): of all first clients, in whatever process, one wins.
 
         Raises ValueError when it is no certificate, StoreError when the store can't take it.
         """
         check(der)
         who, text = fingerprint(der), der_to_pem(der)
         with self._changing("The client was not enrolled", who):
-            if not self._persist(who, text):
+            if not self._persist(who, text, only_first):
                 return False
             with self._reported("record"):
                 self._clients.enrolled(who, name, how, uid, time.time())
         return True
 
-    def _persist(self, who: str, text: bytes) -> bool:
+    def _persist(self, who: str, text: bytes, only_first: bool) -> bool:
         for attempt in range(ATTEMPTS):
             self.refresh()
             with self._publishing:
                 generation, view = self._generation, self._in_order()
             if who in view.trusted:
                 return attempt > 0  # what we wrote was taken over by whoever replaced the file
+            if only_first and view.state is not TrustState.EMPTY:
+                return False
             try:
                 self._write(view, text)
             except (ReplacedMeanwhile, FileExistsError, FileNotFoundError):

@@ -136,6 +136,24 @@ def test_two_processes_adding_at_once_lose_nothing(tmp_path: Path, first: bool) 
     assert {record.how for record in store.records()} <= {"first", "passphrase"}
 
 
+def test_of_many_first_clients_in_many_processes_one_wins(tmp_path: Path) -> None:
+    directory = tmp_path / "certs"
+    der(0)
+    children = []
+    for number in range(12):
+        child = os.fork()
+        if child == 0:
+            code = 2
+            try:
+                code = int(opened(directory).add(der(number), "first", 0, only_first=True))
+            finally:
+                os._exit(code)
+        children.append(child)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert sorted(codes) == [0] * 11 + [1]
+    assert opened(directory).fingerprints() == {fingerprint(der(codes.index(1)))}
+
+
 def test_the_other_process_s_change_is_seen_and_is_news(tmp_path: Path) -> None:
     ours, other = opened(tmp_path / "certs"), opened(tmp_path / "certs")
     other.add(der(1), "first", 0)
