@@ -1,28 +1,33 @@
-"""The audit trail: who was trusted, refused, changed what. Nobody can flush the journal with it.
+"""The audit trail: who was trusted, put out, refused, changed what.
 
-Grants, removals and changes are one record each, always. Of denials the first of each kind is a
-record; the rest are counted and summed up once a minute. Never a passphrase, a hash or a key.
+Grants, removals and changes are one record each, always. Refusals cost whoever asks nothing, so
+the first of a kind is a record and the rest are counted and summed up once a minute: nobody can
+push older records out of the journal. Never a passphrase, a hash, a key or a setting's value.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from dataclasses import dataclass
 from enum import Enum
 
 from multipassd import log
 
+KINDS = 4096  # of refusals told apart; at 300 bytes each, 1 MB of first records a day
+KINDS_OF_A_UID = 256  # so that one user with ever new certificates does not take all of them
+FORGET_AFTER = 24 * 3600.0  # then a refusal of the kind is news again
 SUMMARY_INTERVAL = 60.0  # seconds
-KINDS = 4096  # of denials remembered between two summaries; what comes above is one more kind
+SHOWN = 8  # kinds told apart in a summary, the most frequent ones
+TEXT_LIMIT = 200  # characters of foreign text
+
+Kind = tuple[int | None, str, str]  # uid, fingerprint, reason
 
 _log = log.get("audit")
 
-Kind = tuple[int | None, str, str]  # uid, fingerprint, reason
-_OTHERS: Kind = (None, "", "others")
-
 
 class Event(Enum):
-    """What happened, with the id under which the journal's catalogue explains it."""
+    """What happened, with the id under which the journal's catalogue explains it: never change
+    one, people query for them."""
 
     GRANTED = "6d9df0a1f3f3483c8f2a9a2a3b1f7c10"
     REMOVED = "0b0f6cbb6d4c4f4f8b7bb6cf27b0a3d2"
@@ -30,53 +35,96 @@ class Event(Enum):
     DENIED = "c3a8c1d96a5f4f64b1a1f0d5a6e7b8f4"
 
 
+@dataclass(slots=True)
+class _Count:
+    repeated: int  # since the last summary, the record of the first not counted
+    last: float
+
+
 class Audit:
+    """One for the daemon; `tick` is to be called every few seconds."""
+
     def __init__(self) -> None:
-        self._denials: Counter[Kind] = Counter()  # those since the record of their first
-        self._next_summary: float | None = None
+        self._kinds: dict[Kind, _Count] = {}
+        self._kinds_of: dict[int | None, int] = {}
+        self._others = 0  # refusals since the last summary that had no room in the table
+        self._now: float | None = None  # as of the last tick
+        self._summed_at = 0.0
 
     def granted(self, fingerprint: str, uid: int | None, how: str) -> None:
-        _record(Event.GRANTED, f"trusts {_name(fingerprint)} from now on ({how})", fingerprint, uid)
+        text = f"trusts {_name(fingerprint)} from now on ({printable(how)})"
+        _record(Event.GRANTED, text, fingerprint, uid, MULTIPASS_HOW=printable(how))
 
     def removed(self, fingerprint: str, uid: int | None) -> None:
         _record(Event.REMOVED, f"no longer trusts {_name(fingerprint)}", fingerprint, uid)
 
     def changed(self, key: str, uid: int | None, fingerprint: str) -> None:
         """A setting; its value is not told."""
-        _record(Event.CHANGED, f"{_printable(key)} was changed", fingerprint, uid)
+        text = f"{printable(key)} was changed by {_name(fingerprint)}"
+        _record(Event.CHANGED, text, fingerprint, uid, MULTIPASS_SETTING=printable(key))
 
     def denied(self, uid: int | None, fingerprint: str, reason: str) -> None:
         kind = (uid, fingerprint, reason)
-        if kind not in self._denials and len(self._denials) >= KINDS:
-            kind = _OTHERS
-        if kind in self._denials:
-            self._denials[kind] += 1
-            return
-        self._denials[kind] = 0
-        _record(Event.DENIED, f"refused {_name(fingerprint)}: {reason}", fingerprint, uid)
+        count = self._kinds.get(kind)
+        if count is not None:
+            count.repeated += 1
+            count.last = self._now or 0.0
+        elif len(self._kinds) >= KINDS or self._kinds_of.get(uid, 0) >= KINDS_OF_A_UID:
+            self._others += 1
+        else:
+            self._kinds[kind] = _Count(0, self._now or 0.0)
+            self._kinds_of[uid] = self._kinds_of.get(uid, 0) + 1
+            text = f"refused {_name(fingerprint)}: {printable(reason)}"
+            _record(Event.DENIED, text, fingerprint, uid, MULTIPASS_REASON=printable(reason))
 
     def tick(self, now: float) -> None:
         """Sum up once a minute. `now` is in seconds of any clock; one set back only waits anew."""
-        due = self._next_summary
-        if due is None or now < due - SUMMARY_INTERVAL:
-            self._next_summary = now + SUMMARY_INTERVAL
-        elif now >= due:
-            self._next_summary = now + SUMMARY_INTERVAL
+        if self._now is None or now < self._now:
+            self._summed_at = now
+            for count in self._kinds.values():
+                count.last = now
+        self._now = now
+        if now - self._summed_at >= SUMMARY_INTERVAL:
+            self._summed_at = now
             self.summarise()
+            self._forget(now)
 
     def summarise(self) -> None:
-        repeated = sum(self._denials.values())
-        if repeated:
-            kinds = sum(1 for count in self._denials.values() if count)
-            callers = "one caller" if kinds == 1 else f"{kinds} callers"
-            _record(Event.DENIED, f"refused {repeated} more calls of {callers}", "", None)
-        self._denials.clear()
+        """Tell what was counted and not told yet; also for the end of the daemon."""
+        repeated = [(kind, count.repeated) for kind, count in self._kinds.items() if count.repeated]
+        total = sum(times for _, times in repeated) + self._others
+        if not total:
+            return
+        repeated.sort(key=lambda entry: -entry[1])
+        parts = [_describe(kind, times) for kind, times in repeated[:SHOWN]]
+        others = total - sum(times for _, times in repeated[:SHOWN])
+        if others:
+            parts.append(f"{others} of others")
+        text = f"refused {total} more calls: {'; '.join(parts)}"
+        _record(Event.DENIED, text, "", None, MULTIPASS_COUNT=str(total))
+        self._others = 0
+        for count in self._kinds.values():
+            count.repeated = 0
+
+    def _forget(self, now: float) -> None:
+        old = [kind for kind, count in self._kinds.items() if now - count.last > FORGET_AFTER]
+        for kind in old:
+            del self._kinds[kind]
+            self._kinds_of[kind[0]] -= 1
+            if not self._kinds_of[kind[0]]:
+                del self._kinds_of[kind[0]]
 
 
-def _record(event: Event, text: str, fingerprint: str, uid: int | None) -> None:
-    fields = {"MULTIPASS_EVENT": event.name.lower()}
+def printable(text: str) -> str:
+    """Foreign text on one line, shortened, with nothing in it that a terminal would obey."""
+    shown = text if len(text) <= TEXT_LIMIT else text[:TEXT_LIMIT] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+
+
+def _record(event: Event, text: str, fingerprint: str, uid: int | None, **more: str) -> None:
+    fields = {"MULTIPASS_EVENT": event.name.lower(), **more}
     if fingerprint:
-        fields["MULTIPASS_CLIENT"] = fingerprint
+        fields["MULTIPASS_CLIENT"] = printable(fingerprint)
     if uid is not None:
         fields["MULTIPASS_UID"] = str(uid)
         text += f", uid {uid}"
@@ -84,10 +132,13 @@ def _record(event: Event, text: str, fingerprint: str, uid: int | None) -> None:
     _log.log(level, "%s", text, extra={"fields": fields, "message_id": event.value})
 
 
+def _describe(kind: Kind, times: int) -> str:
+    uid, fingerprint, reason = kind
+    caller = _name(fingerprint) if uid is None else f"{_name(fingerprint)}, uid {uid}"
+    return f"{times} of {caller} ({printable(reason)})"
+
+
 def _name(fingerprint: str) -> str:
-    return f"client {fingerprint[:16]}" if fingerprint else "a client without certificate"
-
-
-def _printable(text: str) -> str:
-    """Foreign text on one line, without control characters."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[:200])
+    return (
+        f"client {printable(fingerprint[:16])}" if fingerprint else "a client without certificate"
+    )

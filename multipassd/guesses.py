@@ -25,9 +25,9 @@ MAX_GUESSERS = 4096  # of some 200 bytes each
 
 @dataclass
 class _Guesser:
+    free_at: float  # when the next guess may be checked
+    seen: float
     guesses: int = 0  # since the last success; one that is still being checked counts as wrong
-    free_at: float = 0.0  # when the next guess may be checked
-    seen: float = 0.0
     charged: int = 0  # tokens taken for guesses without a verdict yet
 
 
@@ -87,7 +87,7 @@ class Guesses:
     def _guesser(self, who: str, now: float) -> _Guesser:
         guesser = self._guessers.get(who)
         if guesser is None or now - guesser.seen > FORGET_AFTER:
-            return _Guesser(seen=now)
+            return _Guesser(free_at=now, seen=now)
         # A clock set back would otherwise make the rest of the delay as long as the jump.
         guesser.free_at = min(guesser.free_at, now + LONGEST_WAIT + LONGEST_DELAY)
         return guesser

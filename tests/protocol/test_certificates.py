@@ -110,7 +110,7 @@ def shake_hands(client_side: ssl.SSLContext, server_side: ssl.SSLContext, name: 
 def test_root_for_an_existing_key_verifies_what_that_key_signed(root: KeyPair) -> None:
     server = certificates.make_server(root)
     again = certificates.make_root_for(root.key)
-    assert again != root.certificate
+    assert again.certificate != root.certificate
     assert certificates.is_issued_by(server.certificate, again.certificate)
 
 

@@ -151,6 +151,6 @@ def test_what_was_set_is_got_whatever_the_file_held(
 @given(st.text(alphabet='[]%\\"=;#@x09aU \t\r\n\ud800\udcff'))
 def test_hostile_text_yields_values_that_can_be_sent(text: str) -> None:
     ini = IniFile.parse(text)
-    for key in ini.keys():
+    for key in list(ini.keys()):
         (ini.get(key) or "").encode()
         key.encode()
