@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from h2.connection import H2Connection
 from h2.exceptions import H2Error
 
 from multipassd import limits
+from multipassd.limits import PeerLimits
+from multipassd.peer import Peer
 from protocol.errors import NotImplementedYet, RpcError, TooLarge
 from protocol.grpc import Deframer, encode_message, frame
 from protocol.methods import BY_PATH, Method
-
-if TYPE_CHECKING:
-    from multipassd.connection import Connection
 
 _HEADERS = ((":status", "200"), ("content-type", "application/grpc"))
 _NOT_GRPC = ((":status", "415"),)
 _OK = (("grpc-status", "0"),)
 
 
+class Carrier(Protocol):
+    """What a stream needs of the connection that carries it."""
+
+    peer: Peer | None
+    limits: PeerLimits
+
+    def trust(self, trusted: bool) -> None: ...
+    def ended(self, stream: Stream) -> None: ...
+    def schedule_flush(self) -> None: ...
+
+
 class Stream:
     """`task` serves the call once `message` is whole; `finished` once its status is known."""
 
     def __init__(
-        self, connection: Connection, http2: H2Connection, stream_id: int, now: float
+        self, connection: Carrier, http2: H2Connection, stream_id: int, now: float
     ) -> None:
         self.connection = connection
         self.id = stream_id
