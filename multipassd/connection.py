@@ -10,12 +10,12 @@ from contextlib import suppress
 from typing import Protocol
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
     Event,
+    RemoteSettingsChanged,
     RequestReceived,
     StreamEnded,
     StreamReset,
@@ -26,6 +26,7 @@ from h2.settings import SettingCodes
 from OpenSSL import SSL
 
 from multipassd import limits, log
+from multipassd.http2 import ServerConnection
 from multipassd.limits import PeerLimits
 from multipassd.peer import Credentials, Peer
 from multipassd.stream import Stream
@@ -61,13 +62,16 @@ class Connection(asyncio.Protocol):
         self.limits: PeerLimits = limits.UNTRUSTED
         self.streams: dict[int, Stream] = {}
         self._tls = TlsSession(context)
-        self._http2 = H2Connection(_CONFIGURATION)
+        self._http2 = ServerConnection(_CONFIGURATION)
+        self._transport: asyncio.Transport | None = None  # until asyncio has taken the socket over
         self._loop = asyncio.get_running_loop()
         self._opened = self._active = self._loop.time()
         self._stalled: float | None = None  # since when the peer does not read
         self._control = _Allowance(self._opened)
         self._flush_scheduled = False
         self._closing = False
+        self._draining = False
+        self._ending: float | None = None  # since when the transport is closing
 
     # -- asyncio's side ---------------------------------------------------------------------------
 
@@ -75,6 +79,8 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.set_write_buffer_limits(high=self.limits.buffers)
+        if self._closing:  # the service stopped meanwhile
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -88,7 +94,10 @@ class Connection(asyncio.Protocol):
             self.close()
         except (H2Error, ValueError) as error:
             _log.debug("%s broke HTTP/2: %s", self, type(error).__name__)
-            self.shut(getattr(error, "error_code", ErrorCodes.PROTOCOL_ERROR))
+            if isinstance(error, ProtocolError):
+                self.close()  # h2 has its GOAWAY ready
+            else:
+                self.shut(ErrorCodes.PROTOCOL_ERROR)
         else:
             self.flush()
 
@@ -100,11 +109,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._stalled = self._loop.time()
-        self._transport.pause_reading()  # who doesn't read isn't read either
+        if self._transport is not None:
+            self._transport.pause_reading()  # who doesn't read isn't read either
 
     def resume_writing(self) -> None:
         self._stalled = None
-        if not self._transport.is_closing():
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     # -- for the service --------------------------------------------------------------------------
@@ -121,14 +131,17 @@ class Connection(asyncio.Protocol):
         chosen = limits.TRUSTED if trusted else limits.UNTRUSTED
         if chosen is self.limits or self._closing:
             return
-        self.limits = chosen
-        self._transport.set_write_buffer_limits(high=chosen.buffers)
-        if self.established:
-            self._http2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: chosen.streams})
-            self.flush()
+        self._use(chosen)
+        self._http2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: chosen.streams})
+        self.flush()
 
     def check(self, now: float) -> None:
         """End what lasts too long: handshake, silence, half a request, a reply nobody reads."""
+        if self._transport is None:
+            return
+        if self._transport.is_closing():
+            self._check_ending(now)
+            return
         if not self.established:
             if now - self._opened > limits.HANDSHAKE_TIMEOUT:
                 self.close()
@@ -143,27 +156,37 @@ class Connection(asyncio.Protocol):
             self.shut(ErrorCodes.NO_ERROR)
         self.flush()
 
+    def _check_ending(self, now: float) -> None:
+        """A transport closes by itself when all is sent; a peer that doesn't read prevents that."""
+        assert self._transport is not None
+        if self._ending is None:
+            self._ending = now
+        elif now - self._ending > limits.CLOSE_TIMEOUT:
+            self._transport.abort()
+
     def drain(self) -> None:
         """Tell the peer that no new call is taken; those in flight go on."""
-        if self.established and not self._closing:
-            self._http2.close_connection(ErrorCodes.NO_ERROR, last_stream_id=self._last_stream())
-            self.flush()
         if not self.streams:
-            self.close()
+            self.shut(ErrorCodes.NO_ERROR)
+        elif not self._closing:
+            self._draining = True
+            self._http2.say_goodbye()
+            self.flush()
 
     def shut(self, code: int) -> None:
         """GOAWAY, then close."""
         if self.established and not self._closing:
-            try:
+            with suppress(H2Error):  # closed already
                 self._http2.close_connection(code)
-                self.flush()
-            except H2Error:
-                pass  # closed already
         self.close()
 
     def close(self) -> None:
-        if not self._closing:
-            self._closing = True
+        """Send what is ready, then close."""
+        if self._closing:
+            return
+        self.flush()
+        self._closing = True
+        if self._transport is not None:
             self._tls.close()
             self._write(self._tls.outgoing())
             self._transport.close()
@@ -171,7 +194,7 @@ class Connection(asyncio.Protocol):
     def flush(self) -> None:
         """Send what HTTP/2 and TLS have ready, in one write."""
         self._flush_scheduled = False
-        if self._transport.is_closing():
+        if self._transport is None or self._transport.is_closing():
             return
         try:
             if data := self._http2.data_to_send():
@@ -201,15 +224,13 @@ class Connection(asyncio.Protocol):
         if not self._host.established(self):
             self.close()
             return
-        self.trust(self._host.trusts(self.peer))
-        self._http2.local_settings.update(
-            {
-                SettingCodes.MAX_CONCURRENT_STREAMS: self.limits.streams,
-                SettingCodes.MAX_HEADER_LIST_SIZE: limits.HEADER_LIST,
-                SettingCodes.ENABLE_PUSH: 0,
-            }
-        )
-        self._http2.initiate_connection()
+        self._use(limits.TRUSTED if self._host.trusts(self.peer) else limits.UNTRUSTED)
+        self._http2.begin(self.limits.streams)
+
+    def _use(self, chosen: PeerLimits) -> None:
+        self.limits = chosen
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(high=chosen.buffers)
 
     def _receive(self, plain: bytes) -> None:
         for event in self._http2.receive_data(plain):
@@ -232,10 +253,15 @@ class Connection(asyncio.Protocol):
                 self._forget(stream)
         elif isinstance(event, ConnectionTerminated):
             self.close()
+        elif isinstance(event, RemoteSettingsChanged):
+            self._window(0)  # of all streams, perhaps
         else:
             self._count_control()
 
     def _open(self, event: RequestReceived) -> None:
+        if self._draining:  # it came after our GOAWAY: the next service will answer it
+            self._http2.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
+            return
         stream = Stream(self, self._http2, event.stream_id, self._loop.time())
         self.streams[stream.id] = stream
         self._active = self._loop.time()
@@ -292,9 +318,6 @@ class Connection(asyncio.Protocol):
         if self.limits is limits.UNTRUSTED and not self._control.take(self._loop.time()):
             self.shut(ErrorCodes.ENHANCE_YOUR_CALM)
 
-    def _last_stream(self) -> int:
-        return int(self._http2.highest_inbound_stream_id)
-
     # -- for streams ------------------------------------------------------------------------------
 
     def ended(self, stream: Stream) -> None:
@@ -313,7 +336,7 @@ class Connection(asyncio.Protocol):
         stream.abandon()
 
     def _write(self, data: bytes) -> None:
-        if data and not self._transport.is_closing():
+        if data and self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
 

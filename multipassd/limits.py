@@ -37,6 +37,7 @@ BACKLOG = 4096  # callers that wait while the daemon starts or pauses
 HANDSHAKE_TIMEOUT = 5.0  # a handshake needs two round trips
 REQUEST_TIMEOUT = 30.0  # from a call's headers to its whole message
 WRITE_TIMEOUT = 30.0  # for a peer that doesn't read
+CLOSE_TIMEOUT = 5.0  # for one that doesn't read the last bytes of a connection that ends
 DRAIN_TIMEOUT = 10.0  # calls in flight at SIGTERM; systemd would kill after 90 s
 
 # Frames that make work and carry no call (PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA):
@@ -44,5 +45,7 @@ DRAIN_TIMEOUT = 10.0  # calls in flight at SIGTERM; systemd would kill after 90 
 CONTROL_FRAMES_BURST = 1000
 CONTROL_FRAMES_PER_SECOND = 200.0
 HEADER_LIST = 16 * KIB  # gRPC's C++ default is 8 KiB
+CONTINUATIONS = 4  # frames of one header block: 64 KiB, four times the list they may hold
+CLOSED_STREAMS = 1024  # ended calls a connection is remembered for; h2 would keep 8 MiB of them
 
 PASSPHRASE = 4 * KIB  # bytes hashed; keeps scrypt's first pass short

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import fcntl
 import grp
 import os
@@ -19,8 +18,6 @@ _log = log.get("listener")
 ADMIN_GROUPS = ("sudo", "admin", "wheel")  # the first that exists owns the socket
 CLOSED_MODE, OPEN_MODE = 0o660, 0o666
 CLOSED_MODE_UNPRIVILEGED = 0o600  # without root there is no group to give it to
-
-_TRANSIENT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class ListenError(Exception):
@@ -231,9 +228,7 @@ class Acceptor:
                 connection, _peer = self._listener.socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError as error:
-                if error.errno not in _TRANSIENT:
-                    raise
+            except OSError as error:  # too many files, no memory, the network is down
                 _log.warning("can't accept: %s; trying again", error.strerror)
                 self._pause()
                 self._loop.call_later(limits.ACCEPT_PAUSE, self.resume)

@@ -70,7 +70,10 @@ def credentials_of(connection: socket.socket) -> Credentials | None:
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     pid, uid, gid = _UCRED.unpack(raw)
     return Credentials(
-        uid & 0xFFFFFFFF, gid & 0xFFFFFFFF, pid, frozenset({gid, *_groups_of(connection)})
+        uid & 0xFFFFFFFF,
+        gid & 0xFFFFFFFF,
+        pid,
+        frozenset({gid & 0xFFFFFFFF, *_groups_of(connection)}),
     )
 
 

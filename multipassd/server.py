@@ -141,9 +141,14 @@ class Server:
             self._loop.connect_accepted_socket(lambda: connection, accepted)
         )
         self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
+        task.add_done_callback(lambda done: self._arrived(done, connection))
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(SWEEP_INTERVAL, self._sweep)
+
+    def _arrived(self, task: asyncio.Task[object], connection: Connection) -> None:
+        self._arriving.discard(task)
+        if task.cancelled() or task.exception():  # asyncio could not take the socket over
+            self.closed(connection)
 
     def _in_reserve(self) -> bool:
         return len(self._connections) >= limits.CONNECTIONS - limits.RESERVED_CONNECTIONS
