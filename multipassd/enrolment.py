@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
 
 from multipassd import gate
 from multipassd.audit import Audit
@@ -11,6 +12,8 @@ from multipassd.peer import Peer
 from multipassd.truststore import StoreError, TrustState, TrustStore
 from protocol import certificates
 from protocol.errors import InvalidCertificate, StorageFailed, StoreDamaged
+
+Result = TypeVar("Result")
 
 
 class Enrolment:
@@ -21,44 +24,55 @@ class Enrolment:
         self._audit = audit
         self._changed = changed
         self._lock = asyncio.Lock()
+        self._under_way: set[asyncio.Task[object]] = set()  # the event loop itself holds none
+        self._seen = self._now()
 
     async def adopt(self, peer: Peer) -> bool:
         """Enrol the very first client. False if another was faster."""
-        async with self._lock:
-            self.refresh()
-            if self._store.state is not TrustState.EMPTY:
-                return False
-            await self._add(peer, "first client")
-            return True
+        return await self._undisturbed(self._adopt(peer))
 
     async def enrol(self, peer: Peer, how: str) -> None:
         """Enrol a client that has shown its right to it; no change if it is trusted already."""
-        async with self._lock:
-            self.refresh()
-            if self._store.state is TrustState.DAMAGED:
-                raise StoreDamaged(gate.DAMAGED_SENTENCE)
-            if not self._store.trusts(peer.fingerprint):
-                await self._add(peer, how)
+        await self._undisturbed(self._enrol(peer, how))
 
     async def remove(self, fingerprint: str, by: Peer) -> bool:
-        async with self._lock:
-            self.refresh()
-            removed = await self._in_thread(lambda: self._store.remove(fingerprint, by.uid))
-            if removed:
-                self._store.take_changes()
-                self._audit.removed(fingerprint, by.uid)
-                self._changed()
-            return removed
+        return await self._undisturbed(self._remove(fingerprint, by))
 
     def refresh(self) -> None:
         """Notice what others changed in the file; costs one stat when nothing did."""
-        if self._store.refresh():
-            added, removed = self._store.take_changes()
-            for fingerprint in added:
-                self._audit.granted(fingerprint, None, "by hand")
-            for fingerprint in removed:
-                self._audit.removed(fingerprint, None)
-            self._changed()
+        self._store.refresh()
+        before, now = self._seen, self._now()
+        if before[0] is now[0] and before[1] is now[1]:
+            return
+        self._seen = now
+        added, removed = self._store.take_changes()
+        for fingerprint in added:
+            self._audit.granted(fingerprint, None, "by hand")
+        for fingerprint in removed:
+            self._audit.removed(fingerprint, None)
+        self._changed()
+
+    async def _adopt(self, peer: Peer) -> bool:
+        self.refresh()
+        if self._store.state is not TrustState.EMPTY:
+            return False
+        await self._add(peer, "first client")
+        return True
+
+    async def _enrol(self, peer: Peer, how: str) -> None:
+        self.refresh()
+        if self._store.state is TrustState.DAMAGED:
+            raise StoreDamaged(gate.DAMAGED_SENTENCE)
+        if not self._store.trusts(peer.fingerprint):
+            await self._add(peer, how)
+
+    async def _remove(self, fingerprint: str, by: Peer) -> bool:
+        self.refresh()
+        removed = await self._in_thread(lambda: self._store.remove(fingerprint, by.uid))
+        if removed:
+            self._audit.removed(fingerprint, by.uid)
+        self.refresh()
+        return removed
 
     async def _add(self, peer: Peer, how: str) -> None:
         try:
@@ -66,15 +80,28 @@ class Enrolment:
         except ValueError:
             raise InvalidCertificate() from None
         if await self._in_thread(lambda: self._store.add(peer.certificate, how, peer.uid)):
-            self._store.take_changes()
             self._audit.granted(peer.fingerprint, peer.uid, how)
-            self._changed()
+        self.refresh()
+
+    def _now(self) -> tuple[TrustState, frozenset[str]]:
+        return self._store.state, self._store.fingerprints()
+
+    async def _undisturbed(self, change: Coroutine[object, object, Result]) -> Result:
+        """A caller who hangs up undoes nothing that is under way: neither the lock, which keeps a
+        second first client out, nor the record in the journal may go with him."""
+        task = asyncio.get_running_loop().create_task(self._locked(change))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def _locked(self, change: Coroutine[object, object, Result]) -> Result:
+        async with self._lock:
+            return await change
 
     @staticmethod
     async def _in_thread(change: Callable[[], bool]) -> bool:
-        """The disk may take its time; other callers are served meanwhile. A caller who hangs up
-        does not undo what is under way."""
+        """The disk may take its time; other callers are served meanwhile."""
         try:
-            return await asyncio.shield(asyncio.to_thread(change))
+            return await asyncio.to_thread(change)
         except StoreError as error:
             raise StorageFailed(str(error)) from error

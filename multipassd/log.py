@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import time
 import traceback
 from contextlib import suppress
@@ -73,6 +74,8 @@ class _CallHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         call = CURRENT.get()
+        if threading.current_thread() is not threading.main_thread():
+            return  # a worker inherits the call, but the connection belongs to the event loop
         if call is None or call.verbosity < 0 or not hasattr(call.request, "verbosity_level"):
             return
         if record.levelno >= _BY_VERBOSITY[call.verbosity]:
