@@ -17,6 +17,7 @@ from protocol.messages.access import (
     GetReply,
     GetRequest,
     KeysReply,
+    PingReply,
     SetReply,
     SetRequest,
     VersionReply,
@@ -285,12 +286,22 @@ def test_new_passphrases_that_differ_are_told(connect: Connect) -> None:
 
 
 def test_version_shows_both_and_survives_a_refusal(connect: Connect) -> None:
-    program, service = connect(version=replying(VersionReply(version="1.16.2")))
+    known = replying(PingReply())  # asked first: a ping never enrols, `version` may
+    program, service = connect(ping=known, version=replying(VersionReply(version="1.16.2")))
     assert program.run("version").out == f"multipass   {VERSION}\nmultipassd  1.16.2\n"
     service.answers["version"] = failing(grpc.StatusCode.UNAUTHENTICATED, NOT_AUTHENTICATED)
     result = program.run("version")
     assert (result.code, result.out, result.err) == (0, f"multipass   {VERSION}\n", "")
     assert not program.home.exists()
+
+
+def test_version_does_not_reach_a_service_that_does_not_know_the_client(connect: Connect) -> None:
+    program, service = connect(
+        ping=failing(grpc.StatusCode.UNAUTHENTICATED, ""),
+        version=replying(VersionReply(version="1.16.2")),
+    )
+    assert program.run("version").out == f"multipass   {VERSION}\n"
+    assert "version" not in service.requests
 
 
 def test_wait_ready(connect: Connect) -> None:

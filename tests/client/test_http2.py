@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client import http2
+from client import hpack, http2
 
 REQUEST = [(b":method", b"POST"), (b":scheme", b"https"), (b":path", b"/x"), (b":authority", b"a")]
 payloads = st.binary(max_size=200_000)
@@ -133,7 +133,7 @@ def test_a_reset_carries_its_code() -> None:
 
 
 def test_padding_priority_and_continuations_are_understood() -> None:
-    block = http2.hpack.encode([(b":status", b"200")])
+    block = hpack.encode([(b":status", b"200")])
     flags = http2.PADDED | http2.HAS_PRIORITY
     head = http2.frame(http2.HEADERS, flags, 1, b"\x03" + bytes(5) + block[:4] + bytes(3))
     tail = http2.frame(http2.CONTINUATION, http2.END_HEADERS, 1, block[4:])

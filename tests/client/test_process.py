@@ -12,6 +12,7 @@ import pytest
 from protocol.version import VERSION
 from tests.client.program import Program
 
+BAD_TIMEOUT = "error: --timeout value has to be a positive integer"
 GENERAL = "Usage: multipass [options] <command>\n"
 
 

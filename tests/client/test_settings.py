@@ -57,18 +57,18 @@ def test_host_names_are_accepted(name: str) -> None:
 
 
 def test_unknown_keys_are_refused(file: str) -> None:
-    with pytest.raises(UsageError, match="^Unrecognized settings key: 'client.x'$"):
+    with pytest.raises(UsageError, match=r"^Unrecognized settings key: 'client.x'$"):
         settings.read(file, "client.x")
-    with pytest.raises(UsageError, match="^Unrecognized settings key: 'client.x'$"):
+    with pytest.raises(UsageError, match=r"^Unrecognized settings key: 'client.x'$"):
         settings.write(file, "client.x", "1")
 
 
 def test_a_place_that_is_no_file_is_an_error_and_no_reason_not_to_list(tmp_path: Path) -> None:
-    with pytest.raises(SettingsFileError, match="^Unable to read settings: "):
+    with pytest.raises(SettingsFileError, match=r"^Unable to read settings: "):
         settings.read(str(tmp_path), PRIMARY_NAME)
     assert settings.primary_name(str(tmp_path)) == "primary"
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsFileError, match="^Unable to read/write settings: "):
+    with pytest.raises(SettingsFileError, match=r"^Unable to read/write settings: "):
         settings.write(str(tmp_path / "file" / "multipass.conf"), PRIMARY_NAME, "x")
 
 

@@ -1,0 +1,172 @@
+"""Prompts through a real pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from protocol.messages.access import AuthenticateReply, AuthenticateRequest, SetReply, SetRequest
+from tests.client.program import PROGRAM, Program
+from tests.client.service import Service
+from tests.client.test_foreign_service import replying, wants
+
+PATIENCE = 30  # seconds for anything to appear
+ENTER, AGAIN = "Please enter passphrase: ", "Please re-enter passphrase: "
+
+
+class Terminal:
+    """The client on a terminal of its own; `shown` is all that the terminal showed."""
+
+    def __init__(self, program: Program, *words: str) -> None:
+        self._master, slave = pty.openpty()
+        self.shown = ""
+        self._read = 0
+        self.process = subprocess.Popen(
+            [PROGRAM, *words],
+            stdin=slave,
+            stdout=slave,
+            stderr=subprocess.PIPE,
+            env=program.environ,
+            cwd="/",
+            start_new_session=True,
+        )
+        self._slave = slave
+
+    def answer(self, question: str, line: bytes) -> None:
+        """Waits for the question with the echo off, then types."""
+        self._wait_for(question)
+        assert not self.echoes()
+        os.write(self._master, line)
+
+    def echoes(self) -> bool:
+        return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
+
+    def finish(self) -> tuple[int, str]:
+        """The exit code, and what went to stderr."""
+        _, err = self.process.communicate(timeout=PATIENCE)
+        while self._more(0):
+            pass
+        return self.process.returncode, err.decode()
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        os.close(self._master)
+        os.close(self._slave)
+
+    def _wait_for(self, text: str) -> None:
+        while text not in self.shown[self._read :]:
+            assert self._more(PATIENCE), f"{text!r} did not appear in {self.shown!r}"
+        self._read = self.shown.index(text, self._read) + len(text)
+
+    def _more(self, seconds: float) -> bool:
+        if not select.select([self._master], [], [], seconds)[0]:
+            return False
+        self.shown += os.read(self._master, 4096).decode()
+        return True
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    import grpc
+
+    served = Service(
+        f"unix:{tmp_path}/socket",
+        tmp_path,
+        set=replying(SetReply()),
+        authenticate=wants("sécret =", grpc.StatusCode.INVALID_ARGUMENT),
+        wait_ready=replying(AuthenticateReply()),
+    )
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def program(service: Service, tmp_path: Path) -> Program:
+    return Program(tmp_path / "home", f"unix:{tmp_path}/socket", service.root_certificate)
+
+
+@pytest.fixture
+def terminals() -> Iterator[list[Terminal]]:
+    opened: list[Terminal] = []
+    yield opened
+    for terminal in opened:
+        terminal.close()
+
+
+def test_the_passphrase_is_asked_for_without_echo(
+    program: Program, service: Service, terminals: list[Terminal]
+) -> None:
+    terminal = Terminal(program, "authenticate")
+    terminals.append(terminal)
+    terminal.answer(ENTER, "sécret =\n".encode())
+    assert terminal.finish() == (0, "")
+    assert terminal.shown == f"{ENTER}\r\n"
+    assert terminal.echoes()  # as it was
+    last = AuthenticateRequest.decode(service.requests["authenticate"][-1])
+    assert last.passphrase == "sécret ="
+
+
+def test_a_new_passphrase_is_asked_for_twice(
+    program: Program, service: Service, terminals: list[Terminal]
+) -> None:
+    terminal = Terminal(program, "set", "local.passphrase")
+    terminals.append(terminal)
+    terminal.answer(ENTER, b"one two\n")
+    terminal.answer(AGAIN, b"one two\n")
+    assert terminal.finish() == (0, "")
+    assert "one two" not in terminal.shown
+    assert SetRequest.decode(service.requests["set"][0]).val == "one two"
+
+
+def test_passphrases_that_differ_are_told(
+    program: Program, service: Service, terminals: list[Terminal]
+) -> None:
+    terminal = Terminal(program, "set", "local.passphrase")
+    terminals.append(terminal)
+    terminal.answer(ENTER, b"one\n")
+    terminal.answer(AGAIN, b"two\n")
+    assert terminal.finish() == (1, "Passphrases do not match\n")
+    assert "set" not in service.requests
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [(b"\n", "No passphrase given\n"), (b"\x04", "Failed to read value\n")],
+)
+def test_an_empty_answer_and_the_end_of_input_are_told(
+    program: Program, terminals: list[Terminal], typed: bytes, sentence: str
+) -> None:
+    terminal = Terminal(program, "authenticate")
+    terminals.append(terminal)
+    terminal.answer(ENTER, typed)
+    assert terminal.finish() == (1, sentence)
+    assert terminal.echoes()
+
+
+def test_the_end_of_input_at_the_second_question_is_told(
+    program: Program, terminals: list[Terminal]
+) -> None:
+    terminal = Terminal(program, "set", "local.passphrase")
+    terminals.append(terminal)
+    terminal.answer(ENTER, b"one\n")
+    terminal.answer(AGAIN, b"\x04")
+    assert terminal.finish() == (1, "Failed to read value\n")
+
+
+def test_the_spinner_shows_on_a_terminal_and_leaves_nothing(
+    program: Program, terminals: list[Terminal]
+) -> None:
+    terminal = Terminal(program, "wait-ready")
+    terminals.append(terminal)
+    assert terminal.finish() == (0, "")
+    assert "Waiting for the Multipass daemon to be ready  " in terminal.shown
+    assert terminal.shown.endswith("\b \x1b[2K\x1b[0A\x1b[0E")
