@@ -14,6 +14,16 @@ def private_mib(pid: int) -> float:
     return (_kib(rollup, "Private_Clean:") + _kib(rollup, "Private_Dirty:")) / KIB_PER_MIB
 
 
+def dirty_mib(pid: int) -> float:
+    """What the process wrote itself: unlike PSS it does not change when a stranger that maps the
+    same libraries comes or goes."""
+    return _kib(f"/proc/{pid}/smaps_rollup", "Private_Dirty:") / KIB_PER_MIB
+
+
+def rss_mib(pid: int) -> float:
+    return _kib(f"/proc/{pid}/status", "VmRSS:") / KIB_PER_MIB
+
+
 def peak_rss_mib(pid: int) -> float:
     return _kib(f"/proc/{pid}/status", "VmHWM:") / KIB_PER_MIB
 
