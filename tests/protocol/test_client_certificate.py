@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from protocol import certificates, client_certificate
+from protocol.client_certificate import CERTIFICATE, KEY, ensure
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_pair_is_made_private_and_then_kept(tmp_path: Path) -> None:
+    certificate, key = ensure(tmp_path / "deep" / "certificates")
+    pair = certificate.read_bytes(), key.read_bytes()
+    assert certificates.matches(*pair)
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert certificate.parent.stat().st_mode & 0o777 == 0o700
+    assert ensure(str(certificate.parent)) == (str(certificate), str(key))
+    assert (certificate.read_bytes(), key.read_bytes()) == pair
+    assert sorted(path.name for path in certificate.parent.iterdir()) == [CERTIFICATE, KEY]
+
+
+def test_a_pair_that_is_there_is_taken_as_it_is_and_its_key_closed(tmp_path: Path) -> None:
+    (tmp_path / CERTIFICATE).write_text("as it")
+    (tmp_path / KEY).write_text("lies")
+    (tmp_path / KEY).chmod(0o744)
+    certificate, key = ensure(tmp_path)
+    assert (certificate.read_text(), key.read_text()) == ("as it", "lies")
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("left", [CERTIFICATE, KEY])
+def test_half_a_pair_becomes_a_whole_one(tmp_path: Path, left: str) -> None:
+    ensure(tmp_path)
+    (tmp_path / ({CERTIFICATE, KEY} - {left}).pop()).unlink()
+    certificate, key = ensure(tmp_path)
+    assert certificates.matches(certificate.read_bytes(), key.read_bytes())
+
+
+def test_a_failure_leaves_no_certificate_without_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="No space"):
+        ensure(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    certificate, key = ensure(tmp_path)
+    assert certificates.matches(certificate.read_bytes(), key.read_bytes())
+
+
+def test_programs_that_start_at_once_end_up_with_the_same_pair(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from protocol import certificates, client_certificate\n"
+        "sys.stdin.readline()\n"
+        "for path in client_certificate.ensure(sys.argv[2]): print(open(path).read())\n"
+    )
+    command = [sys.executable, "-c", code, str(ROOT), str(tmp_path / "c")]
+    programs = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(6)
+    ]
+    outputs = set()
+    for program in programs:  # all have been started; none may go on before the line
+        assert program.stdin
+        program.stdin.write("\n")
+        program.stdin.flush()
+    for program in programs:
+        outputs.add(program.communicate(timeout=60)[0])
+        assert program.returncode == 0
+    assert len(outputs) == 1
+    certificate, key = tmp_path / "c" / CERTIFICATE, tmp_path / "c" / KEY
+    assert certificates.matches(certificate.read_bytes(), key.read_bytes())
+
+
+def test_looking_at_an_existing_pair_loads_no_cryptography(tmp_path: Path) -> None:
+    ensure(tmp_path)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from protocol import client_certificate\n"
+        "client_certificate.ensure(sys.argv[2])\n"
+        "print(sorted({'cryptography', 'pathlib'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code, str(ROOT), str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "[]\n"
+    assert client_certificate.KEY_MODE == 0o600
