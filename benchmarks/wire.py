@@ -8,7 +8,9 @@ import ssl
 from pathlib import Path
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, SETTINGS, PING, GOAWAY = 0, 1, 4, 6, 7
+DATA, HEADERS, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 4, 6, 7, 8
+# The connection's window, opened once as far as it goes: no call ever waits for more.
+WHOLE_WINDOW = (2**31 - 1 - 65535).to_bytes(4, "big")
 END_STREAM, END_HEADERS, ACK = 0x1, 0x4, 0x1
 HEADER_SIZE = 9
 TIMEOUT = 30.0
@@ -27,7 +29,9 @@ class Connection:
         plain.settimeout(TIMEOUT)
         plain.connect(str(path))
         self._socket = tls.wrap_socket(plain, server_hostname="localhost")
-        self._opening = PREFACE + frame(SETTINGS, 0, 0, b"")
+        self._opening = (
+            PREFACE + frame(SETTINGS, 0, 0, b"") + frame(WINDOW_UPDATE, 0, 0, WHOLE_WINDOW)
+        )
         self._stream = -1
         self._buffer = b""
 
