@@ -1,10 +1,8 @@
 """A client's own certificate and key: used as they lie, made when there are none.
 
 Imports only what the CLI has loaded anyway; `protocol.certificates` comes in when a pair is made.
+Without pathlib, which would cost each command milliseconds.
 """
-
-# pathlib would cost each command of the CLI milliseconds.
-# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH108, PTH110, PTH116, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
