@@ -83,13 +83,15 @@ class TooLarge(RpcError):
 class StoreDamaged(RpcError):
     """The trust store can't be relied on: nobody new is let in until it is mended."""
 
-    status = Status.FAILED_PRECONDITION
+    # Not FAILED_PRECONDITION: to root's CLI that is 1.16's wish for a passphrase, which no
+    # passphrase would fulfil here.
+    status = Status.DATA_LOSS
 
 
 class StorageFailed(RpcError):
     """The disk refused a write: nothing was changed."""
 
-    status = Status.FAILED_PRECONDITION
+    status = Status.RESOURCE_EXHAUSTED  # nor this, for the same reason
 
 
 class NotImplementedYet(RpcError):

@@ -130,7 +130,7 @@ def test_tcp_never_enrols() -> None:
 def test_a_damaged_store_lets_nobody_new_in_and_says_so(who: str) -> None:
     decision = ask(Policy.ADOPT_FIRST, who, "known", TrustState.DAMAGED)
     assert decision.verdict is Verdict.REFUSE
-    assert status(decision) is Status.FAILED_PRECONDITION
+    assert status(decision) is Status.DATA_LOSS
 
 
 def test_root_is_heard_by_the_trust_service_in_every_state() -> None:
