@@ -81,7 +81,7 @@ def _other_run(pid: int) -> bool:
 def _add(label: str, *options: str) -> Person:
     account = f"{PREFIX}-{os.getpid()}-{label}"
     _account_tool(
-        "useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
+        "useradd", "--system", "--user-group", "--no-create-home", "--home-dir", f"/tmp/{account}",
         "--shell", "/usr/sbin/nologin", *options, account,
     )  # fmt: skip
     entry = pwd.getpwnam(account)

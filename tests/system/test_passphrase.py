@@ -108,9 +108,7 @@ def test_guesses_from_subordinate_uids_are_their_owners(site: Site, people: Peop
         done = site.run(people.bob, "authenticate", PASSPHRASE)
         assert (done.returncode, done.stderr) == (0, ""), done
         assert time.monotonic() - started < PATIENCE
-        wrong = sum(
-            process.communicate()[1] == WRONG for process in at_work if process.poll() == 2
-        )
+        wrong = sum(process.communicate()[1] == WRONG for process in at_work if process.poll() == 2)
         assert wrong < 5, "carol as one person gets but a few answers"
     finally:
         for process in at_work:
