@@ -28,5 +28,10 @@ class Daemon:
     data_directory: str
 
     def person(self, peer: Peer) -> str:
-        """Who is charged for a guess: a user and all the subordinate ids lent to them are one."""
+        """Who is charged for a guess: a user and all the subordinate ids lent to them are one.
+
+        A trusted client is charged for itself alone, so that no stranger's guesses delay it.
+        """
+        if self.store.trusts(peer.fingerprint):
+            return f"client {peer.fingerprint}"
         return "tcp" if peer.uid is None else str(self.charge(peer.uid))

@@ -11,11 +11,9 @@ tests. Differences on purpose: unknown fields are skipped and not kept; groups a
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # typing itself costs each command 6 ms
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Any, ClassVar, Self
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+TYPE_CHECKING = False  # collections.abc costs each command 1 ms
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-Environ = Mapping[str, str]
+    Environ = Mapping[str, str]
 
 ROOT_CERTIFICATE = "multipass_root_cert.pem"
 TRUST_STORE = "authenticated-certs/multipass_client_certs.pem"
