@@ -233,10 +233,12 @@ class Connection(asyncio.Protocol):
             self._transport.set_write_buffer_limits(high=chosen.buffers)
 
     def _receive(self, plain: bytes) -> None:
-        for event in self._http2.receive_data(plain):
-            if self._closing:
-                return
-            self._handle(event)
+        """In pieces, so that a flood is noticed at its beginning."""
+        for start in range(0, len(plain), limits.PIECE):
+            for event in self._http2.receive(plain[start : start + limits.PIECE]):
+                if self._closing:
+                    return
+                self._handle(event)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, RequestReceived):
