@@ -5,6 +5,7 @@ It knows one kind of call: one request message, one reply message, everything in
 
 import socket
 import ssl
+import time
 from pathlib import Path
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -61,6 +62,40 @@ class Connection:
                     if len(reply) < 5:
                         raise RuntimeError(f"{path} was refused")
                     return reply[5:]
+
+    def rate_at_once(self, path: str, message: bytes, at_once: int, seconds: float) -> float:
+        """Calls a second with ``at_once`` in flight: each reply is followed by a new request."""
+        body = b"\0" + len(message).to_bytes(4, "big") + message
+        block = header_block(path)
+
+        def requests(count: int) -> bytes:
+            made = bytearray()
+            for _ in range(count):
+                self._stream += 2
+                made += frame(HEADERS, END_HEADERS, self._stream, block)
+                made += frame(DATA, END_STREAM, self._stream, body)
+            return bytes(made)
+
+        self._socket.sendall(self._opening + requests(at_once))
+        self._opening = b""
+        started = time.perf_counter()
+        finished = answered = 0
+        while (now := time.perf_counter()) < started + seconds:
+            ended = 0
+            while True:
+                kind, flags, _, payload = self._read_frame()
+                if kind in (SETTINGS, PING) and not flags & ACK:
+                    self._socket.sendall(frame(kind, ACK, 0, payload if kind == PING else b""))
+                answered += kind == DATA
+                ended += bool(kind == HEADERS and flags & END_STREAM)
+                if len(self._buffer) < HEADER_SIZE:
+                    break
+            finished += ended
+            if ended:
+                self._socket.sendall(requests(ended))
+        if answered < finished:
+            raise RuntimeError(f"{path} was refused")
+        return finished / (now - started)
 
     def close(self) -> None:
         self._socket.close()
