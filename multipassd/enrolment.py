@@ -38,6 +38,10 @@ class Enrolment:
     async def remove(self, fingerprint: str, by: Peer) -> bool:
         return await self._undisturbed(self._remove(fingerprint, by))
 
+    async def upkeep(self, everything: bool = False) -> None:
+        """What the store does now and then: take in what replaced files grew, note who was seen."""
+        await self._undisturbed(self._keep_up(everything))
+
     def refresh(self) -> None:
         """Notice what others changed in the file; costs one stat when nothing did."""
         self._store.refresh()
@@ -82,6 +86,10 @@ class Enrolment:
         if await self._in_thread(lambda: self._store.add(peer.certificate, how, peer.uid)):
             self._audit.granted(peer.fingerprint, peer.uid, how)
         self.refresh()
+
+    async def _keep_up(self, everything: bool) -> None:
+        await asyncio.to_thread(self._store.fold)
+        await asyncio.to_thread(self._store.flush, everything)
 
     def _now(self) -> tuple[TrustState, frozenset[str]]:
         return self._store.state, self._store.fingerprints()

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         if options.enrol_installer:
             print(_enrol(options.enrol_installer))
             return 0
-        return asyncio.run(service.serve(options.address))
+        return asyncio.run(service.serve(options.address, options.idle_exit))
     except (ListenError, InstallerError, StoreError) as error:
         print(f"multipassd: {error}", file=sys.stderr)
         return EXIT_FAILED

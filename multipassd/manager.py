@@ -31,8 +31,9 @@ class Manager:
         usec = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={usec}")
 
-    def stopping(self) -> None:
-        self._notifier.notify("STOPPING=1\nSTATUS=stopping")
+    def stopping(self, status: str) -> None:
+        """The last STATUS stays in `systemctl status` after the exit."""
+        self._notifier.notify(f"STOPPING=1\nSTATUS={status}")
         if self._timer is not None:
             self._timer.cancel()
 

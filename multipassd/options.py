@@ -8,6 +8,8 @@ from multipassd.log import LEVELS
 from protocol.addresses import Address, AddressError, parse
 from protocol.version import VERSION
 
+IDLE_EXIT = 300  # seconds; long enough that a person at work never waits for a start
+
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Exits with 2 and a sentence on bad usage, with 0 after --help and --version."""
@@ -37,6 +39,14 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         help="the least level that is logged (default: info)",
     )
     parser.add_argument(
+        "--idle-exit",
+        type=_seconds,
+        default=IDLE_EXIT,
+        metavar="SECONDS",
+        help="exit after so long without a connection where systemd holds all sockets and wakes "
+        f"the service again (default: {IDLE_EXIT}; 0: never)",
+    )
+    parser.add_argument(
         "--enrol-installer",
         metavar="USER",
         help="trust USER's client, make its certificate if there is none, and exit; "
@@ -44,6 +54,12 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"multipassd {VERSION}")
     return parser.parse_args(arguments)
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds")
+    return int(text)
 
 
 def _address(text: str) -> Address:

@@ -43,10 +43,15 @@ class Server:
         self._acceptors: list[Acceptor] = []
         self._arriving: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
+        self._last_closed = self._loop.time()
         self._sweeper: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._connections)
+
+    def idle_for(self) -> float:
+        """Seconds since the last connection ended; 0 while there is one."""
+        return 0.0 if self._connections else self._loop.time() - self._last_closed
 
     def start(self, listeners: list[Listener]) -> None:
         self._acceptors = [Acceptor(one, self._has_room, self._take) for one in listeners]
@@ -92,6 +97,7 @@ class Server:
         person = self._connections.pop(connection, None)
         if person is None:
             return
+        self._last_closed = self._loop.time()
         self._by_person[person] -= 1
         if not self._by_person[person]:
             del self._by_person[person]

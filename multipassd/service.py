@@ -40,9 +40,10 @@ RENEWAL_INTERVAL = 3600.0  # how often the server certificate's age is looked at
 DESCRIPTORS = 65536  # connections, and room for files
 
 
-async def serve(addresses: list[Address]) -> int:
-    """Run until SIGTERM or SIGINT; the exit code. Raises ListenError before anything is served."""
-    service = Service(addresses)
+async def serve(addresses: list[Address], idle_exit: float) -> int:
+    """Run until SIGTERM or SIGINT, or `idle_exit` seconds without a connection where the service
+    manager holds all sockets (0: never). Returns the exit code; raises ListenError at once."""
+    service = Service(addresses, idle_exit)
     service.start()
     await service.stopped.wait()
     await service.stop()
@@ -50,7 +51,7 @@ async def serve(addresses: list[Address]) -> int:
 
 
 class Service:
-    def __init__(self, addresses: list[Address]) -> None:
+    def __init__(self, addresses: list[Address], idle_exit: float) -> None:
         environ = os.environ
         self._loop = asyncio.get_running_loop()
         self.stopped = asyncio.Event()
@@ -77,6 +78,10 @@ class Service:
         )
         dispatcher = Dispatcher(self._daemon, own_rule(self._group))
         self._server = Server(dispatcher, self._store, self._charge, lambda: self._context)
+        activated = all(not one.bound for one in self._listeners)
+        self._idle_exit = idle_exit if activated else 0  # else nobody would wake it
+        self._farewell = "stopping"
+        self._upkeep: asyncio.Task[None] | None = None
         self._reported: set[str] = set()  # problems that the log has told already
         self._identity: Identity
         self._context: SSL.Context
@@ -128,15 +133,18 @@ class Service:
         """Notice files that others changed. A stat each: inotify would save less than it costs
         in code, and the gate looks again before every decision anyway."""
         self._daemon.enrolment.refresh()
-        self._store.fold()
         self._settings.refresh()
         self._audit.tick(time.time())
         self._report_problems()
+        if self._upkeep is None or self._upkeep.done():
+            self._upkeep = self._loop.create_task(self._daemon.enrolment.upkeep())
+        if self._idle_exit and self._server.idle_for() > self._idle_exit:
+            self._farewell = "idle; the next caller wakes it"
+            self.stopped.set()
         self._loop.call_later(WATCH_INTERVAL, self._watch)
 
     def _renew(self) -> None:
         self._load_identity()
-        self._store.flush()
         self._loop.call_later(RENEWAL_INTERVAL, self._renew)
 
     def _reload(self) -> None:
@@ -178,13 +186,13 @@ class Service:
     # -- stop -------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
-        self._manager.stopping()
+        self._manager.stopping(self._farewell)
         await self._server.drain()
-        self._audit.tick(time.time())
-        self._store.flush()
+        await self._daemon.enrolment.upkeep(everything=True)
+        self._audit.summarise()
         for one in self._listeners:
             one.close()
-        _log.info("stopped")
+        _log.info("stopped: %s", self._farewell)
 
 
 def _listen(addresses: list[Address]) -> tuple[list[Listener], int]:
