@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 NOBODY = 65534  # the kernel's overflow id: a user it can't name here
 SO_PEERGROUPS = 59  # asm-generic/socket.h; not in the socket module
 _UCRED = struct.Struct("3i")
+_PYTHONS_LIMIT = 1024  # bytes that socket.getsockopt takes at most: 256 groups
 _GROUPS_LIMIT = 65536  # NGROUPS_MAX of Linux
 
 
@@ -77,16 +80,27 @@ def credentials_of(connection: socket.socket) -> Credentials | None:
     )
 
 
-def _groups_of(connection: socket.socket) -> tuple[int, ...]:
-    for room in (256, _GROUPS_LIMIT):
-        try:
-            raw = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, room * 4)
-        except OSError as error:
-            if error.errno == 34:  # ERANGE: more groups than room
-                continue
+def _groups_of(connection: socket.socket) -> Sequence[int]:
+    try:
+        raw = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, _PYTHONS_LIMIT)
+    except OSError as error:
+        if error.errno != errno.ERANGE:
             raise
-        return struct.unpack(f"{len(raw) // 4}I", raw)
-    return ()
+        return _many_groups_of(connection)
+    return struct.unpack(f"{len(raw) // 4}I", raw)
+
+
+def _many_groups_of(connection: socket.socket) -> Sequence[int]:
+    """More groups than Python's own call has room for. None if the C library can't be asked."""
+    import ctypes
+
+    groups = (ctypes.c_uint32 * _GROUPS_LIMIT)()
+    length = ctypes.c_uint32(ctypes.sizeof(groups))
+    call = ctypes.CDLL(None).getsockopt
+    where = ctypes.byref(groups), ctypes.byref(length)
+    if call(connection.fileno(), socket.SOL_SOCKET, SO_PEERGROUPS, *where):
+        return ()
+    return groups[: length.value // 4]
 
 
 def own_rule(group: int) -> AdminRule:
