@@ -1,6 +1,7 @@
 """The walls of the house: which room may import which. Read from the source, nothing is run."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,3 +103,11 @@ def test_client_modules_load_nothing_slow(path: Path) -> None:
 def test_programs_import_no_tests_tools_or_benchmarks() -> None:
     for path in modules("protocol", *sorted(PROGRAMS)):
         assert not top(imports(path)) & {"tests", "tools", "benchmarks"}, name_of(path)
+
+
+def test_every_path_in_the_architecture_text_exists() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = "protocol|multipassd|client|tests|tools|benchmarks"
+    named = set(re.findall(rf"`((?:{rooms})/[\w/.]*)`", text))
+    assert named
+    assert not {path for path in named if not (ROOT / path).exists()}
