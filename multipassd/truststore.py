@@ -273,6 +273,8 @@ class TrustStore:
 
     def fold(self) -> None:
         """Take over what a replaced file still grew, through whoever held it open."""
+        if self._settled is None and not self.directory.exists():
+            self.load()  # the disk refused to make it at start; it may be writable by now
         if not self._may_fold():
             return
         with self._reported("fold"), self._locked(0.0):
