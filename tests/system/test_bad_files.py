@@ -87,7 +87,7 @@ def test_a_damaged_store_lets_nobody_in_and_is_left_alone(
     assert site.raw_call(people.alice, "ping") == "16 "
     assert site.raw_call(ROOT, "wait_ready") == "0"
     assert looks(site.store) == before
-    assert str(site.store) in site.daemon.log_text(), "the journal names what to mend"
+    site.until(lambda: str(site.store) in site.daemon.log_text(), "the journal to name it")
 
     put_back(site.store, content)
     site.until(lambda: site.run(people.alice, "list").stdout == EMPTY_LIST, "the mended store")

@@ -92,7 +92,8 @@ def test_it_starts_on_an_empty_read_only_disk(site: Site, people: People, small_
     assert site.raw_call(people.alice, "ping") == "16 "
     assert site.raw_call(people.alice, "wait_ready") == "0"
     remount(small_disk, "rw")
-    site.enrol_first(people.alice)
+    site.until(lambda: site.run(people.alice, "list").stdout == EMPTY_LIST, "the mended disk")
+    assert site.trusted(people.alice)
 
 
 def test_with_a_read_only_store_the_trusted_are_served(
