@@ -95,6 +95,7 @@ class Service:
         self._store.load()
         self._store.take_changes()
         self._load_identity()
+        self._warn_if_not_root()
         self._set_modes()
         self._handle_signals()
         self._server.start(self._listeners)
@@ -108,6 +109,15 @@ class Service:
     def _load_identity(self) -> None:
         self._identity = ensure(self._data, self._root_certificate, self._names, time.time())
         self._context = tls.make_context(self._identity.certificate, self._identity.key)
+
+    @staticmethod
+    def _warn_if_not_root() -> None:
+        if os.geteuid() != 0:
+            _log.warning(
+                "running as uid %d instead of root: this user counts as the administrator, and "
+                "sockets keep their owner and group",
+                os.geteuid(),
+            )
 
     def _handle_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
