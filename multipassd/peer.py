@@ -91,7 +91,7 @@ def _groups_of(connection: socket.socket) -> Sequence[int]:
 
 
 def _many_groups_of(connection: socket.socket) -> Sequence[int]:
-    """More groups than Python's own call has room for. None if the C library can't be asked."""
+    """More groups than Python's own call has room for; empty if they can't be had."""
     import ctypes
 
     groups = (ctypes.c_uint32 * _GROUPS_LIMIT)()
