@@ -135,5 +135,5 @@ def test_sigterm_lets_a_call_in_flight_end(daemon: DaemonFactory) -> None:
         rest = frames(client.receive_all())  # h2 itself takes no answer after a GOAWAY
         assert isinstance(rest[0], GoAwayFrame) and rest[0].last_stream_id == stream
         answer = next(one for one in rest if isinstance(one, HeadersFrame))
-        assert dict(client.http2.decoder.decode(answer.data))["grpc-status"] == "3"
+        assert "'grpc-status', '3'" in str(list(client.http2.decoder.decode(answer.data)))
     one.stop()
