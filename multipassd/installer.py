@@ -30,19 +30,29 @@ def enrol_installer(user: str, store: Store, environ: Mapping[str, str]) -> str:
 
     Returns what was done. Raises InstallerError, or what the store raises.
     """
-    account = _account(user)
+    account = account_of(user)
     directory = Path(_directory(account, environ))
-    try:
-        pem = run_as(account, lambda: _certificate_in(directory))
-    except HomeError as error:
-        raise InstallerError(f"{user} was not enrolled. {error}") from error
-    der = _checked(pem, user, directory)
+    der = certificate_of(account, directory)
     if store.add(der, HOW, account.pw_uid, user):
         return f"The client of {user} is now authenticated."
     return f"The client of {user} was authenticated already."
 
 
-def _account(user: str) -> pwd.struct_passwd:
+def certificate_of(account: pwd.struct_passwd, directory: Path) -> bytes:
+    """The user's client certificate in `directory`, DER, made there if there is none.
+
+    Raises InstallerError.
+    """
+    user = account.pw_name
+    try:
+        pem = run_as(account, lambda: _certificate_in(directory))
+    except HomeError as error:
+        raise InstallerError(f"{user} was not enrolled. {error}") from error
+    return _checked(pem, user, directory)
+
+
+def account_of(user: str) -> pwd.struct_passwd:
+    """Raises InstallerError."""
     try:
         return pwd.getpwnam(user)
     except (KeyError, ValueError):

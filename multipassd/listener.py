@@ -34,6 +34,24 @@ def admin_group() -> int:
     return 0
 
 
+def set_mode(path: str, open_to_all: bool, group: int) -> None:
+    """Open a socket's file to all users or narrow it to the admin group; a failure is logged."""
+    privileged = os.geteuid() == 0
+    mode = OPEN_MODE if open_to_all else CLOSED_MODE
+    if not privileged and not open_to_all:
+        mode = CLOSED_MODE_UNPRIVILEGED
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISSOCK(status.st_mode):
+            return
+        if privileged and (status.st_uid, status.st_gid) != (0, group):
+            os.chown(path, 0, group)
+        if stat.S_IMODE(status.st_mode) != mode:
+            os.chmod(path, mode)
+    except OSError as error:
+        _log.warning("can't set owner and mode of %s: %s", path, error.strerror)
+
+
 class Listener:
     """One listening socket. `path` is set for a Unix socket, `bound` if this process made it."""
 
@@ -51,22 +69,8 @@ class Listener:
 
     def set_mode(self, open_to_all: bool, group: int) -> None:
         """Open the socket to all users or narrow it to its admin group."""
-        if not self.path:
-            return
-        privileged = os.geteuid() == 0
-        mode = OPEN_MODE if open_to_all else CLOSED_MODE
-        if not privileged and not open_to_all:
-            mode = CLOSED_MODE_UNPRIVILEGED
-        try:
-            status = os.lstat(self.path)
-            if not stat.S_ISSOCK(status.st_mode):
-                return
-            if privileged and (status.st_uid, status.st_gid) != (0, group):
-                os.chown(self.path, 0, group)
-            if stat.S_IMODE(status.st_mode) != mode:
-                os.chmod(self.path, mode)
-        except OSError as error:
-            _log.warning("can't set owner and mode of %s: %s", self.path, error.strerror)
+        if self.path:
+            set_mode(self.path, open_to_all, group)
 
     def close(self) -> None:
         self.socket.close()

@@ -29,7 +29,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pwd.struct_passwd:
     """The own user, with a home in the test's directory."""
     own = pwd.getpwuid(os.geteuid())
     account = pwd.struct_passwd((own.pw_name, "x", own.pw_uid, own.pw_gid, "", str(tmp_path), ""))
-    monkeypatch.setattr(installer, "_account", lambda name: account)
+    monkeypatch.setattr(installer, "account_of", lambda name: account)
     return account
 
 

@@ -1,0 +1,16 @@
+"""multipass-trust: who may use the service, decided on its files, whether it runs or not.
+
+One file a verb; this table says which there are.
+"""
+
+from multipassd.admin import add, check, import_, list_, remove, reset
+from multipassd.admin.verb import Verb
+
+VERBS: tuple[Verb, ...] = (
+    add.VERB,
+    list_.VERB,
+    remove.VERB,
+    reset.VERB,
+    check.VERB,
+    import_.VERB,
+)

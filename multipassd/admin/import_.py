@@ -1,0 +1,139 @@
+"""import: take over who is trusted, the settings and the passphrase of a 1.16 installation.
+
+Reads there, writes here. What is set here already stays.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from multipassd.admin.add import Candidate, enrol
+from multipassd.admin.change import open_store, say
+from multipassd.admin.place import Place, certificates_in
+from multipassd.admin.verb import DONE, TrustError, Verb, add_repair
+from multipassd.settings import Settings
+from protocol import certificates, places
+from protocol.errors import RpcError
+from protocol.settings import DAEMON_KEYS, PASSPHRASE, SECRET_KEYS
+
+HOW = "import"
+CONFIGURATION = "multipassd/multipassd.conf"
+
+# What DIR may be: (data directory, directory of the settings), both seen from DIR.
+LAYOUTS = (
+    (".", "."),  # a copy that someone made by hand
+    (".", "../../../.config"),  # ~root/.local/share/multipassd
+    (".local/share/multipassd", ".config"),  # ~root
+    (".", "../../../current/config"),  # /var/snap/multipass/common/data/multipassd
+    ("common/data/multipassd", "current/config"),  # /var/snap/multipass
+    ("data/multipassd", "../current/config"),  # /var/snap/multipass/common
+    ("data", "."),  # what MULTIPASS_STORAGE named
+)
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "directory", type=Path, metavar="DIR",
+        help="the other installation's data, such as /var/snap/multipass or /root",
+    )  # fmt: skip
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", help="its multipassd.conf, if that is elsewhere"
+    )
+    add_repair(parser)
+
+
+def _run(place: Place, options: Namespace) -> int:
+    stores, settings = _find(options.directory)
+    settings = options.settings or settings
+    if stores is None and settings is None:
+        raise TrustError(
+            f"{options.directory} holds neither a trust store ({places.TRUST_STORE}) nor settings "
+            "(multipassd.conf) of Multipass. Name its data directory, and the settings with "
+            "--settings."
+        )
+    if stores is not None and _same(stores, place.store_path):
+        raise TrustError(f"{options.directory} is this very installation.")
+    candidates = [] if stores is None else _clients(stores)
+    taken = None if settings is None else _readable(settings)
+    store = open_store(place, options.repair, options.dry_run)
+    print(f"Trust store: {stores or 'none found'}")
+    enrol(place, store, candidates, HOW, options.dry_run)
+    print(f"Settings: {settings or 'none found (name them with --settings)'}")
+    if taken is not None:
+        _take_over(taken, Settings(place.settings), options.dry_run)
+    return DONE
+
+
+def _find(directory: Path) -> tuple[Path | None, Path | None]:
+    """The trust store and the settings, each where it is first found."""
+    stores = [directory / data / places.TRUST_STORE for data, _ in LAYOUTS]
+    settings = [directory / Path(CONFIGURATION).name]
+    settings += [directory / each / CONFIGURATION for _, each in LAYOUTS]
+    return _first(stores), _first(settings)
+
+
+def _first(paths: list[Path]) -> Path | None:
+    """Of those that are there, whatever they are: a bad one is refused later, with a reason."""
+    return next((path for path in paths if path.is_symlink() or path.exists()), None)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.exists() and one.exists() and one.samefile(other)
+
+
+def _clients(path: Path) -> list[Candidate]:
+    """Raises TrustError when the file is not one to believe."""
+    try:
+        found = certificates_in(path)
+    except OSError as error:
+        raise TrustError(
+            f"{path} is refused: {error.strerror or error}. Nothing was changed."
+        ) from error
+    candidates = []
+    for who, der in found.items():
+        try:
+            certificates.check(der)
+        except ValueError:
+            print(f"{who[:16]} in {path} is left out: it is not a certificate.")
+            continue
+        candidates.append(Candidate(der, ""))
+    return candidates
+
+
+def _readable(path: Path) -> Settings:
+    settings = Settings(path)
+    if settings.problem:
+        raise TrustError(f"{settings.problem} Nothing was changed.")
+    for warning in settings.warnings:
+        print(warning)
+    return settings
+
+
+def _take_over(source: Settings, target: Settings, dry_run: bool) -> None:
+    for key, default in DAEMON_KEYS.items():
+        value, present = _value(source, key), _value(target, key)
+        shown = "the passphrase" if key in SECRET_KEYS else f"{key}={value}"
+        if value in (default, present):
+            continue
+        if present != default:
+            print(f"Kept what is set here, instead of {shown}.")
+        elif dry_run:
+            say(f"Take over {shown}.", dry_run)
+        else:
+            _set(target, key, value)
+            print(f"Took over {shown}.")
+
+
+def _value(settings: Settings, key: str) -> str:
+    return settings.passphrase_record() if key == PASSPHRASE else settings.get(key)
+
+
+def _set(target: Settings, key: str, value: str) -> None:
+    try:
+        target.set(key, value)
+    except RpcError as error:
+        raise TrustError(str(error.message)) from error
+
+
+VERB = Verb("import", "take over an installation of 1.16, changing nothing there", _arguments, _run)

@@ -1,0 +1,113 @@
+"""list: who is trusted, and what is known about each."""
+
+from __future__ import annotations
+
+import json
+import pwd
+from argparse import ArgumentParser, Namespace
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from multipassd.admin.change import short
+from multipassd.admin.place import Place, certificates_in
+from multipassd.admin.verb import DONE, TrustError, Verb
+from multipassd.clients import ClientRecord
+from multipassd.truststore import TrustState
+from protocol import certificates
+
+HEADINGS = ("NAME", "FINGERPRINT", "HOW", "BY", "ENROLLED", "LAST SEEN", "EXPIRES")
+NONE = "--"
+GAP = "  "
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+
+
+def _run(place: Place, options: Namespace) -> int:
+    store = place.store(change=False)
+    state = place.state(store)
+    if state is TrustState.DAMAGED:
+        raise TrustError(f"Nobody can be listed. {store.damage}")
+    records = [] if state is TrustState.EMPTY else store.records()
+    ends = expiries(place)
+    if options.format == "json":
+        clients = [_as_json(each, ends.get(each.fingerprint)) for each in records]
+        print(json.dumps({"clients": clients}, indent=4))
+    elif records:
+        print(_table([HEADINGS, *(_as_row(each, ends.get(each.fingerprint)) for each in records)]))
+    else:
+        print("No client is trusted yet: the first one from root or the admin group will be.")
+    return DONE
+
+
+def expiries(place: Place) -> dict[str, datetime]:
+    try:
+        found = certificates_in(place.store_path)
+    except OSError:
+        return {}
+    ends = {}
+    for who, der in found.items():
+        with suppress(ValueError):
+            ends[who] = certificates.not_after(der)
+    return ends
+
+
+def _as_json(record: ClientRecord, expires: datetime | None) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "fingerprint": record.fingerprint,
+        "how": record.how,
+        "uid": record.uid,
+        "enrolled": _iso(record.enrolled_at),
+        "last_seen": _iso(record.last_seen),
+        "expires": expires.isoformat(timespec="seconds") if expires else None,
+    }
+
+
+def _as_row(record: ClientRecord, expires: datetime | None) -> tuple[str, ...]:
+    return (
+        record.name or NONE,
+        short(record.fingerprint),
+        record.how,
+        _user(record.uid),
+        _day(record.enrolled_at),
+        _day(record.last_seen),
+        f"{expires:%Y-%m-%d}" if expires else NONE,
+    )
+
+
+def _user(uid: int | None) -> str:
+    if uid is None:
+        return NONE
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} ({uid})"
+    except (KeyError, OverflowError):
+        return str(uid)
+
+
+def _day(moment: float | None) -> str:
+    return (_iso(moment) or NONE)[:16].replace("T", " ")
+
+
+def _iso(moment: float | None) -> str | None:
+    try:
+        return None if moment is None else _text(datetime.fromtimestamp(moment, UTC))
+    except (OverflowError, ValueError, OSError):  # the file may come from elsewhere
+        return None
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+VERB = Verb("list", "show who is trusted", _arguments, _run)

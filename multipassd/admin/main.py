@@ -1,0 +1,73 @@
+"""The program: its command line, and errors to sentences and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+from multipassd import log
+from multipassd.admin import VERBS
+from multipassd.admin.place import find, may_change
+from multipassd.admin.verb import FAILED, TrustError
+from multipassd.truststore import StoreError
+from protocol.version import VERSION
+
+PROGRAM = "multipass-trust"
+JOURNAL = "/run/systemd/journal/socket"
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 done, 1 refused or failed with a sentence on stderr, 2 for bad usage."""
+    options = _parser().parse_args(arguments)
+    os.umask(0o077)
+    _configure_log()
+    place = find(os.environ, options.data, options.socket)
+    try:
+        if not may_change(place):
+            raise TrustError(
+                "Only root and the owner of the trust store may do this: "
+                f"repeat it with sudo (the store is in {place.store_directory})."
+            )
+        return options.verb.run(place, options)  # type: ignore[no-any-return]
+    except (TrustError, StoreError) as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"{PROGRAM}: {error.filename or place.data}: {error.strerror}.", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: stopped.", file=sys.stderr)
+    return FAILED
+
+
+def _configure_log() -> None:
+    """The audit is for the journal; without one only what went wrong is worth telling."""
+    if os.path.exists(JOURNAL):
+        log.configure("platform", "info")
+    else:
+        log.configure("stderr", "warning")
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog=PROGRAM,
+        description="Say who may use the Multipass service; it may be up, down or broken.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {VERSION}")
+    common = ArgumentParser(add_help=False)
+    common.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    common.add_argument("--data", type=Path, metavar="DIR", help="the service's data directory")
+    common.add_argument("--socket", type=Path, metavar="PATH", help="the service's Unix socket")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for verb in VERBS:
+        own = verbs.add_parser(
+            verb.name,
+            help=verb.summary,
+            description=f"{verb.summary[0].upper()}{verb.summary[1:]}.",
+            parents=[common],
+            allow_abbrev=False,
+        )
+        verb.arguments(own)
+        own.set_defaults(verb=verb, usage_error=own.error)
+    return parser

@@ -1,0 +1,115 @@
+"""Is the service there? One call of `wait_ready`, without a certificate: it enrols nobody."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ConnectionTerminated, Event, StreamEnded, StreamReset
+from h2.exceptions import ProtocolError
+
+from protocol import grpc
+from protocol.certificates import LOCALHOST
+from protocol.messages.access import WaitReadyRequest
+
+SECONDS = 10.0  # a daemon that systemd wakes first has to start
+CHUNK = 65_536
+CREDENTIALS = struct.Struct("3i")  # pid, uid, gid of SO_PEERCRED
+OK = "0"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`listener` is the uid that listens; `problem` is empty if the service answered."""
+
+    listener: int | None
+    problem: str = ""
+
+
+def ask(path: Path, root_certificate: Path) -> Finding:
+    """Never raises for what is wrong at the other end."""
+    deadline = time.monotonic() + SECONDS
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(SECONDS)
+        try:
+            connection.connect(str(path))
+        except FileNotFoundError:
+            return Finding(None, f"there is no socket {path}")
+        except ConnectionRefusedError:
+            return Finding(None, f"nobody listens on {path}")
+        except OSError as error:
+            return Finding(None, f"{path} can't be connected to: {error.strerror or error}")
+        packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+        uid = CREDENTIALS.unpack(packed)[1]
+        try:
+            return Finding(uid, _call(connection, _context(root_certificate), deadline))
+        except TimeoutError:
+            return Finding(uid, f"the service took the connection but gave no answer in {SECONDS}s")
+        except ssl.SSLCertVerificationError as error:
+            why = f"its certificate does not fit {root_certificate}: {error.verify_message}"
+            return Finding(uid, f"clients can't verify the service: {why}")
+        except (OSError, ProtocolError) as error:
+            return Finding(uid, f"the service broke the connection off: {error}")
+
+
+def _context(root_certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["h2"])
+    try:
+        context.load_verify_locations(cafile=root_certificate)
+    except OSError:  # missing or broken is a finding of its own; ssl.SSLError is one, too
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _call(connection: socket.socket, context: ssl.SSLContext, deadline: float) -> str:
+    """What is wrong with the answer; empty if nothing is."""
+    with context.wrap_socket(connection, server_hostname=LOCALHOST) as stream:
+        http = H2Connection(H2Configuration(client_side=True))
+        http.initiate_connection()
+        http.send_headers(
+            1,
+            [
+                (":method", "POST"),
+                (":scheme", "https"),
+                (":authority", LOCALHOST),
+                (":path", grpc.path("wait_ready")),
+                ("te", "trailers"),
+                ("content-type", "application/grpc"),
+            ],
+        )
+        http.send_data(1, grpc.frame(WaitReadyRequest().encode()), end_stream=True)
+        fields: dict[str, str] = {}
+        while True:
+            stream.settimeout(max(0.001, deadline - time.monotonic()))
+            stream.sendall(http.data_to_send())
+            data = stream.recv(CHUNK)
+            if not data:
+                return "the service hung up without an answer"
+            if _finished(http.receive_data(data), fields):
+                break
+    if fields.get("grpc-status") == OK:
+        return ""
+    said = grpc.decode_message(fields.get("grpc-message", "")) or "without a reason"
+    return f"the service answered with status {fields.get('grpc-status', '?')}: {said!r}"
+
+
+def _finished(events: list[Event], fields: dict[str, str]) -> bool:
+    for event in events:
+        for name, value in getattr(event, "headers", None) or ():
+            fields[_text(name)] = _text(value)
+    return any(
+        isinstance(each, StreamEnded | StreamReset | ConnectionTerminated) for each in events
+    )
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

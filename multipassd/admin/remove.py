@@ -1,0 +1,64 @@
+"""remove: trust a client no longer, at once, also on connections that are open."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, Namespace
+
+from multipassd.admin.change import described, open_store, say, settle_socket
+from multipassd.admin.place import Place, invoker
+from multipassd.admin.verb import DONE, TrustError, Verb, add_repair
+from multipassd.audit import Audit
+from multipassd.clients import ClientRecord
+
+PREFIX = re.compile(r"[0-9a-f]{4,64}")  # fewer digits are as likely a slip as a choice
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "client",
+        metavar="FINGERPRINT|NAME",
+        help="the beginning of its fingerprint, at least 4 digits, or its name, as `list` shows",
+    )
+    add_repair(parser)
+
+
+def _run(place: Place, options: Namespace) -> int:
+    store = open_store(place, options.repair, options.dry_run)
+    record = _choose(store.records(), options.client)
+    shown = described(record.fingerprint, record.name)
+    if options.dry_run:
+        say(f"Remove {shown}.", options.dry_run)
+        return DONE
+    by = invoker()
+    if not store.remove(record.fingerprint, by):
+        raise TrustError(f"{shown} was not trusted any more: another process removed it.")
+    Audit().removed(record.fingerprint, by)
+    settle_socket(place, store)
+    print(f"{shown} is no longer trusted.")
+    if not len(store):
+        print("That was the last one: the next client from root or the admin group will be first.")
+    return DONE
+
+
+def _choose(records: list[ClientRecord], wanted: str) -> ClientRecord:
+    """Raises TrustError unless exactly one is meant."""
+    start = wanted.lower().replace(":", "")
+    digits = bool(PREFIX.fullmatch(start))
+    found = [
+        each
+        for each in records
+        if each.name == wanted or (digits and each.fingerprint.startswith(start))
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise TrustError(
+            f"No trusted client has the name or the beginning of a fingerprint {wanted!r}. "
+            "`multipass-trust list` shows all; at least 4 digits are needed."
+        )
+    candidates = "\n".join(f"  {each.fingerprint}  {each.name}".rstrip() for each in found)
+    raise TrustError(f"{wanted!r} fits {len(found)} clients, so none was removed:\n{candidates}")
+
+
+VERB = Verb("remove", "trust a client no longer", _arguments, _run)

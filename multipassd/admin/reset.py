@@ -1,0 +1,57 @@
+"""reset: from a damaged trust store back to an empty one, with a copy kept."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from multipassd import log
+from multipassd.admin.change import say, settle_socket
+from multipassd.admin.place import Place
+from multipassd.admin.verb import DONE, TrustError, Verb
+from multipassd.truststore import TrustState
+
+WARNING = (
+    "After this nobody is trusted, and the next client from root or the admin group becomes the "
+    "first one. What is there now is kept beside the store."
+)
+
+_log = log.get("trust")
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _run(place: Place, options: Namespace) -> int:
+    store = place.store(change=not options.dry_run)
+    if place.state(store) is not TrustState.DAMAGED:
+        raise TrustError(
+            "The trust store is in order, so it was not reset. `multipass-trust remove` takes "
+            "single clients out."
+        )
+    print(store.damage)
+    if options.dry_run:
+        say("Set the trust store aside and begin an empty one.", options.dry_run)
+        return DONE
+    if not options.yes:
+        _confirm()
+    kept = store.reset()
+    _log.warning("the trust store was reset; what it held is kept in %s", kept)
+    settle_socket(place, store)
+    print(f"The trust store is empty now. What it held is kept in {kept}.")
+    print("Next: `multipass-trust add --user NAME`, or the first client calls.")
+    return DONE
+
+
+def _confirm() -> None:
+    """Raises TrustError unless a person says yes."""
+    if not sys.stdin.isatty():
+        raise TrustError(f"Nothing was reset. {WARNING} Confirm with --yes.")
+    print(WARNING)
+    print("Reset the trust store? [y/N] ", end="", flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise TrustError("Nothing was reset.")
+
+
+VERB = Verb("reset", "begin anew after damage, keeping a copy", _arguments, _run)

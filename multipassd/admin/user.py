@@ -1,0 +1,74 @@
+"""A user's client certificate, found or made in that user's home, as that user."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+from multipassd.admin.verb import TrustError
+from multipassd.home import HomeError, run_as
+from multipassd.installer import InstallerError, account_of, certificate_of
+from protocol import places
+from protocol.client_certificate import CERTIFICATE, KEY
+
+SNAP = {"SNAP_NAME": "multipass"}
+PRESENT, POSSIBLE, IMPOSSIBLE = b"present", b"possible", b"impossible"
+
+
+def directories(account: pwd.struct_passwd) -> dict[str, Path]:
+    """Where clients of the two packages keep their certificate. Of the environment nothing counts:
+    it is the administrator's."""
+    return {
+        "deb": Path(places.client_certificate_directory({}, account.pw_dir)),
+        "snap": Path(places.client_certificate_directory(SNAP, account.pw_dir)),
+    }
+
+
+def certificates_of(name: str, dry_run: bool) -> list[bytes]:
+    """The certificates, DER, of the user's clients; one is made if there is none.
+
+    Raises TrustError.
+    """
+    try:
+        account = account_of(name)
+        found = present(account)
+        if not found:
+            found = [_to_make(account)]
+            if dry_run:
+                print(f"Would do: Make a client certificate for {name} in {found[0]}.")
+                return []
+        return list(dict.fromkeys(certificate_of(account, each) for each in found))
+    except (InstallerError, HomeError) as error:
+        raise TrustError(str(error)) from error
+
+
+def present(account: pwd.struct_passwd) -> list[Path]:
+    """The directories that hold a certificate and its key. Raises HomeError."""
+    return [
+        each
+        for each in directories(account).values()
+        if run_as(account, lambda each=each: _look(each)) == PRESENT  # type: ignore[misc]
+    ]
+
+
+def _to_make(account: pwd.struct_passwd) -> Path:
+    """Raises HomeError, TrustError."""
+    where = directories(account)
+    if not places.in_snap(os.environ):
+        return where["deb"]
+    if run_as(account, lambda: _look(where["snap"])) == IMPOSSIBLE:
+        # `current` is a link that snapd makes: a directory in its place would break the snap.
+        raise TrustError(
+            f"{account.pw_name} has never run multipass, so there is no place for a certificate "
+            f"yet. Have {account.pw_name} run multipass once first (`multipass version` is "
+            "enough), then repeat this."
+        )
+    return where["snap"]
+
+
+def _look(directory: Path) -> bytes:
+    """Runs as the user."""
+    if all((directory / name).exists() for name in (CERTIFICATE, KEY)):
+        return PRESENT
+    return POSSIBLE if directory.parent.parent.is_dir() else IMPOSSIBLE
