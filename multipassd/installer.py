@@ -38,14 +38,14 @@ def enrol_installer(user: str, store: Store, environ: Mapping[str, str]) -> str:
     return f"The client of {user} was authenticated already."
 
 
-def certificate_of(account: pwd.struct_passwd, directory: Path) -> bytes:
-    """The user's client certificate in `directory`, DER, made there if there is none.
+def certificate_of(account: pwd.struct_passwd, directory: Path, make: bool = True) -> bytes:
+    """The user's client certificate in `directory`, DER; with `make` made if there is none.
 
     Raises InstallerError.
     """
     user = account.pw_name
     try:
-        pem = run_as(account, lambda: _certificate_in(directory))
+        pem = run_as(account, lambda: _certificate_in(directory, make))
     except HomeError as error:
         raise InstallerError(f"{user} was not enrolled. {error}") from error
     return _checked(pem, user, directory)
@@ -65,9 +65,11 @@ def _directory(account: pwd.struct_passwd, environ: Mapping[str, str]) -> str:
     return places.client_certificate_directory(own, account.pw_dir)
 
 
-def _certificate_in(directory: Path) -> bytes:
+def _certificate_in(directory: Path, make: bool) -> bytes:
     """Runs as the user."""
-    certificate, _ = client_certificate.ensure(directory)
+    certificate = directory / client_certificate.CERTIFICATE
+    if make:
+        client_certificate.ensure(directory)
     descriptor = os.open(certificate, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         return file.read(LIMIT)

@@ -29,6 +29,7 @@ def test_mypy_strict_finds_nothing() -> None:
     run(*PYTHON, "mypy")
     run(*PYTHON, "mypy", "bin/multipass")
     run(*PYTHON, "mypy", "bin/multipassd")
+    run(*PYTHON, "mypy", "bin/multipass-trust")
 
 
 def test_shellcheck_finds_nothing() -> None:

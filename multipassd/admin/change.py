@@ -100,7 +100,7 @@ def _repair(path: os.PathLike[str], flag: int, dry_run: bool) -> None:
         if wrong_owner:
             os.fchown(descriptor, os.geteuid(), -1)
         os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & ~LOOSE)
-        _log.warning("owner and mode of %s were put right by multipass-trust", os.fspath(path))
+        _log.info("owner and mode of %s were put right by multipass-trust", os.fspath(path))
     except OSError as error:
         raise TrustError(f"{os.fspath(path)} can't be repaired: {error.strerror}.") from error
     finally:

@@ -90,10 +90,11 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
 
 
 def _settings(settings: Settings, report: Report) -> None:
-    if settings.problem:
-        report.problem(settings.problem)
     for warning in settings.warnings:
         report.problem(warning, f"put it right in {settings.path}")
+    if settings.problem:
+        report.problem(settings.problem)
+        return
     state = "set" if settings.passphrase_record() else "not set"
     report.fine(f"the passphrase for `multipass authenticate` is {state} ({settings.path})")
 
@@ -229,7 +230,7 @@ def _locked_out(store: TrustStore, passphrase: bool, report: Report) -> None:
     """Administrators who have a client, but an untrusted one."""
     for account in _administrators():
         try:
-            found = [certificate_of(account, each) for each in user.present(account)]
+            found = [certificate_of(account, each, make=False) for each in user.present(account)]
         except (HomeError, InstallerError) as error:
             report.note(str(error))
             continue

@@ -5,6 +5,7 @@ Reads there, writes here. What is set here already stays.
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -20,15 +21,16 @@ from protocol.settings import DAEMON_KEYS, PASSPHRASE, SECRET_KEYS
 HOW = "import"
 CONFIGURATION = "multipassd/multipassd.conf"
 
-# What DIR may be: (data directory, directory of the settings), both seen from DIR.
+# What DIR may be: how its path ends, then data and settings as seen from it. Upwards only from
+# where 1.16 is known to have it so: anywhere else would lead to files of something else.
 LAYOUTS = (
-    (".", "."),  # a copy that someone made by hand
-    (".", "../../../.config"),  # ~root/.local/share/multipassd
-    (".local/share/multipassd", ".config"),  # ~root
-    (".", "../../../current/config"),  # /var/snap/multipass/common/data/multipassd
-    ("common/data/multipassd", "current/config"),  # /var/snap/multipass
-    ("data/multipassd", "../current/config"),  # /var/snap/multipass/common
-    ("data", "."),  # what MULTIPASS_STORAGE named
+    ("", ".", "."),  # a copy that someone made by hand
+    ("", "data", "."),  # what MULTIPASS_STORAGE named
+    ("", ".local/share/multipassd", ".config"),  # /root
+    ("", "common/data/multipassd", "current/config"),  # /var/snap/multipass
+    (".local/share/multipassd", ".", "../../../.config"),
+    ("common/data/multipassd", ".", "../../../current/config"),
+    ("multipass/common", "data/multipassd", "../current/config"),
 )
 
 
@@ -67,10 +69,11 @@ def _run(place: Place, options: Namespace) -> int:
 
 def _find(directory: Path) -> tuple[Path | None, Path | None]:
     """The trust store and the settings, each where it is first found."""
-    stores = [directory / data / places.TRUST_STORE for data, _ in LAYOUTS]
+    directory = Path(os.path.abspath(directory))
+    layouts = [each[1:] for each in LAYOUTS if f"{directory}/".endswith(f"{each[0]}/")]
     settings = [directory / Path(CONFIGURATION).name]
-    settings += [directory / each / CONFIGURATION for _, each in LAYOUTS]
-    return _first(stores), _first(settings)
+    settings += [directory / each / CONFIGURATION for _, each in layouts]
+    return _first([directory / each / places.TRUST_STORE for each, _ in layouts]), _first(settings)
 
 
 def _first(paths: list[Path]) -> Path | None:

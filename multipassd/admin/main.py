@@ -30,7 +30,9 @@ def main(arguments: list[str]) -> int:
                 "Only root and the owner of the trust store may do this: "
                 f"repeat it with sudo (the store is in {place.store_directory})."
             )
-        return options.verb.run(place, options)  # type: ignore[no-any-return]
+        code: int = options.verb.run(place, options)
+        sys.stdout.flush()  # or a full disk behind it would pass for success
+        return code
     except (TrustError, StoreError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
     except OSError as error:

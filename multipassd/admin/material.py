@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
 
 from multipassd.admin.verb import TrustError
@@ -13,7 +12,7 @@ from multipassd.home import LIMIT
 from protocol import certificates
 from protocol.pem import CERTIFICATE, body_to_der
 
-STANDARD_INPUT = "-"
+STANDARD_INPUT, STANDARD_INPUT_FD = "-", 0
 PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----")
 CERTIFICATE_BEGIN = b"-----BEGIN CERTIFICATE-----"
 
@@ -23,7 +22,7 @@ def read(source: str) -> list[bytes]:
     name = "standard input" if source == STANDARD_INPUT else source
     try:
         if source == STANDARD_INPUT:
-            data = read_descriptor(sys.stdin.fileno(), LIMIT, Path(name))
+            data = read_descriptor(STANDARD_INPUT_FD, LIMIT, Path(name))
         else:
             data = read_regular(Path(source), LIMIT)
     except OSError as error:

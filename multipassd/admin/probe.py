@@ -50,7 +50,9 @@ def ask(path: Path, root_certificate: Path) -> Finding:
         try:
             return Finding(uid, _call(connection, _context(root_certificate), deadline))
         except TimeoutError:
-            return Finding(uid, f"the service took the connection but gave no answer in {SECONDS}s")
+            return Finding(
+                uid, f"the service took the connection but gave no answer in {SECONDS:g} s"
+            )
         except ssl.SSLCertVerificationError as error:
             why = f"its certificate does not fit {root_certificate}: {error.verify_message}"
             return Finding(uid, f"clients can't verify the service: {why}")

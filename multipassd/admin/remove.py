@@ -48,7 +48,7 @@ def _choose(records: list[ClientRecord], wanted: str) -> ClientRecord:
     found = [
         each
         for each in records
-        if each.name == wanted or (digits and each.fingerprint.startswith(start))
+        if (wanted and each.name == wanted) or (digits and each.fingerprint.startswith(start))
     ]
     if len(found) == 1:
         return found[0]

@@ -37,7 +37,7 @@ def _run(place: Place, options: Namespace) -> int:
     if not options.yes:
         _confirm()
     kept = store.reset()
-    _log.warning("the trust store was reset; what it held is kept in %s", kept)
+    _log.info("the trust store was reset; what it held is kept in %s", kept)
     settle_socket(place, store)
     print(f"The trust store is empty now. What it held is kept in {kept}.")
     print("Next: `multipass-trust add --user NAME`, or the first client calls.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from functools import partial
 from pathlib import Path
 
 from multipassd.admin.verb import TrustError
@@ -38,7 +39,7 @@ def certificates_of(name: str, dry_run: bool) -> list[bytes]:
             if dry_run:
                 print(f"Would do: Make a client certificate for {name} in {found[0]}.")
                 return []
-        return list(dict.fromkeys(certificate_of(account, each) for each in found))
+        return list(dict.fromkeys(certificate_of(account, each, not dry_run) for each in found))
     except (InstallerError, HomeError) as error:
         raise TrustError(str(error)) from error
 
@@ -48,7 +49,7 @@ def present(account: pwd.struct_passwd) -> list[Path]:
     return [
         each
         for each in directories(account).values()
-        if run_as(account, lambda each=each: _look(each)) == PRESENT  # type: ignore[misc]
+        if run_as(account, partial(_look, each)) == PRESENT
     ]
 
 
@@ -57,7 +58,7 @@ def _to_make(account: pwd.struct_passwd) -> Path:
     where = directories(account)
     if not places.in_snap(os.environ):
         return where["deb"]
-    if run_as(account, lambda: _look(where["snap"])) == IMPOSSIBLE:
+    if run_as(account, partial(_look, where["snap"])) == IMPOSSIBLE:
         # `current` is a link that snapd makes: a directory in its place would break the snap.
         raise TrustError(
             f"{account.pw_name} has never run multipass, so there is no place for a certificate "

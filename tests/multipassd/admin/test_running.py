@@ -1,0 +1,105 @@
+"""With the daemon up: changes count at once, and check says what it finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+
+from protocol.status import Status
+from tests.conftest import DaemonFactory
+from tests.interop.grpc_client import GrpcClient
+from tests.multipassd.admin.trust import Trust, client
+
+PATIENCE = 20.0  # promised is one second, on a machine that is not busy with other tests
+PASSPHRASE_SET = "0" * 128  # what 1.16 would have written
+
+
+def until(true: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while not (reached := true()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return reached
+
+
+def test_an_addition_counts_on_a_running_daemon_and_opens_the_socket(
+    daemon: DaemonFactory,
+) -> None:
+    running = daemon()
+    trust = Trust(running.sandbox)
+    pair, _ = client()
+    trust.done("add", "-", "--name", "alice", input=pair.certificate)
+    assert until(lambda: running.socket_path.stat().st_mode & 0o777 == 0o666)
+    with GrpcClient(running, pair) as caller:
+        assert caller.call("list").status is Status.OK
+    (found,) = json.loads(trust.done("list", "--format", "json"))["clients"]
+    assert found["name"] == "alice"
+    assert found["uid"] == os.getuid()
+
+
+def test_a_removal_refuses_the_next_call_on_an_open_connection(daemon: DaemonFactory) -> None:
+    running = daemon()
+    trust = Trust(running.sandbox)
+    (stays, _), (goes, who) = client(), client()
+    trust.done("add", "-", input=stays.certificate + goes.certificate)
+    with GrpcClient(running, goes) as caller:
+        assert caller.call("ping").status is Status.OK
+        trust.done("remove", who)
+        assert caller.call("ping").status is Status.UNAUTHENTICATED
+    with GrpcClient(running, stays) as caller:
+        assert caller.call("ping").status is Status.OK
+
+
+def test_check_finds_a_running_service_sound_and_enrols_nobody(daemon: DaemonFactory) -> None:
+    running = daemon()
+    trust = Trust(running.sandbox)
+    said = trust.done("check")
+    assert "nobody is trusted yet" in said and "the service answers" in said
+    assert not trust.store.exists()
+    settings = running.sandbox.settings_path
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(f"[General]\nlocal.passphrase={PASSPHRASE_SET}\n", encoding="ascii")
+    settings.chmod(0o600)
+    pair, _ = client()
+    trust.done("add", "-", input=pair.certificate)
+    assert until(lambda: running.socket_path.stat().st_mode & 0o777 == 0o666)
+    before = trust.store.read_bytes()
+    said = trust.done("check")
+    assert "1 trusted" in said and "is set" in said and "Everything is sound" in said
+    assert trust.store.read_bytes() == before
+
+
+def test_check_names_each_problem_and_ends_with_1(daemon: DaemonFactory) -> None:
+    running = daemon()
+    trust = Trust(running.sandbox)
+    key = running.data / "certificates" / "localhost_key.pem"
+    key.chmod(0o644)
+    running.socket_path.chmod(0o666)
+    done = trust.run("check")
+    assert done.returncode == 1
+    assert f"others may read the key {key}" in done.stdout
+    assert "though nobody is trusted yet" in done.stdout
+    assert done.stdout.count("next: ") == 2
+    running.root_cert.unlink()
+    assert str(running.root_cert) in trust.run("check").stdout
+
+
+def test_check_says_that_the_service_is_not_there(daemon: DaemonFactory) -> None:
+    running = daemon()
+    trust = Trust(running.sandbox)
+    running.kill()
+    done = trust.run("check")
+    assert done.returncode == 1
+    assert "nobody listens" in done.stdout
+    running.socket_path.unlink()
+    assert "No such file" in trust.run("check").stdout
+
+
+def test_check_names_damage_and_mends_what_loose_modes_did(trust: Trust) -> None:
+    pair, who = client()
+    trust.done("add", "-", input=pair.certificate)
+    trust.store.chmod(0o666)
+    assert "--repair" in trust.run("check").stdout
+    assert "1 trusted" in trust.run("check", "--repair").stdout
+    assert who in trust.done("list", "--format", "json")
