@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from argparse import ArgumentParser
@@ -37,9 +38,17 @@ def main(arguments: list[str]) -> int:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
     except OSError as error:
         print(f"{PROGRAM}: {error.filename or place.data}: {error.strerror}.", file=sys.stderr)
+        _drop_output()
     except KeyboardInterrupt:
         print(f"{PROGRAM}: stopped.", file=sys.stderr)
     return FAILED
+
+
+def _drop_output() -> None:
+    """What stdout did not take would be tried again at exit, which would change the exit code."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 def _configure_log() -> None:
@@ -48,6 +57,7 @@ def _configure_log() -> None:
         log.configure("platform", "info")
     else:
         log.configure("stderr", "warning")
+        log.get("audit").setLevel(logging.WARNING)  # stdout tells the same
 
 
 def _parser() -> ArgumentParser:

@@ -155,3 +155,14 @@ def test_who_is_neither_root_nor_owner_gets_one_sentence(trust: Trust) -> None:
 
 def _reachable() -> bool:
     return all(each.stat().st_mode & 0o001 for each in TRUST.parents)
+
+
+def test_output_that_nobody_takes_is_a_failure(trust: Trust) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-I", str(TRUST), "list", "--data", str(trust.data)],
+            env=trust.sandbox.daemon_env(), stdout=full, stderr=subprocess.PIPE, check=False,
+            timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1 and b"No space left" in done.stderr

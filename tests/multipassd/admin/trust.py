@@ -42,7 +42,7 @@ class Trust:
 
     def done(self, verb: str, *arguments: str | Path, input: bytes = b"") -> str:
         done = self.run(verb, *arguments, input=input)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
         return done.stdout
 
     def refused(self, verb: str, *arguments: str | Path, input: bytes = b"") -> str:
