@@ -310,8 +310,9 @@ class Connection(asyncio.Protocol):
     def _window(self, stream_id: int) -> None:
         if not stream_id:
             for every in list(self.streams.values()):
-                every.pump()
-        elif stream := self.streams.get(stream_id):
+                if every.blocked:
+                    every.pump()
+        elif (stream := self.streams.get(stream_id)) and stream.blocked:
             stream.pump()
         self._count_control()
 

@@ -56,12 +56,17 @@ class Dispatcher:
             await self._adopt(peer)
         call = Call[Message](method, peer, request, stream, trusted is not False)
         CURRENT.set(call)
+        with log.attention(call.verbosity):
+            await self._run(call)
+        self._after(stream, peer)
+
+    async def _run(self, call: Call[Message]) -> None:
+        method = call.method
         handler = HANDLERS.get(method.path)
         if handler is None:
             raise NotImplementedYet(f"This service does not offer '{method.name}' yet.")
-        _log.debug("%s calls %s", peer, method.name)
+        _log.debug("%s calls %s", call.peer, method.name)
         await handler(call, self._daemon)
-        self._after(stream, peer)
 
     async def _admit(self, peer: Peer, method: Method) -> bool | None:
         """Is the caller trusted? None: not yet, but is to be adopted. Raises when refused."""

@@ -12,6 +12,7 @@ from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
 from multipassd import limits
+from multipassd.hpack import Encoder
 
 # A module's constant is all that h2 offers: 64 frames would be 1 MiB a connection.
 frame_buffer.CONTINUATION_BACKLOG = limits.CONTINUATIONS
@@ -26,6 +27,7 @@ class ServerConnection(H2Connection):
 
     def __init__(self, config: H2Configuration) -> None:
         super().__init__(config)
+        self.encoder = Encoder()  # type: ignore[assignment]  # as much of hpack's as h2 uses
         self._lengths = FrameLengths(self.max_inbound_frame_size)
 
     def receive(self, data: bytes) -> list[Event]:

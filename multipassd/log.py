@@ -12,8 +12,10 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar
 
 from multipassd.call import CURRENT
 
@@ -30,6 +32,7 @@ _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))  # s
 _DEBUG_PRIORITY = 7
 
 ROOT = "multipassd"
+AUDIT = f"{ROOT}.audit"
 
 
 def get(category: str) -> logging.Logger:
@@ -42,11 +45,43 @@ def configure(destination: str, level: str) -> None:
     logging.raiseExceptions = False  # a full journal is no reason to print a traceback
     logger = logging.getLogger(ROOT)
     logger.propagate = False
-    logger.setLevel(TRACE)
     handler = _journal() if destination == "platform" else None
     handler = handler or _StderrHandler()
-    handler.setLevel(LEVELS[level])
-    logger.handlers = [handler, _CallHandler(TRACE)]
+    handler.addFilter(lambda record: record.levelno >= LEVELS[level] or record.name == AUDIT)
+    logger.handlers = [handler, _CallHandler()]
+    logging.getLogger(AUDIT).setLevel(logging.INFO)  # a record each, always
+    _Attention.base = LEVELS[level]
+    _Attention.apply()
+    for name in ("hpack.hpack", "hpack.table"):  # they log each header, at a tenth of a call's cost
+        logging.getLogger(name).disabled = True
+
+
+class _Attention:
+    """The least level that anybody looks at: records below it are not even made."""
+
+    base = logging.INFO
+    callers: ClassVar[Counter[int]] = Counter()  # levels that calls under way asked for
+
+    @classmethod
+    def apply(cls) -> None:
+        logging.getLogger(ROOT).setLevel(min((cls.base, *cls.callers)))
+
+
+@contextmanager
+def attention(verbosity: int) -> Iterator[None]:
+    """While a call is served that is to see its own log lines; free for the common verbosity 0."""
+    level = _BY_VERBOSITY[max(verbosity, 0)]
+    if level >= _Attention.base:
+        yield
+        return
+    _Attention.callers[level] += 1
+    _Attention.apply()
+    try:
+        yield
+    finally:
+        _Attention.callers[level] -= 1
+        _Attention.callers += Counter()  # drops those at zero
+        _Attention.apply()
 
 
 def line(record: logging.LogRecord) -> str:

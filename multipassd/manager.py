@@ -11,34 +11,43 @@ import time
 
 import sdnotify
 
+NOTIFY_TIMEOUT = 1.0  # seconds
+
 
 class Manager:
     def __init__(self) -> None:
         self._notifier = sdnotify.SystemdNotifier()
+        if self._notifier.socket is not None:
+            # A receiver that does not read must not hang the daemon; only a notice is lost.
+            self._notifier.socket.settimeout(NOTIFY_TIMEOUT)
         self._watchdog = _watchdog_interval()
         self._timer: asyncio.TimerHandle | None = None
         os.environ.pop("NOTIFY_SOCKET", None)  # children don't speak for the daemon
 
     def ready(self, status: str) -> None:
-        self._notifier.notify(f"READY=1\nSTATUS={status}")
+        self._notify(f"READY=1\nSTATUS={status}")
         if self._watchdog and self._timer is None:
             self._feed()
 
     def status(self, status: str) -> None:
-        self._notifier.notify(f"STATUS={status}")
+        self._notify(f"STATUS={status}")
 
     def reloading(self) -> None:
         usec = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={usec}")
+        self._notify(f"RELOADING=1\nMONOTONIC_USEC={usec}")
 
     def stopping(self, status: str) -> None:
         """The last STATUS stays in `systemctl status` after the exit."""
-        self._notifier.notify(f"STOPPING=1\nSTATUS={status}")
+        self._notify(f"STOPPING=1\nSTATUS={status}")
         if self._timer is not None:
             self._timer.cancel()
 
+    def _notify(self, state: str) -> None:
+        """sdnotify writes Latin-1, systemd reads UTF-8: hand it text that comes out as that."""
+        self._notifier.notify(state.encode("utf-8", "replace").decode("latin-1"))
+
     def _feed(self) -> None:
-        self._notifier.notify("WATCHDOG=1")
+        self._notify("WATCHDOG=1")
         self._timer = asyncio.get_running_loop().call_later(self._watchdog, self._feed)
 
 

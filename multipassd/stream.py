@@ -95,6 +95,11 @@ class Stream:
         message = encode_message(error.message)
         self._finish((*status, ("grpc-message", message)) if message else status)
 
+    @property
+    def blocked(self) -> bool:
+        """Is there something to send that the peer's windows did not allow?"""
+        return bool(self._pending)
+
     def pump(self) -> None:
         """Send what the peer's flow-control windows allow."""
         try:

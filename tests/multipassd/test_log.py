@@ -56,6 +56,12 @@ def no_call() -> Iterator[None]:
 
 
 def emit_all() -> None:
+    call = CURRENT.get()
+    with log.attention(call.verbosity if call else 0):
+        _emit_all()
+
+
+def _emit_all() -> None:
     logger.log(log.TRACE, "a trace")
     logger.debug("a detail")
     logger.info("a note")
@@ -157,3 +163,18 @@ def test_a_journal_that_is_being_restarted_is_no_error() -> None:
 
     logging.getLogger(log.ROOT).handlers = [log._JournalHandler(send)]
     logger.error("lost")
+
+
+def test_records_nobody_looks_at_are_not_even_made() -> None:
+    assert not logger.isEnabledFor(logging.DEBUG)
+    with log.attention(3), log.attention(4):
+        assert logger.isEnabledFor(log.TRACE)
+    assert not logger.isEnabledFor(logging.DEBUG)
+
+
+def test_audit_records_are_written_at_every_verbosity(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("stderr", "error")
+    log.get("audit").info("trusts somebody")
+    logger.info("a note")
+    written = capsys.readouterr().err
+    assert "trusts somebody" in written and "a note" not in written
