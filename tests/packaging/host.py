@@ -1,0 +1,134 @@
+"""A Debian 13 with systemd as PID 1, in a container without network, from a root of its own."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from tools.roots import CLEAN_ENVIRONMENT
+
+BOOT_SECONDS = 60.0
+STOP_SECONDS = 30.0
+COMMAND_SECONDS = 120.0
+# This kernel charges for what crosses CPUs while namespaces are entered: one is quicker than two.
+PIN = ("taskset", "-c", "0")
+
+Done = subprocess.CompletedProcess[str]
+
+
+def missing() -> str:
+    """Why no host can be had here; empty if one can."""
+    if os.geteuid() != 0:
+        return "booting a container needs root"
+    for program in ("mmdebstrap", "systemd-nspawn", "nsenter", "taskset"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    return ""
+
+
+class Host:
+    """Start it with `boot`; `stop` powers it off, after which it can be booted again."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.console = root.with_suffix(".console")
+        self.boot_seconds = 0.0
+        self._container: subprocess.Popen[bytes] | None = None
+        self._leader = 0
+
+    def boot(self) -> None:
+        began = time.monotonic()
+        with open(self.console, "wb") as console:
+            self._container = subprocess.Popen(
+                [
+                    *PIN, "systemd-nspawn", "--quiet", "--boot", "--directory", str(self.root),
+                    "--machine", self.root.name, "--register=no", "--keep-unit",
+                    "--console=passive", "--private-network", "--kill-signal=SIGRTMIN+3",
+                ],
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console,
+                env={**CLEAN_ENVIRONMENT, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                start_new_session=True,
+            )  # fmt: skip
+        self._wait_until_up(began + BOOT_SECONDS)
+        self.boot_seconds = time.monotonic() - began
+
+    def _wait_until_up(self, deadline: float) -> None:
+        state = "no PID 1"
+        while time.monotonic() < deadline:
+            assert self._container is not None
+            assert self._container.poll() is None, self.console.read_text(errors="replace")
+            if not self._leader:
+                self._leader = self._find_leader()
+            if self._leader:
+                state = self.run("systemctl", "is-system-running", code=None).stdout.strip()
+                if state in ("running", "degraded"):
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"{state}\n{self.console.read_text(errors='replace')}")
+
+    def _find_leader(self) -> int:
+        assert self._container is not None
+        found = subprocess.run(
+            ["pgrep", "-P", str(self._container.pid), "-x", "systemd"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return int(found.stdout.split()[0]) if found.stdout.split() else 0
+
+    def stop(self) -> None:
+        if self._container is None:
+            return
+        if self._leader:
+            self.run("systemctl", "poweroff", code=None)
+        try:
+            self._container.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._container.kill()
+            self._container.wait()
+        self._container, self._leader = None, 0
+
+    # Doing
+
+    def run(self, *command: str, user: str = "", code: int | None = 0, given: str = "") -> Done:
+        """Run inside, as root or as `user`; stderr comes with stdout. `code` is checked unless
+        it is None."""
+        done = subprocess.run(
+            [*self.entering(user), *command],
+            input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            check=False, env=CLEAN_ENVIRONMENT, timeout=COMMAND_SECONDS,
+        )  # fmt: skip
+        if code is not None and done.returncode != code:
+            raise AssertionError(
+                f"{user or 'root'}: {command} ended with {done.returncode}\n{done.stdout}\n"
+                f"{self.units()}"
+            )
+        return done
+
+    def entering(self, user: str = "") -> list[str]:
+        command = [*PIN, "nsenter", "-t", str(self._leader), "-a", "--"]
+        if user:
+            command += [
+                "setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--reset-env",
+                "env", "-C", f"/home/{user}", "LANG=C.UTF-8",
+            ]  # fmt: skip
+        return command
+
+    def units(self) -> str:
+        """What a person would look at first."""
+        shown = subprocess.run(
+            [*self.entering(), "sh", "-c",
+             "systemctl status --no-pager -n 0 'multipassd*'; ls -l /run/multipass_socket;"
+             "journalctl --no-pager -n 40 -u 'multipassd*'"],
+            capture_output=True, text=True, check=False, env=CLEAN_ENVIRONMENT,
+        )  # fmt: skip
+        return shown.stdout + shown.stderr
+
+    def show(self, unit: str, name: str) -> str:
+        return self.run("systemctl", "show", "--value", "-p", name, unit).stdout.strip()
+
+    def exposure(self, unit: str) -> float:
+        said = self.run("systemd-analyze", "security", "--no-pager", unit).stdout
+        found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
+        assert found is not None, said
+        return float(found[1])

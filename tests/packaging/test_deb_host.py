@@ -1,0 +1,239 @@
+"""The built deb on a real Debian 13 with systemd as PID 1: an installation's life in order.
+
+One test, as each step stands on the one before; what it measured is printed (`pytest -s`).
+"""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.host import Host, missing
+from tools import deb, roots
+
+SOCKET = "/run/multipass_socket"
+STORE = "/var/lib/multipassd/data/authenticated-certs/multipass_client_certs.pem"
+UNITS = ("multipassd.socket", "multipassd-tcp.socket", "multipassd.service")
+PASSPHRASE = "correct horse"
+
+EMPTY_LIST = "No instances found.\n"
+NOT_AUTHENTICATED = "list failed: The client is not authenticated with the Multipass service."
+DENIED = "list failed: multipass socket access denied"
+ENDED = "the connection to the service ended before it answered"
+
+MOST_EXPOSED = 2.0
+HAMMERS = 3
+RESTARTS = 6
+KILLS = 50
+KILL_SECONDS = 20
+
+# Prints the number of calls that were made, and a line for each one that failed.
+HAMMER = """
+i=0
+while [ ! -e /tmp/enough ]; do
+    said=$(multipass list 2>&1) || echo "failed: $said"
+    i=$((i + 1))
+done
+echo "calls: $i"
+"""
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(bool(missing()), reason=missing() or "can boot"),
+]
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        return deb.build(tmp_path_factory.mktemp("deb"))
+    except roots.RootError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def host(package: Path) -> Iterator[Host]:
+    """Not booted yet; the package lies in /multipass.deb; alice is in sudo, bob is not."""
+    try:
+        archive = roots.tarball("host", roots.HOST)
+    except roots.RootError as error:
+        pytest.skip(str(error))
+    with roots.unpacked(archive) as root:
+        (root / "multipass.deb").write_bytes(package.read_bytes())
+        for command in (
+            ("useradd", "-m", "-s", "/bin/bash", "-G", "sudo", "alice"),
+            ("useradd", "-m", "-s", "/bin/bash", "bob"),
+        ):
+            done = roots.run_in(root, *command)
+            assert done.returncode == 0, done.stdout
+        (root / "etc/machine-id").unlink(missing_ok=True)
+        one = Host(root)
+        try:
+            yield one
+        finally:
+            one.stop()
+            one.console.unlink(missing_ok=True)
+
+
+def test_the_life_of_an_installation(host: Host) -> None:
+    host.boot()
+    print(f"\nbooted in {host.boot_seconds:.1f} s")
+    host.run("dpkg", "-i", "/multipass.deb")
+    installed_as_meant(host)
+    units_are_sound(host)
+    the_first_client_is_adopted(host)
+    others_get_in_by_passphrase(host)
+    the_daemon_is_known_to_its_administrator(host)
+    restarts_and_upgrades_lose_no_call(host)
+    kills_lose_only_what_was_under_way(host)
+    stopping_leaves_nothing_in_run(host)
+    trust_outlives_a_reboot(host)
+    removal_keeps_and_purge_takes(host)
+
+
+def test_an_image_comes_up_with_the_socket_and_without_tcp(host: Host) -> None:
+    done = roots.run_in(host.root, "dpkg", "-i", "/multipass.deb")
+    assert done.returncode == 0, done.stdout
+    # As images are made: what was enabled at build time is decided again by presets.
+    (host.root / "etc/machine-id").unlink(missing_ok=True)
+    host.boot()
+    assert host.show("multipassd.socket", "ActiveState") == "active"
+    assert host.show("multipassd-tcp.socket", "ActiveState") == "inactive"
+    assert host.show("multipassd-tcp.socket", "UnitFileState") == "disabled"
+    assert host.show("multipassd.service", "ActiveState") == "inactive"
+
+
+def socket_mode(host: Host) -> str:
+    return host.run("stat", "-c", "%U:%G %a", SOCKET).stdout.strip()
+
+
+def installed_as_meant(host: Host) -> None:
+    assert socket_mode(host) == "root:sudo 660"
+    assert host.show("multipassd.socket", "UnitFileState") == "enabled"
+    assert host.show("multipassd-tcp.socket", "UnitFileState") == "disabled"
+    assert host.show("multipassd-tcp.socket", "ActiveState") == "inactive"
+    assert host.show("multipassd.service", "ActiveState") == "inactive"  # nobody called
+
+
+def units_are_sound(host: Host) -> None:
+    places = [f"/usr/lib/systemd/system/{unit}" for unit in UNITS]
+    assert host.run("systemd-analyze", "verify", "--man=no", *places).stdout == ""
+    exposure = host.exposure("multipassd.service")
+    print(f"exposure {exposure}")
+    assert exposure <= MOST_EXPOSED
+
+
+def the_first_client_is_adopted(host: Host) -> None:
+    assert host.run("multipass", "list", user="bob", code=2).stdout.startswith(DENIED)
+    assert host.run("multipass", "list", user="alice").stdout == EMPTY_LIST
+    assert socket_mode(host) == "root:sudo 666"
+    assert host.run("stat", "-c", "%U %a", STORE).stdout.strip() == "root 600"
+    refused = host.run("multipass", "list", user="bob", code=2).stdout
+    assert refused.startswith(NOT_AUTHENTICATED)
+
+
+def others_get_in_by_passphrase(host: Host) -> None:
+    host.run("multipass", "set", f"local.passphrase={PASSPHRASE}", user="alice")
+    settings = "/etc/multipassd/multipassd.conf"
+    assert host.run("stat", "-c", "%U %a", settings).stdout.strip() == "root 600"
+    host.run("multipass", "authenticate", PASSPHRASE, user="bob")
+    assert host.run("multipass", "list", user="bob").stdout == EMPTY_LIST
+    assert host.run("multipass", "list", code=2).stdout.startswith(NOT_AUTHENTICATED)
+    host.run("multipass", "authenticate")  # root is never locked out
+    assert host.run("multipass", "list").stdout == EMPTY_LIST
+
+
+def the_daemon_is_known_to_its_administrator(host: Host) -> None:
+    status = host.run("systemctl", "status", "--no-pager", "multipassd").stdout
+    assert "3 trusted clients · open to all users · 0 instances" in status
+    assert host.show("multipassd.service", "WatchdogUSec") == "30s"
+    host.run("systemctl", "reload", "multipassd")
+    host.run("systemctl", "try-reload-or-restart", "multipassd")
+    journal = host.run("journalctl", "--no-pager", "-o", "cat", "-u", "multipassd.service").stdout
+    assert "is ready" in journal
+    assert "reloaded" in journal
+    assert PASSPHRASE not in journal
+
+
+class Hammers:
+    """Calls by alice in a loop, several at once, while something is done to the daemon."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        host.run("rm", "-f", "/tmp/enough")
+        self._running = [
+            subprocess.Popen(
+                [*host.entering("alice"), "sh", "-c", HAMMER], stdout=subprocess.PIPE, text=True
+            )
+            for _ in range(HAMMERS)
+        ]
+
+    def finish(self) -> tuple[int, list[str]]:
+        """How many calls were made, and what those that failed said."""
+        self._host.run("touch", "/tmp/enough")
+        said = "".join(one.communicate(timeout=60)[0] for one in self._running)
+        calls = sum(int(line[7:]) for line in said.splitlines() if line.startswith("calls: "))
+        return calls, [text for text in said.split("failed: ")[1:] if text]
+
+
+def restarts_and_upgrades_lose_no_call(host: Host) -> None:
+    hammers = Hammers(host)
+    for _ in range(RESTARTS):
+        host.run("systemctl", "restart", "multipassd")
+    before = host.show("multipassd.service", "MainPID")
+    listening = host.run("stat", "-c", "%i", SOCKET).stdout
+    host.run("dpkg", "-i", "/multipass.deb")  # an upgrade, as far as its scripts can tell
+    assert host.show("multipassd.service", "MainPID") != before
+    assert host.run("stat", "-c", "%i", SOCKET).stdout == listening
+    calls, failures = hammers.finish()
+    print(f"restarts: {RESTARTS}, and one upgrade: {calls} calls, {len(failures)} failed")
+    assert calls > RESTARTS
+    assert not failures, failures[0]
+
+
+def kills_lose_only_what_was_under_way(host: Host) -> None:
+    hammers = Hammers(host)
+    pause = KILL_SECONDS / KILLS
+    script = (
+        f"for i in $(seq {KILLS}); do "
+        f"systemctl kill -s KILL --kill-whom=main multipassd; sleep {pause}; done"
+    )
+    host.run("sh", "-c", script, code=None)
+    calls, failures = hammers.finish()
+    print(f"kills: {KILLS} in {KILL_SECONDS} s: {calls} calls, {len(failures)} failed")
+    assert host.show("multipassd.socket", "ActiveState") == "active"
+    assert all(ENDED in failure for failure in failures), failures
+    assert len(failures) <= KILLS * HAMMERS
+    assert host.run("multipass", "list", user="alice").stdout == EMPTY_LIST
+
+
+def stopping_leaves_nothing_in_run(host: Host) -> None:
+    host.run("systemctl", "stop", "multipassd.service")
+    assert socket_mode(host) == "root:sudo 666"
+    host.run("systemctl", "stop", "multipassd.socket")
+    assert host.run("find", "/run", "-name", "*multipass*").stdout == ""
+    host.run("systemctl", "start", "multipassd.socket")
+
+
+def trust_outlives_a_reboot(host: Host) -> None:
+    host.stop()
+    host.boot()
+    assert host.show("multipassd.service", "ActiveState") == "inactive"
+    assert socket_mode(host) == "root:sudo 666"  # the daemon never ran
+    assert host.run("multipass", "list", user="bob").stdout == EMPTY_LIST
+
+
+def removal_keeps_and_purge_takes(host: Host) -> None:
+    host.run("dpkg", "-r", "multipass")
+    assert host.run("find", "/run", "-name", "*multipass*").stdout == ""
+    host.run("test", "-e", STORE)
+    host.run("dpkg", "-i", "/multipass.deb")
+    assert host.run("multipass", "list", user="bob").stdout == EMPTY_LIST
+    host.run("dpkg", "-P", "multipass")
+    left = ("find", "/etc", "/usr", "/var", "/run", "-xdev", "-name", "*multipass*")
+    kept = host.run(*left, code=None).stdout.splitlines()
+    # dpkg's and apt's own records do not count, nor does the journal's text.
+    assert [path for path in kept if not path.startswith("/var/lib/dpkg/")] == []

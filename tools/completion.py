@@ -1,0 +1,167 @@
+"""Completion for bash, zsh and fish, generated from the client's table of commands.
+
+`python3 -m tools.completion DIRECTORY` writes one file for each shell. Nothing here asks the
+service: completing a word must neither wake it nor take the first client's place.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from client import commands
+from client.command import HELP, VERBOSE, Command, Option
+
+FORMATS = ("table", "json", "csv", "yaml")
+NOTICE = "# Generated from the table of commands by tools/completion.py."
+
+
+def main(arguments: Sequence[str]) -> int:
+    if len(arguments) != 1:
+        print("usage: python3 -m tools.completion DIRECTORY", file=sys.stderr)
+        return 2
+    directory = Path(arguments[0])
+    directory.mkdir(parents=True, exist_ok=True)
+    table = commands.every()
+    for name, text in (
+        ("multipass.bash", bash(table)),
+        ("_multipass", zsh(table)),
+        ("multipass.fish", fish(table)),
+    ):
+        (directory / name).write_text(text, encoding="utf-8")
+    return 0
+
+
+def options_of(command: Command) -> list[Option]:
+    return [option for option in (HELP, VERBOSE, *command.options) if not option.hidden]
+
+
+def words_of(option: Option) -> list[str]:
+    return [f"-{name}" if len(name) == 1 else f"--{name}" for name in option.names]
+
+
+def names_of(command: Command) -> list[str]:
+    return [command.name, *command.aliases]
+
+
+def bash(table: Sequence[Command]) -> str:
+    cases = []
+    for command in table:
+        words = [word for option in options_of(command) for word in words_of(option)]
+        if command.name == "help":
+            words += [name for other in table for name in names_of(other)]
+        cases.append(f"        {'|'.join(names_of(command))}) words='{' '.join(words)}' ;;")
+    every = " ".join(name for command in table for name in names_of(command))
+    return "\n".join(
+        [
+            NOTICE,
+            "_multipass() {",
+            "    local current=${COMP_WORDS[COMP_CWORD]} command='' word words",
+            "    COMPREPLY=()",
+            "    if [[ ${COMP_WORDS[COMP_CWORD-1]} == --format ]]; then",
+            f"        mapfile -t COMPREPLY < <(compgen -W '{' '.join(FORMATS)}' -- \"$current\")",
+            "        return",
+            "    fi",
+            '    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
+            "        [[ $word == -* ]] || { command=$word; break; }",
+            "    done",
+            "    case $command in",
+            f"        '') words='{every} -h --help -v --verbose' ;;",
+            *cases,
+            "        *) return ;;",
+            "    esac",
+            '    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")',
+            "}",
+            "complete -F _multipass multipass",
+            "",
+        ]
+    )
+
+
+def zsh(table: Sequence[Command]) -> str:
+    described = [
+        f"        {_quoted(f'{name}:{command.summary}')}"
+        for command in table
+        for name in names_of(command)
+    ]
+    cases = []
+    for command in table:
+        specs = [_zsh_option(option) for option in options_of(command)]
+        if command.name == "help":
+            specs.append(_quoted("1:command:(" + " ".join(each.name for each in table) + ")"))
+        cases.append(f"        {'|'.join(names_of(command))}) _arguments {' '.join(specs)} ;;")
+    return "\n".join(
+        [
+            "#compdef multipass",
+            NOTICE,
+            "_multipass() {",
+            "    local -a commands",
+            "    commands=(",
+            *described,
+            "    )",
+            "    local state line",
+            "    _arguments -C '1:command:->command' '*::argument:->argument'",
+            "    case $state in",
+            "        command) _describe command commands ;;",
+            "        argument) _multipass_arguments ;;",
+            "    esac",
+            "}",
+            "_multipass_arguments() {",
+            "    case $words[1] in",
+            *cases,
+            "    esac",
+            "}",
+            '_multipass "$@"',
+            "",
+        ]
+    )
+
+
+def _zsh_option(option: Option) -> str:
+    words = words_of(option)
+    names = "{" + ",".join(words) + "}" if len(words) > 1 else words[0]
+    values = (
+        f":{option.metavar}:({' '.join(FORMATS)})"
+        if option.metavar == "format"
+        else (f":{option.metavar}:" if option.metavar else "")
+    )
+    return names + _quoted(f"[{_brief(option.text)}]{values}")
+
+
+def fish(table: Sequence[Command]) -> str:
+    lines = [NOTICE, "complete -c multipass -f"]
+    for command in table:
+        for name in names_of(command):
+            lines.append(
+                "complete -c multipass -n __fish_use_subcommand "
+                f"-a {name} -d {_quoted(command.summary)}"
+            )
+        seen = " ".join(names_of(command))
+        for option in options_of(command):
+            flags = " ".join(f"-{'s' if len(n) == 1 else 'l'} {n}" for n in option.names)
+            values = (
+                f" -x -a {_quoted(' '.join(FORMATS))}"
+                if option.metavar == "format"
+                else (" -x" if option.metavar else "")
+            )
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' {flags}{values} "
+                f"-d {_quoted(_brief(option.text))}"
+            )
+    everything = " ".join(command.name for command in table)
+    lines.append(
+        f"complete -c multipass -n '__fish_seen_subcommand_from help' -a {_quoted(everything)}"
+    )
+    return "\n".join([*lines, ""])
+
+
+def _brief(text: str) -> str:
+    """The first sentence, without what shells give a meaning."""
+    return text.split(". ")[0].split("\n")[0].rstrip(".").replace("[", "(").replace("]", ")")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

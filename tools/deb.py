@@ -1,0 +1,89 @@
+"""./dev deb: build the Debian package in a clean Debian 13 root and leave it in dist/.
+
+What lies in the checkout is built, except what git ignores. Runs lintian at the end.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tools import roots
+from tools.sandbox import CHECKOUT
+
+LINTIAN = ("lintian", "--pedantic", "--allow-root", "--fail-on", "error,warning")
+
+
+class BuildError(Exception):
+    """The text ends with what the build said last."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./dev deb", description=(__doc__ or '').splitlines()[0])
+    parser.add_argument("--no-lint", action="store_true", help="leave lintian out")
+    options = parser.parse_args()
+    began = time.monotonic()
+    try:
+        package = build(CHECKOUT / "dist", lint=not options.no_lint)
+    except (BuildError, roots.RootError) as error:
+        print(f"dev: {error}", file=sys.stderr)
+        return 1
+    print(f"{package} ({time.monotonic() - began:.0f} s)")
+    return 0
+
+
+def build(destination: Path, *, lint: bool = False) -> Path:
+    """The .deb in `destination`, with .dsc and .changes beside it. Raises BuildError, RootError."""
+    with roots.unpacked(roots.tarball("build", roots.BUILD)) as root:
+        place = root / "build"
+        copy_source(place / "multipass")
+        said = _run(root, "dpkg-buildpackage", "-us", "-uc", "--no-check-builddeps")
+        if lint:
+            said = _run(root, "sh", "-c", f"exec {' '.join(LINTIAN)} ../*.changes")
+            if said.strip():
+                print(said.strip())
+        return _collect(place, destination)
+
+
+def copy_source(destination: Path) -> None:
+    """What git tracks or would track, as it lies here; a file deleted but tracked is left out."""
+    listed = subprocess.run(
+        [
+            "git", "-c", f"safe.directory={CHECKOUT}", "ls-files", "-z",
+            "--cached", "--others", "--exclude-standard",
+        ],
+        cwd=CHECKOUT, capture_output=True, check=True,
+    )  # fmt: skip
+    for name in filter(None, os.fsdecode(listed.stdout).split("\0")):
+        source = CHECKOUT / name
+        if not source.exists():
+            continue
+        target = destination / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        target.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)
+
+
+def _run(root: Path, *command: str) -> str:
+    done = roots.run_in(root, "env", "-C", "/build/multipass", *command)
+    if done.returncode != 0:
+        tail = "\n".join(done.stdout.splitlines()[-60:])
+        raise BuildError(f"{command[0]} failed in the clean root:\n{tail}")
+    return done.stdout
+
+
+def _collect(place: Path, destination: Path) -> Path:
+    destination.mkdir(parents=True, exist_ok=True)
+    owner = CHECKOUT.stat()
+    for source in [path for path in place.iterdir() if path.is_file()]:
+        target = destination / source.name
+        shutil.copyfile(source, target)
+        os.chown(target, owner.st_uid, owner.st_gid)  # built by root for whoever has the checkout
+    return next(destination.glob("multipass_*_all.deb"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
