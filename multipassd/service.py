@@ -37,6 +37,7 @@ _log = log.get("service")
 
 WATCH_INTERVAL = 0.5  # a certificate appended by hand counts within a second
 RENEWAL_INTERVAL = 3600.0  # how often the server certificate's age is looked at
+RETRY_INTERVAL = 60.0  # the same while it could not be saved: the disk may have room by now
 DESCRIPTORS = 65536  # connections, and room for files
 
 
@@ -100,7 +101,7 @@ class Service:
         self._handle_signals()
         self._server.start(self._listeners)
         self._watch()  # reports problems, too
-        self._loop.call_later(RENEWAL_INTERVAL, self._renew)
+        self._plan_renewal()
         gc.collect()
         gc.freeze()  # what start-up made stays: no later collection walks through it
         self._manager.ready(self._status())
@@ -155,7 +156,11 @@ class Service:
 
     def _renew(self) -> None:
         self._load_identity()
-        self._loop.call_later(RENEWAL_INTERVAL, self._renew)
+        self._plan_renewal()
+
+    def _plan_renewal(self) -> None:
+        unsaved = bool(self._identity.problem)
+        self._loop.call_later(RETRY_INTERVAL if unsaved else RENEWAL_INTERVAL, self._renew)
 
     def _reload(self) -> None:
         self._manager.reloading()
