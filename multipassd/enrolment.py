@@ -9,7 +9,8 @@ from typing import TypeVar
 from multipassd import gate
 from multipassd.audit import Audit
 from multipassd.peer import Peer
-from multipassd.truststore import StoreError, TrustState, TrustStore
+from multipassd.truststate import TrustState
+from multipassd.truststore import StoreError, TrustStore
 from protocol import certificates
 from protocol.errors import InvalidCertificate, StorageFailed, StoreDamaged
 

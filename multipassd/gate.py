@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from multipassd.peer import AdminRule, Peer
-from multipassd.truststore import TrustState
+from multipassd.truststate import TrustState
 from protocol.errors import (
     InvalidCertificate,
     NotAuthenticated,

@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from multipassd.listener import OPEN_MODE
-from multipassd.truststore import TrustState, TrustStore
+from multipassd.truststate import TrustState
+from multipassd.truststore import TrustStore
 from protocol import places
 
 

@@ -28,7 +28,8 @@ from multipassd.peer import own_rule
 from multipassd.server import Server
 from multipassd.settings import Settings
 from multipassd.subuids import SubordinateUids
-from multipassd.truststore import TrustState, TrustStore
+from multipassd.truststate import TrustState
+from multipassd.truststore import TrustStore
 from protocol import places
 from protocol.addresses import Address, TcpAddress, UnixAddress
 from protocol.version import VERSION

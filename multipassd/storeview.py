@@ -9,13 +9,13 @@ import stat
 import time
 from collections.abc import Container
 from dataclasses import dataclass, replace
-from enum import Enum
 from math import inf
 from pathlib import Path
 
 from multipassd import storefile
 from multipassd.clients import Clients
 from multipassd.storedisk import StoreDisk, UnsafeFile
+from multipassd.truststate import TrustState
 from protocol.certificates import check
 
 TORN_SECONDS = 2.0  # a certificate appended in two writes is whole by then
@@ -24,12 +24,6 @@ RETRY_SECONDS = 0.5  # after a read error, which may have been a shortage of des
 TICK_SECONDS = 0.05
 
 START_OVER = "start over with `sudo multipass-trust reset`"
-
-
-class TrustState(Enum):
-    EMPTY = "empty"
-    TRUSTING = "trusting"
-    DAMAGED = "damaged"
 
 
 @dataclass(frozen=True)

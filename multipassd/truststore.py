@@ -19,11 +19,10 @@ from multipassd import filelock, storefile
 from multipassd.clients import ClientRecord, Clients
 from multipassd.files import sync_directory
 from multipassd.storedisk import ReplacedMeanwhile, StoreDisk, UnsafeFile
-from multipassd.storeview import TICK_SECONDS, Observer, TrustState, View
+from multipassd.storeview import TICK_SECONDS, Observer, View
+from multipassd.truststate import TrustState
 from protocol.certificates import check
 from protocol.pem import der_to_pem, fingerprint
-
-__all__ = ["StoreError", "TrustState", "TrustStore"]
 
 FILE_NAME = "multipass_client_certs.pem"
 CLIENTS_NAME = "clients.jsonl"

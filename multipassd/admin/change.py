@@ -9,7 +9,8 @@ from multipassd import listener, log
 from multipassd.admin.place import Place
 from multipassd.admin.verb import TrustError
 from multipassd.storedisk import complaint
-from multipassd.truststore import TrustState, TrustStore
+from multipassd.truststate import TrustState
+from multipassd.truststore import TrustStore
 
 LOOSE = stat.S_IWGRP | stat.S_IWOTH
 SHOWN = 16  # digits of a fingerprint: nobody finds two that begin alike

@@ -22,7 +22,8 @@ from multipassd.files import read_regular
 from multipassd.home import HomeError
 from multipassd.installer import InstallerError, certificate_of
 from multipassd.settings import Settings
-from multipassd.truststore import TrustState, TrustStore
+from multipassd.truststate import TrustState
+from multipassd.truststore import TrustStore
 from protocol import certificates
 from protocol.pem import fingerprint
 

@@ -13,7 +13,7 @@ from multipassd.admin.change import short
 from multipassd.admin.place import Place, certificates_in
 from multipassd.admin.verb import DONE, TrustError, Verb
 from multipassd.clients import ClientRecord
-from multipassd.truststore import TrustState
+from multipassd.truststate import TrustState
 from protocol import certificates
 
 HEADINGS = ("NAME", "FINGERPRINT", "HOW", "BY", "ENROLLED", "LAST SEEN", "EXPIRES")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd.storedisk import StoreDisk
-from multipassd.truststore import TrustState, TrustStore
+from multipassd.truststate import TrustState
+from multipassd.truststore import TrustStore
 from protocol import places
 from protocol.pem import CERTIFICATE, body_to_der, fingerprint
 

@@ -9,7 +9,7 @@ from multipassd import log
 from multipassd.admin.change import say, settle_socket
 from multipassd.admin.place import Place
 from multipassd.admin.verb import DONE, TrustError, Verb
-from multipassd.truststore import TrustState
+from multipassd.truststate import TrustState
 
 WARNING = (
     "After this nobody is trusted, and the next client from root or the admin group becomes the "

@@ -8,7 +8,7 @@ import time
 from multipassd import gate, limits
 from multipassd.call import Call
 from multipassd.daemon import Daemon
-from multipassd.truststore import TrustState
+from multipassd.truststate import TrustState
 from protocol.errors import (
     InvalidCertificate,
     NotAuthenticated,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from multipassd.gate import Decision, Verdict, decide
 from multipassd.peer import NOBODY, AdminRule, Credentials, Peer
-from multipassd.truststore import TrustState
+from multipassd.truststate import TrustState
 from protocol.methods import METHODS, Policy
 from protocol.status import Status
 

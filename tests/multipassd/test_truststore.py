@@ -10,7 +10,8 @@ import pytest
 
 from multipassd import storeview, truststore
 from multipassd.storedisk import StoreDisk
-from multipassd.truststore import StoreError, TrustState, TrustStore
+from multipassd.truststate import TrustState
+from multipassd.truststore import StoreError, TrustStore
 from protocol.pem import fingerprint
 from tests.multipassd.store_samples import der, pem
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from multipassd.clients import Clients
-from multipassd.truststore import StoreError, TrustState, TrustStore
+from multipassd.truststate import TrustState
+from multipassd.truststore import StoreError, TrustStore
 from protocol.pem import fingerprint
 from tests.multipassd.store_samples import der, pem
 

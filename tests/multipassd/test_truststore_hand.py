@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from multipassd.storedisk import StoreDisk
-from multipassd.truststore import TrustState, TrustStore
+from multipassd.truststate import TrustState
+from multipassd.truststore import TrustStore
 from protocol.pem import fingerprint
 from tests.multipassd.store_samples import der, pem
 
