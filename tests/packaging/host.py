@@ -44,7 +44,7 @@ class Host:
             self._container = subprocess.Popen(
                 [
                     *PIN, "systemd-nspawn", "--quiet", "--boot", "--directory", str(self.root),
-                    "--machine", self.root.name, "--register=no", "--keep-unit",
+                    "--machine", self.root.name.replace("_", "-"), "--register=no", "--keep-unit",
                     "--console=passive", "--private-network", "--kill-signal=SIGRTMIN+3",
                 ],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
