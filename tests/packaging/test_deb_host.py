@@ -32,7 +32,7 @@ KILL_SECONDS = 20
 HAMMER = """
 i=0
 while [ ! -e /tmp/enough ]; do
-    said=$(multipass list 2>&1) || echo "failed: $said"
+    said=$(multipass list 2>&1) || echo "LOST $said"
     i=$((i + 1))
 done
 echo "calls: $i"
@@ -176,7 +176,7 @@ class Hammers:
         self._host.run("touch", "/tmp/enough")
         said = "".join(one.communicate(timeout=60)[0] for one in self._running)
         calls = sum(int(line[7:]) for line in said.splitlines() if line.startswith("calls: "))
-        return calls, [text for text in said.split("failed: ")[1:] if text]
+        return calls, [text for text in said.split("LOST ")[1:]]
 
 
 def restarts_and_upgrades_lose_no_call(host: Host) -> None:
