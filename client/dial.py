@@ -20,6 +20,9 @@ __all__ = ["SOL_SOCKET", "SO_PEERCRED", "Socket", "denied_hint", "dial", "failur
 # `_socket` is what `socket` is made of; its wrapper costs a start 4 ms.
 
 TIMEOUT = 10.0  # seconds for connecting, and for each step of the handshake
+# Over a Unix socket callers wait in the service manager's queue while the service starts; one that
+# is killed again and again, or starts on a busy machine, takes longer than a network does.
+UNIX_TIMEOUT = 30.0
 
 
 class Socket(_socket.socket):
@@ -63,7 +66,7 @@ def denied_hint(address: Address) -> str:
 
 def _dial_unix(address: UnixAddress) -> Socket:
     socket = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-    return _connected(socket, os.fsencode(address.path))
+    return _connected(socket, os.fsencode(address.path), UNIX_TIMEOUT)
 
 
 def _dial_tcp(address: TcpAddress) -> Socket:
@@ -76,15 +79,15 @@ def _dial_tcp(address: TcpAddress) -> Socket:
     ):
         socket = Socket(family, kind | _socket.SOCK_CLOEXEC, number)
         try:
-            return _connected(socket, target)
+            return _connected(socket, target, TIMEOUT)
         except OSError as error:
             last = error
     raise last or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
 
 
-def _connected(socket: Socket, target: object) -> Socket:
+def _connected(socket: Socket, target: object, timeout: float) -> Socket:
     try:
-        socket.settimeout(TIMEOUT)
+        socket.settimeout(timeout)
         socket.connect(target)  # type: ignore[arg-type]
     except BaseException:
         socket.close()
