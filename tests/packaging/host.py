@@ -20,6 +20,8 @@ Done = subprocess.CompletedProcess[str]
 
 def missing() -> str:
     """Why no host can be had here; empty if one can."""
+    if not os.environ.get("MULTIPASS_TEST_PACKAGING"):
+        return "booting real hosts takes minutes; `./dev test --packaging` does"
     if os.geteuid() != 0:
         return "booting a container needs root"
     for program in ("mmdebstrap", "systemd-nspawn", "nsenter", "taskset"):

@@ -176,7 +176,7 @@ class Hammers:
         self._host.run("touch", "/tmp/enough")
         said = "".join(one.communicate(timeout=60)[0] for one in self._running)
         calls = sum(int(line[7:]) for line in said.splitlines() if line.startswith("calls: "))
-        return calls, [text for text in said.split("LOST ")[1:]]
+        return calls, said.split("LOST ")[1:]
 
 
 def restarts_and_upgrades_lose_no_call(host: Host) -> None:
