@@ -17,7 +17,26 @@ from protocol.methods import BY_PATH, Method
 
 _HEADERS = ((":status", "200"), ("content-type", "application/grpc"))
 _NOT_GRPC = ((":status", "415"),)
+_REQUIRED = {":method", ":scheme", ":path"}
+_PSEUDO = _REQUIRED | {":authority"}
 _OK = (("grpc-status", "0"),)
+
+
+def well_formed(headers: list[tuple[str, str]]) -> bool:
+    """RFC 9113's rules for a request's headers, as far as anything here depends on them:
+    each pseudo-header once, before the others, none unknown; names in lower case; POST."""
+    pseudo = dict[str, str]()
+    regular = False
+    for name, value in headers:
+        if not name.startswith(":"):
+            regular = True
+            if not name or name != name.lower():
+                return False
+        elif regular or name in pseudo or name not in _PSEUDO:
+            return False
+        else:
+            pseudo[name] = value
+    return pseudo.keys() >= _REQUIRED and pseudo[":method"] == "POST"
 
 
 class Carrier(Protocol):
