@@ -88,8 +88,16 @@ class Stopped(Exception):
     """A signal asked for the end."""
 
 
-def stop(_signal: int, _frame: FrameType | None) -> None:
-    raise Stopped
+class FirstSignal:
+    """Raises Stopped once: Ctrl-C reaches us twice, from the terminal and from the story."""
+
+    def __init__(self) -> None:
+        self._seen = False
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        if not self._seen:
+            self._seen = True
+            raise Stopped
 
 
 class Activator:
@@ -147,8 +155,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
 
+    first_signal = FirstSignal()
     for number in STOP_SIGNALS:
-        signal.signal(number, stop)
+        signal.signal(number, first_signal)
     group = grp.getgrnam(options.group).gr_gid if options.group else admin_group()
     listener = listen(options.socket, options.mode, group)
     try:
