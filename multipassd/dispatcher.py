@@ -47,7 +47,7 @@ class Dispatcher:
             stream.succeed()
 
     async def _serve(self, stream: Stream, peer: Peer, method: Method) -> None:
-        trusted = await self._admit(peer, method)
+        trusted = self._admit(peer, method)
         try:
             request = method.request.decode(stream.message)
         except DecodeError as error:
@@ -68,7 +68,7 @@ class Dispatcher:
         _log.debug("%s calls %s", call.peer, method.name)
         await handler(call, self._daemon)
 
-    async def _admit(self, peer: Peer, method: Method) -> bool | None:
+    def _admit(self, peer: Peer, method: Method) -> bool | None:
         """Is the caller trusted? None: not yet, but is to be adopted. Raises when refused."""
         self._daemon.enrolment.refresh()
         store = self._daemon.store

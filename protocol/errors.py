@@ -102,10 +102,6 @@ class MalformedRequest(RpcError):
     status = Status.INTERNAL
 
 
-class NotReady(RpcError):
-    status = Status.UNAVAILABLE
-
-
 class InternalError(RpcError):
     """An error nobody foresaw; the sentence names where the journal tells more."""
 
