@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import threading
 from contextlib import suppress
 from typing import Self
 
@@ -53,6 +54,8 @@ class TlsClient:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(SECONDS)
         self.socket.connect(str(daemon.socket_path))
+        self._state = threading.Lock()  # OpenSSL takes one thread at a time
+        self._wire = threading.Lock()  # and records must leave in order
         self._tls = SSL.Connection(context, None)
         self._tls.set_connect_state()
 
@@ -71,7 +74,7 @@ class TlsClient:
             except SSL.Error as error:
                 raise Closed(str(error)) from None
             else:
-                self._flush()
+                self._flush(wait=True)
                 return self
 
     @property
@@ -81,8 +84,9 @@ class TlsClient:
     def send(self, data: bytes) -> None:
         try:
             for start in range(0, len(data), 16384):
-                self._tls.send(data[start : start + 16384])
-                self._flush()
+                with self._state:
+                    self._tls.send(data[start : start + 16384])
+                self._flush(wait=True)
         except (OSError, SSL.Error) as error:
             raise Closed(str(error)) from None
 
@@ -90,7 +94,8 @@ class TlsClient:
         """What comes next; raises Closed when nothing more will."""
         while True:
             try:
-                return self._tls.recv(1 << 16)
+                with self._state:
+                    return self._tls.recv(1 << 16)
             except SSL.WantReadError:
                 self._exchange()
             except SSL.Error as error:
@@ -105,19 +110,31 @@ class TlsClient:
         return data
 
     def _exchange(self) -> None:
-        self._flush()
+        self._flush(wait=False)
         try:
             data = self.socket.recv(1 << 16)
         except ConnectionError as error:
             raise Closed(str(error)) from None
         if not data:
             raise Closed("end of file")
-        self._tls.bio_write(data)
+        with self._state:
+            self._tls.bio_write(data)
 
-    def _flush(self) -> None:
-        with suppress(SSL.WantReadError):
-            while True:
-                self.socket.sendall(self._tls.bio_read(1 << 16))
+    def _flush(self, wait: bool) -> None:
+        """In order, as two threads may be at it. Who reads does not wait for who writes: the
+        service may read no more before its answers are taken."""
+        if not self._wire.acquire(blocking=wait):
+            return
+        try:
+            while data := self._output():
+                self.socket.sendall(data)
+        finally:
+            self._wire.release()
+
+    def _output(self) -> bytes:
+        with self._state, suppress(SSL.WantReadError):
+            return self._tls.bio_read(1 << 16)
+        return b""
 
 
 def frames(data: bytes) -> list[Frame]:
