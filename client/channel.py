@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 3.0  # seconds that an absent or refusing socket is waited for: a restart under way
 RETRY_EVERY = 0.05
+ATTEMPTS = 4  # of a request that was not processed: restarts may follow one another
 PERMISSION_DENIED = 7  # gRPC's number; protocol.status would load `enum`
 
 
@@ -108,31 +109,43 @@ class Call:
         self._send()
 
     def _until_processed(self) -> Iterator[bytes]:
-        try:
-            yield from self._attempt()
-        except NotProcessed:  # the service is going away and says so: the next one is asked, once
-            if self._stream is not None:
-                self._stream.close()
-            self._exchange = Exchange(*self._request)
-            yield from self._attempt()
+        """A service that is going away says so; then the next one is asked."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return (yield from self._attempt())
+            except NotProcessed:
+                if self._stream is not None:
+                    self._stream.close()
+                self._exchange = Exchange(*self._request)
+        yield from self._attempt()
 
     def _attempt(self) -> Iterator[bytes]:
         self._stream = self._channel.connect()
         self._send()
         while self._exchange.status is None:
-            data = self._stream.read()
-            if not data:
-                raise ConnectionLost(messages.CONNECTION_LOST, messages.LOST_HINT)
+            data = self._read()
             yield from self._exchange.receive(data)
             if self._exchange.status is None:
                 self._send()
         self._part()
 
+    def _read(self) -> bytes:
+        assert self._stream is not None
+        if data := self._stream.read():
+            return data
+        # A service begins with its settings, so it cannot have touched the request without them.
+        if not self._exchange.heard:
+            raise NotProcessed
+        raise ConnectionLost(messages.CONNECTION_LOST, messages.LOST_HINT)
+
     def _send(self) -> None:
         assert self._stream is not None
         output = self._exchange.take_output()
         if output:
-            self._stream.write(output)
+            try:
+                self._stream.write(output)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # the answer, or a word that there will be none, may have come before the end
         self._stream.set_timeout(self._channel.remaining())
 
     def _part(self) -> None:

@@ -50,6 +50,11 @@ class Exchange:
     def take_output(self) -> bytes:
         return self._http.take_output()
 
+    @property
+    def heard(self) -> bool:
+        """Whether the service has sent a frame yet; its first goes before any answer."""
+        return self._http.heard
+
     def goodbye(self) -> bytes:
         self._http.close()
         return self._http.take_output()

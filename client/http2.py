@@ -97,6 +97,7 @@ class Connection:
         self._peer_initial_window = DEFAULT_WINDOW
         self._peer_max_frame = OUR_MAX_FRAME
         self._connection_credit = 0  # received and not yet given back
+        self.heard = False  # the peer's first frame has come
         self._headers: bytearray | None = None  # a block that CONTINUATION frames go on with
         self._headers_end_stream = False
 
@@ -154,6 +155,7 @@ class Connection:
             raise ProtocolError(f"frame type {kind} on a stream")
         if kind in _STREAM_FRAMES and stream != STREAM:
             raise ProtocolError(f"frame type {kind} on stream {stream}")
+        self.heard = True
         handler = _HANDLERS.get(kind)
         return handler(self, flags, stream, payload) if handler else None  # unknown: ignored
 

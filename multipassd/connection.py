@@ -165,11 +165,14 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def drain(self) -> None:
-        """Tell the peer that no new call is taken; those in flight go on."""
+        """Tell the peer that no new call is taken; those in flight go on. A handshake goes on too:
+        only after it can the peer be told."""
+        self._draining = True
+        if not self.established:
+            return
         if not self.streams:
             self.shut(ErrorCodes.NO_ERROR)
         elif not self._closing:
-            self._draining = True
             self._http2.say_goodbye()
             self.flush()
 
@@ -226,6 +229,8 @@ class Connection(asyncio.Protocol):
             return
         self._use(limits.TRUSTED if self._host.trusts(self.peer) else limits.UNTRUSTED)
         self._http2.begin(self.limits.streams)
+        if self._draining:
+            self.shut(ErrorCodes.NO_ERROR)
 
     def _use(self, chosen: PeerLimits) -> None:
         self.limits = chosen

@@ -38,6 +38,7 @@ HANDSHAKE_TIMEOUT = 5.0  # a handshake needs two round trips
 REQUEST_TIMEOUT = 30.0  # from a call's headers to its whole message
 WRITE_TIMEOUT = 30.0  # for a peer that doesn't read
 CLOSE_TIMEOUT = 5.0  # for one that doesn't read the last bytes of a connection that ends
+DRAIN_HANDSHAKES = 1.0  # what has connected at SIGTERM is told to ask the next service
 DRAIN_TIMEOUT = 10.0  # calls in flight at SIGTERM; systemd would kill after 90 s
 
 # Frames that make work and carry no call (PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA):

@@ -64,10 +64,11 @@ class Server:
             acceptor.stop()
         for connection in list(self._connections):
             connection.drain()
-        deadline = self._loop.time() + limits.DRAIN_TIMEOUT
-        while self._connections and self._loop.time() < deadline:
+        began = self._loop.time()
+        while self._connections and (passed := self._loop.time() - began) < limits.DRAIN_TIMEOUT:
             for connection in list(self._connections):
-                if not connection.streams:
+                arriving = not connection.established and passed < limits.DRAIN_HANDSHAKES
+                if not connection.streams and not arriving:
                     connection.close()
             await asyncio.sleep(0.01)
         for connection in list(self._connections):

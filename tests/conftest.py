@@ -4,10 +4,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
+from tests.system import host
 from tools.daemon import Daemon
 from tools.sandbox import Sandbox
 
 DaemonFactory = Callable[..., Daemon]
+
+HOST_SECONDS = 900  # for a test that boots hosts, and may have to make their roots first
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What the mark `host` means. These come first: the long ones last would run alone."""
+    why = host.missing()
+    for item in items:
+        if item.get_closest_marker("host"):
+            item.add_marker(pytest.mark.root)
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(HOST_SECONDS))
+            if why:
+                item.add_marker(pytest.mark.skip(reason=why))
+    items.sort(key=lambda item: item.get_closest_marker("host") is None)
 
 
 @pytest.fixture

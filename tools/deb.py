@@ -4,16 +4,19 @@ What lies in the checkout is built, except what git ignores. Runs lintian at the
 """
 
 import argparse
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 from tools import roots
 from tools.sandbox import CHECKOUT
 
+UNPACKAGED = ("benchmarks/", "snap/", "tests/")  # changes there make no other package
 LINTIAN = ("lintian", "--pedantic", "--allow-root", "--fail-on", "error,warning")
 
 
@@ -48,8 +51,37 @@ def build(destination: Path, *, lint: bool = False) -> Path:
         return _collect(place, destination)
 
 
+def kept() -> Path:
+    """The package of the checkout as it lies here, built only if it was not yet."""
+
+    def make(path: Path) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            shutil.copyfile(build(Path(place)), path)
+
+    return roots.kept("package", source_identity(), ".deb", make)
+
+
+def source_identity() -> str:
+    """Changes with any file that the package may hold or be made by."""
+    digest = hashlib.sha256()
+    for name in _source_names():
+        if name.startswith(UNPACKAGED):
+            continue
+        content = (CHECKOUT / name).read_bytes()
+        digest.update(f"{name}\0{_mode(name):o}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
+
+
 def copy_source(destination: Path) -> None:
     """What git tracks or would track, as it lies here; a file deleted but tracked is left out."""
+    for name in _source_names():
+        target = destination / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(CHECKOUT / name, target)
+        target.chmod(_mode(name))
+
+
+def _source_names() -> list[str]:
     listed = subprocess.run(
         [
             "git", "-c", f"safe.directory={CHECKOUT}", "ls-files", "-z",
@@ -57,14 +89,12 @@ def copy_source(destination: Path) -> None:
         ],
         cwd=CHECKOUT, capture_output=True, check=True,
     )  # fmt: skip
-    for name in filter(None, os.fsdecode(listed.stdout).split("\0")):
-        source = CHECKOUT / name
-        if not source.exists():
-            continue
-        target = destination / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-        target.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)
+    names = filter(None, os.fsdecode(listed.stdout).split("\0"))
+    return sorted(name for name in names if (CHECKOUT / name).exists())
+
+
+def _mode(name: str) -> int:
+    return 0o755 if (CHECKOUT / name).stat().st_mode & 0o100 else 0o644
 
 
 def _run(root: Path, *command: str) -> str:

@@ -1,4 +1,5 @@
-"""Debian roots to build and test in: made by mmdebstrap when absent, then kept as tarballs.
+"""Debian roots to build and test in: made by mmdebstrap when absent, then kept as tarballs; and
+what else takes long to make and depends on nothing but its inputs (`kept`).
 
 They lie in $XDG_CACHE_HOME/multipass-dev, or ~/.cache/multipass-dev. Nobody works in a kept one:
 each use unpacks its own. Needs root, as all of chroot, boot and unpacking device nodes do.
@@ -11,13 +12,14 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 SUITE = "trixie"
 MIRROR = os.environ.get("MULTIPASS_DEV_MIRROR", "http://deb.debian.org/debian")
 MAX_AGE = 30 * 86400  # seconds; later the mirror has newer packages than the root
+KEPT_VERSIONS = 2  # of one thing: the newest, and one that a run under way may still be using
 
 BUILD = (
     "debhelper", "dh-python", "dpkg-dev", "fakeroot", "lintian", "python3",
@@ -52,13 +54,32 @@ def tarball(name: str, packages: Sequence[str]) -> Path:
     """The kept root with these packages; made now if there is none. Raises RootError."""
     wanted = "\n".join([SUITE, MIRROR, *sorted(packages)])
     identity = hashlib.sha256(wanted.encode()).hexdigest()[:12]
-    path = cache_directory() / f"{SUITE}-{name}-{identity}.tar"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.parent / f"{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would both download
+    return kept(f"{SUITE}-{name}", identity, ".tar", lambda path: _make(path, packages))
+
+
+def kept(name: str, identity: str, suffix: str, make: Callable[[Path], None]) -> Path:
+    """The file that `make` writes for this `identity` of its inputs; made once, also by several
+    processes at once, and made anew when too old. Older identities of the name are removed."""
+    place = cache_directory()
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / f"{name}-{identity}{suffix}"
+    with open(place / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would both make it
         if not path.exists() or time.time() - path.stat().st_mtime > MAX_AGE:
-            _make(path, packages)
+            part = place / f"{name}-{identity}.part{suffix}"
+            try:
+                make(part)
+                part.rename(path)
+            finally:
+                part.unlink(missing_ok=True)
+        ours = sorted(place.glob(f"{name}-{'?' * len(identity)}{suffix}"), key=_age)
+        for old in ours[KEPT_VERSIONS:]:
+            old.unlink(missing_ok=True)
     return path
+
+
+def _age(path: Path) -> float:
+    return -path.stat().st_mtime
 
 
 def _make(path: Path, packages: Sequence[str]) -> None:
@@ -66,18 +87,15 @@ def _make(path: Path, packages: Sequence[str]) -> None:
         raise RootError("a Debian root can be made only as root")
     if shutil.which("mmdebstrap") is None:
         raise RootError("mmdebstrap is not installed")
-    part = path.with_suffix(".part.tar")
     command = [
         "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase",
-        f"--include={','.join(packages)}", SUITE, str(part), MIRROR,
+        f"--include={','.join(packages)}", SUITE, str(path), MIRROR,
     ]  # fmt: skip
     done = subprocess.run(
         command, capture_output=True, text=True, env=CLEAN_ENVIRONMENT, check=False
     )
     if done.returncode != 0:
-        part.unlink(missing_ok=True)
         raise RootError(f"mmdebstrap could not make a root from {MIRROR}: {done.stderr[-500:]}")
-    part.rename(path)
 
 
 @contextmanager

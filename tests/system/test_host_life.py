@@ -5,12 +5,11 @@ One test, as each step stands on the one before; what it measured is printed (`p
 
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.packaging.host import Host, missing
-from tools import deb, roots
+from tests.system.host import PACKAGE, Host, new_host
+from tools import roots
 
 SOCKET = "/run/multipass_socket"
 STORE = "/var/lib/multipassd/data/authenticated-certs/multipass_client_certs.pem"
@@ -38,50 +37,20 @@ done
 echo "calls: $i"
 """
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(bool(missing()), reason=missing() or "can boot"),
-]
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    try:
-        return deb.build(tmp_path_factory.mktemp("deb"))
-    except roots.RootError as error:
-        pytest.skip(str(error))
+pytestmark = pytest.mark.host
 
 
 @pytest.fixture
-def host(package: Path) -> Iterator[Host]:
-    """Not booted yet; the package lies in /multipass.deb; alice is in sudo, bob is not."""
-    try:
-        archive = roots.tarball("host", roots.HOST)
-    except roots.RootError as error:
-        pytest.skip(str(error))
-    with roots.unpacked(archive) as root:
-        (root / "multipass.deb").write_bytes(package.read_bytes())
-        for command in (
-            ("useradd", "-m", "-s", "/bin/bash", "-G", "sudo", "alice"),
-            ("useradd", "-m", "-s", "/bin/bash", "bob"),
-        ):
-            done = roots.run_in(root, *command)
-            assert done.returncode == 0, done.stdout
-        (root / "etc/machine-id").unlink(missing_ok=True)
-        one = Host(root)
-        try:
-            yield one
-        finally:
-            one.stop()
-            one.console.unlink(missing_ok=True)
+def host() -> Iterator[Host]:
+    """The package is not installed yet."""
+    with new_host(installed=False) as one:
+        yield one
 
 
 def test_the_life_of_an_installation(host: Host) -> None:
     host.boot()
     print(f"\nbooted in {host.boot_seconds:.1f} s")
-    host.run("dpkg", "-i", "/multipass.deb")
+    host.run("dpkg", "-i", PACKAGE)
     installed_as_meant(host)
     units_are_sound(host)
     the_first_client_is_adopted(host)
@@ -95,7 +64,7 @@ def test_the_life_of_an_installation(host: Host) -> None:
 
 
 def test_an_image_comes_up_with_the_socket_and_without_tcp(host: Host) -> None:
-    done = roots.run_in(host.root, "dpkg", "-i", "/multipass.deb")
+    done = roots.run_in(host.root, "dpkg", "-i", PACKAGE)
     assert done.returncode == 0, done.stdout
     # As images are made: what was enabled at build time is decided again by presets.
     (host.root / "etc/machine-id").unlink(missing_ok=True)
@@ -185,7 +154,7 @@ def restarts_and_upgrades_lose_no_call(host: Host) -> None:
         host.run("systemctl", "restart", "multipassd")
     before = host.show("multipassd.service", "MainPID")
     listening = host.run("stat", "-c", "%i", SOCKET).stdout
-    host.run("dpkg", "-i", "/multipass.deb")  # an upgrade, as far as its scripts can tell
+    host.run("dpkg", "-i", PACKAGE)  # an upgrade, as far as its scripts can tell
     assert host.show("multipassd.service", "MainPID") != before
     assert host.run("stat", "-c", "%i", SOCKET).stdout == listening
     calls, failures = hammers.finish()
@@ -230,7 +199,7 @@ def removal_keeps_and_purge_takes(host: Host) -> None:
     host.run("dpkg", "-r", "multipass")
     assert host.run("find", "/run", "-name", "*multipass*").stdout == ""
     host.run("test", "-e", STORE)
-    host.run("dpkg", "-i", "/multipass.deb")
+    host.run("dpkg", "-i", PACKAGE)
     assert host.run("multipass", "list", user="bob").stdout == EMPTY_LIST
     host.run("dpkg", "-P", "multipass")
     left = ("find", "/etc", "/usr", "/var", "/run", "-xdev", "-name", "*multipass*")

@@ -5,29 +5,71 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from tools import deb, roots
 from tools.roots import CLEAN_ENVIRONMENT
 
 BOOT_SECONDS = 60.0
 STOP_SECONDS = 30.0
 COMMAND_SECONDS = 120.0
-# This kernel charges for what crosses CPUs while namespaces are entered: one is quicker than two.
-PIN = ("taskset", "-c", "0")
+# This kernel charges for what crosses CPUs while namespaces are entered: one is quicker than two,
+# and each worker of a parallel run takes its own.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+PIN = ("taskset", "-c", str(sorted(os.sched_getaffinity(0))[WORKER % len(os.sched_getaffinity(0))]))
+
+USERS = {"alice": ("sudo",), "bob": (), "carol": (), "dave": ("sudo",)}  # and their groups
+PACKAGE = "/multipass.deb"  # where the built package lies in every host
 
 Done = subprocess.CompletedProcess[str]
 
 
 def missing() -> str:
     """Why no host can be had here; empty if one can."""
-    if not os.environ.get("MULTIPASS_TEST_PACKAGING"):
-        return "booting real hosts takes minutes; `./dev test --packaging` does"
     if os.geteuid() != 0:
         return "booting a container needs root"
     for program in ("mmdebstrap", "systemd-nspawn", "nsenter", "taskset"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
     return ""
+
+
+@contextmanager
+def new_host(*, installed: bool = True) -> Iterator["Host"]:
+    """A host with the users of USERS and the built package, `installed` or only lying there; not
+    booted yet. Raises RootError where none can be made."""
+    with roots.unpacked(_image(installed)) as root:
+        one = Host(root)
+        try:
+            yield one
+        finally:
+            one.stop()
+            one.console.unlink(missing_ok=True)
+
+
+def _image(installed: bool) -> Path:
+    package = deb.kept()
+    base = roots.tarball("host", roots.HOST)
+
+    def make(path: Path) -> None:
+        with roots.unpacked(base) as root:
+            shutil.copyfile(package, f"{root}{PACKAGE}")
+            for name, groups in USERS.items():
+                _in_root(root, "useradd", "-m", "-s", "/bin/bash", "-G", ",".join(groups), name)
+            (root / "etc/machine-id").write_text("")  # else presets decide at each first boot
+            if installed:
+                _in_root(root, "dpkg", "-i", PACKAGE)
+            subprocess.run(["tar", "-cf", path, "-C", root, "."], check=True)
+
+    kind = "installed" if installed else "bare"
+    return roots.kept(f"host-{kind}", f"{package.stem[-12:]}", ".tar", make)
+
+
+def _in_root(root: Path, *command: str) -> None:
+    done = roots.run_in(root, *command)
+    assert done.returncode == 0, done.stdout
 
 
 class Host:

@@ -1,1 +1,0 @@
-"""The packages, installed on real hosts."""
