@@ -1,0 +1,41 @@
+"""Sizes of memory and disks as users type and read them. Base 1024 whatever the unit. Pure."""
+
+from __future__ import annotations
+
+_UNITS = {"": 0, "b": 0, "k": 1, "kb": 1, "kib": 1, "m": 2, "mb": 2, "mib": 2, "g": 3, "gb": 3, "gib": 3}  # fmt: skip
+_SHOWN = (("GiB", 3), ("MiB", 2), ("KiB", 1))
+MAX_DIGITS = 18  # what fits a signed 64-bit number, which every other program keeps sizes in
+
+
+class SizeError(ValueError):
+    """The text says what a size looks like."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"{text} is not a valid memory size - need a non-negative integer (in base 10) or a "
+            "decimal followed by K, M, or G (e.g. 1234B, 42MiB, 0.5G)"
+        )
+
+
+def parse(text: str) -> int:
+    """Bytes; fractions are floored. Raises SizeError."""
+    stripped = text.strip(" ")
+    number = stripped.rstrip("bBkKmMgGiI")
+    power = _UNITS.get(stripped[len(number) :].lower())
+    whole, point, fraction = number.partition(".")
+    if power is None or not _digits(whole) or (point and (not _digits(fraction) or not power)):
+        raise SizeError(text)
+    scale: int = 1024**power
+    return int(whole) * scale + int(fraction or "0") * scale // 10 ** len(fraction)
+
+
+def human(size: int) -> str:
+    """The largest unit with a value of at least 1, one decimal: 4.8GiB, 999.0KiB, 12B."""
+    for unit, power in _SHOWN:
+        if size >= 1024**power:
+            return f"{size / 1024**power:.1f}{unit}"
+    return f"{size}B"
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
