@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
-
-import sdnotify
+from contextlib import suppress
 
 NOTIFY_TIMEOUT = 1.0  # seconds
 
 
 class Manager:
     def __init__(self) -> None:
-        self._notifier = sdnotify.SystemdNotifier()
-        if self._notifier.socket is not None:
-            # A receiver that does not read must not hang the daemon; only a notice is lost.
-            self._notifier.socket.settimeout(NOTIFY_TIMEOUT)
+        # Popped, as children don't speak for the daemon.
+        self._socket = _connected(os.environ.pop("NOTIFY_SOCKET", ""))
         self._watchdog = _watchdog_interval()
         self._timer: asyncio.TimerHandle | None = None
-        os.environ.pop("NOTIFY_SOCKET", None)  # children don't speak for the daemon
 
     def ready(self, status: str) -> None:
         self._notify(f"READY=1\nSTATUS={status}")
@@ -43,12 +40,28 @@ class Manager:
             self._timer.cancel()
 
     def _notify(self, state: str) -> None:
-        """sdnotify writes Latin-1, systemd reads UTF-8: hand it text that comes out as that."""
-        self._notifier.notify(state.encode("utf-8", "replace").decode("latin-1"))
+        if self._socket is not None:
+            with suppress(OSError):  # the manager restarts, or does not read: a notice is lost
+                self._socket.send(state.encode("utf-8", "replace"))
 
     def _feed(self) -> None:
         self._notify("WATCHDOG=1")
         self._timer = asyncio.get_running_loop().call_later(self._watchdog, self._feed)
+
+
+def _connected(address: str) -> socket.socket | None:
+    """A socket to the manager at `address`, a path or, after an @, an abstract name."""
+    if not address:
+        return None
+    notifier = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    # A receiver that does not read must not hang the daemon.
+    notifier.settimeout(NOTIFY_TIMEOUT)
+    try:
+        notifier.connect(f"\0{address[1:]}" if address.startswith("@") else address)
+    except OSError:
+        notifier.close()
+        return None
+    return notifier
 
 
 def _watchdog_interval() -> float:

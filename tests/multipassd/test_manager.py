@@ -26,6 +26,25 @@ def test_a_status_arrives_as_utf_8(sandbox: Sandbox, monkeypatch: pytest.MonkeyP
         assert receiver.recv(4096).decode() == "READY=1\nSTATUS=1 trusted client · open → €"
 
 
+def test_an_abstract_socket_is_served_too(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"multipass-test-{sandbox.root.name}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(f"\0{name}")
+        receiver.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
+        Manager().status("here")
+        assert receiver.recv(4096).decode() == "STATUS=here"
+
+
+def test_a_manager_that_went_away_is_no_error(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(sandbox.root / "gone"))
+    Manager().ready("alone")
+
+
 def test_a_manager_that_does_not_read_hangs_nobody(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
