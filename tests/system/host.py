@@ -132,6 +132,11 @@ class Host:
             self._container.wait()
         self._container, self._leader = None, 0
 
+    @property
+    def leader(self) -> int:
+        """Its PID 1, as seen from outside."""
+        return self._leader
+
     # Doing
 
     def run(self, *command: str, user: str = "", code: int | None = 0, given: str = "") -> Done:
