@@ -47,15 +47,16 @@ def ensure(directory: str) -> Identity:
 def _add_site_packages() -> None:
     """Makes `cryptography` importable: the launcher starts without site-packages, which is faster.
 
-    A checkout has its own in .venv; installed, they are the system's.
+    A snap has its own in its tree, a checkout in .venv; installed by a deb, they are the system's.
     """
     tree = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    own = f"{tree}/.venv/lib/{version}/site-packages"
-    if os.path.isdir(own):
-        if own not in sys.path:
-            sys.path.append(own)
-    elif "site" not in sys.modules:
+    for own in (f"{tree}/site-packages", f"{tree}/.venv/lib/{version}/site-packages"):
+        if os.path.isdir(own):
+            if own not in sys.path:
+                sys.path.append(own)
+            return
+    if "site" not in sys.modules:
         import site
 
         site.main()
