@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from typing import Protocol
 
 from h2.connection import H2Connection
@@ -12,7 +13,7 @@ from multipassd import limits
 from multipassd.limits import PeerLimits
 from multipassd.peer import Peer
 from protocol.errors import NotImplementedYet, RpcError, TooLarge
-from protocol.grpc import Deframer, encode_message, frame
+from protocol.grpc import DETAILS, Deframer, encode_message, frame
 from protocol.methods import BY_PATH, Method
 
 _HEADERS = ((":status", "200"), ("content-type", "application/grpc"))
@@ -110,9 +111,12 @@ class Stream:
         self._finish(_OK)
 
     def fail(self, error: RpcError) -> None:
-        status = (("grpc-status", str(int(error.status))),)
-        message = encode_message(error.message)
-        self._finish((*status, ("grpc-message", message)) if message else status)
+        trailers = [("grpc-status", str(int(error.status)))]
+        if message := encode_message(error.message):
+            trailers.append(("grpc-message", message))
+        if error.details:
+            trailers.append((DETAILS, b64encode(error.details).decode()))
+        self._finish(tuple(trailers))
 
     @property
     def blocked(self) -> bool:

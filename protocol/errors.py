@@ -16,6 +16,7 @@ class RpcError(Exception):
 
     status: ClassVar[Status] = Status.UNKNOWN
     sentence: ClassVar[str] = ""
+    details: bytes = b""  # a message for the caller's program, as Multipass 1.16 sends it
 
     def __init__(self, message: str | None = None) -> None:
         self.message = self.sentence if message is None else message

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 SERVICE = "multipass.Rpc"
 TRUST_SERVICE = "multipass.Trust"  # this project's own calls, beside Multipass's
+DETAILS = "grpc-status-details-bin"  # the trailer of an error's machine-readable part, base64
 PREFIX_LENGTH = 5  # one byte "compressed", four bytes length, big-endian
 
 _PLAIN = frozenset(range(0x20, 0x7F)) - {0x25}  # what grpc-message carries unescaped
