@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-_UNITS = {"": 0, "b": 0, "k": 1, "kb": 1, "kib": 1, "m": 2, "mb": 2, "mib": 2, "g": 3, "gb": 3, "gib": 3}  # fmt: skip
+_UNITS = {"": 0, "b": 0} | {
+    unit: power
+    for power, letter in enumerate("kmg", 1)
+    for unit in (letter, f"{letter}b", f"{letter}ib")
+}
 _SHOWN = (("GiB", 3), ("MiB", 2), ("KiB", 1))
 MAX_DIGITS = 18  # what fits a signed 64-bit number, which every other program keeps sizes in
 

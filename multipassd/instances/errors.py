@@ -1,0 +1,90 @@
+"""What commands on instances can fail with. The sentences are Multipass 1.16's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from protocol.errors import RpcError
+from protocol.messages.launch import LaunchError
+from protocol.messages.lifecycle import StartError
+from protocol.status import Status
+
+
+class NoSuchInstance(RpcError):
+    status = Status.NOT_FOUND
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'instance "{name}" does not exist')
+
+
+class InstanceDeleted(RpcError):
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'instance "{name}" is deleted')
+
+
+class NameTaken(RpcError):
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'instance "{name}" already exists')
+
+
+class BeingPrepared(RpcError):
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'instance "{name}" is being prepared')
+
+
+class WrongState(RpcError):
+    """The instance can't do this now."""
+
+    status = Status.FAILED_PRECONDITION
+
+
+class NotRunning(RpcError):
+    """The CLI starts the instance on this status and asks again."""
+
+    status = Status.ABORTED
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'instance "{name}" is not running')
+
+
+class TimedOut(RpcError):
+    status = Status.DEADLINE_EXCEEDED
+
+
+class Several(RpcError):
+    """One line for each instance that failed."""
+
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, errors: Sequence[RpcError]) -> None:
+        super().__init__(
+            "The following errors occurred:\n" + "\n".join(error.message for error in errors)
+        )
+        self.status = errors[0].status  # type: ignore[misc]  # as the one that the caller acts on
+
+
+class LaunchRefused(RpcError):
+    """Wrong arguments; which ones is for the CLI to say."""
+
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, codes: Sequence[LaunchError.ErrorCodes]) -> None:
+        super().__init__("Invalid arguments supplied")
+        self.details = LaunchError(error_codes=[int(code) for code in codes]).encode()
+
+
+class InstancesMissing(RpcError):
+    """`start` does nothing unless all named instances are there."""
+
+    status = Status.ABORTED
+
+    def __init__(self, codes: Mapping[str, StartError.ErrorCode]) -> None:
+        super().__init__("instance(s) missing")
+        errors = {name: int(code) for name, code in codes.items()}
+        self.details = StartError(instance_errors=errors).encode()

@@ -1,0 +1,81 @@
+"""Commands inside a guest, by OpenSSH's client: it starts fast and leaves nothing resident."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from multipassd.drivers.driver import DriverError
+
+USER = "ubuntu"
+SSH = "ssh"
+CONNECT_SECONDS = 5
+MAX_OUTPUT = 64 * 1024  # what a guest may tell us in one go; it is not trusted
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a guest's SSH is reached, and what its host key must be."""
+
+    name: str
+    host: str
+    port: int
+    host_key: str  # "ssh-ed25519 AAAA…"
+
+
+class GuestSilent(Exception):
+    """No answer: not there yet, gone, or another key than it should have."""
+
+
+async def run(endpoint: Endpoint, key: Path, command: str, seconds: float) -> str:
+    """What the command printed, if it ended with 0. Raises GuestSilent."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *_command(endpoint, key), command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise DriverError(
+            "The program ssh is missing, which instances are reached by. "
+            "Please install the package openssh-client."
+        ) from None
+    try:
+        async with asyncio.timeout(seconds):
+            assert process.stdout is not None
+            output = await process.stdout.read(MAX_OUTPUT)
+            code = await process.wait()
+    except TimeoutError:
+        raise GuestSilent(f"{endpoint.name} did not answer within {seconds:.0f} s") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if code:
+        raise GuestSilent(f"{endpoint.name}: ssh ended with {code}")
+    return output.decode("utf-8", "replace")
+
+
+def _command(endpoint: Endpoint, key: Path) -> list[str]:
+    options = {
+        "BatchMode": "yes",
+        "ConnectTimeout": str(CONNECT_SECONDS),
+        "IdentitiesOnly": "yes",
+        "IdentityFile": str(key),
+        "StrictHostKeyChecking": "yes",
+        # The key is public, and a file for each guest would have to be kept.
+        "KnownHostsCommand": f"/bin/echo {shlex.quote(f'{endpoint.name} {endpoint.host_key}')}",
+        "UserKnownHostsFile": "/dev/null",
+        "GlobalKnownHostsFile": "/dev/null",
+        "HostKeyAlias": endpoint.name,
+        "LogLevel": "ERROR",
+        "Port": str(endpoint.port),
+        "User": USER,
+    }
+    flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    return [SSH, "-F", "none", "-T", *flags, "--", endpoint.host]

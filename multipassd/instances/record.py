@@ -1,0 +1,79 @@
+"""What is known of an instance for good: one file each, written whole."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from multipassd.drivers.driver import Hardware
+from protocol import names
+
+FORMAT = 1  # of the file; a later one is left alone by this release
+
+
+class Phase(Enum):
+    """What an instance was doing when it was last written down; what it does now only the driver
+    knows."""
+
+    STOPPED = "stopped"
+    RUNNING = "running"  # to be started again after the host's next boot
+    SUSPENDED = "suspended"
+
+
+def _valid_name(name: str) -> str:
+    if not names.valid(name):
+        raise ValueError("no valid instance name")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_valid_name)]
+
+
+class Network(BaseModel):
+    """A card beside the first one, on a network of the host."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    mac: str
+    configured: bool = True  # the guest sets it up by DHCP; False: left to its user
+
+
+class ImageOrigin(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str  # SHA-256 of the image as it was published; names the kept base
+    os: str = ""
+    release: str = ""
+
+
+class Record(BaseModel):
+    """Replaced, never changed in place: `record.model_copy(update=…)`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    name: Name
+    instance_id: str  # cloud-init's; never changes
+    image: ImageOrigin
+    hardware: Hardware
+    cpus: Annotated[int, Field(ge=1)]
+    memory: Annotated[int, Field(gt=0)]  # bytes
+    disk: Annotated[int, Field(gt=0)]  # bytes
+    mac: str
+    networks: tuple[Network, ...] = ()
+    ssh_port: int = 0  # of user networking; 0 on a bridge
+    host_key: str  # what a client pins: "ssh-ed25519 AAAA…"
+    phase: Phase = Phase.STOPPED
+    deleted: bool = False
+    stop_at: float = 0.0  # a delayed stop is due then, seconds since 1970; 0: none
+    ready: bool = False  # its first boot was seen to be complete
+    created: float = Field(default_factory=time.time)  # seconds since 1970
+    ended_because: str = ""  # why it stopped last, if not as asked
+
+
+def mac_addresses(record: Record) -> set[str]:
+    return {record.mac, *(network.mac for network in record.networks)}
