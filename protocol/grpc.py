@@ -6,7 +6,9 @@ Source: the gRPC over HTTP/2 protocol description (PROTOCOL-HTTP2).
 from __future__ import annotations
 
 SERVICE = "multipass.Rpc"
-TRUST_SERVICE = "multipass.Trust"  # this project's own calls, beside Multipass's
+# This project's own calls, beside Multipass's.
+TRUST_SERVICE = "multipass.Trust"
+GUESTS_SERVICE = "multipass.Guests"
 DETAILS = "grpc-status-details-bin"  # the trailer of an error's machine-readable part, base64
 PREFIX_LENGTH = 5  # one byte "compressed", four bytes length, big-endian
 

@@ -8,6 +8,7 @@ from protocol import grpc
 from protocol.codec import Message
 from protocol.messages import (
     access,
+    guests,
     information,
     launch,
     lifecycle,
@@ -78,6 +79,13 @@ METHODS = (
     Method("wait_ready", Policy.OPEN, access.WaitReadyRequest, access.WaitReadyReply),
     Method("clients", _ROOT, trust.ClientsRequest, trust.ClientsReply, grpc.TRUST_SERVICE),
     Method("remove", _ROOT, trust.RemoveRequest, trust.RemoveReply, grpc.TRUST_SERVICE),
+    Method(
+        "host_keys",
+        Policy.MEMBERS_ONLY,
+        guests.HostKeysRequest,
+        guests.HostKeysReply,
+        grpc.GUESTS_SERVICE,
+    ),
 )
 
 BY_PATH = {method.path: method for method in METHODS}
