@@ -10,7 +10,7 @@ import socket
 import stat
 from collections.abc import Callable
 
-from multipassd import limits, log
+from multipassd import activation, limits, log
 from protocol.addresses import Address, UnixAddress
 
 _log = log.get("listener")
@@ -35,7 +35,11 @@ def admin_group() -> int:
 
 
 def set_mode(path: str, open_to_all: bool, group: int) -> None:
-    """Open a socket's file to all users or narrow it to the admin group; a failure is logged."""
+    """Open a socket's file to all users or narrow it to the admin group; a failure is logged.
+
+    A socket that can't be given to that group is not narrowed, which would lock the group out: the
+    gate keeps everybody else out (`gate.py`), whatever the mode.
+    """
     privileged = os.geteuid() == 0
     mode = OPEN_MODE if open_to_all else CLOSED_MODE
     if not privileged and not open_to_all:
@@ -44,12 +48,30 @@ def set_mode(path: str, open_to_all: bool, group: int) -> None:
         status = os.lstat(path)
         if not stat.S_ISSOCK(status.st_mode):
             return
-        if privileged and (status.st_uid, status.st_gid) != (0, group):
-            os.chown(path, 0, group)
+        if privileged and not _give(path, status, group) and not open_to_all:
+            return
         if stat.S_IMODE(status.st_mode) != mode:
             os.chmod(path, mode)
     except OSError as error:
         _log.warning("can't set owner and mode of %s: %s", path, error.strerror)
+
+
+def _give(path: str, status: os.stat_result, group: int) -> bool:
+    """Make the socket root's and the admin group's. A snap may do that only with the interface
+    multipass-support connected."""
+    if (status.st_uid, status.st_gid) == (0, group):
+        return True
+    try:
+        os.chown(path, 0, group)
+    except PermissionError:
+        _log.info(
+            "%s can't be given to the group %d here; until the first client the service itself "
+            "turns away everybody but root and that group",
+            path,
+            group,
+        )
+        return False
+    return True
 
 
 class Listener:
@@ -91,19 +113,33 @@ def _path_of(listening: socket.socket) -> str:
 
 
 def inherited() -> list[Listener]:
-    """The sockets that the service manager handed over (LISTEN_FDS, LISTEN_PID)."""
-    if "LISTEN_FDS" not in os.environ:
-        return []
-    from systemd import daemon
-
-    names = daemon.listen_fds_with_names(unset_environment=True)
+    """The sockets that the service manager handed over. Raises ListenError."""
+    try:
+        names = activation.descriptors()
+    except (OSError, ValueError) as error:
+        raise ListenError(
+            f"the service manager's LISTEN_FDS can't be understood: {error}; start the service "
+            "without it, or by its socket unit"
+        ) from None
     listeners = []
-    for descriptor, name in sorted(names.items()):
-        if not daemon.is_socket(descriptor, socket.AF_UNSPEC, socket.SOCK_STREAM, 1):
+    for descriptor, name in names.items():
+        if listening := _stream_socket(descriptor):
+            listeners.append(Listener(listening, bound=False))
+        else:
             _log.warning("descriptor %d (%s) is no listening stream socket", descriptor, name)
-            continue
-        listeners.append(Listener(socket.socket(fileno=descriptor), bound=False))
     return listeners
+
+
+def _stream_socket(descriptor: int) -> socket.socket | None:
+    try:
+        found = socket.socket(fileno=descriptor)
+    except OSError:
+        return None
+    listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    if found.type == socket.SOCK_STREAM and listens:
+        return found
+    found.detach()
+    return None
 
 
 def bind(address: Address, group: int) -> list[Listener]:

@@ -7,7 +7,6 @@ journal fields) and `message_id` reach the journal as they are; other places sho
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 import time
@@ -15,8 +14,9 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from multipassd import journal
 from multipassd.call import CURRENT
 
 TRACE = 5
@@ -45,8 +45,7 @@ def configure(destination: str, level: str) -> None:
     logging.raiseExceptions = False  # a full journal is no reason to print a traceback
     logger = logging.getLogger(ROOT)
     logger.propagate = False
-    handler = _journal() if destination == "platform" else None
-    handler = handler or _StderrHandler()
+    handler = _platform() if destination == "platform" else _StderrHandler()
     handler.addFilter(lambda record: record.levelno >= LEVELS[level] or record.name == AUDIT)
     logger.handlers = [handler, _CallHandler()]
     logging.getLogger(AUDIT).setLevel(logging.INFO)  # a record each, always
@@ -94,14 +93,32 @@ def line(record: logging.LogRecord) -> str:
 
 class _StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        text = line(record)
+        text = self._text(record)
         if record.exc_info:
             text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
         try:
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(self._framed(text, record) + "\n")
             sys.stderr.flush()
         except (OSError, ValueError):
             pass  # nobody reads stderr any more
+
+    def _text(self, record: logging.LogRecord) -> str:
+        return line(record)
+
+    def _framed(self, text: str, record: logging.LogRecord) -> str:
+        return text
+
+
+class _StreamHandler(_StderrHandler):
+    """A stderr that leads to the journal, which adds the time itself: each line is a record there
+    and begins with its priority (sd-daemon(3))."""
+
+    def _text(self, record: logging.LogRecord) -> str:
+        return f"[{record.name.removeprefix(ROOT + '.')}] {record.getMessage()}"
+
+    def _framed(self, text: str, record: logging.LogRecord) -> str:
+        mark = f"<{_priority(record.levelno)}>"
+        return mark + text.replace("\n", "\n" + mark)
 
 
 class _CallHandler(logging.Handler):
@@ -119,7 +136,7 @@ class _CallHandler(logging.Handler):
 
 
 class _JournalHandler(logging.Handler):
-    def __init__(self, send: Any) -> None:
+    def __init__(self, send: journal.Send) -> None:
         super().__init__()
         self._send = send
 
@@ -143,11 +160,7 @@ def _priority(level: int) -> int:
     return next((value for floor, value in _PRIORITIES if level >= floor), _DEBUG_PRIORITY)
 
 
-def _journal() -> logging.Handler | None:
-    if not os.path.exists("/run/systemd/journal/socket"):
-        return None
-    try:
-        from systemd import journal
-    except ImportError:
-        return None
-    return _JournalHandler(journal.send)
+def _platform() -> logging.Handler:
+    if send := journal.sender():
+        return _JournalHandler(send)
+    return _StreamHandler() if journal.on_stderr() else _StderrHandler()
