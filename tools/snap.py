@@ -1,0 +1,188 @@
+"""./dev snap: build the snap without snapcraft and leave it in dist/, for tests.
+
+snapcraft.yaml is checked against snapcraft's own schema, its parts are built by the library that
+snapcraft builds parts with, in a clean Debian 13 root with core24's Python and without network, and
+meta/snap.yaml is written from it. A release is built by `snapcraft pack` from the same file.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools import deb, roots, snap_python
+from tools.deb import BuildError
+from tools.sandbox import CHECKOUT
+from tools.snap_meta import UnknownKey, snap_yaml
+
+ARCHITECTURE = "amd64"
+PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")  # older than core24's glibc 2.39
+SNAPCRAFT_YAML = "snap/snapcraft.yaml"
+PACKAGED = ("bin/", "client/", "LICENSE", "multipassd/", "protocol/", "snap/", "tools/snap")
+# snapcraft 8 comes with this series. It wants Debian's python3-apt, which PyPI does not have.
+CRAFT_PARTS = "craft-parts ~= 2.30"
+BUILD = ("python3", "python3-apt", "python3-pip", "python3-venv", "squashfs-tools")
+COMPRESSION = "xz"  # as snapcraft; lzo starts no faster here and is larger by half
+FOREIGN = ("*cpython-31[!2]*", "*cpython-3[02-9]*", "*cp31[!2]-*")  # not for core24's Python
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./dev snap", description=(__doc__ or "").splitlines()[0])
+    parser.parse_args()
+    began = time.monotonic()
+    try:
+        snap = build(CHECKOUT / "dist")
+    except (BuildError, UnknownKey, roots.RootError) as error:
+        print(f"dev: {error}", file=sys.stderr)
+        return 1
+    print(f"{snap} ({snap.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s)")
+    return 0
+
+
+def build(destination: Path) -> Path:
+    """The .snap in `destination`. Raises BuildError, UnknownKey, RootError."""
+    check_schema(CHECKOUT / SNAPCRAFT_YAML)
+    project = yaml.safe_load((CHECKOUT / SNAPCRAFT_YAML).read_text())
+    meta = snap_yaml(project, ARCHITECTURE)
+    with roots.unpacked(_workshop()) as root:
+        deb.copy_source(root / "build/multipass")
+        prime = _prime(root)
+        _add_meta(prime, meta)
+        _check(prime)
+        _run(
+            root, "mksquashfs", "/build/work/prime", "/build/multipass.snap", "-noappend",
+            "-comp", COMPRESSION, "-no-xattrs", "-all-root", "-no-progress", "-quiet",
+        )  # fmt: skip
+        destination.mkdir(parents=True, exist_ok=True)
+        name = f"{meta['name']}_{meta['version']}_{ARCHITECTURE}-testbase.snap"
+        owner = CHECKOUT.stat()
+        shutil.copyfile(root / "build/multipass.snap", destination / name)
+        os.chown(destination / name, owner.st_uid, owner.st_gid)
+        return destination / name
+
+
+def kept() -> Path:
+    """The snap of the checkout as it lies here, built only if it was not yet."""
+
+    def make(path: Path) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            shutil.copyfile(build(Path(place)), path)
+
+    return roots.kept("snap", source_identity(), ".snap", make)
+
+
+def source_identity() -> str:
+    """Changes with any file that the snap may hold or be made by."""
+    with tempfile.TemporaryDirectory() as place:
+        deb.copy_source(Path(place))
+        digest = hashlib.sha256(f"{snap_python.prefix()}{CRAFT_PARTS}".encode())
+        for path in sorted(path for path in Path(place).rglob("*") if path.is_file()):
+            name = str(path.relative_to(place))
+            if name.startswith(PACKAGED):
+                content = path.read_bytes()
+                mode = path.stat().st_mode
+                digest.update(f"{name}\0{mode:o}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def check_schema(snapcraft_yaml: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.snapcraft",
+            str(snapcraft_yaml),
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise BuildError(f"snapcraft would refuse {snapcraft_yaml}:\n{done.stdout}")
+
+
+# -- the clean root -------------------------------------------------------------------------------
+
+
+def _workshop() -> Path:
+    """A kept root with core24's Python, the library of snapcraft, and the wheels to install."""
+    base = roots.tarball("snap-build", (*BUILD, *snap_python.LIBRARIES))
+    requirements = CHECKOUT / "snap/requirements.txt"
+    wanted = f"{base.name}{snap_python.prefix()}{CRAFT_PARTS}{requirements.read_text()}"
+
+    def make(path: Path) -> None:
+        with roots.unpacked(base) as root:
+            snap_python.install(root, with_pip=True)
+            _download(root / "build/wheels", "3.12", "--no-deps", "--require-hashes",
+                      "-r", str(requirements))  # fmt: skip
+            _download(root / "build/craft", "3.13", CRAFT_PARTS)
+            _run(root, "python3", "-m", "venv", "--system-site-packages", "/opt/craft")
+            _run(root, "/opt/craft/bin/pip", "install", "--quiet", "--no-index",
+                 "--find-links", "/build/craft", CRAFT_PARTS)  # fmt: skip
+            shutil.rmtree(root / "build/craft")
+            subprocess.run(["tar", "-cf", path, "-C", root, "."], check=True)
+
+    identity = hashlib.sha256(wanted.encode()).hexdigest()[:12]
+    return roots.kept("snap-workshop", identity, ".tar", make)
+
+
+def _download(destination: Path, python: str, *what: str) -> None:
+    """Wheels for another Python than ours; by this machine's pip, which knows its way to PyPI."""
+    platforms = [f"--platform={name}" for name in PLATFORMS]
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+            "--only-binary=:all:", "--implementation=cp", f"--python-version={python}",
+            *platforms, f"--dest={destination}", *what,
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise BuildError(f"pip could not fetch wheels for Python {python}:\n{done.stdout[-2000:]}")
+
+
+def _prime(root: Path) -> Path:
+    said = _run(
+        root, "env", "-C", "/build/multipass", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/build/wheels",
+        "PIP_ROOT_USER_ACTION=ignore", "/opt/craft/bin/python", "-m", "craft_parts", "--verbose",
+        "--application-name", "snapcraft", "--base", "24.04", "--work-dir", "/build/work",
+        "--file", SNAPCRAFT_YAML, "prime",
+    )  # fmt: skip
+    prime = root / "build/work/prime"
+    if not (prime / "lib").is_dir():
+        raise BuildError(f"craft-parts built nothing:\n{said}")
+    return prime
+
+
+def _add_meta(prime: Path, meta: dict[str, Any]) -> None:
+    """What snapcraft adds to the parts' files by itself."""
+    (prime / "meta").mkdir(exist_ok=True)
+    (prime / "meta/snap.yaml").write_text(yaml.safe_dump(meta, sort_keys=False))
+    hooks = CHECKOUT / "snap/hooks"
+    for hook in sorted(hooks.iterdir()) if hooks.is_dir() else []:
+        target = prime / "meta/hooks" / hook.name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(hook, target)
+        target.chmod(0o755)
+
+
+def _check(prime: Path) -> None:
+    found = sorted({str(path.relative_to(prime)) for glob in FOREIGN for path in prime.rglob(glob)})
+    if found:
+        raise BuildError(f"not for the Python of core24: {', '.join(found[:10])}")
+
+
+def _run(root: Path, *command: str) -> str:
+    done = roots.run_in(root, *command)
+    if done.returncode != 0:
+        tail = "\n".join(done.stdout.splitlines()[-60:])
+        raise BuildError(f"{command[0]} failed in the clean root:\n{tail}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
