@@ -1,6 +1,7 @@
 """./dev deb: build the Debian package in a clean Debian 13 root and leave it in dist/.
 
-What lies in the checkout is built, except what git ignores. Runs lintian at the end.
+What git tracks is built, as it lies in the checkout: a change counts before it is committed, and a
+stray file never gets into a package. Runs lintian at the end.
 """
 
 import argparse
@@ -16,7 +17,13 @@ from pathlib import Path
 from tools import roots
 from tools.sandbox import CHECKOUT
 
-UNPACKAGED = ("benchmarks/", "snap/", "tests/")  # changes there make no other package
+UNPACKAGED = (
+    ".ci/",
+    "benchmarks/",
+    "debian/tests/",
+    "snap/",
+    "tests/",
+)  # changes there make no other package
 LINTIAN = ("lintian", "--pedantic", "--allow-root", "--fail-on", "error,warning")
 
 
@@ -25,11 +32,13 @@ class BuildError(Exception):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="./dev deb", description=(__doc__ or '').splitlines()[0])
+    parser = argparse.ArgumentParser(prog="./dev deb", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--no-lint", action="store_true", help="leave lintian out")
     options = parser.parse_args()
     began = time.monotonic()
     try:
+        for name in untracked():
+            print(f"dev: left out, as git does not track it: {name}", file=sys.stderr)
         package = build(CHECKOUT / "dist", lint=not options.no_lint)
     except (BuildError, roots.RootError) as error:
         print(f"dev: {error}", file=sys.stderr)
@@ -73,7 +82,7 @@ def source_identity() -> str:
 
 
 def copy_source(destination: Path) -> None:
-    """What git tracks or would track, as it lies here; a file deleted but tracked is left out."""
+    """What git tracks, as it lies here; a file deleted but tracked is left out."""
     for name in _source_names():
         target = destination / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -81,16 +90,24 @@ def copy_source(destination: Path) -> None:
         target.chmod(_mode(name))
 
 
+def untracked() -> list[str]:
+    """What somebody may have forgotten to `git add`."""
+    return _listed("--others", "--exclude-standard")
+
+
 def _source_names() -> list[str]:
-    listed = subprocess.run(
-        [
-            "git", "-c", f"safe.directory={CHECKOUT}", "ls-files", "-z",
-            "--cached", "--others", "--exclude-standard",
-        ],
-        cwd=CHECKOUT, capture_output=True, check=True,
+    return [name for name in _listed("--cached") if (CHECKOUT / name).exists()]
+
+
+def _listed(*options: str) -> list[str]:
+    done = subprocess.run(
+        ["git", "-c", f"safe.directory={CHECKOUT}", "ls-files", "-z", *options],
+        cwd=CHECKOUT, capture_output=True, check=False,
     )  # fmt: skip
-    names = filter(None, os.fsdecode(listed.stdout).split("\0"))
-    return sorted(name for name in names if (CHECKOUT / name).exists())
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip()
+        raise BuildError(f"what belongs into the package is asked of git, which said: {said}")
+    return sorted(filter(None, os.fsdecode(done.stdout).split("\0")))
 
 
 def _mode(name: str) -> int:

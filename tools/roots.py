@@ -12,12 +12,14 @@ import shutil
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 SUITE = "trixie"
 MIRROR = os.environ.get("MULTIPASS_DEV_MIRROR", "http://deb.debian.org/debian")
+MIRROR_SECONDS = 10  # for a mirror to answer; a machine without network must not wait for it
 MAX_AGE = 30 * 86400  # seconds; later the mirror has newer packages than the root
 KEPT_VERSIONS = 2  # of one thing: the newest, and one that a run under way may still be using
 
@@ -32,6 +34,10 @@ HOST = (
     "dbus", "iproute2", "libpam-systemd", "procps", "python3", "sudo", "systemd", "systemd-sysv",
     *DEPENDENCIES,
 )  # fmt: skip
+# None of our dependencies, but what every installed Debian has: what apt must cope with.
+BARE = ("systemd", "systemd-sysv")
+# A host for what Debian's developers run on a package.
+PACKAGE_TEST = (*HOST, "autopkgtest", "dpkg-dev", "piuparts")
 
 CLEAN_ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -110,11 +116,17 @@ def unpacked(archive: Path) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def run_in(root: Path, *command: str) -> "subprocess.CompletedProcess[str]":
-    """Run in the root with /proc, without network and without anything of the caller's."""
+def run_in(root: Path, *command: str, network: bool = False) -> "subprocess.CompletedProcess[str]":
+    """Run in the root with /proc and without anything of the caller's; `network` lets it use the
+    machine's, for apt."""
+    namespaces = ["--mount", "--pid"]
+    if network:
+        shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
+    else:
+        namespaces.append("--net")
     return subprocess.run(
         [
-            "unshare", "--mount", "--pid", "--net", "--fork", "--kill-child",
+            "unshare", *namespaces, "--fork", "--kill-child",
             f"--mount-proc={root}/proc", "chroot", str(root), *command,
         ],
         stdin=subprocess.DEVNULL,
@@ -124,3 +136,12 @@ def run_in(root: Path, *command: str) -> "subprocess.CompletedProcess[str]":
         check=False,
         env=CLEAN_ENVIRONMENT,
     )  # fmt: skip
+
+
+def mirror_problem() -> str:
+    """Why apt cannot reach the mirror from here; empty if it can."""
+    try:
+        with urllib.request.urlopen(f"{MIRROR}/dists/{SUITE}/Release", timeout=MIRROR_SECONDS):
+            return ""
+    except (OSError, ValueError) as error:  # urllib's own errors are OSErrors
+        return f"the mirror {MIRROR} cannot be reached: {error}"

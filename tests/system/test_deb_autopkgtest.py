@@ -1,0 +1,30 @@
+"""debian/tests, run by autopkgtest on the built package, as any Debian developer runs them."""
+
+import pytest
+
+from tests.system.host import PACKAGE, Host
+from tools import deb, roots
+
+SOURCE = "/multipass-source"
+# autopkgtest sees no container around it, and nothing to reset afterwards: this host is thrown away.
+COMMAND = (
+    "autopkgtest", "--no-built-binaries", SOURCE, PACKAGE,
+    "--ignore-restrictions=isolation-container,breaks-testbed", "--", "null",
+)  # fmt: skip
+NO_TEST_FAILED = 0  # 2: something was skipped, 4: failed, 8: there was no test
+
+pytestmark = pytest.mark.host
+
+
+def test_the_package_passes_its_own_tests() -> None:
+    with roots.unpacked(roots.tarball("package-test", roots.PACKAGE_TEST)) as root:
+        deb.copy_source(root / SOURCE[1:])
+        (root / PACKAGE[1:]).write_bytes(deb.kept().read_bytes())
+        host = Host(root)
+        try:
+            host.boot()
+            said = host.run(*COMMAND, code=NO_TEST_FAILED).stdout
+        finally:
+            host.stop()
+            host.console.unlink(missing_ok=True)
+    assert "first-day            PASS" in said
