@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import grpc
 
@@ -12,7 +13,6 @@ from protocol.certificates import KeyPair
 from protocol.grpc import path
 from protocol.methods import BY_PATH
 from protocol.status import Status
-from tools.daemon import Daemon
 
 SECONDS = 20.0
 
@@ -23,10 +23,20 @@ class Answer(NamedTuple):
     replies: list[Any]
 
 
+class Service(Protocol):
+    """What a client must know of the service that it calls; tools.daemon.Daemon is one."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def root_cert(self) -> Path: ...
+
+
 class GrpcClient:
     """One channel to `address`; a context manager. `pair` is the client's certificate, if any."""
 
-    def __init__(self, daemon: Daemon, pair: KeyPair | None = None, address: str = "") -> None:
+    def __init__(self, daemon: Service, pair: KeyPair | None = None, address: str = "") -> None:
         key, certificate = (pair.key, pair.certificate) if pair else (None, None)
         self._channel = grpc.secure_channel(
             address or daemon.address,

@@ -12,6 +12,8 @@ import pytest
 from multipassd.listener import ADMIN_GROUPS
 from tests.system import people as accounts
 from tests.system import place
+from tests.system.host import Host, new_host
+from tests.system.host_trust import let_sudo_ask_nothing
 from tests.system.people import People
 from tests.system.site import Site
 from tools.sandbox import Sandbox
@@ -87,3 +89,19 @@ def small_disk(site: Site) -> Path:
     if done.returncode:
         pytest.skip(f"cannot mount here: {done.stderr.strip()}")
     return site.sandbox.storage
+
+
+@pytest.fixture(scope="session")
+def untouched() -> Iterator[Host]:
+    """A host with the package that is never booted, for `copy`: quicker than one of its own."""
+    with new_host() as one:
+        let_sudo_ask_nothing(one)
+        yield one
+
+
+@pytest.fixture
+def machine(untouched: Host) -> Iterator[Host]:
+    """A booted host with the package, on which nobody has called yet."""
+    with untouched.copy() as one:
+        one.boot()
+        yield one

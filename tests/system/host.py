@@ -4,8 +4,9 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,18 +57,22 @@ def _image(installed: bool) -> Path:
     def make(path: Path) -> None:
         with roots.unpacked(base) as root:
             shutil.copyfile(package, f"{root}{PACKAGE}")
-            for name, groups in USERS.items():
-                _in_root(root, "useradd", "-m", "-s", "/bin/bash", "-G", ",".join(groups), name)
+            add_users(root)
             (root / "etc/machine-id").write_text("")  # else presets decide at each first boot
             if installed:
-                _in_root(root, "dpkg", "-i", PACKAGE)
+                in_root(root, "dpkg", "-i", PACKAGE)
             subprocess.run(["tar", "-cf", path, "-C", root, "."], check=True)
 
     kind = "installed" if installed else "bare"
     return roots.kept(f"host-{kind}", f"{package.stem[-12:]}", ".tar", make)
 
 
-def _in_root(root: Path, *command: str) -> None:
+def add_users(root: Path) -> None:
+    for name, groups in USERS.items():
+        in_root(root, "useradd", "-m", "-s", "/bin/bash", "-G", ",".join(groups), name)
+
+
+def in_root(root: Path, *command: str) -> None:
     done = roots.run_in(root, *command)
     assert done.returncode == 0, done.stdout
 
@@ -88,8 +93,9 @@ class Host:
             self._container = subprocess.Popen(
                 [
                     *PIN, "systemd-nspawn", "--quiet", "--boot", "--directory", str(self.root),
-                    "--machine", self.root.name.replace("_", "-"), "--register=no", "--keep-unit",
+                    "--machine", self.root.name.replace("_", "x"), "--register=no", "--keep-unit",
                     "--console=passive", "--private-network", "--kill-signal=SIGRTMIN+3",
+                    *self.more_options(),
                 ],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
                 env={**CLEAN_ENVIRONMENT, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
@@ -97,6 +103,10 @@ class Host:
             )  # fmt: skip
         self._wait_until_up(began + BOOT_SECONDS)
         self.boot_seconds = time.monotonic() - began
+
+    def more_options(self) -> Sequence[str]:
+        """What else systemd-nspawn is told, for hosts that need more of the machine."""
+        return ()
 
     def _wait_until_up(self, deadline: float) -> None:
         state = "no PID 1"
@@ -137,6 +147,24 @@ class Host:
         """Its PID 1, as seen from outside."""
         return self._leader
 
+    @contextmanager
+    def copy(self) -> Iterator["Host"]:
+        """A host of its own that begins with what is on this one's disk. This one is off, and stays
+        so until the copy is gone; a copy can be copied once more, as overlays nest no deeper."""
+        assert self._container is None
+        root = Path(tempfile.mkdtemp(prefix="multipass-root-", dir="/var/tmp"))
+        changes = root.with_suffix(".changes")
+        one = Host(root)
+        try:
+            _overlay(self.root, changes, root)
+            yield one
+        finally:
+            one.stop()
+            subprocess.run(["umount", "--lazy", root], check=False)
+            shutil.rmtree(changes, ignore_errors=True)
+            root.rmdir()
+            one.console.unlink(missing_ok=True)
+
     # Doing
 
     def run(self, *command: str, user: str = "", code: int | None = 0, given: str = "") -> Done:
@@ -156,12 +184,16 @@ class Host:
 
     def entering(self, user: str = "") -> list[str]:
         command = [*PIN, "nsenter", "-t", str(self._leader), "-a", "--"]
-        if user:
+        if user not in ("", "root"):
             command += [
                 "setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--reset-env",
                 "env", "-C", f"/home/{user}", "LANG=C.UTF-8",
             ]  # fmt: skip
         return command
+
+    def inside(self, path: str) -> Path:
+        """Where `path` of the running host is seen from out here, /run and sockets included."""
+        return Path(f"/proc/{self._leader}/root{path}")
 
     def units(self) -> str:
         """What a person would look at first."""
@@ -181,3 +213,15 @@ class Host:
         found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
         assert found is not None, said
         return float(found[1])
+
+
+def _overlay(below: Path, changes: Path, at: Path) -> None:
+    upper, work = changes / "upper", changes / "work"
+    upper.mkdir(parents=True)
+    work.mkdir()
+    upper.chmod(0o755)  # the root directory's mode, whatever our umask
+    options = f"lowerdir={below},upperdir={upper},workdir={work}"
+    command = ["mount", "-t", "overlay", "-o", options, "overlay", str(at)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise roots.RootError(f"{at} could not be mounted: {done.stderr.strip()}")
