@@ -47,11 +47,11 @@ def main() -> int:
     return 0
 
 
-def build(destination: Path, *, lint: bool = False) -> Path:
+def build(destination: Path, *, lint: bool = False, work_in_progress: bool = False) -> Path:
     """The .deb in `destination`, with .dsc and .changes beside it. Raises BuildError, RootError."""
     with roots.unpacked(roots.tarball("build", roots.BUILD)) as root:
         place = root / "build"
-        copy_source(place / "multipass")
+        copy_source(place / "multipass", work_in_progress=work_in_progress)
         said = _run(root, "dpkg-buildpackage", "-us", "-uc", "--no-check-builddeps")
         if lint:
             said = _run(root, "sh", "-c", f"exec {' '.join(LINTIAN)} ../*.changes")
@@ -61,11 +61,12 @@ def build(destination: Path, *, lint: bool = False) -> Path:
 
 
 def kept() -> Path:
-    """The package of the checkout as it lies here, built only if it was not yet."""
+    """The package of the checkout as it lies here, for tests: with files that git does not track
+    yet, as tracked ones may need them. Built only if it was not yet."""
 
     def make(path: Path) -> None:
         with tempfile.TemporaryDirectory() as place:
-            shutil.copyfile(build(Path(place)), path)
+            shutil.copyfile(build(Path(place), work_in_progress=True), path)
 
     return roots.kept("package", source_identity(), ".deb", make)
 
@@ -73,7 +74,7 @@ def kept() -> Path:
 def source_identity() -> str:
     """Changes with any file that the package may hold or be made by."""
     digest = hashlib.sha256()
-    for name in _source_names():
+    for name in _source_names(work_in_progress=True):
         if name.startswith(UNPACKAGED):
             continue
         content = (CHECKOUT / name).read_bytes()
@@ -81,9 +82,9 @@ def source_identity() -> str:
     return digest.hexdigest()[:12]
 
 
-def copy_source(destination: Path) -> None:
-    """What git tracks, as it lies here; a file deleted but tracked is left out."""
-    for name in _source_names():
+def copy_source(destination: Path, *, work_in_progress: bool = False) -> None:
+    """What git tracks, or would track in case of `work_in_progress`, as it lies here."""
+    for name in _source_names(work_in_progress):
         target = destination / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(CHECKOUT / name, target)
@@ -95,8 +96,9 @@ def untracked() -> list[str]:
     return _listed("--others", "--exclude-standard")
 
 
-def _source_names() -> list[str]:
-    return [name for name in _listed("--cached") if (CHECKOUT / name).exists()]
+def _source_names(work_in_progress: bool) -> list[str]:
+    names = _listed("--cached") + (untracked() if work_in_progress else [])
+    return sorted(name for name in names if (CHECKOUT / name).exists())  # some may be deleted
 
 
 def _listed(*options: str) -> list[str]:
@@ -107,7 +109,7 @@ def _listed(*options: str) -> list[str]:
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip()
         raise BuildError(f"what belongs into the package is asked of git, which said: {said}")
-    return sorted(filter(None, os.fsdecode(done.stdout).split("\0")))
+    return list(filter(None, os.fsdecode(done.stdout).split("\0")))
 
 
 def _mode(name: str) -> int:

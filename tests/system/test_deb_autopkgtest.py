@@ -6,7 +6,7 @@ from tests.system.host import PACKAGE, Host
 from tools import deb, roots
 
 SOURCE = "/multipass-source"
-# autopkgtest sees no container around it, and nothing to reset afterwards: this host is thrown away.
+# autopkgtest sees neither a container nor a way to reset it: this host is thrown away.
 COMMAND = (
     "autopkgtest", "--no-built-binaries", SOURCE, PACKAGE,
     "--ignore-restrictions=isolation-container,breaks-testbed", "--", "null",

@@ -11,7 +11,7 @@ from tools import deb, roots
 
 BARE_TARBALL = "/bare.tar"
 REPOSITORY = "/repository"
-# piuparts upgrades from what apt knows, so apt gets to know the package with a version before this one.
+# piuparts upgrades from what apt knows: the same package as a version before this one.
 OLDER_IN_A_REPOSITORY = """
 mkdir "$2"
 dpkg-deb -R "$1" /older
