@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from tools import deb, roots
 from tools.roots import CLEAN_ENVIRONMENT
@@ -148,13 +149,13 @@ class Host:
         return self._leader
 
     @contextmanager
-    def copy(self) -> Iterator["Host"]:
+    def copy(self) -> Iterator[Self]:
         """A host of its own that begins with what is on this one's disk. This one is off, and stays
         so until the copy is gone; a copy can be copied once more, as overlays nest no deeper."""
         assert self._container is None
         root = Path(tempfile.mkdtemp(prefix="multipass-root-", dir="/var/tmp"))
         changes = root.with_suffix(".changes")
-        one = Host(root)
+        one = type(self)(root)
         try:
             _overlay(self.root, changes, root)
             yield one
