@@ -168,13 +168,14 @@ class Connection(asyncio.Protocol):
         """Tell the peer that no new call is taken; those in flight go on. A handshake goes on too:
         only after it can the peer be told."""
         self._draining = True
-        if not self.established:
-            return
-        if not self.streams:
-            self.shut(ErrorCodes.NO_ERROR)
-        elif not self._closing:
+        self._active = self._loop.time()
+        if self.established and not self._closing:
             self._http2.say_goodbye()
             self.flush()
+
+    def drained(self) -> bool:
+        """No call in flight, and the peer has had time to hear of it and to hang up."""
+        return not self.streams and self._loop.time() - self._active > limits.DRAIN_SILENCE
 
     def shut(self, code: int) -> None:
         """GOAWAY, then close."""
@@ -230,7 +231,7 @@ class Connection(asyncio.Protocol):
         self._use(limits.TRUSTED if self._host.trusts(self.peer) else limits.UNTRUSTED)
         self._http2.begin(self.limits.streams)
         if self._draining:
-            self.shut(ErrorCodes.NO_ERROR)
+            self._http2.say_goodbye()
 
     def _use(self, chosen: PeerLimits) -> None:
         self.limits = chosen

@@ -59,16 +59,15 @@ class Server:
             acceptor.start()
 
     async def drain(self) -> None:
-        """Take no new connection, let calls in flight end, close."""
+        """Take no new connection, let calls in flight end and peers hang up, close."""
         for acceptor in self._acceptors:
             acceptor.stop()
         for connection in list(self._connections):
             connection.drain()
-        began = self._loop.time()
-        while self._connections and (passed := self._loop.time() - began) < limits.DRAIN_TIMEOUT:
+        give_up = self._loop.time() + limits.DRAIN_TIMEOUT
+        while self._connections and self._loop.time() < give_up:
             for connection in list(self._connections):
-                arriving = not connection.established and passed < limits.DRAIN_HANDSHAKES
-                if not connection.streams and not arriving:
+                if connection.drained():
                     connection.close()
             await asyncio.sleep(0.01)
         for connection in list(self._connections):
