@@ -3,7 +3,6 @@
 One test, as each step stands on the one before; what it measured is printed (`pytest -s`).
 """
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -19,23 +18,8 @@ PASSPHRASE = "correct horse"
 EMPTY_LIST = "No instances found.\n"
 NOT_AUTHENTICATED = "list failed: The client is not authenticated with the Multipass service."
 DENIED = "list failed: multipass socket access denied"
-ENDED = "the connection to the service ended before it answered"
 
 MOST_EXPOSED = 2.0
-HAMMERS = 3
-RESTARTS = 6
-KILLS = 50
-KILL_SECONDS = 20
-
-# Prints the number of calls that were made, and a line for each one that failed.
-HAMMER = """
-i=0
-while [ ! -e /tmp/enough ]; do
-    said=$(multipass list 2>&1) || echo "LOST $said"
-    i=$((i + 1))
-done
-echo "calls: $i"
-"""
 
 pytestmark = pytest.mark.host
 
@@ -56,8 +40,6 @@ def test_the_life_of_an_installation(host: Host) -> None:
     the_first_client_is_adopted(host)
     others_get_in_by_passphrase(host)
     the_daemon_is_known_to_its_administrator(host)
-    restarts_and_upgrades_lose_no_call(host)
-    kills_lose_only_what_was_under_way(host)
     stopping_leaves_nothing_in_run(host)
     trust_outlives_a_reboot(host)
     removal_keeps_and_purge_takes(host)
@@ -125,58 +107,6 @@ def the_daemon_is_known_to_its_administrator(host: Host) -> None:
     assert "is ready" in journal
     assert "reloaded" in journal
     assert PASSPHRASE not in journal
-
-
-class Hammers:
-    """Calls by alice in a loop, several at once, while something is done to the daemon."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        host.run("rm", "-f", "/tmp/enough")
-        self._running = [
-            subprocess.Popen(
-                [*host.entering("alice"), "sh", "-c", HAMMER], stdout=subprocess.PIPE, text=True
-            )
-            for _ in range(HAMMERS)
-        ]
-
-    def finish(self) -> tuple[int, list[str]]:
-        """How many calls were made, and what those that failed said."""
-        self._host.run("touch", "/tmp/enough")
-        said = "".join(one.communicate(timeout=60)[0] for one in self._running)
-        calls = sum(int(line[7:]) for line in said.splitlines() if line.startswith("calls: "))
-        return calls, said.split("LOST ")[1:]
-
-
-def restarts_and_upgrades_lose_no_call(host: Host) -> None:
-    hammers = Hammers(host)
-    for _ in range(RESTARTS):
-        host.run("systemctl", "restart", "multipassd")
-    before = host.show("multipassd.service", "MainPID")
-    listening = host.run("stat", "-c", "%i", SOCKET).stdout
-    host.run("dpkg", "-i", PACKAGE)  # an upgrade, as far as its scripts can tell
-    assert host.show("multipassd.service", "MainPID") != before
-    assert host.run("stat", "-c", "%i", SOCKET).stdout == listening
-    calls, failures = hammers.finish()
-    print(f"restarts: {RESTARTS}, and one upgrade: {calls} calls, {len(failures)} failed")
-    assert calls > RESTARTS
-    assert not failures, failures[0]
-
-
-def kills_lose_only_what_was_under_way(host: Host) -> None:
-    hammers = Hammers(host)
-    pause = KILL_SECONDS / KILLS
-    script = (
-        f"for i in $(seq {KILLS}); do "
-        f"systemctl kill -s KILL --kill-whom=main multipassd; sleep {pause}; done"
-    )
-    host.run("sh", "-c", script, code=None)
-    calls, failures = hammers.finish()
-    print(f"kills: {KILLS} in {KILL_SECONDS} s: {calls} calls, {len(failures)} failed")
-    assert host.show("multipassd.socket", "ActiveState") == "active"
-    assert all(ENDED in failure for failure in failures), failures
-    assert len(failures) <= KILLS * HAMMERS
-    assert host.run("multipass", "list", user="alice").stdout == EMPTY_LIST
 
 
 def stopping_leaves_nothing_in_run(host: Host) -> None:

@@ -1,0 +1,169 @@
+"""Nobody notices a restart: callers in a loop while the daemon is restarted, upgraded, killed.
+
+What was counted is printed (`pytest -s`) and recorded as properties of the tests.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.system.hammer import CLI, Count, hammered, table
+from tests.system.host import PACKAGE, Host, new_host
+
+SOCKET = "/run/multipass_socket"
+SERVICE = "multipassd.service"
+EMPTY_LIST = "No instances found.\n"
+ENDED = "the connection to the service ended before it answered"
+# In gRPC's words: a call, or a handshake, that a kill broke off.
+BROKEN_OFF = re.compile(r"UNAVAILABLE: .*(Socket closed|Connection reset|Broken pipe|ping timeout)")
+
+RESTARTS = 10
+RELOADS = 5
+KILLS = 50
+KILL_SECONDS = 20
+HANGS = 2
+WATCHDOG_SECONDS = 2
+
+OLD_VERSION = "1.16.2"
+OLD_PACKAGE = "/previous.deb"
+# The package as built, with a lower version in its control file and in the program.
+MAKE_OLD_PACKAGE = f"""
+set -e
+dpkg-deb -R {PACKAGE} /tmp/previous
+sed -i 's/^Version: .*/Version: {OLD_VERSION}/' /tmp/previous/DEBIAN/control
+sed -i 's/^VERSION = .*/VERSION = "{OLD_VERSION}"/' \
+    /tmp/previous/usr/lib/multipass/protocol/version.py
+dpkg-deb --root-owner-group -b /tmp/previous {OLD_PACKAGE}
+rm -r /tmp/previous
+"""
+
+# With time between for calls to be under way.
+RESTART = f"for i in $(seq {RESTARTS}); do systemctl restart multipassd; sleep 0.3; done"
+RELOAD = (
+    f"for i in $(seq {RELOADS}); do systemctl try-reload-or-restart multipassd; sleep 0.3; done"
+)
+# Waits inside: each entering costs what the callers could have.
+UNTIL_RESTARTED = """
+until [ "$(systemctl show --value -p NRestarts multipassd)" -gt {} ]; do sleep 0.1; done
+"""
+
+Record = Callable[[str, object], None]
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    """Booted; alice is trusted. Each test leaves it as it was."""
+    with new_host() as one:
+        one.boot()
+        assert one.run("multipass", "list", user="alice").stdout == EMPTY_LIST
+        yield one
+
+
+def report(record: Record, what: str, counts: dict[str, Count]) -> None:
+    print(f"\n{table(what, counts)}")
+    for kind, one in counts.items():
+        record(f"{what}, {kind}: calls made", one.calls)
+        record(f"{what}, {kind}: calls failed", len(one.failed))
+
+
+def assert_none_failed(counts: dict[str, Count]) -> None:
+    for kind, one in counts.items():
+        assert one.calls > 0, kind
+        assert not one.failed, (kind, one.failed)
+
+
+def assert_only_broken_off(counts: dict[str, Count]) -> None:
+    """What was under way, and nothing else: nobody was refused."""
+    for kind, one in counts.items():
+        for said in one.failed:
+            assert ENDED in said if kind == CLI else BROKEN_OFF.search(said), (kind, one.failed)
+
+
+def main_pid(host: Host) -> int:
+    return int(host.show(SERVICE, "MainPID"))
+
+
+def inode(host: Host) -> str:
+    return host.run("stat", "-c", "%i", SOCKET).stdout
+
+
+def test_restarts_and_reloads_lose_no_call(host: Host, record_property: Record) -> None:
+    listening = inode(host)
+
+    counts = hammered(host, lambda: host.run("sh", "-c", RESTART))
+    report(record_property, f"{RESTARTS} restarts", counts)
+    assert_none_failed(counts)
+
+    before = main_pid(host)
+    counts = hammered(host, lambda: host.run("sh", "-c", RELOAD))
+    report(record_property, f"{RELOADS} reloads", counts)
+    assert_none_failed(counts)
+    assert main_pid(host) == before
+    assert inode(host) == listening
+
+
+def test_an_upgrade_from_the_previous_version_loses_no_call(
+    host: Host, record_property: Record
+) -> None:
+    host.run("sh", "-c", MAKE_OLD_PACKAGE)
+    host.run("dpkg", "-i", OLD_PACKAGE)
+    assert OLD_VERSION in host.run("multipass", "version", user="alice").stdout
+    listening, before = inode(host), main_pid(host)
+    counts = hammered(host, lambda: host.run("dpkg", "-i", PACKAGE))
+    report(record_property, f"upgrade from {OLD_VERSION}", counts)
+    assert_none_failed(counts)
+    assert main_pid(host) != before, "the new one serves"
+    assert inode(host) == listening
+    assert OLD_VERSION not in host.run("multipass", "version", user="alice").stdout
+
+
+def test_kills_lose_only_what_was_under_way(host: Host, record_property: Record) -> None:
+    pause = KILL_SECONDS / KILLS
+    script = (
+        f"for i in $(seq {KILLS}); do "
+        f"systemctl kill -s KILL --kill-whom=main multipassd; sleep {pause}; done"
+    )
+    counts = hammered(host, lambda: host.run("sh", "-c", script, code=None))
+    report(record_property, f"{KILLS} kills in {KILL_SECONDS} s", counts)
+    assert_only_broken_off(counts)
+    assert_in_order(host)
+
+
+def test_a_hung_daemon_is_replaced_and_only_what_was_under_way_is_lost(
+    host: Host, record_property: Record
+) -> None:
+    drop_in(host, f"WatchdogSec={WATCHDOG_SECONDS}s")
+
+    def hang() -> None:
+        for _ in range(HANGS):
+            restarts = int(host.show(SERVICE, "NRestarts"))
+            host.run("systemctl", "kill", "-s", "STOP", "--kill-whom=main", "multipassd")
+            host.run("sh", "-c", UNTIL_RESTARTED.format(restarts))
+            host.run("multipass", "list", user="alice")
+
+    counts = hammered(host, hang)
+    report(record_property, f"{HANGS} watchdog time-outs", counts)
+    assert_only_broken_off(counts)
+    journal = host.run("journalctl", "--no-pager", "-o", "cat", "-u", SERVICE).stdout
+    assert journal.count("Watchdog timeout") >= HANGS
+    assert_in_order(host)
+    drop_in(host, "")
+
+
+def drop_in(host: Host, setting: str) -> None:
+    path = "/etc/systemd/system/multipassd.service.d/watchdog.conf"
+    host.run("install", "-D", "/dev/stdin", path, given=f"[Service]\n{setting}\n")
+    host.run("systemctl", "daemon-reload")
+    host.run("systemctl", "restart", "multipassd")
+
+
+def assert_in_order(host: Host) -> None:
+    """The socket stayed, no limit was hit, and the next caller is served."""
+    assert host.show("multipassd.socket", "ActiveState") == "active"
+    assert host.run("multipass", "list", user="alice").stdout == EMPTY_LIST
+    journal = host.run("journalctl", "--no-pager", "-o", "cat", "-u", "multipassd*").stdout
+    assert "start-limit" not in journal
+    assert "repeated too quickly" not in journal
