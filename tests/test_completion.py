@@ -1,12 +1,128 @@
-"""Completion is generated for three shells and knows each command; bash's is also run."""
+"""Completion is generated for three shells from the table of commands, and run in each of them.
 
+A program `multipass` of ours stands first on PATH: it notes each time that a shell starts it.
+"""
+
+import os
+import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from client import commands
-from tools import completion
+from protocol import settings
+from tools import completion, terminal
+
+KEYS = sorted({*settings.CLIENT_KEYS, *settings.DAEMON_KEYS})
+FORMATS = ["table", "json", "csv", "yaml"]
+GET_OPTIONS = ["--help", "--verbose", "--raw", "--keys"]
+
+# What is typed, up to the cursor, and what is offered.
+LINES = {
+    "multipass auth": ["authenticate", "auth"],
+    "multipass -v ver": ["version"],
+    "multipass list --format ": FORMATS,
+    "multipass ls --sn": ["--snapshots"],
+    "multipass get --": GET_OPTIONS,
+    "multipass get client.": ["client.primary-name"],
+    "multipass get local.p": ["local.passphrase", "local.privileged-mounts"],
+    "multipass set local.pa": ["local.passphrase="],
+    "multipass help auth": ["authenticate", "auth"],
+    "multipass nonsense --": [],
+}
+
+# COMP_WORDS is what bash's readline would make of the line; a word may still be empty.
+BASH = """
+source "$DIRECTORY/multipass.bash"
+compopt() { :; }  # bash refuses it outside of completing
+read -ra COMP_WORDS <<< "$TYPED"
+[[ $TYPED != *' ' ]] || COMP_WORDS+=('')
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+_multipass
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+# The first prompt completes TYPED as a Tab would, then ends the shell. What is added is noted,
+# except where it only asks which words would match (-O, -A, -D).
+ZSHRC = """
+fpath=("$DIRECTORY" $fpath)
+autoload -Uz compinit
+compinit -D -u
+compadd() {
+    local -a options matches
+    options=("${(@)@[1,(i)(-|--)]}")
+    if (( ! ${options[(I)-[a-zA-Z]#[ODA]]} )); then
+        builtin compadd -O matches "$@"
+        print -rl -- $matches >> $NOTED
+    fi
+    builtin compadd "$@"
+}
+zle-line-init() {
+    BUFFER=$TYPED
+    CURSOR=$#BUFFER
+    zle complete-word
+    exit 0
+}
+setopt EXTENDED_GLOB
+zle -N zle-line-init
+"""
+
+FISH = 'source "$DIRECTORY/multipass.fish"; complete -C "$TYPED"'
+
+STAND_IN = """#!/bin/sh
+echo "$* NEVER_ENROL=$MULTIPASS_NEVER_ENROL" >> "$STARTED"
+"""
+
+Shell = Callable[[Path, str], list[str]]
+
+
+def in_bash(place: Path, typed: str) -> list[str]:
+    return run_script(place, typed, ["bash", "-euc", BASH])
+
+
+def in_fish(place: Path, typed: str) -> list[str]:
+    offered = run_script(place, typed, ["fish", "-c", FISH])
+    return [line.split("\t")[0] for line in offered]
+
+
+def in_zsh(place: Path, typed: str) -> list[str]:
+    noted = place / "noted"
+    noted.write_text("")
+    env = environment(place, typed) | {"ZDOTDIR": str(place), "NOTED": str(noted), "TERM": "xterm"}
+    (place / ".zshrc").write_text(ZSHRC)
+    done = terminal.converse(["zsh", "-d", "-i"], [], env)
+    assert done.returncode == 0, done.output
+    return noted.read_text().split()
+
+
+def run_script(place: Path, typed: str, command: list[str]) -> list[str]:
+    done = subprocess.run(
+        command, env=environment(place, typed), capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    return done.stdout.strip("\n").splitlines()
+
+
+def environment(place: Path, typed: str) -> dict[str, str]:
+    return {
+        "DIRECTORY": str(place), "TYPED": typed, "HOME": str(place), "LANG": "C.UTF-8",
+        "PATH": f"{place}/bin:{os.environ['PATH']}", "STARTED": str(place / "started"),
+    }  # fmt: skip
+
+
+SHELLS: dict[str, Shell] = {"bash": in_bash, "zsh": in_zsh, "fish": in_fish}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    assert completion.main([str(tmp_path)]) == 0
+    (tmp_path / "bin").mkdir()
+    stand_in = tmp_path / "bin/multipass"
+    stand_in.write_text(STAND_IN)
+    stand_in.chmod(0o755)
+    return tmp_path
 
 
 def test_every_shell_is_told_every_command() -> None:
@@ -15,26 +131,13 @@ def test_every_shell_is_told_every_command() -> None:
         assert all(word in text for word in commands.MODULES)
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["multipass", "auth"], ["authenticate", "auth"]),
-        (["multipass", "-v", "ver"], ["version"]),
-        (["multipass", "list", "--format", ""], ["table", "json", "csv", "yaml"]),
-        (["multipass", "ls", "--sn"], ["--snapshots"]),
-        (["multipass", "get", "--"], ["--help", "--verbose", "--raw", "--keys"]),
-        (["multipass", "nonsense", "--"], []),
-    ],
-)
-def test_bash_completes(words: list[str], expected: list[str], tmp_path: Path) -> None:
-    assert completion.main([str(tmp_path)]) == 0
-    script = (
-        'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _multipass; '
-        'printf "%s\\n" "${COMPREPLY[@]}"'
-    )
-    done = subprocess.run(
-        ["bash", "-euc", script, "bash", str(tmp_path / "multipass.bash"), *words],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.stderr == ""
-    assert done.stdout.split() == expected
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_offers_commands_options_values_and_keys(shell: str, place: Path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed; ./dev test installs it where it may")
+    offered = {typed: sorted(set(SHELLS[shell](place, typed))) for typed in LINES}
+    assert offered == {typed: sorted(words) for typed, words in LINES.items()}
+    # Nobody who types Tab takes the first client's place, or wakes the service.
+    started = place / "started"
+    lines = started.read_text().splitlines() if started.exists() else []
+    assert all(line.endswith("NEVER_ENROL=1") for line in lines)

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from client import commands
-from client.command import HELP, VERBOSE, Command, Option
+from client.command import GLOBAL_OPTIONS, HELP, VERBOSE, Command, Option
+from protocol import settings
 
 FORMATS = ("table", "json", "csv", "yaml")
+KEYS = tuple(sorted({*settings.CLIENT_KEYS, *settings.DAEMON_KEYS}))
 NOTICE = "# Generated from the table of commands by tools/completion.py."
 
 
@@ -43,12 +45,20 @@ def names_of(command: Command) -> list[str]:
     return [command.name, *command.aliases]
 
 
+def first_words(command: Command, table: Sequence[Command]) -> list[str]:
+    """What a command's first argument can be; empty if nobody knows without asking the service."""
+    if command.name == "help":
+        return [name for other in table for name in names_of(other)]
+    if command.name == "set":
+        return [f"{key}=" for key in KEYS]
+    return list(KEYS) if command.name == "get" else []
+
+
 def bash(table: Sequence[Command]) -> str:
     cases = []
     for command in table:
         words = [word for option in options_of(command) for word in words_of(option)]
-        if command.name == "help":
-            words += [name for other in table for name in names_of(other)]
+        words += first_words(command, table)
         cases.append(f"        {'|'.join(names_of(command))}) words='{' '.join(words)}' ;;")
     every = " ".join(name for command in table for name in names_of(command))
     return "\n".join(
@@ -70,6 +80,8 @@ def bash(table: Sequence[Command]) -> str:
             "        *) return ;;",
             "    esac",
             '    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")',
+            "    # A key is followed by its value at once.",
+            "    [[ $command != set || ${COMPREPLY[0]-} != *= ]] || compopt -o nospace",
             "}",
             "complete -F _multipass multipass",
             "",
@@ -86,9 +98,9 @@ def zsh(table: Sequence[Command]) -> str:
     cases = []
     for command in table:
         specs = [_zsh_option(option) for option in options_of(command)]
-        if command.name == "help":
-            specs.append(_quoted("1:command:(" + " ".join(each.name for each in table) + ")"))
+        specs += _zsh_first_words(command, table)
         cases.append(f"        {'|'.join(names_of(command))}) _arguments {' '.join(specs)} ;;")
+    every = " ".join(_zsh_option(option) for option in GLOBAL_OPTIONS if not option.hidden)
     return "\n".join(
         [
             "#compdef multipass",
@@ -99,7 +111,7 @@ def zsh(table: Sequence[Command]) -> str:
             *described,
             "    )",
             "    local state line",
-            "    _arguments -C '1:command:->command' '*::argument:->argument'",
+            f"    _arguments -C {every} '1:command:->command' '*::argument:->argument'",
             "    case $state in",
             "        command) _describe command commands ;;",
             "        argument) _multipass_arguments ;;",
@@ -114,6 +126,15 @@ def zsh(table: Sequence[Command]) -> str:
             "",
         ]
     )
+
+
+def _zsh_first_words(command: Command, table: Sequence[Command]) -> list[str]:
+    words = first_words(command, table)
+    if not words:
+        return []
+    # A key is followed by its value at once.
+    glue = "compadd -S ''" if words[0].endswith("=") else "compadd"
+    return [_quoted(f"1:word:{{{glue} -- {' '.join(words)}}}")]
 
 
 def _zsh_option(option: Option) -> str:
@@ -147,10 +168,11 @@ def fish(table: Sequence[Command]) -> str:
                 f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' {flags}{values} "
                 f"-d {_quoted(_brief(option.text))}"
             )
-    everything = " ".join(command.name for command in table)
-    lines.append(
-        f"complete -c multipass -n '__fish_seen_subcommand_from help' -a {_quoted(everything)}"
-    )
+        if words := first_words(command, table):
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
+                f"-a {_quoted(' '.join(words))}"
+            )
     return "\n".join([*lines, ""])
 
 

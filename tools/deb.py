@@ -17,13 +17,8 @@ from pathlib import Path
 from tools import roots
 from tools.sandbox import CHECKOUT
 
-UNPACKAGED = (
-    ".ci/",
-    "benchmarks/",
-    "debian/tests/",
-    "snap/",
-    "tests/",
-)  # changes there make no other package
+# Changes there make no other package.
+UNPACKAGED = (".ci/", "benchmarks/", "debian/tests/", "snap/", "tests/")
 LINTIAN = ("lintian", "--pedantic", "--allow-root", "--fail-on", "error,warning")
 
 
