@@ -20,14 +20,19 @@ class Manager:
         self._socket = _connected(os.environ.pop("NOTIFY_SOCKET", ""))
         self._watchdog = _watchdog_interval()
         self._timer: asyncio.TimerHandle | None = None
+        self._status = ""  # as last told
 
     def ready(self, status: str) -> None:
+        self._status = status
         self._notify(f"READY=1\nSTATUS={status}")
         if self._watchdog and self._timer is None:
             self._feed()
 
     def status(self, status: str) -> None:
-        self._notify(f"STATUS={status}")
+        """Tells it if it is news."""
+        if status != self._status:
+            self._status = status
+            self._notify(f"STATUS={status}")
 
     def reloading(self) -> None:
         usec = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000

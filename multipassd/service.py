@@ -148,6 +148,7 @@ class Service:
         self._settings.refresh()
         self._audit.tick(time.time())
         self._report_problems()
+        self._manager.status(self._status())  # a problem came or went without a change of trust
         if self._upkeep is None or self._upkeep.done():
             self._upkeep = self._loop.create_task(self._daemon.enrolment.upkeep())
         if self._idle_exit and self._server.idle_for() > self._idle_exit:
