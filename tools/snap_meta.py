@@ -1,7 +1,7 @@
 """What snapd reads of a snap, meta/snap.yaml, from the snapcraft.yaml that it is built by. Pure.
 
-Only what our snapcraft.yaml uses is known here; anything else is an error, so that a line added to it
-cannot be lost on the way.
+Only what our snapcraft.yaml uses is known here; anything else is an error, so that a line added to
+it cannot be lost on the way.
 """
 
 from collections.abc import Mapping
