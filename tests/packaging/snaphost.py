@@ -1,4 +1,4 @@
-"""A host with a real snapd that needs no store: base and snapd are local, the built snap lies there."""
+"""A host with a real snapd that needs no store: base and snapd are local; the built snap is there."""
 
 import hashlib
 import os
