@@ -84,6 +84,8 @@ def copy_source(destination: Path, *, work_in_progress: bool = False) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(CHECKOUT / name, target)
         target.chmod(_mode(name))
+    for place, _, _ in os.walk(destination):
+        os.chmod(place, 0o755)  # whatever the umask is: the source package has these modes, too
 
 
 def untracked() -> list[str]:
