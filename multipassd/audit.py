@@ -33,6 +33,11 @@ class Event(Enum):
     REMOVED = "0b0f6cbb6d4c4f4f8b7bb6cf27b0a3d2"
     CHANGED = "f2b7f6e0a8f94f35a9cde2c1a4b2d6e3"
     DENIED = "c3a8c1d96a5f4f64b1a1f0d5a6e7b8f4"
+    STORE_DAMAGED = "ac351eddb4d341539d0b4e54d9c04b36"
+    SETTINGS_UNUSABLE = "170a1bd3165a44a78a272267de3275ef"
+
+
+WARNINGS = (Event.DENIED, Event.STORE_DAMAGED, Event.SETTINGS_UNUSABLE)
 
 
 @dataclass(slots=True)
@@ -62,6 +67,13 @@ class Audit:
         """A setting; its value is not told."""
         text = f"{printable(key)} was changed by {_name(fingerprint)}"
         _record(Event.CHANGED, text, fingerprint, uid, MULTIPASS_SETTING=printable(key))
+
+    def store_damaged(self, path: str, problem: str) -> None:
+        """The trust store; nobody new is let in until an administrator has seen to it."""
+        _record(Event.STORE_DAMAGED, problem, "", None, MULTIPASS_PATH=path)
+
+    def settings_unusable(self, path: str, problem: str) -> None:
+        _record(Event.SETTINGS_UNUSABLE, problem, "", None, MULTIPASS_PATH=path)
 
     def denied(self, uid: int | None, fingerprint: str, reason: str) -> None:
         kind = (uid, fingerprint, reason)
@@ -128,7 +140,7 @@ def _record(event: Event, text: str, fingerprint: str, uid: int | None, **more: 
     if uid is not None:
         fields["MULTIPASS_UID"] = str(uid)
         text += f", uid {uid}"
-    level = logging.WARNING if event is Event.DENIED else logging.INFO
+    level = logging.WARNING if event in WARNINGS else logging.INFO
     _log.log(level, "%s", text, extra={"fields": fields, "message_id": event.value})
 
 

@@ -52,6 +52,7 @@ class Clients:
         self.problem = ""
         self._owners = owners
         self._records: dict[str, ClientRecord] = {}
+        self._removed: set[str] = set()
         self._read_to: tuple[int, int, int] | None = None  # device, inode, offset of a line's end
         self._lines = 0
         self._reading = threading.Lock()  # the event loop may look while a worker does
@@ -82,6 +83,13 @@ class Clients:
     def unknown(self, fingerprints: Iterable[str]) -> list[str]:
         return [each for each in fingerprints if each not in self._records]
 
+    def known(self) -> frozenset[str]:
+        return frozenset(self._records)
+
+    def was_removed(self, fingerprint: str) -> bool:
+        """Did a program remove it, and put that on record?"""
+        return fingerprint in self._removed
+
     def describe(self, fingerprint: str) -> ClientRecord:
         record = self._records.get(fingerprint) or ClientRecord(fingerprint)
         seen = self._seen.get(fingerprint)
@@ -105,6 +113,13 @@ class Clients:
     def removed(self, fingerprint: str, uid: int | None, at: float) -> None:
         self._append([{"event": "removed", "fingerprint": fingerprint, "at": at, "uid": uid}])
         self._seen.pop(fingerprint, None)
+
+    def gone(self, fingerprints: Iterable[str], at: float) -> None:
+        """Put on record whom someone took out of the store by hand."""
+        self._append(
+            {"event": "removed", "fingerprint": each, "at": at, "uid": None}
+            for each in fingerprints
+        )
 
     def restore(self, record: ClientRecord) -> None:
         """Take a removal back that did not come about."""
@@ -144,6 +159,7 @@ class Clients:
 
     def _forget(self) -> None:
         self._records = {}
+        self._removed = set()
         self._read_to = None
         self._lines = 0
 
@@ -195,8 +211,10 @@ class Clients:
         match event.get("event"):
             case "enrolled":
                 self._records[fingerprint] = _as_record(fingerprint, event)
+                self._removed.discard(fingerprint)
             case "removed":
                 self._records.pop(fingerprint, None)
+                self._removed.add(fingerprint)
             case "seen" if fingerprint in self._records:
                 record = self._records[fingerprint]
                 self._records[fingerprint] = replace(record, last_seen=_moment(event.get("at")))

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from multipassd import gate
 from multipassd.audit import Audit
+from multipassd.clients import BY_HAND
 from multipassd.peer import Peer
 from multipassd.truststate import TrustState
 from multipassd.truststore import StoreError, TrustStore
@@ -50,11 +51,6 @@ class Enrolment:
         if before[0] is now[0] and before[1] is now[1]:
             return
         self._seen = now
-        added, removed = self._store.take_changes()
-        for fingerprint in added:
-            self._audit.granted(fingerprint, None, "by hand")
-        for fingerprint in removed:
-            self._audit.removed(fingerprint, None)
         self._changed()
 
     async def _adopt(self, peer: Peer) -> bool:
@@ -91,6 +87,12 @@ class Enrolment:
     async def _keep_up(self, everything: bool) -> None:
         await asyncio.to_thread(self._store.fold)
         await asyncio.to_thread(self._store.flush, everything)
+        # Only now: multipass-trust has put its changes on record, which tells them apart.
+        added, removed = self._store.take_changes()
+        for fingerprint in sorted(added):
+            self._audit.granted(fingerprint, None, BY_HAND)
+        for fingerprint in sorted(removed):
+            self._audit.removed(fingerprint, None)
 
     def _now(self) -> tuple[TrustState, frozenset[str]]:
         return self._store.state, self._store.fingerprints()

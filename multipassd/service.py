@@ -95,7 +95,6 @@ class Service:
         with suppress(OSError):  # a disk that refuses is no reason to exit: the parts say so
             self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._store.load()
-        self._store.take_changes()
         self._load_identity()
         self._warn_if_not_root()
         self._set_modes()
@@ -136,7 +135,12 @@ class Service:
             self._identity.problem,
         } - {""}
         for problem in sorted(problems - self._reported):
-            _log.warning("%s", problem)
+            if problem == self._store.damage:
+                self._audit.store_damaged(str(self._store.path), problem)
+            elif problem == self._settings.problem:
+                self._audit.settings_unusable(str(self._settings.path), problem)
+            else:
+                _log.warning("%s", problem)
         self._reported = problems
 
     # -- while it runs ----------------------------------------------------------------------------

@@ -56,6 +56,8 @@ class TrustStore:
         self._appeared: frozenset[str] = frozenset()
         self._vanished: frozenset[str] = frozenset()
         self._unrecorded: frozenset[str] = frozenset()
+        self._compared = False  # was the side file once compared with all who are trusted?
+        self._by_hand: tuple[frozenset[str], frozenset[str]] = frozenset(), frozenset()
         self._own_problems: dict[str, str] = {}
         self._nothing_to_fold_at = -1  # the directory's time stamp then
         self._next_flush = -inf
@@ -92,10 +94,8 @@ class TrustStore:
         return [self._clients.describe(each) for each in sorted(self._view.trusted)]
 
     def take_changes(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Who was added and who removed by others than us since the last call."""
-        with self._publishing:
-            changes = self._appeared, self._vanished
-            self._appeared = self._vanished = frozenset()
+        """Who was added and who removed by hand, as `flush` found out since the last call."""
+        changes, self._by_hand = self._by_hand, (frozenset(), frozenset())
         return changes
 
     # Reading
@@ -310,17 +310,42 @@ class TrustStore:
         """Bring the side file up to date: who was added by hand, who was seen (once an hour)."""
         if time.monotonic() < self._next_flush and not everything:
             return
-        self._next_flush = time.monotonic() + FLUSH_SECONDS
         if self._observer.directory_complaint():
+            self._next_flush = time.monotonic() + FLUSH_SECONDS
             return
         with self._reported("record"), self._locked(0.0):
-            unrecorded = self._unrecorded
-            if unrecorded:
-                self._clients.refresh()
-                self._clients.found(self._clients.unknown(unrecorded), time.time())
-                self._unrecorded -= unrecorded
+            self._next_flush = time.monotonic() + FLUSH_SECONDS
+            self._note_by_hand()
             self._clients.write_seen(everything)
             self._clients.compact()
+
+    def _note_by_hand(self) -> None:
+        """Under the lock no program is between a change and its record, so what changed without
+        one was done by hand, perhaps while no daemon ran."""
+        if self._settled is None or (self._compared and not self._pending()):
+            return
+        self.refresh()
+        if self._view.state is TrustState.DAMAGED:
+            return
+        self._clients.refresh()
+        with self._publishing:
+            trusted, unrecorded = self._settled, self._unrecorded
+            added, removed = self._appeared, self._vanished
+            self._appeared = self._vanished = frozenset()
+        if not self._clients.problem:  # else there is no telling, and twice is better than never
+            if not self._compared:
+                self._compared = True
+                added, removed = unrecorded, removed | (self._clients.known() - trusted)
+            added = frozenset(self._clients.unknown(added))
+            removed = frozenset(each for each in removed if not self._clients.was_removed(each))
+        self._by_hand = self._by_hand[0] | added, self._by_hand[1] | removed
+        now = time.time()
+        self._clients.found(self._clients.unknown(unrecorded), now)
+        self._unrecorded -= unrecorded
+        self._clients.gone(self._clients.known() & removed, now)
+
+    def _pending(self) -> bool:
+        return bool(self._unrecorded or self._appeared or self._vanished)
 
     # Around every change
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from multipassd.truststore import TrustStore
 from protocol import places
 from protocol.pem import CERTIFICATE, body_to_der, fingerprint
 
+INSTALLED = Path("/usr/lib/multipass")  # the deb's code
 # What the packaged unit sets for the daemon.
 PACKAGED = {"MULTIPASS_STORAGE": places.STATE_DIRECTORY, "DAEMON_CONFIG_HOME": "/etc"}
 
@@ -37,6 +39,8 @@ class Place:
         """The store, read. Only with `change` is anything made or tidied up on the way."""
         store = TrustStore(self.store_directory)
         if change:
+            if self.data.parent == Path(places.STATE_DIRECTORY):
+                _make_state_directory()
             self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
             store.load()
         else:
@@ -68,13 +72,21 @@ def find(environ: Mapping[str, str], data: Path | None, socket: Path | None) -> 
 def _as_the_daemon_has_it(environ: Mapping[str, str]) -> dict[str, str]:
     environ = dict(environ)
     # The unit of the package tells the daemon where its data is; an administrator's shell knows
-    # nothing of that. Where that directory exists, that package's daemon is the one here.
-    packaged = not environ.get("MULTIPASS_STORAGE") and not places.in_snap(environ)
-    if packaged and os.path.isdir(places.STATE_DIRECTORY):
+    # nothing of that. Where that directory exists, that package's daemon is the one here; and
+    # before its first start, which makes the directory, if this program is that package's.
+    packaged = os.path.isdir(places.STATE_DIRECTORY) or INSTALLED in Path(__file__).parents
+    if packaged and not environ.get("MULTIPASS_STORAGE") and not places.in_snap(environ):
         environ = {**PACKAGED, **environ, "MULTIPASS_STORAGE": places.STATE_DIRECTORY}
     if os.geteuid() == 0:
         environ["HOME"] = pwd.getpwuid(0).pw_dir  # the daemon's: some sudo keep the caller's
     return environ
+
+
+def _make_state_directory() -> None:
+    """As the unit makes it: clients read the root certificate there."""
+    with suppress(FileExistsError):
+        os.mkdir(places.STATE_DIRECTORY, 0o755)
+        os.chmod(places.STATE_DIRECTORY, 0o755)  # whatever the umask says
 
 
 def may_change(place: Place) -> bool:

@@ -118,6 +118,7 @@ def test_edits_by_hand_during_an_enrolment_are_on_record(
 
         store.add = add_after_an_append  # type: ignore[method-assign, assignment]
         await enrolment.enrol(PEERS[2], "passphrase")
+        await enrolment.upkeep()
 
     asyncio.run(story())
     text = "\n".join(sorted(one.getMessage() for one in caplog.records))

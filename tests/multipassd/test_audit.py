@@ -56,6 +56,16 @@ def test_each_grant_removal_and_change_is_a_record_with_fields(records: Records)
     assert records.records[0].__dict__["message_id"] == audit.Event.GRANTED.value
 
 
+def test_damage_is_a_warning_with_the_file_s_path_and_the_whole_sentence(records: Records) -> None:
+    Audit().store_damaged("/var/lib/store", "x" * 500)
+    Audit().settings_unusable("/etc/conf", "not read")
+    assert [each["MULTIPASS_PATH"] for each in records.fields] == ["/var/lib/store", "/etc/conf"]
+    events = [each["MULTIPASS_EVENT"] for each in records.fields]
+    assert events == ["store_damaged", "settings_unusable"]
+    assert {record.levelno for record in records.records} == {logging.WARNING}
+    assert records.texts[0] == "x" * 500
+
+
 def test_message_ids_are_distinct_journal_ids() -> None:
     ids = [event.value for event in audit.Event]
     assert len(set(ids)) == len(ids)

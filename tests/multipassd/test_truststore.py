@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from multipassd import storeview, truststore
+from multipassd import filelock, storeview, truststore
 from multipassd.storedisk import StoreDisk
 from multipassd.truststate import TrustState
 from multipassd.truststore import StoreError, TrustStore
 from protocol.pem import fingerprint
 from tests.multipassd.store_samples import der, pem
 
+NONE: frozenset[str] = frozenset()
+NOTHING = (NONE, NONE)
 NAME = [fingerprint(der(number)) for number in range(8)]
 BAD = b"-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n"
 
@@ -207,7 +209,8 @@ def test_a_store_put_right_by_hand_is_trusted_again(tmp_path: Path) -> None:
     store.path.chmod(0o644)
     assert store.refresh()
     assert store.trusts(NAME[1])
-    assert store.take_changes() == (frozenset(), frozenset())
+    store.flush()
+    assert store.take_changes() == NOTHING
 
 
 def test_a_read_error_is_damage_until_reading_works_again(
@@ -341,14 +344,89 @@ def test_changes_by_hand_are_news_once_and_our_own_are_not(tmp_path: Path) -> No
     store = enrolled(tmp_path, 1, 2)
     store.path.write_bytes(pem(2) + pem(3))
     assert store.refresh()
+    store.flush()
     assert store.take_changes() == (frozenset({NAME[3]}), frozenset({NAME[1]}))
     store.remove(NAME[3], 0)
     store.add(der(4), "passphrase", 0)
     store.refresh()
-    assert store.take_changes() == (frozenset(), frozenset())
     store.flush()
+    assert store.take_changes() == NOTHING
     how = {record.fingerprint: record.how for record in store.records()}
     assert how == {NAME[2]: "passphrase", NAME[4]: "passphrase"}
+
+
+def test_what_another_program_recorded_is_no_change_by_hand(tmp_path: Path) -> None:
+    daemon = enrolled(tmp_path, 1, 2)
+    daemon.flush()
+    other = opened(tmp_path)
+    other.add(der(3), "multipass-trust", 0)
+    other.remove(NAME[1], 0)
+    assert daemon.refresh()
+    daemon.flush()
+    assert daemon.take_changes() == NOTHING
+
+
+def test_a_change_that_is_not_recorded_yet_waits_for_its_record(tmp_path: Path) -> None:
+    daemon = enrolled(tmp_path, 1)
+    daemon.flush()
+    with filelock.hold(daemon.directory / truststore.LOCK_NAME, 0.0):
+        daemon.path.write_bytes(pem(1) + pem(2))
+        assert daemon.refresh()
+        daemon.flush()
+        assert daemon.take_changes() == NOTHING
+        daemon._clients.enrolled(NAME[2], "", "multipass-trust", 0, 1.0)
+    daemon.flush()
+    assert daemon.take_changes() == NOTHING
+
+
+def test_a_change_by_hand_is_news_once_each_time_also_across_restarts(tmp_path: Path) -> None:
+    enrolled(tmp_path, 1, 2).flush()
+    path = tmp_path / "certs" / truststore.FILE_NAME
+    for data, added, removed in (
+        (pem(2) + pem(3), frozenset({NAME[3]}), frozenset({NAME[1]})),  # while no daemon runs
+        (pem(2) + pem(3), NONE, NONE),
+        (pem(1) + pem(3), frozenset({NAME[1]}), frozenset({NAME[2]})),
+        (pem(1), NONE, frozenset({NAME[3]})),
+    ):
+        path.write_bytes(data)
+        daemon = opened(tmp_path)
+        daemon.flush()
+        assert daemon.take_changes() == (added, removed)
+    for data, added, removed in (
+        (pem(1) + pem(3), frozenset({NAME[3]}), NONE),  # while one does
+        (pem(3), NONE, frozenset({NAME[1]})),
+        (pem(3) + pem(1), frozenset({NAME[1]}), NONE),
+    ):
+        path.write_bytes(data)
+        assert daemon.refresh()
+        daemon.flush()
+        assert daemon.take_changes() == (added, removed)
+        daemon.flush(everything=True)
+        assert daemon.take_changes() == NOTHING
+
+
+def test_trust_lost_together_with_its_records_is_news(tmp_path: Path) -> None:
+    store = enrolled(tmp_path, 1)
+    store.flush()
+    (store.directory / truststore.CLIENTS_NAME).unlink()
+    store.path.unlink()
+    assert store.refresh()
+    store.flush()
+    assert store.take_changes() == (NONE, frozenset({NAME[1]}))
+
+
+def test_without_a_side_file_a_running_daemon_tells_what_it_saw_change(tmp_path: Path) -> None:
+    store = enrolled(tmp_path, 1)
+    store.flush()
+    side = store.directory / truststore.CLIENTS_NAME
+    side.unlink()
+    side.mkdir()
+    store.path.write_bytes(pem(2))
+    assert store.refresh()
+    store.flush()
+    assert store.take_changes() == (frozenset({NAME[2]}), frozenset({NAME[1]}))
+    store.flush(everything=True)
+    assert store.take_changes() == NOTHING
 
 
 def test_a_client_added_by_hand_is_recorded_as_such_and_seen(tmp_path: Path) -> None:

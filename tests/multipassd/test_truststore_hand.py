@@ -102,6 +102,7 @@ def test_an_appender_that_holds_the_file_open_across_a_change_is_heard(
     change(store)
     tee.write(pem(3))
     assert settled(store) == expected(change)
+    store.flush(everything=True)
     assert store.take_changes() == (frozenset({NAME[3]}), frozenset())
     tee.close()
 

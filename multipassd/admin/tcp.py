@@ -1,0 +1,166 @@
+"""tcp: switch the service's TCP socket on, with its user enrolled, or off; also for later boots."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+from argparse import ArgumentParser, Namespace
+
+from multipassd import installer, log
+from multipassd.admin import units, user
+from multipassd.admin.add import Candidate, enrol
+from multipassd.admin.change import open_store, say
+from multipassd.admin.place import Place, invoker
+from multipassd.admin.verb import DONE, TrustError, Verb, add_repair
+from protocol import places
+
+SERVICE, SOCKET = "multipassd.service", "multipassd-tcp.socket"
+ENABLE, DISABLE = "enable", "disable"
+PATIENCE = 30.0  # seconds of attempts; under load one in twelve is refused
+PAUSE = 0.1  # seconds
+
+_log = log.get("trust")
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("action", choices=(ENABLE, DISABLE))
+    parser.add_argument(
+        "--user", metavar="NAME", help="who is enrolled by enable (default: whoever called sudo)"
+    )
+    add_repair(parser)
+
+
+def _run(place: Place, options: Namespace) -> int:
+    if options.action == DISABLE and (options.user or options.repair):
+        options.usage_error("disable leaves trust as it is: --user and --repair are for enable")
+    _check_host()
+    if options.action == ENABLE:
+        _enable(place, options)
+    else:
+        _disable(options.dry_run)
+    return DONE
+
+
+def _check_host() -> None:
+    """Raises TrustError where there is no unit to switch, or nobody allowed to."""
+    if places.in_snap(os.environ):
+        raise TrustError(
+            "The snap's service listens on its Unix socket only. Have ssh forward a port to that "
+            "(`ssh -L 50051:/var/snap/multipass/common/multipass_socket HOST`), or use the deb."
+        )
+    if not units.manager_runs():
+        raise TrustError(
+            "systemd does not run this machine, so it has no TCP socket to switch. Start the "
+            "service with `multipassd --address unix:/run/multipass_socket --address "
+            "127.0.0.1:50051`, and let a user in with `multipass-trust add --user NAME`."
+        )
+    if os.geteuid() != 0:
+        raise TrustError("Only root may switch the service's TCP: repeat it with sudo.")
+    if (state := units.show(SOCKET, "LoadState")) != "loaded":
+        cure = {
+            "masked": f"`systemctl unmask {SOCKET}` allows it again",
+            "not-found": "install the deb, which brings it",
+        }.get(state, f"`systemctl status {SOCKET}` says more")
+        raise TrustError(f"TCP can't be switched: the unit {SOCKET} is {state}; {cure}.")
+
+
+def human() -> str:
+    """Who called sudo or pkexec. Raises TrustError when that was root, or nobody is known."""
+    name = os.environ.get("SUDO_USER", "")
+    if not name and (uid := invoker()):
+        try:
+            name = pwd.getpwuid(uid).pw_name
+        except (KeyError, OverflowError):
+            name = ""
+    if name in ("", "root"):
+        raise TrustError(
+            "Nothing was changed: there is no saying whom to enrol, as neither sudo nor pkexec "
+            "names a user. Name one with --user."
+        )
+    return name
+
+
+# On
+
+
+def _enable(place: Place, options: Namespace) -> None:
+    name = options.user or human()
+    store = open_store(place, options.repair, options.dry_run)
+    # Trust first: what fails after it leaves TCP off, and nobody finds it on without a client.
+    found = user.certificates_of(name, options.dry_run)
+    candidates = [Candidate(der, name) for der in found]
+    enrol(place, store, candidates, installer.HOW, options.dry_run)
+    if options.dry_run:
+        say(f"Enable {SOCKET} for every boot.", options.dry_run)
+        if not units.active(SOCKET):
+            say(f"Restart {SERVICE} with {SOCKET}; callers wait.", options.dry_run)
+        return
+    was_on = units.active(SOCKET)
+    if not was_on:
+        _start_socket()
+        _log.info("TCP was switched on by multipass-trust, uid %d", invoker())
+    _demand("TCP is on, but not for later boots", "enable", SOCKET)
+    # Started, it has made the certificates by which clients know it.
+    _demand("TCP is on, but the service does not start", "start", SERVICE)
+    address = units.show(SOCKET, "Listen").partition(" ")[0]
+    print(f"TCP {'was on already' if was_on else 'is on'}: {address}, also after a reboot.")
+    port = address.rpartition(":")[2]
+    print(f"{name} uses it with MULTIPASS_SERVER_ADDRESS=localhost:{port}.")
+    print("Others also need `multipass authenticate` first.")
+
+
+def _start_socket() -> None:
+    """systemd refuses a socket to a service that runs, and a caller may start that at any time.
+
+    Restarting both settles it: the service's stop comes before the socket's start, and its start,
+    for which callers wait in the other socket, after that. What changes between the question and
+    systemd's answer is met by the next attempt.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while problem := units.change(*_how_to_start()):
+        state = units.show(SOCKET, "ActiveState")
+        if state == "active":
+            return  # then it is the service's trouble, which is looked at next
+        if state == "failed" or time.monotonic() > deadline:  # else it was refused, not tried
+            raise _failed("TCP was not switched on", problem)
+        time.sleep(PAUSE)
+
+
+def _how_to_start() -> tuple[str, ...]:
+    if units.show(SERVICE, "ActiveState") == "inactive":
+        return "start", SOCKET
+    return "restart", SERVICE, SOCKET
+
+
+# Off
+
+
+def _disable(dry_run: bool) -> None:
+    was_on = units.active(SOCKET)
+    if dry_run:
+        say(f"Stop {SOCKET}, also for later boots, and restart {SERVICE} if it runs.", dry_run)
+        return
+    _demand("TCP was not switched off", "disable", "--now", SOCKET)
+    # Also when it was off: the service keeps the socket of a unit that somebody stopped by hand.
+    _demand(f"{SERVICE} was not restarted and still listens", "try-restart", SERVICE)
+    if not was_on:
+        print("TCP was off already.")
+        return
+    _log.info("TCP was switched off by multipass-trust, uid %d", invoker())
+    print("TCP is off, also after a reboot. Who is trusted stays so.")
+
+
+def _demand(failure: str, *arguments: str) -> None:
+    if problem := units.change(*arguments):
+        raise _failed(failure, problem)
+
+
+def _failed(failure: str, problem: str) -> TrustError:
+    return TrustError(
+        f"{failure}. systemd says: {problem.rstrip('.')}. "
+        f"`journalctl -u {SOCKET} -u {SERVICE} -e` says more; then repeat this."
+    )
+
+
+VERB = Verb("tcp", "switch TCP on and enrol its user, or off", _arguments, _run)

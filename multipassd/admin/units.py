@@ -1,0 +1,55 @@
+"""systemd's units, by its own tool: what that refuses and says is what administrators know."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+from multipassd.admin.verb import TrustError
+
+BOOTED = "/run/systemd/system"  # is there exactly where systemd is PID 1: see sd_booted(3)
+SEARCH_PATH = "/usr/bin:/bin"  # whoever ran sudo may have brought a PATH along
+TIMEOUT = 120.0  # seconds; stopping and starting the service may take 30 s and 90 s
+SHOWN = 300  # characters of what systemctl says
+
+
+def manager_runs() -> bool:
+    return os.path.isdir(BOOTED) and _tool() is not None
+
+
+def show(unit: str, name: str) -> str:
+    """A property of a unit; empty if it has none."""
+    return _run("show", "--value", "-p", name, unit).stdout.strip()
+
+
+def active(unit: str) -> bool:
+    return show(unit, "ActiveState") == "active"
+
+
+def change(*arguments: str) -> str:
+    """Have systemd do something; what it said against it, empty if it was done."""
+    done = _run(*arguments)
+    if done.returncode == 0:
+        return ""
+    said = " ".join(done.stderr.split())
+    return said[:SHOWN] or f"systemctl ended with {done.returncode}"
+
+
+def _tool() -> str | None:
+    return shutil.which("systemctl", path=SEARCH_PATH)
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [_tool() or "systemctl", "--no-ask-password", "--no-pager", *arguments]
+    environ = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8", "SYSTEMD_COLORS": "0"}
+    try:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=environ,
+            encoding="utf-8", errors="replace", timeout=TIMEOUT, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise TrustError(
+            f"systemd did not finish `systemctl {' '.join(arguments)}` within {TIMEOUT:g} seconds. "
+            "See what it waits for with `systemctl list-jobs`."
+        ) from None

@@ -1,0 +1,238 @@
+"""TCP on a real Debian 13: off until an administrator switches it on, with its user enrolled; and
+what the journal then says about it.
+
+One test, as each step stands on the one before; what it measured is printed (`pytest -s`).
+"""
+
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.host import Host, new_host
+
+ADDRESS = "MULTIPASS_SERVER_ADDRESS=localhost:50051"
+SOCKET, SERVICE = "multipassd-tcp.socket", "multipassd.service"
+STORE = "/var/lib/multipassd/data/authenticated-certs/multipass_client_certs.pem"
+ROOT_CERTIFICATE = "/var/lib/multipassd/multipass_root_cert.pem"
+CERTIFICATE = ".local/share/multipass-client-certificate/multipass_cert.pem"
+PASSPHRASE = "correct horse"
+EMPTY_LIST = "No instances found.\n"
+
+HAMMERS = 3
+SWITCHES = 4
+PATIENCE = 20.0  # seconds
+
+# Prints the number of calls that were made, and a line for each one that failed.
+HAMMER = """
+i=0
+while [ ! -e /tmp/enough ]; do
+    said=$(multipass list 2>&1) || echo "LOST $said"
+    i=$((i + 1))
+done
+echo "calls: $i"
+"""
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    with new_host() as one:
+        one.boot()
+        yield one
+
+
+def test_tcp_from_first_to_last(host: Host) -> None:
+    it_is_off_and_refuses_to_guess_a_user(host)
+    enabling_enrols_who_called_sudo_on_an_empty_store(host)
+    others_need_the_passphrase_over_tcp(host)
+    it_is_done_once(host)
+    the_journal_explains_who_was_trusted(host)
+    each_change_is_on_record_once(host)
+    switching_loses_no_call(host)
+    it_is_on_after_a_reboot(host)
+    disabling_ends_tcp_and_nothing_else(host)
+    what_systemd_refuses_is_told_in_a_sentence(host)
+
+
+def trust(host: Host, *words: str, sudo: str = "", code: int = 0) -> str:
+    """multipass-trust as root, the way `sudo` starts it for that user."""
+    who = ["env"]
+    if sudo:
+        uid = host.run("id", "-u", sudo).stdout.strip()
+        who += [f"SUDO_USER={sudo}", f"SUDO_UID={uid}"]
+    return host.run(*who, "multipass-trust", *words, code=code).stdout
+
+
+def over_tcp(host: Host, user: str, *words: str, code: int = 0) -> str:
+    return host.run("env", ADDRESS, "multipass", *words, user=user, code=code).stdout
+
+
+def journal(host: Host, *words: str) -> str:
+    return host.run("journalctl", "--no-pager", *words, code=None).stdout
+
+
+def state(host: Host) -> tuple[str, str]:
+    return host.show(SOCKET, "ActiveState"), host.show(SOCKET, "UnitFileState")
+
+
+def listeners(host: Host) -> str:
+    return host.run("ss", "-Hltn", "sport = :50051").stdout
+
+
+def it_is_off_and_refuses_to_guess_a_user(host: Host) -> None:
+    assert state(host) == ("inactive", "disabled")
+    assert listeners(host) == ""
+    assert "--user" in trust(host, "tcp", "enable", code=1)
+    assert "--user" in trust(host, "tcp", "enable", sudo="root", code=1)
+    assert "no user called 'eve'" in trust(host, "tcp", "enable", "--user", "eve", code=1)
+    said = trust(host, "tcp", "enable", "--dry-run", sudo="alice")
+    assert said.count("Would do: ") == 3 and "/home/alice/" in said
+    assert state(host) == ("inactive", "disabled")
+    host.run("test", "-e", STORE, code=1)
+    host.run("test", "-e", f"/home/alice/{CERTIFICATE}", code=1)
+
+
+def enabling_enrols_who_called_sudo_on_an_empty_store(host: Host) -> None:
+    began = time.monotonic()
+    said = trust(host, "tcp", "enable", sudo="alice")
+    print(f"\nenabled in {time.monotonic() - began:.1f} s")
+    assert "(alice) is trusted now" in said and "TCP is on: 127.0.0.1:50051" in said
+    assert state(host) == ("active", "enabled")
+    assert over_tcp(host, "alice", "list") == EMPTY_LIST  # at once
+    assert "127.0.0.1:50051" in listeners(host)
+    # The client knows the service by its root certificate: with another one it refuses.
+    host.run("mv", ROOT_CERTIFICATE, "/root/kept.pem")
+    host.run("cp", f"/home/alice/{CERTIFICATE}", ROOT_CERTIFICATE)
+    host.run("chmod", "644", ROOT_CERTIFICATE)
+    assert "certificate" in over_tcp(host, "alice", "list", code=2)
+    host.run("mv", "/root/kept.pem", ROOT_CERTIFICATE)
+    assert over_tcp(host, "alice", "list") == EMPTY_LIST
+
+
+def others_need_the_passphrase_over_tcp(host: Host) -> None:
+    refused = over_tcp(host, "bob", "list", code=2)
+    assert "The client is not authenticated with the Multipass service." in refused
+    assert "multipass authenticate" in refused
+    host.run("multipass", "set", f"local.passphrase={PASSPHRASE}", user="alice")
+    over_tcp(host, "bob", "authenticate", PASSPHRASE)
+    assert over_tcp(host, "bob", "list") == EMPTY_LIST
+
+
+def it_is_done_once(host: Host) -> None:
+    before = host.show(SERVICE, "MainPID")
+    said = trust(host, "tcp", "enable", sudo="alice")
+    assert "is trusted already" in said and "TCP was on already" in said
+    assert "Would do: Enable" in trust(host, "tcp", "enable", "--dry-run", sudo="alice")
+    assert host.show(SERVICE, "MainPID") == before  # nobody was disturbed
+
+
+def the_journal_explains_who_was_trusted(host: Host) -> None:
+    uid = host.run("id", "-u", "alice").stdout.strip()
+    said = journal(host, "-x", "MULTIPASS_EVENT=granted", f"MULTIPASS_UID={uid}")
+    assert "(installer)" in said and "Subject: A client of Multipass is trusted" in said
+    assert "multipass-trust remove" in said
+    assert "@MULTIPASS" not in said
+    said = journal(host, "-x", "MULTIPASS_EVENT=denied")
+    assert "Subject: The Multipass service refused a client" in said
+    assert "Documentation: man:multipass-trust(8)" in said and "Why: " in said
+    everything = journal(host, "-o", "export")
+    assert PASSPHRASE not in everything and "PRIVATE KEY" not in everything
+
+
+def granted(host: Host, fingerprint: str) -> list[str]:
+    said = journal(host, "-q", "-o", "cat", "MULTIPASS_EVENT=granted",
+                   f"MULTIPASS_CLIENT={fingerprint}")  # fmt: skip
+    return said.splitlines()
+
+
+def each_change_is_on_record_once(host: Host) -> None:
+    """The tool's by the tool, one by hand by the daemon, though that sees both in the file."""
+    assert over_tcp(host, "carol", "list", code=2)  # makes the certificate
+    trust(host, "add", "--user", "dave", sudo="alice")
+    host.run("sh", "-c", f"cat /home/carol/{CERTIFICATE} >> {STORE}")
+    assert over_tcp(host, "carol", "list") == EMPTY_LIST
+    clients = {
+        name: host.run(
+            "sh", "-c",
+            f"openssl x509 -noout -fingerprint -sha256 -in /home/{name}/{CERTIFICATE} 2>/dev/null"
+            " || python3 -c 'import hashlib,ssl,sys;print(\"=\" + hashlib.sha256("
+            f"ssl.PEM_cert_to_DER_cert(open(\"/home/{name}/{CERTIFICATE}\").read())).hexdigest())'",
+        ).stdout.strip().rpartition("=")[2].replace(":", "").lower()
+        for name in ("carol", "dave")
+    }  # fmt: skip
+    deadline = time.monotonic() + PATIENCE
+    while not granted(host, clients["carol"]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    # Whatever the daemon noticed before the one by hand would be told by now.
+    assert [line.count("(by hand)") for line in granted(host, clients["carol"])] == [1]
+    assert [line.count("(multipass-trust)") for line in granted(host, clients["dave"])] == [1]
+
+
+def switching_loses_no_call(host: Host) -> None:
+    host.run("rm", "-f", "/tmp/enough")
+    hammers = [
+        subprocess.Popen(
+            [*host.entering("alice"), "sh", "-c", HAMMER], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(HAMMERS)
+    ]
+    longest = 0.0
+    for _ in range(SWITCHES):
+        trust(host, "tcp", "disable")
+        began = time.monotonic()
+        trust(host, "tcp", "enable", sudo="alice")
+        longest = max(longest, time.monotonic() - began)
+        assert over_tcp(host, "alice", "list") == EMPTY_LIST
+    host.run("touch", "/tmp/enough")
+    said = "".join(one.communicate(timeout=60)[0] for one in hammers)
+    calls = sum(int(line[7:]) for line in said.splitlines() if line.startswith("calls: "))
+    failures = said.split("LOST ")[1:]
+    tries = journal(host, "-u", SOCKET, "-o", "cat").count("already active, refusing")
+    print(f"{SWITCHES} switches: {calls} calls, {len(failures)} failed; enabling took at most "
+          f"{longest:.1f} s; {tries} starts were refused")  # fmt: skip
+    assert calls > SWITCHES
+    assert not failures, failures[0]
+
+
+def it_is_on_after_a_reboot(host: Host) -> None:
+    host.stop()
+    host.boot()
+    assert state(host) == ("active", "enabled")
+    assert host.show(SERVICE, "ActiveState") == "inactive"
+    assert over_tcp(host, "bob", "list") == EMPTY_LIST  # wakes it
+
+
+def disabling_ends_tcp_and_nothing_else(host: Host) -> None:
+    assert "Would do: " in trust(host, "tcp", "disable", "--dry-run")
+    assert state(host) == ("active", "enabled")
+    assert "TCP is off" in trust(host, "tcp", "disable")
+    assert state(host) == ("inactive", "disabled")
+    assert listeners(host) == ""  # the service that ran no longer has it either
+    assert "refused" in over_tcp(host, "alice", "list", code=2).lower()
+    assert host.run("multipass", "list", user="alice").stdout == EMPTY_LIST
+    assert host.run("multipass", "list", user="bob").stdout == EMPTY_LIST
+    assert "off already" in trust(host, "tcp", "disable")
+
+
+def what_systemd_refuses_is_told_in_a_sentence(host: Host) -> None:
+    host.run("systemctl", "mask", SOCKET)
+    assert "masked" in trust(host, "tcp", "enable", sudo="alice", code=1)
+    host.run("systemctl", "unmask", SOCKET)
+    taken = subprocess.Popen(
+        [*host.entering(), "python3", "-c",
+         "import socket; s = socket.create_server(('127.0.0.1', 50051));"
+         "print(flush=True); input()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert taken.stdout is not None
+        taken.stdout.readline()
+        said = trust(host, "tcp", "enable", sudo="alice", code=1)
+        assert "multipass-trust: TCP was not switched on. systemd says: " in said
+        assert "Traceback" not in said
+    finally:
+        taken.communicate(b"\n", timeout=30)
+    assert host.run("multipass", "list", user="alice").stdout == EMPTY_LIST
