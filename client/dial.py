@@ -23,6 +23,7 @@ TIMEOUT = 10.0  # seconds for connecting, and for each step of the handshake
 # Over a Unix socket callers wait in the service manager's queue while the service starts; one that
 # is killed again and again, or starts on a busy machine, takes longer than a network does.
 UNIX_TIMEOUT = 30.0
+EVERYBODY = 0o006  # may connect, as far as the file's mode goes
 
 
 class Socket(_socket.socket):
@@ -56,12 +57,17 @@ def denied_hint(address: Address) -> str:
     if not isinstance(address, UnixAddress):
         return messages.denied_over_network(str(address))
     try:
-        gid = os.stat(address.path).st_gid
+        status = os.stat(address.path)
     except OSError:
         return messages.denied_on_the_way(address.path)
-    if gid == 0:
+    if status.st_gid:
+        group = _group_name(status.st_gid)
+    else:
+        # A snap's socket is nobody's group: there the service itself keeps others out.
+        group = _admin_group() if status.st_mode & EVERYBODY == EVERYBODY else ""
+    if not group:
         return messages.denied_to_all_but_root(address.path)
-    return messages.denied_until_first(address.path, _group_name(gid))
+    return messages.denied_until_first(address.path, group)
 
 
 def _dial_unix(address: UnixAddress) -> Socket:
@@ -114,6 +120,20 @@ def _remedy(path: str) -> str:
 
 def _why(error: OSError) -> str:
     return error.strerror or str(error)
+
+
+def _admin_group() -> str:
+    """The one that the service asks for; empty if there is none."""
+    import grp
+
+    from protocol import admins
+
+    for name in admins.GROUPS:
+        try:
+            return grp.getgrnam(name).gr_name
+        except KeyError:
+            continue
+    return ""
 
 
 def _group_name(gid: int) -> str:

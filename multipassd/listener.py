@@ -11,11 +11,12 @@ import stat
 from collections.abc import Callable
 
 from multipassd import activation, limits, log
+from protocol import admins
 from protocol.addresses import Address, UnixAddress
 
 _log = log.get("listener")
 
-ADMIN_GROUPS = ("sudo", "admin", "wheel")  # the first that exists owns the socket
+ADMIN_GROUPS = admins.GROUPS  # the first that exists owns the socket
 CLOSED_MODE, OPEN_MODE = 0o660, 0o666
 CLOSED_MODE_UNPRIVILEGED = 0o600  # without root there is no group to give it to
 
@@ -49,6 +50,12 @@ def set_mode(path: str, open_to_all: bool, group: int) -> None:
         if not stat.S_ISSOCK(status.st_mode):
             return
         if privileged and not _give(path, status, group) and not open_to_all:
+            _log.info(
+                "%s can't be given to the group %d here: its mode stays, and the service itself "
+                "turns away everybody but root and that group until the first client",
+                path,
+                group,
+            )
             return
         if stat.S_IMODE(status.st_mode) != mode:
             os.chmod(path, mode)
@@ -64,12 +71,6 @@ def _give(path: str, status: os.stat_result, group: int) -> bool:
     try:
         os.chown(path, 0, group)
     except PermissionError:
-        _log.info(
-            "%s can't be given to the group %d here; until the first client the service itself "
-            "turns away everybody but root and that group",
-            path,
-            group,
-        )
         return False
     return True
 

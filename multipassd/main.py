@@ -7,29 +7,61 @@ import os
 import sys
 from pathlib import Path
 
-from multipassd import log, service
+from multipassd import listener, log, service, snapoptions
 from multipassd.installer import InstallerError, enrol_installer
 from multipassd.listener import ListenError
 from multipassd.options import parse_options
+from multipassd.takeover import take_over
 from multipassd.truststore import StoreError, TrustStore
 from protocol import places
+from protocol.addresses import Address, parse
 
 EXIT_FAILED = 1
+
+_log = log.get("main")
 
 
 def main(arguments: list[str]) -> int:
     """The exit code: 0 after a clean stop, 1 with a sentence on stderr, 2 for bad usage."""
     options = parse_options(arguments)
     os.umask(0o077)
-    log.configure(options.logger, options.verbosity)
+    set_for_snap, problem = _set_for_snap()
+    log.configure(options.logger, options.verbosity or set_for_snap.get("verbosity", "info"))
+    for text in filter(None, (problem, take_over(os.environ))):
+        _log.warning("%s", text)
+    os.environ.update(snapoptions.proxies(set_for_snap))
     try:
         if options.enrol_installer:
             print(_enrol(options.enrol_installer))
             return 0
-        return asyncio.run(service.serve(options.address, options.idle_exit))
+        addresses = options.address or _bindable(set_for_snap)
+        return asyncio.run(service.serve(addresses, options.idle_exit))
     except (ListenError, InstallerError, StoreError) as error:
         print(f"multipassd: {error}", file=sys.stderr)
         return EXIT_FAILED
+
+
+def _set_for_snap() -> tuple[snapoptions.Options, str]:
+    """What `snap set` has set; a file that can't be read is told, and no reason to exit."""
+    try:
+        return snapoptions.load(os.environ), ""
+    except snapoptions.OptionError as error:
+        return {}, str(error)
+
+
+def _bindable(set_for_snap: snapoptions.Options) -> list[Address]:
+    """The address from `snap set`, unless it can't be had: the Unix socket is served all the same,
+    or nobody could put the address right."""
+    if "address" not in set_for_snap:
+        return []
+    address = parse(set_for_snap["address"])
+    try:
+        for one in listener.bind(address, 0):
+            one.close()
+    except ListenError as error:
+        _log.error("%s: the Unix socket alone is served; see `snap get multipass address`", error)
+        return []
+    return [address]
 
 
 def _enrol(user: str) -> str:

@@ -35,7 +35,6 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         "-V",
         "--verbosity",
         choices=tuple(LEVELS),
-        default="info",
         help="the least level that is logged (default: info)",
     )
     parser.add_argument(

@@ -123,6 +123,12 @@ class Settings:
         self.refresh()
         return self._values.passphrase
 
+    def section(self, name: str) -> dict[str, str]:
+        """What an administrator wrote under another heading of the file; no client can set it."""
+        self.refresh()
+        found = {key: self._ini.get(key, name) for key in self._ini.keys(name)}
+        return {key: value for key, value in found.items() if value is not None}
+
     def set(self, key: str, value: str) -> None:
         """Stored when this returns. A passphrase is handed in as its record, or in plain text,
         which is then hashed here and takes its time.
@@ -162,7 +168,7 @@ class Settings:
         self.problem, self.warnings = "", []
         self._values, self._ini = Values(), IniFile.parse("")
         try:
-            self._ini = IniFile.parse(_read(self.path))
+            self._ini = IniFile.parse(read_trusted(self.path))
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
@@ -236,7 +242,7 @@ def _stamp(path: Path) -> Stamp:
     )
 
 
-def _read(path: Path) -> str:
+def read_trusted(path: Path) -> str:
     """Raises OSError, or ValueError with the reason why the file is not to be relied on."""
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):

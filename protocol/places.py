@@ -76,10 +76,28 @@ def daemon_data_directory(environ: Environ) -> str:
 
 def daemon_settings_file(environ: Environ) -> str:
     if in_snap(environ):
-        base = environ.get("SNAP_DATA") or "/var/snap/multipass/current"
-        return f"{base}/config/multipassd/multipassd.conf"
+        # What all revisions share: with 1.16's place, `snap revert` would bring an old passphrase
+        # back.
+        return f"{_snap_common(environ)}/config/multipassd/multipassd.conf"
     base = environ.get("DAEMON_CONFIG_HOME") or f"{_home(environ)}/.config"
     return f"{base}/multipassd/multipassd.conf"
+
+
+def earlier_settings_file(environ: Environ) -> str | None:
+    """Where the snap of 1.16 keeps the daemon's settings, a file for each revision."""
+    if not in_snap(environ):
+        return None
+    return f"{_snap_data(environ)}/config/multipassd/multipassd.conf"
+
+
+def snap_options_file(environ: Environ) -> str | None:
+    """What `snap set multipass` has set, for the daemon's start. Of one revision, as snapd itself
+    keeps what was set and brings it back on a revert."""
+    return f"{_snap_data(environ)}/options.json" if in_snap(environ) else None
+
+
+def _snap_data(environ: Environ) -> str:
+    return environ.get("SNAP_DATA") or "/var/snap/multipass/current"
 
 
 def daemon_root_certificate(environ: Environ) -> str:

@@ -1,0 +1,31 @@
+"""configure: `snap set multipass KEY=VALUE`; also at the end of each installation and refresh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from multipassd import snapoptions
+from multipassd.snaphooks import snapctl, wake
+from multipassd.snaphooks.hook import HookFailed
+
+
+def run(environ: Mapping[str, str]) -> None:
+    """A wrong value changes nothing: snapd then puts back what was set before."""
+    try:
+        wanted = snapoptions.checked(snapctl.options(snapoptions.CHECKS))
+    except snapoptions.OptionError as error:
+        raise HookFailed(str(error)) from None
+    kept = None
+    with suppress(snapoptions.OptionError):  # a damaged file is written anew
+        kept = snapoptions.load(environ)
+    if wanted == kept:
+        return
+    try:
+        snapoptions.save(wanted, environ)
+    except OSError as error:
+        raise HookFailed(f"The setting could not be kept: {error.strerror or error}.") from None
+    if snapctl.service_is_active():
+        snapctl.restart_service()
+    else:
+        wake.run(environ)
