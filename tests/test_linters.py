@@ -30,6 +30,7 @@ def test_mypy_strict_finds_nothing() -> None:
     run(*PYTHON, "mypy", "bin/multipass")
     run(*PYTHON, "mypy", "bin/multipassd")
     run(*PYTHON, "mypy", "bin/multipass-trust")
+    run(*PYTHON, "mypy", "bin/multipass-snap-hook")
 
 
 def test_shellcheck_finds_nothing() -> None:
