@@ -26,7 +26,7 @@ def ensure(directory: str) -> Identity:
     found = existing(directory)
     if found is not None and not os.stat(found[1]).st_mode & OTHERS:
         return found
-    _add_site_packages()
+    add_site_packages()
     try:
         from protocol import client_certificate
 
@@ -44,7 +44,7 @@ def ensure(directory: str) -> Identity:
     return str(certificate), str(key)
 
 
-def _add_site_packages() -> None:
+def add_site_packages() -> None:
     """Makes `cryptography` importable: the launcher starts without site-packages, which is faster.
 
     A snap has its own in its tree, a checkout in .venv; installed by a deb, they are the system's.

@@ -101,7 +101,9 @@ class Call:
             if self._stream is not None:
                 self._stream.close()
         if self._exchange.status:
-            raise StatusError(self._exchange.status, self._exchange.message)
+            raise StatusError(
+                self._exchange.status, self._exchange.message, details=self._exchange.details
+            )
 
     def answer(self, payload: bytes) -> None:
         """Sends the last message of a call that was begun without half-close."""

@@ -46,9 +46,11 @@ class Command:
         "description",
         "name",
         "options",
+        "options_hint",
         "run",
         "summary",
         "syntax",
+        "syntax_without_primary",
     )
 
     def __init__(
@@ -62,6 +64,8 @@ class Command:
         options: Sequence[Option] = (),
         syntax: str = "",
         arguments: Sequence[Argument] = (),
+        syntax_without_primary: str = "",
+        options_hint: str = "",
     ) -> None:
         self.name = name
         self.summary = summary
@@ -71,6 +75,9 @@ class Command:
         self.options = tuple(options)
         self.syntax = syntax
         self.arguments = tuple(arguments)
+        # Where a name left out means the primary instance: what help says while there is none.
+        self.syntax_without_primary = syntax_without_primary
+        self.options_hint = options_hint  # said when an option is unknown and no `--` was given
 
 
 HELP = Option(("h", "help"), "Display this help")

@@ -68,10 +68,11 @@ class DeadlinePassed(CommandFailed):
 
 
 class StatusError(CommandFailed):
-    """The service answered with an error status."""
+    """The service answered with an error status; `details` are for this program, not for people."""
 
-    def __init__(self, status: int, sentence: str, hint: str = "") -> None:
+    def __init__(self, status: int, sentence: str, hint: str = "", details: bytes = b"") -> None:
         self.status = status
+        self.details = details
         super().__init__(sentence, hint)
 
 
@@ -79,3 +80,7 @@ class TimedOut(ClientError):
     """A `--timeout` expired."""
 
     exit_code = 5
+
+
+class CannotAsk(Exception):
+    """Nobody is there to confirm what must be confirmed; told as Multipass does, in its log."""

@@ -24,11 +24,15 @@ class BadAnswer(Exception):
 
 
 class Exchange:
-    """Feed it what the connection receives; `status` is None until the call has ended."""
+    """Feed it what the connection receives; `status` is None until the call has ended.
+
+    `method` is a name of Multipass's service, or the full path of another one's.
+    """
 
     def __init__(self, method: str, payload: bytes, half_close: bool) -> None:
         self.status: int | None = None
         self.message = ""
+        self.details = b""
         self._http = http2.Connection()
         self._deframer = grpc.Deframer(MAX_REPLY)
         self._answered = False
@@ -36,7 +40,7 @@ class Exchange:
             (
                 (b":method", b"POST"),
                 (b":scheme", b"https"),
-                (b":path", grpc.path(method).encode()),
+                (b":path", (method if method.startswith("/") else grpc.path(method)).encode()),
                 (b":authority", AUTHORITY),
                 (b"te", b"trailers"),
                 (b"content-type", b"application/grpc"),
@@ -105,8 +109,21 @@ class Exchange:
         code = headers[b"grpc-status"]
         text = headers.get(b"grpc-message", b"").decode("utf-8", "replace")
         status = int(code) if code.isdigit() and len(code) < 4 else UNKNOWN
+        self.details = _binary(headers.get(b"grpc-status-details-bin", b""))
         self._end(status, grpc.decode_message(text))
 
     def _end(self, status: int, message: str) -> None:
         self.status = status
         self.message = message
+
+
+def _binary(value: bytes) -> bytes:
+    """A `-bin` header's content: base64, with its padding or without; nothing where it is none."""
+    if not value:
+        return b""
+    import binascii
+
+    try:
+        return binascii.a2b_base64(value + b"=" * (-len(value) % 4))
+    except binascii.Error:
+        return b""

@@ -1,4 +1,4 @@
-"""The text of `help`: its columns and where its lines break. Pure."""
+"""The text of `help`: its columns and where its lines break."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from client.command import Command, Option
+    from client.session import Session
 
 FIRST_LINE = 79  # columns of an entry's first line
 CONTINUATION = 80  # columns of the lines below it
@@ -32,10 +33,16 @@ def general(commands: Sequence[Command]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def of_command(command: Command) -> str:
+def has_primary(session: Session, command: Command) -> bool:
+    """Whether a name may be left out; looked up only for commands to which that matters."""
+    return not command.syntax_without_primary or bool(session.primary())
+
+
+def of_command(command: Command, primary: bool = True) -> str:
     options = [HELP, VERBOSE, *(option for option in command.options if not option.hidden)]
     width = _names_width(options)
-    usage = f"Usage: multipass {command.name} [options] {command.syntax}".rstrip()
+    syntax = command.syntax if primary else command.syntax_without_primary
+    usage = f"Usage: multipass {command.name} [options] {syntax}".rstrip()
     parts = [usage]
     if command.description:
         parts.append(command.description)

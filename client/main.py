@@ -1,19 +1,17 @@
-"""From the words of a command line to an exit code: the one place that maps errors to both."""
+"""From the words of a command line to an exit code."""
 
 from __future__ import annotations
 
 import os
 
-from client import commands, console, messages
+from client import commands, console, messages, running
 from client.commandline import CommandLine, parse, split_command
-from client.errors import SUCCESS, ClientError
+from client.errors import SUCCESS
 from client.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from client.command import Command
 
 FAILURE = 1
 NOTHING_TO_DO = 2
@@ -49,21 +47,16 @@ def _dispatch(words: Sequence[str]) -> int:
         return _without_command(word, line)
     if line.error:
         console.line_err(line.error)
+        if command.options_hint and line.unknown and "--" not in rest:
+            console.line_err(f"\n{command.options_hint}")
         return FAILURE
+    session = Session(command, line, os.environ)
     if line.help:
-        _show_help([command])
+        from client import help
+
+        console.out(help.of_command(command, help.has_primary(session, command)))
         return SUCCESS
-    return _run(command, line)
-
-
-def _run(command: Command, line: CommandLine) -> int:
-    try:
-        return command.run(Session(command, line, os.environ))
-    except console.OutputError:
-        raise
-    except ClientError as error:
-        console.line_err(error.text(command.name))
-        return error.exit_code
+    return running.run(session)
 
 
 def _without_command(word: str | None, line: CommandLine) -> int:
@@ -73,12 +66,7 @@ def _without_command(word: str | None, line: CommandLine) -> int:
     elif word is not None and not line.help:
         console.line_out(messages.unknown_command(word))  # on stdout, as in Multipass
         return FAILURE
-    _show_help(commands.every())
-    return SUCCESS if line.help and not line.error else NOTHING_TO_DO
-
-
-def _show_help(about: Sequence[Command]) -> None:
-    """Of one command, or of all of them together."""
     from client import help
 
-    console.out(help.of_command(about[0]) if len(about) == 1 else help.general(about))
+    console.out(help.general(commands.every()))
+    return SUCCESS if line.help and not line.error else NOTHING_TO_DO

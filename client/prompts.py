@@ -7,6 +7,10 @@ import os
 from client import console, messages
 from client.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MAX_ANSWER = 65_536  # bytes; no value of a setting comes near
 
 
@@ -45,12 +49,23 @@ def new_passphrase() -> str:
     return first
 
 
-def confirm(question: str) -> bool:
-    """Yes or no, asked again until it is one of them; the end of input is no."""
+def may_bridge(networks: Sequence[str]) -> bool:
+    """Asks whether bridges may be made; where nobody can be asked, that is no."""
+    if not console.is_live():
+        return False
+    console.out(messages.needs_bridge(networks))
+    return confirm(messages.BRIDGE_QUESTION)
+
+
+def confirm(question: str, again: str = messages.ANSWER_YES_NO, empty: str = "") -> bool:
+    """Yes or no, asked `again` until it is one of them; the end of input is no.
+
+    `empty` is what an empty line means, where that means something.
+    """
     try:
-        answer = ask(question).lower()
+        answer = ask(question).lower() or empty
         while answer not in ("y", "yes", "n", "no"):
-            answer = ask(messages.ANSWER_YES_NO).lower()
+            answer = ask(again).lower() or empty
     except EndOfInput:
         return False
     return answer in ("y", "yes")

@@ -8,9 +8,11 @@ from client.errors import CommandFailed, StatusError
 from client.session import IF_PRESENT, MAKE
 from protocol.codec import DecodeError
 
+INVALID_ARGUMENT, FAILED_PRECONDITION = 3, 9
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, TypeVar
 
     from client.channel import Call, Channel
@@ -31,14 +33,31 @@ def call(
 
     Raises CommandFailed.
     """
-    channel = channel or session.channel(IF_PRESENT if session.never_enrols else MAKE)
-    if session.never_enrols:
-        ping(channel)
-    begun = channel.begin(method, encode(request), half_close=True)
     result = kind()
-    for reply in replies(session, begun, kind):
+    for reply in stream(session, method, request, kind, channel):
         result = reply
     return result
+
+
+def stream(
+    session: Session,
+    method: str,
+    request: Message,
+    kind: type[Reply],
+    channel: Channel | None = None,
+    log: Callable[[str], None] = console.err,
+) -> Iterator[Reply]:
+    """The same for calls that report what they do: every reply. Raises CommandFailed."""
+    channel = channel or open_channel(session)
+    if session.never_enrols:
+        ping(channel)
+    yield from replies(session, channel.begin(method, encode(request), half_close=True), kind, log)
+
+
+def open_channel(session: Session, deadline: float | None = None) -> Channel:
+    """The way to the service; `deadline` is by time.monotonic(). Raises CommandFailed."""
+    identity = IF_PRESENT if session.never_enrols else MAKE
+    return session.channel(identity, deadline=deadline)
 
 
 def ping(channel: Channel) -> None:
@@ -50,20 +69,48 @@ def ping(channel: Channel) -> None:
         raise StatusError(error.status, error.sentence or messages.ENROLS_NOBODY) from error
 
 
-def replies(session: Session, begun: Call, kind: type[Reply]) -> Iterator[Reply]:
+def replies(
+    session: Session,
+    begun: Call,
+    kind: type[Reply],
+    log: Callable[[str], None] = console.err,
+) -> Iterator[Reply]:
     """The replies that say more than a log line. Raises CommandFailed."""
     empty = kind()
     try:
         for data in begun.replies():
-            reply: Any = kind.decode(data)
-            console.err(reply.log_line)
+            reply: Any = decode(kind, data)
+            if reply.log_line:
+                log(reply.log_line)
             reply.log_line = ""
             if reply != empty:
                 yield reply
-    except DecodeError as error:
-        raise CommandFailed(messages.UNREADABLE_REPLY, str(error)) from error
     except StatusError as error:
         raise _helpful(session, error) from error
+
+
+def details(error: StatusError, kind: type[Reply]) -> Reply:
+    """What an error says to this program; empty where it says nothing that can be read."""
+    try:
+        return kind.decode(error.details)
+    except DecodeError:
+        return kind()
+
+
+def advise(error: StatusError, hint: str) -> None:
+    """Adds what to do to a refusal that depends on the instance's state, if it is not said yet."""
+    if error.status in (INVALID_ARGUMENT, FAILED_PRECONDITION) and "Cannot shut down" in (
+        error.sentence
+    ):
+        error.hint = "" if hint in error.sentence else hint
+
+
+def decode(kind: type[Reply], data: bytes) -> Reply:
+    """Raises CommandFailed."""
+    try:
+        return kind.decode(data)
+    except DecodeError as error:
+        raise CommandFailed(messages.UNREADABLE_REPLY, str(error)) from error
 
 
 def encode(request: Message) -> bytes:

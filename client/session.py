@@ -50,8 +50,18 @@ class Session:
         peer = Peer(address, files, self._identity(identity), console.line_err)
         return Channel(peer, patience, deadline)
 
+    def of(self, command: Command, line: CommandLine) -> Session:
+        """For another command of the same run."""
+        return Session(command, line, self._environ)
+
     def settings_file(self) -> str:
         return places.client_settings_file(self._environ, self._home)
+
+    def primary(self) -> str:
+        """The name of the primary instance; empty when there is to be none."""
+        from client import settings
+
+        return settings.primary_name(self.settings_file())
 
     def _identity(self, which: str) -> certificate.Identity | None:
         directory = places.client_certificate_directory(self._environ, self._home)

@@ -6,15 +6,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from client.command import Command
 
-# Every word that is a command, and the module that declares it as COMMAND.
+# Every word that is a command, and the module that declares it as COMMAND. A module must not be
+# called as a function below: once imported, it would stand in the function's place.
 MODULES = {
     "authenticate": "authenticate",
     "auth": "authenticate",
+    "delete": "delete",
+    "exec": "exec",
+    "find": "find_images",
     "get": "get",
     "help": "help",
+    "info": "info",
+    "launch": "launch",
     "list": "list",
     "ls": "list",
+    "networks": "networks",
+    "purge": "purge",
+    "recover": "recover",
+    "restart": "restart",
     "set": "set",
+    "shell": "shell",
+    "sh": "shell",
+    "connect": "shell",
+    "start": "start",
+    "stop": "stop",
+    "suspend": "suspend",
     "version": "version",
     "wait-ready": "wait_ready",
 }

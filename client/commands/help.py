@@ -18,7 +18,7 @@ def run(session: Session) -> int:
     command = commands.find(given[0])
     if command is None:
         raise UsageError(messages.unknown_help(given[0]))
-    console.out(help.of_command(command))
+    console.out(help.of_command(command, help.has_primary(session, command)))
     return SUCCESS
 
 

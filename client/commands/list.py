@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import console, messages, render, rpc, settings
+from client import console, messages, notices, render, rpc, settings
 from client.command import FORMAT, Command, Option
 from client.errors import SUCCESS, UsageError
 from client.session import Session
@@ -39,10 +39,7 @@ def _show(session: Session, reply: ListReply, form: str, snapshots: bool) -> Non
 
         listed = reply.instance_list.instances if reply.instance_list else []
         console.out(instances.render(listed, form, _primary(session, len(listed))))
-    if reply.update_info is not None and console.is_live():
-        from client.render import update
-
-        console.out(update.notice(reply.update_info))
+    notices.update(reply.update_info)
 
 
 def _primary(session: Session, count: int) -> str:

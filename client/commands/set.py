@@ -76,9 +76,7 @@ def _set_in_service(session: Session, key: str, value: str) -> None:
 
 
 def _authorized(request: SetRequest, network: str) -> SetRequest:
-    if console.is_live():
-        console.out(messages.needs_bridge(network))
-        request.authorized = prompts.confirm(messages.BRIDGE_QUESTION)
+    request.authorized = prompts.may_bridge([network])
     return request
 
 

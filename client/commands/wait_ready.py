@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from client import messages, rpc
+from client import messages, rpc, timeouts
 from client.command import Command, Option
 from client.errors import SUCCESS, DeadlinePassed, StatusError, TimedOut, Unreachable, UsageError
 from client.session import NONE, Session
@@ -18,7 +18,7 @@ UNIMPLEMENTED, UNAVAILABLE = 12, 14
 def run(session: Session) -> int:
     if session.line.positionals:
         raise UsageError(messages.TAKES_NO_ARGUMENTS)
-    deadline = _deadline(session)
+    deadline = timeouts.deadline(timeouts.seconds(session))
     try:
         with Spinner(messages.WAITING_READY):
             while not _ready(session, deadline):
@@ -50,16 +50,6 @@ def _pause(deadline: float | None) -> None:
     time.sleep(max(0.0, min(RETRY_EVERY, left)))
     if left <= RETRY_EVERY and deadline is not None:
         raise DeadlinePassed(messages.NO_ANSWER)
-
-
-def _deadline(session: Session) -> float | None:
-    given = session.line.values.get("timeout")
-    if given is None:
-        return None
-    text = given[-1]
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise UsageError(messages.BAD_TIMEOUT)
-    return time.monotonic() + int(text)
 
 
 COMMAND = Command(

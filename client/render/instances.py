@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from protocol.messages.common import InstanceStatus
     from protocol.messages.listing import ListVMInstance
 
 NAME_WIDTH, STATE_WIDTH, IPV4_WIDTH = 24, 18, 17
@@ -89,9 +90,13 @@ def _yaml(instances: Sequence[ListVMInstance]) -> str:
     )
 
 
-def _state(instance: ListVMInstance) -> str:
-    number = instance.instance_status.status if instance.instance_status else 0
+def state_text(status: InstanceStatus | None) -> str:
+    number = status.status if status else 0
     return STATES[number] if 0 <= number < len(STATES) else UNKNOWN
+
+
+def _state(instance: ListVMInstance) -> str:
+    return state_text(instance.instance_status)
 
 
 def _release(instance: ListVMInstance) -> str:

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Value = str | int | bool | None | Sequence["Value"] | Mapping[str, "Value"]
+    Value = str | int | float | bool | None | Sequence["Value"] | Mapping[str, "Value"]
 
 INDENT = "    "
 _ESCAPES = {
@@ -34,6 +34,8 @@ def _value(value: Value, indent: str) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
     inner = indent + INDENT
     if isinstance(value, dict):
         members = [f"{_string(key)}: {_value(value[key], inner)}" for key in sorted(value)]

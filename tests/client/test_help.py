@@ -28,12 +28,51 @@ Arguments:
 
 ONE_LINERS = {
     "authenticate": "Authenticate client",
+    "delete": "Delete instances and snapshots",
+    "exec": "Run a command on an instance",
+    "find": "Display available images to create instances from",
     "get": "Get a configuration setting",
     "help": "Display help about a command",
+    "info": "Display information about instances or snapshots",
+    "launch": "Create and start an Ubuntu instance",
     "list": "List all available instances or snapshots",
+    "networks": "List available network interfaces",
+    "purge": "Purge all deleted instances permanently",
+    "recover": "Recover deleted instances",
+    "restart": "Restart instances",
     "set": "Set a configuration setting",
+    "shell": "Open a shell on an instance",
+    "start": "Start instances",
+    "stop": "Stop running instances",
+    "suspend": "Suspend running instances",
     "version": "Show version details",
     "wait-ready": "Wait for the Multipass daemon to be ready",
+}
+
+# What stands behind `[options]`, with a primary instance and without.
+USAGE = {
+    "authenticate": "[<passphrase>]",
+    "delete": "<instance>[.snapshot] [<instance>[.snapshot] ...]",
+    "exec": "<name> [--] <command>",
+    "find": "[<remote:>][<string>]",
+    "get": "[<arg>]",
+    "help": "<command>",
+    "info": "<instance>[.snapshot] [<instance>[.snapshot] ...]",
+    "launch": "[[<remote:>]<image> | <url>]",
+    "recover": "<name> [<name> ...]",
+    "restart": "[<name> ...]",
+    "set": "<key>[=<value>]",
+    "shell": "[<name>]",
+    "start": "[<name> ...]",
+    "stop": "[<name> ...]",
+    "suspend": "[<name> ...]",
+}
+USAGE_WITHOUT_PRIMARY = USAGE | {
+    "restart": "<name> [<name> ...]",
+    "shell": "<name>",
+    "start": "<name> [<name> ...]",
+    "stop": "<name> [<name> ...]",
+    "suspend": "<name> [<name> ...]",
 }
 
 
@@ -61,7 +100,18 @@ def test_no_line_is_wider_than_a_terminal(name: str) -> None:
     assert max(map(len, of(name).splitlines())) <= 80
 
 
-@pytest.mark.parametrize("name", ["list", "version", "wait-ready"])
+@pytest.mark.parametrize("name", sorted(USAGE))
+def test_the_usage_says_what_arguments_there_are(name: str) -> None:
+    command = commands.find(name)
+    assert command is not None
+    for primary, syntaxes in ((True, USAGE), (False, USAGE_WITHOUT_PRIMARY)):
+        if primary or command.syntax_without_primary:
+            first = help.of_command(command, primary).splitlines()[0]
+            assert first == f"Usage: multipass {name} [options] {syntaxes[name]}"
+    assert bool(command.syntax_without_primary) == (USAGE[name] != USAGE_WITHOUT_PRIMARY[name])
+
+
+@pytest.mark.parametrize("name", ["list", "networks", "purge", "version", "wait-ready"])
 def test_commands_without_arguments_have_no_arguments_section(name: str) -> None:
     assert of(name).startswith(f"Usage: multipass {name} [options]\n")
     assert "Arguments:" not in of(name)
@@ -77,6 +127,14 @@ def test_help_of_settings_names_some_keys_and_how_to_list_all(name: str) -> None
 def test_hidden_options_are_left_out() -> None:
     assert "no-ipv4" not in of("list")
     assert "--version" not in of("list")
+    assert "--mem " not in of("launch")
+    assert "--mount" not in of("launch")
+    assert "--all" not in of("info")
+    assert "runtime" not in of("info")
+
+
+def test_a_value_that_is_one_thing_or_another_is_shown_so() -> None:
+    assert "\n  --cloud-init <file> | <url>  " in of("launch")
 
 
 def test_the_table_of_commands_agrees_with_their_declarations() -> None:

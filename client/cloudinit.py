@@ -1,0 +1,96 @@
+"""The text of `launch --cloud-init`: from a file, a URL or stdin; checked before it is sent."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from client import console, messages
+from client.certificate import add_site_packages
+from client.errors import CommandFailed, UsageError
+
+MAX_TEXT = 1024 * 1024  # bytes; cloud-init's own data sources take far less
+FETCH_WITHIN = 60.0  # seconds for each step of fetching a URL
+STDIN = "-"
+CHUNK = 65536
+
+
+def load(source: str) -> str:
+    """Raises UsageError; CommandFailed when it can't be checked."""
+    if source == STDIN:
+        data = _read(console.STDIN)
+    elif source.lower().startswith(("http://", "https://")):
+        data = _fetch(source)
+    else:
+        data = _read_file(source)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(messages.bad_cloud_init(messages.CLOUD_INIT_NO_TEXT)) from None
+    _check(text)
+    return text
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        # Before it is opened: opening a device may do something, waiting for a FIFO is meant.
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise UsageError(messages.unreadable_cloud_init(path))
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        raise UsageError(messages.unreadable_cloud_init(path)) from None
+    try:
+        return _read(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int) -> bytes:
+    data = bytearray()
+    while len(data) <= MAX_TEXT:
+        try:
+            chunk = os.read(descriptor, CHUNK)
+        except OSError as error:
+            raise UsageError(messages.bad_cloud_init(error.strerror or str(error))) from None
+        if not chunk:
+            return bytes(data)
+        data += chunk
+    raise UsageError(messages.bad_cloud_init(messages.CLOUD_INIT_TOO_LARGE))
+
+
+def _fetch(url: str) -> bytes:
+    import http.client
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(url, timeout=FETCH_WITHIN) as answer:
+            data: bytes = answer.read(MAX_TEXT + 1)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise UsageError(messages.bad_cloud_init(f"{url}: {error}")) from None
+    if len(data) > MAX_TEXT:
+        raise UsageError(messages.bad_cloud_init(messages.CLOUD_INIT_TOO_LARGE))
+    return data
+
+
+def _check(text: str) -> None:
+    """Is it YAML at all? What it means is for the service and cloud-init to say."""
+    add_site_packages()
+    try:
+        import yaml
+    except ImportError:
+        raise CommandFailed(
+            messages.bad_cloud_init(messages.NO_YAML), messages.NO_YAML_HINT
+        ) from None
+    try:
+        yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(messages.bad_cloud_init(_where(error))) from None
+
+
+def _where(error: Exception) -> str:
+    """The parser's reason in one line, without the text itself: it may hold secrets."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).split("\n")[0]
+    place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
+    return f"{problem}{place}"

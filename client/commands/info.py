@@ -1,0 +1,69 @@
+"""`multipass info`: what is known about instances and snapshots."""
+
+from __future__ import annotations
+
+from client import console, messages, notices, render, rpc, selection
+from client.command import FORMAT, Argument, Command, Option
+from client.errors import SUCCESS, UsageError
+from client.session import Session
+from protocol.messages.information import InfoReply, InfoRequest
+
+
+def run(session: Session) -> int:
+    line = session.line
+    everything, snapshots = "all" in line.flags, "snapshots" in line.flags
+    if everything:
+        console.line_err(messages.INFO_ALL_DEPRECATED)
+        if line.positionals:
+            raise UsageError(messages.name_with_all(len(line.positionals)))
+    form = render.form(line.value("format", render.TABLE))
+    pairs = [selection.pair(word) for word in line.positionals]
+    of_snapshots = {pair.snapshot_name is not None for pair in pairs}
+    if form == render.CSV and not snapshots and len(of_snapshots) > 1:
+        raise UsageError(messages.MIXED_CSV)
+    request = InfoRequest(
+        instance_snapshot_pairs=pairs,
+        verbosity_level=session.verbosity,
+        no_runtime_information="no-runtime-information" in line.flags,
+        snapshots=snapshots,
+    )
+    reply = rpc.call(session, "info", request, InfoReply)
+    _show(session, reply, form, snapshots)
+    return SUCCESS
+
+
+def _show(session: Session, reply: InfoReply, form: str, snapshots: bool) -> None:
+    from client.render import details
+
+    primary = session.primary() if len(reply.details) > 1 else ""
+    found = details.Details(reply.details, primary)
+    if form == render.TABLE:
+        text = details.table(found, snapshots)
+    elif form == render.CSV:
+        text = details.csv(found)
+    else:
+        from client.render import documents
+
+        text = documents.json(found) if form == render.JSON else documents.yaml(found)
+    console.out(text)
+    notices.update(reply.update_info)
+
+
+COMMAND = Command(
+    "info",
+    "Display information about instances or snapshots",
+    "Show what is known about instances and snapshots; without a name, about all\ninstances.",
+    run,
+    options=(
+        Option(("snapshots",), "Show the snapshots of the named instances, or of all"),
+        FORMAT,
+        Option(("all",), "The same as naming nothing", hidden=True),
+        Option(
+            ("no-runtime-information",),
+            "Leave out what only the running instance knows, which is faster",
+            hidden=True,
+        ),
+    ),
+    syntax="<instance>[.snapshot] [<instance>[.snapshot] ...]",
+    arguments=(Argument("instance/snapshot", "Names of instances and snapshots to show"),),
+)

@@ -1,0 +1,241 @@
+"""`multipass launch`: makes an instance and starts it."""
+
+from __future__ import annotations
+
+import os
+
+from client import console, messages, networkspec, notices, prompts, rpc, timeouts
+from client.command import Argument, Command, Option
+from client.errors import SUCCESS, DeadlinePassed, StatusError, TimedOut, UsageError
+from client.progress import Progress
+from client.session import Session
+from protocol import sizes
+from protocol.messages.launch import LaunchError, LaunchProgress, LaunchReply, LaunchRequest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from client.commandline import CommandLine
+
+NO_LIMIT = -1  # on the wire
+MAX_CPUS = 2**31 - 1  # what a request can carry
+BRIDGED = "bridged"  # the network that local.bridged-network names
+WEB = ("http://", "https://")
+FILE = "file://"
+
+PROGRESS = {
+    LaunchProgress.ProgressTypes.IMAGE: "Retrieving image: ",
+    LaunchProgress.ProgressTypes.EXTRACT: "Extracting image: ",
+    LaunchProgress.ProgressTypes.VERIFY: "Verifying image: ",
+    LaunchProgress.ProgressTypes.WAITING: "Preparing image: ",
+}
+
+
+def run(session: Session) -> int:
+    limit = timeouts.seconds(session)
+    request = _request(session)
+    request.timeout = NO_LIMIT if limit is None else limit
+    try:
+        reply = _launch(session, request, timeouts.deadline(limit))
+    except DeadlinePassed as error:
+        raise TimedOut(messages.LAUNCH_TIMED_OUT) from error
+    name = reply.vm_instance_name or request.instance_name
+    console.line_out(messages.launched(name))
+    if name == session.primary():
+        console.line_out(messages.SKIPPING_MOUNT)
+    notices.update(reply.update_info)
+    return SUCCESS
+
+
+def _request(session: Session) -> LaunchRequest:
+    """Raises UsageError, SizeError; nothing was sent by then."""
+    from client import hosttime
+
+    line = session.line
+    if len(line.positionals) > 1:
+        raise UsageError(messages.LAUNCH_TOO_MANY)
+    if "mount" in line.values:
+        raise UsageError(messages.NO_MOUNTS)
+    remote, image = _image(line.positionals[0]) if line.positionals else ("", "")
+    return LaunchRequest(
+        instance_name=line.value("name", ""),
+        remote_name=remote,
+        image=image,
+        num_cores=_cpus(line),
+        mem_size=_memory(line),
+        disk_space=_size(line.value("disk", "")),
+        network_options=_networks(line),
+        cloud_init_user_data=_cloud_init(line),
+        time_zone=hosttime.zone(os.environ),
+        verbosity_level=session.verbosity,
+    )
+
+
+def _image(given: str) -> tuple[str, str]:
+    """The remote and the image, or a URL. Raises UsageError."""
+    if given.lower().startswith(WEB):
+        return "", given
+    if given.lower().startswith(FILE):
+        # The service has another working directory.
+        return "", FILE + os.path.abspath(given[len(FILE) :])
+    remote, colon, image = given.partition(":")
+    if ":" in image:
+        raise UsageError(messages.BAD_IMAGE_NAME)
+    return (remote, image) if colon else ("", remote)
+
+
+def _cpus(line: CommandLine) -> int:
+    given = line.value("cpus", "")
+    if "cpus" not in line.values:
+        return 0
+    if not (given.isascii() and given.isdecimal() and 0 < int(given) <= MAX_CPUS):
+        raise UsageError(messages.invalid_cpus(given))
+    return int(given)
+
+
+def _memory(line: CommandLine) -> str:
+    if "mem" in line.values:
+        if "memory" in line.values:
+            raise UsageError(messages.TWO_MEMORIES)
+        console.line_err(messages.MEM_DEPRECATED)
+    return _size(line.value("memory", line.value("mem", "")))
+
+
+def _size(given: str) -> str:
+    """As it was given, if it is a size; whether one that will do, the service says."""
+    if given:
+        sizes.parse(given)
+    return given
+
+
+def _networks(line: CommandLine) -> list[LaunchRequest.NetworkOptions]:
+    bridged = [BRIDGED] if "bridged" in line.flags else []
+    return [networkspec.parse(spec) for spec in (*bridged, *line.values.get("network", ()))]
+
+
+def _cloud_init(line: CommandLine) -> str:
+    if "cloud-init" not in line.values:
+        return ""
+    from client import cloudinit
+
+    return cloudinit.load(line.value("cloud-init", ""))
+
+
+def _launch(session: Session, request: LaunchRequest, deadline: float | None) -> LaunchReply:
+    """Asks once whether bridges may be made, when that is what is missing. Raises CommandFailed."""
+    to_bridge: list[str] = []
+    try:
+        return _attempt(session, request, deadline, to_bridge)
+    except StatusError as error:
+        if not to_bridge or not prompts.may_bridge(to_bridge):
+            raise _explained(error, request) from None
+    request.permission_to_bridge = True
+    try:
+        return _attempt(session, request, deadline, [])
+    except StatusError as error:
+        raise _explained(error, request) from None
+
+
+def _attempt(
+    session: Session, request: LaunchRequest, deadline: float | None, to_bridge: list[str]
+) -> LaunchReply:
+    """The last reply that says what was made; `to_bridge` gets the networks in need of a bridge."""
+    result = LaunchReply()
+    channel = rpc.open_channel(session, deadline)
+    with Progress() as progress:
+        for reply in rpc.stream(session, "launch", request, LaunchReply, channel, progress.log):
+            to_bridge += reply.nets_need_bridging
+            _show(progress, reply)
+            if reply.vm_instance_name is not None:
+                result = reply
+    return result
+
+
+def _show(progress: Progress, reply: LaunchReply) -> None:
+    if reply.create_message:
+        progress.stage(reply.create_message)
+    if reply.launch_progress is not None:
+        label = PROGRESS.get(reply.launch_progress.type, "")  # type: ignore[call-overload]
+        percent = reply.launch_progress.percent_complete
+        if label and percent.isdecimal():
+            progress.percent(label, int(percent))
+        elif label:
+            progress.stage(label)
+    if reply.reply_message:
+        progress.stage(reply.reply_message)
+
+
+def _explained(error: StatusError, request: LaunchRequest) -> StatusError:
+    """The service names what is wrong by numbers; the last one counts."""
+    codes = LaunchError.ErrorCodes
+    sentences = {
+        int(codes.INVALID_DISK_SIZE): messages.invalid_disk(request.disk_space),
+        int(codes.INVALID_MEM_SIZE): messages.invalid_memory(request.mem_size),
+        int(codes.INVALID_HOSTNAME): messages.invalid_name(request.instance_name),
+        int(codes.INVALID_NETWORK): messages.INVALID_NETWORK,
+    }
+    told = [
+        sentences[code] for code in rpc.details(error, LaunchError).error_codes if code in sentences
+    ]
+    return StatusError(error.status, error.sentence, told[-1] if told else error.hint)
+
+
+COMMAND = Command(
+    "launch",
+    "Create and start an Ubuntu instance",
+    "Make an instance from an image and start it.",
+    run,
+    options=(
+        Option(("c", "cpus"), "Number of CPUs of the instance\nMinimum: 1, default: 1", "cpus"),
+        Option(
+            ("d", "disk"),
+            "Size of its disk: a number, with K, M or G behind it or else bytes\n"
+            "Minimum: 512M, default: 5G",
+            "disk",
+        ),
+        Option(
+            ("m", "memory"),
+            "Size of its memory, in the same form\nMinimum: 128M, default: 1G",
+            "memory",
+        ),
+        Option(("mem",), "The former name of --memory", "memory", hidden=True),
+        Option(
+            ("n", "name"),
+            "Its name. Letters, digits and inner hyphens, a letter first; 'primary' (see "
+            "client.primary-name) makes the primary instance. Without it two words are chosen",
+            "name",
+        ),
+        Option(
+            ("cloud-init",),
+            "File or URL of cloud-init's user data, or - for what comes on standard input",
+            "file> | <url",
+        ),
+        Option(
+            ("network",),
+            "Connect the instance to a network of this host, besides its own; may be repeated. "
+            "The specification is a name that `networks` lists, or `key=value` pairs with commas "
+            "between them:\n"
+            " name: the network (required; `bridged` is the one that local.bridged-network names)\n"
+            " mode: auto|manual (default: auto)\n"
+            " mac: hardware address (default: random)",
+            "spec",
+        ),
+        Option(("bridged",), "The same as `--network bridged`"),
+        # Refused; hidden until there is such a thing.
+        Option(("mount",), "Mount a directory of this host", "source>:<target", hidden=True),
+        Option(
+            ("timeout",),
+            "Give up waiting after this many seconds (default: as long as the service allows)",
+            "timeout",
+        ),
+    ),
+    syntax="[[<remote:>]<image> | <url>]",
+    arguments=(
+        Argument(
+            "image",
+            "What to make the instance from: an alias, a version, a codename or the beginning of "
+            "an id, as `find` shows them, with a remote before a colon or without; or the URL of "
+            "an image, http://, https:// or file://. Without it, the latest release with long-term "
+            "support",
+        ),
+    ),
+)

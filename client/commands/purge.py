@@ -1,0 +1,24 @@
+"""`multipass purge`: removes deleted instances for good."""
+
+from __future__ import annotations
+
+from client import messages, rpc
+from client.command import Command
+from client.errors import SUCCESS, UsageError
+from client.session import Session
+from protocol.messages.lifecycle import PurgeReply, PurgeRequest
+
+
+def run(session: Session) -> int:
+    if session.line.positionals:
+        raise UsageError(messages.TAKES_NO_ARGUMENTS)
+    rpc.call(session, "purge", PurgeRequest(verbosity_level=session.verbosity), PurgeReply)
+    return SUCCESS
+
+
+COMMAND = Command(
+    "purge",
+    "Purge all deleted instances permanently",
+    "Remove all deleted instances for good. They cannot be recovered afterwards.",
+    run,
+)

@@ -1,0 +1,28 @@
+"""`multipass recover`: brings deleted instances back."""
+
+from __future__ import annotations
+
+from client import rpc, selection
+from client.command import Argument, Command, Option
+from client.errors import SUCCESS
+from client.session import Session
+from protocol.messages.lifecycle import RecoverReply, RecoverRequest
+
+
+def run(session: Session) -> int:
+    request = RecoverRequest(
+        instance_names=selection.named(session).request(), verbosity_level=session.verbosity
+    )
+    rpc.call(session, "recover", request, RecoverReply)
+    return SUCCESS
+
+
+COMMAND = Command(
+    "recover",
+    "Recover deleted instances",
+    "Bring deleted instances back, stopped, so that they can be used again.",
+    run,
+    options=(Option(("all",), "Recover all deleted instances"),),
+    syntax="<name> [<name> ...]",
+    arguments=(Argument("name", "Names of the instances to recover"),),
+)

@@ -1,0 +1,79 @@
+"""`multipass shell`: a login shell in an instance; the primary one is made if it is not there."""
+
+from __future__ import annotations
+
+from client import guest, messages, rpc, running, ssh, timeouts
+from client.command import Argument, Command, Option
+from client.errors import (
+    SUCCESS,
+    CommandFailed,
+    DeadlinePassed,
+    StatusError,
+    TimedOut,
+    Unreachable,
+    UsageError,
+)
+from client.session import Session
+
+NOT_FOUND, ABORTED = 5, 10
+
+
+def run(session: Session) -> int:
+    given = session.line.positionals
+    if len(given) > 1:
+        raise UsageError(messages.TOO_MANY_ARGUMENTS)
+    limit = timeouts.seconds(session)
+    primary = session.primary()
+    name = given[0] if given else primary
+    if not name:
+        raise UsageError(messages.NO_PRIMARY_FOR_SHELL)
+    deadline = timeouts.deadline(limit)
+    try:
+        found = _reach(session, name, deadline)
+    except CommandFailed as error:
+        if code := _made_to_run(session, name, name == primary, error):
+            return code
+        found = _reach(session, name, deadline)
+    ssh.run(found, None)
+    return SUCCESS  # whatever the shell's last command ended with, as in 1.16
+
+
+def _reach(session: Session, name: str, deadline: float | None) -> guest.Guest:
+    try:
+        return guest.reach(session, name, rpc.open_channel(session, deadline))
+    except DeadlinePassed as error:
+        raise TimedOut(messages.START_TIMED_OUT) from error
+
+
+def _made_to_run(session: Session, name: str, is_primary: bool, error: CommandFailed) -> int:
+    """Starts or launches the instance, if that is what it lacks. Raises `error` if it is not."""
+    status = error.status if isinstance(error, StatusError) else 0
+    timeout = [f"--timeout={given[-1]}"] if (given := session.line.values.get("timeout")) else []
+    if status == ABORTED:
+        return running.inner(session, "start", *timeout, "--", name)
+    if is_primary and (status == NOT_FOUND or isinstance(error, Unreachable)):
+        return running.inner(session, "launch", *timeout, "--name", name)
+    raise error
+
+
+COMMAND = Command(
+    "shell",
+    "Open a shell on an instance",
+    "Open a login shell in an instance. One that is stopped is started first; the primary\n"
+    "one is made if it is not there.",
+    run,
+    aliases=("sh", "connect"),
+    options=(
+        Option(
+            ("timeout",),
+            "Give up waiting for the instance after this many seconds (default: as long as the "
+            "service allows)",
+            "timeout",
+        ),
+    ),
+    syntax="[<name>]",
+    syntax_without_primary="<name>",
+    arguments=(
+        Argument("name", "Name of the instance; without a name, the primary instance is meant"),
+    ),
+)

@@ -1,0 +1,101 @@
+"""`multipass start`: starts instances; the primary one is made when it is not there."""
+
+from __future__ import annotations
+
+from client import messages, notices, rpc, running, selection, timeouts
+from client.command import Argument, Command, Option
+from client.errors import SUCCESS, CommandFailed, DeadlinePassed, StatusError, TimedOut
+from client.session import Session
+from client.spinner import Spinner
+from protocol.messages.lifecycle import StartError, StartReply, StartRequest
+
+ABORTED = 10
+NO_LIMIT = -1  # on the wire
+
+
+def run(session: Session) -> int:
+    limit = timeouts.seconds(session)
+    chosen = selection.named_or_primary(session)
+    deadline = timeouts.deadline(limit)
+    try:
+        problems = _start(session, chosen, limit, deadline)
+        if problems == {session.primary(): StartError.ErrorCode.DOES_NOT_EXIST}:
+            if code := _launch_primary(session):
+                return code
+            problems = _start(session, chosen, limit, deadline)
+    except DeadlinePassed as error:
+        raise TimedOut(messages.START_TIMED_OUT) from error
+    if problems:
+        raise CommandFailed(messages.INSTANCES_MISSING, _told(problems, session.primary()) + "\n")
+    return SUCCESS
+
+
+def _start(
+    session: Session, chosen: selection.Selection, limit: int | None, deadline: float | None
+) -> dict[str, int]:
+    """What kept instances from being started, if something did. Raises CommandFailed."""
+    request = StartRequest(
+        instance_names=chosen.request(),
+        verbosity_level=session.verbosity,
+        timeout=NO_LIMIT if limit is None else limit,
+    )
+    reply = StartReply()
+    try:
+        channel = rpc.open_channel(session, deadline)
+        with Spinner(chosen.doing("Starting")) as spinner:
+            for reply in rpc.stream(session, "start", request, StartReply, channel, spinner.log):
+                if reply.reply_message:
+                    spinner.show(reply.reply_message)
+    except StatusError as error:
+        problems = rpc.details(error, StartError).instance_errors
+        if error.status == ABORTED and problems:
+            return problems
+        raise
+    notices.update(reply.update_info)
+    return {}
+
+
+def _launch_primary(session: Session) -> int:
+    words = ["--name", session.primary()]
+    if given := session.line.values.get("timeout"):
+        words += ["--timeout", given[-1]]
+    return running.inner(session, "launch", *words)
+
+
+def _told(problems: dict[str, int], primary: str) -> str:
+    """Missing first; that the primary is missing is not the problem, as it would be made."""
+    codes = StartError.ErrorCode
+    sentences = {
+        int(codes.DOES_NOT_EXIST): messages.does_not_exist,
+        int(codes.INSTANCE_DELETED): messages.is_deleted,
+    }
+    return "\n".join(
+        sentences.get(code, messages.failed_unexpectedly)(name)
+        for name, code in sorted(problems.items())
+        if (name, code) != (primary, codes.DOES_NOT_EXIST)
+    )
+
+
+COMMAND = Command(
+    "start",
+    "Start instances",
+    "Start instances that are stopped or suspended. The primary instance is made if it is\n"
+    "not there.",
+    run,
+    options=(
+        Option(("all",), "Start all instances"),
+        Option(
+            ("timeout",),
+            "Give up waiting after this many seconds (default: as long as the service allows)",
+            "timeout",
+        ),
+    ),
+    syntax="[<name> ...]",
+    syntax_without_primary="<name> [<name> ...]",
+    arguments=(
+        Argument(
+            "name",
+            "Names of the instances to start; without a name, the primary instance is meant",
+        ),
+    ),
+)

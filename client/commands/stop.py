@@ -1,0 +1,80 @@
+"""`multipass stop`: shuts instances down, at once or after some minutes."""
+
+from __future__ import annotations
+
+from client import messages, rpc, selection
+from client.command import Argument, Command, Option
+from client.errors import SUCCESS, StatusError, UsageError
+from client.session import Session
+from client.spinner import Spinner
+from protocol.messages.lifecycle import StopReply, StopRequest
+
+MAX_MINUTES = 2**31 - 1  # what a request can carry
+
+
+def run(session: Session) -> int:
+    flags = session.line.flags
+    cancel, force = "cancel" in flags, "force" in flags
+    timed = "time" in session.line.values
+    if cancel and timed:
+        raise UsageError(messages.TIME_WITH_CANCEL)
+    if force and (cancel or timed):
+        raise UsageError(messages.FORCE_WITH_OTHERS)
+    minutes = _minutes(session.line.value("time", "0"))
+    chosen = selection.named_or_primary(session)
+    request = StopRequest(
+        instance_names=chosen.request(),
+        time_minutes=minutes,
+        cancel_shutdown=cancel,
+        verbosity_level=session.verbosity,
+        force_stop=force,
+    )
+    _stop(session, request, chosen.doing("Stopping"))
+    return SUCCESS
+
+
+def _minutes(text: str) -> int:
+    digits = text.removeprefix("+")
+    if not (digits.isascii() and digits.isdecimal() and int(digits) <= MAX_MINUTES):
+        raise UsageError(messages.TIME_IN_DIGITS)
+    return int(digits)
+
+
+def _stop(session: Session, request: StopRequest, doing: str) -> None:
+    try:
+        with Spinner(doing) as spinner:
+            for _ in rpc.stream(session, "stop", request, StopReply, log=spinner.log):
+                pass
+    except StatusError as error:
+        rpc.advise(error, messages.FORCE_HINT)
+        raise
+
+
+COMMAND = Command(
+    "stop",
+    "Stop running instances",
+    "Shut instances down as their own power button would, or power them off by force.",
+    run,
+    options=(
+        Option(("all",), "Stop all instances"),
+        Option(
+            ("t", "time"),
+            "Minutes from now after which the shutdown begins; whoever works in the instances is "
+            "told (default: 0)",
+            "time",
+        ),
+        Option(("c", "cancel"), "Cancel a shutdown that has not begun yet"),
+        Option(
+            ("force",),
+            "Power off at once, in whatever state the instances are. What was not written to disk, "
+            "or was suspended, is lost.",
+        ),
+    ),
+    syntax="[<name> ...]",
+    syntax_without_primary="<name> [<name> ...]",
+    arguments=(
+        Argument(
+            "name", "Names of the instances to stop; without a name, the primary instance is meant"
+        ),
+    ),
+)

@@ -1,0 +1,237 @@
+"""The instances and snapshots of `info`, as a table and as csv. Pure."""
+
+from __future__ import annotations
+
+from client import messages
+from client.render.instances import NOTHING, state_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from protocol.messages.common import SnapshotFundamentals, Timestamp
+    from protocol.messages.information import DetailedInfoItem, InstanceDetails, SnapshotDetails
+    from protocol.messages.mounts import IdMap, MountInfo
+
+LABEL_WIDTH = 16
+ID_LENGTH = 12  # digits of an image's id that are shown everywhere but in csv
+ANY_USER = -1  # in an id map: the instance's login user
+
+INSTANCE_CSV = (
+    "Name,State,Ipv4,Ipv6,Release,Image hash,Image release,Load,Disk usage,Disk total,"
+    "Memory usage,Memory total,Mounts,AllIPv4,CPU(s)"
+)
+SNAPSHOT_CSV = (
+    "Snapshot,Instance,CPU(s),Disk space,Memory size,Mounts,Created,Parent,Children,Comment"
+)
+
+
+class Details:
+    """What there is, in the order in which it is shown: instances first, the primary first."""
+
+    def __init__(self, items: Sequence[DetailedInfoItem], primary: str) -> None:
+        views = [View(item) for item in items]
+        self.instances = [one for one in views if one.snapshot is None]
+        self.snapshots = [one for one in views if one.snapshot is not None]
+        self.instances.sort(key=lambda one: (one.name != primary, one.name))
+        self.snapshots.sort(key=lambda one: (one.name != primary, one.name, one.created_at))
+
+
+class View:
+    """An item without the absences of its message."""
+
+    def __init__(self, item: DetailedInfoItem) -> None:
+        from protocol.messages.information import InstanceDetails
+        from protocol.messages.mounts import MountInfo
+
+        self.name = item.name
+        self.state = state_text(item.instance_status)
+        self.cpus = item.cpu_count
+        self.memory_total = item.memory_total
+        self.disk_total = item.disk_total
+        self.mount_info: MountInfo = item.mount_info or MountInfo()
+        self.instance: InstanceDetails = item.instance_info or InstanceDetails()
+        self.snapshot: SnapshotDetails | None = item.snapshot_info
+
+    @property
+    def mounts(self) -> list[MountInfo.MountPaths]:
+        return self.mount_info.mount_paths
+
+    @property
+    def about(self) -> SnapshotFundamentals:
+        from protocol.messages.common import SnapshotFundamentals
+
+        found = self.snapshot.fundamentals if self.snapshot else None
+        return found or SnapshotFundamentals()
+
+    @property
+    def children(self) -> list[str]:
+        return self.snapshot.children if self.snapshot else []
+
+    @property
+    def size(self) -> str:
+        return self.snapshot.size if self.snapshot else ""
+
+    @property
+    def created_at(self) -> tuple[int, int]:
+        stamp = self.about.creation_timestamp
+        return (stamp.seconds, stamp.nanos) if stamp else (0, 0)
+
+    @property
+    def created(self) -> str:
+        return local_time(self.about.creation_timestamp)
+
+
+def local_time(stamp: Timestamp | None) -> str:
+    """As the user's locale and time zone write it."""
+    if stamp is None:
+        return ""
+    import locale
+    import time
+
+    try:
+        locale.setlocale(locale.LC_TIME, "")
+    except locale.Error:
+        pass  # a locale that is not installed: the C locale's form
+    return time.strftime("%c %Z", time.localtime(stamp.seconds))
+
+
+def table(found: Details, snapshots: bool) -> str:
+    blocks = ["".join(_instance(one)) for one in found.instances]
+    blocks += ["".join(_snapshot(one)) for one in found.snapshots]
+    nothing = messages.NO_SNAPSHOTS if snapshots else messages.NO_INSTANCES
+    return "\n".join(blocks) or nothing + "\n"
+
+
+def _instance(one: View) -> Iterator[str]:
+    about = one.instance
+    yield _row("Name:", one.name)
+    yield _row("State:", one.state)
+    if about.num_snapshots is not None:
+        yield _row("Snapshots:", str(about.num_snapshots))
+    yield _row("IPv4:", *about.ipv4)
+    if about.ipv6:
+        yield _row("IPv6:", *about.ipv6)
+    yield _row("Release:", about.current_release)
+    yield _row("Image hash:", _image(about))
+    yield _row("CPU(s):", one.cpus)
+    yield _row("Load:", about.load)
+    yield _row("Disk usage:", usage(about.disk_usage, one.disk_total))
+    yield _row("Memory usage:", usage(about.memory_usage, one.memory_total))
+    yield _row("Mounts:", *_mounts(one, maps=True))
+
+
+def _snapshot(one: View) -> Iterator[str]:
+    yield _row("Snapshot:", one.about.snapshot_name)
+    yield _row("Instance:", one.name)
+    if one.size:
+        yield _row("Size:", one.size)
+    yield _row("CPU(s):", one.cpus)
+    yield _row("Disk space:", one.disk_total)
+    yield _row("Memory size:", one.memory_total)
+    yield _row("Mounts:", *_mounts(one, maps=False))
+    yield _row("Created:", one.created)
+    yield _row("Parent:", one.about.parent)
+    yield _row("Children:", *one.children)
+    yield _row("Comment:", *one.about.comment.split("\n"))
+
+
+def _row(label: str, *values: str) -> str:
+    """One line a value, the label before the first."""
+    shown = values if any(values) else (NOTHING,)
+    labels = (label, *("" for _ in shown[1:]))
+    return "".join(
+        f"{head:<{LABEL_WIDTH}}{value}".rstrip() + "\n"
+        for head, value in zip(labels, shown, strict=True)
+    )
+
+
+def _image(about: InstanceDetails) -> str:
+    if not about.id:
+        return "Not Available"
+    release = f" (Ubuntu {about.image_release})" if about.image_release else ""
+    return about.id[:ID_LENGTH] + release
+
+
+def usage(used: str, total: str) -> str:
+    """Empty unless both are known."""
+    if not (used.isdecimal() and total.isdecimal()):
+        return ""
+    from protocol import sizes
+
+    return f"{sizes.human(int(used))} out of {sizes.human(int(total))}"
+
+
+def _mounts(one: View, maps: bool) -> Iterator[str]:
+    width = one.mount_info.longest_path_len
+    for mount in one.mounts:
+        yield f"{mount.source_path:<{width}} => {mount.target_path}"
+        if maps and mount.mount_maps is not None:
+            for label, pairs in (
+                ("UID map: ", mount.mount_maps.uid_mappings),
+                ("GID map: ", mount.mount_maps.gid_mappings),
+            ):
+                if pairs:
+                    yield "    " + label + ", ".join(map(id_pair, pairs))
+
+
+def id_pair(pair: IdMap) -> str:
+    inside = "default" if pair.instance_id == ANY_USER else str(pair.instance_id)
+    return f"{pair.host_id}:{inside}"
+
+
+def csv(found: Details) -> str:
+    """Nothing at all when there is nothing: the header depends on what is shown."""
+    if found.instances:
+        counted = found.instances[0].instance.num_snapshots is not None
+        header = INSTANCE_CSV + (",Snapshots" if counted else "")
+        lines = [header, *(_instance_cells(one, counted) for one in found.instances)]
+    elif found.snapshots:
+        lines = [SNAPSHOT_CSV, *(_snapshot_cells(one) for one in found.snapshots)]
+    else:
+        return ""
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _instance_cells(one: View, counted: bool) -> str:
+    about = one.instance
+    cells = [
+        one.name,
+        one.state,
+        about.ipv4[0] if about.ipv4 else "",
+        about.ipv6[0] if about.ipv6 else "",
+        about.current_release,
+        about.id,
+        about.image_release,
+        about.load,
+        about.disk_usage,
+        one.disk_total,
+        about.memory_usage,
+        one.memory_total,
+        _joined_mounts(one),
+        ";".join(about.ipv4),
+        one.cpus,
+    ]
+    if counted:
+        cells.append(str(about.num_snapshots or 0))
+    return ",".join(cells)
+
+
+def _snapshot_cells(one: View) -> str:
+    cells = (
+        one.about.snapshot_name,
+        one.name,
+        one.cpus,
+        one.disk_total,
+        one.memory_total,
+        _joined_mounts(one),
+        one.created,
+        one.about.parent,
+        ";".join(one.children),
+        f'"{one.about.comment}"',
+    )
+    return ",".join(cells)
+
+
+def _joined_mounts(one: View) -> str:
+    return ";".join(f"{mount.source_path} => {mount.target_path}" for mount in one.mounts)
