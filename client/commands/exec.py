@@ -87,8 +87,8 @@ def map_directory(mounts: Sequence[MountInfo.MountPaths]) -> str:
 COMMAND = Command(
     "exec",
     "Run a command on an instance",
-    "Run a command in an instance, with the input and output of this terminal. Its exit\n"
-    "status is returned.",
+    "Run a command in an instance, with the input and output of this terminal. Its\n"
+    "exit status is returned.",
     run,
     options=(
         Option(("d", "working-directory"), "The directory in the instance to run it in", "dir"),

@@ -52,7 +52,7 @@ def _search(given: list[str]) -> tuple[str, str]:
 COMMAND = Command(
     "find",
     "Display available images to create instances from",
-    "List the images that `launch` knows: all, those of one remote, or those that match a\nname.",
+    "List the images that `launch` knows: all, those of one remote, or those that\nmatch a name.",
     run,
     options=(
         Option(("show-unsupported",), "Show images that are no longer supported, too"),

@@ -79,8 +79,8 @@ def _told(problems: dict[str, int], primary: str) -> str:
 COMMAND = Command(
     "start",
     "Start instances",
-    "Start instances that are stopped or suspended. The primary instance is made if it is\n"
-    "not there.",
+    "Start instances that are stopped or suspended. The primary instance is made if\n"
+    "it is not there.",
     run,
     options=(
         Option(("all",), "Start all instances"),

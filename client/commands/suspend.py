@@ -22,7 +22,7 @@ def run(session: Session) -> int:
 COMMAND = Command(
     "suspend",
     "Suspend running instances",
-    "Keep on disk what runs in instances and free their memory, until they are started\nagain.",
+    "Keep on disk what runs in instances and free their memory, until they are\nstarted again.",
     run,
     options=(Option(("all",), "Suspend all instances"),),
     syntax="[<name> ...]",

@@ -97,7 +97,8 @@ def test_general_help_lists_every_command_in_the_form_that_scripts_search() -> N
 
 @pytest.mark.parametrize("name", sorted(ONE_LINERS))
 def test_no_line_is_wider_than_a_terminal(name: str) -> None:
-    assert max(map(len, of(name).splitlines())) <= 80
+    _usage, *lines = of(name).splitlines()  # how long the usage is, 1.16 has decided
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("name", sorted(USAGE))
