@@ -79,7 +79,7 @@ class StoreDisk:
 
     def _read(self, path: Path) -> tuple[bytes, os.stat_result]:
         """The content, and the status that the file had before it was read."""
-        descriptor = os.open(path, READ_FLAGS)
+        descriptor = self._open(path)
         try:
             status = os.fstat(descriptor)
             if wrong := complaint(status, self._owners):
@@ -87,6 +87,17 @@ class StoreDisk:
             return read_descriptor(descriptor, STORE_LIMIT, path), status
         finally:
             os.close(descriptor)
+
+    def _open(self, path: Path) -> int:
+        """Raises UnsafeFile, too, where what is wrong with the file is why it can't be opened."""
+        try:
+            return os.open(path, READ_FLAGS)
+        except OSError as error:
+            # Root without its capabilities may not open the file of another owner.
+            if error.errno in (errno.EACCES, errno.ELOOP):
+                if wrong := complaint(os.lstat(path), self._owners):
+                    raise UnsafeFile(errno.EPERM, wrong) from error
+            raise
 
     # Adding
 

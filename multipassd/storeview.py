@@ -105,8 +105,7 @@ class Observer:
         except UnsafeFile as error:
             return self._damaged(f"is not safe to believe: {error.strerror}", "Put that right")
         except OSError as error:
-            why = _symbolic_link(self.path) or f"can't be read: {error.strerror}"
-            view = self._damaged(why, "Put that right")
+            view = self._damaged(f"can't be read: {error.strerror}", "Put that right")
             return replace(view, look_again=time.monotonic() + RETRY_SECONDS)
         view = self._judge(storefile.parse(data, known, check), status)
         if abs(time.time() - status.st_ctime) < TICK_SECONDS:
@@ -181,13 +180,6 @@ class Observer:
 
 def _damaged(sentence: str) -> View:
     return View(TrustState.DAMAGED, damage=sentence)
-
-
-def _symbolic_link(path: Path) -> str:
-    try:
-        return "is a symbolic link" if path.is_symlink() else ""
-    except OSError:
-        return ""
 
 
 SIZE = 4  # where a stamp has it
