@@ -1,0 +1,175 @@
+"""Files and disks that went bad under a packaged service: it stays up, says so, and lets nobody in.
+
+What it is told to do about it is done, and everybody who was trusted still is.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from tests.system.host import Host, new_host
+
+SOCKET, SERVICE = "multipassd.socket", "multipassd.service"
+STATE = "/var/lib/multipassd"
+STORE = f"{STATE}/data/authenticated-certs/multipass_client_certs.pem"
+COPY = "/root/copy.pem"
+PASSPHRASE = "correct horse"
+EMPTY_LIST = "No instances found.\n"
+DAMAGED = "The Multipass service can't rely on its list of trusted clients"
+PATIENCE = 30.0
+RESET = "start over with `sudo multipass-trust reset`"
+
+
+class Damage(NamedTuple):
+    spoil: str  # a shell command
+    what: str  # what is said about it
+    cure: str  # and what to do
+    mend: str  # which is this
+
+
+PUT_RIGHT = "Put that right"
+FROM_COPY = "Restore it from a copy"
+RESTORE = f"rm -f {STORE}; install -m 600 {COPY} {STORE}"
+DAMAGES = {
+    "unreadable": Damage(f"chmod 0 {STORE}", "can't be read", PUT_RIGHT, f"chmod 600 {STORE}"),
+    "loose": Damage(
+        f"chmod 666 {STORE}", "others may write to it", PUT_RIGHT, f"chmod 600 {STORE}"
+    ),
+    "foreign": Damage(
+        f"chown carol {STORE}", "it belongs to uid", PUT_RIGHT, f"chown root {STORE}"
+    ),
+    "link": Damage(
+        f"mv {STORE} {STATE}/else && ln -s {STATE}/else {STORE}",
+        "not safe to believe: it is a symbolic link",
+        PUT_RIGHT,
+        f"mv -T {STATE}/else {STORE}",
+    ),
+    "garbage": Damage(
+        f"head -c 3000 /dev/urandom > {STORE}", "holds no valid certificate", FROM_COPY, RESTORE
+    ),
+    "missing": Damage(f"rm {STORE}", "is missing", FROM_COPY, RESTORE),
+}
+
+# Comments up to the end of the store's last page, so that one more certificate needs another.
+FILL = f"""
+cat /dev/zero > {STATE}/ballast || true
+missing=$((4096 - $(stat -c %s {STORE}) % 4096))
+yes '#' | head -c $missing | tee -a {STORE} > /dev/null
+"""
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    """Alice and bob are trusted, carol and root are not. Each test leaves it so."""
+    with new_host() as one:
+        one.boot()
+        assert one.run("multipass", "list", user="alice").stdout == EMPTY_LIST
+        one.run("multipass", "set", f"local.passphrase={PASSPHRASE}", user="alice")
+        one.run("multipass", "authenticate", PASSPHRASE, user="bob")
+        one.run("cp", STORE, COPY)
+        yield one
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_store_is_told_and_mended_and_nobody_gets_in_meanwhile(
+    host: Host, damage: Damage
+) -> None:
+    shell(host, damage.spoil)
+    try:
+        for start in ("", "restart"):  # noticed while it runs; and at its next start
+            if start:
+                host.run("systemctl", start, "multipassd")
+            nobody_gets_in(host)
+            assert host.show(SERVICE, "ActiveState") == "active"
+            assert host.show(SOCKET, "ActiveState") == "active"
+            for told in (status(host, damage.what), journal_of_this_run(host)):
+                assert f"The trust store {STORE}" in told
+                assert damage.what in told
+                assert damage.cure in told
+                assert RESET in told
+    finally:
+        shell(host, damage.mend)
+    the_trusted_are_still_trusted(host)
+    status(host, "2 trusted clients")
+
+
+def test_a_reset_begins_anew_with_the_first_client_from_the_admin_group(host: Host) -> None:
+    shell(host, f"head -c 3000 /dev/urandom > {STORE}")
+    nobody_gets_in(host)
+    host.run("multipass-trust", "reset", "--yes")
+    assert host.run("stat", "-c", "%a", "/run/multipass_socket").stdout == "660\n"
+    assert "access denied" in host.run("multipass", "list", user="bob", code=2).stdout
+    assert host.run("multipass", "list", user="dave").stdout == EMPTY_LIST
+    assert "not authenticated" in host.run("multipass", "list", user="alice", code=2).stdout
+    shell(host, f"install -m 600 {COPY} {STORE}")
+    the_trusted_are_still_trusted(host)
+
+
+def test_a_full_disk_refuses_the_new_and_keeps_the_trusted(host: Host) -> None:
+    host.run("systemctl", "stop", "multipassd")
+    shell(
+        host,
+        f"cp -a {STATE} /root/kept; mount -t tmpfs -o size=1m,mode=755 tmpfs {STATE}; "
+        f"cp -a /root/kept/. {STATE}",
+    )
+    try:
+        the_trusted_are_still_trusted(host)
+        shell(host, FILL)
+        for start in ("", "restart"):
+            if start:
+                host.run("systemctl", start, "multipassd")
+            said = host.run("multipass", "authenticate", PASSPHRASE, user="carol", code=2).stdout
+            assert "No space left on device" in said
+            assert "Free some space" in said
+            assert host.show(SERVICE, "ActiveState") == "active"
+            assert host.show(SOCKET, "ActiveState") == "active"
+            the_trusted_are_still_trusted(host)
+        assert "No space left on device" in journal_of_this_run(host)
+        host.run("rm", f"{STATE}/ballast")
+        host.run("multipass", "authenticate", PASSPHRASE, user="carol")
+        the_trusted_are_still_trusted(host)
+    finally:
+        host.run("systemctl", "stop", "multipassd")
+        shell(host, f"umount {STATE}")
+    the_trusted_are_still_trusted(host)
+
+
+def shell(host: Host, command: str) -> None:
+    host.run("sh", "-ec", command)
+
+
+def nobody_gets_in(host: Host) -> None:
+    for user in ("alice", "dave", "carol", ""):
+        said = host.run("multipass", "list", user=user, code=2).stdout
+        assert said.startswith(f"list failed: {DAMAGED}"), (user, said)
+    for user in ("carol", ""):
+        said = host.run("multipass", "authenticate", PASSPHRASE, user=user, code=2).stdout
+        assert said.startswith(f"authenticate failed: {DAMAGED}"), (user, said)
+
+
+def the_trusted_are_still_trusted(host: Host) -> None:
+    for user in ("alice", "bob"):
+        assert host.run("multipass", "list", user=user).stdout == EMPTY_LIST
+
+
+def status(host: Host, awaited: str) -> str:
+    """As soon as it holds what is awaited; the daemon looks at its files twice a second."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        said = host.run("systemctl", "status", "--no-pager", "--full", "multipassd").stdout
+        line = said.split("Status: ")[1].splitlines()[0]
+        if awaited in line:
+            return line
+        assert time.monotonic() < deadline, said
+        time.sleep(0.1)
+
+
+def journal_of_this_run(host: Host) -> str:
+    invocation = host.show(SERVICE, "InvocationID")
+    return host.run(
+        "journalctl", "--no-pager", "-o", "cat", f"_SYSTEMD_INVOCATION_ID={invocation}"
+    ).stdout
