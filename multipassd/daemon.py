@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from multipassd.audit import Audit
+from multipassd.cloudinit.hostkeys import SshKey
 from multipassd.enrolment import Enrolment
 from multipassd.guesses import Guesses
-from multipassd.instances import Instances
+from multipassd.images.images import Images
+from multipassd.instances.instances import Instances
+from multipassd.instances.launch import Launcher
 from multipassd.passphrase import Verifier
 from multipassd.peer import Peer
 from multipassd.settings import Settings
@@ -25,6 +28,9 @@ class Daemon:
     charge: Callable[[int], int]  # a uid to the user it was lent by (multipassd/subuids.py)
     audit: Audit
     instances: Instances
+    images: Images
+    launcher: Launcher
+    ssh_key: SshKey
     data_directory: str
 
     def person(self, peer: Peer) -> str:

@@ -172,11 +172,13 @@ class _Place:
             )
 
     def _let_clients_read(self) -> None:
-        """Clients of all users read the root certificate, in the data directory if need be."""
+        """Clients of all users read the root certificate, in the data directory if need be: in the
+        snap, where the directory above that is ours, too."""
         with suppress(OSError):
             _open(self._root_certificate, PUBLIC_MODE)
             if self._root_certificate.parent == self._data:
                 _open(self._data, PASSAGE)
+                _open(self._data.parent, PASSAGE)
 
 
 def _open(path: Path, bits: int) -> None:

@@ -20,8 +20,8 @@ from multipassd.dispatcher import Dispatcher
 from multipassd.enrolment import Enrolment
 from multipassd.guesses import Guesses
 from multipassd.identity import Identity, ensure
-from multipassd.instances import Instances
 from multipassd.listener import Listener
+from multipassd.machines import Machines
 from multipassd.manager import Manager
 from multipassd.passphrase import Verifier
 from multipassd.peer import own_rule
@@ -46,7 +46,7 @@ async def serve(addresses: list[Address], idle_exit: float) -> int:
     """Run until SIGTERM or SIGINT, or `idle_exit` seconds without a connection where the service
     manager holds all sockets (0: never). Returns the exit code; raises ListenError at once."""
     service = Service(addresses, idle_exit)
-    service.start()
+    await service.start()
     await service.stopped.wait()
     await service.stop()
     return 0
@@ -67,6 +67,7 @@ class Service:
         self._listeners, self._group = _listen(addresses)
         self._names = _certificate_names(addresses, self._listeners)
         enrolment = Enrolment(self._store, self._audit, self._trust_changed)
+        self._machines = Machines.assemble(environ, self._data, self._settings)
         self._daemon = Daemon(
             store=self._store,
             enrolment=enrolment,
@@ -75,7 +76,10 @@ class Service:
             guesses=Guesses(self._data / "guesses.json"),
             charge=self._charge,
             audit=self._audit,
-            instances=Instances(),
+            instances=self._machines.instances,
+            images=self._machines.images,
+            launcher=self._machines.launcher,
+            ssh_key=self._machines.ssh_key,
             data_directory=str(self._data),
         )
         dispatcher = Dispatcher(self._daemon, own_rule(self._group))
@@ -90,7 +94,7 @@ class Service:
 
     # -- start ------------------------------------------------------------------------------------
 
-    def start(self) -> None:
+    async def start(self) -> None:
         _raise_descriptor_limit()
         with suppress(OSError):  # a disk that refuses is no reason to exit: the parts say so
             self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,6 +103,7 @@ class Service:
         self._warn_if_not_root()
         self._set_modes()
         self._handle_signals()
+        await self._daemon.instances.resume()
         self._server.start(self._listeners)
         self._watch()  # reports problems, too
         self._plan_renewal()
@@ -151,11 +156,13 @@ class Service:
         self._daemon.enrolment.refresh()
         self._settings.refresh()
         self._audit.tick(time.time())
+        self._daemon.instances.stop_what_is_due()
         self._report_problems()
         self._manager.status(self._status())  # a problem came or went without a change of trust
         if self._upkeep is None or self._upkeep.done():
             self._upkeep = self._loop.create_task(self._daemon.enrolment.upkeep())
-        if self._idle_exit and self._server.idle_for() > self._idle_exit:
+        idle = self._server.idle_for() > self._idle_exit and not self._daemon.instances.busy
+        if self._idle_exit and idle:
             self._farewell = "idle; the next caller wakes it"
             self.stopped.set()
         self._loop.call_later(WATCH_INTERVAL, self._watch)
@@ -210,6 +217,7 @@ class Service:
         self._manager.stopping(self._farewell)
         await self._server.drain()
         await self._daemon.enrolment.upkeep(everything=True)
+        self._daemon.instances.close()
         self._audit.summarise()
         for one in self._listeners:
             one.close()

@@ -111,5 +111,14 @@ def daemon_root_certificate(environ: Environ) -> str:
     return f"{LEGACY_DIRECTORY}/{ROOT_CERTIFICATE}"
 
 
+def machines_directory(environ: Environ) -> str:
+    """Instances' disks and images, which the hypervisor's user must be able to reach."""
+    if storage := environ.get("MULTIPASS_STORAGE"):
+        return storage
+    if in_snap(environ):
+        return _snap_common(environ)
+    return daemon_data_directory(environ)
+
+
 def _home(environ: Environ) -> str:
     return environ.get("HOME") or "/root"

@@ -30,7 +30,8 @@ def parse(text: str) -> int:
     if power is None or not _digits(whole) or (point and (not _digits(fraction) or not power)):
         raise SizeError(text)
     scale: int = 1024**power
-    return int(whole) * scale + int(fraction or "0") * scale // 10 ** len(fraction)
+    part: int = int(fraction or "0") * scale // 10 ** len(fraction)
+    return int(whole) * scale + part
 
 
 def human(size: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from multipassd import listener, log
+from multipassd import listener, log, words
 from multipassd.admin.place import Place
 from multipassd.admin.verb import TrustError
 from multipassd.storedisk import complaint
@@ -88,7 +88,7 @@ def _repair(path: os.PathLike[str], flag: int, dry_run: bool) -> None:
     except OSError as error:
         raise TrustError(
             f"{os.fspath(path)} can't be repaired: {error.strerror}. Look at it, or start over "
-            "with `multipass-trust reset`."
+            f"with `{words.here().trust} reset`."
         ) from error
     try:
         status = os.fstat(descriptor)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from multipassd import identity, listener
+from multipassd import identity, listener, words
 from multipassd.admin import probe, user
 from multipassd.admin.change import repair_modes
 from multipassd.admin.list_ import expiries
@@ -24,7 +24,7 @@ from multipassd.installer import InstallerError, certificate_of
 from multipassd.settings import Settings
 from multipassd.truststate import TrustState
 from multipassd.truststore import TrustStore
-from protocol import certificates
+from protocol import certificates, places
 from protocol.pem import fingerprint
 
 MAX_USERS = 50  # whose homes are looked into, a process each
@@ -74,8 +74,8 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
         case TrustState.DAMAGED:
             report.problem(
                 store.damage,
-                "if only owner or mode is wrong, `multipass-trust check --repair` keeps what it "
-                "holds; else `multipass-trust reset`",
+                f"if only owner or mode is wrong, `{words.here().trust} check --repair` keeps what it "
+                f"holds; else `{words.here().trust} reset`",
             )
         case TrustState.EMPTY:
             report.note("nobody is trusted yet: the first client from root or the admin group is")
@@ -108,7 +108,7 @@ def _certificates(place: Place, report: Report) -> None:
     if not directory.exists() and not place.root_certificate.exists():
         report.note("the service has no certificates yet; its first start makes them")
         return
-    cure = "restart the service; it makes what is missing: `sudo systemctl restart multipassd`"
+    cure = f"restart the service; it makes what is missing: {words.here().restart}"
     before = report.problems
     for path in (directory / identity.KEY, directory / identity.ROOT_KEY):
         _secret(path, report, cure)
@@ -166,7 +166,7 @@ def _socket(place: Place, store: TrustStore, report: Report) -> None:
     if path is None:
         report.note("no socket was looked at: name one with --socket")
         return
-    start = "`sudo systemctl start multipassd.socket`, or `sudo snap start multipass`"
+    start = words.here().start
     try:
         status = path.lstat()
     except OSError as error:
@@ -178,8 +178,7 @@ def _socket(place: Place, store: TrustStore, report: Report) -> None:
     report.fine(f"the socket {path} belongs to {_owner(status)}, mode {_mode(status):04o}")
     found = probe.ask(path, place.root_certificate)
     if found.problem:
-        cure = "`systemctl status multipassd` and `journalctl -u multipassd -e`"
-        report.problem(found.problem, start if found.listener is None else cure)
+        report.problem(found.problem, start if found.listener is None else words.here().look)
         return
     if found.listener not in {0, os.geteuid()}:
         report.problem(
@@ -195,7 +194,12 @@ def _socket(place: Place, store: TrustStore, report: Report) -> None:
 def _mode_fits(path: Path, state: TrustState, report: Report) -> None:
     status = path.lstat()
     everyone = _mode(status) & 0o006 == 0o006
-    if state is TrustState.EMPTY and everyone:
+    if state is TrustState.EMPTY and everyone and places.in_snap(os.environ) and status.st_gid == 0:
+        report.note(
+            "the socket is open to all; until the first client the service itself turns away "
+            "everybody but root and the admin group"
+        )
+    elif state is TrustState.EMPTY and everyone:
         report.problem(
             f"the socket is open to all ({_mode(status):04o}) though nobody is trusted yet",
             f"`sudo chmod {listener.CLOSED_MODE:o} {path}`",
@@ -243,7 +247,7 @@ def _locked_out(store: TrustStore, passphrase: bool, report: Report) -> None:
         else:
             report.problem(
                 f"{name} is locked out: not trusted, and there is no passphrase to give",
-                f"`sudo multipass-trust add --user {name}`",
+                f"`sudo {words.here().trust} add --user {name}`",
             )
 
 

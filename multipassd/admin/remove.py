@@ -10,6 +10,7 @@ from multipassd.admin.place import Place, invoker
 from multipassd.admin.verb import DONE, TrustError, Verb, add_repair
 from multipassd.audit import Audit
 from multipassd.clients import ClientRecord
+from multipassd.truststate import TrustState
 
 PREFIX = re.compile(r"[0-9a-f]{4,64}")  # fewer digits are as likely a slip as a choice
 
@@ -25,6 +26,9 @@ def _arguments(parser: ArgumentParser) -> None:
 
 def _run(place: Place, options: Namespace) -> int:
     store = open_store(place, options.repair, options.dry_run)
+    if place.state(store) is TrustState.DAMAGED:  # it would be read after a repair, not before
+        say(f"Remove {options.client}, if that is trusted.", options.dry_run)
+        return DONE
     record = _choose(store.records(), options.client)
     shown = described(record.fingerprint, record.name)
     if options.dry_run:

@@ -27,7 +27,7 @@ def _run(place: Place, options: Namespace) -> int:
     store = place.store(change=not options.dry_run)
     if place.state(store) is not TrustState.DAMAGED:
         raise TrustError(
-            "The trust store is in order, so it was not reset. `multipass-trust remove` takes "
+            f"The trust store is in order, so it was not reset. `{words.here().trust} remove` takes "
             "single clients out."
         )
     print(store.damage)
@@ -40,7 +40,7 @@ def _run(place: Place, options: Namespace) -> int:
     _log.info("the trust store was reset; what it held is kept in %s", kept)
     settle_socket(place, store)
     print(f"The trust store is empty now. What it held is kept in {kept}.")
-    print("Next: `multipass-trust add --user NAME`, or the first client calls.")
+    print(f"Next: `{words.here().trust} add --user NAME`, or the first client calls.")
     return DONE
 
 

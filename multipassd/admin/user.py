@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import pwd
+import shlex
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +33,9 @@ def certificates_of(name: str, dry_run: bool) -> list[bytes]:
     """
     try:
         account = account_of(name)
+    except InstallerError as error:
+        raise TrustError(str(error)) from error
+    try:
         found = present(account)
         if not found:
             found = [_to_make(account)]
@@ -41,7 +44,19 @@ def certificates_of(name: str, dry_run: bool) -> list[bytes]:
                 return []
         return list(dict.fromkeys(certificate_of(account, each, not dry_run) for each in found))
     except (InstallerError, HomeError) as error:
-        raise TrustError(str(error)) from error
+        raise TrustError(f"{error}{_instead(account)}") from error
+
+
+def _instead(account: pwd.struct_passwd) -> str:
+    """snapd lets a snap become no other user, so there the administrator has to do the reading."""
+    if not places.in_snap(os.environ):
+        return ""
+    certificate = shlex.quote(str(directories(account)["snap"] / CERTIFICATE))
+    name = shlex.quote(account.pw_name)
+    return (
+        " A snap may not act for its users; type this instead:\n"
+        f"  sudo cat {certificate} | sudo {words.here().trust} add --name {name} -"
+    )
 
 
 def present(account: pwd.struct_passwd) -> list[Path]:

@@ -101,6 +101,3 @@ class Driver(Protocol):
 
     async def clear(self, name: str) -> None:
         """End what may still run under this name and remove its runtime files. Never fails."""
-
-    async def disk_size(self, machine: Machine) -> int:
-        """The guest's disk, bytes."""

@@ -73,7 +73,9 @@ class Registry:
     def leftovers(self) -> list[str]:
         """Names of directories that belong to no instance."""
         with suppress(FileNotFoundError):
-            taken = {path.stem for path in self._directory.glob(f"*{SUFFIX}")}  # unreadable ones, too
+            taken = {
+                path.stem for path in self._directory.glob(f"*{SUFFIX}")
+            }  # unreadable ones, too
             return sorted(path.name for path in self._places.iterdir() if path.name not in taken)
         return []
 

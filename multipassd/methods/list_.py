@@ -2,13 +2,30 @@
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
-from protocol.messages.listing import InstancesList, ListReply, ListRequest, SnapshotsList
+from multipassd.instances.instance import Instance
+from protocol.messages.common import InstanceStatus
+from protocol.messages.listing import (
+    InstancesList,
+    ListReply,
+    ListRequest,
+    ListVMInstance,
+    SnapshotsList,
+)
 
 
 async def run(call: Call[ListRequest], daemon: Daemon) -> None:
     if call.request.snapshots:
-        snapshots = SnapshotsList(snapshots=daemon.instances.snapshots())
-        call.reply(ListReply(snapshot_list=snapshots))
-    else:
-        instances = InstancesList(instances=daemon.instances.all())
-        call.reply(ListReply(instance_list=instances))
+        call.reply(ListReply(snapshot_list=SnapshotsList()))
+        return
+    wanted = call.request.request_ipv4
+    rows = [_row(instance, wanted) for instance in daemon.instances.all()]
+    call.reply(ListReply(instance_list=InstancesList(instances=rows)))
+
+
+def _row(instance: Instance, addresses: bool) -> ListVMInstance:
+    return ListVMInstance(
+        name=instance.name,
+        instance_status=InstanceStatus(status=instance.state),
+        ipv4=instance.addresses() if addresses else [],
+        current_release=instance.record.image.release,
+    )

@@ -1,0 +1,96 @@
+"""The user's cloud-init configuration and ours in one. Pure.
+
+Ours wins where the service depends on it (the host key, our way in); elsewhere the user's does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from multipassd.cloudinit.hostkeys import SshKey
+from multipassd.instances.guest import USER
+from protocol.errors import RpcError
+from protocol.status import Status
+
+HEADER = "#cloud-config\n"
+MAX_USER_DATA = 1 << 20  # bytes; cloud-init's own sources allow far less
+
+Config = dict[str, Any]
+
+
+class UserDataError(RpcError):
+    """It is no configuration that cloud-init would take."""
+
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The cloud-init configuration can't be used: {why}")
+
+
+def parse(text: str) -> Config:
+    """The user's configuration; empty for an empty text. Raises UserDataError."""
+    if len(text) > MAX_USER_DATA:
+        raise UserDataError(f"it is longer than {MAX_USER_DATA} characters.")
+    try:
+        config = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise UserDataError(f"it is no valid YAML: {_position(error)}") from None
+    if config is None:
+        return {}
+    if not isinstance(config, dict):
+        raise UserDataError("it must be a mapping of keys to values.")
+    return config
+
+
+def merge(user: Config, name: str, authorised_key: str, host_key: SshKey, time_zone: str) -> str:
+    """The text of user-data for the instance `name`."""
+    ours: Config = {
+        "hostname": name,
+        "preserve_hostname": False,
+        "manage_etc_hosts": True,
+        "growpart": {"mode": "auto", "devices": ["/"], "ignore_growroot_disabled": False},
+    }
+    if time_zone:
+        ours["timezone"] = time_zone
+    merged = ours | user
+    merged["users"] = _users(user.get("users", ["default"]), authorised_key)
+    merged["ssh_keys"] = {
+        **_mapping(user.get("ssh_keys")),
+        "ed25519_private": host_key.private.decode(),
+        "ed25519_public": host_key.public,
+    }
+    return HEADER + yaml.safe_dump(merged, sort_keys=False, allow_unicode=True, width=4096)
+
+
+def _users(given: object, authorised_key: str) -> list[object]:
+    """The user's list with ours in it: named, as not every image's default user is called so."""
+    users = list(given) if isinstance(given, list) else [given]
+    for number, entry in enumerate(users):
+        if isinstance(entry, dict) and entry.get("name") == USER:
+            keys = entry.get("ssh_authorized_keys") or []
+            keys = [keys] if isinstance(keys, str) else list(keys)
+            users[number] = entry | {"ssh_authorized_keys": [*keys, authorised_key]}
+            return users
+    ours = {
+        "name": USER,
+        "gecos": "Ubuntu",
+        "groups": ["adm", "sudo"],
+        "shell": "/bin/bash",
+        "sudo": "ALL=(ALL) NOPASSWD:ALL",
+        "lock_passwd": True,
+        "ssh_authorized_keys": [authorised_key],
+    }
+    return [*(user for user in users if user not in (None, USER)), ours]
+
+
+def _mapping(value: object) -> Config:
+    return value if isinstance(value, dict) else {}
+
+
+def _position(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}."
+    return "it is nested too deeply or not text."

@@ -1,0 +1,1 @@
+"""The backend that every Linux host can have: QEMU, with KVM where it works."""

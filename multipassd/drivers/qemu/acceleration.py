@@ -1,0 +1,94 @@
+"""What this host's QEMU is, and whether KVM works on it: tried, as a device that is there says
+nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from multipassd import log
+from multipassd.drivers.driver import DriverError
+from multipassd.drivers.qemu.command import MONITOR, SYSTEM, probe
+from multipassd.drivers.qemu.monitor import Monitor, MonitorError
+from multipassd.drivers.qemu.runner import Runner
+
+PROBE = "probe-kvm"
+GREETING_SECONDS = 10.0
+POLL = 0.02
+ALIAS = re.compile(r"^(\S+)\s.*\(alias of (\S+)\)", re.MULTILINE)
+TYPE = "pc"  # boots by BIOS, and by UEFI too; q35 would need another seed disk
+
+_log = log.get("qemu")
+
+
+@dataclass(frozen=True)
+class Ability:
+    machine: str  # versioned
+    accelerator: str
+    cpu: str
+
+
+async def look(runner: Runner, place: Path, override: str) -> Ability:
+    """`override`: "kvm" or "tcg" where the administrator knows better. Raises DriverError."""
+    machine = await _machine()
+    if override != "tcg" and (override == "kvm" or await _kvm_works(runner, place, machine)):
+        return Ability(machine, "kvm", "host")
+    if not override:
+        _log.warning(
+            "KVM does not work on this host, so instances are emulated, which is slow; enable "
+            "virtualisation in its firmware, or nested virtualisation where it is a guest itself"
+        )
+    return Ability(machine, "tcg", "max")
+
+
+async def _machine() -> str:
+    """The versioned name of the machine type, which a guest must find again at each start."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            SYSTEM, "-machine", "help",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise DriverError(
+            f"The program {SYSTEM} is missing. Please install the package qemu-system-x86."
+        ) from None
+    output, _ = await process.communicate()
+    for alias in ALIAS.finditer(output.decode()):
+        if alias[2] == TYPE:
+            return alias[1]
+    return TYPE
+
+
+async def _kvm_works(runner: Runner, place: Path, machine: str) -> bool:
+    """Does a machine on KVM live long enough to greet?"""
+    try:
+        await runner.start(PROBE, probe(machine, "kvm", "host", runner.runtime(PROBE)), place)
+        monitor = await reach(runner, PROBE, GREETING_SECONDS)
+    except (DriverError, MonitorError):
+        return False
+    else:
+        with suppress(MonitorError):
+            await monitor.execute("quit")
+        monitor.close()
+        return True
+    finally:
+        await runner.clear(PROBE)
+
+
+async def reach(runner: Runner, name: str, seconds: float) -> Monitor:
+    """The monitor of a process that was just started. Raises MonitorError when it does not come."""
+    path = runner.runtime(name) / MONITOR
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                with suppress(OSError):
+                    return await Monitor.connect(path)
+                if not await runner.alive(name):
+                    raise MonitorError(await runner.said(name) or "it ended at once")
+                await asyncio.sleep(POLL)
+    raise MonitorError(f"it did not answer within {seconds:.0f} s")

@@ -1,0 +1,113 @@
+"""QEMU's command line. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from multipassd.drivers.driver import Link, Machine
+
+SYSTEM = "qemu-system-x86_64"
+MONITOR, STOPPER = "qmp", "stop"  # the daemon's monitor, and the one that the unit's stop uses
+SUSPENDED = "suspended"  # the name of the snapshot that holds a suspended guest's state
+CONSOLE_SIZE = 65536  # bytes of the guest's console that are kept, in memory
+# The default translation cache takes 1 GiB of the host's memory for each guest.
+TCG = "tcg,thread=multi,tb-size=128"
+OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Process:
+    """Where this run of a machine keeps its sockets, and how it computes."""
+
+    runtime: Path
+    accelerator: str  # "kvm" or "tcg"
+    resume: bool = False
+
+
+def variables(machine: Machine) -> Path:
+    """The UEFI variables: qcow2, as raw ones can't be part of a suspended state."""
+    return machine.directory / "uefi.qcow2"
+
+
+def command(machine: Machine, process: Process) -> list[str]:
+    return [
+        SYSTEM,
+        "-name", f"{machine.name},process=qemu-{machine.name}",
+        "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
+        "-machine", machine.hardware.machine,
+        "-accel", "kvm" if process.accelerator == "kvm" else TCG,
+        "-cpu", machine.hardware.cpu,
+        "-smp", str(machine.cpus),
+        "-m", f"{machine.memory >> 20}M",
+        *_monitors(process.runtime),
+        "-chardev", f"ringbuf,id=console,size={CONSOLE_SIZE}", "-serial", "chardev:console",
+        *_firmware(machine),
+        *_disks(machine),
+        *(word for number, link in enumerate(machine.links) for word in _card(number, link)),
+        "-device", "virtio-rng-pci",
+        "-sandbox", SANDBOX,
+        "-msg", "timestamp=on",
+        *(("-loadvm", SUSPENDED) if process.resume else ()),
+    ]  # fmt: skip
+
+
+def probe(machine: str, accelerator: str, cpu: str, runtime: Path) -> list[str]:
+    """A machine without anything, to see whether it comes up at all."""
+    return [
+        SYSTEM, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
+        "-machine", machine, "-accel", accelerator, "-cpu", cpu, "-m", "64M", "-S",
+        *_monitors(runtime),
+    ]  # fmt: skip
+
+
+def _monitors(runtime: Path) -> list[str]:
+    words: list[str] = []
+    for name in (MONITOR, STOPPER):
+        path = _escaped(runtime / name)
+        words += ["-chardev", f"socket,id={name},path={path},server=on,wait=off"]
+        words += ["-mon", f"chardev={name},mode=control"]
+    return words
+
+
+def _firmware(machine: Machine) -> list[str]:
+    if machine.hardware.firmware != "uefi":
+        return []
+    drives = (("raw", OVMF_CODE, "on"), ("qcow2", variables(machine), "off"))
+    return [
+        word
+        for unit, (form, path, read_only) in enumerate(drives)
+        for word in (
+            "-drive",
+            f"if=pflash,unit={unit},format={form},readonly={read_only},file={_escaped(path)}",
+        )
+    ]
+
+
+def _disks(machine: Machine) -> list[str]:
+    disk, seed = _escaped(machine.disk), _escaped(machine.seed)
+    return [
+        "-blockdev",
+        f"driver=qcow2,node-name=disk,discard=unmap,file.driver=file,file.filename={disk}",
+        "-device", "virtio-blk-pci,drive=disk,bootindex=0",
+        "-blockdev",
+        f"driver=raw,node-name=seed,read-only=on,file.driver=file,file.filename={seed}",
+        "-device", "virtio-blk-pci,drive=seed",
+    ]  # fmt: skip
+
+
+def _card(number: int, link: Link) -> list[str]:
+    name = f"net{number}"
+    if link.tap:
+        backend = f"tap,id={name},ifname={link.tap},script=no,downscript=no"
+    else:
+        backend = f"user,id={name},hostfwd=tcp:{LOOPBACK}:{link.ssh_port}-:22"
+    return ["-netdev", backend, "-device", f"virtio-net-pci,netdev={name},mac={link.mac}"]
+
+
+def _escaped(path: Path) -> str:
+    """QEMU's options end at a comma, which a doubled one stands for."""
+    return str(path).replace(",", ",,")

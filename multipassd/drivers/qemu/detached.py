@@ -1,0 +1,167 @@
+"""QEMU as a process of its own session: in the snap, and where there is no systemd to ask."""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from multipassd import log
+from multipassd.drivers.driver import DriverError
+from multipassd.drivers.qemu.runner import USER
+from multipassd.files import read_regular
+
+PROCESS_FILE, LOG_FILE = "process.json", "log"
+MODE = 0o2770
+MAX_FILE = 4096
+MAX_LOG = 64 * 1024
+USERS = (USER, "snap_daemon")  # the first that exists runs QEMU when the daemon is root
+END_SECONDS = 10.0
+POLL = 0.05
+
+_log = log.get("qemu")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Tells a process from a later one with the same number."""
+
+    pid: int
+    started: int  # clock ticks since boot
+    boot: str
+
+    @classmethod
+    def of(cls, pid: int) -> Identity | None:
+        """None if there is no such process."""
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if fields[0] == "Z" else cls(pid, int(fields[19]), _boot_id())
+
+
+class DetachedRunner:
+    """`base` holds a directory for each process."""
+
+    def __init__(self, base: Path) -> None:
+        self._base = base
+        self._account = _account() if os.geteuid() == 0 else None
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._warned = False
+
+    def runtime(self, name: str) -> Path:
+        return self._base / name
+
+    async def start(self, name: str, command: Sequence[str], place: Path) -> None:
+        await self.clear(name)
+        self._warn()
+        try:
+            process = await asyncio.to_thread(self._spawn, name, command, place)
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError) and error.filename == command[0]
+            hint = " Please install the package qemu-system-x86." if missing else ""
+            raise DriverError(f"{command[0]} can't be started: {error.strerror}.{hint}") from None
+        self._started[name] = process
+
+    def _spawn(self, name: str, command: Sequence[str], place: Path) -> subprocess.Popen[bytes]:
+        runtime = self.runtime(name)
+        runtime.mkdir(parents=True)
+        runtime.chmod(MODE)
+        if self._account is not None:
+            group = self._account.pw_gid
+            for path in (runtime, place, *place.iterdir()):
+                os.chown(path, -1, group)
+        log_file = os.open(runtime / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL, stdout=log_file, stderr=log_file,
+                start_new_session=True, umask=0o007, cwd="/",
+                user=self._account.pw_uid if self._account else None,
+                group=self._account.pw_gid if self._account else None,
+                extra_groups=_groups() if self._account else None,
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"},
+            )  # fmt: skip
+        finally:
+            os.close(log_file)
+        identity = Identity.of(process.pid)
+        if identity is not None:
+            (runtime / PROCESS_FILE).write_text(json.dumps(asdict(identity)))
+        return process
+
+    async def alive(self, name: str) -> bool:
+        return self._identity(name) is not None
+
+    async def said(self, name: str) -> str:
+        try:
+            text = read_regular(self.runtime(name) / LOG_FILE, MAX_LOG).decode("utf-8", "replace")
+        except OSError:
+            return ""
+        return " ".join(text.strip().splitlines()[-1:])[-500:]
+
+    async def clear(self, name: str) -> None:
+        process = self._started.pop(name, None)
+        if process is not None and process.poll() is None:
+            process.kill()
+            await asyncio.to_thread(process.wait)
+        elif identity := self._identity(name):
+            await _end(identity)
+        await asyncio.to_thread(shutil.rmtree, self.runtime(name), True)
+
+    def _identity(self, name: str) -> Identity | None:
+        """Of the running process; None if it ended, or the host was booted since."""
+        process = self._started.get(name)
+        if process is not None and process.poll() is not None:
+            return None
+        try:
+            data = json.loads(read_regular(self.runtime(name) / PROCESS_FILE, MAX_FILE))
+            known = Identity(int(data["pid"]), int(data["started"]), str(data["boot"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return known if Identity.of(known.pid) == known else None
+
+    def _warn(self) -> None:
+        if os.geteuid() == 0 and self._account is None and not self._warned:
+            self._warned = True
+            _log.warning(
+                "QEMU runs as root, as there is no user %s; the packages make one",
+                " or ".join(USERS),
+            )
+
+
+async def _end(identity: Identity) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(identity.pid, signal.SIGKILL)
+    for _ in range(int(END_SECONDS / POLL)):
+        if Identity.of(identity.pid) != identity:
+            return
+        await asyncio.sleep(POLL)
+
+
+def _account() -> pwd.struct_passwd | None:
+    for name in USERS:
+        with suppress(KeyError):
+            return pwd.getpwnam(name)
+    return None
+
+
+def _groups() -> list[int]:
+    """KVM is for members of its group."""
+    with suppress(KeyError):
+        return [grp.getgrnam("kvm").gr_gid]
+    return []
+
+
+def _boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()

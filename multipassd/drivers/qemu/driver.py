@@ -1,0 +1,110 @@
+"""Machines on QEMU."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+from multipassd import log
+from multipassd.drivers.driver import DriverError, Hardware, Machine
+from multipassd.drivers.qemu import acceleration, command, disks
+from multipassd.drivers.qemu.acceleration import Ability, reach
+from multipassd.drivers.qemu.command import MONITOR, SUSPENDED, Process
+from multipassd.drivers.qemu.guest import QemuGuest, suspended_mark
+from multipassd.drivers.qemu.monitor import Monitor, MonitorError
+from multipassd.drivers.qemu.runner import Runner
+from multipassd.images.image import Base
+from protocol import names
+
+START_SECONDS = 60.0  # a suspended guest's memory is read before the monitor answers
+
+_log = log.get("qemu")
+
+
+class QemuDriver:
+    name = "qemu"
+
+    def __init__(self, runner: Runner, place: Path, override: str) -> None:
+        self._runner = runner
+        self._place = place  # of all machines' directories
+        self._override = override
+        self._ability: Ability | None = None
+        self._looking = asyncio.Lock()
+
+    async def choose(self, base: Base) -> Hardware:
+        ability = await self._look()
+        bios = await disks.boots_by_bios(Path(base.path), base.format)
+        if not bios and not command.OVMF_CODE.exists():
+            raise DriverError("This image boots by UEFI only. Please install the package ovmf.")
+        return Hardware(ability.machine, ability.cpu, "bios" if bios else "uefi")
+
+    async def create(self, machine: Machine, base: Base, size: int) -> None:
+        await disks.create(machine.disk, Path(base.path), base.format, size)
+        if machine.hardware.firmware == "uefi":
+            await disks.copy(command.OVMF_VARIABLES, command.variables(machine))
+
+    async def grow(self, machine: Machine, size: int) -> None:
+        await disks.grow(machine.disk, size)
+
+    async def start(self, machine: Machine) -> QemuGuest:
+        resume = await self.suspended(machine)
+        process = Process(
+            self._runner.runtime(machine.name), await self._accelerator(machine), resume
+        )
+        await self._runner.start(machine.name, command.command(machine, process), machine.directory)
+        try:
+            monitor = await reach(self._runner, machine.name, START_SECONDS)
+        except MonitorError as error:
+            await self._runner.clear(machine.name)
+            raise _failed(machine, resume, str(error)) from None
+        guest = QemuGuest(machine, monitor, self._runner)
+        if resume:
+            await guest.forget_suspended()
+        return guest
+
+    async def find(self, machine: Machine) -> QemuGuest | None:
+        path = self._runner.runtime(machine.name) / MONITOR
+        try:
+            monitor = await Monitor.connect(path)
+        except (OSError, MonitorError):
+            if await self._runner.alive(machine.name):
+                _log.warning("%s runs, but its monitor does not answer", machine.name)
+            return None
+        return QemuGuest(machine, monitor, self._runner)
+
+    async def suspended(self, machine: Machine) -> bool:
+        return suspended_mark(machine).exists()
+
+    async def forget_suspended(self, machine: Machine) -> None:
+        mark = suspended_mark(machine)
+        if mark.exists():
+            mark.unlink()
+            with suppress(DriverError):  # space only
+                await disks.drop_snapshot(machine.disk, SUSPENDED)
+
+    async def clear(self, name: str) -> None:
+        if names.valid(name):  # what is left over may be called anything
+            await self._runner.clear(name)
+
+    async def _look(self) -> Ability:
+        async with self._looking:
+            if self._ability is None:
+                self._place.mkdir(parents=True, exist_ok=True)
+                self._ability = await acceleration.look(self._runner, self._place, self._override)
+            return self._ability
+
+    async def _accelerator(self, machine: Machine) -> str:
+        """As when it was launched: its CPU model is one that only this accelerator has."""
+        await self._look()
+        return "kvm" if machine.hardware.cpu == "host" else "tcg"
+
+
+def _failed(machine: Machine, resume: bool, why: str) -> DriverError:
+    if resume:
+        return DriverError(
+            f"{machine.name}: its suspended state can't be loaded by this host's QEMU: {why}. "
+            f"The state is kept; `multipass stop --force {machine.name}` drops it, "
+            "and the next start is a boot."
+        )
+    return DriverError(f"{machine.name}: QEMU did not start: {why}")

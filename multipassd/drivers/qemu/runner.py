@@ -1,0 +1,27 @@
+"""The interface of a way to run QEMU so that it outlives the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+USER = "multipass-vm"  # made by the package; owns nothing but what is given to its group
+
+
+class Runner(Protocol):
+    def runtime(self, name: str) -> Path:
+        """Where the process of this name keeps its sockets."""
+
+    async def start(self, name: str, command: Sequence[str], place: Path) -> None:
+        """Start it, with a runtime directory of its own; `place` is the one directory that it
+        writes to. Raises DriverError if it could not even be tried."""
+
+    async def alive(self, name: str) -> bool:
+        """Is there a process of this name?"""
+
+    async def said(self, name: str) -> str:
+        """The last words of a process that ended, one line; empty if there were none."""
+
+    async def clear(self, name: str) -> None:
+        """End it, if it runs, and remove its runtime directory. Never fails."""

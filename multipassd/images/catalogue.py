@@ -1,0 +1,111 @@
+"""What each remote offers: fetched anew after some minutes, kept for when there is no network."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from multipassd import log
+from multipassd.files import read_regular
+from multipassd.images.cache import LISTS, make_directory
+from multipassd.images.errors import ImageError, RemoteUnreachable, UnknownRemote
+from multipassd.images.image import Image
+from multipassd.images.remotes import Remote
+from multipassd.images.tasks import Listing, Refresh
+from multipassd.images.workers import Workers
+
+_log = log.get("images")
+
+MAX_AGE = 300.0  # seconds; images come once a day
+PATIENCE = 3.0  # seconds to wait for a new list while there is an old one
+REST = 60.0  # seconds to leave a remote alone that could not be reached
+MAX_LISTING = 16 << 20
+
+Stamp = tuple[int, int, int]
+
+
+class Catalogue:
+    def __init__(
+        self, images: Path, workers: Workers, remotes: Callable[[], tuple[dict[str, Remote], str]]
+    ) -> None:
+        self._directory = images / LISTS
+        self._workers = workers
+        self._remotes = remotes  # with the proxy to reach them by
+        self._read: dict[str, tuple[Stamp, Listing]] = {}
+        self._refreshing: dict[Remote, asyncio.Task[None]] = {}
+        self._failed: dict[Remote, tuple[float, str]] = {}  # when, and why
+
+    def names(self) -> list[str]:
+        return list(self._remotes()[0])
+
+    async def images(self, name: str, force: bool = False) -> list[Image]:
+        """Raises UnknownRemote; RemoteUnreachable where no list was ever had."""
+        remotes, proxy = self._remotes()
+        remote = remotes.get(name)
+        if remote is None:
+            raise UnknownRemote(name)
+        listing, age = await asyncio.to_thread(self._load, remote)
+        if force or listing is None or age > MAX_AGE:
+            patience = None if force or listing is None else PATIENCE
+            await self._refresh(remote, proxy, force, patience)
+            listing, age = await asyncio.to_thread(self._load, remote)
+        if listing is None:
+            raise RemoteUnreachable(name, self._failed.get(remote, (0.0, "It gave no list."))[1])
+        return listing.images
+
+    async def _refresh(
+        self, remote: Remote, proxy: str, force: bool, patience: float | None
+    ) -> None:
+        """Whatever comes of it: the caller looks at what is there afterwards."""
+        failed = self._failed.get(remote)
+        if failed and not force and time.monotonic() - failed[0] < REST:
+            return
+        task = self._refreshing.get(remote)
+        if task is None:
+            task = asyncio.create_task(self._fetch(remote, proxy))
+            self._refreshing[remote] = task
+        # Not cancelled with this caller: others wait for it, and the list is of use anyway.
+        await asyncio.wait([task], timeout=patience)
+
+    async def _fetch(self, remote: Remote, proxy: str) -> None:
+        task = Refresh(
+            remote=remote.name,
+            base=remote.base,
+            mirror=remote.mirror,
+            insecure=remote.insecure,
+            file=str(self._file(remote)),
+            proxy=proxy,
+        )
+        try:
+            await asyncio.to_thread(make_directory, self._directory)
+            await self._workers.run(task)
+            self._failed.pop(remote, None)
+        except (ImageError, OSError) as error:
+            why = error.message if isinstance(error, ImageError) else f"{error}."
+            self._failed[remote] = time.monotonic(), why
+            _log.warning("the images of remote %s could not be listed: %s", remote.label, why)
+        finally:
+            del self._refreshing[remote]
+
+    def _load(self, remote: Remote) -> tuple[Listing | None, float]:
+        """The list that came from where the remote is now, and its age in seconds."""
+        path = self._file(remote)
+        try:
+            status = os.stat(path)
+            stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
+            known = self._read.get(remote.name)
+            if known is None or known[0] != stamp:
+                listing = Listing.model_validate_json(read_regular(path, MAX_LISTING))
+                self._read[remote.name] = known = (stamp, listing)
+        except (OSError, ValueError):
+            return None, 0.0
+        listing = known[1]
+        if (listing.base, listing.mirror) != (remote.base, remote.mirror):
+            return None, 0.0
+        return listing, abs(time.time() - status.st_mtime)  # a clock set back means old as well
+
+    def _file(self, remote: Remote) -> Path:
+        return self._directory / f"{remote.label}.json"

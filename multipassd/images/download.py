@@ -1,0 +1,227 @@
+"""Fetching one file by HTTP: hashed on the way, resumed after a break."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from multipassd.files import read_regular, write_atomically
+from multipassd.images.errors import HashMismatch, ImageError, NoRoom, Unreachable
+from multipassd.images.http import Http, check_status
+from multipassd.images.image import UNKNOWN, Image
+from multipassd.images.sparse import SparseWriter
+from protocol import sizes
+
+if TYPE_CHECKING:
+    import httpx
+
+TRIES = 4  # in a row without a byte; each break with progress starts the count again
+PAUSE = 0.5  # seconds before the second try, doubled with each one
+CHUNK = 1 << 20
+MAX_SIZE = 256 << 30  # of a file whose size nobody told
+MAX_NOTE = 64 << 10
+
+Report = Callable[[int], None]  # percent; UNKNOWN where the size is not known
+
+
+class Note(BaseModel):
+    """Beside a partial file: which state of which URL it is a part of."""
+
+    url: str
+    validator: str = ""
+
+
+class Download:
+    """`part` grows to the whole file; it is left behind where going on later makes sense."""
+
+    def __init__(self, http: Http, image: Image, part: Path, report: Report) -> None:
+        self._http = http
+        self._image = image
+        self._part = part
+        self._note_file = part.with_suffix(".json")
+        self._note = Note(url=image.url)
+        self._report = report
+        self._total = image.size
+        self._shown: int | None = None
+
+    def run(self) -> str:
+        """The SHA-256 of the whole file. Raises ImageError or OSError."""
+        resumed = self._part.exists()
+        try:
+            return self._checked(self._fetch())
+        except HashMismatch:
+            if not resumed:
+                raise
+        # The older piece may be what was wrong: a crash leaves zeros behind. Once more from zero.
+        self.discard()
+        self._note = Note(url=self._image.url)
+        return self._checked(self._fetch())
+
+    def discard(self) -> None:
+        for path in (self._part, self._note_file):
+            path.unlink(missing_ok=True)
+
+    def _checked(self, digest: str) -> str:
+        wanted = self._image.sha256
+        if wanted and digest != wanted:
+            self.discard()
+            raise HashMismatch(self._image.url.rpartition("/")[2] or self._image.url, wanted)
+        return digest
+
+    def _fetch(self) -> str:
+        descriptor = os.open(
+            self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
+        try:
+            self._file = descriptor
+            self._resume()
+            self._check_room()
+            self._until_complete()
+            self._writer.finish()
+        finally:
+            os.close(descriptor)
+        self._note_file.unlink(missing_ok=True)
+        return self._hash.hexdigest()
+
+    def _resume(self) -> None:
+        """Take over what is there if it is a part of this very file."""
+        self._restart()
+        try:
+            note = Note.model_validate_json(read_regular(self._note_file, MAX_NOTE))
+        except (OSError, ValueError):
+            note = Note(url="")
+        # Where a hash is promised it settles the matter, so a piece without a validator will do.
+        if note.url != self._image.url or not (note.validator or self._image.sha256):
+            os.ftruncate(self._file, 0)
+            return
+        self._note = note
+        while chunk := os.pread(self._file, CHUNK, self._writer.position):
+            self._hash.update(chunk)
+            self._writer.position += len(chunk)
+
+    def _restart(self) -> None:
+        self._hash = hashlib.sha256()
+        self._writer = SparseWriter(self._file)
+
+    def _check_room(self) -> None:
+        status = os.fstatvfs(self._file)
+        free, needed = status.f_bavail * status.f_frsize, self._total - self._writer.position
+        if needed > free:
+            raise NoRoom(
+                f"The image was not downloaded: it needs {sizes.human(needed)} and there are "
+                f"{sizes.human(free)} free in {self._part.parent.parent}. Make room there."
+            )
+
+    def _until_complete(self) -> None:
+        tries = 0
+        while True:
+            before = self._writer.position
+            try:
+                return self._once()
+            except Unreachable as error:
+                # Whatever happens next, the piece has its length: a hole at its end counts.
+                os.ftruncate(self._file, self._writer.position)
+                tries = 0 if self._writer.position > before else tries + 1
+                if tries >= TRIES:
+                    raise Unreachable(self._broken(error)) from error
+            time.sleep(PAUSE * 2**tries)
+
+    def _broken(self, error: Unreachable) -> str:
+        kept = self._writer.position
+        if not kept:
+            return error.message
+        return f"{error.message} {sizes.human(kept)} are kept: the next launch goes on from there."
+
+    def _once(self) -> None:
+        position = self._writer.position
+        headers = {"Accept-Encoding": "identity"}
+        if position:
+            headers["Range"] = f"bytes={position}-"
+            if self._note.validator:
+                headers["If-Range"] = self._note.validator
+        with self._http.stream(self._image.url, headers) as response:
+            if response.status_code == 416 and self._complete(response):
+                return
+            if position and not _continues(response, position):
+                self._from_zero(response)
+            check_status(response)
+            self._take_notice(response)
+            for chunk in response.iter_raw():
+                self._take(chunk)
+
+    def _complete(self, response: httpx.Response) -> bool:
+        """The server has nothing behind what is there already."""
+        said: str = response.headers.get("Content-Range", "")
+        return said == f"bytes */{self._writer.position}"
+
+    def _from_zero(self, response: httpx.Response) -> None:
+        if response.status_code == 416:
+            os.ftruncate(self._file, 0)
+            self._restart()
+            raise Unreachable(f"{self._image.url} has changed.")
+        if response.is_success:
+            os.ftruncate(self._file, 0)
+            self._restart()
+
+    def _take_notice(self, response: httpx.Response) -> None:
+        length = response.headers.get("Content-Length", "")
+        if not self._image.size and length.isdecimal():
+            self._total = self._writer.position + int(length)
+            self._check_room()
+        self._note = Note(url=self._image.url, validator=validator(response))
+        write_atomically(self._note_file, self._note.model_dump_json().encode(), 0o600)
+
+    def _take(self, chunk: bytes) -> None:
+        self._hash.update(chunk)
+        self._writer.write(chunk)
+        if self._writer.position > (self._image.size or MAX_SIZE):
+            self.discard()
+            raise ImageError(
+                f"{self._image.url} is larger than it should be, so it is not the image wanted."
+            )
+        percent = self._writer.position * 100 // self._total if self._total else UNKNOWN
+        if percent != self._shown:
+            self._shown = percent
+            self._report(percent)
+
+
+def _continues(response: httpx.Response, position: int) -> bool:
+    if response.status_code != 206:
+        return False
+    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return found is not None and int(found[1]) == position
+
+
+def validator(response: httpx.Response) -> str:
+    """What If-Range takes: a strong tag, else a date; empty where the server tells neither."""
+    tag = str(response.headers.get("ETag", ""))
+    if tag and not tag.startswith("W/"):
+        return tag
+    return str(response.headers.get("Last-Modified", ""))
+
+
+def import_file(source: Path, part: Path, report: Report) -> str:
+    """Copy a file of this host; its SHA-256. Raises ImageError or OSError."""
+    digest = hashlib.sha256()
+    shown = None
+    with source.open("rb", buffering=0) as reader, part.open("wb", buffering=0) as target:
+        total = os.fstat(reader.fileno()).st_size
+        writer = SparseWriter(target.fileno())
+        while chunk := reader.read(CHUNK):
+            digest.update(chunk)
+            writer.write(chunk)
+            percent = min(writer.position * 100 // max(total, 1), 100)
+            if percent != shown:
+                report(shown := percent)
+        writer.finish()
+    with suppress(OSError):
+        part.chmod(0o600)
+    return digest.hexdigest()

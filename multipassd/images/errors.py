@@ -1,0 +1,70 @@
+"""What asking for an image can fail with. Sentences that scripts compare are Multipass 1.16's."""
+
+from __future__ import annotations
+
+from protocol.errors import RpcError
+from protocol.status import Status
+
+
+class ImageError(RpcError):
+    """The image can't be had, for a reason outside of this service."""
+
+    status = Status.FAILED_PRECONDITION
+
+
+class Unreachable(ImageError):
+    """No answer, or one that says to come again: trying later may help."""
+
+
+class UnknownRemote(RpcError):
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, remote: str) -> None:
+        super().__init__(
+            f"Remote '{remote}' is not found. "
+            "Please use `multipass find` for supported remotes and images."
+        )
+
+
+class UnknownImage(RpcError):
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, image: str, remote: str) -> None:
+        super().__init__(f'Unable to find an image matching "{image}" in remote "{remote}".')
+
+
+class AmbiguousImage(RpcError):
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, image: str) -> None:
+        super().__init__(f'Too many images matching "{image}"')
+
+
+class NoImageNamed(RpcError):
+    status = Status.INVALID_ARGUMENT
+    sentence = "Must specify an image when specifying a remote"
+
+
+class RemoteUnreachable(ImageError):
+    def __init__(self, remote: str, why: str) -> None:
+        super().__init__(
+            f'Remote "{remote}" is unknown or unreachable. {why} Check the network and, if they '
+            "are in use, local.image.mirror and the [images] section of multipassd.conf."
+        )
+
+
+class NothingListed(ImageError):
+    def __init__(self, remote: str, why: str = "") -> None:
+        text = f'Unable to find images for remote "{remote}"'
+        super().__init__(f"{text}\n{why}" if why else text)
+
+
+class HashMismatch(ImageError):
+    def __init__(self, file: str, wanted: str) -> None:
+        super().__init__(f"Hash of {file} does not match {wanted}")
+
+
+class NoRoom(RpcError):
+    """The disk took no more; what was written has been removed."""
+
+    status = Status.RESOURCE_EXHAUSTED

@@ -1,0 +1,98 @@
+"""Fetching by HTTP, for the worker: blocking, through proxies, with limits.
+
+httpx is imported when the first request is made: what the worker does with files needs none.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from multipassd.images.errors import ImageError, Unreachable
+from multipassd.images.remotes import is_loopback
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_SECONDS = 15.0
+READ_SECONDS = 30.0  # between two pieces: a slow server is fine, a silent one is not
+MAX_LIST = 64 << 20  # Ubuntu's lists are a few MB
+AGENT = "multipass"
+# A proxy has no way to this machine's own servers.
+LOCAL = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+
+
+class Http:
+    """`plain`: whether http without TLS may be used beyond this machine."""
+
+    def __init__(self, proxy: str = "", plain: bool = False) -> None:
+        import httpx
+
+        self._plain = plain
+        try:
+            self._client = httpx.Client(
+                # The system's certificates, or SSL_CERT_FILE's; httpx would take its own bundle.
+                verify=ssl.create_default_context(),
+                proxy=proxy or None,
+                mounts=dict.fromkeys(LOCAL),
+                timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+                follow_redirects=True,
+                headers={"User-Agent": AGENT},
+                event_hooks={"request": [self._check]},
+            )
+        except ValueError as error:
+            raise ImageError(f"The proxy can't be used: {error}.") from error
+
+    def get(self, url: str, limit: int = MAX_LIST) -> bytes:
+        """The whole answer. Raises ImageError; Unreachable where a later try may help."""
+        with self.stream(url) as response:
+            check_status(response)
+            data = bytearray()
+            for chunk in response.iter_bytes():
+                data += chunk
+                if len(data) > limit:
+                    raise ImageError(f"{url} is larger than {limit} bytes, so it is no list.")
+            return bytes(data)
+
+    @contextmanager
+    def stream(self, url: str, headers: dict[str, str] | None = None) -> Iterator[httpx.Response]:
+        """An answer whose body is read inside the block."""
+        import httpx
+
+        try:
+            with self._client.stream("GET", url, headers=headers) as response:
+                yield response
+        except (httpx.TransportError, httpx.StreamError) as error:
+            why = str(error) or type(error).__name__
+            raise Unreachable(f"{_shown(url)} could not be fetched: {why}.") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ImageError(f"{_shown(url)} could not be fetched: {error}.") from error
+
+    def _check(self, request: httpx.Request) -> None:
+        """Before every request, those after a redirect among them."""
+        url = request.url
+        if url.scheme == "http" and not self._plain and not is_loopback(url.host):
+            raise ImageError(
+                f"{url.host} was to be asked over plain http, where anybody on the way can "
+                "change the answer, so it was not. Use https."
+            )
+
+
+def check_status(response: httpx.Response) -> None:
+    """Raises ImageError unless the answer is the thing itself."""
+    if response.is_success:
+        return
+    text = f"{_shown(str(response.url))} could not be fetched: the server answered "
+    text += f"{response.status_code} {response.reason_phrase}.".replace(" .", ".")
+    if response.status_code >= 500 or response.status_code in {408, 429}:
+        raise Unreachable(text)
+    raise ImageError(text)
+
+
+def _shown(url: str) -> str:
+    """Without the user and password that a URL may hold, and without its query."""
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"

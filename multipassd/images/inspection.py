@@ -1,0 +1,155 @@
+"""Is this a disk image, of which kind and size, and does it stand alone?
+
+The format is decided here, by the first bytes, and said to QEMU ever after: QEMU guessing would
+let a guest write a header into its raw disk and have it believed. qemu-img looks at a qcow2 only
+after the header proved to name no other file, and unprivileged: it parses what a stranger wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import struct
+import subprocess
+from pathlib import Path
+
+from multipassd.images.errors import ImageError
+
+USERS = ("multipass-vm", "nobody")  # the first one there is looks at images
+SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+QEMU_IMG = "qemu-img"
+SECONDS = 30
+LIMITS = ("--cpu=10", f"--as={1 << 30}", "--core=0", "--fsize=0", "--nofile=64", "--nproc=64")
+
+QCOW2 = b"QFI\xfb"
+_HEADER = struct.Struct(">4sIQIIQI")  # up to the encryption method
+_HEADER_SIZE = 72  # of version 2
+_FEATURES = struct.Struct(">Q")
+_CORRUPT, _EXTERNAL_DATA = 1 << 1, 1 << 2
+SECTOR = 512
+BOOT_SIGNATURE = b"\x55\xaa"  # at the end of the first sector, on GPT disks too
+MAX_VIRTUAL = 64 << 40  # bytes; larger than any disk, smaller than what overflows
+
+# What is an image, but none of ours: told apart from raw so that nobody boots a header.
+_FOREIGN = {
+    b"KDMV": "VMDK",
+    b"# Disk Descriptor": "VMDK",
+    b"vhdxfile": "VHDX",
+    b"conectix": "VHD",
+    b"<<< ": "VDI",
+    b"QED\0": "QED",
+    b"WithoutFreeSpace": "Parallels",
+    b"WithouFreSpacExt": "Parallels",
+    b"LUKS": "LUKS",
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"PK\x03\x04": "zip",
+}
+
+
+def inspect(path: Path) -> tuple[str, int]:
+    """Format and virtual size in bytes. Raises ImageError."""
+    with path.open("rb") as file:
+        head = file.read(SECTOR)
+        if not head.startswith(QCOW2):
+            return "raw", _raw_size(head, os.fstat(file.fileno()).st_size)
+        check_header(head)
+        size = _measured(file.fileno())
+    if not 0 < size <= MAX_VIRTUAL:
+        raise ImageError(f"The image is refused: a disk of {size} bytes is none to boot from.")
+    return "qcow2", size
+
+
+def _raw_size(head: bytes, length: int) -> int:
+    for magic, name in _FOREIGN.items():
+        if head.startswith(magic):
+            raise ImageError(
+                f"The image is refused: it is {name}. Convert it to qcow2 or raw first; xz and "
+                "zstd are unpacked."
+            )
+    if len(head) < SECTOR or head[-2:] != BOOT_SIGNATURE:
+        raise ImageError("The image is refused: it is no disk image, neither qcow2 nor raw.")
+    return -(-length // SECTOR) * SECTOR
+
+
+def check_header(head: bytes) -> None:
+    """Refuse a qcow2 that would read other files. Raises ImageError."""
+    if len(head) < _HEADER_SIZE:
+        raise ImageError("The image is refused: it ends within its header.")
+    _, version, backing, _, _, _, encryption = _HEADER.unpack_from(head)
+    if version not in {2, 3}:
+        raise ImageError(f"The image is refused: qcow2 version {version} is not known.")
+    if backing:
+        raise ImageError("The image is refused: it is based on another file (a backing file).")
+    if encryption:
+        raise ImageError("The image is refused: it is encrypted.")
+    features = _FEATURES.unpack_from(head, _HEADER_SIZE)[0] if version == 3 else 0
+    if features & _EXTERNAL_DATA:
+        raise ImageError("The image is refused: its data is in another file.")
+    if features & _CORRUPT:
+        raise ImageError("The image is refused: it is marked as corrupt.")
+
+
+def _measured(descriptor: int) -> int:
+    """The virtual size as qemu-img sees it, which also finds what else is wrong."""
+    # Readable to whoever holds the descriptor; the directories above keep others out.
+    os.fchmod(descriptor, 0o644)
+    command = [*_unprivileged(), "prlimit", *LIMITS, "--", QEMU_IMG, "info", "--output=json"]
+    command += ["--force-share", "-f", "qcow2", f"/proc/self/fd/{descriptor}"]
+    try:
+        done = subprocess.run(
+            command,
+            pass_fds=(descriptor,),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            cwd="/",
+            env={"PATH": SEARCH_PATH, "LANG": "C.UTF-8"},
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ImageError(f"The image is refused: qemu-img took over {SECONDS} seconds.") from error
+    except OSError as error:
+        raise ImageError(f"The image can't be looked at: {error.strerror or error}.") from error
+    if done.returncode:
+        raise ImageError(_failure(done.returncode, done.stderr.decode("utf-8", "replace")))
+    return _size(done.stdout)
+
+
+def _size(output: bytes) -> int:
+    try:
+        facts = json.loads(output)
+        size = facts["virtual-size"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ImageError("The image is refused: qemu-img could not tell its size.") from error
+    specific = facts.get("format-specific", {}).get("data", {})
+    if "backing-filename" in facts or "data-file" in specific:
+        raise ImageError("The image is refused: it needs another file.")
+    return int(size)
+
+
+def _failure(code: int, stderr: str) -> str:
+    if "No such file" in stderr and QEMU_IMG in stderr.partition("No such file")[0]:
+        return "The image can't be looked at: qemu-img is missing. Install the package qemu-utils."
+    lines = stderr.strip().splitlines() or [f"qemu-img ended with {code}"]
+    reason = lines[-1].rpartition("': ")[2][:300]
+    return f"The image is refused: {''.join(c if c.isprintable() else '?' for c in reason)}."
+
+
+def _unprivileged() -> list[str]:
+    command = ["setpriv", "--no-new-privs"]
+    if os.geteuid() == 0:
+        user = _user()
+        command += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        command += ["--inh-caps=-all"]
+    return [*command, "--"]
+
+
+def _user() -> pwd.struct_passwd:
+    for name in USERS:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise ImageError("The image can't be looked at: this host has no user 'nobody'.")

@@ -1,0 +1,68 @@
+"""The worker's `refresh`: from a remote's JSON to the images that concern this host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urljoin
+
+from pydantic import ValidationError
+
+from multipassd.files import write_atomically
+from multipassd.images import streams
+from multipassd.images.errors import ImageError
+from multipassd.images.http import Http
+from multipassd.images.image import Image
+from multipassd.images.remotes import CORE
+from multipassd.images.streams import Index, Stream
+from multipassd.images.tasks import Listing, Refresh
+
+MODE = 0o600
+
+
+def refresh(task: Refresh) -> None:
+    """Raises ImageError, and then the old list is still there."""
+    http = Http(task.proxy, plain=task.insecure)
+    images = _core(http, task.base) if task.remote == CORE else _streamed(http, task)
+    listing = Listing(base=task.base, mirror=task.mirror, images=images)
+    data = listing.model_dump_json(exclude_defaults=True).encode()
+    write_atomically(Path(task.file), data, MODE)
+
+
+def _streamed(http: Http, task: Refresh) -> list[Image]:
+    architecture = streams.host_architecture()
+    official = _stream(http, task.base)
+    if not task.mirror:
+        return streams.images(task.remote, task.base, official, None, architecture)
+    mirror = _stream(Http(task.proxy), task.mirror)
+    return streams.images(task.remote, task.mirror, official, mirror, architecture)
+
+
+def _stream(http: Http, base: str) -> Stream:
+    url = urljoin(base, streams.INDEX)
+    try:
+        path = Index.model_validate_json(http.get(url)).downloads()
+        if not path:
+            raise ImageError(f"{url} lists no images to download.")
+        url = urljoin(base, path)
+        return Stream.model_validate_json(http.get(url))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ImageError(f"{url} is no list of images: {first['msg']}.") from error
+
+
+def _core(http: Http, base: str) -> list[Image]:
+    if streams.host_architecture() != streams.CORE_ARCHITECTURE:
+        return []
+    found: list[Image] = []
+    failure: ImageError | None = None
+    for version in streams.CORE_VERSIONS:
+        try:
+            sums = http.get(urljoin(base, streams.core_sums(version))).decode("utf-8", "replace")
+        except ImageError as error:  # not every version is out, or is still there
+            failure = failure or error
+            continue
+        image = streams.core_image(version, base, sums)
+        found += [image] if image else []
+    if not found and failure is not None:
+        raise failure
+    return found

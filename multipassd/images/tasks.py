@@ -1,0 +1,63 @@
+"""What the daemon asks a worker, and what comes back: one JSON line each way and lines of progress
+between. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from multipassd.images.image import Base, Image
+
+
+class Refresh(BaseModel):
+    """Fetch a remote's list and leave what follows from it in `file`, as a Listing."""
+
+    kind: Literal["refresh"] = "refresh"
+    remote: str
+    base: str
+    mirror: str = ""
+    insecure: bool = False
+    file: str
+    proxy: str = ""
+
+
+class Look(BaseModel):
+    """What image is at this http, https or file URL? Answered by an Image."""
+
+    kind: Literal["look"] = "look"
+    url: str
+    proxy: str = ""
+
+
+class Prepare(BaseModel):
+    """Bring an image into the cache. Answered by a Base."""
+
+    kind: Literal["prepare"] = "prepare"
+    image: Image
+    directory: str
+    proxy: str = ""
+
+
+Task = Refresh | Look | Prepare
+TASKS: TypeAdapter[Task] = TypeAdapter(Annotated[Task, Field(discriminator="kind")])
+
+
+class Listing(BaseModel):
+    """A remote's images as they were found at these places."""
+
+    base: str
+    mirror: str = ""
+    images: list[Image] = []
+
+
+class Answer(BaseModel):
+    """One line from the worker. The last one has `done` or `error`."""
+
+    progress: tuple[int, int] | None = None  # what of Progress, percent
+    done: bool = False
+    image: Image | None = None
+    base: Base | None = None
+    error: str = ""
+    no_room: bool = False
+    unreachable: bool = False

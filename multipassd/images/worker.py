@@ -1,0 +1,72 @@
+"""The worker: one task from stdin, answers to stdout, a JSON line each (`tasks.py`).
+
+It ends with whoever asked: the end of stdin is the end of the work. stdin and stdout may be one
+socket, so that a service manager can start it in a sandbox with a network of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from multipassd.files import write_all
+from multipassd.images import prepare, refresh
+from multipassd.images.errors import ImageError, NoRoom, Unreachable
+from multipassd.images.image import Progress
+from multipassd.images.tasks import TASKS, Answer, Look, Refresh, Task
+
+STDIN, STDOUT = 0, 1
+MAX_TASK = 1 << 20
+CHUNK = 64 << 10
+EXIT_ABANDONED = 3
+
+
+def main() -> int:
+    os.umask(0o077)
+    task = TASKS.validate_json(_read_line())
+    threading.Thread(target=_end_with_caller, daemon=True).start()
+    try:
+        answer = _run(task)
+    except (ImageError, NoRoom) as error:
+        answer = Answer(
+            error=error.message,
+            no_room=isinstance(error, NoRoom),
+            unreachable=isinstance(error, Unreachable),
+        )
+    except OSError as error:
+        answer = Answer(error=f"The image can't be had: {error}.")
+    _send(answer)
+    os._exit(0)  # the thread may hold stdin; there is nothing left to tidy
+
+
+def _run(task: Task) -> Answer:
+    if isinstance(task, Refresh):
+        refresh.refresh(task)
+        return Answer(done=True)
+    if isinstance(task, Look):
+        return Answer(done=True, image=prepare.look(task))
+    return Answer(done=True, base=prepare.prepare(task, _report))
+
+
+def _report(kind: Progress, percent: int) -> None:
+    _send(Answer(progress=(int(kind), percent)))
+
+
+def _send(answer: Answer) -> None:
+    write_all(STDOUT, answer.model_dump_json(exclude_defaults=True).encode() + b"\n")
+
+
+def _read_line() -> bytes:
+    data = bytearray()
+    while not data.endswith(b"\n") and len(data) <= MAX_TASK:
+        chunk = os.read(STDIN, CHUNK)
+        if not chunk:
+            break
+        data += chunk
+    return bytes(data)
+
+
+def _end_with_caller() -> None:
+    while os.read(STDIN, CHUNK):
+        pass
+    os._exit(EXIT_ABANDONED)

@@ -1,0 +1,195 @@
+"""All instances: found by name, taken up again at start, stopped in time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from multipassd import log
+from multipassd.drivers.driver import Driver
+from multipassd.instances.errors import (
+    BeingPrepared,
+    InstanceDeleted,
+    NameTaken,
+    NoSuchInstance,
+    Several,
+)
+from multipassd.instances.instance import Instance
+from multipassd.instances.record import Phase, Record
+from multipassd.instances.registry import Registry
+from multipassd.network.networking import Networking
+from protocol.errors import RpcError
+
+_log = log.get("instances")
+
+
+class Instances:
+    def __init__(
+        self, registry: Registry, driver: Driver, networking: Networking, key: Path
+    ) -> None:
+        self.registry = registry
+        self.driver = driver
+        self.networking = networking
+        self._key = key
+        self._instances: dict[str, Instance] = {}
+        self._preparing: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.changed: Callable[[], None] = lambda: None  # set by the service
+
+    def __len__(self) -> int:
+        return len(self._instances)
+
+    @property
+    def busy(self) -> bool:
+        """An instance runs or is being worked on, so the daemon must stay."""
+        return bool(self._preparing) or any(one.busy for one in self._instances.values())
+
+    # -- start and stop of the daemon -------------------------------------------------------------
+
+    def load(self) -> None:
+        """Read the records. `resume` is what takes their machines up again."""
+        self.registry.load()
+        for record in self.registry.all():
+            self.add(record)
+
+    async def resume(self) -> None:
+        """Find the guests that run, and remove what was left over by a daemon that was killed."""
+        for name in self.registry.leftovers():
+            _log.info("removing what is left over of %s", name)
+            await self.driver.clear(name)
+            await asyncio.to_thread(self.registry.remove_files, name)
+        for instance in list(self._instances.values()):
+            if instance.record.phase is Phase.RUNNING:
+                await instance.reattach()
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for instance in self._instances.values():
+            instance.close()
+
+    # -- finding ----------------------------------------------------------------------------------
+
+    def all(self) -> list[Instance]:
+        return [self._instances[name] for name in sorted(self._instances)]
+
+    def live(self) -> list[Instance]:
+        return [one for one in self.all() if not one.record.deleted]
+
+    def deleted(self) -> list[Instance]:
+        return [one for one in self.all() if one.record.deleted]
+
+    def get(self, name: str) -> Instance:
+        """Live or deleted. Raises NoSuchInstance, BeingPrepared."""
+        if name in self._preparing:
+            raise BeingPrepared(name)
+        instance = self._instances.get(name)
+        if instance is None:
+            raise NoSuchInstance(name)
+        return instance
+
+    def get_live(self, name: str) -> Instance:
+        """Raises NoSuchInstance, InstanceDeleted, BeingPrepared."""
+        instance = self.get(name)
+        if instance.record.deleted:
+            raise InstanceDeleted(name)
+        return instance
+
+    def chosen(self, names: Iterable[str]) -> list[Instance]:
+        """The live instances of these names, each once; all of them if there is no name."""
+        wanted = list(dict.fromkeys(names))
+        return collect(wanted, self.get_live) if wanted else self.live()
+
+    # -- coming and going -------------------------------------------------------------------------
+
+    @contextmanager
+    def reserved(self, name: str) -> Iterator[None]:
+        """Nobody else may take the name meanwhile. Raises NameTaken, BeingPrepared."""
+        if name in self._preparing:
+            raise BeingPrepared(name)
+        if name in self._instances:
+            raise NameTaken(name)
+        self._preparing.add(name)
+        try:
+            yield
+        finally:
+            self._preparing.discard(name)
+
+    def taken(self) -> set[str]:
+        return self._preparing | self._instances.keys()
+
+    def add(self, record: Record) -> Instance:
+        instance = Instance(
+            record, self.registry, self.driver, self.networking, self._key, self._on_change
+        )
+        self._instances[record.name] = instance
+        self._on_change()
+        return instance
+
+    async def purge(self, instance: Instance) -> None:
+        """Gone for good: first the record, then the machine, then the files."""
+        name = instance.name
+        await instance.stop(force=True)
+        self.registry.remove(name)
+        self._instances.pop(name, None)
+        instance.close()
+        await self.driver.clear(name)
+        await asyncio.to_thread(self.registry.remove_files, name)
+        self._on_change()
+
+    # -- delayed stops ----------------------------------------------------------------------------
+
+    def stop_what_is_due(self) -> None:
+        """To be called every second or so."""
+        now = time.time()
+        for instance in self._instances.values():
+            if instance.record.stop_at and instance.record.stop_at <= now and instance.running:
+                instance.cancel_stop()
+                self._spawn(_quietly(instance.name, instance.stop()))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _on_change(self) -> None:
+        self.changed()
+
+
+def collect(names: Iterable[str], find: Callable[[str], Instance]) -> list[Instance]:
+    """Every one found, or all that is wrong with the names. Raises Several."""
+    found: list[Instance] = []
+    errors: list[RpcError] = []
+    for name in names:
+        try:
+            found.append(find(name))
+        except RpcError as error:
+            errors.append(error)
+    if errors:
+        raise Several(errors)
+    return found
+
+
+async def for_each(
+    instances: Iterable[Instance], work: Callable[[Instance], Awaitable[None]]
+) -> None:
+    """Do it to all at once. Raises Several with what went wrong, after all have ended."""
+    results = await asyncio.gather(*(work(one) for one in instances), return_exceptions=True)
+    errors = [result for result in results if isinstance(result, BaseException)]
+    for error in errors:
+        if not isinstance(error, RpcError):
+            raise error
+    known = [error for error in errors if isinstance(error, RpcError)]
+    if known:
+        raise Several(known)
+
+
+async def _quietly(name: str, work: Awaitable[None]) -> None:
+    try:
+        await work
+    except RpcError as error:
+        _log.warning("the delayed stop of %s failed: %s", name, error.message)

@@ -1,0 +1,62 @@
+"""The parts that instances need, put together for the host that this is."""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from multipassd.cloudinit import hostkeys
+from multipassd.cloudinit.hostkeys import KEY_FILE, SshKey
+from multipassd.drivers.qemu import unit
+from multipassd.drivers.qemu.detached import DetachedRunner
+from multipassd.drivers.qemu.driver import QemuDriver
+from multipassd.drivers.qemu.runner import USER, Runner
+from multipassd.drivers.qemu.unit import UnitRunner
+from multipassd.images.images import Images
+from multipassd.instances.instances import Instances
+from multipassd.instances.launch import Launcher
+from multipassd.instances.registry import Registry
+from multipassd.network.user import UserNetworking
+from multipassd.settings import Settings
+from protocol import places
+
+ACCELERATOR = "MULTIPASS_ACCELERATOR"  # "kvm" or "tcg", where the administrator knows better
+
+
+@dataclass(frozen=True)
+class Machines:
+    instances: Instances
+    images: Images
+    launcher: Launcher
+    ssh_key: SshKey
+
+    @classmethod
+    def assemble(cls, environ: Mapping[str, str], data: Path, settings: Settings) -> Machines:
+        base = Path(places.machines_directory(environ))
+        registry = Registry(data / "instances", base / "machines")
+        runner = _runner(environ, base)
+        driver = QemuDriver(runner, base / "machines", environ.get(ACCELERATOR, ""))
+        networking = UserNetworking(lambda: {one.ssh_port for one in registry.all()})
+        key = hostkeys.ensure(data)
+        instances = Instances(registry, driver, networking, data / KEY_FILE)
+        instances.load()
+        images = Images(base / "images", settings, environ)
+        launcher = Launcher(instances, images, key.public)
+        return cls(instances, images, launcher, key)
+
+
+def _runner(environ: Mapping[str, str], base: Path) -> Runner:
+    """Units where the package has set them up, else processes of our own."""
+    if unit.usable() and not places.in_snap(environ) and _has_user():
+        return UnitRunner()
+    return DetachedRunner(base / "run")
+
+
+def _has_user() -> bool:
+    try:
+        pwd.getpwnam(USER)
+    except KeyError:
+        return False
+    return True

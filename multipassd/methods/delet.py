@@ -1,0 +1,42 @@
+"""`delet`: put instances away, from where `recover` gets them back, or purge them at once."""
+
+from __future__ import annotations
+
+from multipassd.call import Call
+from multipassd.daemon import Daemon
+from multipassd.instances.errors import Several
+from multipassd.instances.instance import Instance
+from multipassd.instances.instances import collect, for_each
+from multipassd.methods.info import NoSuchSnapshot
+from protocol.messages.lifecycle import DeleteReply, DeleteRequest
+
+
+async def run(call: Call[DeleteRequest], daemon: Daemon) -> None:
+    pairs = call.request.instance_snapshot_pairs
+    names = list(dict.fromkeys(pair.instance_name for pair in pairs))
+    chosen = collect(names, daemon.instances.get) if pairs else daemon.instances.all()
+    missing = [
+        NoSuchSnapshot(pair.instance_name, pair.snapshot_name)
+        for pair in pairs
+        if pair.snapshot_name is not None
+    ]
+    if missing:
+        raise Several(missing)
+    if call.request.purge:
+        await for_each(chosen, lambda instance: _purge(instance, daemon))
+        call.reply(DeleteReply(purged_instances=[instance.name for instance in chosen]))
+    else:
+        await for_each(chosen, _delete)
+        call.reply(DeleteReply())
+
+
+async def _delete(instance: Instance) -> None:
+    if instance.record.deleted:
+        return
+    await instance.end()
+    instance.change(deleted=True)
+
+
+async def _purge(instance: Instance, daemon: Daemon) -> None:
+    instance.refuse_end()
+    await daemon.instances.purge(instance)

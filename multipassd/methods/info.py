@@ -1,0 +1,87 @@
+"""`info`: what is known of instances; of running ones also what they say themselves."""
+
+from __future__ import annotations
+
+import asyncio
+
+from multipassd.call import Call
+from multipassd.daemon import Daemon
+from multipassd.instances import runtime
+from multipassd.instances.errors import NotRunning, Several
+from multipassd.instances.guest import GuestSilent
+from multipassd.instances.instance import Instance
+from multipassd.instances.instances import collect
+from multipassd.instances.runtime import Runtime
+from protocol.errors import RpcError
+from protocol.messages.common import InstanceSnapshotPair, InstanceStatus, Timestamp
+from protocol.messages.information import (
+    DetailedInfoItem,
+    InfoReply,
+    InfoRequest,
+    InstanceDetails,
+)
+from protocol.status import Status
+
+
+class NoSuchSnapshot(RpcError):
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, instance: str, snapshot: str) -> None:
+        super().__init__(f"No such snapshot: {instance}.{snapshot}")
+
+
+async def run(call: Call[InfoRequest], daemon: Daemon) -> None:
+    pairs = call.request.instance_snapshot_pairs
+    chosen = _chosen(pairs, daemon)
+    if call.request.snapshots:
+        call.reply(InfoReply(snapshots=True))
+        return
+    asks = not call.request.no_runtime_information
+    items = await asyncio.gather(*(_item(instance, asks) for instance in chosen))
+    call.reply(InfoReply(details=list(items)))
+
+
+def _chosen(pairs: list[InstanceSnapshotPair], daemon: Daemon) -> list[Instance]:
+    if not pairs:
+        return daemon.instances.all()
+    found = collect(dict.fromkeys(pair.instance_name for pair in pairs), daemon.instances.get)
+    missing = [
+        NoSuchSnapshot(pair.instance_name, pair.snapshot_name)
+        for pair in pairs
+        if pair.snapshot_name is not None
+    ]
+    if missing:
+        raise Several(missing)
+    return found
+
+
+async def _item(instance: Instance, asks: bool) -> DetailedInfoItem:
+    told = await _ask(instance) if asks and instance.running else Runtime()
+    record = instance.record
+    return DetailedInfoItem(
+        name=instance.name,
+        instance_status=InstanceStatus(status=instance.state),
+        memory_total=told.memory_total,
+        disk_total=told.disk_total,
+        cpu_count=told.cpus,
+        instance_info=InstanceDetails(
+            image_release=record.image.release,
+            current_release=told.release,
+            id=record.image.id,
+            load=told.load,
+            memory_usage=told.memory_used,
+            disk_usage=told.disk_used,
+            ipv4=instance.addresses(),
+            cpu_times=told.cpu_times,
+            uptime=told.uptime,
+            creation_timestamp=Timestamp(seconds=int(record.created)),
+        ),
+    )
+
+
+async def _ask(instance: Instance) -> Runtime:
+    """What it says; nothing if it is silent, which is no reason to fail."""
+    try:
+        return runtime.read(await instance.execute(runtime.COMMAND, runtime.SECONDS))
+    except (GuestSilent, NotRunning):
+        return Runtime()

@@ -1,0 +1,16 @@
+"""`recover`: get deleted instances back."""
+
+from multipassd.call import Call
+from multipassd.daemon import Daemon
+from multipassd.instances.instances import collect
+from protocol.messages.lifecycle import RecoverReply, RecoverRequest
+
+
+async def run(call: Call[RecoverRequest], daemon: Daemon) -> None:
+    names = call.request.instance_names
+    wanted = names.instance_name if names is not None else []
+    instances = daemon.instances
+    chosen = collect(dict.fromkeys(wanted), instances.get) if wanted else instances.deleted()
+    for instance in chosen:
+        instance.change(deleted=False)
+    call.reply(RecoverReply())

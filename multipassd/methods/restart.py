@@ -1,0 +1,20 @@
+"""`restart`: stop and start instances, and wait until they answer."""
+
+from multipassd.call import Call
+from multipassd.daemon import Daemon
+from multipassd.instances.instance import START_TIMEOUT, Instance
+from multipassd.instances.instances import for_each
+from protocol.messages.lifecycle import RestartReply, RestartRequest
+
+
+async def run(call: Call[RestartRequest], daemon: Daemon) -> None:
+    names = call.request.instance_names
+    chosen = daemon.instances.chosen(names.instance_name if names is not None else [])
+    seconds = float(call.request.timeout if call.request.timeout > 0 else START_TIMEOUT)
+
+    async def restart(instance: Instance) -> None:
+        await instance.restart()
+        await instance.wait(seconds)
+
+    await for_each(chosen, restart)
+    call.reply(RestartReply())

@@ -1,0 +1,37 @@
+"""`start`: start instances and wait until they answer."""
+
+from __future__ import annotations
+
+from multipassd.call import Call
+from multipassd.daemon import Daemon
+from multipassd.instances.errors import InstancesMissing
+from multipassd.instances.instance import START_TIMEOUT, Instance
+from multipassd.instances.instances import for_each
+from protocol.messages.lifecycle import StartError, StartReply, StartRequest
+
+Code = StartError.ErrorCode
+
+
+async def run(call: Call[StartRequest], daemon: Daemon) -> None:
+    names = call.request.instance_names
+    wanted = names.instance_name if names is not None else []
+    if missing := _missing(wanted, daemon):
+        raise InstancesMissing(missing)
+    seconds = float(call.request.timeout if call.request.timeout > 0 else START_TIMEOUT)
+
+    async def start(instance: Instance) -> None:
+        await instance.start()
+        await instance.wait(seconds)
+
+    await for_each(daemon.instances.chosen(wanted), start)
+    call.reply(StartReply())
+
+
+def _missing(names: list[str], daemon: Daemon) -> dict[str, Code]:
+    live = {one.name for one in daemon.instances.live()}
+    deleted = {one.name for one in daemon.instances.deleted()}
+    return {
+        name: Code.INSTANCE_DELETED if name in deleted else Code.DOES_NOT_EXIST
+        for name in names
+        if name not in live
+    }

@@ -1,0 +1,33 @@
+"""`stop`: at once, in some minutes, by force; or cancel one that is due."""
+
+from __future__ import annotations
+
+import time
+
+from multipassd.call import Call
+from multipassd.daemon import Daemon
+from multipassd.instances.instance import Instance
+from multipassd.instances.instances import for_each
+from protocol.messages.lifecycle import StopReply, StopRequest
+
+
+async def run(call: Call[StopRequest], daemon: Daemon) -> None:
+    request = call.request
+    names = request.instance_names
+    chosen = daemon.instances.chosen(names.instance_name if names is not None else [])
+    if request.cancel_shutdown:
+        for instance in chosen:
+            instance.cancel_stop()
+    elif request.time_minutes > 0 and not request.force_stop:
+        await for_each(chosen, lambda instance: _later(instance, request.time_minutes))
+    else:
+        await for_each(chosen, lambda instance: instance.stop(force=request.force_stop))
+    call.reply(StopReply())
+
+
+async def _later(instance: Instance, minutes: int) -> None:
+    if not instance.running:
+        await instance.stop()  # nothing to do, or it says why it can't be done
+        return
+    instance.schedule_stop(time.time() + 60 * minutes)
+    await instance.announce_stop(minutes)

@@ -1,0 +1,28 @@
+"""The interface of a way to connect guests."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from multipassd.drivers.driver import Link
+from multipassd.instances.record import Record
+
+
+class Networking(Protocol):
+    def prepared(self, record: Record) -> Record:
+        """The record with what must be chosen before a start, e.g. a free port. Raises RpcError."""
+
+    async def attach(self, record: Record) -> tuple[Link, ...]:
+        """Set up what the guest's cards need on the host. Raises RpcError with how to mend it."""
+
+    async def detach(self, record: Record) -> None:
+        """Take down what `attach` set up for this guest alone."""
+
+    def links(self, record: Record) -> tuple[Link, ...]:
+        """What `attach` answers, without setting anything up."""
+
+    def endpoint(self, record: Record) -> tuple[str, int]:
+        """Host and port of a running guest's SSH. Raises RpcError while it has no address."""
+
+    def addresses(self, record: Record) -> list[str]:
+        """A running guest's IPv4 addresses, the one to reach it by first; ["N/A"] if unknown."""

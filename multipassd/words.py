@@ -1,0 +1,33 @@
+"""What to type next: the two packages have different names for the same things."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from protocol import places
+
+
+@dataclass(frozen=True)
+class Words:
+    trust: str  # the administrator's program
+    start: str
+    restart: str
+    look: str  # into what went wrong
+
+
+DEB = Words(
+    trust="multipass-trust",
+    start="`sudo systemctl start multipassd.socket`",
+    restart="`sudo systemctl restart multipassd`",
+    look="`systemctl status multipassd` and `journalctl -u multipassd -e`",
+)
+SNAP = Words(
+    trust="multipass.trust",
+    start="`sudo snap start multipass`",
+    restart="`sudo snap restart multipass.multipassd`",
+    look="`snap services multipass` and `sudo snap logs multipass.multipassd`",
+)
+
+def here() -> Words:
+    return SNAP if places.in_snap(os.environ) else DEB
