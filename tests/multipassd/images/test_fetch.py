@@ -1,0 +1,307 @@
+"""From an image that is asked for to a base in the cache, through the real worker."""
+
+import asyncio
+import hashlib
+import lzma
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from multipassd.images.errors import HashMismatch, ImageError, UnknownImage, Unreachable
+from multipassd.images.image import UNKNOWN, Progress
+from multipassd.images.images import Images
+from tests.multipassd.images.conftest import make_qcow2, run
+from tools.imageserver import ImageServer
+from tools.imagetree import ImageTree
+
+MakeImages = Callable[..., Images]
+
+
+def left(images: Path) -> set[str]:
+    """What an attempt leaves in the cache, the lists aside."""
+    return {
+        path.relative_to(images).as_posix()
+        for path in images.rglob("*")
+        if path.is_file() and "lists" not in path.parts
+    }
+
+
+def test_an_alias_becomes_a_checked_image_in_the_cache(
+    tree: ImageTree, make_images: MakeImages, qcow2: Path
+) -> None:
+    digest = tree.publish(qcow2)
+    images = make_images()
+    seen: list[tuple[Progress, int]] = []
+
+    async def story() -> None:
+        image = await images.resolve("noble", "")
+        assert (image.id, image.remote, image.release) == (digest, "release", "24.04 LTS")
+        base = await images.fetch(image, lambda kind, percent: seen.append((kind, percent)))
+        assert (base.format, base.virtual_size, base.sha256) == ("qcow2", 64 << 20, digest)
+        assert Path(base.path).read_bytes() == qcow2.read_bytes()
+        assert Path(base.path).stat().st_mode & 0o777 == 0o444
+        assert base.release == "24.04 LTS"
+
+    run(story())
+    assert seen[-1] == (Progress.VERIFY, UNKNOWN)
+    assert (Progress.IMAGE, 100) in seen
+
+
+def test_a_cached_image_is_not_asked_for_again_even_with_the_server_gone(
+    tree: ImageTree, make_images: MakeImages, server: ImageServer, qcow2: Path
+) -> None:
+    tree.publish(qcow2)
+
+    async def launch(images: Images) -> str:
+        return (await images.fetch(await images.resolve("noble", ""))).path
+
+    first = run(launch(make_images()))
+    server.faults.status = {"": 503}
+    assert run(launch(make_images())) == first
+    assert len(server.fetched(".img")) == 1
+
+
+def test_two_launches_share_one_download(
+    tree: ImageTree, make_images: MakeImages, server: ImageServer, qcow2: Path
+) -> None:
+    tree.publish(qcow2)
+    images = make_images()
+    seen: list[Progress] = []
+
+    async def story() -> None:
+        image = await images.resolve("noble", "")
+        first, second = await asyncio.gather(
+            images.fetch(image), images.fetch(image, lambda kind, _: seen.append(kind))
+        )
+        assert first == second
+
+    run(story())
+    assert seen == [Progress.WAITING]
+    assert len(server.fetched(".img")) == 1
+
+
+def test_one_of_two_callers_may_leave_and_the_last_one_ends_the_download(
+    tree: ImageTree,
+    make_images: MakeImages,
+    server: ImageServer,
+    qcow2: Path,
+    tmp_path: Path,
+) -> None:
+    tree.publish(qcow2)
+    server.faults.rate = 200_000
+    images = make_images()
+
+    async def story() -> None:
+        image = await images.resolve("noble", "")
+        begun = asyncio.Event()
+        first = asyncio.create_task(images.fetch(image, lambda *_: begun.set()))
+        await begun.wait()
+        second = asyncio.create_task(images.fetch(image))
+        await asyncio.sleep(0)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert not second.done()
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        server.faults.rate = 0
+        await images.fetch(image)  # goes on with what is there
+
+    run(story())
+    assert [bool(one.range) for one in server.fetched(".img")] == [False, True]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_download_goes_on_after_breaks(
+    tree: ImageTree, make_images: MakeImages, server: ImageServer, qcow2: Path, ranges: bool
+) -> None:
+    tree.publish(qcow2)
+    server.faults.break_after = {".img": [200_000, 300_000]}
+    server.faults.no_ranges = not ranges
+    images = make_images()
+
+    async def story() -> None:
+        base = await images.fetch(await images.resolve("noble", ""))
+        assert Path(base.path).read_bytes() == qcow2.read_bytes()
+
+    run(story())
+    asked = [(one.range, one.status) for one in server.fetched(".img")]
+    if ranges:
+        assert asked == [("", 200), ("bytes=200000-", 206), ("bytes=500000-", 206)]
+    else:
+        assert [status for _, status in asked] == [200, 200, 200]
+
+
+def test_what_came_before_the_server_went_is_used_by_the_next_launch(
+    tree: ImageTree,
+    make_images: MakeImages,
+    server: ImageServer,
+    qcow2: Path,
+    tmp_path: Path,
+) -> None:
+    digest = tree.publish(qcow2)
+    server.faults.break_after = {".img": [100_000, 0, 0, 0, 0, 0]}
+
+    async def launch(images: Images) -> bytes:
+        return Path((await images.fetch(await images.resolve("noble", ""))).path).read_bytes()
+
+    with pytest.raises(Unreachable, match="the next launch goes on from there"):
+        run(launch(make_images()))
+    assert f"{digest}/download.part" in left(tmp_path / "images")
+    server.faults.break_after = {}
+    assert run(launch(make_images())) == qcow2.read_bytes()
+    assert server.fetched(".img")[-1].range == "bytes=100000-"
+    assert left(tmp_path / "images") == {f"{digest}/disk.img", f"{digest}/image.json"}
+
+
+def test_a_partial_file_that_a_crash_spoiled_is_fetched_anew(
+    tree: ImageTree, make_images: MakeImages, server: ImageServer, qcow2: Path, tmp_path: Path
+) -> None:
+    digest = tree.publish(qcow2)
+    server.faults.break_after = {".img": [100_000, 0, 0, 0, 0, 0]}
+
+    async def launch() -> bytes:
+        images = make_images()
+        return Path((await images.fetch(await images.resolve("noble", ""))).path).read_bytes()
+
+    with pytest.raises(Unreachable):
+        run(launch())
+    part = tmp_path / "images" / digest / "download.part"
+    part.write_bytes(bytes(part.stat().st_size))
+    server.faults.break_after = {}
+    assert run(launch()) == qcow2.read_bytes()
+
+
+def test_another_content_than_promised_is_refused_and_removed(
+    tree: ImageTree, make_images: MakeImages, server: ImageServer, qcow2: Path, tmp_path: Path
+) -> None:
+    digest = tree.publish(qcow2)
+    server.faults.corrupt = {".img"}
+    images = make_images()
+
+    async def story() -> None:
+        await images.fetch(await images.resolve("noble", ""))
+
+    file = tree.path_of().rpartition("/")[2]
+    with pytest.raises(ImageError) as caught:
+        run(story())
+    assert caught.value.message == HashMismatch(file, digest).message
+    assert caught.value.message == f"Hash of {file} does not match {digest}"
+    assert left(tmp_path / "images") == set()
+
+
+@pytest.mark.parametrize("pack", ["xz", "zst", "raw"])
+def test_a_url_is_fetched_unpacked_and_kept_sparse(
+    make_images: MakeImages, server: ImageServer, raw: Path, pack: str
+) -> None:
+    data = raw.read_bytes()
+    packed = {
+        "xz": lambda: lzma.compress(data[: 1 << 20]) + lzma.compress(data[1 << 20 :]),
+        "zst": lambda: zstandard.compress(data),
+        "raw": lambda: data,
+    }[pack]()
+    (server.root / "own.img").write_bytes(packed)
+    images = make_images()
+
+    async def story() -> None:
+        base = await images.fetch(await images.resolve(server.url + "own.img", ""))
+        assert (base.format, base.virtual_size) == ("raw", len(data))
+        assert base.sha256 == hashlib.sha256(packed).hexdigest()
+        disk = Path(base.path)
+        assert disk.read_bytes() == data
+        assert disk.stat().st_blocks * 512 < len(data) // 4
+
+    run(story())
+
+
+def test_a_url_is_fetched_again_only_when_it_changed(
+    make_images: MakeImages, server: ImageServer, qcow2: Path, raw: Path
+) -> None:
+    own = server.root / "own.img"
+    own.write_bytes(qcow2.read_bytes())
+    images = make_images()
+
+    async def launch() -> str:
+        return (await images.fetch(await images.resolve(server.url + "own.img", ""))).format
+
+    assert [run(launch()), run(launch())] == ["qcow2", "qcow2"]
+    own.write_bytes(raw.read_bytes())
+    assert run(launch()) == "raw"
+    server.faults.status = {"own.img": 503}
+    assert run(launch()) == "raw"  # the last one fetched from there
+
+
+def test_a_file_is_imported_once_and_survives_its_original(
+    make_images: MakeImages, qcow2: Path, tmp_path: Path
+) -> None:
+    images = make_images()
+
+    async def launch() -> str:
+        return (await images.fetch(await images.resolve(f"file://{qcow2}", ""))).path
+
+    first = run(launch())
+    inode = Path(first).stat().st_ino
+    assert run(launch()) == first and Path(first).stat().st_ino == inode
+    content = qcow2.read_bytes()
+    qcow2.unlink()
+    assert Path(first).read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("file:///no/such.img", "Custom image `/no/such.img` does not exist."),
+        ("file://home/me.img", "Invalid file URL `file://home/me.img`; did you forget a slash?"),
+        ("file:///dev/null", "Custom image `/dev/null` is not a regular file."),
+    ],
+)
+def test_a_file_that_is_none_is_refused(make_images: MakeImages, url: str, text: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        run(make_images().resolve(url, ""))
+    assert caught.value.message == text
+
+
+def test_what_needs_another_file_or_is_no_image_is_refused_and_removed(
+    make_images: MakeImages, qcow2: Path, tmp_path: Path
+) -> None:
+    overlay = make_qcow2(tmp_path / "overlay", "-b", str(qcow2), "-F", "qcow2")
+    outside = make_qcow2(tmp_path / "outside", "-o", f"data_file={tmp_path}/data")
+    page = tmp_path / "page"
+    page.write_text("<html>" * 1000, encoding="ascii")
+    vmdk = tmp_path / "vmdk"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "vmdk", str(vmdk), "1M"], check=True)
+    cut = tmp_path / "cut"
+    cut.write_bytes(qcow2.read_bytes()[:80])
+    texts = {
+        overlay: "backing file", outside: "in another file", page: "no disk image", vmdk: "VMDK",
+        cut: "refused",
+    }  # fmt: skip
+    for path, text in texts.items():
+        images = make_images()
+
+        async def story(images: Images = images, path: Path = path) -> None:
+            await images.fetch(await images.resolve(f"file://{path}", ""))
+
+        with pytest.raises(ImageError, match=text):
+            run(story())
+    assert left(tmp_path / "images") == set()
+
+
+def test_a_missing_image_is_said_so(
+    tree: ImageTree, make_images: MakeImages, server: ImageServer, qcow2: Path
+) -> None:
+    tree.publish(qcow2)
+    with pytest.raises(UnknownImage, match='matching "nobel" in remote "daily"'):
+        run(make_images().resolve("nobel", "daily"))
+    server.faults.status = {".img": 404}
+
+    async def story() -> None:
+        images = make_images()
+        await images.fetch(await images.resolve("noble", ""))
+
+    with pytest.raises(ImageError, match="404"):
+        run(story())
