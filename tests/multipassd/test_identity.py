@@ -72,10 +72,11 @@ def test_the_next_start_changes_nothing(place: Place) -> None:
 
 
 def test_clients_reach_a_root_certificate_inside_the_data_directory(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+    data = tmp_path / "above" / "data"
+    data.parent.mkdir(0o700)
     data.mkdir(mode=0o700)
     identity.ensure(data, data / "root.pem", [], NOW.timestamp())
-    assert mode(data) == 0o711
+    assert (mode(data), mode(data.parent)) == (0o711, 0o711)
     assert mode(data / "certificates") == 0o700
 
 
