@@ -4,6 +4,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,21 @@ def socket_mode(host: Host) -> str:
     return host.run("stat", "-c", "%U:%G %a", SOCKET).stdout.strip()
 
 
+@dataclass(frozen=True)
+class ServiceIn:
+    """The service of a running host, for a client out here; to the service it is root's."""
+
+    host: Host
+
+    @property
+    def address(self) -> str:
+        return f"unix:{self.host.inside(SOCKET)}"
+
+    @property
+    def root_cert(self) -> Path:
+        return self.host.inside(ROOT_CERTIFICATE)
+
+
 def stored(host: Host) -> list[str]:
     """The fingerprints in the store's file, in its order."""
     end = "-----END CERTIFICATE-----\n"
@@ -54,9 +70,9 @@ def stored(host: Host) -> list[str]:
 
 
 def records(host: Host, event: str) -> list[dict[str, Any]]:
-    """The journal's records of one kind of trust decision by the daemon, oldest first."""
-    wanted = (f"MULTIPASS_EVENT={event}", "_SYSTEMD_UNIT=multipassd.service")
-    lines = host.run("journalctl", "--no-pager", "-o", "json", *wanted).stdout.splitlines()
+    """The journal's records of one kind of trust decision, oldest first."""
+    wanted = f"MULTIPASS_EVENT={event}"
+    lines = host.run("journalctl", "--no-pager", "-o", "json", wanted).stdout.splitlines()
     return [json.loads(line) for line in lines]
 
 

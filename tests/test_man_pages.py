@@ -1,0 +1,29 @@
+"""What the manual promises about places is where things are."""
+
+from pathlib import Path
+
+import pytest
+
+from protocol.places import STATE_DIRECTORY, daemon_data_directory
+from protocol.places import TRUST_STORE as STORE_IN_DATA
+
+DOCS = Path(__file__).parent.parent / "docs"
+TRUST_STORE = "/var/lib/multipassd/data/authenticated-certs/multipass_client_certs.pem"
+
+
+def test_the_trust_store_of_the_packaged_service_is_where_administrators_append() -> None:
+    data = daemon_data_directory({"MULTIPASS_STORAGE": STATE_DIRECTORY})
+    assert f"{data}/{STORE_IN_DATA}" == TRUST_STORE
+
+
+@pytest.mark.parametrize("page", ["multipassd.8", "multipass-trust.8"])
+def test_its_path_stands_in_the_manual(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8").replace("\\-", "-")
+    assert f"\n.I {TRUST_STORE}\n" in text
+
+
+def test_the_line_for_who_is_locked_out_stands_in_the_manual() -> None:
+    text = (DOCS / "multipassd.8").read_text(encoding="utf-8").replace("\\-", "-")
+    certificate = "~/.local/share/multipass-client-certificate/multipass_cert.pem"
+    line = f"cat {certificate} |\n    sudo tee -a {TRUST_STORE} > /dev/null\n"
+    assert line in text
