@@ -18,17 +18,18 @@ from typing import Any
 
 import yaml
 
-from tools import deb, roots, snap_python
+from tools import deb, roots, snap_pins, snap_python
 from tools.deb import BuildError
 from tools.sandbox import CHECKOUT
 from tools.snap_meta import UnknownKey, snap_yaml
+from tools.snap_pins import PLATFORMS, PinError, download
 
 ARCHITECTURE = "amd64"
-PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")  # older than core24's glibc 2.39
 SNAPCRAFT_YAML = "snap/snapcraft.yaml"
 PACKAGED = ("bin/", "client/", "LICENSE", "multipassd/", "protocol/", "snap/", "tools/snap")
 # snapcraft 8 comes with this series. It wants Debian's python3-apt, which PyPI does not have.
 CRAFT_PARTS = "craft-parts ~= 2.30"
+WORKSHOP_PYTHON = "3.13"  # Debian 13's
 BUILD = ("python3", "python3-apt", "python3-pip", "python3-venv", "squashfs-tools")
 COMPRESSION = "xz"  # as snapcraft; lzo starts no faster here and is larger by half
 FOREIGN = ("*cpython-31[!2]*", "*cpython-3[02-9]*", "*cp31[!2]-*")  # not for core24's Python
@@ -40,7 +41,7 @@ def main() -> int:
     began = time.monotonic()
     try:
         snap = build(CHECKOUT / "dist")
-    except (BuildError, UnknownKey, roots.RootError) as error:
+    except (BuildError, PinError, UnknownKey, roots.RootError) as error:
         print(f"dev: {error}", file=sys.stderr)
         return 1
     print(f"{snap} ({snap.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s)")
@@ -48,7 +49,7 @@ def main() -> int:
 
 
 def build(destination: Path) -> Path:
-    """The .snap in `destination`. Raises BuildError, UnknownKey, RootError."""
+    """The .snap in `destination`. Raises BuildError, PinError, UnknownKey, RootError."""
     check_schema(CHECKOUT / SNAPCRAFT_YAML)
     project = yaml.safe_load((CHECKOUT / SNAPCRAFT_YAML).read_text())
     meta = snap_yaml(project, ARCHITECTURE)
@@ -117,9 +118,10 @@ def _workshop() -> Path:
     def make(path: Path) -> None:
         with roots.unpacked(base) as root:
             snap_python.install(root, with_pip=True)
-            _download(root / "build/wheels", "3.12", "--no-deps", "--require-hashes",
-                      "-r", str(requirements))  # fmt: skip
-            _download(root / "build/craft", "3.13", CRAFT_PARTS)
+            platforms = PLATFORMS[ARCHITECTURE]
+            pins = ("--no-deps", "--require-hashes", "-r", str(requirements))
+            download(root / "build/wheels", snap_pins.PYTHON, platforms, *pins)
+            download(root / "build/craft", WORKSHOP_PYTHON, platforms, CRAFT_PARTS)
             _run(root, "python3", "-m", "venv", "--system-site-packages", "/opt/craft")
             _run(root, "/opt/craft/bin/pip", "install", "--quiet", "--no-index",
                  "--find-links", "/build/craft", CRAFT_PARTS)  # fmt: skip
@@ -128,21 +130,6 @@ def _workshop() -> Path:
 
     identity = hashlib.sha256(wanted.encode()).hexdigest()[:12]
     return roots.kept("snap-workshop", identity, ".tar", make)
-
-
-def _download(destination: Path, python: str, *what: str) -> None:
-    """Wheels for another Python than ours; by this machine's pip, which knows its way to PyPI."""
-    platforms = [f"--platform={name}" for name in PLATFORMS]
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-            "--only-binary=:all:", "--implementation=cp", f"--python-version={python}",
-            *platforms, f"--dest={destination}", *what,
-        ],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        raise BuildError(f"pip could not fetch wheels for Python {python}:\n{done.stdout[-2000:]}")
 
 
 def _prime(root: Path) -> Path:
