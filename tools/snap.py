@@ -8,11 +8,13 @@ meta/snap.yaml is written from it. A release is built by `snapcraft pack` from t
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,9 @@ CRAFT_PARTS = "craft-parts ~= 2.30"
 WORKSHOP_PYTHON = "3.13"  # Debian 13's
 BUILD = ("python3", "python3-apt", "python3-pip", "python3-venv", "squashfs-tools")
 COMPRESSION = "xz"  # as snapcraft; lzo starts no faster here and is larger by half
-FOREIGN = ("*cpython-31[!2]*", "*cpython-3[02-9]*", "*cp31[!2]-*")  # not for core24's Python
+# Extension modules and byte code of a CPython carry its name, and theirs the machine's.
+TAGGED = re.compile(r"\.cpython-.*\.(so|pyc)$|\.pypy.*$")
+OURS = re.compile(r"\.cpython-312(-x86_64-linux-gnu\.so|\.pyc)$")
 
 
 def main() -> int:
@@ -157,8 +161,13 @@ def _add_meta(prime: Path, meta: dict[str, Any]) -> None:
         target.chmod(0o755)
 
 
+def foreign(names: Iterable[str]) -> list[str]:
+    """Those that core24's Python could not load."""
+    return sorted(name for name in names if TAGGED.search(name) and not OURS.search(name))
+
+
 def _check(prime: Path) -> None:
-    found = sorted({str(path.relative_to(prime)) for glob in FOREIGN for path in prime.rglob(glob)})
+    found = foreign([str(path.relative_to(prime)) for path in prime.rglob("*")])
     if found:
         raise BuildError(f"not for the Python of core24: {', '.join(found[:10])}")
 
