@@ -54,8 +54,8 @@ def _confirmed(pairs: list[InstanceSnapshotPair]) -> bool:
 COMMAND = Command(
     "delete",
     "Delete instances and snapshots",
-    "Delete instances, which `recover` can bring back until they are purged; snapshots\n"
-    "are deleted for good.",
+    "Delete instances, which `recover` can bring back until they are purged;\n"
+    "snapshots are deleted for good.",
     run,
     options=(
         Option(("all",), "Delete all instances"),

@@ -1,0 +1,99 @@
+"""A real SSH server on a free port of the loopback interface, in place of an instance's."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from protocol.messages.lifecycle import SSHInfo
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin")
+PATIENCE = 30.0  # seconds until it listens
+ATTEMPTS = 5  # at a port that nobody else takes meanwhile
+# As root sshd wants a directory that Debian's unit makes; ours is gone with the process.
+IN_OWN_RUN = 'mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec "$@"'
+
+
+def missing() -> str:
+    """Why there can be none; empty when there can."""
+    if SSHD is None or shutil.which("ssh") is None:
+        return "openssh-server and openssh-client are not installed"
+    return ""
+
+
+def make_key(path: Path) -> tuple[str, str]:
+    """The private and the public half, as texts."""
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path],
+        check=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    return path.read_text(), path.with_suffix(".pub").read_text().strip()
+
+
+class Sshd:
+    """Lets this process's user in by one key, until it is closed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.user = pwd.getpwuid(os.geteuid()).pw_name
+        self.private_key, public = make_key(folder / "user_key")
+        _, self.host_key = make_key(folder / "host_key")
+        (folder / "authorized_keys").write_text(public + "\n")
+        self._folder = folder
+        self._log = folder / "sshd.log"
+        for _ in range(ATTEMPTS):
+            self._process, self.port = self._start()
+            if self._listens():
+                return
+            self.close()
+        raise RuntimeError(f"sshd did not start: {self._log.read_text()}")
+
+    @property
+    def info(self) -> SSHInfo:
+        return SSHInfo(
+            host="127.0.0.1",
+            port=self.port,
+            username=self.user,
+            priv_key_base64=self.private_key,
+        )
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], int]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        options = {
+            "ListenAddress": f"127.0.0.1:{port}",
+            "HostKey": self._folder / "host_key",
+            "AuthorizedKeysFile": self._folder / "authorized_keys",
+            "PidFile": "none",
+            "StrictModes": "no",  # the folder lies in one that others may write
+            "UsePAM": "no",
+            "PermitRootLogin": "yes",
+            "PermitUserEnvironment": "no",
+            "MaxStartups": "100",
+        }
+        command = [str(SSHD), "-D", "-f", "/dev/null", "-E", str(self._log)]
+        for name, value in options.items():
+            command += ["-o", f"{name}={value}"]
+        if os.geteuid() == 0 and not Path("/run/sshd").is_dir():
+            command = ["unshare", "--mount", "sh", "-c", IN_OWN_RUN, "sh", *command]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL), port
+
+    def _listens(self) -> bool:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return self._process.poll() is None
+        return False
