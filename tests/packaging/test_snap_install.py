@@ -1,0 +1,166 @@
+"""The snap on a real snapd: installed and used by its own commands, restarted, stopped, rebooted."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.snaphost import (
+    CERTIFICATE, COMMON, PLUG, ROOT_CERTIFICATE, SERVICE, SOCKET, SOCKET_UNIT, STORE, SnapHost,
+)  # fmt: skip
+from tests.system.site import DENIED, EMPTY_LIST, NOT_AUTHENTICATED
+from tools.snap import foreign
+
+PASSPHRASE = "correct horse"
+RESTARTS = 6
+HAMMERS = 2
+
+# Prints the number of calls that were made, and a line for each one that failed.
+HAMMER = """
+i=0
+while [ ! -e /tmp/enough ]; do
+    said=$(multipass list 2>&1) || echo "LOST $said"
+    i=$((i + 1))
+done
+echo "calls: $i"
+"""
+# The same by connections alone, which retry nothing.
+RAW_HAMMER = f"""
+import os, socket
+calls = lost = 0
+while not os.path.exists("/tmp/enough"):
+    calls += 1
+    with socket.socket(socket.AF_UNIX) as one:
+        try:
+            one.connect("{SOCKET}")
+        except OSError:
+            lost += 1
+print(f"calls: {{calls}} lost: {{lost}}")
+"""
+
+pytestmark = pytest.mark.host
+
+
+@pytest.mark.parametrize("connected", [False, True], ids=["unconnected", "connected"])
+def test_the_story_of_an_installation(machine: SnapHost, connected: bool) -> None:
+    if connected:
+        machine.run("snap", "connect", PLUG)
+    nothing_was_started(machine)
+    only_an_administrator_comes_first(machine, connected)
+    others_get_in_by_passphrase(machine)
+    places_are_those_of_multipass(machine)
+    the_service_is_known_to_snapd(machine)
+    restarts_are_noticed_by_nobody(machine)
+    stop_and_start_are_obeyed(machine)
+    trust_outlives_a_reboot(machine)
+
+
+def test_a_plug_connected_or_disconnected_later_counts_at_once(machine: SnapHost) -> None:
+    machine.run("multipass", "version", user="alice")  # wakes the service, enrols nobody
+    assert socket_mode(machine) == "root:root 666"
+    machine.run("snap", "connect", PLUG)
+    assert machine.run("multipass", "list", user="bob", code=2).stdout.splitlines()[0] == (
+        f"list failed: {DENIED.strip()}"
+    )
+    assert socket_mode(machine) == "root:sudo 660"
+    machine.run("snap", "disconnect", PLUG)
+    machine.run("multipass", "list", user="bob", code=2)
+    assert socket_mode(machine) == "root:root 666"
+
+
+def test_restarts_under_load_lose_no_call_of_the_cli(machine: SnapHost) -> None:
+    machine.run("multipass", "list", user="alice")
+    callers = [
+        subprocess.Popen([*machine.entering("alice"), *command], stdout=subprocess.PIPE, text=True)
+        for command in (*[("sh", "-c", HAMMER)] * HAMMERS, ("python3", "-c", RAW_HAMMER))
+    ]
+    try:
+        for _ in range(RESTARTS):
+            machine.run("snap", "restart", "multipass")
+    finally:
+        machine.run("touch", "/tmp/enough")
+        said = [caller.communicate(timeout=60)[0] for caller in callers]
+    *by_cli, raw = said
+    print(f"\n{RESTARTS} restarts; CLI: {' '.join(by_cli)}; raw connections: {raw}")
+    assert not [text for text in by_cli if "LOST" in text], by_cli
+
+
+def test_the_snap_holds_nothing_of_another_python(machine: SnapHost) -> None:
+    names = machine.run("find", "/snap/multipass/current/", "-type", "f").stdout.splitlines()
+    assert foreign(names) == []
+    assert any(name.endswith(".cpython-312.pyc") for name in names)
+
+
+def socket_mode(machine: SnapHost) -> str:
+    return machine.run("stat", "-c", "%U:%G %a", SOCKET).stdout.strip()
+
+
+def nothing_was_started(machine: SnapHost) -> None:
+    assert "socket-activated" in machine.run("snap", "services", "multipass.multipassd").stdout
+    assert machine.show(SERVICE, "ActiveState") == "inactive"
+    assert socket_mode(machine) == "root:root 666"
+
+
+def only_an_administrator_comes_first(machine: SnapHost, connected: bool) -> None:
+    """By who calls, whatever the socket's mode says; in the same words."""
+    for _ in range(2):  # the first wakes the service, which narrows the mode if it may
+        said = machine.run("multipass", "list", user="bob", code=2).stdout
+        assert f"list failed: {DENIED}" in said
+    assert socket_mode(machine) == ("root:sudo 660" if connected else "root:root 666")
+    assert machine.run("multipass", "list", user="alice").stdout == EMPTY_LIST
+    assert socket_mode(machine) == ("root:sudo 666" if connected else "root:root 666")
+    assert machine.run("multipass", "list", user="bob", code=2).stdout == NOT_AUTHENTICATED
+
+
+def others_get_in_by_passphrase(machine: SnapHost) -> None:
+    machine.run("multipass", "set", f"local.passphrase={PASSPHRASE}", user="alice")
+    machine.run("multipass", "authenticate", PASSPHRASE, user="bob")
+    assert machine.run("multipass", "list", user="bob").stdout == EMPTY_LIST
+    machine.run("sudo", "multipass", "authenticate", user="alice")  # root is never locked out
+    assert machine.run("sudo", "multipass", "list", user="alice").stdout == EMPTY_LIST
+
+
+def places_are_those_of_multipass(machine: SnapHost) -> None:
+    assert machine.run("stat", "-c", "%U %a", STORE).stdout.strip() == "root 600"
+    assert machine.run("stat", "-c", "%U %a", ROOT_CERTIFICATE).stdout.strip() == "root 644"
+    for home in ("/home/alice", "/home/bob", "/root"):
+        machine.run("test", "-e", f"{home}/{CERTIFICATE}")
+
+
+def the_service_is_known_to_snapd(machine: SnapHost) -> None:
+    logs = machine.run("snap", "logs", "-n", "100", "multipass").stdout
+    assert "is ready" in logs
+    assert PASSPHRASE not in logs
+    journal = machine.run("journalctl", "-o", "json", f"_SYSTEMD_UNIT={SERVICE}").stdout
+    events = [json.loads(line).get("MULTIPASS_EVENT") for line in journal.splitlines()]
+    assert "enrolled" in events, set(events)
+
+
+def restarts_are_noticed_by_nobody(machine: SnapHost) -> None:
+    for name in ("multipass", "multipass.multipassd"):
+        before = machine.show(SERVICE, "MainPID")
+        machine.run("snap", "restart", name)
+        for user in ("alice", "bob"):
+            assert machine.run("multipass", "list", user=user).stdout == EMPTY_LIST
+        assert machine.show(SERVICE, "MainPID") != before
+
+
+def stop_and_start_are_obeyed(machine: SnapHost) -> None:
+    machine.run("snap", "stop", "--disable", "multipass")
+    assert machine.show(SOCKET_UNIT, "ActiveState") == "inactive"
+    assert machine.show(SOCKET_UNIT, "UnitFileState") == "disabled"
+    said = machine.run("multipass", "list", user="alice", code=2).stdout
+    assert "cannot connect to the multipass socket" in said
+    assert "sudo snap start multipass" in said
+    machine.run("snap", "start", "--enable", "multipass")
+    assert machine.show(SOCKET_UNIT, "UnitFileState") == "enabled"
+    assert machine.run("multipass", "list", user="alice").stdout == EMPTY_LIST
+
+
+def trust_outlives_a_reboot(machine: SnapHost) -> None:
+    machine.stop()
+    machine.boot()
+    assert machine.show(SERVICE, "ActiveState") == "inactive"
+    assert machine.run("multipass", "list", user="bob").stdout == EMPTY_LIST
+    assert Path(machine.inside(f"{COMMON}/multipass_socket")).is_socket()
