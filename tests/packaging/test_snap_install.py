@@ -1,4 +1,4 @@
-"""The snap on a real snapd: installed and used by its own commands, restarted, stopped, rebooted."""
+"""The snap on a real snapd: installed, used by its own commands, restarted, stopped, rebooted."""
 
 import json
 import subprocess
@@ -7,8 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests.packaging.snaphost import (
-    CERTIFICATE, COMMON, PLUG, ROOT_CERTIFICATE, SERVICE, SOCKET, SOCKET_UNIT, STORE, SnapHost,
+    CERTIFICATE,
+    COMMON,
+    PLUG,
+    ROOT_CERTIFICATE,
+    SERVICE,
+    SOCKET,
+    SOCKET_UNIT,
+    STORE,
+    SnapHost,
 )  # fmt: skip
+from tests.system.hammer import LOOP
 from tests.system.site import DENIED, EMPTY_LIST, NOT_AUTHENTICATED
 from tools.snap import foreign
 
@@ -16,16 +25,7 @@ PASSPHRASE = "correct horse"
 RESTARTS = 6
 HAMMERS = 2
 
-# Prints the number of calls that were made, and a line for each one that failed.
-HAMMER = """
-i=0
-while [ ! -e /tmp/enough ]; do
-    said=$(multipass list 2>&1) || echo "LOST $said"
-    i=$((i + 1))
-done
-echo "calls: $i"
-"""
-# The same by connections alone, which retry nothing.
+# As LOOP, by connections alone, which retry nothing.
 RAW_HAMMER = f"""
 import os, socket
 calls = lost = 0
@@ -73,7 +73,7 @@ def test_restarts_under_load_lose_no_call_of_the_cli(machine: SnapHost) -> None:
     machine.run("multipass", "list", user="alice")
     callers = [
         subprocess.Popen([*machine.entering("alice"), *command], stdout=subprocess.PIPE, text=True)
-        for command in (*[("sh", "-c", HAMMER)] * HAMMERS, ("python3", "-c", RAW_HAMMER))
+        for command in (*[("sh", "-c", LOOP)] * HAMMERS, ("python3", "-c", RAW_HAMMER))
     ]
     try:
         for _ in range(RESTARTS):
