@@ -23,8 +23,8 @@ from protocol import sizes
 if TYPE_CHECKING:
     import httpx
 
-TRIES = 4  # in a row without a byte; each break with progress starts the count again
-PAUSE = 0.5  # seconds before the second try, doubled with each one
+TRIES = 3  # in a row without a byte; each break with progress starts the count again
+PAUSE = 0.3  # seconds before the second try, doubled with each one
 CHUNK = 1 << 20
 MAX_SIZE = 256 << 30  # of a file whose size nobody told
 MAX_NOTE = 64 << 10

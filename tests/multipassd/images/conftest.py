@@ -8,7 +8,10 @@ from typing import Any, TypeVar
 
 import pytest
 
+from multipassd.images.fetching import Report
+from multipassd.images.image import Base
 from multipassd.images.images import Images
+from multipassd.images.workers import ignore
 from multipassd.settings import Settings
 from tools.imageserver import ImageServer, serving
 from tools.imagetree import ImageTree
@@ -19,6 +22,15 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
     return asyncio.run(work)
+
+
+def launched(images: Images, image: str = "noble", report: Report = ignore) -> Base:
+    """What a launch does up to the base."""
+
+    async def story() -> Base:
+        return await images.fetch(await images.resolve(image, ""), report)
+
+    return run(story())
 
 
 def make_qcow2(path: Path, *options: str, size: str = "64M") -> Path:
@@ -69,9 +81,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def make_images(
-    tmp_path: Path, settings: Settings, server: ImageServer
-) -> Callable[..., Images]:
+def make_images(tmp_path: Path, settings: Settings, server: ImageServer) -> Callable[..., Images]:
     """Another daemon's images over the same files, as after a restart."""
 
     def make(**environ: str) -> Images:

@@ -13,7 +13,7 @@ import zstandard
 from multipassd.images.errors import HashMismatch, ImageError, UnknownImage, Unreachable
 from multipassd.images.image import UNKNOWN, Progress
 from multipassd.images.images import Images
-from tests.multipassd.images.conftest import make_qcow2, run
+from tests.multipassd.images.conftest import launched, make_qcow2, run
 from tools.imageserver import ImageServer
 from tools.imagetree import ImageTree
 
@@ -36,16 +36,11 @@ def test_an_alias_becomes_a_checked_image_in_the_cache(
     images = make_images()
     seen: list[tuple[Progress, int]] = []
 
-    async def story() -> None:
-        image = await images.resolve("noble", "")
-        assert (image.id, image.remote, image.release) == (digest, "release", "24.04 LTS")
-        base = await images.fetch(image, lambda kind, percent: seen.append((kind, percent)))
-        assert (base.format, base.virtual_size, base.sha256) == ("qcow2", 64 << 20, digest)
-        assert Path(base.path).read_bytes() == qcow2.read_bytes()
-        assert Path(base.path).stat().st_mode & 0o777 == 0o444
-        assert base.release == "24.04 LTS"
-
-    run(story())
+    base = launched(images, "noble", lambda kind, percent: seen.append((kind, percent)))
+    assert (base.id, base.sha256, base.release) == (digest, digest, "24.04 LTS")
+    assert (base.format, base.virtual_size) == ("qcow2", 64 << 20)
+    assert Path(base.path).read_bytes() == qcow2.read_bytes()
+    assert Path(base.path).stat().st_mode & 0o777 == 0o444
     assert seen[-1] == (Progress.VERIFY, UNKNOWN)
     assert (Progress.IMAGE, 100) in seen
 
@@ -54,13 +49,9 @@ def test_a_cached_image_is_not_asked_for_again_even_with_the_server_gone(
     tree: ImageTree, make_images: MakeImages, server: ImageServer, qcow2: Path
 ) -> None:
     tree.publish(qcow2)
-
-    async def launch(images: Images) -> str:
-        return (await images.fetch(await images.resolve("noble", ""))).path
-
-    first = run(launch(make_images()))
+    first = launched(make_images())
     server.faults.status = {"": 503}
-    assert run(launch(make_images())) == first
+    assert launched(make_images()) == first
     assert len(server.fetched(".img")) == 1
 
 
@@ -68,15 +59,17 @@ def test_two_launches_share_one_download(
     tree: ImageTree, make_images: MakeImages, server: ImageServer, qcow2: Path
 ) -> None:
     tree.publish(qcow2)
+    server.faults.rate = 2_000_000
     images = make_images()
     seen: list[Progress] = []
 
     async def story() -> None:
         image = await images.resolve("noble", "")
-        first, second = await asyncio.gather(
-            images.fetch(image), images.fetch(image, lambda kind, _: seen.append(kind))
-        )
-        assert first == second
+        begun = asyncio.Event()
+        first = asyncio.create_task(images.fetch(image, lambda *_: begun.set()))
+        await begun.wait()
+        second = images.fetch(image, lambda kind, _: seen.append(kind))
+        assert await second == await first
 
     run(story())
     assert seen == [Progress.WAITING]
@@ -122,13 +115,7 @@ def test_a_download_goes_on_after_breaks(
     tree.publish(qcow2)
     server.faults.break_after = {".img": [200_000, 300_000]}
     server.faults.no_ranges = not ranges
-    images = make_images()
-
-    async def story() -> None:
-        base = await images.fetch(await images.resolve("noble", ""))
-        assert Path(base.path).read_bytes() == qcow2.read_bytes()
-
-    run(story())
+    assert Path(launched(make_images()).path).read_bytes() == qcow2.read_bytes()
     asked = [(one.range, one.status) for one in server.fetched(".img")]
     if ranges:
         assert asked == [("", 200), ("bytes=200000-", 206), ("bytes=500000-", 206)]
@@ -146,14 +133,11 @@ def test_what_came_before_the_server_went_is_used_by_the_next_launch(
     digest = tree.publish(qcow2)
     server.faults.break_after = {".img": [100_000, 0, 0, 0, 0, 0]}
 
-    async def launch(images: Images) -> bytes:
-        return Path((await images.fetch(await images.resolve("noble", ""))).path).read_bytes()
-
     with pytest.raises(Unreachable, match="the next launch goes on from there"):
-        run(launch(make_images()))
+        launched(make_images())
     assert f"{digest}/download.part" in left(tmp_path / "images")
     server.faults.break_after = {}
-    assert run(launch(make_images())) == qcow2.read_bytes()
+    assert Path(launched(make_images()).path).read_bytes() == qcow2.read_bytes()
     assert server.fetched(".img")[-1].range == "bytes=100000-"
     assert left(tmp_path / "images") == {f"{digest}/disk.img", f"{digest}/image.json"}
 
@@ -164,16 +148,12 @@ def test_a_partial_file_that_a_crash_spoiled_is_fetched_anew(
     digest = tree.publish(qcow2)
     server.faults.break_after = {".img": [100_000, 0, 0, 0, 0, 0]}
 
-    async def launch() -> bytes:
-        images = make_images()
-        return Path((await images.fetch(await images.resolve("noble", ""))).path).read_bytes()
-
     with pytest.raises(Unreachable):
-        run(launch())
+        launched(make_images())
     part = tmp_path / "images" / digest / "download.part"
     part.write_bytes(bytes(part.stat().st_size))
     server.faults.break_after = {}
-    assert run(launch()) == qcow2.read_bytes()
+    assert Path(launched(make_images()).path).read_bytes() == qcow2.read_bytes()
 
 
 def test_another_content_than_promised_is_refused_and_removed(
@@ -181,14 +161,9 @@ def test_another_content_than_promised_is_refused_and_removed(
 ) -> None:
     digest = tree.publish(qcow2)
     server.faults.corrupt = {".img"}
-    images = make_images()
-
-    async def story() -> None:
-        await images.fetch(await images.resolve("noble", ""))
-
     file = tree.path_of().rpartition("/")[2]
     with pytest.raises(ImageError) as caught:
-        run(story())
+        launched(make_images())
     assert caught.value.message == HashMismatch(file, digest).message
     assert caught.value.message == f"Hash of {file} does not match {digest}"
     assert left(tmp_path / "images") == set()
@@ -205,17 +180,12 @@ def test_a_url_is_fetched_unpacked_and_kept_sparse(
         "raw": lambda: data,
     }[pack]()
     (server.root / "own.img").write_bytes(packed)
-    images = make_images()
-
-    async def story() -> None:
-        base = await images.fetch(await images.resolve(server.url + "own.img", ""))
-        assert (base.format, base.virtual_size) == ("raw", len(data))
-        assert base.sha256 == hashlib.sha256(packed).hexdigest()
-        disk = Path(base.path)
-        assert disk.read_bytes() == data
-        assert disk.stat().st_blocks * 512 < len(data) // 4
-
-    run(story())
+    base = launched(make_images(), server.url + "own.img")
+    assert (base.format, base.virtual_size) == ("raw", len(data))
+    assert base.sha256 == hashlib.sha256(packed).hexdigest()
+    disk = Path(base.path)
+    assert disk.read_bytes() == data
+    assert disk.stat().st_blocks * 512 < len(data) // 4
 
 
 def test_a_url_is_fetched_again_only_when_it_changed(
@@ -224,28 +194,23 @@ def test_a_url_is_fetched_again_only_when_it_changed(
     own = server.root / "own.img"
     own.write_bytes(qcow2.read_bytes())
     images = make_images()
-
-    async def launch() -> str:
-        return (await images.fetch(await images.resolve(server.url + "own.img", ""))).format
-
-    assert [run(launch()), run(launch())] == ["qcow2", "qcow2"]
+    url = server.url + "own.img"
+    assert launched(images, url) == launched(images, url)
+    assert len(server.fetched("own.img")) == 3  # two looks, one download
     own.write_bytes(raw.read_bytes())
-    assert run(launch()) == "raw"
+    assert launched(images, url).format == "raw"
     server.faults.status = {"own.img": 503}
-    assert run(launch()) == "raw"  # the last one fetched from there
+    assert launched(images, url).format == "raw"  # the last one fetched from there
 
 
 def test_a_file_is_imported_once_and_survives_its_original(
     make_images: MakeImages, qcow2: Path, tmp_path: Path
 ) -> None:
     images = make_images()
-
-    async def launch() -> str:
-        return (await images.fetch(await images.resolve(f"file://{qcow2}", ""))).path
-
-    first = run(launch())
+    first = launched(images, f"file://{qcow2}").path
     inode = Path(first).stat().st_ino
-    assert run(launch()) == first and Path(first).stat().st_ino == inode
+    assert launched(images, f"file://{qcow2}").path == first
+    assert Path(first).stat().st_ino == inode
     content = qcow2.read_bytes()
     qcow2.unlink()
     assert Path(first).read_bytes() == content
@@ -281,13 +246,8 @@ def test_what_needs_another_file_or_is_no_image_is_refused_and_removed(
         cut: "refused",
     }  # fmt: skip
     for path, text in texts.items():
-        images = make_images()
-
-        async def story(images: Images = images, path: Path = path) -> None:
-            await images.fetch(await images.resolve(f"file://{path}", ""))
-
         with pytest.raises(ImageError, match=text):
-            run(story())
+            launched(make_images(), f"file://{path}")
     assert left(tmp_path / "images") == set()
 
 
@@ -298,10 +258,5 @@ def test_a_missing_image_is_said_so(
     with pytest.raises(UnknownImage, match='matching "nobel" in remote "daily"'):
         run(make_images().resolve("nobel", "daily"))
     server.faults.status = {".img": 404}
-
-    async def story() -> None:
-        images = make_images()
-        await images.fetch(await images.resolve("noble", ""))
-
     with pytest.raises(ImageError, match="404"):
-        run(story())
+        launched(make_images())
