@@ -176,8 +176,9 @@ class _Place:
         snap, where the directory above that is ours, too."""
         with suppress(OSError):
             _open(self._root_certificate, PUBLIC_MODE)
-            if self._root_certificate.parent == self._data:
-                _open(self._data, PASSAGE)
+            if self._root_certificate.parent == self._data:  # in the snap
+                for directory in (self._data, self._data.parent):
+                    _open(directory, PASSAGE)
                 _open(self._data.parent, PASSAGE)
 
 

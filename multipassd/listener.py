@@ -35,11 +35,11 @@ def admin_group() -> int:
     return 0
 
 
-def set_mode(path: str, open_to_all: bool, group: int) -> None:
+def set_mode(path: str, open_to_all: bool, group: int) -> bool:
     """Open a socket's file to all users or narrow it to the admin group; a failure is logged.
 
-    A socket that can't be given to that group is not narrowed, which would lock the group out: the
-    gate keeps everybody else out (`gate.py`), whatever the mode.
+    False: the socket was to be narrowed but can't be given to that group, so its mode stays, as it
+    would lock the group out. The gate keeps everybody else out (`gate.py`), whatever the mode.
     """
     privileged = os.geteuid() == 0
     mode = OPEN_MODE if open_to_all else CLOSED_MODE
@@ -48,19 +48,14 @@ def set_mode(path: str, open_to_all: bool, group: int) -> None:
     try:
         status = os.lstat(path)
         if not stat.S_ISSOCK(status.st_mode):
-            return
+            return True
         if privileged and not _give(path, status, group) and not open_to_all:
-            _log.info(
-                "%s can't be given to the group %d here: its mode stays, and the service itself "
-                "turns away everybody but root and that group until the first client",
-                path,
-                group,
-            )
-            return
+            return False
         if stat.S_IMODE(status.st_mode) != mode:
             os.chmod(path, mode)
     except OSError as error:
         _log.warning("can't set owner and mode of %s: %s", path, error.strerror)
+    return True
 
 
 def _give(path: str, status: os.stat_result, group: int) -> bool:
@@ -83,6 +78,7 @@ class Listener:
         self.bound = bound
         self.path = _path_of(listening)
         self._inode = os.stat(self.path).st_ino if self.path and bound else None
+        self._told = False  # that the socket can't be narrowed
         listening.setblocking(False)
 
     @property
@@ -92,8 +88,15 @@ class Listener:
 
     def set_mode(self, open_to_all: bool, group: int) -> None:
         """Open the socket to all users or narrow it to its admin group."""
-        if self.path:
-            set_mode(self.path, open_to_all, group)
+        if not self.path or set_mode(self.path, open_to_all, group) or self._told:
+            return
+        self._told = True
+        _log.info(
+            "%s can't be given to the group %d here, so its mode stays: until the first client the "
+            "service itself turns away everybody but root and that group",
+            self.path,
+            group,
+        )
 
     def close(self) -> None:
         self.socket.close()

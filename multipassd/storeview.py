@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 
-from multipassd import storefile
+from multipassd import storefile, words
 from multipassd.clients import Clients
 from multipassd.storedisk import StoreDisk, UnsafeFile
 from multipassd.truststate import TrustState
@@ -23,7 +23,7 @@ RETRY_SECONDS = 0.5  # after a read error, which may have been a shortage of des
 # Time stamps of files have the kernel's tick: a second change within it leaves the same stamp.
 TICK_SECONDS = 0.05
 
-START_OVER = "start over with `sudo multipass-trust reset`"
+START_OVER = f"start over with `sudo {words.here().trust} reset`"
 
 
 @dataclass(frozen=True)

@@ -29,5 +29,6 @@ SNAP = Words(
     look="`snap services multipass` and `sudo snap logs multipass.multipassd`",
 )
 
+
 def here() -> Words:
     return SNAP if places.in_snap(os.environ) else DEB

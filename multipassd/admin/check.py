@@ -70,12 +70,13 @@ def _run(place: Place, options: Namespace) -> int:
 
 
 def _store(place: Place, store: TrustStore, report: Report) -> None:
+    program = words.here().trust
     match place.state(store):
         case TrustState.DAMAGED:
             report.problem(
                 store.damage,
-                f"if only owner or mode is wrong, `{words.here().trust} check --repair` keeps what it "
-                f"holds; else `{words.here().trust} reset`",
+                f"if only owner or mode is wrong, `{program} check --repair` keeps what it holds; "
+                f"else `{program} reset`",
             )
         case TrustState.EMPTY:
             report.note("nobody is trusted yet: the first client from root or the admin group is")
@@ -176,6 +177,7 @@ def _socket(place: Place, store: TrustStore, report: Report) -> None:
         report.problem(f"{path} is no socket", f"remove it, then {start}")
         return
     report.fine(f"the socket {path} belongs to {_owner(status)}, mode {_mode(status):04o}")
+    state = place.state(store)  # as read: a daemon that wakes now makes the directory
     found = probe.ask(path, place.root_certificate)
     if found.problem:
         report.problem(found.problem, start if found.listener is None else words.here().look)
@@ -188,7 +190,7 @@ def _socket(place: Place, store: TrustStore, report: Report) -> None:
         return
     report.fine("the service answers")
     # Only now: a daemon that the question woke sets owner and mode at its start.
-    _mode_fits(path, place.state(store), report)
+    _mode_fits(path, state, report)
 
 
 def _mode_fits(path: Path, state: TrustState, report: Report) -> None:

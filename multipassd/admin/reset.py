@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
-from multipassd import log
+from multipassd import log, words
 from multipassd.admin.change import say, settle_socket
 from multipassd.admin.place import Place
 from multipassd.admin.verb import DONE, TrustError, Verb
@@ -27,8 +27,8 @@ def _run(place: Place, options: Namespace) -> int:
     store = place.store(change=not options.dry_run)
     if place.state(store) is not TrustState.DAMAGED:
         raise TrustError(
-            f"The trust store is in order, so it was not reset. `{words.here().trust} remove` takes "
-            "single clients out."
+            "The trust store is in order, so it was not reset. "
+            f"`{words.here().trust} remove` takes single clients out."
         )
     print(store.damage)
     if options.dry_run:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import shlex
 from functools import partial
 from pathlib import Path
 
+from multipassd import words
 from multipassd.admin.verb import TrustError
 from multipassd.home import HomeError, run_as
 from multipassd.installer import InstallerError, account_of, certificate_of
