@@ -45,6 +45,11 @@ class Terminal:
         assert not self.echoes()
         os.write(self._master, line)
 
+    def reply(self, question: str, line: bytes) -> None:
+        """The same to a question whose answer may be seen."""
+        self._wait_for(question)
+        os.write(self._master, line)
+
     def echoes(self) -> bool:
         return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
 
