@@ -15,8 +15,15 @@ DEFAULT = "Etc/UTC"
 def zone(environ: Mapping[str, str], localtime: str = "/etc/localtime") -> str:
     """The name by which the IANA's list knows it."""
     named = environ.get("TZ", "").removeprefix(":").removeprefix(ZONES)
-    if named and not named.startswith("/") and os.path.isfile(ZONES + named):
+    if _is_zone(named):
         return named
     target = os.path.realpath(localtime)
     _, found, name = target.partition("/zoneinfo/")
     return name if found else DEFAULT
+
+
+def _is_zone(name: str) -> bool:
+    """A rule such as CET-1CEST is none. Without the list, a zone is known by its slash."""
+    if not name or name.startswith("/"):
+        return False
+    return os.path.isfile(ZONES + name) if os.path.isdir(ZONES) else "/" in name
