@@ -57,7 +57,8 @@ def _check_host() -> None:
         )
     if os.geteuid() != 0:
         raise TrustError("Only root may switch the service's TCP: repeat it with sudo.")
-    if (state := units.show(SOCKET, "LoadState")) != "loaded":
+    (state,) = units.show(SOCKET, "LoadState")
+    if state != "loaded":
         cure = {
             "masked": f"`systemctl unmask {SOCKET}` allows it again",
             "not-found": "install the deb, which brings it",
@@ -91,19 +92,21 @@ def _enable(place: Place, options: Namespace) -> None:
     found = user.certificates_of(name, options.dry_run)
     candidates = [Candidate(der, name) for der in found]
     enrol(place, store, candidates, installer.HOW, options.dry_run)
+    state, address = units.show(SOCKET, "ActiveState", "Listen")
+    was_on = state == "active"
     if options.dry_run:
         say(f"Enable {SOCKET} for every boot.", options.dry_run)
-        if not units.active(SOCKET):
+        if not was_on:
             say(f"Restart {SERVICE} with {SOCKET}; callers wait.", options.dry_run)
         return
-    was_on = units.active(SOCKET)
     if not was_on:
         _start_socket()
         _log.info("TCP was switched on by multipass-trust, uid %d", invoker())
-    _demand("TCP is on, but not for later boots", "enable", SOCKET)
+    # Nothing to reload: it counts at the next boot, and reloading holds up all that systemd does.
+    _demand("TCP is on, but not for later boots", "enable", "--no-reload", SOCKET)
     # Started, it has made the certificates by which clients know it.
     _demand("TCP is on, but the service does not start", "start", SERVICE)
-    address = units.show(SOCKET, "Listen").partition(" ")[0]
+    address = address.partition(" ")[0]
     print(f"TCP {'was on already' if was_on else 'is on'}: {address}, also after a reboot.")
     port = address.rpartition(":")[2]
     print(f"{name} uses it with MULTIPASS_SERVER_ADDRESS=localhost:{port}.")
@@ -119,7 +122,7 @@ def _start_socket() -> None:
     """
     deadline = time.monotonic() + PATIENCE
     while problem := units.change(*_how_to_start()):
-        state = units.show(SOCKET, "ActiveState")
+        (state,) = units.show(SOCKET, "ActiveState")
         if state == "active":
             return  # then it is the service's trouble, which is looked at next
         if state == "failed" or time.monotonic() > deadline:  # else it was refused, not tried
@@ -128,7 +131,7 @@ def _start_socket() -> None:
 
 
 def _how_to_start() -> tuple[str, ...]:
-    if units.show(SERVICE, "ActiveState") == "inactive":
+    if units.show(SERVICE, "ActiveState") == ["inactive"]:
         return "start", SOCKET
     return "restart", SERVICE, SOCKET
 
@@ -141,7 +144,8 @@ def _disable(dry_run: bool) -> None:
     if dry_run:
         say(f"Stop {SOCKET}, also for later boots, and restart {SERVICE} if it runs.", dry_run)
         return
-    _demand("TCP was not switched off", "disable", "--now", SOCKET)
+    _demand("TCP was not switched off", "disable", "--no-reload", SOCKET)
+    _demand("TCP is off at the next boot only", "stop", SOCKET)
     # Also when it was off: the service keeps the socket of a unit that somebody stopped by hand.
     _demand(f"{SERVICE} was not restarted and still listens", "try-restart", SERVICE)
     if not was_on:

@@ -18,13 +18,15 @@ def manager_runs() -> bool:
     return os.path.isdir(BOOTED) and _tool() is not None
 
 
-def show(unit: str, name: str) -> str:
-    """A property of a unit; empty if it has none."""
-    return _run("show", "--value", "-p", name, unit).stdout.strip()
+def show(unit: str, *names: str) -> list[str]:
+    """These properties of a unit, in this order; empty where it has none."""
+    lines = _run("show", "-p", ",".join(names), unit).stdout.splitlines()
+    found = dict(line.split("=", 1) for line in reversed(lines) if "=" in line)
+    return [found.get(name, "") for name in names]
 
 
 def active(unit: str) -> bool:
-    return show(unit, "ActiveState") == "active"
+    return show(unit, "ActiveState") == ["active"]
 
 
 def change(*arguments: str) -> str:

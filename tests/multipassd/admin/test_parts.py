@@ -61,6 +61,24 @@ def test_the_package_is_found_where_its_directory_is_and_only_when_nothing_else_
     assert place.find(snap, None, None).data == Path("/common/data/multipassd")
 
 
+def test_the_package_s_own_program_finds_and_makes_its_directory_before_the_first_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    directory = tmp_path / "state"
+    monkeypatch.setattr(places, "STATE_DIRECTORY", str(directory))
+    assert place.find({"HOME": "/home/alice"}, None, None).data.parent != directory
+    monkeypatch.setattr(place, "INSTALLED", Path(place.__file__).parents[2])
+    found = place.find({"HOME": "/home/alice"}, None, None)
+    assert found.data == directory / "data"
+    before = os.umask(0o077)
+    try:
+        found.store(change=True)
+    finally:
+        os.umask(before)
+    assert directory.stat().st_mode & 0o777 == 0o755  # clients read the root certificate there
+    assert found.data.stat().st_mode & 0o777 == 0o700
+
+
 @pytest.fixture
 def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pwd.struct_passwd:
     own = pwd.getpwuid(os.geteuid())

@@ -51,6 +51,37 @@ def test_a_removal_refuses_the_next_call_on_an_open_connection(daemon: DaemonFac
         assert caller.call("ping").status is Status.OK
 
 
+def test_the_daemon_tells_of_a_change_by_hand_and_leaves_the_tool_s_to_the_tool(
+    daemon: DaemonFactory,
+) -> None:
+    running = daemon()
+    trust = Trust(running.sandbox)
+    (tools, told), (other, _), (hands, who) = client(), client(), client()
+    trust.done("add", "-", input=tools.certificate + other.certificate)
+    trust.done("remove", told)
+    with trust.store.open("ab") as file:
+        file.write(hands.certificate)
+    assert until(lambda: f"trusts client {who[:16]}" in running.log_text())
+    trust.store.write_bytes(other.certificate)
+    assert until(lambda: f"no longer trusts client {who[:16]}" in running.log_text())
+    running.stop()
+    trust.store.write_bytes(other.certificate + hands.certificate)
+    running.start()  # nobody ran to see that
+    again = f"trusts client {who[:16]} from now on (by hand)"
+    assert until(lambda: running.log_text().count(again) == 2)
+    said = running.log_text()
+    assert said.count("from now on") == 2 and said.count("no longer") == 1
+
+
+def test_damage_is_told_once_with_the_repair(daemon: DaemonFactory) -> None:
+    running = daemon()
+    running.store_path.write_bytes(b"rubbish")
+    assert until(lambda: "holds no valid certificate" in running.log_text())
+    running.stop()
+    assert running.log_text().count("[audit] The trust store") <= 2  # being written, and damaged
+    assert "multipass-trust reset" in running.log_text()
+
+
 def test_check_finds_a_running_service_sound_and_enrols_nobody(daemon: DaemonFactory) -> None:
     running = daemon()
     trust = Trust(running.sandbox)
