@@ -25,7 +25,7 @@ TCP = TcpAddress("localhost", 50051)
 ROOT_CERTIFICATE = "/var/lib/multipassd/multipass_root_cert.pem"
 PLACE = "/tmp/guesser"  # where the guesser's own certificate is
 
-GUESSERS = {"unix": 6, "tcp": 2}  # processes; a guess that is let wait holds one up
+GUESSERS = {"unix": 8, "tcp": 2}  # processes; a guess that is let wait holds one up
 PAUSE = 0.3  # seconds between one process's guesses: the machine is to have time for others
 
 

@@ -59,6 +59,19 @@ missing=$((4096 - $(stat -c %s {STORE}) % 4096))
 yes '#' | head -c $missing | tee -a {STORE} > /dev/null
 """
 
+MOUNT = "var-lib-multipassd.mount"
+DISK = "/srv/disk"
+MOUNT_UNIT = f"""
+[Mount]
+What={DISK}
+Where={STATE}
+Type=none
+Options=bind
+"""
+# systemd makes a missing directory to bind, but cannot mount a file in its place.
+TAKE_DISK_AWAY = f"mv {DISK} {DISK}.gone; touch {DISK}"
+BRING_DISK_BACK = f"rm {DISK}; mv {DISK}.gone {DISK}; systemctl reset-failed {MOUNT}"
+
 pytestmark = pytest.mark.host
 
 
@@ -135,6 +148,40 @@ def test_a_full_disk_refuses_the_new_and_keeps_the_trusted(host: Host) -> None:
     finally:
         host.run("systemctl", "stop", "multipassd")
         shell(host, f"umount {STATE}")
+    the_trusted_are_still_trusted(host)
+
+
+def test_without_its_disk_nobody_is_served_nobody_is_adopted_and_nothing_is_lost(
+    host: Host,
+) -> None:
+    host.run("install", "/dev/stdin", f"/etc/systemd/system/{MOUNT}", given=MOUNT_UNIT)
+    shell(
+        host,
+        f"systemctl stop {SERVICE} {SOCKET}; mv {STATE} {DISK}; mkdir {STATE};"
+        f"systemctl daemon-reload; systemctl start {SOCKET}",
+    )
+    the_trusted_are_still_trusted(host)  # so the disk was mounted
+    try:
+        shell(host, f"systemctl stop {SERVICE}; umount {STATE}; {TAKE_DISK_AWAY}")
+        for user in ("alice", "dave", ""):
+            said = host.run("multipass", "list", user=user, code=2).stdout
+            assert "cannot connect to the multipass socket" in said
+            assert "systemctl status multipassd.socket multipassd.service" in said
+        assert host.show(SERVICE, "ActiveState") == "inactive"
+        assert host.show(SOCKET, "Result") == "trigger-limit-hit", "no spinning until it comes back"
+        assert host.run("ls", "-A", STATE).stdout == "", "no store where the disk belongs"
+        journal = host.run("journalctl", "--no-pager", "-o", "cat", "-u", SERVICE).stdout
+        assert f"Dependency failed for {SERVICE}" in journal
+        shell(host, BRING_DISK_BACK)
+        host.run("systemctl", "start", SOCKET)  # as `multipass` said
+        the_trusted_are_still_trusted(host)
+        assert host.run("stat", "-c", "%a", "/run/multipass_socket").stdout == "666\n"
+    finally:
+        shell(
+            host,
+            f"systemctl stop {SERVICE} {SOCKET} {MOUNT}; rm /etc/systemd/system/{MOUNT};"
+            f"systemctl daemon-reload; rmdir {STATE}; mv {DISK} {STATE}; systemctl start {SOCKET}",
+        )
     the_trusted_are_still_trusted(host)
 
 

@@ -80,6 +80,6 @@ def start_guessing(host: Host) -> "subprocess.Popen[str]":
     with GUESSER.open() as text:
         arguments = [str(number) for number in (FIRST_UID, UIDS, SECONDS)]
         return subprocess.Popen(
-            [*host.entering(), "/usr/bin/python3", "-I", "-", *arguments],
+            [*host.entering(), "nice", "-n", "19", "/usr/bin/python3", "-I", "-", *arguments],
             stdin=text, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
