@@ -56,8 +56,9 @@ def stream(
 
 def open_channel(session: Session, deadline: float | None = None) -> Channel:
     """The way to the service; `deadline` is by time.monotonic(). Raises CommandFailed."""
-    identity = IF_PRESENT if session.never_enrols else MAKE
-    return session.channel(identity, deadline=deadline)
+    if session.never_enrols:  # somebody who pressed Tab does not want to wait for a restart either
+        return session.channel(IF_PRESENT, patience=0, deadline=deadline)
+    return session.channel(MAKE, deadline=deadline)
 
 
 def ping(channel: Channel) -> None:

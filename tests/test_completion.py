@@ -31,6 +31,13 @@ LINES = {
     "multipass set local.pa": ["local.passphrase="],
     "multipass help auth": ["authenticate", "auth"],
     "multipass nonsense --": [],
+    "multipass info ": ["asleep", "gone", "off", "on"],
+    "multipass start o": ["off"],
+    "multipass start a": ["asleep"],
+    "multipass stop --all o": ["on"],
+    "multipass suspend o": ["on"],
+    "multipass sh o": ["off", "on"],
+    "multipass recover ": ["gone"],
 }
 
 # COMP_WORDS is what bash's readline would make of the line; a word may still be empty.
@@ -73,6 +80,8 @@ FISH = 'source "$DIRECTORY/multipass.fish"; complete -C "$TYPED"'
 
 STAND_IN = """#!/bin/sh
 echo "$* NEVER_ENROL=$MULTIPASS_NEVER_ENROL" >> "$STARTED"
+echo Name,State,IPv4,IPv6,Release,AllIPv4
+printf '%s,,,Not Available,""\\n' on,Running off,Stopped asleep,Suspended gone,Deleted
 """
 
 Shell = Callable[[Path, str], list[str]]

@@ -1,7 +1,7 @@
 """Completion for bash, zsh and fish, generated from the client's table of commands.
 
-`python3 -m tools.completion DIRECTORY` writes one file for each shell. Nothing here asks the
-service: completing a word must neither wake it nor take the first client's place.
+`python3 -m tools.completion DIRECTORY` writes one file for each shell. Only the names of instances
+come from the service, asked in the way that never takes the first client's place.
 """
 
 import sys
@@ -14,6 +14,20 @@ from protocol import settings
 
 FORMATS = ("table", "json", "csv", "yaml")
 KEYS = tuple(sorted({*settings.CLIENT_KEYS, *settings.DAEMON_KEYS}))
+# In what states an instance can be what a command is for; all of them where none is named.
+INSTANCES: dict[str, tuple[str, ...]] = {
+    "delete": (),
+    "exec": ("Running", "Stopped", "Suspended"),
+    "info": (),
+    "recover": ("Deleted",),
+    "restart": ("Running",),
+    "shell": ("Running", "Stopped", "Suspended"),
+    "start": ("Stopped", "Suspended"),
+    "stop": ("Running", "Delayed Shutdown"),
+    "suspend": ("Running",),
+}
+ONE_INSTANCE = ("exec", "shell")  # what follows it is not one
+ASK = "MULTIPASS_NEVER_ENROL=1 multipass list --format csv --no-ipv4 2>/dev/null"
 NOTICE = "# Generated from the table of commands by tools/completion.py."
 
 
@@ -59,15 +73,26 @@ def bash(table: Sequence[Command]) -> str:
     for command in table:
         words = [word for option in options_of(command) for word in words_of(option)]
         words += first_words(command, table)
-        cases.append(f"        {'|'.join(names_of(command))}) words='{' '.join(words)}' ;;")
+        cases.append(
+            f"        {'|'.join(names_of(command))}) words='{' '.join(words)}'"
+            f"{_bash_instances(command)} ;;"
+        )
     every = " ".join(name for command in table for name in names_of(command))
     return "\n".join(
         [
             NOTICE,
+            "# Names of instances, of all or of those in one of the states given.",
+            "_multipass_instances() {",
+            "    local name state _",
+            "    while IFS=, read -r name state _; do",
+            '        [[ $# -ne 0 && "|$*|" != *"|$state|"* ]] || printf \'%s \' "$name"',
+            f"    done < <({ASK} | tail -n +2)",
+            "}",
             "_multipass() {",
-            "    local current=${COMP_WORDS[COMP_CWORD]} command='' word words",
+            "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}",
+            "    local command='' word words",
             "    COMPREPLY=()",
-            "    if [[ ${COMP_WORDS[COMP_CWORD-1]} == --format ]]; then",
+            "    if [[ $previous == --format ]]; then",
             f"        mapfile -t COMPREPLY < <(compgen -W '{' '.join(FORMATS)}' -- \"$current\")",
             "        return",
             "    fi",
@@ -89,6 +114,16 @@ def bash(table: Sequence[Command]) -> str:
     )
 
 
+def _bash_instances(command: Command) -> str:
+    states = INSTANCES.get(command.name)
+    if states is None:
+        return ""
+    ask = f'words="$(_multipass_instances {_quoted("|".join(states)) if states else ""})"'
+    if command.name in ONE_INSTANCE:
+        return f'; [[ $current == -* || $previous != "$command" ]] || {ask}'
+    return f"; [[ $current == -* ]] || {ask}"
+
+
 def zsh(table: Sequence[Command]) -> str:
     described = [
         f"        {_quoted(f'{name}:{command.summary}')}"
@@ -98,7 +133,7 @@ def zsh(table: Sequence[Command]) -> str:
     cases = []
     for command in table:
         specs = [_zsh_option(option) for option in options_of(command)]
-        specs += _zsh_first_words(command, table)
+        specs += _zsh_first_words(command, table) + _zsh_instances(command)
         cases.append(f"        {'|'.join(names_of(command))}) _arguments {' '.join(specs)} ;;")
     every = " ".join(_zsh_option(option) for option in GLOBAL_OPTIONS if not option.hidden)
     return "\n".join(
@@ -116,6 +151,16 @@ def zsh(table: Sequence[Command]) -> str:
             "        command) _describe command commands ;;",
             "        argument) _multipass_arguments ;;",
             "    esac",
+            "}",
+            "# Names of instances, of all or of those in one of the states given.",
+            "_multipass_instances() {",
+            "    local -a found names",
+            "    local line",
+            f'    found=("${{(@f)$({ASK})}}")',
+            "    for line in ${found[2,-1]}; do",
+            "        (( $# && ! ${argv[(Ie)${${(s:,:)line}[2]}]} )) || names+=${line%%,*}",
+            "    done",
+            "    compadd -a names",
             "}",
             "_multipass_arguments() {",
             "    case $words[1] in",
@@ -137,6 +182,14 @@ def _zsh_first_words(command: Command, table: Sequence[Command]) -> list[str]:
     return [_quoted(f"1:word:{{{glue} -- {' '.join(words)}}}")]
 
 
+def _zsh_instances(command: Command) -> list[str]:
+    if command.name not in INSTANCES:
+        return []
+    which = "1" if command.name in ONE_INSTANCE else "*"
+    states = " ".join(f'"{state}"' for state in INSTANCES[command.name])
+    return [_quoted(f"{which}:instance:{{_multipass_instances {states}}}")]
+
+
 def _zsh_option(option: Option) -> str:
     words = words_of(option)
     names = "{" + ",".join(words) + "}" if len(words) > 1 else words[0]
@@ -149,7 +202,19 @@ def _zsh_option(option: Option) -> str:
 
 
 def fish(table: Sequence[Command]) -> str:
-    lines = [NOTICE, "complete -c multipass -f"]
+    lines = [
+        NOTICE,
+        "# Names of instances, of all or of those in one of the states given.",
+        "function __multipass_instances",
+        f"    for line in ({ASK} | tail -n +2)",
+        "        set -l cells (string split , -- $line)",
+        "        if test (count $argv) -eq 0; or contains -- $cells[2] $argv",
+        "            echo $cells[1]",
+        "        end",
+        "    end",
+        "end",
+        "complete -c multipass -f",
+    ]
     for command in table:
         for name in names_of(command):
             lines.append(
@@ -172,6 +237,12 @@ def fish(table: Sequence[Command]) -> str:
             lines.append(
                 f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
                 f"-a {_quoted(' '.join(words))}"
+            )
+        if command.name in INSTANCES:
+            states = " ".join(f'"{state}"' for state in INSTANCES[command.name])
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
+                f"-a {_quoted(f'(__multipass_instances {states})')} -d 'instance'"
             )
     return "\n".join([*lines, ""])
 

@@ -311,7 +311,7 @@ class Background:
     """A client that runs until it is told to end; its children are those of its session."""
 
     def __init__(self, program: Program, *words: str, **options: Any) -> None:
-        self.process: subprocess.Popen[bytes] = subprocess.Popen(
+        self.process: Any = subprocess.Popen(
             [PROGRAM, *words], env=program.environ, cwd="/", start_new_session=True,
             **({"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | options),
         )  # fmt: skip
