@@ -61,7 +61,19 @@ def merge(user: Config, name: str, authorised_key: str, host_key: SshKey, time_z
         "ed25519_private": host_key.private.decode(),
         "ed25519_public": host_key.public,
     }
-    return HEADER + yaml.safe_dump(merged, sort_keys=False, allow_unicode=True, width=4096)
+    return HEADER + yaml.dump(merged, Dumper=_Readable, sort_keys=False, allow_unicode=True)
+
+
+class _Readable(yaml.SafeDumper):
+    """Texts of several lines as such: keys and scripts stay legible in the seed."""
+
+
+def _text(dumper: _Readable, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Readable.add_representer(str, _text)
 
 
 def _users(given: object, authorised_key: str) -> list[object]:

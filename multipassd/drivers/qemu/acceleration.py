@@ -20,6 +20,8 @@ GREETING_SECONDS = 10.0
 POLL = 0.02
 ALIAS = re.compile(r"^(\S+)\s.*\(alias of (\S+)\)", re.MULTILINE)
 TYPE = "pc"  # boots by BIOS, and by UEFI too; q35 would need another seed disk
+# With five-level paging QEMU before 8 emulates some kernels into a panic.
+TCG_CPU = "max,la57=off"
 
 _log = log.get("qemu")
 
@@ -41,7 +43,7 @@ async def look(runner: Runner, place: Path, override: str) -> Ability:
             "KVM does not work on this host, so instances are emulated, which is slow; enable "
             "virtualisation in its firmware, or nested virtualisation where it is a guest itself"
         )
-    return Ability(machine, "tcg", "max")
+    return Ability(machine, "tcg", TCG_CPU)
 
 
 async def _machine() -> str:
