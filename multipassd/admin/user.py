@@ -56,7 +56,7 @@ def _instead(account: pwd.struct_passwd) -> str:
     certificate = shlex.quote(str(directories(account)["snap"] / CERTIFICATE))
     name = shlex.quote(account.pw_name)
     return (
-        " A snap may not act for its users; type this instead:\n"
+        "\nA snap may not act for its users. Type this instead:\n"
         f"  sudo cat {certificate} | sudo {words.here().trust} add --name {name} -"
     )
 

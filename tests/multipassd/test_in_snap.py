@@ -179,7 +179,7 @@ def test_a_snap_that_may_not_act_as_a_user_prints_the_line_to_type(
     home = pwd.getpwnam("games").pw_dir
     path = f"{home}/snap/multipass/current/data/multipass-client-certificate/multipass_cert.pem"
     assert "It could not be done as games" in said
-    assert said.splitlines()[1] == (f"  sudo cat {path} | sudo multipass.trust add --name games -")
+    assert said.splitlines()[2] == (f"  sudo cat {path} | sudo multipass.trust add --name games -")
     pem = make_client().certificate.decode()
     assert "(games) is trusted now" in _trust(snap, "add", "--name", "games", "-", input=pem)
 
