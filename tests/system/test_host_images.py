@@ -1,0 +1,50 @@
+"""Images on a real Debian 13: the daemon has no network, its workers have."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.host import Host, new_host
+from tools.imagetree import PATHS, ImageTree
+
+PORT = 8123
+SETTINGS = "/etc/multipassd/multipassd.conf"
+ASK = """
+import json, socket, sys
+with socket.socket(socket.AF_UNIX) as asked:
+    asked.connect("/run/multipass_images")
+    asked.sendall(sys.stdin.buffer.readline())
+    print(asked.makefile().readlines()[-1])
+"""
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    with new_host() as one:
+        disk = tmp_path / "disk.raw"
+        disk.write_bytes(b"\0" * 510 + b"\x55\xaa" + bytes(range(256)) * 4096)
+        ImageTree(one.root / "srv/images").publish(disk)
+        one.boot()
+        yield one
+
+
+def test_images_are_found_and_fetched_by_workers_with_a_network(host: Host) -> None:
+    host.run(
+        "systemd-run", "--quiet", "--unit=images-server", "/usr/bin/python3", "-m", "http.server",
+        "--directory=/srv/images", "--bind=127.0.0.1", str(PORT),
+    )  # fmt: skip
+    base = f"http://127.0.0.1:{PORT}/"
+    lines = ["[images]", *(f"remote.{name}={base}{path}/" for name, path in PATHS.items())]
+    host.run("install", "-D", "-m", "600", "/dev/stdin", SETTINGS, given="\n".join(lines) + "\n")
+    assert "24.04" in host.run("multipass", "find").stdout, host.run("journalctl", "-n50").stdout
+    assert host.show("multipass-images.socket", "ActiveState") == "active"
+
+    image = {"id": "own", "url": f"{base}{PATHS['release']}/{ImageTree.path_of()}"}
+    task = {"kind": "prepare", "image": image, "directory": "/var/lib/multipassd/images"}
+    answer = host.run("python3", "-c", ASK, given=json.dumps(task) + "\n").stdout
+    assert json.loads(answer)["base"]["format"] == "raw", answer
+    assert host.run("stat", "-c", "%a", "/var/lib/multipassd/images/own/disk.img").stdout == "444\n"
