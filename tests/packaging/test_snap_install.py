@@ -23,20 +23,25 @@ from tools.snap import foreign
 
 PASSPHRASE = "correct horse"
 RESTARTS = 6
-HAMMERS = 2
+CALLERS = 2
 
-# As LOOP, by connections alone, which retry nothing.
-RAW_HAMMER = f"""
-import os, socket
+# As LOOP, by connections alone, which retry nothing; and how long they failed at a stretch.
+RAW_LOOP = f"""
+import os, socket, time
 calls = lost = 0
+since = longest = 0.0
 while not os.path.exists("/tmp/enough"):
+    time.sleep(0.005)
     calls += 1
     with socket.socket(socket.AF_UNIX) as one:
         try:
             one.connect("{SOCKET}")
+            since = 0.0
         except OSError:
             lost += 1
-print(f"calls: {{calls}} lost: {{lost}}")
+            since = since or time.monotonic()
+            longest = max(longest, time.monotonic() - since)
+print(f"calls: {{calls}} lost: {{lost}} at most {{longest:.2f}} s at a stretch")
 """
 
 pytestmark = pytest.mark.host
@@ -73,7 +78,7 @@ def test_restarts_under_load_lose_no_call_of_the_cli(machine: SnapHost) -> None:
     machine.run("multipass", "list", user="alice")
     callers = [
         subprocess.Popen([*machine.entering("alice"), *command], stdout=subprocess.PIPE, text=True)
-        for command in (*[("sh", "-c", LOOP)] * HAMMERS, ("python3", "-c", RAW_HAMMER))
+        for command in (*[("sh", "-c", LOOP)] * CALLERS, ("python3", "-c", RAW_LOOP))
     ]
     try:
         for _ in range(RESTARTS):
