@@ -49,16 +49,17 @@ def stream(
 ) -> Iterator[Reply]:
     """The same for calls that report what they do: every reply. Raises CommandFailed."""
     channel = channel or open_channel(session)
-    if session.never_enrols:
-        ping(channel)
     yield from replies(session, channel.begin(method, encode(request), half_close=True), kind, log)
 
 
 def open_channel(session: Session, deadline: float | None = None) -> Channel:
     """The way to the service; `deadline` is by time.monotonic(). Raises CommandFailed."""
-    if session.never_enrols:  # somebody who pressed Tab does not want to wait for a restart either
-        return session.channel(IF_PRESENT, patience=0, deadline=deadline)
-    return session.channel(MAKE, deadline=deadline)
+    if not session.never_enrols:
+        return session.channel(MAKE, deadline=deadline)
+    # Nor does somebody who pressed Tab want to wait for a restart.
+    channel = session.channel(IF_PRESENT, patience=0, deadline=deadline)
+    ping(channel)
+    return channel
 
 
 def ping(channel: Channel) -> None:

@@ -37,7 +37,7 @@ def run(session: Session) -> int:
     try:
         reply = _launch(session, request, timeouts.deadline(limit))
     except DeadlinePassed as error:
-        raise TimedOut(messages.LAUNCH_TIMED_OUT) from error
+        raise TimedOut(messages.LAUNCH_TIMED_OUT, messages.TIMED_OUT_HINT) from error
     name = reply.vm_instance_name or request.instance_name
     console.line_out(messages.launched(name))
     if name == session.primary():

@@ -30,7 +30,7 @@ def run(session: Session) -> int:
                 if reply.reply_message:
                     spinner.show(reply.reply_message)
     except DeadlinePassed as error:
-        raise TimedOut(messages.RESTART_TIMED_OUT) from error
+        raise TimedOut(messages.RESTART_TIMED_OUT, messages.TIMED_OUT_HINT) from error
     notices.update(reply.update_info)
     return SUCCESS
 

@@ -42,7 +42,7 @@ def _reach(session: Session, name: str, deadline: float | None) -> guest.Guest:
     try:
         return guest.reach(session, name, rpc.open_channel(session, deadline))
     except DeadlinePassed as error:
-        raise TimedOut(messages.START_TIMED_OUT) from error
+        raise TimedOut(messages.START_TIMED_OUT, messages.TIMED_OUT_HINT) from error
 
 
 def _made_to_run(session: Session, name: str, is_primary: bool, error: CommandFailed) -> int:

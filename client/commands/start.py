@@ -24,7 +24,7 @@ def run(session: Session) -> int:
                 return code
             problems = _start(session, chosen, limit, deadline)
     except DeadlinePassed as error:
-        raise TimedOut(messages.START_TIMED_OUT) from error
+        raise TimedOut(messages.START_TIMED_OUT, messages.TIMED_OUT_HINT) from error
     if problems:
         raise CommandFailed(messages.INSTANCES_MISSING, _told(problems, session.primary()) + "\n")
     return SUCCESS

@@ -312,6 +312,8 @@ def test_wait_ready(connect: Connect) -> None:
     assert program.run("wait-ready").code == 0
     service.answers["wait_ready"] = failing(grpc.StatusCode.UNAVAILABLE, "not yet")
     assert program.run("wait-ready", "--timeout", "1").code == 5
+    service.answers["wait_ready"] = replying(WaitReadyReply())
+    assert program.run("wait-ready", MULTIPASS_NEVER_ENROL="1").code == 0
     assert not program.home.exists()
 
 

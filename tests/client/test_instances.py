@@ -624,7 +624,8 @@ def test_a_timeout_ends_with_5(connect: Connect, verb: str, sentence: str) -> No
     program, _ = connect(**{verb: never})
     words = [verb, "--timeout", "1"] + ([] if verb == "launch" else ["a"])
     result = program.run(*words)
-    assert (result.code, result.err) == (5, sentence + "\n")
+    assert (result.code, result.err.splitlines()[0]) == (5, sentence)
+    assert "multipass list" in result.err.splitlines()[1]
 
 
 Problem = StartError.ErrorCode

@@ -64,3 +64,21 @@ def test_the_time_zone_is_the_host_s_or_the_environment_s(tmp_path: Path) -> Non
     assert hosttime.zone({"TZ": ":Europe/Berlin"}, str(link)) == "Europe/Berlin"
     assert hosttime.zone({"TZ": "CET-1CEST"}, str(link)) == "America/Argentina/Ushuaia"
     assert hosttime.zone({}, str(tmp_path / "none")) == "Etc/UTC"
+
+
+def test_the_time_left_is_guessed_only_when_there_is_something_to_guess_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from client import progress
+
+    clock = iter([0.0, 0.0, 1.0, 30.0, 30.0, 90.0, 91.0])  # begun, then one a percentage
+    shown: list[str] = []
+    monkeypatch.setattr("client.progress.time.monotonic", lambda: next(clock))
+    made = progress.Progress()
+    monkeypatch.setattr(made, "_terminal", True)
+    monkeypatch.setattr(made._spinner, "show", lambda text, still: shown.append(text))
+    for percent in (0, 50, 2, 25, 50, 100):
+        made.percent("x: ", percent)
+    assert shown == [
+        "x: 0%", "x: 50%", "x: 2%", "x: 25% (1:30 left)", "x: 50% (1:30 left)", "x: 100%",
+    ]  # fmt: skip
