@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -73,7 +74,8 @@ def test_the_time_left_is_guessed_only_when_there_is_something_to_guess_from(
 
     clock = iter([0.0, 0.0, 1.0, 30.0, 30.0, 90.0, 91.0])  # begun, then one a percentage
     shown: list[str] = []
-    monkeypatch.setattr("client.progress.time.monotonic", lambda: next(clock))
+    stand_in = SimpleNamespace(monotonic=lambda: next(clock))
+    monkeypatch.setattr("client.progress.time", stand_in)
     made = progress.Progress()
     monkeypatch.setattr(made, "_terminal", True)
     monkeypatch.setattr(made._spinner, "show", lambda text, still: shown.append(text))
