@@ -70,17 +70,32 @@ def newest_of(images: Path, url: str) -> Base | None:
 def held(images: Path, name: str) -> Iterator[Path]:
     """An image's directory, made if missing, for one process at a time."""
     directory = images / name
-    while True:
-        make_directory(images)
-        make_directory(directory)
-        with suppress(FileNotFoundError):
-            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            break
+    descriptor = _lock(images, directory)
+    while not _is_still_there(descriptor, directory):  # who held it before gave up and removed it
+        os.close(descriptor)
+        descriptor = _lock(images, directory)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield directory
     finally:
         os.close(descriptor)
+
+
+def _lock(images: Path, directory: Path) -> int:
+    while True:
+        make_directory(images)
+        with suppress(FileNotFoundError):
+            make_directory(directory)
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            break
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+def _is_still_there(descriptor: int, directory: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), directory.stat())
+    except FileNotFoundError:
+        return False
 
 
 def make_directory(path: Path) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from multipassd.files import read_regular, write_atomically
 from multipassd.images.errors import HashMismatch, ImageError, NoRoom, Unreachable
-from multipassd.images.http import Http, check_status
+from multipassd.images.http import Http, check_status, shown
 from multipassd.images.image import UNKNOWN, Image
 from multipassd.images.sparse import SparseWriter
 from protocol import sizes
@@ -73,7 +73,8 @@ class Download:
         wanted = self._image.sha256
         if wanted and digest != wanted:
             self.discard()
-            raise HashMismatch(self._image.url.rpartition("/")[2] or self._image.url, wanted)
+            url = shown(self._image.url)
+            raise HashMismatch(url.rpartition("/")[2] or url, wanted)
         return digest
 
     def _fetch(self) -> str:
@@ -166,7 +167,7 @@ class Download:
         if response.status_code == 416:
             os.ftruncate(self._file, 0)
             self._restart()
-            raise Unreachable(f"{self._image.url} has changed.")
+            raise Unreachable(f"{shown(self._image.url)} has changed.")
         if response.is_success:
             os.ftruncate(self._file, 0)
             self._restart()
@@ -185,7 +186,7 @@ class Download:
         if self._writer.position > (self._image.size or MAX_SIZE):
             self.discard()
             raise ImageError(
-                f"{self._image.url} is larger than it should be, so it is not the image wanted."
+                f"{shown(self._image.url)} is larger than it should be: it is not the image wanted."
             )
         percent = self._writer.position * 100 // self._total if self._total else UNKNOWN
         if percent != self._shown:

@@ -53,7 +53,7 @@ class Http:
             for chunk in response.iter_bytes():
                 data += chunk
                 if len(data) > limit:
-                    raise ImageError(f"{url} is larger than {limit} bytes, so it is no list.")
+                    raise ImageError(f"{shown(url)} is larger than {limit} bytes: it is no list.")
             return bytes(data)
 
     @contextmanager
@@ -66,9 +66,9 @@ class Http:
                 yield response
         except (httpx.TransportError, httpx.StreamError) as error:
             why = str(error) or type(error).__name__
-            raise Unreachable(f"{_shown(url)} could not be fetched: {why}.") from error
+            raise Unreachable(f"{shown(url)} could not be fetched: {why}.") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ImageError(f"{_shown(url)} could not be fetched: {error}.") from error
+            raise ImageError(f"{shown(url)} could not be fetched: {error}.") from error
 
     def _check(self, request: httpx.Request) -> None:
         """Before every request, those after a redirect among them."""
@@ -84,14 +84,14 @@ def check_status(response: httpx.Response) -> None:
     """Raises ImageError unless the answer is the thing itself."""
     if response.is_success:
         return
-    text = f"{_shown(str(response.url))} could not be fetched: the server answered "
+    text = f"{shown(str(response.url))} could not be fetched: the server answered "
     text += f"{response.status_code} {response.reason_phrase}.".replace(" .", ".")
     if response.status_code >= 500 or response.status_code in {408, 429}:
         raise Unreachable(text)
     raise ImageError(text)
 
 
-def _shown(url: str) -> str:
+def shown(url: str) -> str:
     """Without the user and password that a URL may hold, and without its query."""
     scheme, separator, rest = url.partition("://")
     host, slash, path = rest.partition("/")

@@ -15,8 +15,10 @@ import subprocess
 from pathlib import Path
 
 from multipassd.images.errors import ImageError
+from protocol import places
 
 USERS = ("multipass-vm", "nobody")  # the first one there is looks at images
+SNAP_USERS = ("snap_daemon",)  # the only one that a snap may become
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 QEMU_IMG = "qemu-img"
 SECONDS = 30
@@ -147,9 +149,9 @@ def _unprivileged() -> list[str]:
 
 
 def _user() -> pwd.struct_passwd:
-    for name in USERS:
+    for name in SNAP_USERS if places.in_snap(os.environ) else USERS:
         try:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise ImageError("The image can't be looked at: this host has no user 'nobody'.")
+    raise ImageError("The image can't be looked at: there is no unprivileged user to do it.")

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from multipassd.images.errors import ImageError, NoRoom, Unreachable
 from multipassd.images.image import Progress
-from multipassd.images.tasks import Answer, Task
+from multipassd.images.tasks import Answer, Prepare, Task
 
 SOCKET = "MULTIPASS_IMAGES_SOCKET"
 PROGRAM = Path(__file__).resolve().parents[2] / "bin" / "multipass-images"
 MAX_LINE = 4 << 20  # an answer is a few hundred bytes
-MAX_WORKERS = 8  # more would only take the disk and the network from each other
+MAX_DOWNLOADS = 4  # more would only take the disk and the network from each other
+MAX_OTHERS = 8  # lists are short, and nobody should wait for a download to see one
 
 Report = Callable[[Progress, int], None]
 
@@ -32,12 +33,13 @@ def ignore(kind: Progress, percent: int) -> None:
 class Workers:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._free = asyncio.Semaphore(MAX_WORKERS)
+        self._downloads = asyncio.Semaphore(MAX_DOWNLOADS)
+        self._others = asyncio.Semaphore(MAX_OTHERS)
 
     async def run(self, task: Task, report: Report = ignore) -> Answer:
         """The final answer. Raises ImageError, Unreachable or NoRoom; a cancelled task's worker
         has ended when this has."""
-        async with self._free:
+        async with self._downloads if isinstance(task, Prepare) else self._others:
             reader, writer, process = await self._start()
             try:
                 writer.write(task.model_dump_json().encode() + b"\n")
