@@ -26,13 +26,13 @@ PROGRAMS = (
     "/usr/sbin/dropbear", "/usr/bin/dropbearkey", "/usr/lib/dropbear/dropbearconvert",
     "/usr/lib/openssh/sftp-server", "/usr/sbin/resize2fs",
 )  # fmt: skip
-APPLETS = (
+APPLETS = (  # noqa: SIM905 - a list literal would take a page
     "acpid awk blockdev cat chgrp chmod chown cp cut date dd df dmesg echo env expr false "
     "findfs free grep gzip halt head hostname id init ip kill killall ln ls md5sum mkdir "
     "mount mv nproc ping poweroff printf ps pwd reboot rm sed seq sh sha256sum sleep sort "
     "stat stty su sync tail tee test touch tr true tty udhcpc umount uname uptime vi wall wc "
     "wget which whoami xargs yes "
-).split()  # noqa: SIM905 - a list literal would take a page
+).split()
 SECTOR = 512
 PARTITION_START = 2048  # sectors; the gap before it holds GRUB's core
 PARTITION_SIZE = 96 << 20  # bytes; the root file system, with room

@@ -47,7 +47,7 @@ async def run(endpoint: Endpoint, key: Path, command: str, seconds: float) -> st
     try:
         async with asyncio.timeout(seconds):
             assert process.stdout is not None
-            output = await process.stdout.read(MAX_OUTPUT)
+            output = await _read(process.stdout)
             code = await process.wait()
     except TimeoutError:
         raise GuestSilent(f"{endpoint.name} did not answer within {seconds:.0f} s") from None
@@ -59,6 +59,14 @@ async def run(endpoint: Endpoint, key: Path, command: str, seconds: float) -> st
     if code:
         raise GuestSilent(f"{endpoint.name}: ssh ended with {code}")
     return output.decode("utf-8", "replace")
+
+
+async def _read(stream: asyncio.StreamReader) -> bytes:
+    """Up to its end or the limit; what comes after is not read, which ends the command."""
+    output = b""
+    while len(output) < MAX_OUTPUT and (chunk := await stream.read(MAX_OUTPUT - len(output))):
+        output += chunk
+    return output
 
 
 def _command(endpoint: Endpoint, key: Path) -> list[str]:

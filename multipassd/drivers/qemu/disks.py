@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from multipassd.drivers.driver import DriverError
+from multipassd.files import read_regular
 
 IMG = "qemu-img"
 SECONDS = 120.0
@@ -40,27 +42,23 @@ async def drop_snapshot(path: Path, name: str) -> None:
 
 async def boots_by_bios(base: Path, base_format: str) -> bool:
     """Is there boot code in the first sector?"""
-    sector = await _img(
-        "dd",
-        "-f",
-        base_format,
-        "-O",
-        "raw",
-        f"bs={SECTOR}",
-        "count=1",
-        f"if={base}",
-        "of=/dev/stdout",
-    )
+    with TemporaryDirectory() as place:
+        target = Path(place) / "sector"
+        await _img(
+            "dd", "-f", base_format, "-O", "raw", f"bs={SECTOR}", "count=1",
+            f"if={base}", f"of={target}",
+        )  # fmt: skip
+        sector = read_regular(target, SECTOR)
     return sector[510:512] == BOOT_SIGNATURE and any(sector[:BOOT_CODE])
 
 
-async def _img(*arguments: str) -> bytes:
-    """What it printed. Raises DriverError with its reason."""
+async def _img(*arguments: str) -> None:
+    """Raises DriverError with its reason."""
     try:
         process = await asyncio.create_subprocess_exec(
             IMG, *arguments,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
     except FileNotFoundError:
@@ -69,7 +67,7 @@ async def _img(*arguments: str) -> bytes:
         ) from None
     try:
         async with asyncio.timeout(SECONDS):
-            output, errors = await process.communicate()
+            _, errors = await process.communicate()
     except BaseException:
         process.kill()
         await process.wait()
@@ -79,4 +77,3 @@ async def _img(*arguments: str) -> bytes:
         raise DriverError(
             f"qemu-img {arguments[0]} failed: {why[-1] if why else 'no reason given'}"
         )
-    return output
