@@ -38,8 +38,9 @@ HANDSHAKE_TIMEOUT = 5.0  # a handshake needs two round trips
 REQUEST_TIMEOUT = 30.0  # from a call's headers to its whole message
 WRITE_TIMEOUT = 30.0  # for a peer that doesn't read
 CLOSE_TIMEOUT = 5.0  # for one that doesn't read the last bytes of a connection that ends
-# After SIGTERM, for a handshake to end, and for a peer that was told to ask the next service to hear it
-# and hang up. If we hung up first, a request on its way would break before the peer read why.
+# After SIGTERM, for a handshake to end, and for a peer that was told to ask the next service to
+# hear it and hang up. If we hung up first, a request on its way would break before the peer read
+# why.
 DRAIN_SILENCE = 1.0
 DRAIN_TIMEOUT = 10.0  # calls in flight at SIGTERM; systemd would kill after 90 s
 
