@@ -15,7 +15,10 @@ XZ = b"\xfd7zXZ\x00"
 ZSTD = b"\x28\xb5\x2f\xfd"
 CHUNK = 1 << 20
 MAX_MEMORY = 256 << 20  # bytes of dictionary: xz -9 needs 65 MiB, zstd --long=27 128 MiB
+ZSTD_PIECE = 4 << 10  # bytes, which become 128 MiB at most
 MAX_UNPACKED = 1 << 40  # a few KB can claim to be petabytes; no image is as large as this
+
+ENDS_EARLY = "The image can't be unpacked: it ends too early."
 
 Report = Callable[[int], None]
 
@@ -45,26 +48,23 @@ def unpack(packed: Path, target: Path, report: Report) -> None:
 
 
 def _xz(source: BinaryIO) -> Iterator[bytes]:
-    """Streams may follow each other, with zeros between them: xz -T makes none, pixz does."""
-    decoder = _decoder()
-    fed = False  # whether this stream has begun
+    """Streams may follow each other, with zeros between them."""
+    decoder = _xz_decoder()
+    begun = False
     try:
         while data := source.read(CHUNK):
-            while data:
+            while data := data.lstrip(b"\0") if decoder.eof else data:
                 if decoder.eof:
-                    data = data.lstrip(b"\0")
-                    if not data:
-                        break
-                    decoder, fed = _decoder(), False
+                    decoder = _xz_decoder()
                 yield from _drain(decoder, data)
-                fed, data = True, decoder.unused_data
+                begun, data = True, decoder.unused_data
     except lzma.LZMAError as error:
         raise ImageError(f"The image can't be unpacked: {error}.") from error
-    if fed and not decoder.eof:
-        raise ImageError("The image can't be unpacked: it ends too early.")
+    if begun and not decoder.eof:
+        raise ImageError(ENDS_EARLY)
 
 
-def _decoder() -> lzma.LZMADecompressor:
+def _xz_decoder() -> lzma.LZMADecompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_MEMORY)
 
 
@@ -81,10 +81,17 @@ def _drain(decoder: lzma.LZMADecompressor, data: bytes) -> Iterator[bytes]:
 def _zstd(source: BinaryIO) -> Iterator[bytes]:
     import zstandard
 
+    context = zstandard.ZstdDecompressor(max_window_size=MAX_MEMORY)
+    decoder = context.decompressobj()
     try:
-        decoder = zstandard.ZstdDecompressor(max_window_size=MAX_MEMORY)
-        with decoder.stream_reader(source, CHUNK, read_across_frames=True, closefd=False) as reader:
-            while chunk := reader.read(CHUNK):
-                yield chunk
+        # Fed by spoonfuls, as it hands out all that a piece of input unpacks to at once.
+        while data := source.read(ZSTD_PIECE):
+            while data:
+                if decoder.eof:
+                    decoder = context.decompressobj()
+                yield decoder.decompress(data)
+                data = decoder.unused_data
     except zstandard.ZstdError as error:
         raise ImageError(f"The image can't be unpacked: {error}.") from error
+    if not decoder.eof:
+        raise ImageError(ENDS_EARLY)
