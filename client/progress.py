@@ -38,7 +38,7 @@ class Progress:
         if self._terminal:
             self._spinner.show(text)
         else:
-            console.line_out(text.rstrip())
+            console.line_out(text.rstrip(" :"))
 
     def percent(self, label: str, percent: int) -> None:
         """`label` ends where the number goes."""

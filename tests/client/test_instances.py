@@ -407,7 +407,7 @@ def test_launch_says_each_step_once_where_nothing_can_be_redrawn(connect: Connec
         "Retrieving image: 0%",
         "Retrieving image: 55%",
         "Retrieving image: 100%",
-        "Verifying image:",
+        "Verifying image",
         "Starting happy-panda",
         "Waiting for initialization to complete",
         "Launched: happy-panda",
