@@ -15,14 +15,21 @@ from protocol.messages.lifecycle import SSHInfo
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin")
 PATIENCE = 30.0  # seconds until it listens
 ATTEMPTS = 5  # at a port that nobody else takes meanwhile
-# As root sshd wants a directory that Debian's unit makes; ours is gone with the process.
-IN_OWN_RUN = 'mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec "$@"'
+# As root sshd wants a directory that Debian's unit makes. Where mounting is allowed, ours is gone
+# with the process.
+WITH_RUN = """
+if unshare --mount mount -t tmpfs tmpfs /run 2>/dev/null; then
+    exec unshare --mount sh -c 'mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec "$@"' \\
+        sh "$@"
+fi
+mkdir -p -m 755 /run/sshd && exec "$@"
+"""
 
 
 def missing() -> str:
     """Why there can be none; empty when there can."""
     if SSHD is None or shutil.which("ssh") is None:
-        return "openssh-server and openssh-client are not installed"
+        return "openssh-server or openssh-client is not installed"
     return ""
 
 
@@ -84,7 +91,7 @@ class Sshd:
         for name, value in options.items():
             command += ["-o", f"{name}={value}"]
         if os.geteuid() == 0 and not Path("/run/sshd").is_dir():
-            command = ["unshare", "--mount", "sh", "-c", IN_OWN_RUN, "sh", *command]
+            command = ["sh", "-c", WITH_RUN, "sh", *command]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL), port
 
     def _listens(self) -> bool:
