@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from tests.system import cgroup
 from tools import deb, roots
 from tools.roots import CLEAN_ENVIRONMENT
 
@@ -93,7 +94,8 @@ class Host:
         with open(self.console, "wb") as console:
             self._container = subprocess.Popen(
                 [
-                    *PIN, "systemd-nspawn", "--quiet", "--boot", "--directory", str(self.root),
+                    *PIN, *cgroup.entering(self.root.name),
+                    "systemd-nspawn", "--quiet", "--boot", "--directory", str(self.root),
                     "--machine", self.root.name.replace("_", "x"), "--register=no", "--keep-unit",
                     "--console=passive", "--private-network", "--kill-signal=SIGRTMIN+3",
                     *self.more_options(),
@@ -142,6 +144,7 @@ class Host:
             self._container.kill()
             self._container.wait()
         self._container, self._leader = None, 0
+        cgroup.remove(self.root.name)
 
     @property
     def leader(self) -> int:
