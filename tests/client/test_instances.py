@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +41,7 @@ from protocol.messages.lifecycle import (
     SuspendReply,
     SuspendRequest,
 )
-from tests.client.program import Program
+from tests.client.program import PROGRAM, Program
 from tests.client.service import Service
 from tests.client.test_foreign_service import failing, replying
 from tests.client.test_prompts import Terminal
@@ -89,8 +92,6 @@ def detailed(status: grpc.StatusCode, message: str, details: Message, *replies: 
 
 def never(requests: Any, context: Any) -> Iterable[bytes]:
     """Answers when nobody waits any more."""
-    import threading
-
     next(requests)
     gone = threading.Event()
     context.add_callback(gone.set)
@@ -577,7 +578,6 @@ def test_bad_yaml_is_refused_before_anything_is_sent(
 def test_cloud_init_is_taken_from_a_pipe_a_fifo_and_a_url(connect: Connect, tmp_path: Path) -> None:
     import functools
     import http.server
-    import threading
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -626,6 +626,28 @@ def test_a_timeout_ends_with_5(connect: Connect, verb: str, sentence: str) -> No
     result = program.run(*words)
     assert (result.code, result.err.splitlines()[0]) == (5, sentence)
     assert "multipass list" in result.err.splitlines()[1]
+
+
+def test_an_interrupt_ends_a_wait_and_hangs_up(connect: Connect) -> None:
+    gone = threading.Event()
+
+    def waits(requests: Any, context: Any) -> Iterable[bytes]:
+        next(requests)
+        context.add_callback(gone.set)
+        yield LaunchReply(create_message="Creating x").encode()
+        gone.wait(60)
+
+    program, _ = connect(launch=waits)
+    with subprocess.Popen(
+        [PROGRAM, "launch"], env=program.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"Creating x\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stdout.read() == process.stderr.read() == b""
+    assert gone.wait(30)  # the service learns of it
 
 
 Problem = StartError.ErrorCode
