@@ -34,6 +34,8 @@ HOST = (
     "dbus", "iproute2", "libpam-systemd", "procps", "python3", "sudo", "systemd", "systemd-sysv",
     *DEPENDENCIES,
 )  # fmt: skip
+# A host that runs instances.
+INSTANCE_HOST = (*HOST, "openssh-client", "qemu-system-x86", "qemu-utils")
 # None of our dependencies, but what every installed Debian has: what apt must cope with.
 BARE = ("systemd", "systemd-sysv")
 # A host for what Debian's developers run on a package.

@@ -26,6 +26,8 @@ PIN = ("taskset", "-c", str(sorted(os.sched_getaffinity(0))[WORKER % len(os.sche
 USERS = {"alice": ("sudo",), "bob": (), "carol": (), "dave": ("sudo",)}  # and their groups
 PACKAGE = "/multipass.deb"  # where the built package lies in every host
 
+KINDS = {"host": roots.HOST, "instances": roots.INSTANCE_HOST}
+
 Done = subprocess.CompletedProcess[str]
 
 
@@ -40,10 +42,10 @@ def missing() -> str:
 
 
 @contextmanager
-def new_host(*, installed: bool = True) -> Iterator["Host"]:
+def new_host(*, installed: bool = True, kind: str = "host") -> Iterator["Host"]:
     """A host with the users of USERS and the built package, `installed` or only lying there; not
     booted yet. Raises RootError where none can be made."""
-    with roots.unpacked(_image(installed)) as root:
+    with roots.unpacked(_image(installed, kind)) as root:
         one = Host(root)
         try:
             yield one
@@ -52,9 +54,9 @@ def new_host(*, installed: bool = True) -> Iterator["Host"]:
             one.console.unlink(missing_ok=True)
 
 
-def _image(installed: bool) -> Path:
+def _image(installed: bool, kind: str) -> Path:
     package = deb.kept()
-    base = roots.tarball("host", roots.HOST)
+    base = roots.tarball(kind, KINDS[kind])
 
     def make(path: Path) -> None:
         with roots.unpacked(base) as root:
@@ -65,8 +67,8 @@ def _image(installed: bool) -> Path:
                 in_root(root, "dpkg", "-i", PACKAGE)
             subprocess.run(["tar", "-cf", path, "-C", root, "."], check=True)
 
-    kind = "installed" if installed else "bare"
-    return roots.kept(f"host-{kind}", f"{package.stem[-12:]}", ".tar", make)
+    state = "installed" if installed else "bare"
+    return roots.kept(f"{kind}-{state}", f"{package.stem[-12:]}", ".tar", make)
 
 
 def add_users(root: Path) -> None:
