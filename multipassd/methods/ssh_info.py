@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-
 from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances import guest
@@ -39,7 +37,7 @@ def _info(instance: Instance, daemon: Daemon) -> SSHInfo:
     endpoint = instance.endpoint()
     return SSHInfo(
         port=endpoint.port,
-        priv_key_base64=b64encode(daemon.ssh_key.private).decode(),
+        priv_key_base64=daemon.ssh_key.private.decode(),  # PEM, whose body is what the name means
         host=endpoint.host,
         username=guest.USER,
     )
