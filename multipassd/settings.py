@@ -27,7 +27,8 @@ DIRECTORY_MODE = 0o700
 MAX_FILE = 1 << 20  # a settings file has some lines
 MAX_VALUE = 4096  # and a line is read by people
 
-DRIVERS = frozenset({"qemu", "libvirt", "lxd"})
+DRIVERS = frozenset({"qemu"})
+OTHER_DRIVERS = frozenset({"libvirt", "lxd"})  # which 1.16 has and this service does not
 _DRIVER_ALIASES = {"hyper-v": "hyperv", "vbox": "virtualbox"}
 _BOOLEANS = dict.fromkeys(("true", "on", "yes", "1"), "true") | dict.fromkeys(
     ("false", "off", "no", "0"), "false"
@@ -45,6 +46,8 @@ class SettingsUnusable(RpcError):
 
 def _driver(value: str) -> str:
     driver = _DRIVER_ALIASES.get(value.lower(), value.lower())
+    if driver in OTHER_DRIVERS:
+        raise _why(f"Only qemu can be used; there is no driver for {driver} here")
     if driver not in DRIVERS:
         raise _why("Invalid driver")
     return driver
@@ -56,10 +59,18 @@ def _mirror(value: str) -> str:
     return value if not value or value.endswith("/") else value + "/"
 
 
-def _boolean(value: str) -> str:
-    word = _BOOLEANS.get(value.lower())
+def boolean_word(value: str) -> str | None:
+    """ "true" or "false"; None for neither."""
+    return _BOOLEANS.get(value.lower())
+
+
+def _privileged_mounts(value: str) -> str:
+    """A file of 1.16's that says "true" keeps its line: it holds again where there are mounts."""
+    word = boolean_word(value)
     if word is None:
         raise _why('Invalid value, try "true" or "false"')
+    if word == "true":
+        raise _why("Mounts are not offered yet, so they can't be enabled")
     return word
 
 
@@ -86,8 +97,8 @@ class Values(BaseModel):
         str, BeforeValidator(_record), Field(alias=names.PASSPHRASE, repr=False)
     ] = ""
     privileged_mounts: Annotated[
-        str, BeforeValidator(_boolean), Field(alias=names.PRIVILEGED_MOUNTS)
-    ] = "true"
+        str, BeforeValidator(_privileged_mounts), Field(alias=names.PRIVILEGED_MOUNTS)
+    ] = "false"
 
 
 FIELDS = {str(field.alias): name for name, field in Values.model_fields.items()}

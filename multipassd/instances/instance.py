@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from multipassd import log
@@ -265,6 +265,23 @@ class Instance:
     def change(self, **fields: object) -> None:
         """Change what is kept of it. Raises OSError."""
         self._keep(**fields)
+
+    @asynccontextmanager
+    async def held_stopped(self) -> AsyncIterator[None]:
+        """Nobody can start it meanwhile. Raises WrongState, at once, if it is not stopped."""
+        self._refuse_modification()
+        async with self._lock:
+            self._refuse_modification()
+            yield
+
+    def _refuse_modification(self) -> None:
+        if self.state is not State.STOPPED:
+            raise WrongState("Instance must be stopped for modification")
+
+    async def grow_disk(self, size: int) -> None:
+        """To be held stopped meanwhile. Raises DriverError, OSError."""
+        await self._driver.grow(self.machine, size)
+        self._keep(disk=size)
 
     def close(self) -> None:
         """The daemon goes; the machine stays."""

@@ -2,8 +2,15 @@
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
+from multipassd.instances import settings as of_instances
 from protocol.messages.access import GetReply, GetRequest
+from protocol.settings import BRIDGED_NETWORK
 
 
 async def run(call: Call[GetRequest], daemon: Daemon) -> None:
-    call.reply(GetReply(value=daemon.settings.get(call.request.key)))
+    if key := of_instances.read_key(call.request.key):
+        network = daemon.settings.get(BRIDGED_NETWORK)
+        value = of_instances.show(daemon.instances, key, network)
+    else:
+        value = daemon.settings.get(call.request.key)
+    call.reply(GetReply(value=value))

@@ -1,9 +1,12 @@
-"""`keys`: the settings that the daemon keeps."""
+"""`keys`: the settings that the daemon keeps, its own and those of each instance."""
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
+from multipassd.instances import settings as of_instances
 from protocol.messages.access import KeysReply, KeysRequest
 
 
 async def run(call: Call[KeysRequest], daemon: Daemon) -> None:
-    call.reply(KeysReply(settings_keys=daemon.settings.keys()))
+    names = [instance.name for instance in daemon.instances.all()]
+    keys = sorted([*daemon.settings.keys(), *of_instances.keys(names)])
+    call.reply(KeysReply(settings_keys=keys))

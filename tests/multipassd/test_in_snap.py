@@ -133,14 +133,14 @@ def test_with_the_right_to_chown_the_socket_is_narrowed_and_opened(snap: Snap) -
 def test_files_lie_where_1_16_has_them(snap: Snap) -> None:
     with running(snap, *WITHOUT_CHOWN):
         assert _call(snap, ALICE, "list", admin=True)[0] == 0
-        assert _call(snap, ALICE, "set", "local.driver=lxd", admin=True)[0] == 0
+        assert _call(snap, ALICE, "set", "local.bridged-network=eth1", admin=True)[0] == 0
     data = snap.common / "data/multipassd"
     assert snap.store.is_file()
     assert (data / "multipass_root_cert.pem").stat().st_mode & 0o004
     assert (data / "certificates/localhost.pem").is_file()
     home = snap.root / f"home-{ALICE}/snap/multipass/x1"
     assert (home / "data/multipass-client-certificate/multipass_cert.pem").is_file()
-    assert "local.driver=lxd" in snap.settings.read_text()
+    assert "local.bridged-network=eth1" in snap.settings.read_text()
     assert not list(snap.data.iterdir()), "nothing that a revert would bring back"
 
 

@@ -36,7 +36,7 @@ def test_without_a_file_the_defaults_hold_and_nothing_is_written(path: Path) -> 
         "local.driver": "qemu",
         "local.image.mirror": "",
         "local.passphrase": "",
-        "local.privileged-mounts": "true",
+        "local.privileged-mounts": "false",
     }
     assert not settings.problem
     assert not path.parent.exists()
@@ -51,12 +51,11 @@ def test_keys_come_in_the_order_that_clients_show(path: Path) -> None:
     ("key", "given_value", "stored"),
     [
         ("local.driver", "QEMU", "qemu"),
-        ("local.driver", "LXD", "lxd"),
         ("local.image.mirror", "https://mirror.example/images", "https://mirror.example/images/"),
         ("local.image.mirror", "https://mirror.example/", "https://mirror.example/"),
         ("local.image.mirror", "", ""),
         ("local.privileged-mounts", "Off", "false"),
-        ("local.privileged-mounts", "YES", "true"),
+        ("local.privileged-mounts", "NO", "false"),
         ("local.bridged-network", "any text = at all; even [this]\n", None),
     ],
 )
@@ -73,6 +72,12 @@ def test_a_valid_value_is_normalised_and_kept(
         ("local.driver", "hyper-v", "Invalid driver"),
         ("local.driver", "", "Invalid driver"),
         ("local.driver", "{x}", "Invalid driver"),
+        ("local.driver", "LXD", "Only qemu can be used; there is no driver for lxd here"),
+        (
+            "local.privileged-mounts",
+            "YES",
+            "Mounts are not offered yet, so they can't be enabled",
+        ),
         (
             "local.image.mirror",
             "http://x",
@@ -136,32 +141,32 @@ def test_the_passphrase_of_an_existing_installation_goes_on_working(path: Path) 
 
 
 def test_a_change_keeps_all_other_lines_and_closes_the_file(path: Path) -> None:
-    text = "# mine\n[General]\nlocal.Unknown=Kept\nlocal.driver=qemu\n\n[Other]\nx=1\n"
+    text = "# mine\n[General]\nlocal.Unknown=Kept\nlocal.bridged-network=eth0\n\n[Other]\nx=1\n"
     write(path, text, 0o644)
-    Settings(path).set("local.driver", "lxd")
-    assert path.read_text() == text.replace("qemu", "lxd")
+    Settings(path).set("local.bridged-network", "eth1")
+    assert path.read_text() == text.replace("eth0", "eth1")
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_directories_are_made_private(path: Path) -> None:
-    Settings(path).set("local.driver", "lxd")
+    Settings(path).set("local.bridged-network", "eth1")
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_an_edit_by_hand_counts_without_a_restart(path: Path) -> None:
     settings = Settings(path)
-    write(path, "[General]\nlocal.driver=lxd\n")
-    assert settings.get("local.driver") == "lxd"
+    write(path, "[General]\nlocal.bridged-network=eth1\n")
+    assert settings.get("local.bridged-network") == "eth1"
     path.unlink()
-    assert settings.get("local.driver") == "qemu"
+    assert settings.get("local.bridged-network") == ""
 
 
 def test_an_edit_by_hand_is_not_lost_by_the_next_change(path: Path) -> None:
     settings = Settings(path)
-    write(path, "[General]\nlocal.driver=lxd\n")
+    write(path, "[General]\nlocal.bridged-network=eth1\n")
     settings.set("local.privileged-mounts", "off")
-    assert Settings(path).get("local.driver") == "lxd"
+    assert Settings(path).get("local.bridged-network") == "eth1"
 
 
 def test_one_invalid_value_in_the_file_costs_only_that_value(path: Path) -> None:
@@ -171,6 +176,19 @@ def test_one_invalid_value_in_the_file_costs_only_that_value(path: Path) -> None
     assert settings.get("local.privileged-mounts") == "false"
     assert not settings.problem
     assert "local.driver" in settings.warnings[0]
+
+
+def test_what_1_16_could_do_and_this_service_can_not_is_said_and_kept_in_the_file(
+    path: Path,
+) -> None:
+    text = "[General]\nlocal.driver=lxd\nlocal.privileged-mounts=true\n"
+    write(path, text)
+    settings = Settings(path)
+    assert settings.get("local.driver") == "qemu"
+    assert settings.get("local.privileged-mounts") == "false"
+    assert len(settings.warnings) == 2
+    settings.set("local.bridged-network", "eth1")
+    assert path.read_text() == text + "local.bridged-network=eth1\n"
 
 
 def test_a_passphrase_record_of_no_known_kind_counts_as_not_set_and_is_not_shown(
@@ -247,11 +265,16 @@ def test_a_file_not_to_rely_on_is_reported_ignored_and_left_alone(
     assert settings.passphrase_record() == ""
     assert settings.get("local.driver") == "qemu"
     with pytest.raises(SettingsUnusable) as caught:
-        settings.set("local.driver", "lxd")
+        settings.set("local.bridged-network", "eth1")
     assert caught.value.status is Status.FAILED_PRECONDITION
     assert settings.problem in caught.value.message
     assert RECORD not in caught.value.message
-    assert path.lstat() == before
+    assert _unread(path.lstat()) == _unread(before)
+
+
+def _unread(status: os.stat_result) -> tuple[int, ...]:
+    """All that reading a file leaves as it is."""
+    return status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def test_mending_the_file_is_enough(path: Path) -> None:
@@ -271,19 +294,19 @@ def test_a_disk_that_refuses_leaves_the_old_value_and_a_clear_error(
         raise OSError(number, os.strerror(number))
 
     settings = Settings(path)
-    settings.set("local.driver", "lxd")
+    settings.set("local.bridged-network", "eth1")
     monkeypatch.setattr(module, "write_atomically", refuse)
     with pytest.raises(StorageFailed, match=os.strerror(number)):
-        settings.set("local.driver", "qemu")
-    assert settings.get("local.driver") == "lxd"
-    assert Settings(path).get("local.driver") == "lxd"
+        settings.set("local.bridged-network", "eth2")
+    assert settings.get("local.bridged-network") == "eth1"
+    assert Settings(path).get("local.bridged-network") == "eth1"
 
 
 def test_a_file_in_place_of_the_directory_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("")
     settings = Settings(tmp_path / "config" / "multipassd.conf")
     with pytest.raises((StorageFailed, SettingsUnusable)):
-        settings.set("local.driver", "lxd")
+        settings.set("local.bridged-network", "eth1")
 
 
 @hypothesis_settings(
@@ -297,5 +320,5 @@ def test_no_content_of_the_file_is_a_crash(tmp_path: Path, data: bytes) -> None:
     for key in settings.keys():  # noqa: SIM118
         settings.get(key).encode()
     if not settings.problem:
-        settings.set("local.driver", "lxd")
-        assert Settings(path).get("local.driver") == "lxd"
+        settings.set("local.bridged-network", "eth1")
+        assert Settings(path).get("local.bridged-network") == "eth1"
