@@ -88,6 +88,7 @@ class Service:
         self._idle_exit = idle_exit if activated else 0  # else nobody would wake it
         self._farewell = "stopping"
         self._upkeep: asyncio.Task[None] | None = None
+        self._pruning: asyncio.Task[None] | None = None  # of images; the loop holds tasks weakly
         self._reported: set[str] = set()  # problems that the log has told already
         self._identity: Identity
         self._context: SSL.Context
@@ -107,6 +108,7 @@ class Service:
         self._server.start(self._listeners)
         self._watch()  # reports problems, too
         self._plan_renewal()
+        self._prune()
         gc.collect()
         gc.freeze()  # what start-up made stays: no later collection walks through it
         self._manager.ready(self._status())
@@ -169,7 +171,12 @@ class Service:
 
     def _renew(self) -> None:
         self._load_identity()
+        self._prune()
         self._plan_renewal()
+
+    def _prune(self) -> None:
+        in_use = self._daemon.instances.registry.images()
+        self._pruning = self._loop.create_task(self._daemon.images.prune(in_use))
 
     def _plan_renewal(self) -> None:
         unsaved = bool(self._identity.problem)

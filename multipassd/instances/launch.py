@@ -110,7 +110,7 @@ class Launcher:
         return Record(
             name=order.name,
             instance_id=f"{order.name}-{secrets.token_hex(8)}",
-            image=ImageOrigin(id=base.id, os=image.os, release=image.release),
+            image=ImageOrigin(id=base.id, sha256=base.sha256, os=image.os, release=image.release),
             hardware=await self._instances.driver.choose(base),
             cpus=order.cpus,
             memory=order.memory,

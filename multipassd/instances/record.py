@@ -45,7 +45,8 @@ class Network(BaseModel):
 class ImageOrigin(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str  # SHA-256 of the image as it was published; names the kept base
+    id: str  # names the kept base that the disk stands on
+    sha256: str = ""  # of the image as it was published
     os: str = ""
     release: str = ""
 

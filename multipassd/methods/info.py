@@ -67,7 +67,7 @@ async def _item(instance: Instance, asks: bool) -> DetailedInfoItem:
         instance_info=InstanceDetails(
             image_release=record.image.release,
             current_release=told.release,
-            id=record.image.id,
+            id=record.image.sha256,
             load=told.load,
             memory_usage=told.memory_used,
             disk_usage=told.disk_used,
