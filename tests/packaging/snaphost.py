@@ -21,6 +21,7 @@ ROOT_CERTIFICATE = f"{COMMON}/data/multipassd/multipass_root_cert.pem"
 CERTIFICATE = "snap/multipass/current/data/multipass-client-certificate/multipass_cert.pem"
 SERVICE = "snap.multipass.multipassd.service"
 SOCKET_UNIT = "snap.multipass.multipassd.multipass.socket"
+WAKE_SERVICE = "snap.multipass.wake.service"
 PLUG = "multipass:multipass-support"
 
 
