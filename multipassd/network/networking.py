@@ -6,9 +6,12 @@ from typing import Protocol
 
 from multipassd.drivers.driver import Link
 from multipassd.instances.record import Record
+from multipassd.network.interfaces import Interface
 
 
 class Networking(Protocol):
+    reaches_host_networks: bool  # can a card be on a network of the host's?
+
     def prepared(self, record: Record) -> Record:
         """The record with what must be chosen before a start, e.g. a free port. Raises RpcError."""
 
@@ -17,6 +20,12 @@ class Networking(Protocol):
 
     async def detach(self, record: Record) -> None:
         """Take down what `attach` set up for this guest alone."""
+
+    async def forget(self, record: Record) -> None:
+        """The instance is gone for good: nothing is kept for it any longer."""
+
+    async def interfaces(self) -> list[Interface]:
+        """The host's networks. Raises RpcError."""
 
     def links(self, record: Record) -> tuple[Link, ...]:
         """What `attach` answers, without setting anything up."""

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from multipassd.drivers.driver import DriverError, Link
 from multipassd.instances.record import Record
+from multipassd.network import interfaces
+from multipassd.network.interfaces import Interface
 
 LOOPBACK = "127.0.0.1"
 UNKNOWN = "N/A"  # no address of a guest's can be reached from outside it
@@ -15,6 +17,8 @@ ATTEMPTS = 50  # at a port that nobody has
 
 
 class UserNetworking:
+    reaches_host_networks = False
+
     def __init__(self, taken: Callable[[], set[int]]) -> None:
         self._taken = taken  # the ports that other instances keep
 
@@ -29,6 +33,12 @@ class UserNetworking:
 
     async def detach(self, record: Record) -> None:
         return
+
+    async def forget(self, record: Record) -> None:
+        return
+
+    async def interfaces(self) -> list[Interface]:
+        return interfaces.read()
 
     def links(self, record: Record) -> tuple[Link, ...]:
         return (Link(record.mac, ssh_port=record.ssh_port),)

@@ -1,0 +1,77 @@
+"""Our bridge and instances' taps, as the kernel has them."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from multipassd.network import subnet as subnets
+from multipassd.network import tools
+from multipassd.network.interfaces import NET
+from multipassd.network.tools import NetworkFailure
+
+BRIDGE = "mpqemubr0"  # 1.16's name, which people's firewalls know
+TAP = "mp-"  # and the digits of a MAC address: 15 letters, the longest name that Linux takes
+TUN = Path("/dev/net/tun")
+
+
+def tap_name(mac: str) -> str:
+    return TAP + mac.replace(":", "").lower()
+
+
+def exists(name: str) -> bool:
+    return (NET / name).exists()
+
+
+def taps(bridge: str = "") -> list[str]:
+    """Our taps; only those on `bridge`, if one is named."""
+    place = NET / bridge / "brif" if bridge else NET
+    if not place.is_dir():
+        return []
+    return sorted(path.name for path in place.iterdir() if path.name.startswith(TAP))
+
+
+def routes() -> list[IPv4Network]:
+    """What the host reaches otherwise than by our bridge. Raises NetworkFailure."""
+    found = tools.listed("ip", "-json", "-4", "route", "show", "table", "all")
+    others = [one for one in found if one.get("dev") != BRIDGE and one["dst"] != "default"]
+    return [IPv4Network(one["dst"], strict=False) for one in others]
+
+
+def make(subnet: IPv4Network) -> None:
+    """Make or mend it. Raises NetworkFailure."""
+    if not exists(BRIDGE):
+        tools.run("ip", "link", "add", BRIDGE, "type", "bridge", "stp_state", "0")
+    address = f"{subnets.gateway(subnet)}/{subnet.prefixlen}"
+    tools.run("ip", "address", "replace", address, "brd", "+", "dev", BRIDGE)
+    tools.run("ip", "link", "set", BRIDGE, "up")
+
+
+def remove() -> None:
+    """With all taps on it. Raises NetworkFailure."""
+    for tap in taps(BRIDGE):
+        remove_tap(tap)
+    if exists(BRIDGE):
+        tools.run("ip", "link", "delete", BRIDGE)
+
+
+def add_tap(name: str, bridge: str, user: str) -> None:
+    """A tap that `user` may open. Raises NetworkFailure; then there is none."""
+    if not TUN.exists():
+        raise NetworkFailure(
+            f"Instances' network cards need {TUN}, which this host does not have. "
+            "Please load the kernel module tun (`modprobe tun`), then try again."
+        )
+    remove_tap(name)
+    tools.run("ip", "tuntap", "add", "dev", name, "mode", "tap", "user", user)
+    try:
+        tools.run("ip", "link", "set", name, "master", bridge, "up")
+    except NetworkFailure:
+        remove_tap(name)
+        raise
+
+
+def remove_tap(name: str) -> None:
+    """Nothing to do if there is none. Raises NetworkFailure."""
+    if exists(name):
+        tools.run("ip", "link", "delete", name)

@@ -1,0 +1,137 @@
+"""Instances on a bridge of the host's, which a service of its own keeps: this asks that service.
+
+The daemon itself has no right to change the host's network. MULTIPASS_NETWORK_SOCKET names where
+the service listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from multipassd.drivers.driver import Link
+from multipassd.instances.record import Record, mac_addresses
+from multipassd.network import reservations
+from multipassd.network.bridge import tap_name
+from multipassd.network.interfaces import Interface
+from multipassd.network.reservations import DEFAULT_DIRECTORY, DIRECTORY
+from protocol.errors import RpcError
+from protocol.status import Status
+
+SOCKET = "MULTIPASS_NETWORK_SOCKET"
+SECONDS = 60.0  # setting up takes one; programs that hang are given up after some twenty
+MAX_ANSWER = 1 << 20
+SSH = 22
+
+
+class NetworkError(RpcError):
+    """The sentence says what is wrong and how to mend it."""
+
+    status = Status.FAILED_PRECONDITION
+
+
+class NoAddressYet(RpcError):
+    status = Status.UNAVAILABLE
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'instance "{name}" has no address yet')
+
+
+class BridgedNetworking:
+    """`user` is who opens the guests' taps, i.e. runs the hypervisor."""
+
+    reaches_host_networks = True
+
+    def __init__(self, environ: Mapping[str, str], user: str) -> None:
+        self._socket = environ[SOCKET]
+        self._directory = Path(environ.get(DIRECTORY, DEFAULT_DIRECTORY))
+        self._user = user
+        self._stamp: tuple[int, int] | None = None
+        self._known: dict[str, str] = {}
+
+    def prepared(self, record: Record) -> Record:
+        return record
+
+    async def attach(self, record: Record) -> tuple[Link, ...]:
+        guest = {"mac": record.mac, "name": record.name, "user": self._user}
+        await self._ask("attach", **guest)
+        for one in record.networks:
+            await self._ask("attach_to", to=one.name, mac=one.mac, user=self._user)
+        return self.links(record)
+
+    async def detach(self, record: Record) -> None:
+        for mac in mac_addresses(record):
+            await self._ask("detach", mac=mac)
+
+    async def forget(self, record: Record) -> None:
+        for mac in mac_addresses(record):
+            await self._ask("forget", mac=mac)
+
+    async def interfaces(self) -> list[Interface]:
+        found = await self._ask("interfaces")
+        return [Interface(**one | {"members": tuple(one["members"])}) for one in found]
+
+    def links(self, record: Record) -> tuple[Link, ...]:
+        macs = (record.mac, *(network.mac for network in record.networks))
+        return tuple(Link(mac, tap=tap_name(mac)) for mac in macs)
+
+    def endpoint(self, record: Record) -> tuple[str, int]:
+        address = self._addresses().get(record.mac)
+        if address is None:
+            raise NoAddressYet(record.name)
+        return address, SSH
+
+    def addresses(self, record: Record) -> list[str]:
+        address = self._addresses().get(record.mac)
+        return [] if address is None else [address]
+
+    def _addresses(self) -> dict[str, str]:
+        """By MAC; read anew when the file is another."""
+        try:
+            status = os.stat(self._directory / reservations.FILE)
+            stamp = (status.st_ino, status.st_mtime_ns)
+            if stamp != self._stamp:
+                found = reservations.read(self._directory)
+                self._known = {mac: str(one.address) for mac, one in found.items()}
+                self._stamp = stamp
+        except OSError:
+            return {}
+        return self._known
+
+    async def _ask(self, what: str, **fields: str) -> Any:
+        """What the service answers. Raises NetworkError."""
+        line = json.dumps({"do": what, **fields}).encode() + b"\n"
+        try:
+            async with asyncio.timeout(SECONDS):
+                answer = json.loads(await self._exchange(line) or b"{}")
+        except TimeoutError:
+            raise NetworkError(
+                "The network service does not answer; `journalctl -u multipass-network` tells why."
+            ) from None
+        except (OSError, ValueError) as error:
+            raise NetworkError(
+                f"The network service can't be reached at {self._socket}: {error}. "
+                "Please try `systemctl restart multipass-network.socket`."
+            ) from None
+        if "done" in answer:
+            return answer["done"]
+        raise NetworkError(
+            str(
+                answer.get("error")
+                or "The network service ended in the middle of its work; "
+                "`journalctl -u multipass-network` tells why."
+            )
+        )
+
+    async def _exchange(self, line: bytes) -> bytes:
+        reader, writer = await asyncio.open_unix_connection(self._socket, limit=MAX_ANSWER)
+        try:
+            writer.write(line)
+            await writer.drain()
+            return await reader.readline()
+        finally:
+            writer.close()

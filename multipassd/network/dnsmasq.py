@@ -1,0 +1,117 @@
+"""DHCP and DNS for the bridge, by dnsmasq, which listens at the bridge's own address only."""
+
+from __future__ import annotations
+
+import pwd
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import IO
+
+from multipassd.network import reservations, tools
+from multipassd.network import subnet as subnets
+from multipassd.network.tools import NetworkFailure
+
+DOMAIN = "multipass"
+LEASE = "1h"
+USERS = ("dnsmasq", "nobody")  # the first is the package's own
+READY = "started, version"  # logged once all of its sockets are bound
+READY_SECONDS = 10.0
+STOP_SECONDS = 5.0
+
+
+def arguments(subnet: IPv4Network, directory: Path, user: str) -> list[str]:
+    """Pure. Only instances get addresses, each its own; what is asked about them or about private
+    addresses never leaves the host."""
+    return [
+        "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file", "--log-facility=-",
+        f"--user={user}", "--bind-interfaces", "--except-interface=lo",
+        f"--listen-address={subnets.gateway(subnet)}",
+        f"--dhcp-range={subnet.network_address},static,{subnet.netmask},{LEASE}",
+        f"--dhcp-hostsfile={directory / reservations.FILE}",
+        f"--dhcp-leasefile={directory / reservations.LEASES}",
+        "--dhcp-authoritative", "--dhcp-no-override", "--no-ping", "--no-hosts",
+        f"--domain={DOMAIN}", f"--local=/{DOMAIN}/", "--bogus-priv", "--domain-needed",
+    ]  # fmt: skip
+
+
+class Dnsmasq:
+    def __init__(self, subnet: IPv4Network, directory: Path) -> None:
+        self._words = arguments(subnet, directory, _user())
+        self._address = str(subnets.gateway(subnet))
+        self._process: subprocess.Popen[str] | None = None
+        self._ready = threading.Event()
+        self._last = ""  # what it said last
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Returns once it answers. Raises NetworkFailure."""
+        program = tools.program("dnsmasq")
+        self._ready.clear()
+        try:
+            self._process = subprocess.Popen(
+                [program, *self._words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE, text=True, errors="replace", env=tools.ENVIRONMENT,
+            )  # fmt: skip
+        except OSError as error:
+            raise NetworkFailure(f"{program} can't be started: {error.strerror}.") from None
+        assert self._process.stderr is not None
+        reader = threading.Thread(target=self._pass_on, args=(self._process.stderr,), daemon=True)
+        reader.start()
+        self._ready.wait(READY_SECONDS)
+        if not self.runs or not self._ready.is_set() or self._last.startswith("dnsmasq: failed"):
+            self.stop()
+            raise NetworkFailure(self._reason())
+
+    def read_reservations(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _pass_on(self, said: IO[str]) -> None:
+        """Its log is ours; its end is noticed here first."""
+        for line in said:
+            self._last = line.strip()
+            sys.stderr.write(line)
+            if READY in line:
+                self._ready.set()
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+        self._ready.set()
+
+    def _reason(self) -> str:
+        why = self._last.removeprefix("dnsmasq: ") or "it gave no reason"
+        if "Address already in use" in why:
+            return (
+                f"DHCP and DNS for instances can't be started, as another program listens at port "
+                f"53 or 67 of all addresses ({why}). `ss -lnup 'sport = 53 or sport = 67'` shows "
+                f"which; please have it listen at named addresses only, so that {self._address} "
+                "is left to dnsmasq (dnsmasq: bind-interfaces; BIND: listen-on; Unbound: "
+                "interface), then try again."
+            )
+        return f"dnsmasq, which gives instances their addresses, could not be started: {why}."
+
+
+def _user() -> str:
+    for name in USERS:
+        with suppress(KeyError):
+            return pwd.getpwnam(name).pw_name
+    return "root"

@@ -1,0 +1,207 @@
+"""The instances' network on this host: set up when the first instance needs it, taken down after
+the last. What it must remember lies in one directory; all else is asked of the kernel, so that a
+service which was killed goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from multipassd import log
+from multipassd.files import read_regular, write_atomically
+from multipassd.network import bridge, firewall, forwarding, interfaces, reservations
+from multipassd.network import subnet as subnets
+from multipassd.network.bridge import BRIDGE
+from multipassd.network.dnsmasq import Dnsmasq
+from multipassd.network.reservations import NoAddress, Reservation
+from multipassd.network.tools import NetworkFailure
+
+STATE_FILE = "state.json"
+STATE_MODE = 0o644
+MAX_STATE = 4096
+
+_log = log.get("network")
+
+
+class HostNetwork:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._dnsmasq: Dnsmasq | None = None
+        self._subnet: IPv4Network | None = None
+        self._opened: set[str] = set()  # devices that forward because we said so
+        self._load()
+
+    @property
+    def used(self) -> bool:
+        """Is an instance connected?"""
+        return bool(bridge.taps())
+
+    def resume(self) -> None:
+        """Take up what an earlier service left. Raises NetworkFailure."""
+        if bridge.taps(BRIDGE):
+            self.up()
+        elif bridge.exists(BRIDGE):
+            self.down()
+
+    def attach(self, name: str, mac: str, user: str) -> str:
+        """Connect an instance; its address. Raises NetworkFailure; then nothing has changed."""
+        fresh = not bridge.taps(BRIDGE)
+        try:
+            self.up()
+            address = self._reserve(name, mac)
+            bridge.add_tap(bridge.tap_name(mac), BRIDGE, user)
+        except NetworkFailure:
+            if fresh:
+                self.down()
+            raise
+        return address
+
+    def attach_to(self, other: str, mac: str, user: str) -> None:
+        """Connect an instance's further card to a bridge of the host's. Raises NetworkFailure."""
+        found = {one.name: one for one in interfaces.read()}.get(other)
+        if found is None or found.type != interfaces.BRIDGE:
+            raise NetworkFailure(
+                f"The network {other} is no bridge of this host now. `multipass networks` shows "
+                "which networks there are."
+            )
+        bridge.add_tap(bridge.tap_name(mac), other, user)
+
+    def detach(self, mac: str) -> None:
+        """Raises NetworkFailure."""
+        bridge.remove_tap(bridge.tap_name(mac))
+
+    def forget(self, mac: str) -> None:
+        """The address may be another's. Raises NetworkFailure."""
+        self.detach(mac)
+        known = reservations.read(self._directory)
+        if known.pop(mac.lower(), None) is not None:
+            self._write(known)
+
+    def up(self) -> None:
+        """Raises NetworkFailure."""
+        if self._dnsmasq is not None and self._dnsmasq.runs and bridge.exists(BRIDGE):
+            return
+        subnet = self._choose()
+        bridge.make(subnet)
+        self._open()
+        firewall.apply(BRIDGE, subnet, self._opened - {BRIDGE})
+        firewall.refuse_closed(BRIDGE)
+        self._write(reservations.read(self._directory))  # dnsmasq wants the file
+        self._dnsmasq = Dnsmasq(subnet, self._directory)
+        self._dnsmasq.start()
+        _log.info("instances are on %s, by the bridge %s", subnet, BRIDGE)
+
+    def down(self) -> None:
+        """Leaves nothing but the subnet and the reserved addresses in their files."""
+        if self._dnsmasq is not None:
+            self._dnsmasq.stop()
+            self._dnsmasq = None
+        if bridge.exists(BRIDGE):
+            _log.info("no instance is connected: %s goes", BRIDGE)
+        forwarding.close_for(self._opened - {BRIDGE})
+        self._opened = set()
+        for step in (bridge.remove, firewall.remove, self._save):
+            try:
+                step()
+            except NetworkFailure as error:
+                _log.warning("%s", error)
+
+    def release(self) -> None:
+        """The service ends: what instances use stays, all else goes."""
+        if self.used:
+            if self._dnsmasq is not None:
+                self._dnsmasq.stop()
+        else:
+            self.down()
+
+    def keep(self) -> None:
+        """To be called every few seconds: mend what broke, follow the ways out. Raises
+        NetworkFailure."""
+        if self._dnsmasq is None or self._subnet is None:
+            return
+        if not self._dnsmasq.runs:
+            _log.warning("dnsmasq ended; it is started again")
+            self._dnsmasq.start()
+        if self._open():
+            firewall.apply(BRIDGE, self._subnet, self._opened - {BRIDGE})
+
+    def _open(self) -> bool:
+        """Let the bridge and the ways out forward; did anything change? Raises NetworkFailure."""
+        before = set(self._opened)
+        try:
+            if forwarding.everywhere():
+                self._opened = set()  # also if somebody else saw to that since
+            else:
+                self._opened |= forwarding.open_for({BRIDGE, *forwarding.ways_out()})
+        except OSError as error:
+            raise NetworkFailure(f"Forwarding can't be switched on: {error}.") from None
+        if self._opened == before:
+            return False
+        self._save()
+        return True
+
+    def _choose(self) -> IPv4Network:
+        if self._subnet is not None and bridge.taps(BRIDGE):
+            return self._subnet  # guests have addresses of it
+        try:
+            chosen = subnets.choose(self._subnet, bridge.routes())
+        except subnets.NoSubnet:
+            raise NetworkFailure(
+                "No private subnet is free for instances: routes of this host lead into all that "
+                "were tried. `ip route show table all` shows them."
+            ) from None
+        if chosen != self._subnet:
+            self._subnet = chosen
+            self._write({})  # addresses of another subnet are of no use
+            self._save()
+        return chosen
+
+    def _reserve(self, name: str, mac: str) -> str:
+        assert self._subnet is not None and self._dnsmasq is not None
+        known = reservations.read(self._directory)
+        found = known.get(mac)
+        if found is None or found.name != name or found.address not in self._subnet:
+            others = [one for one in known.values() if one.mac != mac]
+            leases = reservations.leased(self._directory)
+            try:
+                address = reservations.choose(self._subnet, mac, others, leases)
+            except NoAddress:
+                raise NetworkFailure(
+                    f"All addresses of the subnet {self._subnet} are taken by instances. Please "
+                    "purge some that are no longer needed."
+                ) from None
+            found = known[mac] = Reservation(mac, address, name)
+            self._write(known)
+            self._dnsmasq.read_reservations()
+        return str(found.address)
+
+    # -- files ------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        with suppress(FileNotFoundError):
+            try:
+                state = json.loads(read_regular(self._directory / STATE_FILE, MAX_STATE))
+                self._subnet = IPv4Network(state["subnet"]) if state["subnet"] else None
+                self._opened = {str(device) for device in state["opened"]}
+            except (ValueError, KeyError, TypeError) as error:
+                _log.warning("%s is not used: %s", STATE_FILE, error)
+
+    def _save(self) -> None:
+        subnet = str(self._subnet) if self._subnet else ""
+        state = json.dumps({"subnet": subnet, "opened": sorted(self._opened)}) + "\n"
+        try:
+            write_atomically(self._directory / STATE_FILE, state.encode(), STATE_MODE)
+        except OSError as error:
+            raise _unwritable(self._directory, error) from None
+
+    def _write(self, known: dict[str, Reservation]) -> None:
+        try:
+            reservations.write(self._directory, known)
+        except OSError as error:
+            raise _unwritable(self._directory, error) from None
+
+
+def _unwritable(directory: Path, error: OSError) -> NetworkFailure:
+    return NetworkFailure(f"The instances' network can't be kept in {directory}: {error.strerror}.")

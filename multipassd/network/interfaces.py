@@ -1,0 +1,49 @@
+"""The host's network interfaces that an instance may be connected to, from /sys/class/net."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+NET = Path("/sys/class/net")
+ETHERNET, BRIDGE = "ethernet", "bridge"
+ARPHRD_ETHER = "1"
+
+
+@dataclass(frozen=True)
+class Interface:
+    name: str
+    type: str
+    members: tuple[str, ...] = ()  # a bridge's
+    bridge: str = ""  # that an ethernet device is a member of
+
+    @property
+    def description(self) -> str:
+        if self.type == ETHERNET:
+            return "Ethernet device"
+        return "Network bridge" + (f" with {', '.join(self.members)}" if self.members else "")
+
+
+def read(net: Path = NET) -> list[Interface]:
+    """By name. Interfaces that come and go meanwhile are left out."""
+    found: list[Interface] = []
+    with suppress(FileNotFoundError):
+        for path in sorted(net.iterdir()):
+            with suppress(OSError):
+                if one := _interface(path):
+                    found.append(one)
+    return found
+
+
+def _interface(path: Path) -> Interface | None:
+    if (path / "bridge").is_dir():
+        members = sorted(one.name for one in (path / "brif").iterdir())
+        return Interface(path.name, BRIDGE, tuple(members))
+    # Only real devices have a device behind them: no loopback, veth, tap or VLAN has.
+    wired = (path / "type").read_text().strip() == ARPHRD_ETHER and (path / "device").exists()
+    if not wired or (path / "wireless").exists() or (path / "phy80211").exists():
+        return None
+    master = path / "brport" / "bridge"
+    bridge = master.resolve().name if master.exists() else ""
+    return Interface(path.name, ETHERNET, bridge=bridge)

@@ -1,0 +1,85 @@
+"""Which address each instance has: by its MAC address, in the file that dnsmasq reads.
+
+An address is chosen before its instance first starts and kept until it is purged, so that a guest
+which was suspended for longer than its lease is still found. Nobody else gets a lease: a guest that
+makes up MAC addresses can't take away all the others' addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from multipassd.files import read_regular, write_atomically
+from multipassd.network import subnet as subnets
+
+DIRECTORY = "MULTIPASS_NETWORK_DIRECTORY"  # the variable that names where the files lie
+DEFAULT_DIRECTORY = "/var/lib/multipass-network"
+FILE, LEASES = "hosts", "leases"
+MAX_FILE = 1 << 20  # a line has some 100 bytes, a subnet 253 of them
+MODE = 0o644  # dnsmasq's own user reads it
+
+
+@dataclass(frozen=True)
+class Reservation:
+    mac: str
+    address: IPv4Address
+    name: str
+
+
+class NoAddress(Exception):
+    """All addresses of the subnet are taken."""
+
+
+def read(directory: Path) -> dict[str, Reservation]:
+    """By MAC; nothing if there is no file. Raises OSError."""
+    try:
+        text = read_regular(directory / FILE, MAX_FILE).decode("ascii", "replace")
+    except FileNotFoundError:
+        return {}
+    found = (_parsed(line) for line in text.splitlines())
+    return {one.mac: one for one in found if one is not None}
+
+
+def write(directory: Path, reservations: Mapping[str, Reservation]) -> None:
+    """Raises OSError."""
+    lines = [f"{one.mac},{one.address},{one.name}\n" for one in reservations.values()]
+    write_atomically(directory / FILE, "".join(lines).encode(), MODE)
+
+
+def leased(directory: Path) -> dict[IPv4Address, str]:
+    """The MAC address that dnsmasq gave each address to last. Raises OSError."""
+    try:
+        text = read_regular(directory / LEASES, MAX_FILE).decode("ascii", "replace")
+    except FileNotFoundError:
+        return {}
+    found: dict[IPv4Address, str] = {}
+    for line in text.splitlines():
+        fields = line.split()  # expiry, MAC, address, name, client id
+        if len(fields) >= 3 and fields[1].count(":") == 5:
+            found[IPv4Address(fields[2])] = fields[1].lower()
+    return found
+
+
+def choose(
+    subnet: IPv4Network, mac: str, taken: Iterable[Reservation], leases: Mapping[IPv4Address, str]
+) -> IPv4Address:
+    """Raises NoAddress."""
+    reserved = {one.address for one in taken}
+    # dnsmasq refuses an address while somebody else's lease of it lasts.
+    lent = {address for address, owner in leases.items() if owner != mac}
+    for address in subnets.addresses(subnet):
+        if address not in reserved and address not in lent:
+            return address
+    raise NoAddress
+
+
+def _parsed(line: str) -> Reservation | None:
+    mac, _, rest = line.partition(",")
+    address, _, name = rest.partition(",")
+    try:
+        return Reservation(mac.lower(), IPv4Address(address), name)
+    except ValueError:
+        return None

@@ -1,0 +1,53 @@
+"""The programs that set up a host's network: ip, nft, dnsmasq."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import Any
+
+SECONDS = 20.0
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C"}
+PACKAGES = {"ip": "iproute2", "nft": "nftables", "dnsmasq": "dnsmasq-base"}
+
+
+class NetworkFailure(Exception):
+    """The host's network can't be what instances need; a sentence that says how to mend it."""
+
+
+def program(name: str) -> str:
+    """Where it is. Raises NetworkFailure."""
+    found = shutil.which(name, path=PATH)
+    if found is None:
+        raise NetworkFailure(
+            f"The instances' network needs the program {name}, which is not installed. "
+            f"Please install the package {PACKAGES[name]}, then try again."
+        )
+    return found
+
+
+def run(name: str, *arguments: str, given: str = "") -> str:
+    """What it printed. Raises NetworkFailure with its reason."""
+    command = [program(name), *arguments]
+    try:
+        done = subprocess.run(
+            command, input=given, capture_output=True, text=True, errors="replace",
+            check=False, timeout=SECONDS, env=ENVIRONMENT,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise NetworkFailure(f"`{' '.join(command)}` took longer than {SECONDS:.0f} s.") from None
+    except OSError as error:
+        raise NetworkFailure(f"{command[0]} can't be started: {error.strerror}.") from None
+    if done.returncode:
+        why = done.stderr.strip().splitlines()
+        raise NetworkFailure(
+            f"`{name} {' '.join(arguments)}` failed: {why[0] if why else 'no reason given'}"
+        )
+    return done.stdout
+
+
+def listed(name: str, *arguments: str) -> Any:
+    """What it printed as JSON. Raises NetworkFailure."""
+    return json.loads(run(name, *arguments) or "[]")

@@ -1,0 +1,244 @@
+"""The network that instances share, for real: in a namespace that stands for the host, with guests
+in others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multipassd.drivers.driver import Hardware
+from multipassd.instances.record import ImageOrigin, Record
+from multipassd.network import reservations
+from multipassd.network.bridge import BRIDGE, tap_name
+from multipassd.network.bridged import BridgedNetworking, NetworkError, NoAddressYet
+from tests.multipassd.network import netns
+from tests.multipassd.network.netns import Namespace
+
+ROOT = Path(__file__).resolve().parents[3]
+MAC, OTHER = "52:54:00:00:00:01", "52:54:00:00:00:02"
+WORLD = "192.0.2.1"
+UDHCPC_SCRIPT = """#!/bin/sh
+if [ "$1" = bound ]; then
+    ip address add "$ip/$mask" dev "$interface"
+    ip route add default via "$router"
+    echo "$ip $router $dns $domain"
+fi
+"""
+SECONDS = 30.0
+
+pytestmark = pytest.mark.skipif(bool(netns.missing()), reason=netns.missing())
+
+
+class Site:
+    """A host with the network's service, started by its socket as systemd would."""
+
+    def __init__(self, host: Namespace, place: Path) -> None:
+        self.host = host
+        self.directory = place / "state"
+        self.directory.mkdir()
+        self._socket = place / "socket"
+        environ = {
+            "MULTIPASS_NETWORK_SOCKET": str(self._socket),
+            "MULTIPASS_NETWORK_DIRECTORY": str(self.directory),
+        }
+        self.networking = BridgedNetworking(environ, "root")
+        self._place = place
+        self._environ = environ
+
+    @contextmanager
+    def service(self) -> Iterator[subprocess.Popen[bytes]]:
+        words = [
+            sys.executable, str(ROOT / "tools/activate.py"),
+            "--socket", str(self._socket), "--mode", "600",
+            "--", str(ROOT / "bin/multipass-network"), "serve",
+        ]  # fmt: skip
+        with open(self._place / "log", "ab") as log:
+            process = subprocess.Popen(
+                self.host.entering(*words), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, env={**os.environ, **self._environ},
+            )  # fmt: skip
+        try:
+            until(self._socket.exists)
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(SECONDS)
+
+    def attach(self, one: Record) -> None:
+        asyncio.run(self.networking.attach(one))
+
+    def detach(self, one: Record) -> None:
+        asyncio.run(self.networking.detach(one))
+
+    def subnet(self) -> str:
+        state: dict[str, Any] = json.loads((self.directory / "state.json").read_text())
+        return str(state["subnet"])
+
+    def log(self) -> str:
+        return (self._place / "log").read_text()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    # Not below pytest's own: dnsmasq's user reads what lies there.
+    with tempfile.TemporaryDirectory(prefix="multipass-net-") as place, netns.namespace() as host:
+        Path(place).chmod(0o755)
+        yield Site(host, Path(place))
+
+
+def record(name: str = "one", mac: str = MAC) -> Record:
+    return Record(
+        name=name, instance_id=name, image=ImageOrigin(id="x"), cpus=1, memory=1, disk=1, mac=mac,
+        hardware=Hardware("pc", "max", "bios"), host_key="",
+    )  # fmt: skip
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def ask_for_address(guest: Namespace, place: Path, code: int | None = 0) -> str:
+    script = place / "udhcpc"
+    script.write_text(UDHCPC_SCRIPT)
+    script.chmod(0o755)
+    words = ("-i", "eth0", "-n", "-q", "-f", "-t", "5", "-T", "1", "-s", str(script))
+    return guest.run("udhcpc", *words, code=code)
+
+
+def test_a_guest_gets_the_address_that_the_daemon_reaches_it_by(site: Site, tmp_path: Path) -> None:
+    with netns.namespace() as guest, netns.namespace() as world, site.service():
+        netns.connect(site.host, "uplink", world, "eth0")
+        site.host.run("ip", "address", "add", "192.0.2.9/24", "dev", "uplink")
+        site.host.run("ip", "route", "add", "default", "via", WORLD)
+        world.run("ip", "address", "add", f"{WORLD}/24", "dev", "eth0")
+        with pytest.raises(NoAddressYet):
+            site.networking.endpoint(record())
+
+        site.attach(record())
+        assert {BRIDGE, tap_name(MAC)} <= site.host.links()
+        netns.connect(site.host, "cable", guest, "eth0", MAC)
+        site.host.run("ip", "link", "set", "cable", "master", BRIDGE)
+        said = ask_for_address(guest, tmp_path)
+
+        address, port = site.networking.endpoint(record())
+        gateway = address.rpartition(".")[0] + ".1"
+        assert f"{address} {gateway} {gateway} multipass" in said
+        assert (site.networking.addresses(record()), port) == ([address], 22)
+        assert address in (site.directory / "leases").read_text()
+        assert address in guest.run("busybox", "nslookup", "one.multipass", gateway)
+        assert "masquerade" in site.host.run("nft", "list", "table", "inet", "multipass")
+        # The world has no route back: it answers the host's own address.
+        guest.run("busybox", "ping", "-c", "1", "-W", "5", WORLD)
+
+
+def test_a_stranger_on_the_bridge_gets_no_address(site: Site, tmp_path: Path) -> None:
+    with netns.namespace() as guest, site.service():
+        site.attach(record())
+        netns.connect(site.host, "cable", guest, "eth0", OTHER)
+        site.host.run("ip", "link", "set", "cable", "master", BRIDGE)
+        assert "no lease" in ask_for_address(guest, tmp_path, code=None)
+
+
+def test_nothing_is_left_after_the_last_instance(site: Site) -> None:
+    forwarding = "/proc/sys/net/ipv4/conf/uplink/forwarding"
+    with netns.namespace() as world, site.service() as service:
+        netns.connect(site.host, "uplink", world, "eth0")
+        site.host.run("ip", "route", "add", "default", "dev", "uplink")
+        site.host.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward")
+        before = site.host.links()
+        site.attach(record())
+        site.attach(record("two", OTHER))
+        assert site.host.run("cat", forwarding) == "1\n"
+        subnet = site.subnet()
+        site.detach(record())
+        asyncio.run(site.networking.forget(record("two", OTHER)))
+        service.send_signal(signal.SIGTERM)  # as an idle service ends
+        service.wait(SECONDS)
+        until(lambda: site.host.links() == before)
+        until(lambda: site.host.run("nft", "list", "ruleset") == "")
+        assert site.host.run("cat", forwarding) == "0\n"
+    assert set(reservations.read(site.directory)) == {MAC}
+    with site.service():
+        site.attach(record())
+        assert site.subnet() == subnet
+
+
+def test_a_service_that_was_killed_takes_up_where_it_was(site: Site, tmp_path: Path) -> None:
+    with netns.namespace() as guest:
+        with site.service():
+            site.attach(record())
+            address, _ = site.networking.endpoint(record())
+        assert {BRIDGE, tap_name(MAC)} <= site.host.links()
+        with site.service():
+            asyncio.run(site.networking.interfaces())
+            netns.connect(site.host, "cable", guest, "eth0", MAC)
+            site.host.run("ip", "link", "set", "cable", "master", BRIDGE)
+            assert address in ask_for_address(guest, tmp_path)
+
+
+def test_a_taken_port_breaks_one_launch_and_leaves_nothing(site: Site) -> None:
+    taking = (
+        "import socket; one = socket.socket(type=socket.SOCK_DGRAM); one.bind(('', 53)); "
+        "print(flush=True); input()"
+    )
+    other = subprocess.Popen(
+        site.host.entering(sys.executable, "-c", taking),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert other.stdout is not None and other.stdin is not None
+    other.stdout.readline()
+    before = site.host.links()
+    try:
+        with site.service():
+            with pytest.raises(NetworkError, match="another program listens at port 53"):
+                site.attach(record())
+            assert site.host.links() == before
+            assert site.host.run("nft", "list", "ruleset") == ""
+    finally:
+        other.stdin.close()
+        other.wait(SECONDS)
+        other.stdout.close()
+    with site.service():
+        site.attach(record())
+
+
+def test_a_firewall_that_drops_by_policy_is_named(site: Site) -> None:
+    site.host.run("nft", "add table ip filter")
+    site.host.run(
+        "nft", "add chain ip filter INPUT { type filter hook input priority 0; policy drop; }"
+    )
+    with site.service():
+        with pytest.raises(NetworkError, match="its chain ip filter INPUT has the policy drop"):
+            site.attach(record())
+        assert BRIDGE not in site.host.links()
+        site.host.run("nft", f"add rule ip filter INPUT iifname {BRIDGE} accept")
+        site.attach(record())
+
+
+def test_a_missing_tool_is_named_with_its_package(site: Site, tmp_path: Path) -> None:
+    hidden = tmp_path / "nothing"
+    hidden.touch()
+    site.host.run("mount", "--bind", str(hidden), "/usr/sbin/dnsmasq")
+    with site.service(), pytest.raises(NetworkError, match="package dnsmasq-base"):
+        site.attach(record())
+    assert BRIDGE not in site.host.links()
+
+
+def test_no_service_at_all_is_a_sentence(site: Site) -> None:
+    with pytest.raises(NetworkError, match="can't be reached"):
+        site.attach(record())

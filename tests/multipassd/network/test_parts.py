@@ -1,0 +1,113 @@
+"""What can be said of the instances' network without a network."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import pytest
+
+from multipassd.network import firewall, interfaces, reservations, subnet
+from multipassd.network.bridge import tap_name
+from multipassd.network.interfaces import Interface
+from multipassd.network.reservations import NoAddress, Reservation
+
+NET = IPv4Network("10.55.0.0/24")
+
+
+def test_the_kept_subnet_stays_while_no_route_leads_into_it() -> None:
+    assert subnet.choose(NET, [IPv4Network("0.0.0.0/0"), IPv4Network("10.56.0.0/16")]) == NET
+
+
+def test_a_subnet_that_a_route_leads_into_is_given_up() -> None:
+    route = IPv4Network("10.0.0.0/9")
+    chosen = subnet.choose(NET, [route])
+    assert chosen.prefixlen == 24 and not chosen.overlaps(route)
+
+
+def test_a_default_route_in_halves_leaves_subnets_free() -> None:
+    halves = [IPv4Network("0.0.0.0/1"), IPv4Network("128.0.0.0/1")]
+    assert subnet.choose(NET, halves) == NET
+
+
+def test_where_all_of_10_is_routed_another_private_range_serves() -> None:
+    chosen = subnet.choose(None, [IPv4Network("10.0.0.0/8")])
+    assert chosen.subnet_of(subnet.POOLS[1])
+
+
+def test_no_free_subnet_at_all_is_an_error() -> None:
+    with pytest.raises(subnet.NoSubnet):
+        subnet.choose(NET, subnet.POOLS)
+
+
+def test_an_address_that_is_reserved_or_lent_to_another_is_not_given() -> None:
+    taken = [Reservation("52:54:00:00:00:01", IPv4Address("10.55.0.2"), "one")]
+    leases = {
+        IPv4Address("10.55.0.3"): "52:54:00:00:00:09",
+        IPv4Address("10.55.0.4"): "52:54:00:00:00:02",
+    }
+    address = reservations.choose(NET, "52:54:00:00:00:02", taken, leases)
+    assert address == IPv4Address("10.55.0.4")
+
+
+def test_a_full_subnet_is_an_error() -> None:
+    taken = [Reservation("", address, "") for address in subnet.addresses(NET)]
+    assert len(taken) == 253
+    with pytest.raises(NoAddress):
+        reservations.choose(NET, "52:54:00:00:00:02", taken, {})
+
+
+def test_reservations_are_read_back_and_nonsense_is_passed_over(tmp_path: Path) -> None:
+    one = Reservation("52:54:00:00:00:01", IPv4Address("10.55.0.2"), "one")
+    assert reservations.read(tmp_path) == {}
+    reservations.write(tmp_path, {one.mac: one})
+    with open(tmp_path / reservations.FILE, "a") as file:
+        file.write("nonsense\n,,\n")
+    assert reservations.read(tmp_path) == {one.mac: one}
+
+
+def test_a_lease_is_read_by_its_address(tmp_path: Path) -> None:
+    (tmp_path / reservations.LEASES).write_text(
+        "duid 00:01\n1700000000 52:54:00:00:00:01 10.55.0.2 one 01:52:54:00:00:00:01\n"
+    )
+    assert reservations.leased(tmp_path) == {IPv4Address("10.55.0.2"): "52:54:00:00:00:01"}
+
+
+def test_a_tap_is_named_by_its_mac_address_within_linux_limit() -> None:
+    assert tap_name("52:54:00:AB:CD:EF") == "mp-525400abcdef"
+    assert len(tap_name("52:54:00:ab:cd:ef")) == 15
+
+
+@pytest.mark.parametrize("hook", ["input", "forward"])
+def test_a_chain_that_drops_by_policy_is_found_unless_its_table_knows_the_bridge(hook: str) -> None:
+    chain = {"family": "ip", "table": "filter", "name": "X", "hook": hook, "policy": "drop"}
+    rule = {"family": "ip", "table": "filter", "chain": "Y", "expr": [{"right": "mpqemubr0"}]}
+    assert firewall.blocker([{"chain": chain}], "mpqemubr0") == "ip filter X"
+    assert firewall.blocker([{"chain": chain}, {"rule": rule}], "mpqemubr0") == ""
+    assert firewall.blocker([{"chain": chain | {"policy": "accept"}}], "mpqemubr0") == ""
+
+
+def test_only_ethernet_devices_and_bridges_are_networks(tmp_path: Path) -> None:
+    def device(name: str, kind: str = "1", *inside: str) -> None:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "type").write_text(f"{kind}\n")
+        for one in inside:
+            (tmp_path / name / one).mkdir(parents=True)
+
+    device("eth0", "1", "device")
+    device("eth1", "1", "device", "brport")
+    device("wlan0", "1", "device", "wireless")
+    device("lo", "772")
+    device("tap0")
+    device("br0", "1", "bridge", "brif/eth1")
+    device("br1", "1", "bridge", "brif")
+    (tmp_path / "eth1/brport/bridge").symlink_to(tmp_path / "br0")
+    found = interfaces.read(tmp_path)
+    assert [(one.name, one.description) for one in found] == [
+        ("br0", "Network bridge with eth1"),
+        ("br1", "Network bridge"),
+        ("eth0", "Ethernet device"),
+        ("eth1", "Ethernet device"),
+    ]
+    assert found[3] == Interface("eth1", "ethernet", bridge="br0")
+    assert interfaces.read(tmp_path / "nowhere") == []
