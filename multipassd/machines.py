@@ -18,6 +18,9 @@ from multipassd.images.images import Images
 from multipassd.instances.instances import Instances
 from multipassd.instances.launch import Launcher
 from multipassd.instances.registry import Registry
+from multipassd.network import bridged
+from multipassd.network.bridged import BridgedNetworking
+from multipassd.network.networking import Networking
 from multipassd.network.user import UserNetworking
 from multipassd.settings import Settings
 from protocol import places
@@ -38,7 +41,7 @@ class Machines:
         registry = Registry(data / "instances", base / "machines")
         runner = _runner(environ, base)
         driver = QemuDriver(runner, base / "machines", environ.get(ACCELERATOR, ""))
-        networking = UserNetworking(lambda: {one.ssh_port for one in registry.all()})
+        networking = _networking(environ, runner, registry)
         key = hostkeys.ensure(data)
         instances = Instances(registry, driver, networking, data / KEY_FILE)
         instances.load()
@@ -52,6 +55,13 @@ def _runner(environ: Mapping[str, str], base: Path) -> Runner:
     if unit.usable() and not places.in_snap(environ) and _has_user():
         return UnitRunner()
     return DetachedRunner(base / "run")
+
+
+def _networking(environ: Mapping[str, str], runner: Runner, registry: Registry) -> Networking:
+    """A bridge where its service is set up and QEMU's user may open taps, else QEMU's own."""
+    if environ.get(bridged.SOCKET) and isinstance(runner, UnitRunner):
+        return BridgedNetworking(environ, USER)
+    return UserNetworking(lambda: {one.ssh_port for one in registry.all()})
 
 
 def _has_user() -> bool:

@@ -16,6 +16,7 @@ from multipassd.instances.errors import NotRunning, TimedOut, WrongState
 from multipassd.instances.record import Phase, Record
 from multipassd.instances.registry import Registry
 from multipassd.network.networking import Networking
+from protocol.errors import RpcError
 from protocol.messages.common import InstanceStatus
 
 State = InstanceStatus.Status
@@ -109,6 +110,8 @@ class Instance:
                 self._own(found)
                 self._begin_answering(State.STARTING)
             elif self.record.phase is Phase.RUNNING:
+                with suppress(RpcError):
+                    await self._networking.detach(self.record)
                 self._keep(phase=Phase.STOPPED, ended_because="it ended while nobody watched")
 
     async def start(self) -> None:

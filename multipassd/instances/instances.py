@@ -62,6 +62,8 @@ class Instances:
             _log.info("removing what is left over of %s", name)
             await self.driver.clear(name)
             await asyncio.to_thread(self.registry.remove_files, name)
+        with _warning("the network of purged instances is not taken down"):
+            await self.networking.settle(self.registry.all())
         for instance in list(self._instances.values()):
             if instance.record.phase is Phase.RUNNING:
                 await instance.reattach()
@@ -138,6 +140,8 @@ class Instances:
         self._instances.pop(name, None)
         instance.close()
         await self.driver.clear(name)
+        with _warning(f"the network of {name} is not taken down"):
+            await self.networking.forget(instance.record)
         await asyncio.to_thread(self.registry.remove_files, name)
         self._on_change()
 
@@ -186,6 +190,15 @@ async def for_each(
     known = [error for error in errors if isinstance(error, RpcError)]
     if known:
         raise Several(known)
+
+
+@contextmanager
+def _warning(what: str) -> Iterator[None]:
+    """Failing to tidy up is no reason to fail."""
+    try:
+        yield
+    except RpcError as error:
+        _log.warning("%s: %s", what, error.message)
 
 
 async def _quietly(name: str, work: Awaitable[None]) -> None:

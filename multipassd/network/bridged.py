@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from multipassd.drivers.driver import Link
+from multipassd.instances.errors import NotRunning
 from multipassd.instances.record import Record, mac_addresses
 from multipassd.network import reservations
 from multipassd.network.bridge import tap_name
@@ -34,11 +35,8 @@ class NetworkError(RpcError):
     status = Status.FAILED_PRECONDITION
 
 
-class NoAddressYet(RpcError):
-    status = Status.UNAVAILABLE
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f'instance "{name}" has no address yet')
+class NoAddressYet(NotRunning):
+    """None was reserved: it was never attached."""
 
 
 class BridgedNetworking:
@@ -69,6 +67,11 @@ class BridgedNetworking:
 
     async def forget(self, record: Record) -> None:
         for mac in mac_addresses(record):
+            await self._ask("forget", mac=mac)
+
+    async def settle(self, records: Iterable[Record]) -> None:
+        known = {record.mac for record in records}
+        for mac in self._addresses().keys() - known:
             await self._ask("forget", mac=mac)
 
     async def interfaces(self) -> list[Interface]:

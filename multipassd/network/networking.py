@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from multipassd.drivers.driver import Link
@@ -23,6 +24,9 @@ class Networking(Protocol):
 
     async def forget(self, record: Record) -> None:
         """The instance is gone for good: nothing is kept for it any longer."""
+
+    async def settle(self, records: Iterable[Record]) -> None:
+        """Forget what belongs to none of these, which are all there are. Raises RpcError."""
 
     async def interfaces(self) -> list[Interface]:
         """The host's networks. Raises RpcError."""

@@ -4,7 +4,7 @@ translation, and its SSH is forwarded from a port of the loopback interface."""
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from multipassd.drivers.driver import DriverError, Link
 from multipassd.instances.record import Record
@@ -35,6 +35,9 @@ class UserNetworking:
         return
 
     async def forget(self, record: Record) -> None:
+        return
+
+    async def settle(self, records: Iterable[Record]) -> None:
         return
 
     async def interfaces(self) -> list[Interface]:
