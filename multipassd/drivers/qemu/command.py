@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from multipassd.drivers.driver import Link, Machine
+if TYPE_CHECKING:  # units.py, a process for each request, needs only the names here
+    from multipassd.drivers.driver import Link, Machine
 
 SYSTEM = "qemu-system-x86_64"
 MONITOR, STOPPER = "qmp", "stop"  # the daemon's monitor, and the one that the unit's stop uses

@@ -1,111 +1,66 @@
 """QEMU in a transient unit of its own: systemd keeps it when the daemon goes, collects its journal,
-and at the host's shutdown gives the guest time to end."""
+and at the host's shutdown gives the guest time to end. The units are made by `units.py`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from multipassd import log
 from multipassd.drivers.driver import DriverError
-from multipassd.drivers.qemu.command import STOPPER, SYSTEM
-from multipassd.drivers.qemu.runner import USER
+from multipassd.drivers.qemu import units
 
-PREFIX = "multipass-instance-"
-MANAGER = Path("/run/systemd/private")  # where root asks the service manager
-POWER_DOWN = "/usr/lib/multipass/bin/multipass-power-down"
-# A guest that ignores its power button for that long is switched off.
-STOP_SECONDS = 90
-COMMAND_SECONDS = 30.0
+SOCKET = "MULTIPASS_MACHINES_SOCKET"  # names where units.py is asked
+SECONDS = 150.0  # all that one request may take: its commands have limits of their own
+AT_ONCE = 8  # processes that talk to systemd; more would only wait for it together
 
-PROPERTIES = {
-    "User": USER,
-    "Group": USER,
-    "SupplementaryGroups": "-kvm",
-    "UMask": "0007",
-    "RuntimeDirectoryMode": "0770",
-    "TimeoutStopSec": str(STOP_SECONDS + 10),
-    "KillMode": "mixed",
-    "Slice": "machine.slice",
-    "CapabilityBoundingSet": "",
-    "NoNewPrivileges": "yes",
-    "ProtectSystem": "strict",
-    "ProtectHome": "yes",
-    "PrivateTmp": "yes",
-    "DevicePolicy": "closed",
-    "DeviceAllow": "/dev/kvm rw",
-    "ProtectKernelTunables": "yes",
-    "ProtectKernelModules": "yes",
-    "ProtectControlGroups": "yes",
-    "RestrictNamespaces": "yes",
-    "RestrictSUIDSGID": "yes",
-    "LockPersonality": "yes",
-    "SystemCallArchitectures": "native",
-}
-
-
-def usable() -> bool:
-    """Is there a service manager that this process may ask for units?"""
-    return os.geteuid() == 0 and os.access(MANAGER, os.W_OK)
+_log = log.get("qemu")
 
 
 class UnitRunner:
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
     def runtime(self, name: str) -> Path:
-        return Path("/run") / f"{PREFIX}{name}"
+        return units.runtime(name)
 
     async def start(self, name: str, command: Sequence[str], place: Path) -> None:
-        await self.clear(name)
-        properties = PROPERTIES | {
-            "RuntimeDirectory": f"{PREFIX}{name}",
-            "ReadWritePaths": str(place),
-            "ExecStop": f"{POWER_DOWN} {self.runtime(name) / STOPPER} {STOP_SECONDS}",
-        }
-        done, said = await _run(
-            "systemd-run", "--quiet", "--collect", "--no-ask-password", "--service-type=exec",
-            f"--unit={PREFIX}{name}", f"--description=Multipass instance {name}",
-            *(f"--property={key}={value}" for key, value in properties.items()),
-            "--", *command,
-        )  # fmt: skip
-        if done:
+        """`place` is known to units.py, as it must not be the daemon's choice."""
+        code, said = await self._ask("start", name, command)
+        if code:
             hint = " Please install the package qemu-system-x86." if "No such file" in said else ""
             raise DriverError(f"The unit of {name} could not be started: {said}.{hint}")
 
     async def alive(self, name: str) -> bool:
-        code, _ = await _run("systemctl", "is-active", "--quiet", f"{PREFIX}{name}.service")
-        return code == 0
+        return self.runtime(name).is_dir()  # systemd removes it with the unit
 
     async def said(self, name: str) -> str:
-        _, text = await _run(
-            "journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=1",
-            f"--identifier={SYSTEM}", f"--unit={PREFIX}{name}.service",
-        )  # fmt: skip
-        return text[-500:]
+        _, text = await self._ask("said", name)
+        return text
 
     async def clear(self, name: str) -> None:
-        unit = f"{PREFIX}{name}.service"
-        await _run("systemctl", "kill", "--signal=KILL", unit)
-        await _run("systemctl", "stop", unit)
-        await _run("systemctl", "reset-failed", unit)
+        if await self.alive(name):
+            code, said = await self._ask("clear", name)
+            if code:
+                _log.warning("the unit of %s could not be stopped: %s", name, said)
 
-
-async def _run(*command: str) -> tuple[int, str]:
-    """Exit code, and the last line that was said."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-    except OSError as error:
-        return 127, f"{command[0]}: {error.strerror}"
-    try:
-        async with asyncio.timeout(COMMAND_SECONDS):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return 124, f"{command[0]} took too long"
-    lines = output.decode("utf-8", "replace").strip().splitlines()
-    return process.returncode or 0, lines[-1] if lines else ""
+    async def _ask(self, verb: str, name: str, command: Sequence[str] = ()) -> tuple[int, str]:
+        """Code, 0 for done, and text of the answer."""
+        request = {"do": verb, "name": name, "command": list(command)}
+        try:
+            async with self._turns, asyncio.timeout(SECONDS):
+                reader, writer = await asyncio.open_unix_connection(self._socket)
+                try:
+                    writer.write(json.dumps(request).encode() + b"\n")
+                    answer = json.loads(await reader.readline())
+                finally:
+                    writer.close()
+            return int(answer["code"]), str(answer["said"])
+        except TimeoutError:
+            return 124, "systemd took too long"
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return 1, f"systemd can't be asked at {self._socket}: {error}"

@@ -1,0 +1,163 @@
+"""The units that QEMU runs in: one request on stdin, one answer on stdout, a JSON line each.
+
+Whoever may ask systemd for units can become root with all its rights, so the daemon may not. It
+asks here instead, over a socket that only root opens; systemd starts this for each request. Whatever
+is asked for, the outcome is QEMU as a user of its own, in a sandbox that is fixed here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from multipassd.drivers.qemu.command import STOPPER, SYSTEM
+from multipassd.drivers.qemu.runner import USER
+from protocol import names, places
+
+PREFIX = "multipass-instance-"
+RUNTIME = Path("/run")
+POWER_DOWN = Path(__file__).resolve().parents[3] / "bin" / "multipass-power-down"
+MAX_REQUEST = 1 << 20
+# A guest that ignores its power button for that long is switched off.
+STOP_SECONDS = 90
+COMMAND_SECONDS = 30.0
+MAX_SAID = 500
+
+PROPERTIES = (
+    # At the host's shutdown the daemon goes first, so that it takes no guest for one that was
+    # stopped for good.
+    ("Before", "multipassd.service"),
+    ("User", USER),
+    ("Group", USER),
+    ("UMask", "0007"),
+    ("RuntimeDirectoryMode", "0770"),
+    ("TimeoutStopSec", str(STOP_SECONDS + 10)),
+    ("KillMode", "mixed"),
+    ("Slice", "machine.slice"),
+    ("CapabilityBoundingSet", ""),
+    ("NoNewPrivileges", "yes"),
+    ("ProtectSystem", "strict"),
+    ("ProtectHome", "yes"),
+    ("PrivateTmp", "yes"),
+    ("PrivateIPC", "yes"),
+    ("DevicePolicy", "closed"),
+    ("DeviceAllow", "/dev/kvm rw"),
+    ("DeviceAllow", "/dev/net/tun rw"),
+    # slirp looks names up for its guests, wherever the host keeps its servers' addresses.
+    ("BindReadOnlyPaths", "-/run/systemd/resolve"),
+    ("BindReadOnlyPaths", "-/run/resolvconf"),
+    ("BindReadOnlyPaths", "-/run/NetworkManager"),
+    ("ProtectClock", "yes"),
+    ("ProtectControlGroups", "yes"),
+    ("ProtectHostname", "yes"),
+    ("ProtectKernelLogs", "yes"),
+    ("ProtectKernelModules", "yes"),
+    ("ProtectKernelTunables", "yes"),
+    ("ProtectProc", "invisible"),
+    ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"),
+    ("RestrictNamespaces", "yes"),
+    ("RestrictRealtime", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("LockPersonality", "yes"),
+    ("KeyringMode", "private"),
+    ("SystemCallArchitectures", "native"),
+    ("SystemCallFilter", "@system-service"),
+    ("SystemCallErrorNumber", "EPERM"),
+)
+
+
+def main() -> int:
+    answer = _answer(sys.stdin.buffer.readline(MAX_REQUEST))
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 0
+
+
+def runtime(name: str) -> Path:
+    """Where the machine of this name keeps its sockets; is there while its unit is."""
+    return RUNTIME / f"{PREFIX}{name}"
+
+
+def _answer(line: bytes) -> dict[str, Any]:
+    """`code` is 0 if it was done; `said` is the reason otherwise, or what was asked for."""
+    try:
+        request = json.loads(line)
+        verb, name = request["do"], request["name"]
+        if not (isinstance(name, str) and names.valid(name)):
+            raise ValueError(f"{name!r} is no instance's name")
+        if verb == "start":
+            code, said = _start(name, _checked(request["command"]))
+        else:
+            code, said = {"said": _said, "clear": _clear}[verb](name)
+    except (ValueError, KeyError, TypeError) as error:
+        code, said = 1, f"the request is not understood: {error!r}"
+    return {"code": code, "said": said[-MAX_SAID:]}
+
+
+def _checked(command: object) -> list[str]:
+    """Raises ValueError."""
+    if not (isinstance(command, list) and all(isinstance(word, str) for word in command)):
+        raise ValueError("the command is no list of words")
+    if command[:1] != [SYSTEM]:
+        raise ValueError(f"the command is not {SYSTEM}")
+    return command
+
+
+def _start(name: str, command: list[str]) -> tuple[int, str]:
+    if runtime(name).exists():
+        _clear(name)
+    base = Path(places.machines_directory(os.environ))
+    properties = (
+        *PROPERTIES,
+        ("RuntimeDirectory", runtime(name).name),
+        ("ExecStop", f"{POWER_DOWN} {runtime(name) / STOPPER} {STOP_SECONDS}"),
+        # All machines run as the same user: each sees only its own files and sockets.
+        ("TemporaryFileSystem", f"{base}:ro /run:ro"),
+        ("BindReadOnlyPaths", f"-{base}/images"),
+        ("BindPaths", f"-{base}/machines/{name} {runtime(name)}"),
+    )
+    return _run(
+        "systemd-run", "--quiet", "--collect", "--no-ask-password", "--service-type=exec",
+        f"--unit={PREFIX}{name}", f"--description=Multipass instance {name}",
+        *(f"--property={key}={value}" for key, value in properties),
+        "--", *command,
+    )  # fmt: skip
+
+
+def _said(name: str) -> tuple[int, str]:
+    _run("journalctl", "--sync")
+    return _run(
+        "journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=1", "--boot",
+        f"--identifier={SYSTEM}", f"--unit={_unit(name)}",
+    )  # fmt: skip
+
+
+def _clear(name: str) -> tuple[int, str]:
+    _run("systemctl", "kill", "--signal=KILL", _unit(name))
+    return _run("systemctl", "stop", _unit(name))
+
+
+def _unit(name: str) -> str:
+    return f"{PREFIX}{name}.service"
+
+
+def _run(*command: str) -> tuple[int, str]:
+    """Exit code, and the last line that was said."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+    except OSError as error:
+        return 127, f"{command[0]}: {error.strerror}"
+    except subprocess.TimeoutExpired:
+        return 124, f"{command[0]} took too long"
+    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    return done.returncode, lines[-1] if lines else ""
