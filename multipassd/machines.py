@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +51,8 @@ class Machines:
 
 def _runner(environ: Mapping[str, str], base: Path) -> Runner:
     """Units where the package has set them up, else processes of our own."""
-    if unit.usable() and not places.in_snap(environ) and _has_user():
-        return UnitRunner()
+    if socket := environ.get(unit.SOCKET):
+        return UnitRunner(socket)
     return DetachedRunner(base / "run")
 
 
@@ -62,11 +61,3 @@ def _networking(environ: Mapping[str, str], runner: Runner, registry: Registry) 
     if environ.get(bridged.SOCKET) and isinstance(runner, UnitRunner):
         return BridgedNetworking(environ, USER)
     return UserNetworking(lambda: {one.ssh_port for one in registry.all()})
-
-
-def _has_user() -> bool:
-    try:
-        pwd.getpwnam(USER)
-    except KeyError:
-        return False
-    return True
