@@ -1,23 +1,31 @@
-"""./dev run: the whole story of authentication, told by the real programs.
+"""./dev run: the whole story, from the first client to an instance, told by the real programs.
 
 Every command is printed with its true output and compared with what the documentation says. As
 root, alice and bob are two uids of their own (alice in the admin group), so that the socket's
-owner, group and mode take part; otherwise they are two clients of the one who runs this.
+owner, group and mode take part; otherwise they are two clients of the one who runs this. The
+instance is of a tiny image, served on this machine in place of Ubuntu's.
 """
 
 import argparse
 import os
 import shlex
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from tools import cloudimage, machines
 from tools.activate import admin_group
 from tools.daemon import Daemon
+from tools.imageserver import serving
+from tools.imagetree import ImageTree
+from tools.roots import RootError
 from tools.sandbox import CHECKOUT, MULTIPASS, Sandbox
 from tools.terminal import Credentials, converse
 
@@ -38,6 +46,10 @@ EMPTY_LIST = "No instances found.\n"
 PASSPHRASE = "correct horse = battery staple"
 ASK, ASK_AGAIN = "Please enter passphrase: ", "Please re-enter passphrase: "
 RECOVERY_SECONDS = 5.0  # an appended certificate counts within one
+COMMAND_SECONDS = 60.0
+LAUNCH_SECONDS = 600.0  # an emulated guest on a busy machine
+QEMU, SSH = "qemu-system-x86_64", "ssh"
+INSTANCE = "hello"
 
 
 @dataclass(frozen=True)
@@ -87,8 +99,9 @@ class Story:
         answers: Sequence[tuple[str, str]] = (),
         code: int = 0,
         says: str = "",
-    ) -> None:
-        """One command of the client; with ``answers`` it talks at a terminal."""
+        seconds: float = COMMAND_SECONDS,
+    ) -> str:
+        """One command of the client, and its output; with ``answers`` it talks at a terminal."""
         print(f"{person.name}$ multipass {shlex.join(arguments)}", flush=True)
         command = [str(MULTIPASS), *arguments]
         env = self.daemon.env(person.name)
@@ -106,7 +119,7 @@ class Story:
                 stderr=subprocess.STDOUT,
                 text=True,
                 check=False,
-                timeout=60,
+                timeout=seconds,
                 **own,
             )
             output, returncode = done.stdout, done.returncode
@@ -114,6 +127,7 @@ class Story:
         print(f"   (exit {returncode})", flush=True)
         self.check("exit code", code, returncode)
         self.starts("output", says, output)
+        return output
 
     def _own(self, person: Person) -> Credentials:
         if person.uid is None:
@@ -149,7 +163,7 @@ class Story:
                 cwd="/",
                 capture_output=True,
                 check=False,
-                timeout=60,
+                timeout=COMMAND_SECONDS,
                 **self._own(person),
             )
             if done.returncode == 0:
@@ -212,6 +226,64 @@ def locked_out(story: Story) -> None:
         story.run(root, "list", says=EMPTY_LIST)
 
 
+def an_instance(story: Story) -> None:
+    alice = story.people.alice
+    user = story.people.root or alice  # OpenSSH's client works for accounts only
+    story.tell("An image is found, and an instance of it launched")
+    found = story.run(alice, "find")
+    story.check("an image called noble", True, "noble" in found)
+    launched = story.run(
+        alice, "launch", "noble", "--name", INSTANCE, "--memory", "256M", "--disk", "1G",
+        seconds=LAUNCH_SECONDS,
+    )  # fmt: skip
+    story.check("last line", f"Launched: {INSTANCE}", launched.rstrip("\n").rpartition("\n")[2])
+    story.run(alice, "list", says="Name ")
+    story.run(user, "exec", INSTANCE, "--", "id", "-un", says="ubuntu\n")
+
+    story.tell("The daemon is killed (kill -9), and the instance does not notice")
+    boot = "/proc/sys/kernel/random/boot_id"
+    before = story.run(user, "exec", INSTANCE, "--", "cat", boot)
+    print(f"# kill -9 {story.daemon.pid}", flush=True)
+    story.daemon.kill()
+    story.run(user, "exec", INSTANCE, "--", "cat", boot, says=before)
+
+    story.tell("The instance is deleted, and purged: nothing of it is left")
+    story.run(
+        alice, "info", INSTANCE, says=f"Name:           {INSTANCE}\nState:          Running\n"
+    )
+    story.run(alice, "delete", INSTANCE, seconds=LAUNCH_SECONDS)
+    story.run(alice, "purge")
+    story.run(alice, "list", says=EMPTY_LIST)
+
+
+def tiny_image() -> Path | None:
+    """None, and a line that says why, where no instance can be launched."""
+    missing = [program for program in (QEMU, SSH) if shutil.which(program) is None]
+    if missing:
+        print(f"No instance is launched: {' and '.join(missing)} is missing on this machine.")
+        return None
+    print(
+        "An image to launch is made of Debian's packages, which takes a while at first.", flush=True
+    )
+    try:
+        return cloudimage.kept()
+    except RootError as error:
+        print(f"No instance is launched: its image can't be made here: {error}.")
+        return None
+
+
+@contextmanager
+def served(image: Path | None, sandbox: Sandbox) -> Iterator[dict[str, str]]:
+    """The daemon's environment while `image` is to be had as Ubuntu's noble."""
+    if image is None:
+        yield {}
+        return
+    place = sandbox.root / "served"
+    ImageTree(place).publish(image)
+    with serving(place) as server:
+        yield {"MULTIPASS_IMAGE_REMOTES": server.remotes()}
+
+
 def can_run_as_others() -> bool:
     """As root: can a user that is nobody in particular run this checkout?"""
     if os.geteuid() != 0:
@@ -247,14 +319,14 @@ def choose_people() -> People:
     )
 
 
-def serve(daemon: Daemon) -> None:
+def serve(daemon: Daemon, instances: bool) -> None:
     """Say how to talk to the daemon by hand, and wait for Ctrl-C."""
     print("\nServing. To talk to it by hand, in another terminal:\n")
     for name, value in daemon.env("you").items():
         if name.startswith(("MULTIPASS_", "XDG_")):
             print(f"  export {name}={shlex.quote(value)}")
     print(f"  {MULTIPASS} authenticate {shlex.quote(PASSPHRASE)}")
-    print(f"  {MULTIPASS} list")
+    print(f"  {MULTIPASS} {'shell' if instances else 'list'}")
     print(f"\nThe daemon's log: {daemon.sandbox.log_path}\nCtrl-C stops and cleans up.", flush=True)
     signal.pause()
 
@@ -265,7 +337,20 @@ def stop(daemon: Daemon) -> bool:
     except AssertionError as error:
         print(f"\nThe daemon did not end well: {error}", file=sys.stderr)
         return False
+    finally:
+        machines.end(daemon.sandbox)
     return True
+
+
+def tell(story: Story, instances: bool) -> None:
+    chapters = [first_client, second_client, sudden_death, locked_out]
+    for chapter in [*chapters, an_instance] if instances else chapters:
+        chapter(story)
+    if story.failures:
+        print("\nNot as documented:", *story.failures, sep="\n  ")
+        print(f"\nThe daemon's log:\n{story.daemon.log_text()}")
+    else:
+        print("\nEvery step came out as documented.", flush=True)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -274,27 +359,23 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
 
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
-    people = choose_people()
-    sandbox = Sandbox.create(CHECKOUT / ".run" if people.alice.uid is None else None)
-    daemon = Daemon(sandbox, activated=True)
-    story = Story(daemon, people)
+    people, image = choose_people(), tiny_image()
+    # Root's checkout may lie where the instances' own user can't go.
+    sandbox = Sandbox.create(CHECKOUT / ".run" if os.geteuid() else None)
     stopped_well = True
-    try:
-        daemon.start()
-        for chapter in (first_client, second_client, sudden_death, locked_out):
-            chapter(story)
-        if story.failures:
-            print("\nNot as documented:", *story.failures, sep="\n  ")
-            print(f"\nThe daemon's log:\n{daemon.log_text()}")
-        else:
-            print("\nEvery step came out as documented.", flush=True)
-        if not options.once:
-            serve(daemon)
-    except KeyboardInterrupt:
-        print()
-    finally:
-        stopped_well = stop(daemon)
-        sandbox.remove()
+    with served(image, sandbox) as environment:
+        daemon = Daemon(sandbox, activated=True, env=environment)
+        story = Story(daemon, people)
+        try:
+            daemon.start()
+            tell(story, image is not None)
+            if not options.once:
+                serve(daemon, image is not None)
+        except KeyboardInterrupt:
+            print()
+        finally:
+            stopped_well = stop(daemon)
+            sandbox.remove()
     return 0 if not story.failures and stopped_well else 1
 
 
