@@ -1,5 +1,5 @@
-"""A tiny cloud image for tests, made of Debian's packages: boots by BIOS to SSH in seconds even
-where it is emulated, and reads the same seed as real cloud-init does. Built once, then kept.
+"""A tiny cloud image for tests, made of Debian's packages: boots to SSH in seconds even where it
+is emulated, and reads the same seed as real cloud-init does. Built once, then kept.
 """
 
 from __future__ import annotations
@@ -7,16 +7,16 @@ from __future__ import annotations
 import hashlib
 import lzma
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-from tools import roots
+from tools import bootdisk, roots
+from tools.bootdisk import Firmware, System
 
 FILES = Path(__file__).parent / "guest"
 PACKAGES = (
-    "busybox-static", "dropbear-bin", "e2fsprogs", "grub-pc-bin", "kmod", "linux-image-cloud-amd64",
-    "openssh-sftp-server", "qemu-utils",
+    "busybox-static", "dropbear-bin", "kmod", "linux-image-cloud-amd64", "openssh-sftp-server",
+    *bootdisk.PACKAGES,
 )  # fmt: skip
 # ACPI's power button needs button and evdev; the seed's file system isofs.
 MODULES = (
@@ -33,41 +33,32 @@ APPLETS = (  # noqa: SIM905 - a list literal would take a page
     "stat stty su sync tail tee test touch tr true tty udhcpc umount uname uptime vi wall wc "
     "wget which whoami xargs yes "
 ).split()
-SECTOR = 512
-PARTITION_START = 2048  # sectors; the gap before it holds GRUB's core
 PARTITION_SIZE = 96 << 20  # bytes; the root file system, with room
-GRUB_CONFIG = (
-    "set root=(hd0,msdos1)\n"
-    "linux /vmlinuz console=ttyS0 quiet panic=5 net.ifnames=0\n"
-    "initrd /initrd\n"
-    "boot\n"
-)
-GRUB_MODULES = ("biosdisk", "boot", "ext2", "linux", "part_msdos")
+OPTIONS = "console=ttyS0 quiet panic=5 net.ifnames=0"
 OS_RELEASE = 'PRETTY_NAME="Tiny 1.0 LTS"\nNAME="Tiny"\nID=tiny\nVERSION_ID="1.0"\n'
 ACCOUNTS = "root:x:0:0:root:/root:/bin/sh\nubuntu:x:1000:1000:Ubuntu:/home/ubuntu:/bin/sh\n"
 GROUPS = "root:x:0:\nubuntu:x:1000:\n"
 
 
-def kept() -> Path:
-    """The compressed qcow2 image. Raises roots.RootError where it can't be built."""
-    digest = hashlib.sha256(repr((PACKAGES, MODULES, PROGRAMS, APPLETS, GRUB_CONFIG)).encode())
-    for path in [Path(__file__), *sorted(FILES.iterdir())]:
+def kept(firmware: Firmware = "bios") -> Path:
+    """The compressed qcow2 image that boots by this firmware and by no other.
+    Raises roots.RootError where it can't be built."""
+    digest = hashlib.sha256(repr((PACKAGES, MODULES, PROGRAMS, APPLETS, OPTIONS)).encode())
+    for path in [Path(__file__), Path(bootdisk.__file__), *sorted(FILES.iterdir())]:
         digest.update(path.read_bytes())
-    return roots.kept("cloudimage", digest.hexdigest()[:12], ".qcow2", _build)
+    name = "cloudimage" if firmware == "bios" else f"cloudimage-{firmware}"
+    return roots.kept(name, digest.hexdigest()[:12], ".qcow2", lambda path: _build(path, firmware))
 
 
-def _build(path: Path) -> None:
+def _build(path: Path, firmware: Firmware) -> None:
     with roots.unpacked(roots.tarball("guest", PACKAGES)) as root:
-        work = root / "work"
+        work = root / bootdisk.WORK
         kernel = max((root / "lib/modules").iterdir()).name
         shutil.copyfile(root / "boot" / f"vmlinuz-{kernel}", _made(work / "system/vmlinuz"))
         _furnish(root, work / "system")
         _initramfs(root, work, kernel)
-        _run(root, f"truncate -s {PARTITION_SIZE} /work/partition")
-        _run(root, "mke2fs -q -t ext4 -L root -d /work/system -E root_owner=0:0 /work/partition")
-        _assemble(root, work)
-        _run(root, "qemu-img convert -c -f raw -O qcow2 /work/disk /work/disk.qcow2")
-        shutil.copyfile(work / "disk.qcow2", path)
+        system = System(work / "system", "/vmlinuz", "/initrd", OPTIONS, PARTITION_SIZE)
+        bootdisk.write(root, system, path, firmware)
 
 
 def _furnish(root: Path, system: Path) -> None:
@@ -100,10 +91,10 @@ def _initramfs(root: Path, work: Path, kernel: str) -> None:
         (place / name).mkdir(parents=True)
     shutil.copy(_busybox(root), place / "bin/busybox")
     _install("initramfs-init", place / "init")
-    _run(root, f"depmod {kernel}")
+    bootdisk.run(root, f"depmod {kernel}")
     order: list[str] = []
     for module in MODULES:
-        for line in _run(root, f"modprobe -S {kernel} -D {module}").splitlines():
+        for line in bootdisk.run(root, f"modprobe -S {kernel} -D {module}").splitlines():
             if line.startswith("insmod "):
                 file = root / line.split()[1][1:]
                 name = file.name.removesuffix(".xz")
@@ -113,40 +104,14 @@ def _initramfs(root: Path, work: Path, kernel: str) -> None:
                     content = lzma.decompress(data) if file.suffix == ".xz" else data
                     (place / "modules" / name).write_bytes(content)
     (place / "modules/order").write_text("".join(f"{name}\n" for name in order))
-    _run(
+    bootdisk.run(
         root, "cd /work/initramfs && find . | busybox cpio -o -H newc | gzip -9 > ../system/initrd"
     )
 
 
-def _assemble(root: Path, work: Path) -> None:
-    """Master boot record, GRUB's core behind it, the partition."""
-    (work / "grub.cfg").write_text(GRUB_CONFIG)
-    modules = " ".join(GRUB_MODULES)
-    _run(root, f"grub-mkimage -O i386-pc -p / -c /work/grub.cfg -o /work/core.img {modules}")
-    core = bytearray((work / "core.img").read_bytes())
-    core += bytes(-len(core) % SECTOR)
-    # Its first sector loads the rest: from sector 2 on, so many, to this segment.
-    rest = len(core) // SECTOR - 1
-    blocks = (2).to_bytes(8, "little") + rest.to_bytes(2, "little") + (0x820).to_bytes(2, "little")
-    core[SECTOR - 12 : SECTOR] = blocks
-    record = bytearray((root / "usr/lib/grub/i386-pc/boot.img").read_bytes())
-    record[0x5C:0x64] = (1).to_bytes(8, "little")
-    record[0x66:0x68] = b"\x90\x90"  # as on every hard disk: never another drive than told
-    record[440:510] = bytes(70)  # code for floppy disks lies where the table belongs
-    sectors = PARTITION_SIZE // SECTOR
-    entry = b"\x80\xfe\xff\xff\x83\xfe\xff\xff"
-    record[446:462] = entry + PARTITION_START.to_bytes(4, "little") + sectors.to_bytes(4, "little")
-    record[510:512] = b"\x55\xaa"
-    with open(work / "disk", "wb") as disk, open(work / "partition", "rb") as partition:
-        disk.write(record)
-        disk.write(core)
-        disk.seek(PARTITION_START * SECTOR)
-        shutil.copyfileobj(partition, disk)
-
-
 def _libraries(root: Path, program: str) -> list[str]:
     """What the program is linked with, its loader included."""
-    said = _run(root, f"ldd {program}")
+    said = bootdisk.run(root, f"ldd {program}")
     return [word for line in said.splitlines() for word in line.split() if word.startswith("/")]
 
 
@@ -162,13 +127,6 @@ def _install(name: str, place: Path) -> None:
 def _made(place: Path) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     return place
-
-
-def _run(root: Path, command: str) -> str:
-    done: subprocess.CompletedProcess[str] = roots.run_in(root, "sh", "-c", command)
-    if done.returncode != 0:
-        raise roots.RootError(f"{command}: {done.stdout[-500:]}")
-    return done.stdout
 
 
 if __name__ == "__main__":
