@@ -27,7 +27,7 @@ from multipassd.network.reservations import DEFAULT_DIRECTORY, DIRECTORY
 from multipassd.network.tools import NetworkFailure
 from protocol import names
 
-LINGER_SECONDS = 20.0  # unused; an instance that restarts finds its network still there
+LINGER_SECONDS = 10.0  # unused; an instance that restarts finds its network still there
 CARE_SECONDS = 5.0  # between two looks at what the network needs
 REQUEST_SECONDS = 5.0  # for root's own daemon to send its line
 MAX_REQUEST = 4096

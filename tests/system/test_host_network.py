@@ -1,0 +1,107 @@
+"""The instances' network on a real Debian 13: its unit starts on demand and is taken down again."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.system.host import Host, new_host
+
+SECONDS = 40.0
+BRIDGE = "mpqemubr0"
+SERVICE, SOCKET = "multipass-network.service", "multipass-network.socket"
+TAP = "mp-525400000001"
+ASK = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as asked:
+    asked.connect("/run/multipass_network")
+    asked.sendall(sys.stdin.buffer.readline())
+    print(asked.makefile().readline())
+"""
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    with new_host(kind="network") as one:
+        one.boot()
+        yield one
+
+
+def test_the_network_is_there_while_an_instance_needs_it(host: Host) -> None:
+    nothing_is_set_up_before(host)
+    the_first_instance_sets_it_up(host)
+    instances_stay_connected_while_it_restarts(host)
+    the_last_instance_takes_it_down(host)
+    removing_the_package_leaves_nothing(host)
+
+
+def nothing_is_set_up_before(host: Host) -> None:
+    host.run("multipass", "list")
+    assert host.show(SOCKET, "ActiveState") == "active"
+    assert host.show(SERVICE, "ActiveState") == "inactive"
+    assert BRIDGE not in links(host)
+
+
+def the_first_instance_sets_it_up(host: Host) -> None:
+    address = attach(host)
+    assert {BRIDGE, TAP} <= links(host)
+    assert host.show(SERVICE, "ActiveState") == "active"
+    assert "masquerade" in host.run("nft", "list", "ruleset").stdout
+    assert f"{address.rpartition('.')[0]}.1%{BRIDGE}:67" in host.run("ss", "-lnu").stdout
+    assert address in host.run("cat", "/var/lib/multipass-network/hosts").stdout
+    assert host.run("ps", "-o", "user=", "-C", "dnsmasq").stdout.split() == ["dnsmasq"]
+    assert host.exposure(SERVICE) < 3.0
+
+
+def instances_stay_connected_while_it_restarts(host: Host) -> None:
+    before = links(host)
+    host.run("systemctl", "restart", SERVICE)
+    until(lambda: "dnsmasq" in host.run("ps", "-e", "-o", "comm=").stdout)
+    host.run("systemctl", "kill", "--signal=KILL", SERVICE)
+    until(lambda: host.show(SERVICE, "NRestarts") == "1")
+    until(lambda: "dnsmasq" in host.run("ps", "-e", "-o", "comm=").stdout)
+    assert links(host) == before
+
+
+def the_last_instance_takes_it_down(host: Host) -> None:
+    ask(host, do="forget", mac="52:54:00:00:00:01")
+    until(lambda: host.show(SERVICE, "ActiveState") == "inactive")
+    assert not {BRIDGE, TAP} & links(host)
+    assert host.run("nft", "list", "ruleset").stdout == ""
+    assert host.run("cat", "/var/lib/multipass-network/hosts").stdout == ""
+
+
+def removing_the_package_leaves_nothing(host: Host) -> None:
+    attach(host)
+    host.run("dpkg", "--purge", "multipass")
+    assert not {BRIDGE, TAP} & links(host)
+    assert host.run("nft", "list", "ruleset").stdout == ""
+    assert "dnsmasq" not in host.run("ps", "-e", "-o", "comm=").stdout
+    host.run("test", "-e", "/var/lib/multipass-network", code=1)
+
+
+def attach(host: Host) -> str:
+    return str(ask(host, do="attach", name="one", mac="52:54:00:00:00:01", user="root"))
+
+
+def ask(host: Host, **request: str) -> Any:
+    said = host.run("python3", "-c", ASK, given=json.dumps(request) + "\n").stdout
+    answer = json.loads(said or "{}")
+    assert "done" in answer, said + host.run("journalctl", "-n40", "--no-pager").stdout
+    return answer["done"]
+
+
+def links(host: Host) -> set[str]:
+    lines = host.run("ip", "-brief", "link").stdout.splitlines()
+    return {line.split()[0].partition("@")[0] for line in lines}
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
