@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # units.py, a process for each request, needs only the names 
 SYSTEM = "qemu-system-x86_64"
 MONITOR, STOPPER = "qmp", "stop"  # the daemon's monitor, and the one that the unit's stop uses
 SUSPENDED = "suspended"  # the name of the snapshot that holds a suspended guest's state
+DISK, FIRMWARE, VARIABLES = "disk", "firmware", "variables"  # block nodes
 CONSOLE_SIZE = 65536  # bytes of the guest's console that are kept, in memory
 # The default translation cache takes 1 GiB of the host's memory for each guest.
 TCG = "tcg,thread=multi,tb-size=128"
@@ -40,7 +41,7 @@ def command(machine: Machine, process: Process) -> list[str]:
         SYSTEM,
         "-name", f"{machine.name},process=qemu-{machine.name}",
         "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
-        "-machine", machine.hardware.machine,
+        "-machine", _board(machine),
         "-accel", "kvm" if process.accelerator == "kvm" else TCG,
         "-cpu", machine.hardware.cpu,
         "-smp", str(machine.cpus),
@@ -75,17 +76,30 @@ def _monitors(runtime: Path) -> list[str]:
     return words
 
 
+def writable(machine: Machine) -> dict[str, Path]:
+    """The block nodes that a suspended state must be kept in, and their files. Where one does not
+    have it, QEMU loads none."""
+    nodes = {DISK: machine.disk}
+    if machine.hardware.firmware == "uefi":
+        nodes[VARIABLES] = variables(machine)
+    return nodes
+
+
+def _board(machine: Machine) -> str:
+    if machine.hardware.firmware != "uefi":
+        return machine.hardware.machine
+    return f"{machine.hardware.machine},pflash0={FIRMWARE},pflash1={VARIABLES}"
+
+
 def _firmware(machine: Machine) -> list[str]:
     if machine.hardware.firmware != "uefi":
         return []
-    drives = (("raw", OVMF_CODE, "on"), ("qcow2", variables(machine), "off"))
+    code, values = _escaped(OVMF_CODE), _escaped(variables(machine))
     return [
-        word
-        for unit, (form, path, read_only) in enumerate(drives)
-        for word in (
-            "-drive",
-            f"if=pflash,unit={unit},format={form},readonly={read_only},file={_escaped(path)}",
-        )
+        "-blockdev",
+        f"driver=raw,node-name={FIRMWARE},read-only=on,file.driver=file,file.filename={code}",
+        "-blockdev",
+        f"driver=qcow2,node-name={VARIABLES},file.driver=file,file.filename={values}",
     ]
 
 
@@ -93,8 +107,8 @@ def _disks(machine: Machine) -> list[str]:
     disk, seed = _escaped(machine.disk), _escaped(machine.seed)
     return [
         "-blockdev",
-        f"driver=qcow2,node-name=disk,discard=unmap,file.driver=file,file.filename={disk}",
-        "-device", "virtio-blk-pci,drive=disk,bootindex=0",
+        f"driver=qcow2,node-name={DISK},discard=unmap,file.driver=file,file.filename={disk}",
+        "-device", f"virtio-blk-pci,drive={DISK},bootindex=0",
         "-blockdev",
         f"driver=raw,node-name=seed,read-only=on,file.driver=file,file.filename={seed}",
         "-device", "virtio-blk-pci,drive=seed",

@@ -80,8 +80,9 @@ class QemuDriver:
         mark = suspended_mark(machine)
         if mark.exists():
             mark.unlink()
-            with suppress(DriverError):  # space only
-                await disks.drop_snapshot(machine.disk, SUSPENDED)
+            for path in command.writable(machine).values():
+                with suppress(DriverError):  # space only
+                    await disks.drop_snapshot(path, SUSPENDED)
 
     async def clear(self, name: str) -> None:
         if names.valid(name):  # what is left over may be called anything

@@ -6,12 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from multipassd.drivers.driver import DriverError, Machine
-from multipassd.drivers.qemu.command import SUSPENDED
+from multipassd.drivers.qemu.command import DISK, SUSPENDED, writable
 from multipassd.drivers.qemu.monitor import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner
 from multipassd.files import write_atomically
 
-DISK = "disk"  # the block node that holds suspended states
 ORDERLY = {"guest-shutdown", "host-qmp-quit", "host-signal"}
 
 
@@ -37,7 +36,8 @@ class QemuGuest:
 
     async def suspend(self) -> None:
         await self.forget_suspended()
-        snapshot: dict[str, object] = {"tag": SUSPENDED, "vmstate": DISK, "devices": [DISK]}
+        nodes = list(writable(self._machine))
+        snapshot: dict[str, object] = {"tag": SUSPENDED, "vmstate": DISK, "devices": nodes}
         try:
             await self._monitor.execute("stop")
             await self._monitor.run_job("snapshot-save", **snapshot)
@@ -51,8 +51,9 @@ class QemuGuest:
     async def forget_suspended(self) -> None:
         """Of a running guest: the mark first, so that half a removal means a boot."""
         suspended_mark(self._machine).unlink(missing_ok=True)
+        nodes = list(writable(self._machine))
         with suppress(MonitorError):  # there was none
-            await self._monitor.run_job("snapshot-delete", tag=SUSPENDED, devices=[DISK])
+            await self._monitor.run_job("snapshot-delete", tag=SUSPENDED, devices=nodes)
 
     async def ended(self) -> str:
         await self._monitor.closed
