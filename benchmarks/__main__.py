@@ -22,12 +22,26 @@ def trust_rows(place: Place) -> Iterator[Row]:
     return trust.rows(place)
 
 
+def instance_rows(place: Place) -> Iterator[Row]:
+    from benchmarks import launches  # later, for the same reason
+
+    return launches.rows(place)
+
+
+def download_rows(place: Place) -> Iterator[Row]:
+    from benchmarks import downloads
+
+    return downloads.rows(place)
+
+
 PARTS: dict[str, Callable[[Place], Iterable[Row]]] = {
     "client": starts.client_rows,
     "rates": rates.rows,
     "start": starts.daemon_rows,
     "memory": memory.rows,
     "trust": trust_rows,
+    "instances": instance_rows,
+    "downloads": download_rows,
 }
 
 

@@ -1,6 +1,6 @@
 """The reference: grpcio serving ping and an empty list over plain TLS, as grpcio does by itself.
 
-    python -m benchmarks.grpcio_server SOCKET CERTIFICATE KEY
+python -m benchmarks.grpcio_server SOCKET CERTIFICATE KEY
 """
 
 import signal

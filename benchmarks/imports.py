@@ -1,6 +1,6 @@
 """What each import costs the daemon, in time and memory, in the order it takes them.
 
-    python -m benchmarks.imports          as a table
+python -m benchmarks.imports          as a table
 """
 
 import importlib

@@ -59,4 +59,3 @@ def settled_pss_mib(pid: int, patience: float = 5.0) -> float:
             return min(now, lowest)
         lowest = now
     return lowest
-

@@ -63,4 +63,3 @@ def many_open(place: Place, pid: int) -> Row:
     each = (dirty_at_peak - dirty) * KIB_PER_MIB / wanted
     figures = f"{each:.0f} KiB a connection; peak RSS {peak_rss_mib(pid):.1f} MiB"
     return Row(f"PSS with {wanted:,} connections open", "-", peak, None, figures, " MiB")
-

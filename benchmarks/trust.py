@@ -58,9 +58,7 @@ def gate_row(place: Place, many: int) -> Row:
         if decide(Policy.ADOPT_FIRST, peer, store, admins).verdict is not Verdict.ALLOW:
             raise RuntimeError("a trusted client was refused")
         turns = 20_000
-        taken = timeit.timeit(
-            lambda: decide(Policy.ADOPT_FIRST, peer, store, admins), number=turns
-        )
+        taken = timeit.timeit(lambda: decide(Policy.ADOPT_FIRST, peer, store, admins), number=turns)
         return taken / turns
 
     one, more = take_turns(

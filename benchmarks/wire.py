@@ -38,14 +38,7 @@ class Connection:
 
     def call(self, path: str, message: bytes) -> bytes:
         """The reply's message; an error if the call was refused."""
-        self._stream += 2
-        body = b"\0" + len(message).to_bytes(4, "big") + message
-        self._socket.sendall(
-            self._opening
-            + frame(HEADERS, END_HEADERS, self._stream, header_block(path))
-            + frame(DATA, END_STREAM, self._stream, body)
-        )
-        self._opening = b""
+        self._ask(path, message)
         reply = b""
         while True:
             kind, flags, stream, payload = self._read_frame()
@@ -62,6 +55,18 @@ class Connection:
                     if len(reply) < 5:
                         raise RuntimeError(f"{path} was refused")
                     return reply[5:]
+
+    def call_until(self, path: str, message: bytes, words: bytes) -> None:
+        """Read replies until one holds these words; the call goes on, so close the connection."""
+        self._ask(path, message)
+        while True:
+            kind, flags, stream, payload = self._read_frame()
+            if kind == SETTINGS and not flags & ACK:
+                self._socket.sendall(frame(SETTINGS, ACK, 0, b""))
+            elif stream == self._stream and kind == DATA and words in payload:
+                return
+            elif stream == self._stream and flags & END_STREAM:
+                raise RuntimeError(f"{path} ended: {payload!r}")
 
     def rate_at_once(self, path: str, message: bytes, at_once: int, seconds: float) -> float:
         """Calls a second with ``at_once`` in flight: each reply is followed by a new request."""
@@ -100,6 +105,16 @@ class Connection:
     def close(self) -> None:
         self._socket.close()
 
+    def _ask(self, path: str, message: bytes) -> None:
+        self._stream += 2
+        body = b"\0" + len(message).to_bytes(4, "big") + message
+        self._socket.sendall(
+            self._opening
+            + frame(HEADERS, END_HEADERS, self._stream, header_block(path))
+            + frame(DATA, END_STREAM, self._stream, body)
+        )
+        self._opening = b""
+
     def _read_frame(self) -> tuple[int, int, int, bytes]:
         head = self._read(HEADER_SIZE)
         payload = self._read(int.from_bytes(head[:3], "big"))
@@ -117,10 +132,7 @@ class Connection:
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return (
-        len(payload).to_bytes(3, "big")
-        + bytes((kind, flags))
-        + stream.to_bytes(4, "big")
-        + payload
+        len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
     )
 
 
