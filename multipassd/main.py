@@ -24,7 +24,9 @@ _log = log.get("main")
 def main(arguments: list[str]) -> int:
     """The exit code: 0 after a clean stop, 1 with a sentence on stderr, 2 for bad usage."""
     options = parse_options(arguments)
-    os.umask(0o077)
+    # Files have modes of their own; machines' directories are for their group, too, and in the
+    # sandbox no later chmod can say so without losing the group that they hand down.
+    os.umask(0o027)
     set_for_snap, problem = _set_for_snap()
     log.configure(options.logger, options.verbosity or set_for_snap.get("verbosity", "info"))
     for text in filter(None, (problem, take_over(os.environ))):
