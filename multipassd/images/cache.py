@@ -99,7 +99,11 @@ def _is_still_there(descriptor: int, directory: Path) -> bool:
 
 
 def make_directory(path: Path) -> None:
-    path.mkdir(parents=True, exist_ok=True)
+    """One that is there keeps its mode: the deb's is for the machines' group alone."""
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return
     path.chmod(DIRECTORY_MODE)
 
 
