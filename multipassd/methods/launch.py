@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.images.image import Progress
 from multipassd.instances import order
 from multipassd.instances.launch import Reporter
+from multipassd.instances.order import NetworkOrder, Order
+from multipassd.network import choice
 from protocol.messages.launch import LaunchProgress, LaunchReply, LaunchRequest
+from protocol.settings import BRIDGED_NETWORK
 
 
 async def run(call: Call[LaunchRequest], daemon: Daemon) -> None:
     asked = order.read(call.request, daemon.instances.taken())
+    if asked.networks:
+        asked = replace(asked, networks=await _networks(call, asked, daemon))
     report = Reporter(
         step=lambda text: call.reply(LaunchReply(create_message=text)),
         progress=lambda kind, percent: call.reply(_progress(kind, percent)),
@@ -19,6 +26,26 @@ async def run(call: Call[LaunchRequest], daemon: Daemon) -> None:
     )
     instance = await daemon.launcher.launch(asked, report)
     call.reply(LaunchReply(vm_instance_name=instance.name))
+
+
+async def _networks(
+    call: Call[LaunchRequest], asked: Order, daemon: Daemon
+) -> tuple[NetworkOrder, ...]:
+    """With bridges for all of them. Raises RpcError; devices without a bridge are named first."""
+    networking = daemon.instances.networking
+    found = await networking.interfaces()
+    bridged = daemon.settings.get(BRIDGED_NETWORK)
+    taken = daemon.instances.registry.mac_addresses()
+    chosen = choice.choose(asked.networks, found, bridged, taken)
+    if not networking.reaches_host_networks:
+        raise choice.NoNetworks
+    missing = choice.without_bridge(chosen, found)
+    if missing and not call.request.permission_to_bridge:
+        call.reply(LaunchReply(nets_need_bridging=missing))
+        raise choice.MissingBridges
+    for device in missing:
+        await networking.bridge(device)
+    return chosen
 
 
 def _progress(kind: Progress, percent: int) -> LaunchReply:

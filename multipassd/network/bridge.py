@@ -7,11 +7,10 @@ from pathlib import Path
 
 from multipassd.network import subnet as subnets
 from multipassd.network import tools
-from multipassd.network.interfaces import NET
+from multipassd.network.interfaces import NET, OURS, TAP
 from multipassd.network.tools import NetworkFailure
 
-BRIDGE = "mpqemubr0"  # 1.16's name, which people's firewalls know
-TAP = "mp-"  # and the digits of a MAC address: 15 letters, the longest name that Linux takes
+BRIDGE = OURS
 TUN = Path("/dev/net/tun")
 
 

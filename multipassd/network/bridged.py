@@ -78,6 +78,9 @@ class BridgedNetworking:
         found = await self._ask("interfaces")
         return [Interface(**one | {"members": tuple(one["members"])}) for one in found]
 
+    async def bridge(self, device: str) -> str:
+        return str(await self._ask("bridge", device=device))
+
     def links(self, record: Record) -> tuple[Link, ...]:
         macs = (record.mac, *(network.mac for network in record.networks))
         return tuple(Link(mac, tap=tap_name(mac)) for mac in macs)

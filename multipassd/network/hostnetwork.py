@@ -11,7 +11,7 @@ from pathlib import Path
 
 from multipassd import log
 from multipassd.files import read_regular, write_atomically
-from multipassd.network import bridge, firewall, forwarding, interfaces, reservations
+from multipassd.network import bridge, firewall, forwarding, interfaces, reservations, uplink
 from multipassd.network import subnet as subnets
 from multipassd.network.bridge import BRIDGE
 from multipassd.network.dnsmasq import Dnsmasq
@@ -31,6 +31,7 @@ class HostNetwork:
         self._dnsmasq: Dnsmasq | None = None
         self._subnet: IPv4Network | None = None
         self._opened: set[str] = set()  # devices that forward because we said so
+        self._bridged: dict[str, str] = {}  # bridges of ours on the host's wires, their devices
         self._load()
 
     @property
@@ -59,14 +60,42 @@ class HostNetwork:
         return address
 
     def attach_to(self, other: str, mac: str, user: str) -> None:
-        """Connect an instance's further card to a bridge of the host's. Raises NetworkFailure."""
+        """Connect an instance's further card to a bridge of the host's, or to an ethernet device
+        that has one. Raises NetworkFailure."""
         found = {one.name: one for one in interfaces.read()}.get(other)
-        if found is None or found.type != interfaces.BRIDGE:
+        if found is None:
             raise NetworkFailure(
-                f"The network {other} is no bridge of this host now. `multipass networks` shows "
-                "which networks there are."
+                f"There is no network {other} on this host now. `multipass networks` shows which "
+                "there are."
             )
-        bridge.add_tap(bridge.tap_name(mac), other, user)
+        at = other if found.type == interfaces.BRIDGE else found.bridge
+        if not at and other in self._bridged.values():
+            at = self.bridge(other)  # the host was booted since that was permitted
+        if not at:
+            raise NetworkFailure(
+                f"The bridge that connected instances to {other} is gone. Please make one again, "
+                f"with {other} in it, by the host's network configuration."
+            )
+        bridge.add_tap(bridge.tap_name(mac), at, user)
+
+    def bridge(self, device: str) -> str:
+        """Make an ethernet device a member of a bridge, whose name is the answer. It stays so,
+        over boots too as far as instances need it, until the package is removed. Raises
+        NetworkFailure; then nothing has changed."""
+        found = {one.name: one for one in interfaces.read()}.get(device)
+        if found is None or found.type != interfaces.ETHERNET:
+            raise NetworkFailure(f"{device} is no ethernet device of this host.")
+        if found.bridge:
+            return found.bridge
+        name = uplink.bridge_name(device)
+        known = dict(self._bridged)
+        self._bridged[name] = device
+        try:
+            self._save()  # first: what is not on record would never be given back
+            return uplink.enclose(device)
+        except NetworkFailure:
+            self._bridged = known
+            raise
 
     def detach(self, mac: str) -> None:
         """Raises NetworkFailure."""
@@ -107,6 +136,16 @@ class HostNetwork:
                 step()
             except NetworkFailure as error:
                 _log.warning("%s", error)
+
+    def dismantle(self) -> None:
+        """The package goes: the host's own devices are as they were before it, too."""
+        for name, device in list(self._bridged.items()):
+            try:
+                uplink.release(name, device)
+            except NetworkFailure as error:
+                _log.warning("%s could not be given back wholly: %s", device, error)
+            del self._bridged[name]
+        self.down()
 
     def release(self) -> None:
         """The service ends: what instances use stays, all else goes."""
@@ -185,14 +224,19 @@ class HostNetwork:
                 state = json.loads(read_regular(self._directory / STATE_FILE, MAX_STATE))
                 self._subnet = IPv4Network(state["subnet"]) if state["subnet"] else None
                 self._opened = {str(device) for device in state["opened"]}
-            except (ValueError, KeyError, TypeError) as error:
+                self._bridged = {str(name): str(one) for name, one in state["bridged"].items()}
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 _log.warning("%s is not used: %s", STATE_FILE, error)
 
     def _save(self) -> None:
-        subnet = str(self._subnet) if self._subnet else ""
-        state = json.dumps({"subnet": subnet, "opened": sorted(self._opened)}) + "\n"
+        state = {
+            "subnet": str(self._subnet) if self._subnet else "",
+            "opened": sorted(self._opened),
+            "bridged": self._bridged,
+        }
+        data = json.dumps(state).encode() + b"\n"
         try:
-            write_atomically(self._directory / STATE_FILE, state.encode(), STATE_MODE)
+            write_atomically(self._directory / STATE_FILE, data, STATE_MODE)
         except OSError as error:
             raise _unwritable(self._directory, error) from None
 

@@ -9,6 +9,10 @@ from pathlib import Path
 NET = Path("/sys/class/net")
 ETHERNET, BRIDGE = "ethernet", "bridge"
 ARPHRD_ETHER = "1"
+MAX_NAME = 15  # letters; Linux takes no more
+
+OURS = "mpqemubr0"  # 1.16's name, which people's firewalls know
+TAP = "mp-"  # and the digits of a MAC address: just MAX_NAME
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Interface:
 
 
 def read(net: Path = NET) -> list[Interface]:
-    """By name. Interfaces that come and go meanwhile are left out."""
+    """By name; not what we made for instances. What comes or goes meanwhile is left out."""
     found: list[Interface] = []
     with suppress(FileNotFoundError):
         for path in sorted(net.iterdir()):
@@ -38,7 +42,11 @@ def read(net: Path = NET) -> list[Interface]:
 
 def _interface(path: Path) -> Interface | None:
     if (path / "bridge").is_dir():
-        members = sorted(one.name for one in (path / "brif").iterdir())
+        if path.name == OURS:
+            return None
+        members = sorted(
+            one.name for one in (path / "brif").iterdir() if not one.name.startswith(TAP)
+        )
         return Interface(path.name, BRIDGE, tuple(members))
     # Only real devices have a device behind them: no loopback, veth, tap or VLAN has.
     wired = (path / "type").read_text().strip() == ARPHRD_ETHER and (path / "device").exists()

@@ -31,6 +31,9 @@ class Networking(Protocol):
     async def interfaces(self) -> list[Interface]:
         """The host's networks. Raises RpcError."""
 
+    async def bridge(self, device: str) -> str:
+        """The bridge on an ethernet device's wire, made now if need be. Raises RpcError."""
+
     def links(self, record: Record) -> tuple[Link, ...]:
         """What `attach` answers, without setting anything up."""
 

@@ -48,7 +48,7 @@ def main(words: list[str]) -> int:
     if words == ["serve"]:
         return _serve(directory)
     if words == ["down"]:
-        HostNetwork(directory).down()
+        HostNetwork(directory).dismantle()
         return 0
     if words == ["interfaces"]:
         print(json.dumps([asdict(one) for one in interfaces.read()]))
@@ -87,6 +87,7 @@ class Service:
             "attach_to": self._attach_to,
             "detach": lambda request: network.detach(_mac(request)),
             "forget": lambda request: network.forget(_mac(request)),
+            "bridge": lambda request: network.bridge(_matching(DEVICE, request["device"])),
             "interfaces": lambda request: [asdict(one) for one in interfaces.read()],
         }
 

@@ -43,6 +43,9 @@ class UserNetworking:
     async def interfaces(self) -> list[Interface]:
         return interfaces.read()
 
+    async def bridge(self, device: str) -> str:
+        raise DriverError("User networking has no bridges.")
+
     def links(self, record: Record) -> tuple[Link, ...]:
         return (Link(record.mac, ssh_port=record.ssh_port),)
 
