@@ -1,4 +1,4 @@
-"""DHCP and DNS for the bridge, by dnsmasq, which listens at the bridge's own address only."""
+"""DHCP and DNS for the bridge, by dnsmasq, which listens on the bridge only."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ READY_SECONDS = 10.0
 STOP_SECONDS = 5.0
 
 
-def arguments(subnet: IPv4Network, directory: Path, user: str) -> list[str]:
+def arguments(bridge: str, subnet: IPv4Network, directory: Path, user: str) -> list[str]:
     """Pure. Only instances get addresses, each its own; what is asked about them or about private
     addresses never leaves the host."""
     return [
         "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file", "--log-facility=-",
         f"--user={user}", "--bind-interfaces", "--except-interface=lo",
-        f"--listen-address={subnets.gateway(subnet)}",
+        f"--interface={bridge}",
         f"--dhcp-range={subnet.network_address},static,{subnet.netmask},{LEASE}",
         f"--dhcp-hostsfile={directory / reservations.FILE}",
         f"--dhcp-leasefile={directory / reservations.LEASES}",
@@ -40,8 +40,8 @@ def arguments(subnet: IPv4Network, directory: Path, user: str) -> list[str]:
 
 
 class Dnsmasq:
-    def __init__(self, subnet: IPv4Network, directory: Path) -> None:
-        self._words = arguments(subnet, directory, _user())
+    def __init__(self, bridge: str, subnet: IPv4Network, directory: Path) -> None:
+        self._words = arguments(bridge, subnet, directory, _user())
         self._address = str(subnets.gateway(subnet))
         self._process: subprocess.Popen[str] | None = None
         self._ready = threading.Event()

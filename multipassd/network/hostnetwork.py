@@ -118,7 +118,7 @@ class HostNetwork:
         firewall.apply(BRIDGE, subnet, self._opened - {BRIDGE})
         firewall.refuse_closed(BRIDGE)
         self._write(reservations.read(self._directory))  # dnsmasq wants the file
-        self._dnsmasq = Dnsmasq(subnet, self._directory)
+        self._dnsmasq = Dnsmasq(BRIDGE, subnet, self._directory)
         self._dnsmasq.start()
         _log.info("instances are on %s, by the bridge %s", subnet, BRIDGE)
 

@@ -40,7 +40,7 @@ def test_the_network_is_there_while_an_instance_needs_it(host: Host) -> None:
 
 
 def nothing_is_set_up_before(host: Host) -> None:
-    host.run("multipass", "list")
+    host.run("systemctl", "start", SOCKET)
     assert host.show(SOCKET, "ActiveState") == "active"
     assert host.show(SERVICE, "ActiveState") == "inactive"
     assert BRIDGE not in links(host)
@@ -51,7 +51,9 @@ def the_first_instance_sets_it_up(host: Host) -> None:
     assert {BRIDGE, TAP} <= links(host)
     assert host.show(SERVICE, "ActiveState") == "active"
     assert "masquerade" in host.run("nft", "list", "ruleset").stdout
-    assert f"{address.rpartition('.')[0]}.1%{BRIDGE}:67" in host.run("ss", "-lnu").stdout
+    listening = host.run("ss", "-lnu").stdout
+    assert f"%{BRIDGE}:67 " in listening and f" {address.rpartition('.')[0]}.1:53 " in listening
+    assert " 0.0.0.0:53 " not in listening
     assert address in host.run("cat", "/var/lib/multipass-network/hosts").stdout
     assert host.run("ps", "-o", "user=", "-C", "dnsmasq").stdout.split() == ["dnsmasq"]
     assert host.exposure(SERVICE) < 3.0
