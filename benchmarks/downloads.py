@@ -26,7 +26,7 @@ BLOCK = 1 << 20
 def rows(place: Place) -> Iterator[Row]:
     if shutil.which("curl") is None:
         raise RuntimeError("curl is missing")
-    size = place.scaled(500, 200) * BLOCK
+    size = place.scaled(500, 400) * BLOCK
     with site(LIMIT) as one:
         publish(one, size)
         yield rate_row(one, size, place.scaled(3, 1), "100 MB/s", RATE)
