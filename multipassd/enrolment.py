@@ -57,8 +57,7 @@ class Enrolment:
         self.refresh()
         if self._store.state is not TrustState.EMPTY:
             return False
-        await self._add(peer, "first client")
-        return True
+        return await self._add(peer, "first client", only_first=True)
 
     async def _enrol(self, peer: Peer, how: str) -> None:
         self.refresh()
@@ -75,14 +74,18 @@ class Enrolment:
         self.refresh()
         return removed
 
-    async def _add(self, peer: Peer, how: str) -> None:
+    async def _add(self, peer: Peer, how: str, only_first: bool = False) -> bool:
         try:
             certificates.check(peer.certificate)
         except ValueError:
             raise InvalidCertificate() from None
-        if await self._in_thread(lambda: self._store.add(peer.certificate, how, peer.uid)):
+        added = await self._in_thread(
+            lambda: self._store.add(peer.certificate, how, peer.uid, only_first=only_first)
+        )
+        if added:
             self._audit.granted(peer.fingerprint, peer.uid, how)
         self.refresh()
+        return added
 
     async def _keep_up(self, everything: bool) -> None:
         await asyncio.to_thread(self._store.fold)

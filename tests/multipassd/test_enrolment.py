@@ -1,0 +1,59 @@
+"""Adoption and its record, with other processes at work on the same store."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from multipassd import filelock
+from multipassd.audit import Audit
+from multipassd.enrolment import Enrolment
+from multipassd.peer import Peer
+from multipassd.truststore import LOCK_NAME, TrustStore
+from protocol.pem import fingerprint
+from tests.multipassd.store_samples import der, pem
+
+
+def peer(number: int) -> Peer:
+    return Peer(None, der(number), fingerprint(der(number)))
+
+
+class Granted(Audit):
+    def __init__(self) -> None:
+        super().__init__()
+        self.who: list[str] = []
+
+    def granted(self, fingerprint: str, uid: int | None, how: str) -> None:
+        self.who.append(fingerprint)
+
+
+def test_no_first_client_is_adopted_after_another_process_has_let_one_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `multipass-trust add`, say, between the daemon's look at the store and its own change."""
+    store = TrustStore(tmp_path / "certs")
+    store.load()
+    waits = threading.Event()
+    hold = filelock.hold
+
+    def announced(path: Path, patience: float) -> AbstractContextManager[None]:
+        waits.set()
+        return hold(path, patience)
+
+    async def adopt() -> tuple[bool, list[str]]:
+        audit = Granted()
+        adopting = Enrolment(store, audit, lambda: None).adopt(peer(1))
+        with hold(tmp_path / "certs" / LOCK_NAME, 0.0):
+            monkeypatch.setattr(filelock, "hold", announced)
+            task = asyncio.create_task(adopting)
+            await asyncio.to_thread(waits.wait, 10)
+            store.path.write_bytes(pem(2))
+            store.path.chmod(0o600)
+        return await task, audit.who
+
+    assert asyncio.run(adopt()) == (False, [])
+    assert store.fingerprints() == {fingerprint(der(2))}
