@@ -84,7 +84,7 @@ class Exchange:
         if isinstance(event, http2.HeadersReceived):
             self._headers(dict(event.headers), event.ended)
         elif isinstance(event, http2.StreamReset):
-            if event.code == http2.REFUSED_STREAM:
+            if event.code == http2.REFUSED_STREAM and not self._answered:
                 raise NotProcessed
             self._end(UNAVAILABLE, f"the service broke the call off (HTTP/2 error {event.code})")
         elif not event.processed and not self._answered:

@@ -99,6 +99,13 @@ def test_a_service_that_finishes_the_call_while_it_goes_away_is_waited_for() -> 
     assert call.status == 0
 
 
+def test_a_call_that_was_answered_is_never_repeated_whatever_the_service_says() -> None:
+    call, data = served(("headers", ANSWER), ("data", grpc.frame(b"half")))
+    assert call.receive(data) == [b"half"]
+    call.receive(http2.frame(http2.RST_STREAM, 0, 1, http2.REFUSED_STREAM.to_bytes(4, "big")))
+    assert call.status == 14
+
+
 def test_a_broken_off_call_is_an_error() -> None:
     call = Exchange("list", b"", half_close=True)
     call.receive(http2.frame(http2.RST_STREAM, 0, 1, (8).to_bytes(4, "big")))
