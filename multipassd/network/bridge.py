@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from multipassd.network.tools import NetworkFailure
 
 BRIDGE = OURS
 TUN = Path("/dev/net/tun")
+FOR_ALL = 0o006  # harmless: a tap of one's own is all that one gets
 
 
 def tap_name(mac: str) -> str:
@@ -60,6 +62,11 @@ def add_tap(name: str, bridge: str, user: str) -> None:
         raise NetworkFailure(
             f"Instances' network cards need {TUN}, which this host does not have. "
             "Please load the kernel module tun (`modprobe tun`), then try again."
+        )
+    if user != "root" and stat.S_IMODE(TUN.stat().st_mode) & FOR_ALL != FOR_ALL:
+        raise NetworkFailure(
+            f"{TUN} can't be opened by {user}, as whom instances run. Please let everybody open "
+            f"it, as Linux systems do (`chmod 666 {TUN}`), then try again."
         )
     remove_tap(name)
     tools.run("ip", "tuntap", "add", "dev", name, "mode", "tap", "user", user)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -54,6 +55,13 @@ def apply(bridge: str, subnet: IPv4Network, opened: Iterable[str]) -> None:
         ) from None
 
 
+def applied() -> bool:
+    """Is our table there? `nft flush ruleset`, as nftables.service does it, takes all away."""
+    with suppress(NetworkFailure):
+        return f"inet {TABLE}\n" in tools.run("nft", "list", "tables", "inet")
+    return False
+
+
 def remove() -> None:
     """Raises NetworkFailure."""
     tools.run("nft", "-f", "-", given=f"table inet {TABLE}\ndelete table inet {TABLE}\n")
@@ -61,7 +69,10 @@ def remove() -> None:
 
 def refuse_closed(bridge: str) -> None:
     """Raises NetworkFailure if somebody else's firewall keeps instances from their network."""
-    said = json.loads(tools.run("nft", "-j", "list", "ruleset") or "{}")
+    try:
+        said = json.loads(tools.run("nft", "-j", "list", "ruleset"))
+    except (NetworkFailure, ValueError):
+        return  # an nft without JSON; what else is wrong will be seen when our own table is made
     if chain := blocker(said.get("nftables", []), bridge):
         raise NetworkFailure(
             f"The firewall drops what instances send: its chain {chain} has the policy drop and no "

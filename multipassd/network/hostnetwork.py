@@ -50,6 +50,7 @@ class HostNetwork:
         """Connect an instance; its address. Raises NetworkFailure; then nothing has changed."""
         fresh = not bridge.taps(BRIDGE)
         try:
+            firewall.refuse_closed(BRIDGE)
             self.up()
             address = self._reserve(name, mac)
             bridge.add_tap(bridge.tap_name(mac), BRIDGE, user)
@@ -109,15 +110,17 @@ class HostNetwork:
             self._write(known)
 
     def up(self) -> None:
-        """Raises NetworkFailure."""
+        """Set up what is missing. Raises NetworkFailure."""
         if self._dnsmasq is not None and self._dnsmasq.runs and bridge.exists(BRIDGE):
             return
         subnet = self._choose()
         bridge.make(subnet)
         self._open()
         firewall.apply(BRIDGE, subnet, self._opened - {BRIDGE})
-        firewall.refuse_closed(BRIDGE)
         self._write(reservations.read(self._directory))  # dnsmasq wants the file
+        if self._dnsmasq is not None:
+            self._dnsmasq.stop()
+        self._tidy()
         self._dnsmasq = Dnsmasq(BRIDGE, subnet, self._directory)
         self._dnsmasq.start()
         _log.info("instances are on %s, by the bridge %s", subnet, BRIDGE)
@@ -127,6 +130,7 @@ class HostNetwork:
         if self._dnsmasq is not None:
             self._dnsmasq.stop()
             self._dnsmasq = None
+            self._tidy()
         if bridge.exists(BRIDGE):
             _log.info("no instance is connected: %s goes", BRIDGE)
         forwarding.close_for(self._opened - {BRIDGE})
@@ -158,12 +162,11 @@ class HostNetwork:
     def keep(self) -> None:
         """To be called every few seconds: mend what broke, follow the ways out. Raises
         NetworkFailure."""
-        if self._dnsmasq is None or self._subnet is None:
+        if not bridge.taps(BRIDGE):
             return
-        if not self._dnsmasq.runs:
-            _log.warning("dnsmasq ended; it is started again")
-            self._dnsmasq.start()
-        if self._open():
+        self.up()
+        if self._open() or not firewall.applied():
+            assert self._subnet is not None
             firewall.apply(BRIDGE, self._subnet, self._opened - {BRIDGE})
 
     def _open(self) -> bool:
@@ -227,6 +230,13 @@ class HostNetwork:
                 self._bridged = {str(name): str(one) for name, one in state["bridged"].items()}
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 _log.warning("%s is not used: %s", STATE_FILE, error)
+
+    def _tidy(self) -> None:
+        """No lease outlives its instance. dnsmasq must not run."""
+        try:
+            reservations.drop_leases(self._directory, reservations.read(self._directory))
+        except OSError as error:
+            raise _unwritable(self._directory, error) from None
 
     def _save(self) -> None:
         state = {

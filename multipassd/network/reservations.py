@@ -7,7 +7,7 @@ makes up MAC addresses can't take away all the others' addresses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -61,6 +61,18 @@ def leased(directory: Path) -> dict[IPv4Address, str]:
         if len(fields) >= 3 and fields[1].count(":") == 5:
             found[IPv4Address(fields[2])] = fields[1].lower()
     return found
+
+
+def drop_leases(directory: Path, known: Container[str]) -> None:
+    """Keep only those of known MAC addresses; no dnsmasq may run meanwhile. Raises OSError."""
+    try:
+        text = read_regular(directory / LEASES, MAX_FILE).decode("ascii", "replace")
+    except FileNotFoundError:
+        return
+    lines = text.splitlines(keepends=True)
+    kept = "".join(line for line in lines if line.split()[1:2] and line.split()[1] in known)
+    if kept != text:
+        write_atomically(directory / LEASES, kept.encode(), MODE)
 
 
 def choose(

@@ -35,7 +35,7 @@ MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 DEVICE = re.compile(r"[^\s/:]{1,15}")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
-USAGE = "Usage: multipass-network serve | down | interfaces\n"
+USAGE = "Usage: multipass-network serve | down\n"
 
 _log = log.get("network")
 Request = dict[str, Any]
@@ -49,9 +49,6 @@ def main(words: list[str]) -> int:
         return _serve(directory)
     if words == ["down"]:
         HostNetwork(directory).dismantle()
-        return 0
-    if words == ["interfaces"]:
-        print(json.dumps([asdict(one) for one in interfaces.read()]))
         return 0
     sys.stderr.write(USAGE)
     return 2

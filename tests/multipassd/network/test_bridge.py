@@ -191,6 +191,15 @@ def test_a_service_that_was_killed_takes_up_where_it_was(site: Site, tmp_path: P
             assert address in ask_for_address(guest, tmp_path)
 
 
+def test_what_breaks_while_instances_run_is_mended(site: Site) -> None:
+    with site.service():
+        site.attach(record())
+        site.host.run("nft", "flush", "ruleset")
+        site.host.run("pkill", "-f", f"leasefile={site.directory}")
+        until(lambda: "masquerade" in site.host.run("nft", "list", "ruleset"))
+        until(lambda: site.log().count("started, version") == 2)
+
+
 def test_a_taken_port_breaks_one_launch_and_leaves_nothing(site: Site) -> None:
     taking = (
         "import socket; one = socket.socket(type=socket.SOCK_DGRAM); one.bind(('', 53)); "

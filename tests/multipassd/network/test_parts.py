@@ -73,6 +73,14 @@ def test_a_lease_is_read_by_its_address(tmp_path: Path) -> None:
     assert reservations.leased(tmp_path) == {IPv4Address("10.55.0.2"): "52:54:00:00:00:01"}
 
 
+def test_leases_of_unknown_guests_are_dropped(tmp_path: Path) -> None:
+    reservations.drop_leases(tmp_path, {})
+    lines = [f"1700000000 52:54:00:00:00:0{number} 10.55.0.{number} * *\n" for number in (1, 2)]
+    (tmp_path / reservations.LEASES).write_text("".join(lines))
+    reservations.drop_leases(tmp_path, {"52:54:00:00:00:02"})
+    assert (tmp_path / reservations.LEASES).read_text() == lines[1]
+
+
 def test_a_tap_is_named_by_its_mac_address_within_linux_limit() -> None:
     assert tap_name("52:54:00:AB:CD:EF") == "mp-525400abcdef"
     assert len(tap_name("52:54:00:ab:cd:ef")) == 15
