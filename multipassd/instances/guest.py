@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +32,18 @@ class GuestSilent(Exception):
 
 async def run(endpoint: Endpoint, key: Path, command: str, seconds: float) -> str:
     """What the command printed, if it ended with 0. Raises GuestSilent."""
+    known = os.memfd_create("known_hosts", os.MFD_CLOEXEC)
+    try:
+        os.write(known, f"{endpoint.name} {endpoint.host_key}\n".encode())
+        return await _run(_command(endpoint, key, known), endpoint.name, command, seconds)
+    finally:
+        os.close(known)
+
+
+async def _run(ssh: list[str], name: str, command: str, seconds: float) -> str:
     try:
         process = await asyncio.create_subprocess_exec(
-            *_command(endpoint, key), command,
+            *ssh, command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -50,14 +59,14 @@ async def run(endpoint: Endpoint, key: Path, command: str, seconds: float) -> st
             output = await _read(process.stdout)
             code = await process.wait()
     except TimeoutError:
-        raise GuestSilent(f"{endpoint.name} did not answer within {seconds:.0f} s") from None
+        raise GuestSilent(f"{name} did not answer within {seconds:.0f} s") from None
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
     if code:
-        raise GuestSilent(f"{endpoint.name}: ssh ended with {code}")
+        raise GuestSilent(f"{name}: ssh ended with {code}")
     return output.decode("utf-8", "replace")
 
 
@@ -69,16 +78,15 @@ async def _read(stream: asyncio.StreamReader) -> bytes:
     return output
 
 
-def _command(endpoint: Endpoint, key: Path) -> list[str]:
+def _command(endpoint: Endpoint, key: Path, known: int) -> list[str]:
     options = {
         "BatchMode": "yes",
         "ConnectTimeout": str(CONNECT_SECONDS),
         "IdentitiesOnly": "yes",
         "IdentityFile": str(key),
         "StrictHostKeyChecking": "yes",
-        # The key is public, and a file for each guest would have to be kept.
-        "KnownHostsCommand": f"/bin/echo {shlex.quote(f'{endpoint.name} {endpoint.host_key}')}",
-        "UserKnownHostsFile": "/dev/null",
+        # In memory: nothing to keep or to delete. (KnownHostsCommand fails for root without rights.)
+        "UserKnownHostsFile": f"/proc/{os.getpid()}/fd/{known}",
         "GlobalKnownHostsFile": "/dev/null",
         "HostKeyAlias": endpoint.name,
         "LogLevel": "ERROR",
