@@ -17,8 +17,38 @@ PURE = (
     "client/render",
     "multipassd/gate.py",
     "multipassd/tls.py",
+    "multipassd/cloudinit/userdata.py",
+    "multipassd/drivers/driver.py",
+    "multipassd/drivers/qemu/command.py",
+    "multipassd/images/image.py",
+    "multipassd/images/remotes.py",
+    "multipassd/images/search.py",
+    "multipassd/images/streams.py",
+    "multipassd/instances/names.py",
+    "multipassd/instances/order.py",
+    "multipassd/instances/record.py",
+    "multipassd/instances/refusals.py",
+    "multipassd/instances/runtime.py",
+    "multipassd/network/choice.py",
+    "multipassd/network/subnet.py",
 )
 DOES_IO = {"asyncio", "socket", "ssl", "select", "selectors", "socketserver", "subprocess"}
+
+# A backend comes or goes without anybody noticing but the place that puts the parts together.
+KNOWS_BACKENDS = ("multipassd/drivers/qemu/", "multipassd/machines.py")
+# Rooms by what they may not know: what stands above them, or beside them for no reason.
+CLOSED_TO = {
+    "multipassd/methods": {"multipassd.drivers", "multipassd.machines"},
+    "multipassd/instances": {"multipassd.methods"},
+    "multipassd/network": {"multipassd.methods", "multipassd.drivers.qemu"},
+    "multipassd/cloudinit": {"multipassd.methods", "multipassd.drivers", "multipassd.images"},
+    "multipassd/images": {
+        "multipassd.methods", "multipassd.drivers", "multipassd.instances", "multipassd.network",
+    },
+    "multipassd/drivers": {"multipassd.methods", "multipassd.instances", "multipassd.network"},
+}  # fmt: skip
+# What only the image worker's process loads.
+HEAVY_FOR_DAEMON = {"httpx", "zstandard"}
 
 # Every command of the client pays for what its way imports, so these never load with a module;
 # a function may import one lazily where a command truly needs it.
@@ -98,6 +128,39 @@ def test_pure_modules_import_neither_asyncio_nor_sockets(path: Path) -> None:
 @pytest.mark.parametrize("path", modules("client"), ids=name_of)
 def test_client_modules_load_nothing_slow(path: Path) -> None:
     assert not top(imports(path, lazy=False)) & HEAVY_FOR_CLIENT
+
+
+@pytest.mark.parametrize("room", CLOSED_TO)
+def test_rooms_do_not_know_what_stands_above_them(room: str) -> None:
+    for path in modules(room):
+        known = {
+            name
+            for name in imports(path)
+            if any(name == one or name.startswith(f"{one}.") for one in CLOSED_TO[room])
+        }
+        assert not known, name_of(path)
+
+
+@pytest.mark.parametrize("path", modules("multipassd"), ids=name_of)
+def test_only_one_place_knows_which_backends_there_are(path: Path) -> None:
+    if not name_of(path).startswith(KNOWS_BACKENDS):
+        assert not {name for name in imports(path) if name.startswith("multipassd.drivers.qemu")}
+
+
+def test_the_daemon_loads_nothing_that_its_image_worker_is_there_for() -> None:
+    seen: set[Path] = set()
+    waiting = [ROOT / "multipassd/service.py"]
+    while waiting:
+        path = waiting.pop()
+        seen.add(path)
+        names = imports(path, lazy=False)
+        assert not top(names) & HEAVY_FOR_DAEMON, name_of(path)
+        for name in names:
+            file = ROOT / f"{name.replace('.', '/')}.py"
+            if file.is_file() and file not in seen:
+                waiting.append(file)
+    assert ROOT / "multipassd/images/images.py" in seen
+    assert not {"download.py", "prepare.py", "worker.py"} & {path.name for path in seen}
 
 
 def test_programs_import_no_tests_tools_or_benchmarks() -> None:
