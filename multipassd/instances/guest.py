@@ -85,7 +85,7 @@ def _command(endpoint: Endpoint, key: Path, known: int) -> list[str]:
         "IdentitiesOnly": "yes",
         "IdentityFile": str(key),
         "StrictHostKeyChecking": "yes",
-        # In memory: nothing to keep or to delete. (KnownHostsCommand fails for root without rights.)
+        # In memory, so nothing is left. KnownHostsCommand= fails for root without rights.
         "UserKnownHostsFile": f"/proc/{os.getpid()}/fd/{known}",
         "GlobalKnownHostsFile": "/dev/null",
         "HostKeyAlias": endpoint.name,
