@@ -1,8 +1,8 @@
 """The units that QEMU runs in: one request on stdin, one answer on stdout, a JSON line each.
 
 Whoever may ask systemd for units can become root with all its rights, so the daemon may not. It
-asks here instead, over a socket that only root opens; systemd starts this for each request. Whatever
-is asked for, the outcome is QEMU as a user of its own, in a sandbox that is fixed here.
+asks here instead, over a socket that only root opens; systemd starts this for each request. What
+comes of it is always QEMU as a user of its own, in a sandbox that is fixed here.
 """
 
 from __future__ import annotations
