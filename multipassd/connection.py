@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._flush_scheduled = False
         self._closing = False
         self._draining = False
+        self._drained_from = 0.0  # loop time
         self._ending: float | None = None  # since when the transport is closing
 
     # -- asyncio's side ---------------------------------------------------------------------------
@@ -159,23 +160,29 @@ class Connection(asyncio.Protocol):
     def _check_ending(self, now: float) -> None:
         """A transport closes by itself when all is sent; a peer that doesn't read prevents that."""
         assert self._transport is not None
+        held_up = self._draining and self.limits is limits.UNTRUSTED
+        patience = limits.DRAIN_SILENCE if held_up else limits.CLOSE_TIMEOUT
         if self._ending is None:
             self._ending = now
-        elif now - self._ending > limits.CLOSE_TIMEOUT:
+        elif now - self._ending > patience:
             self._transport.abort()
 
     def drain(self) -> None:
         """Tell the peer that no new call is taken; those in flight go on. A handshake goes on too:
         only after it can the peer be told."""
         self._draining = True
-        self._active = self._loop.time()
+        self._active = self._drained_from = self._loop.time()
         if self.established and not self._closing:
             self._http2.say_goodbye()
             self.flush()
 
     def drained(self) -> bool:
-        """No call in flight, and the peer has had time to hear of it and to hang up."""
-        return not self.streams and self._loop.time() - self._active > limits.DRAIN_SILENCE
+        """No call in flight, and the peer has had time to hear of it and to hang up; or the peer
+        is not trusted and had its time."""
+        now = self._loop.time()
+        if self.limits is limits.UNTRUSTED and now - self._drained_from > limits.DRAIN_STRANGERS:
+            return True
+        return not self.streams and now - self._active > limits.DRAIN_SILENCE
 
     def shut(self, code: int) -> None:
         """GOAWAY, then close."""

@@ -42,7 +42,10 @@ CLOSE_TIMEOUT = 5.0  # for one that doesn't read the last bytes of a connection 
 # hear it and hang up. If we hung up first, a request on its way would break before the peer read
 # why.
 DRAIN_SILENCE = 1.0
-DRAIN_TIMEOUT = 10.0  # calls in flight at SIGTERM; systemd would kill after 90 s
+DRAIN_TIMEOUT = 10.0  # calls in flight at SIGTERM; systemd would kill after 30 s
+# The same for calls of peers that are not trusted. An honest one takes the time of a hash; one that
+# holds its request or our answer back, or waits for having guessed, must not hold up a restart.
+DRAIN_STRANGERS = 3.0
 
 # Frames that make work and carry no call (PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA):
 # an honest client sends a handful a call.

@@ -12,6 +12,7 @@ from multipassd import limits, server
 from multipassd.dispatcher import Dispatcher
 from multipassd.peer import AdminRule, Credentials, Peer
 from multipassd.server import Server
+from multipassd.stream import Stream
 from multipassd.tls import make_context
 from multipassd.truststore import TrustStore
 from protocol.certificates import make_root, make_server
@@ -158,6 +159,29 @@ def test_the_1025th_of_a_person_is_sent_away(monkeypatch: pytest.MonkeyPatch) ->
 def test_stopping_while_callers_arrive_ends_at_once(small: pytest.MonkeyPatch) -> None:
     async def tell(callers: Arrivals) -> None:
         assert await callers.arrive(1000)
+        await callers.server.drain()
+        assert len(callers.server) == 0
+
+    story(small, tell)
+
+
+def test_a_stranger_who_keeps_a_call_open_does_not_hold_up_a_stop(
+    small: pytest.MonkeyPatch,
+) -> None:
+    small.setattr(limits, "DRAIN_STRANGERS", 0.05)
+    small.setattr(limits, "DRAIN_TIMEOUT", 1000.0)  # the story's own time would be up
+
+    async def tell(callers: Arrivals) -> None:
+        assert await callers.arrive(1000)
+        await asyncio.sleep(0.01)
+        (connection,) = callers.server._connections
+        now = asyncio.get_running_loop().time()
+        connection.streams[1] = Stream(connection, connection._http2, 1, now)
+        connection.drain()
+        connection.limits = limits.TRUSTED
+        await asyncio.sleep(2 * limits.DRAIN_STRANGERS)
+        assert not connection.drained(), "calls of the trusted are waited for"
+        connection.limits = limits.UNTRUSTED
         await callers.server.drain()
         assert len(callers.server) == 0
 
