@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from multipassd.audit import Audit
-from multipassd.cloudinit.hostkeys import SshKey
+from multipassd.cloudinit.hostkeys import ServiceKey
 from multipassd.enrolment import Enrolment
 from multipassd.guesses import Guesses
 from multipassd.images.images import Images
@@ -30,7 +30,7 @@ class Daemon:
     instances: Instances
     images: Images
     launcher: Launcher
-    ssh_key: SshKey
+    ssh_key: ServiceKey
     data_directory: str
 
     def person(self, peer: Peer) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from multipassd.cloudinit import hostkeys
-from multipassd.cloudinit.hostkeys import KEY_FILE, SshKey
+from multipassd.cloudinit.hostkeys import ServiceKey
 from multipassd.drivers.qemu import unit
 from multipassd.drivers.qemu.detached import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
@@ -32,7 +31,7 @@ class Machines:
     instances: Instances
     images: Images
     launcher: Launcher
-    ssh_key: SshKey
+    ssh_key: ServiceKey
 
     @classmethod
     def assemble(cls, environ: Mapping[str, str], data: Path, settings: Settings) -> Machines:
@@ -41,11 +40,11 @@ class Machines:
         runner = _runner(environ, base)
         driver = QemuDriver(runner, base / "machines", environ.get(ACCELERATOR, ""))
         networking = _networking(environ, runner, registry)
-        key = hostkeys.ensure(data)
-        instances = Instances(registry, driver, networking, data / KEY_FILE)
+        key = ServiceKey(data)
+        instances = Instances(registry, driver, networking, key.path)
         instances.load()
         images = Images(base / "images", settings, environ)
-        launcher = Launcher(instances, images, key.public)
+        launcher = Launcher(instances, images, key)
         return cls(instances, images, launcher, key)
 
 

@@ -7,14 +7,14 @@ import os
 import signal
 from contextlib import suppress
 
-from multipassd.drivers.qemu.detached import PROCESS_FILE, Identity
+from multipassd.drivers.qemu.detached import Identity
 from tools.sandbox import Sandbox
 
 
 def running(sandbox: Sandbox) -> list[int]:
     """Their process ids; of detached processes, not of units."""
     found: list[int] = []
-    for path in (sandbox.storage / "run").glob(f"*/{PROCESS_FILE}"):
+    for path in (sandbox.storage / "run").glob("*.json"):
         with suppress(OSError, ValueError, TypeError):
             known = Identity(**json.loads(path.read_text()))
             if Identity.of(known.pid) == known:

@@ -4,6 +4,7 @@ that instances let the service and its clients in by."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from multipassd.files import read_regular, write_atomically
+from protocol.errors import StorageFailed
 
 KEY_FILE = "ssh-keys/id_ed25519"
 KEY_MODE, DIRECTORY_MODE = 0o600, 0o700
@@ -34,18 +36,45 @@ def make() -> SshKey:
     return _of(Ed25519PrivateKey.generate())
 
 
-def ensure(data: Path) -> SshKey:
-    """The service's key in its data directory, made at first. Raises OSError, ValueError."""
-    path = data / KEY_FILE
+class ServiceKey:
+    """The one key by which instances let the service and its clients in: made at the first need,
+    so that a data directory without room or rights keeps nobody from anything else."""
+
+    def __init__(self, data: Path) -> None:
+        self.path = data / KEY_FILE
+
+    @cached_property
+    def _key(self) -> SshKey:
+        try:
+            return _read_or_make(self.path)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise StorageFailed(
+                f"The key that instances are reached by, {self.path}, can't be used: {why}. "
+                "Please mend or restore it: running instances know no other."
+            ) from None
+
+    @property
+    def private(self) -> bytes:
+        """Raises StorageFailed."""
+        return self._key.private
+
+    @property
+    def public(self) -> str:
+        """Raises StorageFailed."""
+        return self._key.public
+
+
+def _read_or_make(path: Path) -> SshKey:
     try:
         private = load_ssh_private_key(read_regular(path, MAX_KEY), password=None)
     except FileNotFoundError:
         made = make()
-        path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         write_atomically(path, made.private, KEY_MODE)
         return made
     if not isinstance(private, Ed25519PrivateKey):
-        raise ValueError(f"{path} holds no Ed25519 key")
+        raise ValueError("it is no Ed25519 key")
     return _of(private)
 
 

@@ -17,6 +17,8 @@ from protocol.status import Status
 HEADER = "#cloud-config\n"
 MAX_USER_DATA = 1 << 20  # bytes; cloud-init's own sources allow far less
 
+KEY_NAMES = ("ssh_authorized_keys", "ssh-authorized-keys")
+
 Config = dict[str, Any]
 
 
@@ -41,6 +43,17 @@ def parse(text: str) -> Config:
         return {}
     if not isinstance(config, dict):
         raise UserDataError("it must be a mapping of keys to values.")
+    return config
+
+
+def checked(text: str) -> Config:
+    """The user's configuration, of which `merge` is known to succeed. Raises UserDataError."""
+    config = parse(text)
+    if config:
+        try:
+            merge(config, "trial", "", SshKey(b"", ""), "")
+        except (yaml.YAMLError, RecursionError):
+            raise UserDataError("it is nested too deeply.") from None
     return config
 
 
@@ -78,12 +91,10 @@ _Readable.add_representer(str, _text)
 
 def _users(given: object, authorised_key: str) -> list[object]:
     """The user's list with ours in it: named, as not every image's default user is called so."""
-    users = list(given) if isinstance(given, list) else [given]
+    users = _listed(given)
     for number, entry in enumerate(users):
         if isinstance(entry, dict) and entry.get("name") == USER:
-            keys = entry.get("ssh_authorized_keys") or []
-            keys = [keys] if isinstance(keys, str) else list(keys)
-            users[number] = entry | {"ssh_authorized_keys": [*keys, authorised_key]}
+            users[number] = _with_key(entry, authorised_key)
             return users
     ours = {
         "name": USER,
@@ -95,6 +106,38 @@ def _users(given: object, authorised_key: str) -> list[object]:
         "ssh_authorized_keys": [authorised_key],
     }
     return [*(user for user in users if user not in (None, USER)), ours]
+
+
+def _listed(given: object) -> list[object]:
+    """All forms that cloud-init takes: a list, names in a text, a mapping of names to entries."""
+    match given:
+        case None:
+            return []
+        case list():
+            return list(given)
+        case str():
+            return [name.strip() for name in given.split(",") if name.strip()]
+        case {"name": _}:
+            return [given]
+        case dict():
+            return [
+                {"name": name, **entry} if isinstance(entry, dict) else name
+                for name, entry in given.items()
+                if entry is not False
+            ]
+    raise UserDataError("`users` must be a list of users.")
+
+
+def _with_key(entry: Config, authorised_key: str) -> Config:
+    """Beside the user's own keys, under either of the names that cloud-init knows."""
+    kept = {name: value for name, value in entry.items() if name not in KEY_NAMES}
+    keys: list[object] = []
+    for name in KEY_NAMES:
+        given = entry.get(name) or []
+        if not isinstance(given, str | list):
+            raise UserDataError(f"`{name}` of a user must be a list of keys.")
+        keys += [given] if isinstance(given, str) else given
+    return kept | {KEY_NAMES[0]: [*keys, authorised_key]}
 
 
 def _mapping(value: object) -> Config:

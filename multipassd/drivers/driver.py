@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -59,11 +60,15 @@ class Machine:
 class Guest(Protocol):
     """A machine that runs."""
 
+    @property
+    def stalled(self) -> str:
+        """Why it stands still for now; empty as long as it does not."""
+
     async def power_down(self) -> None:
         """Press the power button; the guest may take its time or ignore it."""
 
     async def kill(self) -> None:
-        """Off at once."""
+        """Off at once; what does not listen is left to the driver's `clear`."""
 
     async def suspend(self) -> None:
         """Save its state beside the disk and end it. Raises DriverError; then it runs on."""
@@ -91,7 +96,10 @@ class Driver(Protocol):
         """Start it, from its suspended state if there is one. Raises DriverError."""
 
     async def find(self, machine: Machine) -> Guest | None:
-        """The guest, if it runs: started by an earlier daemon, or not at all."""
+        """The guest, if it runs: started by an earlier daemon, or not at all. A transition that
+        the earlier daemon could not complete is completed or undone.
+
+        Raises DriverError if it runs, but can't be reached."""
 
     async def suspended(self, machine: Machine) -> bool:
         """Is there a suspended state that `start` would resume?"""
@@ -101,3 +109,6 @@ class Driver(Protocol):
 
     async def clear(self, name: str) -> None:
         """End what may still run under this name and remove its runtime files. Never fails."""
+
+    async def clear_others(self, names: Container[str]) -> None:
+        """The same for whatever runs under another name than these."""

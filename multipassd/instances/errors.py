@@ -57,6 +57,13 @@ class TimedOut(RpcError):
     status = Status.DEADLINE_EXCEEDED
 
 
+class RepeatedAddress(RpcError):
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, mac: str) -> None:
+        super().__init__(f"Repeated MAC address {mac}")
+
+
 class Several(RpcError):
     """One line for each instance that failed."""
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from multipassd import log
 from multipassd.drivers.driver import Driver
@@ -36,8 +34,7 @@ class Instances:
         self.networking = networking
         self._key = key
         self._instances: dict[str, Instance] = {}
-        self._preparing: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.preparing: set[str] = set()  # names that launches have taken
         self.changed: Callable[[], None] = lambda: None  # set by the service
 
     def __len__(self) -> int:
@@ -46,7 +43,7 @@ class Instances:
     @property
     def busy(self) -> bool:
         """An instance runs or is being worked on, so the daemon must stay."""
-        return bool(self._preparing) or any(one.busy for one in self._instances.values())
+        return bool(self.preparing) or any(one.busy for one in self._instances.values())
 
     # -- start and stop of the daemon -------------------------------------------------------------
 
@@ -58,19 +55,15 @@ class Instances:
 
     async def resume(self) -> None:
         """Find the guests that run, and remove what was left over by a daemon that was killed."""
-        for name in self.registry.leftovers():
+        leftovers = self.registry.leftovers()
+        await self.driver.clear_others(self.registry.known())
+        for name in leftovers:
             _log.info("removing what is left over of %s", name)
-            await self.driver.clear(name)
             await asyncio.to_thread(self.registry.remove_files, name)
-        with _warning("the network of purged instances is not taken down"):
-            await self.networking.settle(self.registry.all())
-        for instance in list(self._instances.values()):
-            if instance.record.phase is Phase.RUNNING:
-                await instance.reattach()
+        ran = [one for one in self._instances.values() if one.record.phase is Phase.RUNNING]
+        await asyncio.gather(*(instance.reattach() for instance in ran))
 
     def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
         for instance in self._instances.values():
             instance.close()
 
@@ -87,7 +80,7 @@ class Instances:
 
     def get(self, name: str) -> Instance:
         """Live or deleted. Raises NoSuchInstance, BeingPrepared."""
-        if name in self._preparing:
+        if name in self.preparing:
             raise BeingPrepared(name)
         instance = self._instances.get(name)
         if instance is None:
@@ -111,18 +104,18 @@ class Instances:
     @contextmanager
     def reserved(self, name: str) -> Iterator[None]:
         """Nobody else may take the name meanwhile. Raises NameTaken, BeingPrepared."""
-        if name in self._preparing:
+        if name in self.preparing:
             raise BeingPrepared(name)
         if name in self._instances:
             raise NameTaken(name)
-        self._preparing.add(name)
+        self.preparing.add(name)
         try:
             yield
         finally:
-            self._preparing.discard(name)
+            self.preparing.discard(name)
 
     def taken(self) -> set[str]:
-        return self._preparing | self._instances.keys()
+        return self.preparing | self._instances.keys()
 
     def add(self, record: Record) -> Instance:
         instance = Instance(
@@ -133,32 +126,16 @@ class Instances:
         return instance
 
     async def purge(self, instance: Instance) -> None:
-        """Gone for good: first the record, then the machine, then the files."""
-        name = instance.name
-        await instance.stop(force=True)
-        self.registry.remove(name)
-        self._instances.pop(name, None)
-        instance.close()
-        await self.driver.clear(name)
-        with _warning(f"the network of {name} is not taken down"):
-            await self.networking.forget(instance.record)
-        await asyncio.to_thread(self.registry.remove_files, name)
+        """Gone for good. Its name is free when this returns."""
+        await instance.purge()
+        if self._instances.get(instance.name) is instance:
+            del self._instances[instance.name]
         self._on_change()
-
-    # -- delayed stops ----------------------------------------------------------------------------
 
     def stop_what_is_due(self) -> None:
         """To be called every second or so."""
-        now = time.time()
         for instance in self._instances.values():
-            if instance.record.stop_at and instance.record.stop_at <= now and instance.running:
-                instance.cancel_stop()
-                self._spawn(_quietly(instance.name, instance.stop()))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            instance.stop_if_due()
 
     def _on_change(self) -> None:
         self.changed()
@@ -199,10 +176,3 @@ def _warning(what: str) -> Iterator[None]:
         yield
     except RpcError as error:
         _log.warning("%s: %s", what, error.message)
-
-
-async def _quietly(name: str, work: Awaitable[None]) -> None:
-    try:
-        await work
-    except RpcError as error:
-        _log.warning("the delayed stop of %s failed: %s", name, error.message)

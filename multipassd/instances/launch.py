@@ -14,17 +14,18 @@ from pathlib import Path
 
 from multipassd import log
 from multipassd.cloudinit import hostkeys, seed, userdata
-from multipassd.cloudinit.hostkeys import SshKey
+from multipassd.cloudinit.hostkeys import ServiceKey, SshKey
 from multipassd.cloudinit.seed import Interface, Seed
-from multipassd.drivers.driver import DriverError, Machine
+from multipassd.cloudinit.userdata import Config
+from multipassd.drivers.driver import Machine
 from multipassd.images.image import Base, Image, Progress
 from multipassd.images.images import Images
+from multipassd.instances.errors import RepeatedAddress, Several, TimedOut
 from multipassd.instances.instance import START_TIMEOUT, Instance
 from multipassd.instances.instances import Instances
 from multipassd.instances.order import Order
 from multipassd.instances.record import ImageOrigin, Network, Record
-
-PLACE_MODE = 0o2770  # its group is the hypervisor's, see packaging.md
+from protocol.errors import StorageFailed
 
 _log = log.get("launch")
 
@@ -39,64 +40,82 @@ class Reporter:
 
 
 class Launcher:
-    def __init__(self, instances: Instances, images: Images, authorised_key: str) -> None:
+    def __init__(self, instances: Instances, images: Images, key: ServiceKey) -> None:
         self._instances = instances
         self._images = images
-        self._authorised_key = authorised_key
+        self._key = key  # which instances let the service and its clients in by
 
     async def launch(self, order: Order, report: Reporter) -> Instance:
         """Raises RpcError; see above for what is left then."""
-        userdata.parse(order.user_data)  # refused before anything is made
+        # Refused before anything is made; in a thread, as a megabyte of YAML takes seconds.
+        config = await asyncio.to_thread(userdata.checked, order.user_data)
+        self._refuse_taken_addresses(order)
         with self._instances.reserved(order.name):
-            instance = await self._make(order, report)
+            instance = await self._make(order, config, report)
         report.step(f"Starting {order.name}")
         _stage(order.name, "start")
         try:
             await instance.start()
         except BaseException:  # it never ran, so nobody would miss it
-            await self._instances.purge(instance)
+            await asyncio.shield(asyncio.create_task(self._instances.purge(instance)))
             raise
         report.message("Waiting for initialization to complete")
-        _stage(order.name, "boot")
-        await instance.wait(order.timeout or START_TIMEOUT)
-        _stage(order.name, "wait")
-        await instance.wait(order.timeout or START_TIMEOUT, initialised=True)
+        await self._await(instance, order.timeout or START_TIMEOUT)
         return instance
 
-    async def _make(self, order: Order, report: Reporter) -> Instance:
+    async def _await(self, instance: Instance, seconds: float) -> None:
+        try:
+            _stage(instance.name, "boot")
+            await instance.wait(seconds)
+            _stage(instance.name, "wait")
+            await instance.wait(seconds, initialised=True)
+        except TimedOut as error:
+            raise Several([error]) from None  # in 1.16's words
+
+    async def _make(self, order: Order, config: Config, report: Reporter) -> Instance:
         report.step(f"Creating {order.name}")
         image = await self._images.resolve(order.image, order.remote)
         _stage(order.name, "image")
         base = await self._images.fetch(image, report.progress)
         size = order.disk_for(base)
         report.step(f"Preparing image for {order.name}")
-        place = self._instances.registry.place(order.name)
+        furnishing = asyncio.create_task(self._furnish(order, config, image, base, size, report))
         try:
-            return await self._furnish(order, image, base, size, place, report)
+            return await asyncio.shield(furnishing)
         except BaseException:
-            await self._instances.driver.clear(order.name)
-            await asyncio.to_thread(self._instances.registry.remove_files, order.name)
+            undoing = asyncio.create_task(self._undo(order.name, furnishing))
+            await asyncio.shield(undoing)
             raise
 
+    async def _undo(self, name: str, furnishing: asyncio.Task[Instance]) -> None:
+        """Once it has ended: its threads would go on writing."""
+        await asyncio.wait({furnishing})
+        if not furnishing.cancelled() and furnishing.exception() is None:
+            await self._instances.purge(furnishing.result())
+        else:
+            await asyncio.to_thread(self._instances.registry.remove_files, name)
+
     async def _furnish(
-        self, order: Order, image: Image, base: Base, size: int, place: Path, report: Reporter
+        self, order: Order, config: Config, image: Image, base: Base, size: int, report: Reporter
     ) -> Instance:
+        registry, driver = self._instances.registry, self._instances.driver
         keys = await asyncio.to_thread(hostkeys.make)
         record = await self._record(order, image, base, size, keys)
-        machine = Machine(order.name, place, order.cpus, order.memory, record.hardware, ())
         try:
-            await asyncio.to_thread(_make_place, place)
             _stage(order.name, "overlay")
-            await self._instances.driver.create(machine, base, size)
+            place = await asyncio.to_thread(registry.make_place, order.name)
+            machine = Machine(order.name, place, order.cpus, order.memory, record.hardware, ())
+            await driver.create(machine, base, size)
             report.step(f"Configuring {order.name}")
             _stage(order.name, "seed")
-            await asyncio.to_thread(seed.write, machine.seed, self._seed(order, record, keys))
-            _stage(order.name, "record")
-            self._instances.registry.put(record)
+            await asyncio.to_thread(self._write_seed, machine.seed, order, config, record, keys)
         except OSError as error:
-            raise DriverError(
-                f"The instance's files can't be written in {place}: {error.strerror}."
+            raise StorageFailed(
+                f"The files of {order.name} can't be written in {registry.place(order.name)}: "
+                f"{error.strerror or error}."
             ) from error
+        _stage(order.name, "record")
+        registry.put(record)
         return self._instances.add(record)
 
     async def _record(
@@ -120,27 +139,21 @@ class Launcher:
             host_key=keys.public,
         )
 
-    def _seed(self, order: Order, record: Record, keys: SshKey) -> Seed:
-        return Seed(
-            name=order.name,
-            instance_id=record.instance_id,
-            user_data=userdata.merge(
-                userdata.parse(order.user_data),
-                order.name,
-                self._authorised_key,
-                keys,
-                order.time_zone,
-            ),
-            interfaces=(
-                Interface(record.mac),
-                *(Interface(one.mac, optional=True) for one in record.networks if one.configured),
-            ),
+    def _write_seed(
+        self, path: Path, order: Order, config: Config, record: Record, keys: SshKey
+    ) -> None:
+        merged = userdata.merge(config, order.name, self._key.public, keys, order.time_zone)
+        cards = (
+            Interface(record.mac),
+            *(Interface(one.mac, optional=True) for one in record.networks if one.configured),
         )
+        seed.write(path, Seed(order.name, record.instance_id, merged, cards))
 
-
-def _make_place(place: Path) -> None:
-    place.mkdir(parents=True)
-    place.chmod(PLACE_MODE)
+    def _refuse_taken_addresses(self, order: Order) -> None:
+        taken = self._instances.registry.mac_addresses()
+        for network in order.networks:
+            if network.mac in taken:
+                raise RepeatedAddress(network.mac)
 
 
 def mac_address(taken: set[str]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass
 
 from multipassd.images.image import Base
 from multipassd.instances import names as friendly
-from multipassd.instances.errors import LaunchRefused
+from multipassd.instances.errors import LaunchRefused, RepeatedAddress
 from protocol import names, sizes
 from protocol.errors import RpcError
 from protocol.messages.launch import LaunchError, LaunchRequest
@@ -19,13 +20,20 @@ Mode = LaunchRequest.NetworkOptions.Mode
 MIN_MEMORY, DEFAULT_MEMORY = 128 << 20, 1 << 30
 MIN_DISK, DEFAULT_DISK = 512 << 20, 5 << 30
 MIN_CPUS = 1
-MAX_CPUS = 256  # more than QEMU's machines take
+MAX_CPUS = 255  # as many as QEMU's machine takes
 MAX_NETWORKS = 16  # PCI slots are few
 MAX_NAME = 63  # it is the guest's host name, too (RFC 1035)
 
 
 class DiskTooSmall(RpcError):
     status = Status.INVALID_ARGUMENT
+
+
+class TooManyCpus(RpcError):
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} CPUs are more than an instance can have, which is {MAX_CPUS}.")
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class Order:
 
 
 def read(request: LaunchRequest, taken: Container[str]) -> Order:
-    """Raises LaunchRefused with all that is wrong."""
+    """Raises LaunchRefused with all that is wrong, TooManyCpus, RepeatedAddress."""
     wrong: list[Code] = []
     name = request.instance_name or friendly.generate(taken)
     if not names.valid(name) or len(name) > MAX_NAME:
@@ -80,11 +88,16 @@ def read(request: LaunchRequest, taken: Container[str]) -> Order:
         wrong.append(Code.INVALID_NETWORK)
     if wrong:
         raise LaunchRefused(wrong)
+    if request.num_cores > MAX_CPUS:
+        raise TooManyCpus(request.num_cores)
+    given = Counter(one.mac for one in networks if one.mac)
+    if repeated := next((mac for mac, times in given.items() if times > 1), ""):
+        raise RepeatedAddress(repeated)
     return Order(
         name=name,
         image=request.image,
         remote=request.remote_name,
-        cpus=min(max(request.num_cores, MIN_CPUS), MAX_CPUS),
+        cpus=max(request.num_cores, MIN_CPUS),
         memory=memory or DEFAULT_MEMORY,
         disk=disk or 0,
         time_zone=request.time_zone,

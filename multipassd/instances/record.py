@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from multipassd.drivers.driver import Hardware
 from protocol import names
-
-FORMAT = 1  # of the file; a later one is left alone by this release
 
 
 class Phase(Enum):
@@ -56,7 +54,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = FORMAT
+    format: Literal[1] = 1  # of the file; a later one is left alone by this release
     name: Name
     instance_id: str  # cloud-init's; never changes
     image: ImageOrigin

@@ -13,9 +13,14 @@ from pydantic import ValidationError
 from multipassd import log
 from multipassd.files import read_regular, sync_directory, write_atomically
 from multipassd.instances.record import Record, mac_addresses
+from protocol.errors import StorageFailed
 
 SUFFIX = ".json"
 FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+# The hypervisor's group, which the deb's directories hand down, must get to the files in there. No
+# chmod, as that would take setgid away, and giving it is what the daemon's sandbox forbids.
+PLACE_MODE = 0o750
 MAX_FILE = 1 << 20  # a record has about 1 KiB
 
 _log = log.get("instances")
@@ -51,32 +56,74 @@ class Registry:
     def load(self) -> None:
         """Read every record; one that can't be read is reported and left alone."""
         self._records = {}
-        with suppress(FileNotFoundError):
-            for path in sorted(self._directory.iterdir()):
-                if path.suffix == SUFFIX and not path.name.startswith("."):
-                    self._load(path)
+        try:
+            for path in self._files():
+                self._load(path)
+        except FileNotFoundError:
+            return  # there never was an instance
+        except OSError as error:
+            _log.error("no instance is shown, as their records can't be listed: %s", error)
+
+    def _files(self) -> list[Path]:
+        """The records, sorted. Raises OSError. What a killed write left over is removed."""
+        files = []
+        for path in sorted(self._directory.iterdir()):
+            if path.name.startswith("."):
+                with suppress(OSError):
+                    path.unlink()
+            elif path.suffix == SUFFIX:
+                files.append(path)
+        return files
 
     def put(self, record: Record) -> None:
-        """Durable when this returns. Raises OSError; then nothing has changed."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Durable when this returns. Raises StorageFailed; then nothing has changed."""
         data = record.model_dump_json(indent=1).encode()
-        write_atomically(self._file(record.name), data + b"\n", FILE_MODE)
+        try:
+            self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            write_atomically(self._file(record.name), data + b"\n", FILE_MODE)
+        except OSError as error:
+            raise _failed(record.name, "written", error) from error
         self._records[record.name] = record
 
+    def make_place(self, name: str) -> Path:
+        """The directory of a new instance. Raises OSError.
+
+        The records' directory comes first: where places are without it, it was lost, and what
+        lies in them is somebody's instances and not left over.
+        """
+        self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        place = self.place(name)
+        place.mkdir(mode=PLACE_MODE, parents=True)
+        return place
+
     def remove(self, name: str) -> None:
-        """The instance is gone when this returns; its files may be removed then."""
-        with suppress(FileNotFoundError):
-            self._file(name).unlink()
-            sync_directory(self._directory)
+        """The instance is gone when this returns; its files may be removed then.
+        Raises StorageFailed."""
+        try:
+            with suppress(FileNotFoundError):
+                self._file(name).unlink()
+                sync_directory(self._directory)
+        except OSError as error:
+            raise _failed(name, "removed", error) from error
         self._records.pop(name, None)
 
+    def known(self) -> set[str]:
+        """The names of all instances, of those with unreadable records, too."""
+        with suppress(OSError):
+            return {path.stem for path in self._files()} | self._records.keys()
+        return set(self._records)
+
     def leftovers(self) -> list[str]:
-        """Names of directories that belong to no instance."""
+        """Names of directories that belong to no instance; none while that is not certain."""
         with suppress(FileNotFoundError):
-            taken = {
-                path.stem for path in self._directory.glob(f"*{SUFFIX}")
-            }  # unreadable ones, too
-            return sorted(path.name for path in self._places.iterdir() if path.name not in taken)
+            places = {path.name for path in self._places.iterdir()}
+            try:
+                return sorted(places - {path.stem for path in self._files()}) if places else []
+            except OSError as error:
+                _log.error(
+                    "what may be left over in %s is left alone, as the instances' records can't "
+                    "be listed: %s", self._places, error,
+                )  # fmt: skip
         return []
 
     def remove_files(self, name: str) -> None:
@@ -105,3 +152,10 @@ class Registry:
 
     def _file(self, name: str) -> Path:
         return self._directory / f"{name}{SUFFIX}"
+
+
+def _failed(name: str, what: str, error: OSError) -> StorageFailed:
+    return StorageFailed(
+        f"The record of {name} can't be {what}: {error.strerror or error}. "
+        "Please look at the disk of the service's data."
+    )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 SECONDS = 10.0
 MARK = "--multipass--"
+DIGITS = re.compile(r"[0-9]{1,15}")
+LOAD = re.compile(r"[0-9]{1,6}\.[0-9]{1,6}")
 
 # Each part on its own, so that what one guest lacks costs no other figure.
 COMMAND = f"; echo {MARK}; ".join(
@@ -37,48 +40,66 @@ class Runtime:
 
 
 def read(output: str) -> Runtime:
-    """Lenient: the guest may print anything."""
+    """The guest may print anything: what is no figure is left out, and goes to no terminal."""
     parts = [part.strip() for part in output.split(MARK)]
     parts += [""] * (7 - len(parts))
     load, memory, disk, cpus, release, uptime, times = parts[:7]
     used, total = _memory(memory)
     disk_used, disk_total = _disk(disk)
     return Runtime(
-        load=" ".join(load.split()[:3]),
+        load=_load(load),
         memory_used=used,
         memory_total=total,
         disk_used=disk_used,
         disk_total=disk_total,
-        cpus=cpus if cpus.isdecimal() else "",
-        release=release.partition("\n")[0][:100],
+        cpus="" if _number(cpus) is None else cpus,
+        release=_line(release, 100),
         uptime=_uptime(uptime),
-        cpu_times=times.partition("\n")[0][:200],
+        cpu_times=_line(times, 200),
     )
+
+
+def _load(text: str) -> str:
+    figures = text.split()[:3]
+    return " ".join(figures) if all(LOAD.fullmatch(figure) for figure in figures) else ""
 
 
 def _memory(text: str) -> tuple[str, str]:
     kibibytes: dict[str, int] = {}
     for line in text.splitlines():
         name, _, rest = line.partition(":")
-        number = rest.split()[:1]
-        if number and number[0].isdecimal():
-            kibibytes[name] = int(number[0])
+        number = _number("".join(rest.split()[:1]))
+        if number is not None:
+            kibibytes[name] = number
     total, available = kibibytes.get("MemTotal"), kibibytes.get("MemAvailable")
-    if total is None or available is None:
+    if total is None or available is None or available > total:
         return "", ""
     return str((total - available) * 1024), str(total * 1024)
 
 
 def _disk(line: str) -> tuple[str, str]:
     fields = line.split()
-    if len(fields) < 4 or not (fields[1].isdecimal() and fields[2].isdecimal()):
+    if len(fields) < 4:
         return "", ""
-    return str(int(fields[2]) * 1024), str(int(fields[1]) * 1024)
+    total, used = _number(fields[1]), _number(fields[2])
+    if total is None or used is None:
+        return "", ""
+    return str(used * 1024), str(total * 1024)
 
 
 def _uptime(text: str) -> str:
-    seconds = text.partition(".")[0]
-    if not seconds.isdecimal() or len(seconds) > 12:
+    seconds = _number(text.partition(".")[0])
+    if seconds is None:
         return ""
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(seconds, 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def _number(text: str) -> int | None:
+    """Not what `int` takes: that refuses thousands of digits, and reads other scripts' ones."""
+    return int(text) if DIGITS.fullmatch(text) else None
+
+
+def _line(text: str, limit: int) -> str:
+    first = text.partition("\n")[0][:limit]
+    return first if first.isprintable() else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances.errors import Several
-from multipassd.instances.instance import Instance
 from multipassd.instances.instances import collect, for_each
 from multipassd.methods.info import NoSuchSnapshot
 from protocol.messages.lifecycle import DeleteReply, DeleteRequest
@@ -23,20 +22,8 @@ async def run(call: Call[DeleteRequest], daemon: Daemon) -> None:
     if missing:
         raise Several(missing)
     if call.request.purge:
-        await for_each(chosen, lambda instance: _purge(instance, daemon))
+        await for_each(chosen, daemon.instances.purge)
         call.reply(DeleteReply(purged_instances=[instance.name for instance in chosen]))
     else:
-        await for_each(chosen, _delete)
+        await for_each(chosen, lambda instance: instance.delete())
         call.reply(DeleteReply())
-
-
-async def _delete(instance: Instance) -> None:
-    if instance.record.deleted:
-        return
-    await instance.end()
-    instance.change(deleted=True)
-
-
-async def _purge(instance: Instance, daemon: Daemon) -> None:
-    instance.refuse_end()
-    await daemon.instances.purge(instance)

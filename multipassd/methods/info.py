@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
+from multipassd import log
 from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances import runtime
-from multipassd.instances.errors import NotRunning, Several
+from multipassd.instances.errors import Several
 from multipassd.instances.guest import GuestSilent
 from multipassd.instances.instance import Instance
 from multipassd.instances.instances import collect
@@ -21,6 +23,8 @@ from protocol.messages.information import (
     InstanceDetails,
 )
 from protocol.status import Status
+
+_log = log.get("instances")
 
 
 class NoSuchSnapshot(RpcError):
@@ -37,8 +41,19 @@ async def run(call: Call[InfoRequest], daemon: Daemon) -> None:
         call.reply(InfoReply(snapshots=True))
         return
     asks = not call.request.no_runtime_information
+    _explain(call, chosen)
     items = await asyncio.gather(*(_item(instance, asks) for instance in chosen))
     call.reply(InfoReply(details=list(items)))
+
+
+def _explain(call: Call[InfoRequest], chosen: list[Instance]) -> None:
+    """1.16's reply has no field for why an instance stopped. The journal was told at the time;
+    -v tells the caller."""
+    for instance in chosen:
+        if (why := instance.record.ended_because) and call.verbosity > 0:
+            text = f"{instance.name} is not running: {why}"
+            told = {"name": _log.name, "levelname": "WARNING", "msg": text}
+            call.log_line(log.line(logging.makeLogRecord(told)) + "\n")
 
 
 def _chosen(pairs: list[InstanceSnapshotPair], daemon: Daemon) -> list[Instance]:
@@ -83,5 +98,5 @@ async def _ask(instance: Instance) -> Runtime:
     """What it says; nothing if it is silent, which is no reason to fail."""
     try:
         return runtime.read(await instance.execute(runtime.COMMAND, runtime.SECONDS))
-    except (GuestSilent, NotRunning):
+    except (GuestSilent, RpcError):
         return Runtime()

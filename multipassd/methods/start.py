@@ -28,10 +28,11 @@ async def run(call: Call[StartRequest], daemon: Daemon) -> None:
 
 
 def _missing(names: list[str], daemon: Daemon) -> dict[str, Code]:
-    live = {one.name for one in daemon.instances.live()}
+    """An instance that is being prepared is none of them: `chosen` says so."""
+    there = {one.name for one in daemon.instances.live()} | daemon.instances.preparing
     deleted = {one.name for one in daemon.instances.deleted()}
     return {
         name: Code.INSTANCE_DELETED if name in deleted else Code.DOES_NOT_EXIST
         for name in names
-        if name not in live
+        if name not in there
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances.instance import Instance
@@ -29,5 +27,4 @@ async def _later(instance: Instance, minutes: int) -> None:
     if not instance.running:
         await instance.stop()  # nothing to do, or it says why it can't be done
         return
-    instance.schedule_stop(time.time() + 60 * minutes)
-    await instance.announce_stop(minutes)
+    instance.schedule_stop(minutes)

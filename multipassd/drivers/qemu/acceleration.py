@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,10 @@ from multipassd.drivers.qemu.command import MONITOR, SYSTEM, probe
 from multipassd.drivers.qemu.monitor import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner
 
-PROBE = "probe-kvm"
+PROBE = f"probe-{secrets.token_hex(6)}"  # no instance is called so
 GREETING_SECONDS = 10.0
 POLL = 0.02
-ALIAS = re.compile(r"^(\S+)\s.*\(alias of (\S+)\)", re.MULTILINE)
+ALIAS = re.compile(r"^(\S+)\s.*\(alias of (\S+)\)", re.MULTILINE)  # short, versioned
 TYPE = "pc"  # boots by BIOS, and by UEFI too; q35 would need another seed disk
 # With five-level paging QEMU before 8 emulates some kernels into a panic.
 TCG_CPU = "max,la57=off"
@@ -60,9 +61,9 @@ async def _machine() -> str:
             f"The program {SYSTEM} is missing. Please install the package qemu-system-x86."
         ) from None
     output, _ = await process.communicate()
-    for alias in ALIAS.finditer(output.decode()):
-        if alias[2] == TYPE:
-            return alias[1]
+    for alias in ALIAS.finditer(output.decode("utf-8", "replace")):
+        if alias[1] == TYPE:
+            return alias[2]
     return TYPE
 
 

@@ -54,7 +54,8 @@ def command(machine: Machine, process: Process) -> list[str]:
         "-device", "virtio-rng-pci",
         "-sandbox", SANDBOX,
         "-msg", "timestamp=on",
-        *(("-loadvm", SUSPENDED) if process.resume else ()),
+        # Not before its state is no longer needed, see guest.py.
+        *(("-loadvm", SUSPENDED, "-S") if process.resume else ()),
     ]  # fmt: skip
 
 

@@ -18,9 +18,11 @@ from pathlib import Path
 from multipassd import log
 from multipassd.drivers.driver import DriverError
 from multipassd.drivers.qemu.runner import USER
-from multipassd.files import read_regular
+from multipassd.files import read_regular, write_atomically
 
-PROCESS_FILE, LOG_FILE = "process.json", "log"
+# A process that is not written down yet ends with the daemon: nobody would ever find it.
+ONCE_KNOWN = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "sh")
+ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SNAP", "TMPDIR")  # a snap's libraries lie elsewhere
 MODE = 0o2770
 MAX_FILE = 4096
 MAX_LOG = 64 * 1024
@@ -62,15 +64,23 @@ class DetachedRunner:
     def runtime(self, name: str) -> Path:
         return self._base / name
 
+    def names(self) -> list[str]:
+        with suppress(OSError):
+            return [path.name for path in self._base.iterdir() if path.is_dir()]
+        return []
+
     async def start(self, name: str, command: Sequence[str], place: Path) -> None:
         await self.clear(name)
         self._warn()
+        program = shutil.which(command[0])
+        if program is None:
+            raise DriverError(
+                f"The program {command[0]} is missing. Please install the package qemu-system-x86."
+            )
         try:
-            process = await asyncio.to_thread(self._spawn, name, command, place)
+            process = await asyncio.to_thread(self._spawn, name, [program, *command[1:]], place)
         except OSError as error:
-            missing = isinstance(error, FileNotFoundError) and error.filename == command[0]
-            hint = " Please install the package qemu-system-x86." if missing else ""
-            raise DriverError(f"{command[0]} can't be started: {error.strerror}.{hint}") from None
+            raise DriverError(f"{command[0]} can't be started: {error}.") from None
         self._started[name] = process
 
     def _spawn(self, name: str, command: Sequence[str], place: Path) -> subprocess.Popen[bytes]:
@@ -78,33 +88,41 @@ class DetachedRunner:
         runtime.mkdir(parents=True)
         runtime.chmod(MODE)
         if self._account is not None:
-            group = self._account.pw_gid
             for path in (runtime, place, *place.iterdir()):
-                os.chown(path, -1, group)
-        log_file = os.open(runtime / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                # Its user may write there, and must not choose what else becomes its group's.
+                os.chown(path, -1, self._account.pw_gid, follow_symlinks=False)
+        log_file = os.open(self._log(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL, stdout=log_file, stderr=log_file,
+                [*ONCE_KNOWN, *command],
+                stdin=subprocess.PIPE, stdout=log_file, stderr=log_file,
                 start_new_session=True, umask=0o007, cwd="/",
                 user=self._account.pw_uid if self._account else None,
                 group=self._account.pw_gid if self._account else None,
                 extra_groups=_groups() if self._account else None,
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"},
+                env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
             )  # fmt: skip
         finally:
             os.close(log_file)
-        identity = Identity.of(process.pid)
-        if identity is not None:
-            (runtime / PROCESS_FILE).write_text(json.dumps(asdict(identity)))
+        assert process.stdin is not None
+        with process.stdin as go:
+            write_atomically(self._file(name), _text(Identity.of(process.pid)), 0o600)
+            go.write(b"\n")
         return process
+
+    def _file(self, name: str) -> Path:
+        """Beside the runtime directory: QEMU's user must not choose what is killed."""
+        return self._base / f"{name}.json"
+
+    def _log(self, name: str) -> Path:
+        return self._base / f"{name}.log"
 
     async def alive(self, name: str) -> bool:
         return self._identity(name) is not None
 
     async def said(self, name: str) -> str:
         try:
-            text = read_regular(self.runtime(name) / LOG_FILE, MAX_LOG).decode("utf-8", "replace")
+            text = read_regular(self._log(name), MAX_LOG).decode("utf-8", "replace")
         except OSError:
             return ""
         return " ".join(text.strip().splitlines()[-1:])[-500:]
@@ -116,6 +134,9 @@ class DetachedRunner:
             await asyncio.to_thread(process.wait)
         elif identity := self._identity(name):
             await _end(identity)
+        for path in (self._file(name), self._log(name)):
+            with suppress(OSError):
+                path.unlink()
         await asyncio.to_thread(shutil.rmtree, self.runtime(name), True)
 
     def _identity(self, name: str) -> Identity | None:
@@ -124,7 +145,7 @@ class DetachedRunner:
         if process is not None and process.poll() is not None:
             return None
         try:
-            data = json.loads(read_regular(self.runtime(name) / PROCESS_FILE, MAX_FILE))
+            data = json.loads(read_regular(self._file(name), MAX_FILE))
             known = Identity(int(data["pid"]), int(data["started"]), str(data["boot"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -146,6 +167,12 @@ async def _end(identity: Identity) -> None:
         if Identity.of(identity.pid) != identity:
             return
         await asyncio.sleep(POLL)
+
+
+def _text(identity: Identity | None) -> bytes:
+    if identity is None:
+        raise ProcessLookupError("it ended at once")
+    return json.dumps(asdict(identity)).encode()
 
 
 def _account() -> pwd.struct_passwd | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -68,10 +69,13 @@ async def _img(*arguments: str) -> None:
     try:
         async with asyncio.timeout(SECONDS):
             _, errors = await process.communicate()
-    except BaseException:
-        process.kill()
-        await process.wait()
-        raise
+    except TimeoutError:
+        raise DriverError(f"qemu-img {arguments[0]} took longer than {SECONDS:.0f} s.") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
     if process.returncode:
         why = errors.decode("utf-8", "replace").strip().splitlines()
         raise DriverError(

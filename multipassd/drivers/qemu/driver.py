@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from multipassd.drivers.qemu.guest import QemuGuest, suspended_mark
 from multipassd.drivers.qemu.monitor import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner
 from multipassd.images.image import Base
-from protocol import names
 
+GREETING_SECONDS = 5.0  # of a monitor that an earlier daemon may still hold
 START_SECONDS = 60.0  # a suspended guest's memory is read before the monitor answers
 
 _log = log.get("qemu")
@@ -55,23 +56,27 @@ class QemuDriver:
         await self._runner.start(machine.name, command.command(machine, process), machine.directory)
         try:
             monitor = await reach(self._runner, machine.name, START_SECONDS)
-        except MonitorError as error:
+            guest = QemuGuest(machine, monitor, self._runner)
+            if resume:
+                await guest.wake()
+        except (MonitorError, OSError) as error:
             await self._runner.clear(machine.name)
             raise _failed(machine, resume, str(error)) from None
-        guest = QemuGuest(machine, monitor, self._runner)
-        if resume:
-            await guest.forget_suspended()
         return guest
 
     async def find(self, machine: Machine) -> QemuGuest | None:
         path = self._runner.runtime(machine.name) / MONITOR
         try:
-            monitor = await Monitor.connect(path)
-        except (OSError, MonitorError):
+            monitor = await Monitor.connect(path, GREETING_SECONDS)
+            guest = QemuGuest(machine, monitor, self._runner)
+            if await guest.settle():
+                return guest
+        except (OSError, MonitorError) as error:
             if await self._runner.alive(machine.name):
-                _log.warning("%s runs, but its monitor does not answer", machine.name)
-            return None
-        return QemuGuest(machine, monitor, self._runner)
+                why = str(error) or "its monitor does not answer"
+                raise DriverError(f"{machine.name} runs, but can't be reached: {why}") from None
+        await self._runner.clear(machine.name)
+        return None
 
     async def suspended(self, machine: Machine) -> bool:
         return suspended_mark(machine).exists()
@@ -85,8 +90,13 @@ class QemuDriver:
                     await disks.drop_snapshot(path, SUSPENDED)
 
     async def clear(self, name: str) -> None:
-        if names.valid(name):  # what is left over may be called anything
-            await self._runner.clear(name)
+        await self._runner.clear(name)
+
+    async def clear_others(self, names: Container[str]) -> None:
+        for name in self._runner.names():
+            if name not in names:
+                _log.info("ending what is left over of %s", name)
+                await self._runner.clear(name)
 
     async def _look(self) -> Ability:
         async with self._looking:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from pathlib import Path
 
+from multipassd import log
 from multipassd.drivers.driver import DriverError, Machine
 from multipassd.drivers.qemu.command import DISK, SUSPENDED, writable
 from multipassd.drivers.qemu.monitor import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner
-from multipassd.files import write_atomically
+from multipassd.files import sync_directory, write_atomically
 
+STANDING = {"paused", "prelaunch", "save-vm", "restore-vm"}
+FULL_DISK = "io-error"
+RETRY_INTERVAL = 5.0  # whether a full disk has room again
+RETRY_SETTLES = 0.5  # until it shows that it has not
+QUIT_SECONDS = 5.0
 ORDERLY = {"guest-shutdown", "host-qmp-quit", "host-signal"}
+
+_log = log.get("qemu")
 
 
 def suspended_mark(machine: Machine) -> Path:
@@ -20,22 +29,36 @@ def suspended_mark(machine: Machine) -> Path:
 
 
 class QemuGuest:
+    """A suspended state holds the disk as it was, too, so it must never be loaded after the guest
+    has gone on. Its mark tells: it is written while the guest stands still and before its process
+    ends, and removed after the state was loaded and before the guest goes on. Whoever finds a
+    standing guest knows by it what an earlier daemon was about to do."""
+
     def __init__(self, machine: Machine, monitor: Monitor, runner: Runner) -> None:
         self._machine = machine
         self._monitor = monitor
         self._runner = runner
         self._let_go = False
+        self._retrying: asyncio.Task[None] | None = None
+        monitor.on_full_disk = self._on_full_disk
+
+    @property
+    def stalled(self) -> str:
+        if self._retrying is None:
+            return ""
+        return "the host's disk is full, and it stands still until there is room"
 
     async def power_down(self) -> None:
         with suppress(MonitorError):  # it has ended by itself
             await self._monitor.execute("system_powerdown")
 
     async def kill(self) -> None:
-        with suppress(MonitorError):
-            await self._monitor.execute("quit")
+        with suppress(MonitorError, TimeoutError):
+            async with asyncio.timeout(QUIT_SECONDS):
+                await self._monitor.execute("quit")
 
     async def suspend(self) -> None:
-        await self.forget_suspended()
+        await self._forget_state()
         nodes = list(writable(self._machine))
         snapshot: dict[str, object] = {"tag": SUSPENDED, "vmstate": DISK, "devices": nodes}
         try:
@@ -48,15 +71,34 @@ class QemuGuest:
             raise DriverError(f"{self._machine.name} can't be suspended: {error}") from None
         await self.kill()
 
-    async def forget_suspended(self) -> None:
-        """Of a running guest: the mark first, so that half a removal means a boot."""
+    async def wake(self) -> None:
+        """Let it go on from its suspended state. Raises MonitorError, OSError."""
         suspended_mark(self._machine).unlink(missing_ok=True)
+        sync_directory(self._machine.directory)
+        await self._monitor.execute("cont")
+        await self._forget_state()
+
+    async def settle(self) -> bool:
+        """Complete or undo what an earlier daemon began; does it run? Raises MonitorError."""
+        status = (await self._monitor.execute("query-status"))["status"]
+        if status == FULL_DISK:
+            self._on_full_disk()
+        elif status in STANDING and suspended_mark(self._machine).exists():
+            await self.kill()
+            return False
+        elif status in STANDING:
+            await self._monitor.execute("cont")
+        return True
+
+    async def _forget_state(self) -> None:
         nodes = list(writable(self._machine))
         with suppress(MonitorError):  # there was none
             await self._monitor.run_job("snapshot-delete", tag=SUSPENDED, devices=nodes)
 
     async def ended(self) -> str:
         await self._monitor.closed
+        if self._retrying is not None:
+            self._retrying.cancel()
         if self._let_go:
             return ""
         reason = self._monitor.shutdown_reason
@@ -69,3 +111,20 @@ class QemuGuest:
     def close(self) -> None:
         self._let_go = True
         self._monitor.close()
+
+    def _on_full_disk(self) -> None:
+        if self._retrying is None:
+            _log.warning("%s: %s", self._machine.name, "the host's disk is full; it stands still")
+            self._retrying = asyncio.get_running_loop().create_task(self._retry())
+
+    async def _retry(self) -> None:
+        """Its writes are repeated when it goes on; it stands still again if they fail again."""
+        status = FULL_DISK
+        with suppress(MonitorError):
+            while status == FULL_DISK:
+                await asyncio.sleep(RETRY_INTERVAL)
+                await self._monitor.execute("cont")
+                await asyncio.sleep(RETRY_SETTLES)
+                status = (await self._monitor.execute("query-status"))["status"]
+            _log.info("%s goes on", self._machine.name)
+        self._retrying = None

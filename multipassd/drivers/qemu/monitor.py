@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from multipassd import log
+
 MAX_LINE = 1 << 20  # an answer; the longest used here has some KiB
 COMMAND_SECONDS = 30.0
 JOB_SECONDS = 600.0  # saving a guest's memory to a slow disk
+
+_log = log.get("qemu")
 
 Json = dict[str, Any]
 
@@ -33,15 +38,16 @@ class Monitor:
         self._next = 0
         self.shutdown_reason = ""  # QEMU's word for why it ends: "guest-shutdown", "host-qmp-quit"
         self.closed = asyncio.get_running_loop().create_future()
+        self.on_full_disk: Callable[[], None] = lambda: None  # the guest was stopped by it
         self._pump: asyncio.Task[None] | None = None
 
     @classmethod
-    async def connect(cls, path: Path) -> Monitor:
-        """Raises OSError, MonitorError."""
+    async def connect(cls, path: Path, seconds: float = COMMAND_SECONDS) -> Monitor:
+        """Raises OSError (TimeoutError, too), MonitorError."""
         reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE)
         monitor = cls(reader, writer)
         try:
-            async with asyncio.timeout(COMMAND_SECONDS):
+            async with asyncio.timeout(seconds):
                 greeting = await monitor._read()
                 if "QMP" not in greeting:
                     raise MonitorError(f"{path} is no QEMU monitor")
@@ -54,10 +60,13 @@ class Monitor:
 
     async def execute(self, command: str, **arguments: object) -> Any:
         """What QEMU returns. Raises MonitorError."""
+        if self.closed.done():
+            raise MonitorError("QEMU has ended")
         self._next += 1
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[self._next] = answer
-        message = {"execute": command, "arguments": arguments, "id": self._next}
+        number = self._next
+        message = {"execute": command, "arguments": arguments, "id": number}
         try:
             self._writer.write(json.dumps(message).encode() + b"\n")
             async with asyncio.timeout(COMMAND_SECONDS):
@@ -66,6 +75,8 @@ class Monitor:
             raise MonitorError(f"QEMU did not answer {command}") from None
         except OSError as error:
             raise MonitorError(f"QEMU's monitor is gone: {error}") from None
+        finally:
+            self._waiting.pop(number, None)
 
     async def run_job(self, command: str, **arguments: object) -> None:
         """A command that goes on in the background, to its end. Raises MonitorError."""
@@ -96,24 +107,32 @@ class Monitor:
         try:
             while True:
                 self._take(await self._read())
-        except (OSError, ValueError, MonitorError):
+        except (MonitorError, OSError):
             self._fail(MonitorError("QEMU has ended"))
+        except Exception as error:  # a guest that took QEMU over may send anything
+            _log.warning("QEMU's monitor sent what it should not: %s", error)
+            self._fail(MonitorError("QEMU's monitor can't be understood"))
         finally:
             self._writer.close()
 
     async def _read(self) -> Json:
-        line = await self._reader.readline()
-        if not line:
-            raise MonitorError("QEMU has ended")
-        message = json.loads(line)
+        try:
+            line = await self._reader.readline()
+            message = json.loads(line) if line else None
+        except ValueError as error:
+            raise MonitorError(f"QEMU's monitor can't be understood: {error}") from None
         if not isinstance(message, dict):
-            raise MonitorError("QEMU's monitor sent no object")
+            raise MonitorError("QEMU has ended" if message is None else "it sent no object")
         return message
 
     def _take(self, message: Json) -> None:
         event = message.get("event")
         if event == "SHUTDOWN":
             self.shutdown_reason = str(message.get("data", {}).get("reason", "unknown"))
+        elif event == "BLOCK_IO_ERROR":
+            data = message.get("data", {})
+            if data.get("nospace") and data.get("action") == "stop":
+                self.on_full_disk()
         elif event == "JOB_STATUS_CHANGE":
             data = message.get("data", {})
             job = self._jobs.get(str(data.get("id")))

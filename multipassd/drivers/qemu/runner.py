@@ -17,6 +17,9 @@ class Runner(Protocol):
         """Start it, with a runtime directory of its own; `place` is the one directory that it
         writes to. Raises DriverError if it could not even be tried."""
 
+    def names(self) -> list[str]:
+        """Of all that have a runtime directory, whether they run or not."""
+
     async def alive(self, name: str) -> bool:
         """Is there a process of this name?"""
 

@@ -28,6 +28,10 @@ class UnitRunner:
     def runtime(self, name: str) -> Path:
         return units.runtime(name)
 
+    def names(self) -> list[str]:
+        found = units.RUNTIME.glob(f"{units.PREFIX}*")
+        return [path.name.removeprefix(units.PREFIX) for path in found]
+
     async def start(self, name: str, command: Sequence[str], place: Path) -> None:
         """`place` is known to units.py, as it must not be the daemon's choice."""
         code, said = await self._ask("start", name, command)

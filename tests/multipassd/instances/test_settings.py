@@ -96,7 +96,7 @@ def test_the_present_value_again_is_no_error(service: Daemon) -> None:
         ("cpus=0x2", CPUS),
         ("cpus=", CPUS),
         ("cpus=" + "9" * 30, CPUS),
-        ("cpus=100000", "More than 256 CPUs are not possible"),
+        ("cpus=100000", "More than 255 CPUs are not possible"),
         ("memory=127M", "Memory less than 128M minimum not allowed"),
         ("memory=0", "Need a positive size."),
         ("memory=many", WRONG_SIZE.format("many")),
