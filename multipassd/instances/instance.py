@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from multipassd import log
+from multipassd import bootid, log
 from multipassd.drivers.driver import Driver, DriverError, Guest, Link, Machine
 from multipassd.instances import guest as ssh
 from multipassd.instances import refusals
@@ -133,9 +133,22 @@ class Instance:
                 self._own(found)
                 self._begin_answering(State.STARTING)
                 return
+            if self.record.phase is Phase.RUNNING and self.record.boot != bootid.current():
+                self._spawn(self._start_again())
+                return
             why = "" if self.record.phase is Phase.SUSPENDED else "it ended while nobody watched"
             with suppress(StorageFailed):
                 self._keep(phase=await self._resting(), stop_at=0.0, ended_because=why)
+
+    async def _start_again(self) -> None:
+        """As it ran until the host went down. Never fails."""
+        _log.info("%s ran before the host was booted, and is started again", self.name)
+        try:
+            await self.start()
+        except RpcError as error:
+            _log.warning("%s can't be started again: %s", self.name, error.message)
+            with suppress(StorageFailed):
+                self._keep(phase=await self._resting(), ended_because=error.message)
 
     async def _reach_again(self) -> None:
         await asyncio.sleep(REACH_AGAIN)
@@ -161,7 +174,7 @@ class Instance:
         try:
             self.record = self._networking.prepared(self.record)
             # Written down first: if the daemon is killed now, its next start looks for the machine.
-            self._keep(phase=Phase.RUNNING, stop_at=0.0, ended_because="")
+            self._keep(phase=Phase.RUNNING, boot=bootid.current(), stop_at=0.0, ended_because="")
             links = await self._networking.attach(self.record)
             guest = await self._driver.start(self._machine_with(links))
         except Exception:

@@ -67,6 +67,7 @@ class Record(BaseModel):
     ssh_port: int = 0  # of user networking; 0 on a bridge
     host_key: str  # what a client pins: "ssh-ed25519 AAAA…"
     phase: Phase = Phase.STOPPED
+    boot: str = ""  # of the host, when it was last started; one that ran is started in the next
     deleted: bool = False
     stop_at: float = 0.0  # a delayed stop is due then, seconds since 1970; 0: none
     ready: bool = False  # its first boot was seen to be complete

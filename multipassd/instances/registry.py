@@ -12,7 +12,9 @@ from pydantic import ValidationError
 
 from multipassd import log
 from multipassd.files import read_regular, sync_directory, write_atomically
-from multipassd.instances.record import Record, mac_addresses
+from multipassd.instances import marks
+from multipassd.instances.marks import Marks
+from multipassd.instances.record import Phase, Record, mac_addresses
 from protocol.errors import StorageFailed
 
 SUFFIX = ".json"
@@ -33,6 +35,7 @@ class Registry:
     def __init__(self, records: Path, places: Path) -> None:
         self._directory = records
         self._places = places
+        self._marks = Marks(records.with_name(marks.DIRECTORY))
         self._records: dict[str, Record] = {}
 
     def __len__(self) -> int:
@@ -63,6 +66,10 @@ class Registry:
             return  # there never was an instance
         except OSError as error:
             _log.error("no instance is shown, as their records can't be listed: %s", error)
+            return
+        self._marks.keep_only(
+            {one.name for one in self._records.values() if one.phase is Phase.RUNNING}
+        )
 
     def _files(self) -> list[Path]:
         """The records, sorted. Raises OSError. What a killed write left over is removed."""
@@ -80,9 +87,13 @@ class Registry:
         data = record.model_dump_json(indent=1).encode()
         try:
             self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            if record.phase is Phase.RUNNING:
+                self._marks.add(record.name)
             write_atomically(self._file(record.name), data + b"\n", FILE_MODE)
         except OSError as error:
             raise _failed(record.name, "written", error) from error
+        if record.phase is not Phase.RUNNING:
+            self._marks.drop(record.name)
         self._records[record.name] = record
 
     def make_place(self, name: str) -> Path:
@@ -105,6 +116,7 @@ class Registry:
                 sync_directory(self._directory)
         except OSError as error:
             raise _failed(name, "removed", error) from error
+        self._marks.drop(name)
         self._records.pop(name, None)
 
     def known(self) -> set[str]:
