@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from multipassd.audit import Audit
 from multipassd.home import LIMIT, HomeError, run_as
 from protocol import certificates, client_certificate, places
-from protocol.pem import pem_to_der
+from protocol.pem import fingerprint, pem_to_der
 
 HOW = "installer"
 
@@ -25,8 +26,8 @@ class Store(Protocol):
     def add(self, der: bytes, how: str, uid: int | None, name: str = "") -> bool: ...
 
 
-def enrol_installer(user: str, store: Store, environ: Mapping[str, str]) -> str:
-    """Makes the user's client certificate if there is none, and has it trusted.
+def enrol_installer(user: str, store: Store, environ: Mapping[str, str], audit: Audit) -> str:
+    """Makes the user's client certificate if there is none, and has it trusted, on record.
 
     Returns what was done. Raises InstallerError, or what the store raises.
     """
@@ -34,6 +35,7 @@ def enrol_installer(user: str, store: Store, environ: Mapping[str, str]) -> str:
     directory = Path(_directory(account, environ))
     der = certificate_of(account, directory)
     if store.add(der, HOW, account.pw_uid, user):
+        audit.granted(fingerprint(der), account.pw_uid, HOW)
         return f"The client of {user} is now authenticated."
     return f"The client of {user} was authenticated already."
 

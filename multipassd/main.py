@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from pathlib import Path
 
 from multipassd import listener, log, service, snapoptions
+from multipassd.audit import Audit
 from multipassd.installer import InstallerError, enrol_installer
 from multipassd.listener import ListenError
 from multipassd.options import parse_options
 from multipassd.takeover import take_over
-from multipassd.truststore import StoreError, TrustStore
-from protocol import places
+from multipassd.truststore import StoreError
 from protocol.addresses import Address, parse
 
 EXIT_FAILED = 1
@@ -67,10 +66,12 @@ def _bindable(set_for_snap: snapoptions.Options) -> list[Address]:
 
 
 def _enrol(user: str) -> str:
-    store = TrustStore(_store_directory())
-    store.load()
-    return enrol_installer(user, store, os.environ)
+    """Raises InstallerError, StoreError."""
+    # The daemon itself needs none of this, and is told by its unit what is found out here.
+    from multipassd.admin import change, place
 
-
-def _store_directory() -> Path:
-    return Path(places.daemon_data_directory(os.environ)) / Path(places.TRUST_STORE).parent
+    here = place.find(os.environ, data=None, socket=None)
+    store = here.store(change=True)
+    said = enrol_installer(user, store, os.environ, Audit())
+    change.settle_socket(here, store)
+    return said

@@ -57,9 +57,10 @@ class Place:
 def find(environ: Mapping[str, str], data: Path | None, socket: Path | None) -> Place:
     """The place that the options name, else the one that the environment leads to."""
     environ = _as_the_daemon_has_it(environ)
-    if socket is None and data is None:
-        # Never with --data: the standard socket belongs to other data, and narrowing it would
-        # lock others' users out.
+    named = environ.get("MULTIPASS_STORAGE") or places.STATE_DIRECTORY
+    if socket is None and data is None and named == places.STATE_DIRECTORY:
+        # Never with other data: the standard socket does not belong to that, and narrowing it
+        # would lock others' users out.
         socket = Path(places.default_socket(environ))
     return Place(
         data=Path(data or places.daemon_data_directory(environ)),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from multipassd import installer
+from multipassd.audit import Audit
 from multipassd.installer import InstallerError, enrol_installer
 from protocol import certificates
 from protocol.client_certificate import CERTIFICATE, KEY
@@ -40,7 +41,7 @@ def directory(user: pwd.struct_passwd) -> Path:
 def test_a_certificate_is_made_and_enrolled(user: pwd.struct_passwd) -> None:
     store = Store()
     environ = {"XDG_DATA_HOME": "/root/elsewhere", "HOME": "/root"}
-    assert "is now authenticated" in enrol_installer(user.pw_name, store, environ)
+    assert "is now authenticated" in enrol_installer(user.pw_name, store, environ, Audit())
     certificate = (directory(user) / CERTIFICATE).read_bytes()
     assert store.added == [(pem_to_der(certificate), "installer", user.pw_uid)]
     assert certificates.matches(certificate, (directory(user) / KEY).read_bytes())
@@ -52,14 +53,14 @@ def test_one_that_is_there_is_used_and_enrolling_again_changes_nothing(
     user: pwd.struct_passwd,
 ) -> None:
     store = Store()
-    enrol_installer(user.pw_name, store, {})
-    assert "already" in enrol_installer(user.pw_name, store, {})
+    enrol_installer(user.pw_name, store, {}, Audit())
+    assert "already" in enrol_installer(user.pw_name, store, {}, Audit())
     assert len(store.added) == 1
 
 
 def test_the_snap_has_its_own_place(user: pwd.struct_passwd) -> None:
     environ = {"SNAP_NAME": "multipass", "SNAP_REAL_HOME": "/root"}
-    enrol_installer(user.pw_name, Store(), environ)
+    enrol_installer(user.pw_name, Store(), environ, Audit())
     assert (Path(user.pw_dir) / "snap/multipass/current/data/multipass-client-certificate").is_dir()
 
 
@@ -70,7 +71,7 @@ def test_what_is_no_certificate_is_refused(user: pwd.struct_passwd, content: byt
     (directory(user) / CERTIFICATE).write_bytes(content)
     (directory(user) / KEY).write_bytes(b"")
     with pytest.raises(InstallerError, match="was not enrolled"):
-        enrol_installer(user.pw_name, store, {})
+        enrol_installer(user.pw_name, store, {}, Audit())
     assert not store.added
 
 
@@ -79,15 +80,15 @@ def test_a_fifo_in_place_of_the_certificate_does_not_hang(user: pwd.struct_passw
     os.mkfifo(directory(user) / CERTIFICATE)
     (directory(user) / KEY).write_bytes(b"")
     with pytest.raises(InstallerError):
-        enrol_installer(user.pw_name, Store(), {})
+        enrol_installer(user.pw_name, Store(), {}, Audit())
 
 
 def test_a_home_that_can_not_be_written_is_told(user: pwd.struct_passwd) -> None:
     (Path(user.pw_dir) / ".local").write_text("")
     with pytest.raises(InstallerError, match=r"was not enrolled.*directory"):
-        enrol_installer(user.pw_name, Store(), {})
+        enrol_installer(user.pw_name, Store(), {}, Audit())
 
 
 def test_an_unknown_user_is_told() -> None:
     with pytest.raises(InstallerError, match="no user called"):
-        enrol_installer("nobody-of-that-name", Store(), {})
+        enrol_installer("nobody-of-that-name", Store(), {}, Audit())

@@ -113,6 +113,18 @@ def test_removing_the_last_one_narrows_the_socket_though_the_daemon_sleeps(host:
     refused(host, "dave")
 
 
+def test_an_installer_enrolled_by_hand_is_trusted_by_the_packaged_service_and_on_record(
+    host: Host,
+) -> None:
+    host.run("systemctl", "stop", "multipassd.service")
+    assert sudo(host, "multipassd", "--enrol-installer", "carol").stdout == (
+        "The client of carol is now authenticated.\n"
+    )
+    assert stored(host) == [client_of(host, user) for user in ("dave", "carol")]
+    assert records(host, "granted")[-1]["MULTIPASS_HOW"] == "installer"
+    assert gets_in(host, "carol")
+
+
 def test_check_names_who_is_locked_out_and_what_to_type_and_typing_it_helps(host: Host) -> None:
     before = stored(host)
     said = trust(host, "check", code=1)

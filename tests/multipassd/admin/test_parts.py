@@ -56,7 +56,9 @@ def test_the_package_is_found_where_its_directory_is_and_only_when_nothing_else_
     assert found.settings == Path("/etc/multipassd/multipassd.conf")
     assert found.root_certificate == tmp_path / places.ROOT_CERTIFICATE
     assert found.socket == Path("/run/multipass_socket")
-    assert place.find({"MULTIPASS_STORAGE": "/x"}, None, None).data == Path("/x/data")
+    elsewhere = place.find({"MULTIPASS_STORAGE": "/x"}, None, None)
+    assert elsewhere.data == Path("/x/data")
+    assert elsewhere.socket is None, "the standard socket is another installation's"
     snap = {"SNAP_NAME": "multipass", "SNAP_COMMON": "/common"}
     assert place.find(snap, None, None).data == Path("/common/data/multipassd")
 
