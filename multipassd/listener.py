@@ -16,7 +16,6 @@ from protocol.addresses import Address, UnixAddress
 
 _log = log.get("listener")
 
-ADMIN_GROUPS = admins.GROUPS  # the first that exists owns the socket
 CLOSED_MODE, OPEN_MODE = 0o660, 0o666
 CLOSED_MODE_UNPRIVILEGED = 0o600  # without root there is no group to give it to
 
@@ -27,7 +26,7 @@ class ListenError(Exception):
 
 def admin_group() -> int:
     """The gid of the first admin group there is, else root's. Asked at start only (NSS)."""
-    for name in ADMIN_GROUPS:
+    for name in admins.GROUPS:
         try:
             return grp.getgrnam(name).gr_gid
         except KeyError:

@@ -18,10 +18,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from protocol import admins
+
 FIRST_FD = 3  # where the protocol of LISTEN_FDS begins
 SOCKET_NAME = "multipassd.socket"
-# The groups that may make the first call, as a Multipass installation chooses them.
-ADMIN_GROUPS = ("sudo", "admin", "wheel")
 # A daemon that cannot start must not be tried for ever by one caller that waits.
 FAILURES_ALLOWED = 5
 QUICK_FAILURE_SECONDS = 2.0
@@ -32,7 +32,7 @@ def admin_group() -> int | None:
     """The group of the unopened socket, or None where there is none or it cannot be given."""
     if os.geteuid() != 0:
         return None
-    for name in ADMIN_GROUPS:
+    for name in admins.GROUPS:
         try:
             return grp.getgrnam(name).gr_gid
         except KeyError:

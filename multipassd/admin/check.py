@@ -24,7 +24,7 @@ from multipassd.installer import InstallerError, certificate_of
 from multipassd.settings import Settings
 from multipassd.truststate import TrustState
 from multipassd.truststore import TrustStore
-from protocol import certificates, places
+from protocol import admins, certificates, places
 from protocol.pem import fingerprint
 
 MAX_USERS = 50  # whose homes are looked into, a process each
@@ -259,7 +259,7 @@ def _administrators() -> Iterator[pwd.struct_passwd]:
     with suppress(KeyError):
         names.add(pwd.getpwuid(invoker()).pw_name)
     if os.geteuid() == 0:
-        for group in listener.ADMIN_GROUPS:
+        for group in admins.GROUPS:
             with suppress(KeyError):
                 names.update(grp.getgrnam(group).gr_mem)
     for name in sorted(names)[:MAX_USERS]:

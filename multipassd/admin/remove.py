@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from argparse import ArgumentParser, Namespace
 
+from multipassd import words
 from multipassd.admin.change import described, open_store, say, settle_socket
 from multipassd.admin.place import Place, invoker
 from multipassd.admin.verb import DONE, TrustError, Verb, add_repair
@@ -59,7 +60,7 @@ def _choose(records: list[ClientRecord], wanted: str) -> ClientRecord:
     if not found:
         raise TrustError(
             f"No trusted client has the name or the beginning of a fingerprint {wanted!r}. "
-            "`multipass-trust list` shows all; at least 4 digits are needed."
+            f"`{words.here().trust} list` shows all; at least 4 digits are needed."
         )
     candidates = "\n".join(f"  {each.fingerprint}  {each.name}".rstrip() for each in found)
     raise TrustError(f"{wanted!r} fits {len(found)} clients, so none was removed:\n{candidates}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.listener import ADMIN_GROUPS
+from protocol import admins
 from tests.system import people as accounts
 from tests.system import place
 from tests.system.host import Host, new_host
@@ -28,12 +28,12 @@ def obstacle() -> str:
     missing = [tool for tool in NEEDED if shutil.which(tool) is None]
     if missing:
         return f"needs {', '.join(missing)}"
-    return "" if admin_group() else f"needs one of the groups {', '.join(ADMIN_GROUPS)}"
+    return "" if admin_group() else f"needs one of the groups {', '.join(admins.GROUPS)}"
 
 
 def admin_group() -> str:
     there = {entry.gr_name for entry in grp.getgrall()}
-    return next((name for name in ADMIN_GROUPS if name in there), "")
+    return next((name for name in admins.GROUPS if name in there), "")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
