@@ -1,10 +1,13 @@
 """The tools that the other tests stand on: activation, the private place, the terminal."""
 
+import os
 import stat
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import DaemonFactory
+from tools import roots
 from tools.sandbox import MULTIPASS, SOCKET_PATH_LIMIT, Sandbox
 from tools.terminal import converse
 
@@ -54,3 +57,26 @@ def test_terminal_answers_prompts_in_order(daemon: DaemonFactory) -> None:
     )
     assert session.returncode == 1
     assert session.output.endswith("Passphrases do not match\n")
+
+
+def test_what_is_kept_is_removed_when_it_is_old_and_nobody_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(roots, "_held", {})
+
+    def made(identity: str, second: int) -> Path:
+        path = roots.kept("thing", identity, ".tar", lambda part: part.touch())
+        os.utime(path, (second, second))
+        return path
+
+    monkeypatch.setattr(roots, "MAX_AGE", float("inf"))
+    older = [made(identity, number) for number, identity in enumerate("abc")]
+    made("d", 3)
+    assert all(path.exists() for path in older), "they were handed out to this process"
+    roots._held.clear()
+    newest = made("e", 4)
+    assert sorted(roots.cache_directory().glob("thing-?.tar")) == [
+        older[0].with_stem("thing-d"),
+        newest,
+    ]

@@ -16,12 +16,13 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 SUITE = "trixie"
 MIRROR = os.environ.get("MULTIPASS_DEV_MIRROR", "http://deb.debian.org/debian")
 MIRROR_SECONDS = 10  # for a mirror to answer; a machine without network must not wait for it
 MAX_AGE = 30 * 86400  # seconds; later the mirror has newer packages than the root
-KEPT_VERSIONS = 2  # of one thing: the newest, and one that a run under way may still be using
+KEPT_VERSIONS = 2  # of one thing: the newest, and the one of the branch that was left
 
 BUILD = (
     "debhelper", "dh-python", "dpkg-dev", "fakeroot", "lintian", "python3",
@@ -69,7 +70,8 @@ def tarball(name: str, packages: Sequence[str]) -> Path:
 
 def kept(name: str, identity: str, suffix: str, make: Callable[[Path], None]) -> Path:
     """The file that `make` writes for this `identity` of its inputs; made once, also by several
-    processes at once, and made anew when too old. Older identities of the name are removed."""
+    processes at once, and made anew when too old. Older identities of the name are removed, but
+    none that a process which was handed it may still be about to read."""
     place = cache_directory()
     place.mkdir(parents=True, exist_ok=True)
     path = place / f"{name}-{identity}{suffix}"
@@ -82,14 +84,33 @@ def kept(name: str, identity: str, suffix: str, make: Callable[[Path], None]) ->
                 part.rename(path)
             finally:
                 part.unlink(missing_ok=True)
+        _hold(path)
         ours = sorted(place.glob(f"{name}-{'?' * len(identity)}{suffix}"), key=_age)
         for old in ours[KEPT_VERSIONS:]:
-            old.unlink(missing_ok=True)
+            _remove_unless_held(old)
     return path
 
 
 def _age(path: Path) -> float:
     return -path.stat().st_mtime
+
+
+_held: dict[Path, BinaryIO] = {}  # with a shared lock on each until this process ends
+
+
+def _hold(path: Path) -> None:
+    file = open(path, "rb")  # noqa: SIM115  it is to stay open
+    fcntl.flock(file, fcntl.LOCK_SH)
+    _held[path] = file  # in place of the one that was too old, if there was one
+
+
+def _remove_unless_held(path: Path) -> None:
+    with open(path, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        path.unlink()
 
 
 def _make(path: Path, packages: Sequence[str]) -> None:
