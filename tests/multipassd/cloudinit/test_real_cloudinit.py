@@ -1,0 +1,184 @@
+"""What Debian's cloud-init makes of the seeds: its schemas, its merge, its modules, netplan."""
+
+from __future__ import annotations
+
+import json
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multipassd.cloudinit import hostkeys, seed, userdata
+from multipassd.cloudinit.seed import Interface, Seed
+from tests.system import host
+from tools import roots
+
+MAKING_SECONDS = 900  # the root may have to be made first
+pytestmark = [pytest.mark.root, pytest.mark.timeout(MAKING_SECONDS)]
+
+PACKAGES = ("cloud-init", "netplan.io", "openssh-client", "tzdata")
+CONSUMER = Path(__file__).with_name("consume.py")
+PLACE = "var/lib/cloud/seed/nocloud"
+NAME, INSTANCE_ID = "tiny-one", "tiny-one-0123456789abcdef"
+OUR_KEY, HOST_KEY = "ssh-ed25519 AAAAC3NzaOURS multipass", hostkeys.make()
+FIRST = Interface("52:54:00:aa:bb:01")
+SECOND = Interface("52:54:00:aa:bb:02", optional=True)
+
+# What people write, in all the shapes that cloud-init takes.
+CONFIGURATIONS = {
+    "none": "",
+    "header only": "#cloud-config\n",
+    "no users": "users: []\n",
+    "users without value": "users:\n",
+    "users as text": "users: default,bob\n",
+    "users as names": "users: [default, bob, ubuntu]\n",
+    "users as mapping": "users:\n  bob: {gecos: Bob, shell: /bin/sh}\n",
+    "our user": "users:\n- {name: ubuntu, ssh_authorized_keys: ssh-ed25519 AAAA}\n",
+    "everything usual": """\
+#cloud-config
+users:
+- default
+- name: bob
+  shell: /bin/sh
+  ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaBOBS bob]
+ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaEVERYBODY everybody]
+package_update: false
+packages: [jq, [tree, "2.1"]]
+timezone: Asia/Tokyo
+write_files:
+- path: /srv/greeting
+  permissions: '0640'
+  content: |
+    hello: "world"
+      indented ${HOME} 'quoted'
+  append: false
+runcmd:
+- echo "one line"
+- [ls, -l, /]
+- |
+  for i in 1 2; do
+      echo $i
+  done
+bootcmd: [echo booting]
+mounts:
+- [tmpfs, /srv/scratch, tmpfs]
+apt:
+  sources:
+    x: {source: "deb http://example.invalid/ stable main"}
+final_message: "up after $UPTIME s"
+""",
+}
+
+
+@dataclass
+class Guest:
+    """A root with cloud-init that can be used again and again."""
+
+    root: Path
+    said: dict[str, Any] = field(default_factory=dict)
+
+    def consume(self, text: str, *interfaces: Interface) -> None:
+        """A first boot's work with the seed for this configuration."""
+        self.run("sh", "-c", "for name in ubuntu debian bob; do userdel -rf $name; done")
+        shutil.rmtree(self.root / "var/lib/cloud", ignore_errors=True)
+        self.put(text, *interfaces)
+        shutil.copyfile(CONSUMER, self.root / "consume.py")
+        lines = self.run("python3", "/consume.py").stdout.splitlines()
+        assert lines and lines[-1].startswith("{"), "\n".join(lines)
+        self.said = json.loads(lines[-1])
+
+    def put(self, text: str, *interfaces: Interface) -> None:
+        user_data = userdata.merge(userdata.parse(text), NAME, OUR_KEY, HOST_KEY, "Europe/Berlin")
+        content = seed.files(Seed(NAME, INSTANCE_ID, user_data, interfaces or (FIRST,)))
+        place = self.root / PLACE
+        place.mkdir(parents=True, exist_ok=True)
+        for name, data in content.items():
+            (place / name).write_bytes(data)
+
+    def approve(self, name: str, kind: str) -> None:
+        """By cloud-init's schema for a file of the seed, without a word."""
+        path = f"/{PLACE}/{name}"
+        done = self.run("cloud-init", "schema", "-t", kind, "--config-file", path)
+        assert done.stdout == f"Valid schema {path}\n"
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return roots.run_in(self.root, *command)
+
+    def text(self, path: str) -> str:
+        return (self.root / path).read_text()
+
+    def users(self) -> dict[str, pwd.struct_passwd]:
+        entries = (line.split(":") for line in self.text("etc/passwd").splitlines())
+        made = (pwd.struct_passwd((*e[:2], int(e[2]), int(e[3]), *e[4:])) for e in entries)
+        return {one.pw_name: one for one in made}
+
+
+@pytest.fixture(scope="module")
+def guest() -> Iterator[Guest]:
+    if why := host.missing():
+        pytest.skip(why)
+    with roots.unpacked(roots.tarball("cloud-init", PACKAGES)) as root:
+        yield Guest(root)
+
+
+@pytest.mark.parametrize("text", CONFIGURATIONS.values(), ids=CONFIGURATIONS.keys())
+def test_cloud_init_finds_nothing_to_mend_in_the_seed_and_lets_us_in(
+    guest: Guest, text: str
+) -> None:
+    guest.consume(text)
+    guest.approve("user-data", "cloud-config")
+    said = guest.said
+    assert (said["said"], said["source"]) == ([], "DataSourceNoCloud")
+    assert (said["instance_id"], said["local_hostname"]) == (INSTANCE_ID, NAME)
+    assert said["merged"]["hostname"] == NAME
+    assert OUR_KEY in guest.text("home/ubuntu/.ssh/authorized_keys").splitlines()
+    assert guest.text("etc/ssh/ssh_host_ed25519_key").encode() == HOST_KEY.private
+    assert guest.text("etc/ssh/ssh_host_ed25519_key.pub").split()[:2] == HOST_KEY.public.split()
+
+
+def test_without_a_configuration_the_user_may_do_everything_and_the_clock_is_the_clients(
+    guest: Guest,
+) -> None:
+    guest.consume("")
+    assert guest.users()["ubuntu"].pw_shell == "/bin/bash"
+    assert "ubuntu ALL=(ALL) NOPASSWD:ALL" in guest.text("etc/sudoers.d/90-cloud-init-users")
+    assert guest.text("etc/timezone").strip() == "Europe/Berlin"
+    assert guest.said["merged"]["growpart"]["devices"] == ["/"]
+
+
+def test_what_the_user_wrote_is_kept_word_for_word(guest: Guest) -> None:
+    text = CONFIGURATIONS["everything usual"]
+    guest.consume(text)
+    given, merged = userdata.parse(text), guest.said["merged"]
+    for key in given.keys() - {"users", "apt"}:
+        assert merged[key] == given[key], key
+    assert merged["apt"]["sources"] == given["apt"]["sources"]
+    users = guest.users()
+    assert users["bob"].pw_shell == "/bin/sh" and {"debian", "ubuntu"} <= users.keys()
+    bobs = guest.text("home/bob/.ssh/authorized_keys")
+    assert "BOBS" in bobs and OUR_KEY not in bobs
+    assert "EVERYBODY" in guest.text("home/debian/.ssh/authorized_keys")
+    assert guest.text("etc/timezone").strip() == "Asia/Tokyo"
+    assert guest.text("srv/greeting") == given["write_files"][0]["content"]
+
+
+def test_netplan_sets_each_card_up_by_its_address_and_the_first_has_the_routes(
+    guest: Guest,
+) -> None:
+    guest.consume("", FIRST, SECOND)
+    guest.approve("network-config", "network-config")
+    guest.approve("vendor-data", "cloud-config")
+    done = guest.run("/usr/libexec/netplan/generate")
+    units = [path.read_text() for path in (guest.root / "run/systemd/network").iterdir()]
+    assert len(units) == 2, done.stdout
+    first, second = sorted(units, key=lambda unit: SECOND.mac in unit)
+    for unit, mac in ((first, FIRST.mac), (second, SECOND.mac)):
+        assert f"MACAddress={mac}" in unit and "DHCP=ipv4" in unit
+        assert "ClientIdentifier=mac" in unit
+    assert "RouteMetric=100" in first
+    assert "RouteMetric=200" in second
