@@ -7,7 +7,7 @@ import pwd
 import time
 from argparse import ArgumentParser, Namespace
 
-from multipassd import installer, log
+from multipassd import installer, log, words
 from multipassd.admin import units, user
 from multipassd.admin.add import Candidate, enrol
 from multipassd.admin.change import open_store, say
@@ -46,8 +46,8 @@ def _check_host() -> None:
     """Raises TrustError where there is no unit to switch, or nobody allowed to."""
     if places.in_snap(os.environ):
         raise TrustError(
-            "The snap's service listens on its Unix socket only. Have ssh forward a port to that "
-            "(`ssh -L 50051:/var/snap/multipass/common/multipass_socket HOST`), or use the deb."
+            "A snap has no units to switch. `sudo snap set multipass address=127.0.0.1:50051` has the "
+            f"service listen on TCP, and `sudo {words.here().trust} add -` lets a user in."
         )
     if not units.manager_runs():
         raise TrustError(
