@@ -21,8 +21,11 @@ GREETING_SECONDS = 10.0
 POLL = 0.02
 ALIAS = re.compile(r"^(\S+)\s.*\(alias of (\S+)\)", re.MULTILINE)  # short, versioned
 TYPE = "pc"  # boots by BIOS, and by UEFI too; q35 would need another seed disk
-# With five-level paging QEMU before 8 emulates some kernels into a panic.
-TCG_CPU = "max,la57=off"
+# With five-level paging QEMU before 8 emulates some kernels into a panic; and its CMPXCHG16B, which
+# Linux allocates memory by, leaves rubbish among the flags that the next interrupt trips over.
+TCG_CPU, OLD_TCG_CPU = "max,la57=off", "max,la57=off,cx16=off"
+SOUND_VERSION = 8
+VERSION = re.compile(r"-(\d+)\.\d+$")  # at the end of a machine's versioned name
 
 _log = log.get("qemu")
 
@@ -44,7 +47,13 @@ async def look(runner: Runner, place: Path, override: str) -> Ability:
             "KVM does not work on this host, so instances are emulated, which is slow; enable "
             "virtualisation in its firmware, or nested virtualisation where it is a guest itself"
         )
-    return Ability(machine, "tcg", TCG_CPU)
+    return Ability(machine, "tcg", tcg_cpu(machine))
+
+
+def tcg_cpu(machine: str) -> str:
+    """The model to emulate with the QEMU whose newest machine this is."""
+    version = VERSION.search(machine)
+    return TCG_CPU if version and int(version[1]) >= SOUND_VERSION else OLD_TCG_CPU
 
 
 async def _machine() -> str:
