@@ -46,8 +46,8 @@ def _check_host() -> None:
     """Raises TrustError where there is no unit to switch, or nobody allowed to."""
     if places.in_snap(os.environ):
         raise TrustError(
-            "A snap has no units to switch. `sudo snap set multipass address=127.0.0.1:50051` has the "
-            f"service listen on TCP, and `sudo {words.here().trust} add -` lets a user in."
+            "A snap has no units to switch. `sudo snap set multipass address=127.0.0.1:50051` has "
+            f"the service listen on TCP, and `sudo {words.here().trust} add -` lets a user in."
         )
     if not units.manager_runs():
         raise TrustError(

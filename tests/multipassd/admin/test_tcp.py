@@ -22,7 +22,7 @@ def test_without_systemd_it_says_what_to_do_instead_and_changes_nothing(trust: T
 
 def test_in_the_snap_it_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNAP_NAME", "multipass")
-    with pytest.raises(TrustError, match="ssh -L"):
+    with pytest.raises(TrustError, match="snap set multipass address="):
         tcp._check_host()
 
 
