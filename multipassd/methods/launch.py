@@ -10,7 +10,7 @@ from multipassd.images.image import Progress
 from multipassd.instances import order
 from multipassd.instances.launch import Reporter
 from multipassd.instances.order import NetworkOrder, Order
-from multipassd.network import choice
+from multipassd.network import choice, interfaces
 from protocol.messages.launch import LaunchProgress, LaunchReply, LaunchRequest
 from protocol.settings import BRIDGED_NETWORK
 
@@ -33,7 +33,7 @@ async def _networks(
 ) -> tuple[NetworkOrder, ...]:
     """With bridges for all of them. Raises RpcError; devices without a bridge are named first."""
     networking = daemon.instances.networking
-    found = await networking.interfaces()
+    found = interfaces.read()
     bridged = daemon.settings.get(BRIDGED_NETWORK)
     taken = daemon.instances.registry.mac_addresses()
     chosen = choice.choose(asked.networks, found, bridged, taken)

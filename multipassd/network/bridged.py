@@ -18,7 +18,6 @@ from multipassd.instances.errors import NotRunning
 from multipassd.instances.record import Record, mac_addresses
 from multipassd.network import reservations
 from multipassd.network.bridge import tap_name
-from multipassd.network.interfaces import Interface
 from multipassd.network.reservations import DEFAULT_DIRECTORY, DIRECTORY
 from protocol.errors import RpcError
 from protocol.status import Status
@@ -73,10 +72,6 @@ class BridgedNetworking:
         known = {record.mac for record in records}
         for mac in self._addresses().keys() - known:
             await self._ask("forget", mac=mac)
-
-    async def interfaces(self) -> list[Interface]:
-        found = await self._ask("interfaces")
-        return [Interface(**one | {"members": tuple(one["members"])}) for one in found]
 
     async def bridge(self, device: str) -> str:
         return str(await self._ask("bridge", device=device))

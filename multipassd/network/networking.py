@@ -7,7 +7,6 @@ from typing import Protocol
 
 from multipassd.drivers.driver import Link
 from multipassd.instances.record import Record
-from multipassd.network.interfaces import Interface
 
 
 class Networking(Protocol):
@@ -27,9 +26,6 @@ class Networking(Protocol):
 
     async def settle(self, records: Iterable[Record]) -> None:
         """Forget what belongs to none of these, which are all there are. Raises RpcError."""
-
-    async def interfaces(self) -> list[Interface]:
-        """The host's networks. Raises RpcError."""
 
     async def bridge(self, device: str) -> str:
         """The bridge on an ethernet device's wire, made now if need be. Raises RpcError."""

@@ -16,12 +16,10 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from multipassd import activation, log
-from multipassd.network import interfaces
 from multipassd.network.hostnetwork import HostNetwork
 from multipassd.network.reservations import DEFAULT_DIRECTORY, DIRECTORY
 from multipassd.network.tools import NetworkFailure
@@ -85,7 +83,6 @@ class Service:
             "detach": lambda request: network.detach(_mac(request)),
             "forget": lambda request: network.forget(_mac(request)),
             "bridge": lambda request: network.bridge(_matching(DEVICE, request["device"])),
-            "interfaces": lambda request: [asdict(one) for one in interfaces.read()],
         }
 
     def run(self) -> None:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable
 
 from multipassd.drivers.driver import DriverError, Link
 from multipassd.instances.record import Record
-from multipassd.network import interfaces
-from multipassd.network.interfaces import Interface
 
 LOOPBACK = "127.0.0.1"
 UNKNOWN = "N/A"  # no address of a guest's can be reached from outside it
@@ -39,9 +37,6 @@ class UserNetworking:
 
     async def settle(self, records: Iterable[Record]) -> None:
         return
-
-    async def interfaces(self) -> list[Interface]:
-        return interfaces.read()
 
     async def bridge(self, device: str) -> str:
         raise DriverError("User networking has no bridges.")

@@ -60,14 +60,14 @@ class Site:
     @contextmanager
     def service(self) -> Iterator[subprocess.Popen[bytes]]:
         words = [
-            sys.executable, str(ROOT / "tools/activate.py"),
+            sys.executable, "-m", "tools.activate",
             "--socket", str(self._socket), "--mode", "600",
             "--", str(ROOT / "bin/multipass-network"), "serve",
         ]  # fmt: skip
         with open(self._place / "log", "ab") as log:
             process = subprocess.Popen(
                 self.host.entering(*words), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, env={**os.environ, **self._environ},
+                stderr=log, env={**os.environ, **self._environ, "PYTHONPATH": str(ROOT)},
             )  # fmt: skip
         try:
             until(self._socket.exists)
@@ -185,7 +185,7 @@ def test_a_service_that_was_killed_takes_up_where_it_was(site: Site, tmp_path: P
             address, _ = site.networking.endpoint(record())
         assert {BRIDGE, tap_name(MAC)} <= site.host.links()
         with site.service():
-            asyncio.run(site.networking.interfaces())
+            site.attach(record("two", OTHER))
             netns.connect(site.host, "cable", guest, "eth0", MAC)
             site.host.run("ip", "link", "set", "cable", "master", BRIDGE)
             assert address in ask_for_address(guest, tmp_path)
