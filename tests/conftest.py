@@ -13,10 +13,17 @@ DaemonFactory = Callable[..., Daemon]
 HOST_SECONDS = 900  # for a test that boots hosts, and may have to make their roots first
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What the mark `host` means. These come first: the long ones last would run alone."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="also run the tests marked very_slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What the marks `host` and `very_slow` mean. The hosts come first: the long ones last would
+    run alone."""
     why = host.missing()
     for item in items:
+        if item.get_closest_marker("very_slow") and not config.getoption("--all"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: only ./dev test --all runs it"))
         if item.get_closest_marker("host"):
             item.add_marker(pytest.mark.root)
             item.add_marker(pytest.mark.slow)
