@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
+from multipassd import limits
 from multipassd.peer import Peer
-from protocol.codec import Message
+from protocol.codec import DecodeError, Message
+from protocol.errors import MalformedRequest
 from protocol.methods import Method
 
 Request = TypeVar("Request", bound=Message)
@@ -16,6 +18,7 @@ class Replies(Protocol):
     """Where a call's replies go: the stream they belong to."""
 
     def send(self, payload: bytes) -> None: ...
+    async def next_message(self, seconds: float) -> bytes | None: ...
 
 
 class Call(Generic[Request]):
@@ -33,6 +36,18 @@ class Call(Generic[Request]):
     def reply(self, message: Message) -> None:
         """Stream one reply. Raises TooLarge when the peer does not read."""
         self._replies.send(message.encode())
+
+    async def ask(self, question: Message) -> Request | None:
+        """Stream a reply that asks, and wait for the request anew, with the answer in it. None if
+        there is none. Raises MalformedRequest, and TooLarge as above."""
+        self.reply(question)
+        answer = await self._replies.next_message(limits.ANSWER_TIMEOUT)
+        if answer is None:
+            return None
+        try:
+            return cast(Request, self.method.request.decode(answer))
+        except DecodeError as error:
+            raise MalformedRequest(f"malformed request: {error}") from None
 
     @property
     def verbosity(self) -> int:

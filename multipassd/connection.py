@@ -291,8 +291,8 @@ class Connection(asyncio.Protocol):
         if not event.data:
             self._count_control()
         stream = self.streams.get(event.stream_id)
-        if stream is None or stream.task is not None or stream.finished:
-            return  # a second message, or the rest of a refused one
+        if stream is None or stream.finished or not stream.listens:
+            return  # a message that nobody waits for, or the rest of a refused one
         try:
             message = stream.feed(event.data)
         except MessageTooLarge:
@@ -302,7 +302,9 @@ class Connection(asyncio.Protocol):
             stream.fail(_malformed(error))
             return
         self._account(stream, stream.buffered)
-        if message is not None:
+        if message is not None and stream.task is not None:
+            stream.hear(message)
+        elif message is not None:
             self._start(stream, message)
         elif self._host.buffered > limits.REQUEST_BUFFERS:
             stream.fail(TooLarge("The service holds too many requests. Please try again."))
@@ -320,6 +322,7 @@ class Connection(asyncio.Protocol):
         if stream is None:
             return
         stream.half_closed = True
+        stream.hear(None)
         if stream.task is None and not stream.finished:
             stream.fail(_malformed("the call ended before its message"))
 

@@ -36,6 +36,7 @@ BACKLOG = 4096  # callers that wait while the daemon starts or pauses
 
 HANDSHAKE_TIMEOUT = 5.0  # a handshake needs two round trips
 REQUEST_TIMEOUT = 30.0  # from a call's headers to its whole message
+ANSWER_TIMEOUT = 300.0  # for a question that a person has to read and to think about
 WRITE_TIMEOUT = 30.0  # for a peer that doesn't read
 CLOSE_TIMEOUT = 5.0  # for one that doesn't read the last bytes of a connection that ends
 # After SIGTERM, for a handshake to end, and for a peer that was told to ask the next service to

@@ -65,6 +65,7 @@ class Stream:
         self.half_closed = False
         self.finished = False
         self.accounted = 0  # bytes of this stream in the service's count of unfinished requests
+        self._listening: asyncio.Future[bytes | None] | None = None
         self._http2 = http2
         self._deadline = now + limits.REQUEST_TIMEOUT
         self._deframer = Deframer(limits.UNTRUSTED.message)
@@ -86,9 +87,32 @@ class Stream:
         return self._deframer.buffered
 
     def feed(self, data: bytes) -> bytes | None:
-        """The call's message once it is whole. Later messages are not looked at."""
+        """A message once it is whole: the call's, or what `next_message` waits for. Others are not
+        looked at."""
         messages = self._deframer.feed(data)
         return messages[0] if messages else None
+
+    @property
+    def listens(self) -> bool:
+        """Is there anybody for what the peer says next?"""
+        return self.task is None or self._listening is not None
+
+    async def next_message(self, seconds: float) -> bytes | None:
+        """A further message of the call's; None if the peer has nothing more to say."""
+        if self.half_closed or self.finished:
+            return None
+        self._listening = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._listening
+        except TimeoutError:
+            return None
+        finally:
+            self._listening = None
+
+    def hear(self, message: bytes | None) -> None:
+        if self._listening is not None and not self._listening.done():
+            self._listening.set_result(message)
 
     def overdue(self, now: float) -> bool:
         """A request that never gets whole, or an answer that nobody takes."""

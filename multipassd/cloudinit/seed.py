@@ -13,6 +13,8 @@ from multipassd.files import write_atomically
 
 MODE = 0o660  # the hypervisor's user reads it by its group; it may hold the user's secrets
 LABEL = "cidata"
+NAMES = ("meta-data", "user-data", "vendor-data", "network-config")
+AT_BOOT = ["boot-new-instance", "boot"]
 EXTRA_METRIC = 200  # routes by further cards come after those by the first
 
 
@@ -35,6 +37,36 @@ class Seed:
 def write(path: Path, seed: Seed) -> None:
     """Raises OSError."""
     write_atomically(path, _image(files(seed)), MODE)
+
+
+def add_interfaces(path: Path, interfaces: tuple[Interface, ...]) -> None:
+    """Of an instance that has booted before: these are all that it has from now on. Raises OSError.
+
+    The guest is told to look at its network at each boot, as it otherwise does at its first alone.
+    """
+    content = read(path)
+    content["network-config"] = _yaml(_network(interfaces))
+    content["vendor-data"] = b"#cloud-config\n" + _yaml({"updates": {"network": {"when": AT_BOOT}}})
+    write_atomically(path, _image(content), MODE)
+
+
+def read(path: Path) -> dict[str, bytes]:
+    """What a seed of ours holds, by name. Raises OSError."""
+    from pycdlib import PyCdlib
+    from pycdlib.pycdlibexception import PyCdlibException
+
+    disk = PyCdlib()
+    try:
+        disk.open(str(path))
+        content: dict[str, bytes] = {}
+        for name in NAMES:
+            data = BytesIO()
+            disk.get_file_from_iso_fp(data, joliet_path=f"/{name}")
+            content[name] = data.getvalue()
+        disk.close()
+    except PyCdlibException as error:
+        raise OSError(f"{path} is no seed: {error}") from error
+    return content
 
 
 def files(seed: Seed) -> dict[str, bytes]:

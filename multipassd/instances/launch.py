@@ -143,17 +143,19 @@ class Launcher:
         self, path: Path, order: Order, config: Config, record: Record, keys: SshKey
     ) -> None:
         merged = userdata.merge(config, order.name, self._key.public, keys, order.time_zone)
-        cards = (
-            Interface(record.mac),
-            *(Interface(one.mac, optional=True) for one in record.networks if one.configured),
-        )
-        seed.write(path, Seed(order.name, record.instance_id, merged, cards))
+        seed.write(path, Seed(order.name, record.instance_id, merged, interfaces(record)))
 
     def _refuse_taken_addresses(self, order: Order) -> None:
         taken = self._instances.registry.mac_addresses()
         for network in order.networks:
             if network.mac in taken:
                 raise RepeatedAddress(network.mac)
+
+
+def interfaces(record: Record) -> tuple[Interface, ...]:
+    """The cards that the guest is to set up."""
+    extra = (Interface(one.mac, optional=True) for one in record.networks if one.configured)
+    return (Interface(record.mac), *extra)
 
 
 def mac_address(taken: set[str]) -> str:

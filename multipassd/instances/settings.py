@@ -6,24 +6,32 @@ next start; only a stopped instance can be changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from multipassd import log
+from multipassd.cloudinit import seed
 from multipassd.instances.errors import BeingPrepared, InstanceDeleted, NoSuchInstance, WrongState
 from multipassd.instances.instance import Instance
 from multipassd.instances.instances import Instances
+from multipassd.instances.launch import interfaces, mac_address
 from multipassd.instances.order import MAX_CPUS, MIN_CPUS, MIN_MEMORY
-from multipassd.instances.record import Record
+from multipassd.instances.record import Network, Record
 from multipassd.settings import boolean_word
 from protocol import sizes
 from protocol.errors import InvalidSetting, RpcError, StorageFailed
+from protocol.messages.common import InstanceStatus
 from protocol.settings import DAEMON_PREFIX
 from protocol.status import Status
 
 PROPERTIES = ("bridged", "cpus", "disk", "memory")
 MAX_DIGITS = 9  # of a count that is read at all
 MAX_SIZE = 1 << 50  # a typing error rather than a wish: no host has a pebibyte for a guest
+
+MUST_BE_STOPPED = "Instance must be stopped for modification"
+
+Connect = Callable[[str], Awaitable[None]]
 
 _log = log.get("settings")
 
@@ -89,20 +97,32 @@ def show(instances: Instances, key: Key, bridged_network: str) -> str:
             return "true" if _is_bridged(record, bridged_network) else "false"
 
 
-async def change(instances: Instances, key: Key, value: str, bridged_network: str) -> None:
-    """Kept when this returns; the present value again is no change.
+async def change(
+    instances: Instances, key: Key, value: str, bridged_network: str, connect: Connect
+) -> None:
+    """Kept when this returns; the present value again is no change. `connect` is called with a
+    network of the host's that the instance is to be on; it may take as long as people do.
 
-    Raises NotUpdated, InvalidSetting, NoBridgedNetwork, DriverError.
+    Raises NotUpdated, InvalidSetting, NoBridgedNetwork, DriverError, StorageFailed, and what
+    `connect` raises.
     """
     instance = _changeable(instances, key.instance)
+    if instance.state != InstanceStatus.Status.STOPPED:
+        raise NotUpdated(key.instance, MUST_BE_STOPPED)
+    bridges = key.property == "bridged" and _wants_bridge(instance, key, value, bridged_network)
+    if bridges:
+        await connect(bridged_network)
     try:
         async with instance.held_stopped():
-            await _change(instance, key, value, bridged_network)
+            if bridges:
+                await _bridge(instances, instance, bridged_network)
+            else:
+                await _change(instance, key, value)
     except WrongState as error:
         raise NotUpdated(key.instance, error.message) from None
     except OSError as error:
         raise StorageFailed(
-            f"The setting was not changed, because the record of {key.instance} can't be "
+            f"The setting was not changed, because the files of {key.instance} can't be "
             f"written: {error.strerror or error}."
         ) from error
 
@@ -118,16 +138,14 @@ def _changeable(instances: Instances, name: str) -> Instance:
         raise NotUpdated(name, "instance is being prepared") from None
 
 
-async def _change(instance: Instance, key: Key, value: str, bridged_network: str) -> None:
+async def _change(instance: Instance, key: Key, value: str) -> None:
     match key.property:
         case "cpus":
             instance.change(cpus=_cpus(key, value))
         case "memory":
             instance.change(memory=_memory(key, value))
         case "disk":
-            await _grow(instance, key, _size(key, value), value)
-        case _:
-            _bridge(instance, key, value, bridged_network)
+            await _grow(instance, key, value)
 
 
 def _cpus(key: Key, value: str) -> int:
@@ -160,28 +178,35 @@ def _memory(key: Key, value: str) -> int:
     return size
 
 
-async def _grow(instance: Instance, key: Key, size: int, value: str) -> None:
-    present = instance.record.disk
+async def _grow(instance: Instance, key: Key, value: str) -> None:
+    present, size = instance.record.disk, _size(key, value)
     if size < present:
         raise InvalidSetting(key.text, value, "Disk can only be expanded")
     if size > present:
-        # The disk first: whoever asks again after a crash in between gets what was asked for.
         await instance.grow_disk(size)
 
 
-def _bridge(instance: Instance, key: Key, value: str, network: str) -> None:
+def _wants_bridge(instance: Instance, key: Key, value: str, network: str) -> bool:
+    """False if there is nothing to do."""
     word = boolean_word(value)
     if word is None:
         raise InvalidSetting(key.text, value, 'Invalid value, try "true" or "false"')
     bridged = _is_bridged(instance.record, network)
-    if word == "false":
-        if bridged:
-            why = "Removing the bridged network is currently not supported"
-            raise InvalidSetting(key.text, value, why)
-    elif bridged:
+    if bridged and word == "false":
+        why = "Removing the bridged network is currently not supported"
+        raise InvalidSetting(key.text, value, why)
+    if bridged:
         _log.warning("%s is bridged to %s already", instance.name, network)
-    else:
-        raise NotUpdated(instance.name, f"Failure to bridge {network}")
+    return word == "true" and not bridged
+
+
+async def _bridge(instances: Instances, instance: Instance, network: str) -> None:
+    """The seed first: a card that the guest was told of and has not does no harm."""
+    mac = mac_address(instances.registry.mac_addresses())
+    networks = (*instance.record.networks, Network(name=network, mac=mac))
+    cards = interfaces(instance.record.model_copy(update={"networks": networks}))
+    await asyncio.to_thread(seed.add_interfaces, instance.machine.seed, cards)
+    instance.change(networks=networks)
 
 
 def _is_bridged(record: Record, network: str) -> bool:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from multipassd import limits
 from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances import settings as of_instances
-from protocol.errors import InvalidSetting
+from multipassd.instances.order import NetworkOrder
+from multipassd.instances.settings import NotUpdated
+from multipassd.network import choice, interfaces
+from multipassd.network.choice import InvalidBridgedNetwork, NoNetworks
+from protocol.errors import InvalidSetting, RpcError
 from protocol.messages.access import SetReply, SetRequest
 from protocol.settings import BRIDGED_NETWORK, PASSPHRASE
 
@@ -17,7 +22,8 @@ async def run(call: Call[SetRequest], daemon: Daemon) -> None:
     key, value = call.request.key, call.request.val
     if of_instance := of_instances.read_key(key):
         network = daemon.settings.get(BRIDGED_NETWORK)
-        await of_instances.change(daemon.instances, of_instance, value, network)
+        connect = partial(_connect, call, daemon, of_instance.instance)
+        await of_instances.change(daemon.instances, of_instance, value, network, connect)
     else:
         await _set(daemon, key, value)
     daemon.audit.changed(key, call.peer.uid, call.peer.fingerprint)
@@ -30,3 +36,27 @@ async def _set(daemon: Daemon, key: str, value: str) -> None:
             raise InvalidSetting(key, "…", f"more than {limits.PASSPHRASE} bytes")
         value = await daemon.verifier.make(value)
     await asyncio.to_thread(daemon.settings.set, key, value)
+
+
+async def _connect(call: Call[SetRequest], daemon: Daemon, instance: str, network: str) -> None:
+    """Let instances be on this network of the host's; its user is asked if that disturbs it.
+    Raises RpcError."""
+    networking = daemon.instances.networking
+    found = interfaces.read()
+    if network not in {one.name for one in found}:
+        raise InvalidBridgedNetwork(network)
+    if not networking.reaches_host_networks:
+        raise NoNetworks
+    if not choice.without_bridge([NetworkOrder(network, "", True)], found):
+        return
+    if not (call.request.authorized or await _permitted(call, network)):
+        raise NotUpdated(instance, f"Need user authorization to bridge {network}")
+    try:
+        await networking.bridge(network)
+    except RpcError as error:
+        raise NotUpdated(instance, f"Failure to bridge {network}: {error.message}") from None
+
+
+async def _permitted(call: Call[SetRequest], network: str) -> bool:
+    answer = await call.ask(SetReply(reply_message=network, needs_authorization=True))
+    return answer is not None and answer.authorized

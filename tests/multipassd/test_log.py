@@ -43,6 +43,9 @@ class Replies:
             raise self._error
         self.lines.append(ListReply.decode(payload).log_line)
 
+    async def next_message(self, seconds: float) -> bytes | None:
+        return None
+
 
 def serving(replies: Replies, trusted: bool, request: Any) -> None:
     method = LIST if isinstance(request, ListRequest) else PING
