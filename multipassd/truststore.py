@@ -16,6 +16,7 @@ from math import inf
 from pathlib import Path
 
 from multipassd import filelock, storefile
+from multipassd.byhand import ByHand, Changes
 from multipassd.clients import ClientRecord, Clients
 from multipassd.files import sync_directory
 from multipassd.storedisk import ReplacedMeanwhile, StoreDisk, UnsafeFile
@@ -49,15 +50,9 @@ class TrustStore:
         self._view = View(
             TrustState.DAMAGED, damage="The trust store was not read yet.", look_again=-inf
         )
-        self._settled: frozenset[str] | None = None  # whom a store in order trusted last
+        self._by_hand = ByHand(self._clients)
         self._publishing = threading.Lock()
         self._generation = 0
-        self._expected: set[str] = set()  # our own changes, which are no news
-        self._appeared: frozenset[str] = frozenset()
-        self._vanished: frozenset[str] = frozenset()
-        self._unrecorded: frozenset[str] = frozenset()
-        self._compared = False  # was the side file once compared with all who are trusted?
-        self._by_hand: tuple[frozenset[str], frozenset[str]] = frozenset(), frozenset()
         self._own_problems: dict[str, str] = {}
         self._nothing_to_fold_at = -1  # the directory's time stamp then
         self._next_flush = -inf
@@ -93,10 +88,9 @@ class TrustStore:
         self._clients.refresh()
         return [self._clients.describe(each) for each in sorted(self._view.trusted)]
 
-    def take_changes(self) -> tuple[frozenset[str], frozenset[str]]:
+    def take_changes(self) -> Changes:
         """Who was added and who removed by hand, as `flush` found out since the last call."""
-        changes, self._by_hand = self._by_hand, (frozenset(), frozenset())
-        return changes
+        return self._by_hand.take()
 
     # Reading
 
@@ -116,7 +110,7 @@ class TrustStore:
         if self._observer.unchanged(view):
             return False
         generation = self._generation
-        accepted = self._publish(self._observer.look(self._settled or ()), generation)
+        accepted = self._publish(self._observer.look(self._by_hand.trusted), generation)
         now = self._view
         return accepted and (view.state, view.trusted) != (now.state, now.trusted)
 
@@ -127,27 +121,15 @@ class TrustStore:
                 return False
             self._generation += 1
             self._view = view
-            if view.state is not TrustState.DAMAGED:
-                self._note_changes(view.trusted)
+            if view.state is not TrustState.DAMAGED and self._by_hand.saw(view.trusted):
+                self._next_flush = -inf
         return True
-
-    def _note_changes(self, trusted: frozenset[str]) -> None:
-        before, self._settled = self._settled, trusted
-        if before is None:  # the first look: who is there was there
-            self._unrecorded = trusted
-        elif before != trusted:
-            appeared, vanished = trusted - before, before - trusted
-            self._unrecorded = (self._unrecorded | appeared) - vanished
-            self._next_flush = -inf
-            appeared, vanished = appeared - self._expected, vanished - self._expected
-            self._appeared = (self._appeared - vanished) | appeared
-            self._vanished = (self._vanished - appeared) | vanished
 
     def _look_again(self) -> View:
         """The truth on disk now; under the lock and in a worker thread."""
         for _ in range(ATTEMPTS):
             generation = self._generation
-            if self._publish(self._observer.look(self._settled or ()), generation):
+            if self._publish(self._observer.look(self._by_hand.trusted), generation):
                 break
         return self._view
 
@@ -238,7 +220,7 @@ class TrustStore:
                 raise StoreError("it is in order")
             self._tighten()
             kept = self._set_aside()
-            self._settled = frozenset()
+            self._by_hand.begin_anew()
             if self._look_again().state is not TrustState.EMPTY:
                 raise StoreError(self.damage)
         return kept
@@ -272,7 +254,7 @@ class TrustStore:
 
     def fold(self) -> None:
         """Take over what a replaced file still grew, through whoever held it open."""
-        if self._settled is None and not self.directory.exists():
+        if not self._by_hand.read and not self.directory.exists():
             self.load()  # the disk refused to make it at start; it may be writable by now
         if not self._may_fold():
             return
@@ -315,51 +297,26 @@ class TrustStore:
             return
         with self._reported("record"), self._locked(0.0):
             self._next_flush = time.monotonic() + FLUSH_SECONDS
-            self._note_by_hand()
+            self._record_by_hand()
             self._clients.write_seen(everything)
             self._clients.compact()
 
-    def _note_by_hand(self) -> None:
-        """Under the lock no program is between a change and its record, so what changed without
-        one was done by hand, perhaps while no daemon ran."""
-        if self._settled is None or (self._compared and not self._pending()):
-            return
-        self.refresh()
-        if self._view.state is TrustState.DAMAGED:
-            return
-        self._clients.refresh()
-        with self._publishing:
-            trusted, unrecorded = self._settled, self._unrecorded
-            added, removed = self._appeared, self._vanished
-            self._appeared = self._vanished = frozenset()
-        if not self._clients.problem:  # else there is no telling, and twice is better than never
-            if not self._compared:
-                self._compared = True
-                added, removed = unrecorded, removed | (self._clients.known() - trusted)
-            added = frozenset(self._clients.unknown(added))
-            removed = frozenset(each for each in removed if not self._clients.was_removed(each))
-        self._by_hand = self._by_hand[0] | added, self._by_hand[1] | removed
-        now = time.time()
-        self._clients.found(self._clients.unknown(unrecorded), now)
-        self._unrecorded -= unrecorded
-        self._clients.gone(self._clients.known() & removed, now)
-
-    def _pending(self) -> bool:
-        return bool(self._unrecorded or self._appeared or self._vanished)
+    def _record_by_hand(self) -> None:
+        if self._by_hand.pending():
+            self.refresh()
+            if self._view.state is not TrustState.DAMAGED:
+                self._by_hand.record()
 
     # Around every change
 
     @contextmanager
     def _changing(self, failure: str, who: str = "") -> Iterator[None]:
         """Hold the lock, turn every OSError into a sentence that begins with `failure`."""
-        self._expected.add(who)
         try:
-            with self._locked(LOCK_PATIENCE):
+            with self._by_hand.expecting(who), self._locked(LOCK_PATIENCE):
                 yield
         except OSError as error:
             raise _explained(failure, error) from error
-        finally:
-            self._expected.discard(who)
 
     @contextmanager
     def _locked(self, patience: float) -> Iterator[None]:
