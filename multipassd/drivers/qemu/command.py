@@ -13,6 +13,7 @@ SYSTEM = "qemu-system-x86_64"
 MONITOR, STOPPER = "qmp", "stop"  # the daemon's monitor, and the one that the unit's stop uses
 SUSPENDED = "suspended"  # the name of the snapshot that holds a suspended guest's state
 DISK, FIRMWARE, VARIABLES = "disk", "firmware", "variables"  # block nodes
+CONSOLE = "console"
 CONSOLE_SIZE = 65536  # bytes of the guest's console that are kept, in memory
 # The default translation cache takes 1 GiB of the host's memory for each guest.
 TCG = "tcg,thread=multi,tb-size=128"
@@ -47,7 +48,7 @@ def command(machine: Machine, process: Process) -> list[str]:
         "-smp", str(machine.cpus),
         "-m", f"{machine.memory >> 20}M",
         *_monitors(process.runtime),
-        "-chardev", f"ringbuf,id=console,size={CONSOLE_SIZE}", "-serial", "chardev:console",
+        "-chardev", f"ringbuf,id={CONSOLE},size={CONSOLE_SIZE}", "-serial", f"chardev:{CONSOLE}",
         *_firmware(machine),
         *_disks(machine),
         *(word for number, link in enumerate(machine.links) for word in _card(number, link)),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from multipassd import log
 from multipassd.drivers.driver import DriverError, Machine
-from multipassd.drivers.qemu.command import DISK, SUSPENDED, writable
+from multipassd.drivers.qemu.command import CONSOLE, CONSOLE_SIZE, DISK, SUSPENDED, writable
 from multipassd.drivers.qemu.monitor import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner
 from multipassd.files import sync_directory, write_atomically
@@ -107,6 +107,13 @@ class QemuGuest:
         if reason in ORDERLY:
             return ""
         return f"QEMU ended unexpectedly{': ' + said if said else ''}"
+
+    async def console(self) -> str:
+        with suppress(MonitorError):
+            return str(
+                await self._monitor.execute("ringbuf-read", device=CONSOLE, size=CONSOLE_SIZE)
+            )
+        return ""
 
     def close(self) -> None:
         self._let_go = True

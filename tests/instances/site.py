@@ -1,0 +1,137 @@
+"""A daemon with instances of the tiny image on real QEMU, emulated, and what tests ask about it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from tools import cloudimage, machines
+from tools.daemon import Daemon
+from tools.sandbox import MULTIPASS, Sandbox
+
+SIZE = ("--memory", "160M", "--disk", "1G")
+LAUNCH_SECONDS = 280.0  # an emulated guest on a busy machine
+WAIT_SECONDS = 60.0
+POLL = 0.01
+
+
+class Site:
+    def __init__(self, env: Mapping[str, str] | None = None) -> None:
+        self.image = cloudimage.kept()
+        self.sandbox = Sandbox.create()
+        self.daemon = Daemon(
+            self.sandbox,
+            options=("--verbosity", "debug"),
+            env={"MULTIPASS_ACCELERATOR": "tcg", **(env or {})},
+        )
+
+    @property
+    def url(self) -> str:
+        return f"file://{self.image}"
+
+    @property
+    def storage(self) -> Path:
+        return self.sandbox.storage
+
+    def cli(self, *arguments: str, input: str | None = None) -> CompletedProcess[str]:
+        return self.daemon.cli("alice", *arguments, input=input, timeout=LAUNCH_SECONDS)
+
+    def done(self, *arguments: str, input: str | None = None) -> str:
+        """What a command printed that must succeed, without its progress."""
+        answer = self.cli(*arguments, input=input)
+        assert answer.returncode == 0, (answer, self.daemon.log_text()[-3000:])
+        return answer.stdout
+
+    def launch(self, name: str, *options: str) -> CompletedProcess[str]:
+        return self.cli("launch", "--name", name, *SIZE, *options, self.url)
+
+    def launching(self, name: str, *options: str) -> subprocess.Popen[str]:
+        """A launch that nobody waits for yet."""
+        return self._begin("launch", "--name", name, *SIZE, *options, self.url)
+
+    def starting(self, name: str) -> subprocess.Popen[str]:
+        return self._begin("start", name)
+
+    def _begin(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [str(MULTIPASS), *arguments],
+            env=self.daemon.env("alice"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def inside(self, name: str, command: str) -> str:
+        return self.done("exec", name, "--", "sh", "-c", command).strip()
+
+    def boot_id(self, name: str) -> str:
+        return self.inside(name, "cat /proc/sys/kernel/random/boot_id")
+
+    def states(self) -> dict[str, str]:
+        listed = json.loads(self.done("list", "--format", "json"))["list"]
+        return {one["name"]: one["state"] for one in listed}
+
+    def state(self, name: str) -> str:
+        return self.states().get(name, "")
+
+    def kill_daemon(self) -> None:
+        """kill -9, and the next one."""
+        self.daemon.kill()
+        self.daemon.start()
+
+    def logged(self, text: str) -> bool:
+        return text in self.daemon.log_text()
+
+    def kept_of(self, name: str) -> list[Path]:
+        """All that lies anywhere under the daemon's storage and belongs to this instance."""
+        roots = (self.storage / "data/instances", self.storage / "machines", self.storage / "run")
+        return [path for root in roots if root.exists() for path in root.glob(f"*{name}*")]
+
+    def qemus(self) -> list[int]:
+        """Processes that QEMU's program runs in, or that wait to become it, of this site."""
+        return [pid for pid, words in _processes() if str(self.storage / "run") in words]
+
+    def qemus_of(self, name: str) -> list[int]:
+        place = str(self.storage / "run" / name)
+        return [pid for pid, words in _processes() if f"{place}/" in words]
+
+    def wait_for(
+        self, condition: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS
+    ) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            log = self.daemon.log_text()[-3000:]
+            assert time.monotonic() < deadline, f"{what} did not come about\n{log}"
+            time.sleep(POLL)
+
+
+@contextmanager
+def site(env: Mapping[str, str] | None = None) -> Iterator[Site]:
+    one = Site(env)
+    try:
+        one.daemon.start()
+        yield one
+        one.daemon.stop()
+    finally:
+        if one.daemon.process is not None:
+            one.daemon.process.kill()
+            one.daemon.process.wait()
+        machines.end(one.sandbox)
+        one.sandbox.remove()
+
+
+def _processes() -> Iterator[tuple[int, str]]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except (OSError, UnicodeDecodeError):
+                continue
+            if "qemu-system" in words:
+                yield int(entry.name), words
