@@ -12,6 +12,7 @@ from tests.packaging.snaphost import (
     PLUG,
     ROOT_CERTIFICATE,
     SERVICE,
+    SNAP,
     SOCKET,
     SOCKET_UNIT,
     STORE,
@@ -19,11 +20,14 @@ from tests.packaging.snaphost import (
     SnapHost,
 )  # fmt: skip
 from tests.system.hammer import LOOP
+from tests.system.host_trust import until
 from tests.system.site import DENIED, EMPTY_LIST, NOT_AUTHENTICATED
 from tools.snap import foreign
 
 PASSPHRASE = "correct horse"
 RESTARTS = 6
+MOST_BYTES = 40_000_000  # of the snap
+TCP = "env", "MULTIPASS_SERVER_ADDRESS=localhost:50051", "multipass", "list"
 CALLERS = 2
 
 # As LOOP, by connections alone, which retry nothing; and how long they failed at a stretch.
@@ -95,7 +99,31 @@ def test_restarts_under_load_lose_no_call_of_the_cli(machine: SnapHost) -> None:
     assert not [text for text in by_cli if "LOST" in text], by_cli
 
 
-def test_the_snap_holds_nothing_of_another_python(machine: SnapHost) -> None:
+def test_what_snap_set_sets_is_checked_and_used_and_lasts(machine: SnapHost) -> None:
+    machine.run("multipass", "list", user="alice")
+    said = machine.run("snap", "set", "multipass", "verbosity=loud", code=1).stdout
+    assert "verbosity=loud is not used: it is to be one of error, warning, info" in said
+    machine.run("snap", "get", "multipass", "verbosity", code=1)
+    machine.run(*TCP, user="alice", code=2)
+
+    machine.run("snap", "set", "multipass", "address=127.0.0.1:50051", "verbosity=debug")
+    until(lambda: over_tcp(machine) == EMPTY_LIST, "TCP to be served")
+    machine.stop()
+    machine.boot()
+    until(lambda: over_tcp(machine) == EMPTY_LIST, "TCP to be served after a boot")
+    machine.run("snap", "unset", "multipass", "address")
+    until(lambda: "refused" in over_tcp(machine), "TCP to end")
+    assert machine.run("multipass", "list", user="alice").stdout == EMPTY_LIST
+
+
+def over_tcp(machine: SnapHost) -> str:
+    return machine.run(*TCP, user="alice", code=None).stdout
+
+
+def test_the_snap_is_small_and_holds_nothing_of_another_python(machine: SnapHost) -> None:
+    size = machine.inside(SNAP).stat().st_size
+    print(f"\nthe snap has {size / 1e6:.1f} MB")
+    assert size < MOST_BYTES
     names = machine.run("find", "/snap/multipass/current/", "-type", "f").stdout.splitlines()
     assert foreign(names) == []
     assert any(name.endswith(".cpython-312.pyc") for name in names)
@@ -142,8 +170,13 @@ def the_service_is_known_to_snapd(machine: SnapHost) -> None:
     assert "is ready" in logs
     assert PASSPHRASE not in logs
     journal = machine.run("journalctl", "-o", "json", f"_SYSTEMD_UNIT={SERVICE}").stdout
-    events = [json.loads(line).get("MULTIPASS_EVENT") for line in journal.splitlines()]
-    assert {"denied", "granted"} <= set(events)
+    records = [json.loads(line) for line in journal.splitlines()]
+    assert {"denied", "granted"} <= {each.get("MULTIPASS_EVENT") for each in records}
+    pid = machine.show(SERVICE, "MainPID")
+    ready = next(each for each in records if "is ready" in each["MESSAGE"] and each["_PID"] == pid)
+    started = int(machine.show(SERVICE, "ExecMainStartTimestampMonotonic"))
+    took = (int(ready["__MONOTONIC_TIMESTAMP"]) - started) / 1e6
+    print(f"\nfrom start to ready: {took:.2f} s")
 
 
 def restarts_are_noticed_by_nobody(machine: SnapHost) -> None:

@@ -37,6 +37,7 @@ def test_trust_and_the_newest_passphrase_last_through_refresh_and_revert(
     refused(bare, "bob")
     bare.run("multipass", "authenticate", FIRST, user="bob")
     bare.run("multipass", "set", f"local.passphrase={SECOND}", user="alice")
+    bare.run("multipass", "purge", user="alice")
     assert digest(bare) == theirs
 
     repack(bare, NEXT, version="9.9")
