@@ -1,6 +1,7 @@
 """The instances' network on a real Debian 13: its unit starts on demand and is taken down again."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,7 +9,17 @@ from typing import Any
 import pytest
 
 from tests.system.host import Host, new_host
+from tools import cloudimage
 
+STORAGE = "/var/lib/multipassd"
+IMAGE = "/srv/tiny.qcow2"
+DROP_IN = """
+[Unit]
+Wants=multipass-network.socket
+[Service]
+Environment=MULTIPASS_ACCELERATOR=tcg
+Environment=MULTIPASS_NETWORK_SOCKET=/run/multipass_network
+"""
 SECONDS = 40.0
 BRIDGE = "mpqemubr0"
 SERVICE, SOCKET = "multipass-network.service", "multipass-network.socket"
@@ -27,7 +38,12 @@ pytestmark = pytest.mark.host
 @pytest.fixture
 def host() -> Iterator[Host]:
     with new_host(kind="network") as one:
+        shutil.copyfile(cloudimage.kept(), f"{one.root}{IMAGE}")
+        place = one.root / "etc/systemd/system/multipassd.service.d/test.conf"
+        place.parent.mkdir(parents=True)
+        place.write_text(DROP_IN)
         one.boot()
+        one.run("chmod", "666", "/dev/net/tun")  # as udev has it, which containers lack
         yield one
 
 
@@ -36,11 +52,12 @@ def test_the_network_is_there_while_an_instance_needs_it(host: Host) -> None:
     the_first_instance_sets_it_up(host)
     instances_stay_connected_while_it_restarts(host)
     the_last_instance_takes_it_down(host)
+    a_launched_instance_is_reached_by_its_address(host)
     removing_the_package_leaves_nothing(host)
 
 
 def nothing_is_set_up_before(host: Host) -> None:
-    host.run("systemctl", "start", SOCKET)
+    host.run("multipass", "list")
     assert host.show(SOCKET, "ActiveState") == "active"
     assert host.show(SERVICE, "ActiveState") == "inactive"
     assert BRIDGE not in links(host)
@@ -75,6 +92,25 @@ def the_last_instance_takes_it_down(host: Host) -> None:
     assert not {BRIDGE, TAP} & links(host)
     assert host.run("nft", "list", "ruleset").stdout == ""
     assert host.run("cat", "/var/lib/multipass-network/hosts").stdout == ""
+
+
+def a_launched_instance_is_reached_by_its_address(host: Host) -> None:
+    began = time.monotonic()
+    host.run(
+        "multipass", "launch", "--name", "foo", "--memory", "160M", "--disk", "1G",
+        f"file://{IMAGE}",
+    )  # fmt: skip
+    print(f"\nlaunched in {time.monotonic() - began:.1f} s")
+    said = host.run("multipass", "list", "--format", "json").stdout
+    (address,) = json.loads(said)["list"][0]["ipv4"]
+    addresses = host.run("multipass", "exec", "foo", "--", "ip", "-4", "address").stdout
+    assert f"{address}/24" in addresses
+    assert address in host.run("cat", "/var/lib/multipass-network/leases").stdout
+    host.run("systemctl", "restart", SERVICE)
+    host.run("multipass", "exec", "foo", "--", "true")
+    host.run("multipass", "delete", "--purge", "foo")
+    until(lambda: host.show(SERVICE, "ActiveState") == "inactive")
+    assert BRIDGE not in links(host)
 
 
 def removing_the_package_leaves_nothing(host: Host) -> None:
