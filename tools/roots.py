@@ -39,8 +39,6 @@ HOST = (
 INSTANCE_HOST = (
     *HOST, "dnsmasq-base", "nftables", "openssh-client", "qemu-system-x86", "qemu-utils",
 )  # fmt: skip
-# And with what their network is made of.
-NETWORK_HOST = (*INSTANCE_HOST, "dnsmasq-base", "nftables")
 # None of our dependencies, but what every installed Debian has: what apt must cope with.
 BARE = ("systemd", "systemd-sysv")
 # A host for what Debian's developers run on a package.

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.host
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    with new_host(kind="network") as one:
+    with new_host(kind="instances") as one:
         shutil.copyfile(cloudimage.kept(), f"{one.root}{IMAGE}")
         place = one.root / "etc/systemd/system/multipassd.service.d/test.conf"
         place.parent.mkdir(parents=True)
