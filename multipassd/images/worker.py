@@ -23,7 +23,10 @@ EXIT_ABANDONED = 3
 
 def main() -> int:
     os.umask(0o077)
-    task = TASKS.validate_json(_read_line())
+    line = _read_line()
+    if not line.endswith(b"\n"):
+        return EXIT_ABANDONED  # whoever asks ended while asking
+    task = TASKS.validate_json(line)
     threading.Thread(target=_end_with_caller, daemon=True).start()
     try:
         answer = _run(task)
