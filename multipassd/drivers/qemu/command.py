@@ -55,8 +55,8 @@ def command(machine: Machine, process: Process) -> list[str]:
         "-device", "virtio-rng-pci",
         "-sandbox", SANDBOX,
         "-msg", "timestamp=on",
-        # Not before its state is no longer needed, see guest.py.
-        *(("-loadvm", SUSPENDED, "-S") if process.resume else ()),
+        # Its state is loaded by the monitor, which can be told the disk that holds it.
+        *(("-S",) if process.resume else ()),
     ]  # fmt: skip
 
 

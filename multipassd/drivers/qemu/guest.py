@@ -59,11 +59,9 @@ class QemuGuest:
 
     async def suspend(self) -> None:
         await self._forget_state()
-        nodes = list(writable(self._machine))
-        snapshot: dict[str, object] = {"tag": SUSPENDED, "vmstate": DISK, "devices": nodes}
         try:
             await self._monitor.execute("stop")
-            await self._monitor.run_job("snapshot-save", **snapshot)
+            await self._monitor.run_job("snapshot-save", **self._snapshot())
             write_atomically(suspended_mark(self._machine), b"", 0o660)
         except (MonitorError, OSError) as error:
             with suppress(MonitorError):
@@ -73,6 +71,7 @@ class QemuGuest:
 
     async def wake(self) -> None:
         """Let it go on from its suspended state. Raises MonitorError, OSError."""
+        await self._monitor.run_job("snapshot-load", **self._snapshot())
         suspended_mark(self._machine).unlink(missing_ok=True)
         sync_directory(self._machine.directory)
         await self._monitor.execute("cont")
@@ -89,6 +88,10 @@ class QemuGuest:
         elif status in STANDING:
             await self._monitor.execute("cont")
         return True
+
+    def _snapshot(self) -> dict[str, object]:
+        nodes = list(writable(self._machine))
+        return {"tag": SUSPENDED, "vmstate": DISK, "devices": nodes}
 
     async def _forget_state(self) -> None:
         nodes = list(writable(self._machine))
