@@ -64,7 +64,7 @@ def test_each_card_has_its_backend() -> None:
 def test_a_suspended_state_is_loaded_without_going_on() -> None:
     assert "-S" not in words(machine())
     line = words(machine(), resume=True)
-    assert after("-loadvm", line) == ["suspended"] and "-S" in line
+    assert "-S" in line  # the monitor loads it
 
 
 def test_uefi_has_its_variables_and_bios_no_flash() -> None:
