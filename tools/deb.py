@@ -50,8 +50,8 @@ def build(destination: Path, *, lint: bool = False, work_in_progress: bool = Fal
         said = _run(root, "dpkg-buildpackage", "-us", "-uc", "--no-check-builddeps")
         if lint:
             said = _run(root, "sh", "-c", f"exec {' '.join(LINTIAN)} ../*.changes")
-            if said.strip():
-                print(said.strip())
+            if said.strip():  # information and pedantry have no exit code
+                raise BuildError(f"lintian has something to say:\n{said.strip()}")
         return _collect(place, destination)
 
 

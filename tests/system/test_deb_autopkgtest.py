@@ -1,4 +1,6 @@
-"""debian/tests, run by autopkgtest on the built package, as any Debian developer runs them."""
+"""The package before Debian's own tools: debian/tests by autopkgtest, and lintian."""
+
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,11 @@ COMMAND = (
 NO_TEST_FAILED = 0  # 2: something was skipped, 4: failed, 8: there was no test
 
 pytestmark = pytest.mark.host
+
+
+def test_lintian_has_nothing_to_say_about_source_and_package(tmp_path: Path) -> None:
+    deb.build(tmp_path, lint=True, work_in_progress=True)
+    assert list(tmp_path.glob("multipass_*.dsc")) and list(tmp_path.glob("multipass_*_all.deb"))
 
 
 def test_the_package_passes_its_own_tests() -> None:
