@@ -149,11 +149,16 @@ class _JournalHandler(logging.Handler):
         fields["MULTIPASS_CATEGORY"] = record.name.removeprefix(ROOT + ".")
         with suppress(OSError):  # journald is being restarted: the socket comes back
             self._send(
-                record.getMessage(),
+                _encodable(record.getMessage()),
                 PRIORITY=str(_priority(record.levelno)),
                 SYSLOG_IDENTIFIER="multipassd",
-                **fields,
+                **{name: _encodable(value) for name, value in fields.items()},
             )
+
+
+def _encodable(text: str) -> str:
+    """A path of undecodable bytes must not make python-systemd fail, and whoever logs with it."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _priority(level: int) -> int:

@@ -155,6 +155,7 @@ class Service:
     def _watch(self) -> None:
         """Notice files that others changed. A stat each: inotify would save less than it costs
         in code, and the gate looks again before every decision anyway."""
+        self._loop.call_later(WATCH_INTERVAL, self._watch)  # first: what fails once is tried again
         self._daemon.enrolment.refresh()
         self._settings.refresh()
         self._audit.tick(time.time())
@@ -167,7 +168,6 @@ class Service:
         if self._idle_exit and idle:
             self._farewell = "idle; the next caller wakes it"
             self.stopped.set()
-        self._loop.call_later(WATCH_INTERVAL, self._watch)
 
     def _renew(self) -> None:
         self._load_identity()

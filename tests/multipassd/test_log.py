@@ -168,6 +168,18 @@ def test_a_journal_that_is_being_restarted_is_no_error() -> None:
     logger.error("lost")
 
 
+def test_a_path_of_undecodable_bytes_reaches_the_journal_escaped() -> None:
+    sent: list[bytes] = []
+
+    def send(text: str, **fields: str) -> None:  # strict, as python-systemd is
+        sent.extend(each.encode() for each in (text, fields["MULTIPASS_PATH"]))
+
+    logging.getLogger(log.ROOT).handlers = [log._JournalHandler(send)]
+    path = b"/srv/\xff".decode("utf-8", "surrogateescape")
+    logger.warning("%s is missing", path, extra={"fields": {"MULTIPASS_PATH": path}})
+    assert sent == [b"/srv/\\udcff is missing", b"/srv/\\udcff"]
+
+
 def test_records_nobody_looks_at_are_not_even_made() -> None:
     assert not logger.isEnabledFor(logging.DEBUG)
     with log.attention(3), log.attention(4):
