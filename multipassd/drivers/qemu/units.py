@@ -31,6 +31,7 @@ PROPERTIES = (
     # At the host's shutdown the daemon goes first, so that it takes no guest for one that was
     # stopped for good.
     ("Before", "multipassd.service"),
+    ("After", "multipass-network.service"),  # which goes after it
     ("User", USER),
     ("Group", USER),
     ("UMask", "0007"),
