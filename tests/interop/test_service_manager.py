@@ -136,4 +136,5 @@ def test_sigterm_lets_a_call_in_flight_end(daemon: DaemonFactory) -> None:
         assert isinstance(rest[0], GoAwayFrame) and rest[0].last_stream_id == stream
         answer = next(one for one in rest if isinstance(one, HeadersFrame))
         assert "'grpc-status', '3'" in str(list(client.http2.decoder.decode(answer.data)))
+    one.process.wait(SECONDS)  # a second SIGTERM could meet a Python that is past handling it
     one.stop()
