@@ -52,12 +52,12 @@ class Site:
 
     def launching(self, name: str, *options: str) -> subprocess.Popen[str]:
         """A launch that nobody waits for yet."""
-        return self._begin("launch", "--name", name, *SIZE, *options, self.url)
+        return self.begin("launch", "--name", name, *SIZE, *options, self.url)
 
     def starting(self, name: str) -> subprocess.Popen[str]:
-        return self._begin("start", name)
+        return self.begin("start", name)
 
-    def _begin(self, *arguments: str) -> subprocess.Popen[str]:
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [str(MULTIPASS), *arguments],
             env=self.daemon.env("alice"),

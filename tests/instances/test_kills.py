@@ -1,0 +1,158 @@
+"""kill -9 of the daemon at each stage of a launch and of a purge: after its next start there is an
+instance that works, or none, and nothing else. The log tells which stage it was killed in.
+
+The image is a disk without a system: QEMU runs it, and what is to be seen here is who runs it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.instances.site import Site, site
+from tools.imageserver import ImageServer, serving
+from tools.imagetree import ImageTree
+
+TIMES = 2
+BEFORE_RECORD = ("image", "overlay", "seed")
+AFTER_RECORD = ("record", "start", "boot")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageServer]:
+    """Of an image that is large enough to be broken off in the middle."""
+    place = tmp_path_factory.mktemp("images")
+    disk = place / "disk.raw"
+    disk.write_bytes(os.urandom(4 << 20))
+    with disk.open("r+b") as file:
+        file.seek(510)
+        file.write(b"\x55\xaa")
+    tree = ImageTree(place / "www")
+    tree.publish(disk)
+    with serving(tree.root) as running:
+        yield running
+
+
+@pytest.fixture
+def served(server: ImageServer) -> Iterator[Site]:
+    with site({"MULTIPASS_IMAGE_REMOTES": server.remotes()}) as one:
+        yield one
+    server.faults.gate = None
+
+
+def begin(site: Site, name: str) -> subprocess.Popen[str]:
+    return site.begin(
+        "launch", "--name", name, "--memory", "128M", "--disk", "512M", "--timeout", "60", "noble"
+    )
+
+
+def check_nothing_is_stray(site: Site) -> None:
+    """Each process, directory and record belongs to an instance that is listed."""
+    states = site.states()
+    assert sorted(path.name for path in place(site, "machines")) == sorted(states)
+    running = [name for name, state in states.items() if state not in ("Stopped", "Suspended")]
+    assert sorted(path.name for path in place(site, "run") if path.is_dir()) == sorted(running)
+    assert len(site.qemus()) == len(running)
+    for name in running:
+        assert len(site.qemus_of(name)) == 1
+
+
+def place(site: Site, name: str) -> list[Path]:
+    path = site.storage / name
+    return list(path.iterdir()) if path.exists() else []
+
+
+def check_it_works(site: Site, name: str) -> None:
+    """It can be started, and QEMU runs it; its system would never answer."""
+    disk = site.storage / "machines" / name / "disk.qcow2"
+    if site.state(name) == "Stopped":
+        starting = site.begin("start", "--timeout", "2", name)
+        site.wait_for(lambda: site.state(name) == "Starting", "the start")
+        starting.wait()
+    assert site.qemus_of(name)
+    site.done("stop", "--force", name)
+    subprocess.run(["qemu-img", "check", "-q", str(disk)], check=True)
+
+
+def kill_at(site: Site, name: str, stage: str) -> None:
+    """As soon as the log tells that this stage begins; it must not tell of a later one."""
+    mark = f"launch of {name}: {stage}"
+    launching = begin(site, name)
+    log = site.sandbox.log_path
+    while mark not in log.read_text():
+        assert launching.poll() is None, launching.communicate()
+    os.kill(site.daemon.pid, signal.SIGSTOP)
+    site.daemon.kill()
+    launching.kill()
+    launching.communicate()
+
+
+@pytest.mark.parametrize("stage", [*BEFORE_RECORD, *AFTER_RECORD])
+def test_a_launch_killed_at_a_stage_leaves_an_instance_that_works_or_none(
+    served: Site, stage: str
+) -> None:
+    for number in range(TIMES):
+        name = f"foo{number}"
+        kill_at(served, name, stage)
+        served.daemon.start()
+        check_nothing_is_stray(served)
+        states = served.states()
+        if stage == "boot":
+            assert states[name] == "Starting"
+        if name in states:
+            check_it_works(served, name)
+            served.done("delete", "--purge", name)
+        assert served.kept_of(name) == []
+
+
+def test_a_launch_killed_while_it_downloads_leaves_nothing_but_what_the_next_one_uses(
+    served: Site, server: ImageServer
+) -> None:
+    for number in range(TIMES):
+        server.faults.gate = threading.Event()
+        asked = len(server.fetched(".img"))
+        launching = begin(served, f"foo{number}")
+        served.wait_for(lambda asked=asked: len(server.fetched(".img")) > asked, "the download")
+        assert not served.logged(f"launch of foo{number}: overlay")
+        served.daemon.kill()
+        server.faults.gate.set()
+        launching.communicate()
+        served.daemon.start()
+        check_nothing_is_stray(served)
+        assert served.states() == {}
+    server.faults.gate = None
+    kill_at(served, "foo", "boot")
+    served.daemon.start()
+    assert served.state("foo") == "Starting"
+    served.done("delete", "--purge", "foo")
+
+
+def test_a_purge_killed_at_any_moment_leaves_the_instance_or_nothing(served: Site) -> None:
+    outcomes = set()
+    for number in range(6):
+        name = f"foo{number}"
+        launching = begin(served, name)
+        served.wait_for(lambda name=name: served.logged(f"launch of {name}: boot"), "the boot")
+        record = served.storage / "data/instances" / f"{name}.json"
+        purging = served.begin("delete", "--purge", name)
+        if number % 2:
+            served.wait_for(lambda record=record: not record.exists(), "the purge")
+        else:
+            served.wait_for(lambda name=name: not served.qemus_of(name), "the end of QEMU")
+        served.daemon.kill()
+        launching.communicate()
+        purging.communicate()
+        served.daemon.start()
+        check_nothing_is_stray(served)
+        outcomes.add(served.state(name))
+        if served.state(name):
+            check_it_works(served, name)
+            served.done("delete", "--purge", name)
+        assert served.kept_of(name) == []
+    assert outcomes <= {"", "Stopped"}
