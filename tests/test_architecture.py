@@ -120,6 +120,15 @@ def test_daemon_never_imports_the_client(path: Path) -> None:
     assert "client" not in top(imports(path))
 
 
+@pytest.mark.parametrize("path", modules("multipassd", "protocol"), ids=name_of)
+def test_the_daemon_has_its_own_code_loaded_before_it_serves(path: Path) -> None:
+    """Or an upgrade under a daemon that runs would mix two versions."""
+    late = imports(path) - imports(path, lazy=False)
+    # The latter is for clients, and for a child that acts in a home.
+    before_serving = {"multipassd/main.py", "protocol/client_certificate.py"}
+    assert not top(late) & {"multipassd", "protocol"} or name_of(path) in before_serving
+
+
 @pytest.mark.parametrize("path", modules(*PURE), ids=name_of)
 def test_pure_modules_import_neither_asyncio_nor_sockets(path: Path) -> None:
     assert not top(imports(path)) & DOES_IO
