@@ -46,6 +46,8 @@ def host() -> Iterator[Host]:
         place = one.root / "etc/systemd/system/multipassd.service.d/test.conf"
         place.parent.mkdir(parents=True)
         place.write_text(DROP_IN)
+        # As udev has it, which containers lack.
+        (one.root / "etc/tmpfiles.d/tun.conf").write_text("z /dev/net/tun 0666\n")
         one.boot()
         yield one
 
