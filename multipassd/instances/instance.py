@@ -32,6 +32,7 @@ POWER_DOWN_TIMEOUT = 120.0  # then the guest ignores the power button, and is sw
 SWITCH_OFF_SECONDS = 15.0  # from being switched off to being seen to have ended
 PROBE_INTERVAL = 0.5
 PROBE_SECONDS = 15.0  # one attempt to log in
+CONSOLE_LINES, CONSOLE_LIMIT = 10, 1000  # of a silent guest's console that the log gets
 REACH_AGAIN = 5.0  # seconds between attempts at a machine that runs and does not answer us
 
 # Cloud-init writes this when the first boot's work is done.
@@ -435,12 +436,21 @@ class Instance:
                 await self._until(NOTHING)
                 self._answered = self._guest is not None
         except TimeoutError:
-            _log.warning("%s did not answer within %.0f s", self.name, START_TIMEOUT)
+            await self._report_silence()
         except RpcError as error:
             _log.warning("%s can't be reached: %s", self.name, error.message)
         finally:
             if self._doing in refusals.COMING_UP:
                 self._set(None)
+
+    async def _report_silence(self) -> None:
+        printed = await self._guest.console() if self._guest is not None else ""
+        lines = ["".join(filter(str.isprintable, line)) for line in printed.splitlines()]
+        end = " | ".join(lines[-CONSOLE_LINES:])[-CONSOLE_LIMIT:]
+        _log.warning(
+            "%s did not answer within %.0f s; the end of its console: %s",
+            self.name, START_TIMEOUT, end or "empty",
+        )  # fmt: skip
 
     async def _watch(self, guest: Guest) -> None:
         reason = await guest.ended()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
+
+import pytest
 
 from tools import cloudimage, machines
 from tools.daemon import Daemon
@@ -112,9 +115,12 @@ class Site:
 
 
 @contextmanager
-def site(env: Mapping[str, str] | None = None) -> Iterator[Site]:
+def site(env: Mapping[str, str] | None = None, storage_size: str = "") -> Iterator[Site]:
+    """`storage_size`: of a disk that it has for itself, for root alone."""
     one = Site(env)
     try:
+        if storage_size:
+            _mount(one.storage, storage_size)
         one.daemon.start()
         yield one
         one.daemon.stop()
@@ -123,7 +129,16 @@ def site(env: Mapping[str, str] | None = None) -> Iterator[Site]:
             one.daemon.process.kill()
             one.daemon.process.wait()
         machines.end(one.sandbox)
+        if os.path.ismount(one.storage):
+            subprocess.run(["umount", "--lazy", str(one.storage)], check=True)
         one.sandbox.remove()
+
+
+def _mount(place: Path, size: str) -> None:
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(place)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
 
 
 def _processes() -> Iterator[tuple[int, str]]:

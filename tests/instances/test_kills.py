@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def begin(site: Site, name: str) -> subprocess.Popen[str]:
     return site.begin(
         "launch", "--name", name, "--memory", "128M", "--disk", "512M", "--timeout", "60", "noble"
     )
+
+
+def _fetched(server: ImageServer, before: int) -> bool:
+    return len(server.fetched(".img")) > before
+
+
+def _gone(path: Path) -> bool:
+    return not path.exists()
+
+
+def _ended(site: Site, name: str) -> bool:
+    return not site.qemus_of(name)
 
 
 def check_nothing_is_stray(site: Site) -> None:
@@ -118,7 +131,7 @@ def test_a_launch_killed_while_it_downloads_leaves_nothing_but_what_the_next_one
         server.faults.gate = threading.Event()
         asked = len(server.fetched(".img"))
         launching = begin(served, f"foo{number}")
-        served.wait_for(lambda asked=asked: len(server.fetched(".img")) > asked, "the download")
+        served.wait_for(partial(_fetched, server, asked), "the download")
         assert not served.logged(f"launch of foo{number}: overlay")
         served.daemon.kill()
         server.faults.gate.set()
@@ -138,13 +151,13 @@ def test_a_purge_killed_at_any_moment_leaves_the_instance_or_nothing(served: Sit
     for number in range(6):
         name = f"foo{number}"
         launching = begin(served, name)
-        served.wait_for(lambda name=name: served.logged(f"launch of {name}: boot"), "the boot")
+        served.wait_for(partial(served.logged, f"launch of {name}: boot"), "the boot")
         record = served.storage / "data/instances" / f"{name}.json"
         purging = served.begin("delete", "--purge", name)
         if number % 2:
-            served.wait_for(lambda record=record: not record.exists(), "the purge")
+            served.wait_for(partial(_gone, record), "the purge")
         else:
-            served.wait_for(lambda name=name: not served.qemus_of(name), "the end of QEMU")
+            served.wait_for(partial(_ended, served, name), "the end of QEMU")
         served.daemon.kill()
         launching.communicate()
         purging.communicate()

@@ -1,0 +1,197 @@
+"""What goes wrong with real machines: a clear error, its exit code, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.instances.site import Site, site
+
+QEMU = "qemu-system-x86_64"
+SMALL = ("--memory", "128M", "--disk", "512M")
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a disk without a system: QEMU runs it, and nobody ever answers."""
+    path = tmp_path_factory.mktemp("disk") / "disk.raw"
+    with path.open("wb") as file:
+        file.write(b"\xf4" * 510 + b"\x55\xaa")  # hlt
+        file.truncate(1 << 20)
+    return f"file://{path}"
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory, tiny_image: None) -> Iterator[Site]:
+    with site() as one:
+        yield one
+
+
+def launch(one: Site, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return one.cli("launch", "--name", name, *SMALL, *arguments)
+
+
+def nothing_is_left(one: Site, name: str) -> bool:
+    return name not in one.states() and one.kept_of(name) == [] and one.qemus_of(name) == []
+
+
+def running(one: Site, name: str, url: str) -> subprocess.Popen[str]:
+    """A machine that runs, and the launch that waits for its answer."""
+    launching = one.begin("launch", "--name", name, *SMALL, url)
+    one.wait_for(lambda: one.logged(f"launch of {name}: boot"), "the boot")
+    return launching
+
+
+def give_up(launching: subprocess.Popen[str]) -> None:
+    launching.kill()
+    launching.communicate()
+
+
+@contextmanager
+def path_with(tmp_path: Path, script: str | None) -> Iterator[str]:
+    """A PATH with all that a launch needs, and `script` or nothing as QEMU."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    for program in ("qemu-img", "ssh", "sh", "echo"):
+        found = shutil.which(program)
+        assert found is not None
+        (place / program).symlink_to(found)
+    if script is not None:
+        (place / QEMU).write_text(f"#!/bin/sh\n{script}\n")
+        (place / QEMU).chmod(0o755)
+    yield str(place)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--name", "foo_bar"), "Invalid instance name supplied: foo_bar"),
+        (("--name", "1foo"), "Invalid instance name supplied: 1foo"),
+        (("--memory", "127M"), "Invalid memory size value supplied: 127M."),
+        (("--disk", "1M"), "Invalid disk size value supplied: 1M."),
+        (("--cpus", "256"), "256 CPUs are more than an instance can have"),
+        (("file:///no/such/image",), "Custom image `/no/such/image` does not exist."),
+        (("no-such-image",), "launch failed: "),
+        (("nowhere:noble",), "Remote 'nowhere' is not found."),
+    ],
+)
+def test_what_can_t_be_launched_is_refused(
+    quiet: Site, disk: str, arguments: tuple[str, ...], why: str
+) -> None:
+    image = () if arguments[0][0] != "-" else (disk,)
+    answer = launch(quiet, "foo", *arguments, *image)
+    assert (answer.returncode, why in answer.stderr) == (2, True), answer
+    assert quiet.states() == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all", b"QFI\xfb" + b"\xff" * 4096])
+def test_an_image_that_is_none_is_refused(quiet: Site, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "image").write_bytes(content)
+    answer = launch(quiet, "foo", f"file://{tmp_path}/image")
+    assert answer.returncode == 2 and "launch failed: " in answer.stderr, answer
+    assert nothing_is_left(quiet, "foo")
+
+
+def test_bad_user_data_is_refused_before_anything_is_made(quiet: Site) -> None:
+    answer = quiet.cli("launch", "--name", "bad", "--cloud-init", "-", input="users: 3\n")
+    assert answer.returncode == 2 and "`users` must be a list of users." in answer.stderr
+    assert not quiet.logged("launch of bad: image")
+
+
+def test_a_guest_that_never_answers_ends_the_wait_and_stays(quiet: Site, disk: str) -> None:
+    answer = launch(quiet, "foo", "--timeout", "3", disk)
+    assert answer.returncode == 5, answer
+    assert "Timed out waiting for instance launch." in answer.stderr
+    assert quiet.state("foo") == "Starting"
+    quiet.done("delete", "--purge", "foo")
+    assert nothing_is_left(quiet, "foo")
+
+
+def test_a_killed_qemu_is_a_stopped_instance_whose_reason_is_told(quiet: Site, disk: str) -> None:
+    launching = running(quiet, "dies", disk)
+    (pid,) = quiet.qemus_of("dies")
+    os.kill(pid, signal.SIGKILL)
+    _, told = launching.communicate()
+    assert launching.returncode == 2
+    assert "dies: the instance ended while it was waited for: QEMU ended unexpectedly" in told
+    assert quiet.state("dies") == "Stopped"
+    assert "dies is not running: QEMU ended unexpectedly" in quiet.cli("info", "-v", "dies").stderr
+    assert quiet.cli("info", "dies").stderr == ""
+    quiet.done("delete", "--purge", "dies")
+
+
+def test_ctrl_c_before_the_machine_runs_leaves_nothing(quiet: Site, tmp_path: Path) -> None:
+    fifo = tmp_path / "slow.img"
+    with fifo.open("wb") as file:
+        file.truncate(3 << 30)  # takes a while to be read
+    launching = quiet.begin("launch", "--name", "hasty", *SMALL, f"file://{fifo}")
+    quiet.wait_for(lambda: quiet.logged("launch of hasty: image"), "the download")
+    launching.send_signal(signal.SIGINT)
+    launching.communicate()
+    assert launching.returncode not in (0, 2)
+    quiet.wait_for(lambda: nothing_is_left(quiet, "hasty"), "the removal")
+    assert not quiet.logged("launch of hasty: record") or quiet.states() == {}
+
+
+def test_two_launches_of_one_name_make_one(quiet: Site, disk: str) -> None:
+    both = [quiet.begin("launch", "--name", "twin", "--timeout", "5", *SMALL, disk) for _ in "ab"]
+    told = [one.communicate()[1] for one in both]
+    assert sorted(one.returncode for one in both) == [2, 5], told
+    refused = ('instance "twin" already exists', 'instance "twin" is being prepared')
+    assert any(text in one for one in told for text in refused)
+    quiet.done("delete", "--purge", "twin")
+
+
+def test_twenty_commands_at_once_leave_one_machine_or_none(quiet: Site, disk: str) -> None:
+    give_up(running(quiet, "busy", disk))
+    commands = [
+        ("start", "--timeout", "1", "busy"),
+        ("stop", "--force", "busy"),
+        ("suspend", "busy"),
+        ("restart", "--timeout", "1", "busy"),
+        ("info", "busy"),
+    ] * 4
+    with ThreadPoolExecutor(len(commands)) as pool:
+        answers = list(pool.map(lambda command: quiet.cli(*command), commands))
+    assert {one.returncode for one in answers} <= {0, 2, 5}, answers
+    assert not any("journal tells more" in one.stderr for one in answers), answers
+    assert len(quiet.qemus_of("busy")) <= 1
+    quiet.done("delete", "--purge", "busy")
+    assert nothing_is_left(quiet, "busy")
+
+
+def test_purging_while_others_start_it_ends_in_nothing(quiet: Site, disk: str) -> None:
+    give_up(running(quiet, "short", disk))
+    commands = [("delete", "--purge", "short"), ("start", "--timeout", "5", "short")] * 5
+    with ThreadPoolExecutor(len(commands)) as pool:
+        answers = list(pool.map(lambda command: quiet.cli(*command), commands))
+    assert not any("journal tells more" in one.stderr for one in answers), answers
+    assert nothing_is_left(quiet, "short")
+
+
+def test_a_missing_qemu_is_named(tmp_path: Path, disk: str, tiny_image: None) -> None:
+    with path_with(tmp_path, None) as path, site({"PATH": path}) as one:
+        answer = launch(one, "foo", disk)
+        assert answer.returncode == 2
+        assert f"The program {QEMU} is missing." in answer.stderr
+        assert "install the package qemu-system-x86" in answer.stderr
+        assert nothing_is_left(one, "foo")
+
+
+def test_a_qemu_that_crashes_at_start_is_quoted(
+    tmp_path: Path, disk: str, tiny_image: None
+) -> None:
+    script = "echo some warning >&2; echo 'qemu: no such luck' >&2; exit 1"
+    with path_with(tmp_path, script) as path, site({"PATH": path}) as one:
+        answer = launch(one, "foo", disk)
+        assert answer.returncode == 2
+        assert "foo: QEMU did not start: qemu: no such luck" in answer.stderr
+        assert nothing_is_left(one, "foo")
