@@ -139,4 +139,5 @@ def test_a_deleted_instance_can_be_recovered_and_nothing_is_left_of_a_purged_one
     foo.done("purge")
     foo.done("delete", "--purge", "foo")
     assert foo.states() == {}
-    assert foo.kept_of("foo") == foo.kept_of("bar") == foo.qemus() == []
+    assert foo.kept_of("foo") == foo.kept_of("bar") == []
+    assert foo.qemus() == []
