@@ -48,7 +48,7 @@ def test_a_guest_waits_for_room_and_goes_on(small: Site) -> None:
     before = small.boot_id("foo")
     filler = fill(small)
     writing = small.begin(
-        "exec", "foo", "--", "sh", "-c", "dd if=/dev/zero of=/f bs=1M count=40; sync; echo end"
+        "exec", "foo", "--", "sh", "-c", "dd if=/dev/zero of=f bs=1M count=40; sync; echo end"
     )
     small.wait_for(lambda: small.logged("foo: the host's disk is full"), "the full disk")
     filler.unlink()
