@@ -10,13 +10,13 @@ from typing import NamedTuple
 import pytest
 
 from tests.system.host import Host, new_host
+from tests.system.host_trust import STORE
+from tests.system.site import EMPTY_LIST
 
 SOCKET, SERVICE = "multipassd.socket", "multipassd.service"
 STATE = "/var/lib/multipassd"
-STORE = f"{STATE}/data/authenticated-certs/multipass_client_certs.pem"
 COPY = "/root/copy.pem"
 PASSPHRASE = "correct horse"
-EMPTY_LIST = "No instances found.\n"
 DAMAGED = "The Multipass service can't rely on its list of trusted clients"
 PATIENCE = 30.0
 RESET = "start over with `sudo multipass-trust reset`"

@@ -15,9 +15,9 @@ import pytest
 from multipassd.guesses import BURST, SECONDS_A_TOKEN
 from protocol.errors import WrongPassphrase
 from tests.system.host import Host, new_host
+from tests.system.site import EMPTY_LIST
 
 GUESSER = Path(__file__).with_name("guesser.py")
-EMPTY_LIST = "No instances found.\n"
 PASSPHRASE = "correct horse"
 FIRST_UID, UIDS = 700_000, 1000
 SECONDS = 60

@@ -8,16 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.system.host import PACKAGE, Host, new_host
+from tests.system.host_trust import CLOSED, OPEN, STORE, refused, socket_mode
+from tests.system.site import DENIED, EMPTY_LIST
 from tools import roots
 
-SOCKET = "/run/multipass_socket"
-STORE = "/var/lib/multipassd/data/authenticated-certs/multipass_client_certs.pem"
-UNITS = ("multipassd.socket", "multipassd-tcp.socket", "multipassd.service")
+UNITS = "/usr/lib/systemd/system/multipass*"
 PASSPHRASE = "correct horse"
-
-EMPTY_LIST = "No instances found.\n"
-NOT_AUTHENTICATED = "list failed: The client is not authenticated with the Multipass service."
-DENIED = "list failed: multipass socket access denied"
 
 MOST_EXPOSED = 2.0
 
@@ -57,12 +53,8 @@ def test_an_image_comes_up_with_the_socket_and_without_tcp(host: Host) -> None:
     assert host.show("multipassd.service", "ActiveState") == "inactive"
 
 
-def socket_mode(host: Host) -> str:
-    return host.run("stat", "-c", "%U:%G %a", SOCKET).stdout.strip()
-
-
 def installed_as_meant(host: Host) -> None:
-    assert socket_mode(host) == "root:sudo 660"
+    assert socket_mode(host) == CLOSED
     assert host.show("multipassd.socket", "UnitFileState") == "enabled"
     assert host.show("multipassd-tcp.socket", "UnitFileState") == "disabled"
     assert host.show("multipassd-tcp.socket", "ActiveState") == "inactive"
@@ -70,20 +62,19 @@ def installed_as_meant(host: Host) -> None:
 
 
 def units_are_sound(host: Host) -> None:
-    places = [f"/usr/lib/systemd/system/{unit}" for unit in UNITS]
-    assert host.run("systemd-analyze", "verify", "--man=no", *places).stdout == ""
+    assert host.run("sh", "-c", f"systemd-analyze verify --man=no {UNITS}").stdout == ""
     exposure = host.exposure("multipassd.service")
     print(f"exposure {exposure}")
     assert exposure <= MOST_EXPOSED
 
 
 def the_first_client_is_adopted(host: Host) -> None:
-    assert host.run("multipass", "list", user="bob", code=2).stdout.startswith(DENIED)
+    said = host.run("multipass", "list", user="bob", code=2).stdout
+    assert said.startswith(f"list failed: {DENIED}")
     assert host.run("multipass", "list", user="alice").stdout == EMPTY_LIST
-    assert socket_mode(host) == "root:sudo 666"
+    assert socket_mode(host) == OPEN
     assert host.run("stat", "-c", "%U %a", STORE).stdout.strip() == "root 600"
-    refused = host.run("multipass", "list", user="bob", code=2).stdout
-    assert refused.startswith(NOT_AUTHENTICATED)
+    refused(host, "bob")
 
 
 def others_get_in_by_passphrase(host: Host) -> None:
@@ -92,7 +83,7 @@ def others_get_in_by_passphrase(host: Host) -> None:
     assert host.run("stat", "-c", "%U %a", settings).stdout.strip() == "root 600"
     host.run("multipass", "authenticate", PASSPHRASE, user="bob")
     assert host.run("multipass", "list", user="bob").stdout == EMPTY_LIST
-    assert host.run("multipass", "list", code=2).stdout.startswith(NOT_AUTHENTICATED)
+    refused(host, "root")
     host.run("multipass", "authenticate")  # root is never locked out
     assert host.run("multipass", "list").stdout == EMPTY_LIST
 
@@ -111,7 +102,7 @@ def the_daemon_is_known_to_its_administrator(host: Host) -> None:
 
 def stopping_leaves_nothing_in_run(host: Host) -> None:
     host.run("systemctl", "stop", "multipassd.service")
-    assert socket_mode(host) == "root:sudo 666"
+    assert socket_mode(host) == OPEN
     host.run("systemctl", "stop", "multipassd.socket")
     assert host.run("find", "/run", "-name", "*multipass*").stdout == ""
     host.run("systemctl", "start", "multipassd.socket")
@@ -121,7 +112,7 @@ def trust_outlives_a_reboot(host: Host) -> None:
     host.stop()
     host.boot()
     assert host.show("multipassd.service", "ActiveState") == "inactive"
-    assert socket_mode(host) == "root:sudo 666"  # the daemon never ran
+    assert socket_mode(host) == OPEN  # the daemon never ran
     assert host.run("multipass", "list", user="bob").stdout == EMPTY_LIST
 
 

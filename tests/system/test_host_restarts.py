@@ -10,10 +10,10 @@ import pytest
 
 from tests.system.hammer import CLI, PROCESSES, Count, hammered, table
 from tests.system.host import PACKAGE, Host, new_host
+from tests.system.host_trust import SOCKET
+from tests.system.site import EMPTY_LIST
 
-SOCKET = "/run/multipass_socket"
 SERVICE = "multipassd.service"
-EMPTY_LIST = "No instances found.\n"
 ENDED = "the connection to the service ended before it answered"
 # In gRPC's words: a call, or a handshake, that a kill broke off.
 BROKEN_OFF = re.compile(r"UNAVAILABLE: .*(Socket closed|Connection reset|Broken pipe|ping timeout)")

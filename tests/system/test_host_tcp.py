@@ -14,12 +14,12 @@ from tests.system import host_trust
 from tests.system.hammer import hammered, table
 from tests.system.host import Host, new_host
 from tests.system.host_trust import CLIENT, ROOT_CERTIFICATE, STORE, client_of, until
+from tests.system.site import EMPTY_LIST
 
 ADDRESS = "MULTIPASS_SERVER_ADDRESS=localhost:50051"
 SOCKET, SERVICE = "multipassd-tcp.socket", "multipassd.service"
 CERTIFICATE = f"{CLIENT}/multipass_cert.pem"
 PASSPHRASE = "correct horse"
-EMPTY_LIST = "No instances found.\n"
 SWITCHES = 2
 SLOW = "DEADLINE_EXCEEDED"  # 30 s were not enough on a busy machine: nobody was refused
 
