@@ -13,7 +13,7 @@ from multipassd.drivers.qemu import powerdown
 from multipassd.drivers.qemu.powerdown import NO_USE, OFF, STILL_ON, main, power_down
 
 SECONDS = 20.0  # more than any of these needs
-GREETING = {"QMP": {"version": {}, "capabilities": []}}
+GREETING: dict[str, object] = {"QMP": {"version": {}, "capabilities": []}}
 Guest = Callable[[int], bool]  # told how often its button was pressed; True: it goes off
 
 
