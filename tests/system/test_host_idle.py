@@ -11,9 +11,10 @@ import pytest
 
 from tests.system.hammer import grpc_caller
 from tests.system.host import Host, new_host
+from tests.system.host_trust import until
+from tests.system.site import EMPTY_LIST
 
 SERVICE = "multipassd.service"
-EMPTY_LIST = "No instances found.\n"
 STATUS = "idle; the next caller wakes it"
 IDLE_SECONDS = 2
 PATIENCE = 60.0
@@ -45,7 +46,7 @@ def test_it_leaves_when_idle_and_the_next_caller_wakes_it(
     record_property("resident when active, KiB", active)
     assert active > 0
 
-    wait_until(lambda: host.show(SERVICE, "ActiveState") == "inactive")
+    until(lambda: host.show(SERVICE, "ActiveState") == "inactive", "the idle exit")
     idle = resident(host)
     print(f", {idle} KiB idle")
     record_property("resident when idle, KiB", idle)
@@ -76,7 +77,7 @@ def test_a_connection_that_a_trusted_client_holds_keeps_it(host: Host) -> None:
             time.sleep(0.1)
     finally:
         caller.communicate(timeout=PATIENCE)
-    wait_until(lambda: host.show(SERVICE, "ActiveState") == "inactive")
+    until(lambda: host.show(SERVICE, "ActiveState") == "inactive", "the idle exit")
     assert host.show(SERVICE, "StatusText") == STATUS
 
 
@@ -88,10 +89,3 @@ def resident(host: Host) -> int:
     pids = host.run("sh", "-c", f"cat /sys/fs/cgroup{group}/cgroup.procs").stdout.split()
     maps = "".join(host.run("cat", f"/proc/{pid}/smaps_rollup").stdout for pid in pids)
     return sum(int(size) for size in re.findall(r"^Pss: +(\d+) kB", maps, re.MULTILINE))
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
