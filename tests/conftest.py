@@ -1,10 +1,12 @@
 """Fixtures that every test may use: a private place, and the real daemon in one."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
-from tests.system import host
+from tests.system import host, place
 from tools.daemon import Daemon
 from tools.sandbox import Sandbox
 
@@ -31,6 +33,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if why:
                 item.add_marker(pytest.mark.skip(reason=why))
     items.sort(key=lambda item: item.get_closest_marker("host") is None)
+
+
+@pytest.fixture(scope="session")
+def copy() -> Iterator[Path]:
+    """The project where every user can read it, as the checkout may lie where others can't go."""
+    made = place.make()
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
 
 
 @pytest.fixture

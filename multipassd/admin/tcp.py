@@ -102,8 +102,8 @@ def _enable(place: Place, options: Namespace) -> None:
     if not was_on:
         _start_socket()
         _log.info("TCP was switched on by multipass-trust, uid %d", invoker())
-    # Nothing to reload: it counts at the next boot, and reloading holds up all that systemd does.
-    _demand("TCP is on, but not for later boots", "enable", "--no-reload", SOCKET)
+    # With the reload: else `systemctl status` would go on telling what was enabled before.
+    _demand("TCP is on, but not for later boots", "enable", SOCKET)
     # Started, it has made the certificates by which clients know it.
     _demand("TCP is on, but the service does not start", "start", SERVICE)
     address = address.partition(" ")[0]
@@ -144,7 +144,7 @@ def _disable(dry_run: bool) -> None:
     if dry_run:
         say(f"Stop {SOCKET}, also for later boots, and restart {SERVICE} if it runs.", dry_run)
         return
-    _demand("TCP was not switched off", "disable", "--no-reload", SOCKET)
+    _demand("TCP was not switched off", "disable", SOCKET)
     _demand("TCP is off at the next boot only", "stop", SOCKET)
     # Also when it was off: the service keeps the socket of a unit that somebody stopped by hand.
     _demand(f"{SERVICE} was not restarted and still listens", "try-restart", SERVICE)

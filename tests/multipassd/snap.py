@@ -23,8 +23,9 @@ esac
 
 
 class Snap:
-    def __init__(self, root: Path, revision: str = "x1") -> None:
+    def __init__(self, root: Path, revision: str = "x1", tree: Path = CHECKOUT) -> None:
         self.root = root
+        self.tree = tree
         self.common = root / "common"
         self.data = root / revision
         for path in (self.common, self.data, root / "bin", root / "snap/lib"):
@@ -41,7 +42,7 @@ class Snap:
         }
         program = root / "snap/lib/multipass"
         if not program.exists():
-            program.symlink_to(CHECKOUT)
+            program.symlink_to(tree)
             (root / "bin/snapctl").write_text(SNAPCTL)
             (root / "bin/snapctl").chmod(0o755)
             self.is_set()

@@ -15,13 +15,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from multipassd.listener import admin_group
 from protocol.certificates import make_client
 from tests.multipassd.snap import Snap
-from tools.sandbox import CHECKOUT, MULTIPASS, Sandbox, daemon_command
+from tools.sandbox import CHECKOUT, Sandbox, daemon_command
 
 SECONDS = 30.0
 ALICE, BOB = 61001, 61002  # no users of the machine
@@ -36,8 +37,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def snap(sandbox: Sandbox) -> Snap:
-    one = Snap(sandbox.root)
+def snap(sandbox: Sandbox, copy: Path) -> Snap:
+    one = Snap(sandbox.root, tree=copy)
     one.common.chmod(0o755)  # as snapd makes it
     return one
 
@@ -80,7 +81,7 @@ def _call(snap: Snap, uid: int, *words: str, admin: bool = False) -> tuple[int, 
         for path in (home, *home.rglob("*")):
             os.chown(path, uid, uid, follow_symlinks=False)
     done = subprocess.run(
-        [MULTIPASS, *words],
+        [snap.tree / "bin/multipass", *words],
         env={**snap.environ, "HOME": f"{home}/snap/multipass/x1", "SNAP_REAL_HOME": str(home)},
         cwd="/",
         user=uid,

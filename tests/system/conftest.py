@@ -11,7 +11,6 @@ import pytest
 
 from protocol import admins
 from tests.system import people as accounts
-from tests.system import place
 from tests.system.host import Host, new_host
 from tests.system.host_trust import let_sudo_ask_nothing
 from tests.system.people import People
@@ -53,13 +52,6 @@ def people() -> Iterator[People]:
         yield accounts.create(admin_group())
     finally:
         accounts.remove_own()
-
-
-@pytest.fixture(scope="session")
-def copy() -> Iterator[Path]:
-    made = place.make()
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import pytest
 
 from tests.system.people import People, Person
 from tests.system.site import EMPTY_LIST, NOT_AUTHENTICATED, Done, Site
-from tools.sandbox import daemon_command
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def free_port() -> int:
 
 def install(site: Site, user: str) -> Done:
     return subprocess.run(
-        daemon_command("--enrol-installer", user),
+        [sys.executable, "-I", str(site.copy / "bin/multipassd"), "--enrol-installer", user],
         env=site.sandbox.daemon_env(),
         cwd="/",
         stdin=subprocess.DEVNULL,
