@@ -167,12 +167,3 @@ async def for_each(
     known = [error for error in errors if isinstance(error, RpcError)]
     if known:
         raise Several(known)
-
-
-@contextmanager
-def _warning(what: str) -> Iterator[None]:
-    """Failing to tidy up is no reason to fail."""
-    try:
-        yield
-    except RpcError as error:
-        _log.warning("%s: %s", what, error.message)

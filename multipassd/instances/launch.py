@@ -21,9 +21,10 @@ from multipassd.drivers.driver import Machine
 from multipassd.images.image import Base, Image, Progress
 from multipassd.images.images import Images
 from multipassd.instances.errors import RepeatedAddress, Several, TimedOut
-from multipassd.instances.instance import START_TIMEOUT, Instance
+from multipassd.instances.instance import Instance
 from multipassd.instances.instances import Instances
 from multipassd.instances.order import Order
+from multipassd.instances.presence import START_TIMEOUT
 from multipassd.instances.record import ImageOrigin, Network, Record
 from protocol.errors import StorageFailed
 

@@ -6,7 +6,8 @@ from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances import guest
 from multipassd.instances.errors import NotRunning
-from multipassd.instances.instance import Instance, State
+from multipassd.instances.instance import Instance
+from multipassd.instances.presence import State
 from protocol.errors import RpcError
 from protocol.messages.lifecycle import SSHInfo, SSHInfoReply, SSHInfoRequest
 from protocol.status import Status

@@ -5,8 +5,9 @@ from __future__ import annotations
 from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances.errors import InstancesMissing
-from multipassd.instances.instance import START_TIMEOUT, Instance
+from multipassd.instances.instance import Instance
 from multipassd.instances.instances import for_each
+from multipassd.instances.presence import START_TIMEOUT
 from protocol.messages.lifecycle import StartError, StartReply, StartRequest
 
 Code = StartError.ErrorCode

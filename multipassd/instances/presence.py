@@ -1,0 +1,263 @@
+"""What runs of an instance now: a guest that is watched, and that may answer by and by."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from multipassd import bootid, log
+from multipassd.drivers.driver import Driver, DriverError, Guest, Link, Machine
+from multipassd.instances import guest as ssh
+from multipassd.instances import refusals
+from multipassd.instances.errors import NotRunning, TimedOut
+from multipassd.instances.kept import KeptRecord
+from multipassd.instances.record import Phase
+from multipassd.network.networking import Networking
+from protocol.errors import RpcError, StorageFailed
+from protocol.messages.common import InstanceStatus
+
+State = InstanceStatus.Status
+Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+START_TIMEOUT = 300.0  # seconds until SSH answers; an emulated guest needs minutes
+SWITCH_OFF_SECONDS = 15.0  # from being switched off to being seen to have ended
+PROBE_INTERVAL = 0.5
+PROBE_SECONDS = 15.0  # one attempt to log in
+CONSOLE_LINES, CONSOLE_LIMIT = 10, 1000  # of a silent guest's console that the log gets
+
+# Cloud-init writes this when the first boot's work is done.
+FINISHED = "test -e /var/lib/cloud/instance/boot-finished"
+NOTHING = "true"
+
+_log = log.get("instances")
+
+
+class Presence:
+    """The guest, if there is one, and what is being done to it.
+
+    That a guest ends is noticed here, and written down, whoever or whatever ended it. That one
+    thing is done after the other is up to the caller.
+    """
+
+    def __init__(
+        self,
+        kept: KeptRecord,
+        driver: Driver,
+        networking: Networking,
+        key: Path,
+        spawn: Spawn,
+        changed: Callable[[], None],
+    ) -> None:
+        self.guest: Guest | None = None
+        self.doing: int | None = None  # a transition under way
+        self.expects_end = False  # somebody asked for it, so it needs no reason
+        self._kept = kept
+        self._driver = driver
+        self._networking = networking
+        self._key = key
+        self._spawn = spawn
+        self._changed = changed
+        self._watcher: asyncio.Task[None] | None = None
+        self._answering: asyncio.Task[None] | None = None
+        self._answered = False  # somebody could log in since it started
+
+    @property
+    def name(self) -> str:
+        return self._kept.name
+
+    @property
+    def state(self) -> int:
+        record = self._kept.record
+        if record.deleted:
+            return State.DELETED
+        if self.doing is not None:
+            return self.doing
+        if self.guest is not None:
+            return State.DELAYED_SHUTDOWN if record.stop_at else State.RUNNING
+        return State.SUSPENDED if record.phase is Phase.SUSPENDED else State.STOPPED
+
+    @property
+    def busy(self) -> bool:
+        return self.guest is not None or self.doing is not None
+
+    @property
+    def machine(self) -> Machine:
+        return self._machine_with(self._networking.links(self._kept.record))
+
+    def _machine_with(self, links: tuple[Link, ...]) -> Machine:
+        record, place = self._kept.record, self._kept.place
+        return Machine(record.name, place, record.cpus, record.memory, record.hardware, links)
+
+    def set(self, doing: int | None) -> None:
+        self.doing = doing
+        self._changed()
+
+    def close(self) -> None:
+        """The daemon goes; the machine stays."""
+        for task in (self._watcher, self._answering):
+            if task is not None:
+                task.cancel()
+        if self.guest is not None:
+            self.guest.close()
+
+    # -- its start --------------------------------------------------------------------------------
+
+    async def find(self) -> bool:
+        """Take up the guest that an earlier daemon started, if it still runs. Raises DriverError
+        if it does, but can't be reached."""
+        found = await self._driver.find(self.machine)
+        self.set(None)
+        if found is None:
+            return False
+        _log.info("%s runs already", self.name)
+        self._own(found, State.STARTING)
+        return True
+
+    async def boot(self, doing: int) -> None:
+        """Returns once it runs, or goes on from its suspended state; `wait` tells when it answers.
+        Raises RpcError, and then nothing runs."""
+        before = self._kept.record
+        self.set(doing)
+        try:
+            prepared = self._networking.prepared(before)
+            ran = {"phase": Phase.RUNNING, "boot": bootid.current()}
+            # Written down first: if the daemon is killed now, its next start looks for the machine.
+            self._kept.put(prepared.model_copy(update={**ran, "stop_at": 0.0, "ended_because": ""}))
+            links = await self._networking.attach(self._kept.record)
+            guest = await self._driver.start(self._machine_with(links))
+        except Exception:
+            with suppress(Exception):
+                await self._networking.detach(self._kept.record)
+            with suppress(StorageFailed):
+                self._kept.change(phase=before.phase, ended_because=before.ended_because)
+            self.set(None)
+            raise
+        self._own(guest, doing)
+
+    def _own(self, guest: Guest, doing: int) -> None:
+        """It counts as starting, or whatever `doing` is, until somebody can log in."""
+        self.guest = guest
+        self._answered = self.expects_end = False
+        self._watcher = self._spawn(self._watch(guest))
+        self.set(doing)
+        self._answering = self._spawn(self._answer())
+
+    # -- reaching it ------------------------------------------------------------------------------
+
+    def endpoint(self) -> ssh.Endpoint:
+        """Where its SSH is. Raises NotRunning."""
+        if self.guest is None:
+            raise NotRunning(self.name)
+        host, port = self._networking.endpoint(self._kept.record)
+        return ssh.Endpoint(self.name, host, port, self._kept.record.host_key)
+
+    async def execute(self, command: str, seconds: float) -> str:
+        """Run a command in the guest. Raises GuestSilent, NotRunning, DriverError."""
+        return await ssh.run(self.endpoint(), self._key, command, seconds)
+
+    async def wait(self, seconds: float, *, initialised: bool) -> None:
+        """Until SSH answers and, if asked, cloud-init is done. Raises TimedOut, DriverError."""
+        initialised = initialised and not self._kept.record.ready
+        what = "timed out waiting for response"
+        try:
+            async with asyncio.timeout(seconds):
+                if self._answering is not None:
+                    await asyncio.wait({self._answering})
+                if not self._answered:
+                    await self._until(NOTHING)
+                if initialised:
+                    what = "timed out waiting for initialization to complete"
+                    await self._until(FINISHED)
+        except TimeoutError:
+            stalled = self.guest.stalled if self.guest is not None else ""
+            raise TimedOut(f"{self.name}: {what}" + (f"; {stalled}" if stalled else "")) from None
+        if self.guest is None:
+            why = self._kept.record.ended_because or "it was stopped"
+            raise DriverError(f"{self.name}: the instance ended while it was waited for: {why}")
+        if initialised:
+            self._kept.change(ready=True)
+
+    async def _until(self, command: str) -> None:
+        """Until it succeeds in the guest, or the guest ends."""
+        while self.guest is not None:
+            try:
+                await self.execute(command, PROBE_SECONDS)
+                return
+            except (ssh.GuestSilent, NotRunning):
+                await asyncio.sleep(PROBE_INTERVAL)
+
+    async def _answer(self) -> None:
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                await self._until(NOTHING)
+                self._answered = self.guest is not None
+        except TimeoutError:
+            await self._report_silence()
+        except RpcError as error:
+            _log.warning("%s can't be reached: %s", self.name, error.message)
+        finally:
+            if self.doing in refusals.COMING_UP:
+                self.set(None)
+
+    async def _report_silence(self) -> None:
+        printed = await self.guest.console() if self.guest is not None else ""
+        lines = ["".join(filter(str.isprintable, line)) for line in printed.splitlines()]
+        end = " | ".join(lines[-CONSOLE_LINES:])[-CONSOLE_LIMIT:]
+        _log.warning(
+            "%s did not answer within %.0f s; the end of its console: %s",
+            self.name, START_TIMEOUT, end or "empty",
+        )  # fmt: skip
+
+    # -- its end ----------------------------------------------------------------------------------
+
+    async def power_down(self, seconds: float) -> bool:
+        """Press the power button; is it off within this time?"""
+        if self.guest is None:
+            return True
+        self.expects_end = True
+        await self.guest.power_down()
+        return await self._ends_within(seconds)
+
+    async def kill(self) -> None:
+        """Off at once, without waiting for its end."""
+        self.expects_end = True
+        if self.guest is not None:
+            await self.guest.kill()
+
+    async def switch_off(self) -> None:
+        """Nothing of it runs when this returns."""
+        await self.kill()
+        await self._ends_within(SWITCH_OFF_SECONDS)
+        await self._driver.clear(self.name)  # also one that does not listen
+        await self._ends_within(SWITCH_OFF_SECONDS)
+
+    async def resting(self) -> Phase:
+        """What one that does not run is."""
+        suspended = await self._driver.suspended(self.machine)
+        return Phase.SUSPENDED if suspended else Phase.STOPPED
+
+    async def _ends_within(self, seconds: float) -> bool:
+        if self._watcher is None:
+            return True
+        done, _ = await asyncio.wait({self._watcher}, timeout=seconds)
+        return bool(done)
+
+    async def _watch(self, guest: Guest) -> None:
+        reason = await guest.ended()
+        self.guest = None
+        if self._answering is not None:
+            self._answering.cancel()
+        if self.doing in refusals.COMING_UP and not self.expects_end:
+            self.doing = None
+        with suppress(Exception):
+            await self._networking.detach(self._kept.record)
+        why = "" if self.expects_end else reason
+        if why:
+            _log.warning("%s ended: %s", self.name, why)
+        if self.doing != State.SUSPENDING:
+            with suppress(StorageFailed):  # the log has it, and the next start finds out
+                self._kept.change(phase=Phase.STOPPED, stop_at=0.0, ended_because=why)
+        self._changed()
