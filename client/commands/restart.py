@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import messages, notices, rpc, selection, timeouts
+from client import instance_messages, notices, rpc, selection, timeouts
 from client.command import Argument, Command, Option
 from client.errors import SUCCESS, DeadlinePassed, TimedOut
 from client.session import Session
@@ -30,7 +30,9 @@ def run(session: Session) -> int:
                 if reply.reply_message:
                     spinner.show(reply.reply_message)
     except DeadlinePassed as error:
-        raise TimedOut(messages.RESTART_TIMED_OUT, messages.TIMED_OUT_HINT) from error
+        raise TimedOut(
+            instance_messages.RESTART_TIMED_OUT, instance_messages.TIMED_OUT_HINT
+        ) from error
     notices.update(reply.update_info)
     return SUCCESS
 

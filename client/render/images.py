@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import messages
+from client import instance_messages
 from client.render import CSV, JSON, TABLE
 
 TYPE_CHECKING = False
@@ -26,8 +26,12 @@ class Categories:
 
     def nothing(self) -> str:
         if not self.blueprints:
-            return messages.NO_IMAGES_FOUND
-        return messages.NOTHING_FOUND if self.images else messages.NO_BLUEPRINTS_FOUND
+            return instance_messages.NO_IMAGES_FOUND
+        return (
+            instance_messages.NOTHING_FOUND
+            if self.images
+            else instance_messages.NO_BLUEPRINTS_FOUND
+        )
 
 
 def render(reply: FindReply, shown: Categories, form: str) -> str:
