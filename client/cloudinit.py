@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from client import console, instance_messages
+from client import console, sentences
 from client.certificate import add_site_packages
 from client.errors import CommandFailed, UsageError
 
@@ -26,9 +26,7 @@ def load(source: str) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise UsageError(
-            instance_messages.bad_cloud_init(instance_messages.CLOUD_INIT_NO_TEXT)
-        ) from None
+        raise UsageError(sentences.bad_cloud_init(sentences.CLOUD_INIT_NO_TEXT)) from None
     _check(text)
     return text
 
@@ -38,10 +36,10 @@ def _read_file(path: str) -> bytes:
         # Before it is opened: opening a device may do something, waiting for a FIFO is meant.
         mode = os.stat(path).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-            raise UsageError(instance_messages.unreadable_cloud_init(path))
+            raise UsageError(sentences.unreadable_cloud_init(path))
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        raise UsageError(instance_messages.unreadable_cloud_init(path)) from None
+        raise UsageError(sentences.unreadable_cloud_init(path)) from None
     try:
         return _read(descriptor)
     finally:
@@ -54,13 +52,11 @@ def _read(descriptor: int) -> bytes:
         try:
             chunk = os.read(descriptor, CHUNK)
         except OSError as error:
-            raise UsageError(
-                instance_messages.bad_cloud_init(error.strerror or str(error))
-            ) from None
+            raise UsageError(sentences.bad_cloud_init(error.strerror or str(error))) from None
         if not chunk:
             return bytes(data)
         data += chunk
-    raise UsageError(instance_messages.bad_cloud_init(instance_messages.CLOUD_INIT_TOO_LARGE))
+    raise UsageError(sentences.bad_cloud_init(sentences.CLOUD_INIT_TOO_LARGE))
 
 
 def _fetch(url: str) -> bytes:
@@ -71,9 +67,9 @@ def _fetch(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=FETCH_WITHIN) as answer:
             data: bytes = answer.read(MAX_TEXT + 1)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise UsageError(instance_messages.bad_cloud_init(f"{url}: {error}")) from None
+        raise UsageError(sentences.bad_cloud_init(f"{url}: {error}")) from None
     if len(data) > MAX_TEXT:
-        raise UsageError(instance_messages.bad_cloud_init(instance_messages.CLOUD_INIT_TOO_LARGE))
+        raise UsageError(sentences.bad_cloud_init(sentences.CLOUD_INIT_TOO_LARGE))
     return data
 
 
@@ -84,13 +80,13 @@ def _check(text: str) -> None:
         import yaml
     except ImportError:
         raise CommandFailed(
-            instance_messages.bad_cloud_init(instance_messages.NO_YAML),
-            instance_messages.NO_YAML_HINT,
+            sentences.bad_cloud_init(sentences.NO_YAML),
+            sentences.NO_YAML_HINT,
         ) from None
     try:
         yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(instance_messages.bad_cloud_init(_where(error))) from None
+        raise UsageError(sentences.bad_cloud_init(_where(error))) from None
 
 
 def _where(error: Exception) -> str:

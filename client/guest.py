@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import console, instance_messages, rpc
+from client import console, rpc, sentences
 from client.errors import CommandFailed, StatusError
 from protocol import grpc
 from protocol.messages.guests import HostKeysReply, HostKeysRequest
@@ -32,7 +32,7 @@ def reach(session: Session, name: str, channel: Channel) -> Guest:
     request = SSHInfoRequest(instance_name=[name], verbosity_level=session.verbosity)
     found = rpc.call(session, "ssh_info", request, SSHInfoReply, channel).ssh_info.get(name)
     if found is None:
-        raise CommandFailed(instance_messages.no_ssh_information(name))
+        raise CommandFailed(sentences.no_ssh_information(name))
     return Guest(name, found, _host_key(session, name, channel))
 
 
@@ -47,8 +47,8 @@ def _host_key(session: Session, name: str, channel: Channel) -> str | None:
         if error.status != UNIMPLEMENTED:
             raise
         if session.verbosity:
-            console.log("warning", "ssh", instance_messages.NOT_PINNED)
+            console.log("warning", "ssh", sentences.NOT_PINNED)
         return None
     if not reply.host_keys.get(name):
-        raise CommandFailed(instance_messages.no_host_key(name))
+        raise CommandFailed(sentences.no_host_key(name))
     return reply.host_keys[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from client import console, instance_messages
+from client import console, sentences
 from client.spinner import Spinner
 
 STEP = 10  # percent between two lines where nothing can be redrawn
@@ -54,4 +54,4 @@ class Progress:
         passed = time.monotonic() - self._began
         if percent >= 100 or min(percent, passed) < SURE_AFTER:
             return ""
-        return f" ({instance_messages.time_left(int(passed * (100 - percent) / percent))})"
+        return f" ({sentences.time_left(int(passed * (100 - percent) / percent))})"

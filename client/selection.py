@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import instance_messages
+from client import sentences
 from client.errors import UsageError
 from protocol.messages.common import InstanceNames, InstanceSnapshotPair
 
@@ -33,9 +33,9 @@ def named(session: Session) -> Selection:
     """Names or `--all`, one of them. Raises UsageError."""
     names, everything = session.line.positionals, "all" in session.line.flags
     if everything and names:
-        raise UsageError(instance_messages.name_with_all(len(names)))
+        raise UsageError(sentences.name_with_all(len(names)))
     if not everything and not names:
-        raise UsageError(instance_messages.NAME_OR_ALL)
+        raise UsageError(sentences.NAME_OR_ALL)
     return Selection(names)
 
 
@@ -45,7 +45,7 @@ def named_or_primary(session: Session) -> Selection:
         return named(session)
     primary = session.primary()
     if not primary:
-        raise UsageError(instance_messages.NAME_OR_ALL, instance_messages.PRIMARY_DISABLED)
+        raise UsageError(sentences.NAME_OR_ALL, sentences.PRIMARY_DISABLED)
     return Selection([primary])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 
-from client import console, instance_messages
+from client import console, sentences
 from client.errors import CommandFailed
 
 TYPE_CHECKING = False
@@ -134,7 +134,7 @@ def _run(words: list[str], environ: dict[str, str]) -> int:
     except OSError as error:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if isinstance(error, FileNotFoundError):
-            raise CommandFailed(instance_messages.NO_SSH, instance_messages.NO_SSH_HINT) from error
+            raise CommandFailed(sentences.NO_SSH, sentences.NO_SSH_HINT) from error
         raise CommandFailed(error.strerror or str(error)) from error
     got = _forward_to(child)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -165,10 +165,8 @@ def _failure(said: bytes) -> CommandFailed:
     """What ssh's own failure means to the user."""
     text = said.decode("utf-8", "replace")
     if "Host key verification failed" in text:
-        return CommandFailed(
-            instance_messages.WRONG_HOST_KEY, instance_messages.WRONG_HOST_KEY_HINT
-        )
+        return CommandFailed(sentences.WRONG_HOST_KEY, sentences.WRONG_HOST_KEY_HINT)
     if "Permission denied" in text:
-        return CommandFailed(instance_messages.NOT_LET_IN, instance_messages.NOT_LET_IN_HINT)
+        return CommandFailed(sentences.NOT_LET_IN, sentences.NOT_LET_IN_HINT)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return CommandFailed(lines[-1].removeprefix("ssh: ") if lines else instance_messages.SSH_LOST)
+    return CommandFailed(lines[-1].removeprefix("ssh: ") if lines else sentences.SSH_LOST)

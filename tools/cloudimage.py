@@ -105,7 +105,9 @@ def _initramfs(root: Path, work: Path, kernel: str) -> None:
                     (place / "modules" / name).write_bytes(content)
     (place / "modules/order").write_text("".join(f"{name}\n" for name in order))
     bootdisk.run(
-        root, f"cd /{bootdisk.WORK}/initramfs && find . | busybox cpio -o -H newc | gzip -9 > ../system/initrd"
+        root,
+        f"cd /{bootdisk.WORK}/initramfs"
+        " && find . | busybox cpio -o -H newc | gzip -9 > ../system/initrd",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import console, instance_messages, prompts, rpc, selection
+from client import console, prompts, rpc, selection, sentences
 from client.command import Argument, Command, Option
 from client.errors import SUCCESS, CannotAsk, StatusError
 from client.session import Session
@@ -22,7 +22,7 @@ def run(session: Session) -> int:
     try:
         _delete(session, request)
     except StatusError as error:
-        rpc.advise(error, instance_messages.PURGE_HINT)
+        rpc.advise(error, sentences.PURGE_HINT)
         raise
     return SUCCESS
 
@@ -45,9 +45,9 @@ def _confirmed(pairs: list[InstanceSnapshotPair]) -> bool:
         snapshots = [f"{pair.instance_name}.{pair.snapshot_name}" for pair in pairs
                      if pair.snapshot_name is not None]  # fmt: skip
         instances = [pair.instance_name for pair in pairs if pair.snapshot_name is None]
-        raise CannotAsk(instance_messages.cannot_confirm_purge(snapshots, instances))
+        raise CannotAsk(sentences.cannot_confirm_purge(snapshots, instances))
     return prompts.confirm(
-        instance_messages.PURGE_QUESTION, again=instance_messages.ANSWER_YES_NO_CAPITAL, empty="no"
+        sentences.PURGE_QUESTION, again=sentences.ANSWER_YES_NO_CAPITAL, empty="no"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from client import guest, instance_messages, quoting, rpc, running, ssh
+from client import guest, quoting, rpc, running, sentences, ssh
 from client.command import Argument, Command, Option
 from client.errors import StatusError, UsageError
 from client.session import Session
@@ -24,9 +24,9 @@ def run(session: Session) -> int:
     chosen = line.value("working-directory", "")
     mapped = "no-map-working-directory" not in line.flags
     if chosen and not mapped:
-        raise UsageError(instance_messages.DIRECTORIES_CLASH)
+        raise UsageError(sentences.DIRECTORIES_CLASH)
     if len(line.positionals) < 2:
-        raise UsageError(instance_messages.WRONG_NUMBER)
+        raise UsageError(sentences.WRONG_NUMBER)
     name, *words = line.positionals
     directory = chosen or (_mapped_directory(session, name) if mapped else "")
     try:
@@ -105,5 +105,5 @@ COMMAND = Command(
             "command", "The command and its arguments; options of its own need `--` before it"
         ),
     ),
-    options_hint=instance_messages.EXEC_OPTIONS,
+    options_hint=sentences.EXEC_OPTIONS,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import console, instance_messages, render, rpc
+from client import console, render, rpc, sentences
 from client.command import FORMAT, Argument, Command, Option
 from client.errors import SUCCESS, UsageError
 from client.session import Session
@@ -16,9 +16,9 @@ def run(session: Session) -> int:
     only_blueprints = "only-blueprints" in line.flags
     force = "force-update" in line.flags
     if only_images and only_blueprints:
-        raise UsageError(instance_messages.ONE_CATEGORY)
+        raise UsageError(sentences.ONE_CATEGORY)
     if force and only_blueprints:
-        raise UsageError(instance_messages.NO_BLUEPRINT_UPDATE)
+        raise UsageError(sentences.NO_BLUEPRINT_UPDATE)
     remote, wanted = _search(line.positionals)
     request = FindRequest(
         search_string=wanted,
@@ -40,12 +40,12 @@ def run(session: Session) -> int:
 def _search(given: list[str]) -> tuple[str, str]:
     """The remote and what to look for in it. Raises UsageError."""
     if len(given) > 1:
-        raise UsageError(instance_messages.WRONG_NUMBER)
+        raise UsageError(sentences.WRONG_NUMBER)
     if not given:
         return "", ""
     remote, colon, wanted = given[0].partition(":")
     if ":" in wanted:
-        raise UsageError(instance_messages.BAD_SEARCH)
+        raise UsageError(sentences.BAD_SEARCH)
     return (remote, wanted) if colon else ("", remote)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import console, instance_messages, notices, render, rpc, selection
+from client import console, notices, render, rpc, selection, sentences
 from client.command import FORMAT, Argument, Command, Option
 from client.errors import SUCCESS, UsageError
 from client.session import Session
@@ -13,14 +13,14 @@ def run(session: Session) -> int:
     line = session.line
     everything, snapshots = "all" in line.flags, "snapshots" in line.flags
     if everything:
-        console.line_err(instance_messages.INFO_ALL_DEPRECATED)
+        console.line_err(sentences.INFO_ALL_DEPRECATED)
         if line.positionals:
-            raise UsageError(instance_messages.name_with_all(len(line.positionals)))
+            raise UsageError(sentences.name_with_all(len(line.positionals)))
     form = render.form(line.value("format", render.TABLE))
     pairs = [selection.pair(word) for word in line.positionals]
     of_snapshots = {pair.snapshot_name is not None for pair in pairs}
     if form == render.CSV and not snapshots and len(of_snapshots) > 1:
-        raise UsageError(instance_messages.MIXED_CSV)
+        raise UsageError(sentences.MIXED_CSV)
     request = InfoRequest(
         instance_snapshot_pairs=pairs,
         verbosity_level=session.verbosity,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from client import console, instance_messages, networkspec, notices, prompts, rpc, timeouts
+from client import console, networkspec, notices, prompts, rpc, sentences, timeouts
 from client.command import Argument, Command, Option
 from client.errors import SUCCESS, DeadlinePassed, StatusError, TimedOut, UsageError
 from client.progress import Progress
@@ -37,13 +37,11 @@ def run(session: Session) -> int:
     try:
         reply = _launch(session, request, timeouts.deadline(limit))
     except DeadlinePassed as error:
-        raise TimedOut(
-            instance_messages.LAUNCH_TIMED_OUT, instance_messages.TIMED_OUT_HINT
-        ) from error
+        raise TimedOut(sentences.LAUNCH_TIMED_OUT, sentences.TIMED_OUT_HINT) from error
     name = reply.vm_instance_name or request.instance_name
-    console.line_out(instance_messages.launched(name))
+    console.line_out(sentences.launched(name))
     if name == session.primary():
-        console.line_out(instance_messages.SKIPPING_MOUNT)
+        console.line_out(sentences.SKIPPING_MOUNT)
     notices.update(reply.update_info)
     return SUCCESS
 
@@ -54,9 +52,9 @@ def _request(session: Session) -> LaunchRequest:
 
     line = session.line
     if len(line.positionals) > 1:
-        raise UsageError(instance_messages.LAUNCH_TOO_MANY)
+        raise UsageError(sentences.LAUNCH_TOO_MANY)
     if "mount" in line.values:
-        raise UsageError(instance_messages.NO_MOUNTS)
+        raise UsageError(sentences.NO_MOUNTS)
     remote, image = _image(line.positionals[0]) if line.positionals else ("", "")
     return LaunchRequest(
         instance_name=line.value("name", ""),
@@ -81,7 +79,7 @@ def _image(given: str) -> tuple[str, str]:
         return "", FILE + os.path.abspath(given[len(FILE) :])
     remote, colon, image = given.partition(":")
     if ":" in image:
-        raise UsageError(instance_messages.BAD_IMAGE_NAME)
+        raise UsageError(sentences.BAD_IMAGE_NAME)
     return (remote, image) if colon else ("", remote)
 
 
@@ -90,15 +88,15 @@ def _cpus(line: CommandLine) -> int:
     if "cpus" not in line.values:
         return 0
     if not (given.isascii() and given.isdecimal() and 0 < int(given) <= MAX_CPUS):
-        raise UsageError(instance_messages.invalid_cpus(given))
+        raise UsageError(sentences.invalid_cpus(given))
     return int(given)
 
 
 def _memory(line: CommandLine) -> str:
     if "mem" in line.values:
         if "memory" in line.values:
-            raise UsageError(instance_messages.TWO_MEMORIES)
-        console.line_err(instance_messages.MEM_DEPRECATED)
+            raise UsageError(sentences.TWO_MEMORIES)
+        console.line_err(sentences.MEM_DEPRECATED)
     return _size(line.value("memory", line.value("mem", "")))
 
 
@@ -170,10 +168,10 @@ def _explained(error: StatusError, request: LaunchRequest) -> StatusError:
     """The service names what is wrong by numbers; the last one counts."""
     codes = LaunchError.ErrorCodes
     sentences = {
-        int(codes.INVALID_DISK_SIZE): instance_messages.invalid_disk(request.disk_space),
-        int(codes.INVALID_MEM_SIZE): instance_messages.invalid_memory(request.mem_size),
-        int(codes.INVALID_HOSTNAME): instance_messages.invalid_name(request.instance_name),
-        int(codes.INVALID_NETWORK): instance_messages.INVALID_NETWORK,
+        int(codes.INVALID_DISK_SIZE): sentences.invalid_disk(request.disk_space),
+        int(codes.INVALID_MEM_SIZE): sentences.invalid_memory(request.mem_size),
+        int(codes.INVALID_HOSTNAME): sentences.invalid_name(request.instance_name),
+        int(codes.INVALID_NETWORK): sentences.INVALID_NETWORK,
     }
     told = [
         sentences[code] for code in rpc.details(error, LaunchError).error_codes if code in sentences

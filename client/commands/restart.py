@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import instance_messages, notices, rpc, selection, timeouts
+from client import notices, rpc, selection, sentences, timeouts
 from client.command import Argument, Command, Option
 from client.errors import SUCCESS, DeadlinePassed, TimedOut
 from client.session import Session
@@ -30,9 +30,7 @@ def run(session: Session) -> int:
                 if reply.reply_message:
                     spinner.show(reply.reply_message)
     except DeadlinePassed as error:
-        raise TimedOut(
-            instance_messages.RESTART_TIMED_OUT, instance_messages.TIMED_OUT_HINT
-        ) from error
+        raise TimedOut(sentences.RESTART_TIMED_OUT, sentences.TIMED_OUT_HINT) from error
     notices.update(reply.update_info)
     return SUCCESS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import guest, instance_messages, messages, rpc, running, ssh, timeouts
+from client import guest, messages, rpc, running, sentences, ssh, timeouts
 from client.command import Argument, Command, Option
 from client.errors import (
     SUCCESS,
@@ -26,7 +26,7 @@ def run(session: Session) -> int:
     primary = session.primary()
     name = given[0] if given else primary
     if not name:
-        raise UsageError(instance_messages.NO_PRIMARY_FOR_SHELL)
+        raise UsageError(sentences.NO_PRIMARY_FOR_SHELL)
     deadline = timeouts.deadline(limit)
     try:
         found = _reach(session, name, deadline)
@@ -42,9 +42,7 @@ def _reach(session: Session, name: str, deadline: float | None) -> guest.Guest:
     try:
         return guest.reach(session, name, rpc.open_channel(session, deadline))
     except DeadlinePassed as error:
-        raise TimedOut(
-            instance_messages.START_TIMED_OUT, instance_messages.TIMED_OUT_HINT
-        ) from error
+        raise TimedOut(sentences.START_TIMED_OUT, sentences.TIMED_OUT_HINT) from error
 
 
 def _made_to_run(session: Session, name: str, is_primary: bool, error: CommandFailed) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import instance_messages, notices, rpc, running, selection, timeouts
+from client import notices, rpc, running, selection, sentences, timeouts
 from client.command import Argument, Command, Option
 from client.errors import SUCCESS, CommandFailed, DeadlinePassed, StatusError, TimedOut
 from client.session import Session
@@ -24,13 +24,9 @@ def run(session: Session) -> int:
                 return code
             problems = _start(session, chosen, limit, deadline)
     except DeadlinePassed as error:
-        raise TimedOut(
-            instance_messages.START_TIMED_OUT, instance_messages.TIMED_OUT_HINT
-        ) from error
+        raise TimedOut(sentences.START_TIMED_OUT, sentences.TIMED_OUT_HINT) from error
     if problems:
-        raise CommandFailed(
-            instance_messages.INSTANCES_MISSING, _told(problems, session.primary()) + "\n"
-        )
+        raise CommandFailed(sentences.INSTANCES_MISSING, _told(problems, session.primary()) + "\n")
     return SUCCESS
 
 
@@ -70,11 +66,11 @@ def _told(problems: dict[str, int], primary: str) -> str:
     """Missing first; that the primary is missing is not the problem, as it would be made."""
     codes = StartError.ErrorCode
     sentences = {
-        int(codes.DOES_NOT_EXIST): instance_messages.does_not_exist,
-        int(codes.INSTANCE_DELETED): instance_messages.is_deleted,
+        int(codes.DOES_NOT_EXIST): sentences.does_not_exist,
+        int(codes.INSTANCE_DELETED): sentences.is_deleted,
     }
     return "\n".join(
-        sentences.get(code, instance_messages.failed_unexpectedly)(name)
+        sentences.get(code, sentences.failed_unexpectedly)(name)
         for name, code in sorted(problems.items())
         if (name, code) != (primary, codes.DOES_NOT_EXIST)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import instance_messages, rpc, selection
+from client import rpc, selection, sentences
 from client.command import Argument, Command, Option
 from client.errors import SUCCESS, StatusError, UsageError
 from client.session import Session
@@ -17,9 +17,9 @@ def run(session: Session) -> int:
     cancel, force = "cancel" in flags, "force" in flags
     timed = "time" in session.line.values
     if cancel and timed:
-        raise UsageError(instance_messages.TIME_WITH_CANCEL)
+        raise UsageError(sentences.TIME_WITH_CANCEL)
     if force and (cancel or timed):
-        raise UsageError(instance_messages.FORCE_WITH_OTHERS)
+        raise UsageError(sentences.FORCE_WITH_OTHERS)
     minutes = _minutes(session.line.value("time", "0"))
     chosen = selection.named_or_primary(session)
     request = StopRequest(
@@ -36,7 +36,7 @@ def run(session: Session) -> int:
 def _minutes(text: str) -> int:
     digits = text.removeprefix("+")
     if not (digits.isascii() and digits.isdecimal() and int(digits) <= MAX_MINUTES):
-        raise UsageError(instance_messages.TIME_IN_DIGITS)
+        raise UsageError(sentences.TIME_IN_DIGITS)
     return int(digits)
 
 
@@ -46,7 +46,7 @@ def _stop(session: Session, request: StopRequest, doing: str) -> None:
             for _ in rpc.stream(session, "stop", request, StopReply, log=spinner.log):
                 pass
     except StatusError as error:
-        rpc.advise(error, instance_messages.FORCE_HINT)
+        rpc.advise(error, sentences.FORCE_HINT)
         raise
 
 

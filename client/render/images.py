@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import instance_messages
+from client import sentences
 from client.render import CSV, JSON, TABLE
 
 TYPE_CHECKING = False
@@ -26,12 +26,8 @@ class Categories:
 
     def nothing(self) -> str:
         if not self.blueprints:
-            return instance_messages.NO_IMAGES_FOUND
-        return (
-            instance_messages.NOTHING_FOUND
-            if self.images
-            else instance_messages.NO_BLUEPRINTS_FOUND
-        )
+            return sentences.NO_IMAGES_FOUND
+        return sentences.NOTHING_FOUND if self.images else sentences.NO_BLUEPRINTS_FOUND
 
 
 def render(reply: FindReply, shown: Categories, form: str) -> str:
