@@ -52,7 +52,7 @@ def _runner(environ: Mapping[str, str], base: Path) -> Runner:
     """Units where the package has set them up, else processes of our own."""
     if socket := environ.get(unit.SOCKET):
         return UnitRunner(socket)
-    return DetachedRunner(base / "run")
+    return DetachedRunner(base / "run", base / "machines", base / "images")
 
 
 def _networking(environ: Mapping[str, str], runner: Runner, registry: Registry) -> Networking:

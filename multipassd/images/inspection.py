@@ -19,6 +19,7 @@ from protocol import places
 
 USERS = ("multipass-vm", "nobody")  # the first one there is looks at images
 SNAP_USERS = ("snap_daemon",)  # the only one that a snap may become
+SNAP_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 QEMU_IMG = "qemu-img"
 SECONDS = 30
@@ -106,7 +107,7 @@ def _measured(descriptor: int) -> int:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             cwd="/",
-            env={"PATH": SEARCH_PATH, "LANG": "C.UTF-8"},
+            env=_environment(),
             timeout=SECONDS,
             check=False,
         )
@@ -117,6 +118,12 @@ def _measured(descriptor: int) -> int:
     if done.returncode:
         raise ImageError(_failure(done.returncode, done.stderr.decode("utf-8", "replace")))
     return _size(done.stdout)
+
+
+def _environment() -> dict[str, str]:
+    """A snap's programs and their libraries lie elsewhere; snapd has set where."""
+    own = {key: os.environ[key] for key in SNAP_VARIABLES if key in os.environ}
+    return {"PATH": SEARCH_PATH, "LANG": "C.UTF-8"} | (own if places.in_snap(os.environ) else {})
 
 
 def _size(output: bytes) -> int:

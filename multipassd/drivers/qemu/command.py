@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from protocol import places
 
 if TYPE_CHECKING:  # units.py, a process for each request, needs only the names here
     from multipassd.drivers.driver import Link, Machine
@@ -17,8 +20,11 @@ CONSOLE = "console"
 CONSOLE_SIZE = 65536  # bytes of the guest's console that are kept, in memory
 # The default translation cache takes 1 GiB of the host's memory for each guest.
 TCG = "tcg,thread=multi,tb-size=128"
-OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
-OVMF_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+# What of QEMU's the snap carries lies below it; QEMU itself looks where it was built for.
+SNAP = os.environ.get("SNAP", "") if places.in_snap(os.environ) else ""
+DATA = ("-L", f"{SNAP}/usr/share/qemu") if SNAP else ()
+OVMF_CODE = Path(f"{SNAP}/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_VARIABLES = Path(f"{SNAP}/usr/share/OVMF/OVMF_VARS_4M.fd")
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 LOOPBACK = "127.0.0.1"
 
@@ -41,6 +47,7 @@ def command(machine: Machine, process: Process) -> list[str]:
     return [
         SYSTEM,
         "-name", f"{machine.name},process=qemu-{machine.name}",
+        *DATA,
         "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
         "-machine", _board(machine),
         "-accel", "kvm" if process.accelerator == "kvm" else TCG,
@@ -63,7 +70,7 @@ def command(machine: Machine, process: Process) -> list[str]:
 def probe(machine: str, accelerator: str, cpu: str, runtime: Path) -> list[str]:
     """A machine without anything, to see whether it comes up at all."""
     return [
-        SYSTEM, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
+        SYSTEM, *DATA, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
         "-machine", machine, "-accel", accelerator, "-cpu", cpu, "-m", "64M", "-S",
         *_monitors(runtime),
     ]  # fmt: skip

@@ -19,11 +19,16 @@ from multipassd import log
 from multipassd.drivers.driver import DriverError
 from multipassd.drivers.qemu.runner import USER
 from multipassd.files import read_regular, write_atomically
+from protocol import places
 
 # A process that is not written down yet ends with the daemon: nobody would ever find it.
 ONCE_KNOWN = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "sh")
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SNAP", "TMPDIR")  # a snap's libraries lie elsewhere
 MODE = 0o2770
+ADMITTING = 0o750  # of the directories above it, so that QEMU's user gets to its own
+KVM = "/dev/kvm"
+# The directory keeps others out; a snap's root has no right to what is not open to it.
+UMASK = 0
 MAX_FILE = 4096
 MAX_LOG = 64 * 1024
 USERS = (USER, "snap_daemon")  # the first that exists runs QEMU when the daemon is root
@@ -53,10 +58,12 @@ class Identity:
 
 
 class DetachedRunner:
-    """`base` holds a directory for each process."""
+    """`base` holds a directory for each process; `shared` are those that all of them must get
+    into."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, *shared: Path) -> None:
         self._base = base
+        self._shared = (base, *shared)
         self._account = _account() if os.geteuid() == 0 else None
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._warned = False
@@ -87,7 +94,12 @@ class DetachedRunner:
         runtime = self.runtime(name)
         runtime.mkdir(parents=True)
         runtime.chmod(MODE)
+        command, descriptors = _with_kvm(command)
         if self._account is not None:
+            for path in self._shared:
+                path.mkdir(parents=True, exist_ok=True)
+                os.chown(path, -1, self._account.pw_gid, follow_symlinks=False)
+                path.chmod(ADMITTING)
             for path in (runtime, place, *place.iterdir()):
                 # Its user may write there, and must not choose what else becomes its group's.
                 os.chown(path, -1, self._account.pw_gid, follow_symlinks=False)
@@ -96,14 +108,16 @@ class DetachedRunner:
             process = subprocess.Popen(
                 [*ONCE_KNOWN, *command],
                 stdin=subprocess.PIPE, stdout=log_file, stderr=log_file,
-                start_new_session=True, umask=0o007, cwd="/",
+                start_new_session=True, umask=UMASK, cwd="/",
                 user=self._account.pw_uid if self._account else None,
                 group=self._account.pw_gid if self._account else None,
                 extra_groups=_groups() if self._account else None,
+                pass_fds=descriptors,
                 env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
             )  # fmt: skip
         finally:
-            os.close(log_file)
+            for descriptor in (log_file, *descriptors):
+                os.close(descriptor)
         assert process.stdin is not None
         with process.stdin as go:
             write_atomically(self._file(name), _text(Identity.of(process.pid)), 0o600)
@@ -182,8 +196,24 @@ def _account() -> pwd.struct_passwd | None:
     return None
 
 
+def _with_kvm(command: Sequence[str]) -> tuple[Sequence[str], tuple[int, ...]]:
+    """In a snap nobody may be made a member of KVM's group, so QEMU is handed the open device."""
+    accelerator = command.index("-accel") + 1 if "-accel" in command else 0
+    if command[accelerator] != "kvm" or not places.in_snap(os.environ):
+        return command, ()
+    try:
+        device = os.open(KVM, os.O_RDWR)
+    except OSError:
+        return command, ()  # QEMU says why
+    words = [*command, "-add-fd", f"fd={device},set=1"]
+    words[accelerator] = "kvm,device=/dev/fdset/1"
+    return words, (device,)
+
+
 def _groups() -> list[int]:
     """KVM is for members of its group."""
+    if places.in_snap(os.environ):
+        return []  # seccomp forbids any
     with suppress(KeyError):
         return [grp.getgrnam("kvm").gr_gid]
     return []
