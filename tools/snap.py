@@ -32,7 +32,10 @@ PACKAGED = ("bin/", "client/", "LICENSE", "multipassd/", "protocol/", "snap/", "
 # snapcraft 8 comes with this series. It wants Debian's python3-apt, which PyPI does not have.
 CRAFT_PARTS = "craft-parts ~= 2.30"
 WORKSHOP_PYTHON = "3.13"  # Debian 13's
-BUILD = ("python3", "python3-apt", "python3-pip", "python3-venv", "squashfs-tools")
+BUILD = ("apt-utils", "python3", "python3-apt", "python3-pip", "python3-venv", "squashfs-tools")
+# Where snapcraft looks what the base has already, which is not staged once more.
+BASE_PACKAGES = "snap/core24/current/usr/share/snappy/dpkg.list"
+DEBS = "/build/debs"
 COMPRESSION = "xz"  # as snapcraft; lzo starts no faster here and is larger by half
 # Extension modules and byte code of a CPython carry its name, and theirs the machine's.
 TAGGED = re.compile(r"\.cpython-.*\.(so|pyc)$|\.pypy.*$")
@@ -117,7 +120,8 @@ def _workshop() -> Path:
     """A kept root with core24's Python, the library of snapcraft, and the wheels to install."""
     base = roots.tarball("snap-build", (*BUILD, *snap_python.LIBRARIES))
     requirements = CHECKOUT / "snap/requirements.txt"
-    wanted = f"{base.name}{snap_python.prefix()}{CRAFT_PARTS}{requirements.read_text()}"
+    staged = _stage_packages()
+    wanted = f"{base.name}{snap_python.prefix()}{CRAFT_PARTS}{requirements.read_text()}{staged}"
 
     def make(path: Path) -> None:
         with roots.unpacked(base) as root:
@@ -130,17 +134,45 @@ def _workshop() -> Path:
             _run(root, "/opt/craft/bin/pip", "install", "--quiet", "--no-index",
                  "--find-links", "/build/craft", CRAFT_PARTS)  # fmt: skip
             shutil.rmtree(root / "build/craft")
+            _add_debs(root, staged)
             subprocess.run(["tar", "-cf", path, "-C", root, "."], check=True)
 
     identity = hashlib.sha256(wanted.encode()).hexdigest()[:12]
     return roots.kept("snap-workshop", identity, ".tar", make)
 
 
+def _stage_packages() -> list[str]:
+    parts = yaml.safe_load((CHECKOUT / SNAPCRAFT_YAML).read_text())["parts"].values()
+    return sorted({name for part in parts for name in part.get("stage-packages", ())})
+
+
+def _add_debs(root: Path, names: list[str]) -> None:
+    """The Debian packages that parts stage, and all that they need, as the root's one source of
+    packages; and which of them the test base has."""
+    place = root / DEBS[1:]
+    (place / "partial").mkdir(parents=True)
+    _run(root, "apt-get", "-qq", "update", network=True)
+    _run(
+        root, "apt-get", "-qq", "install", "--yes", "--download-only", "--no-install-recommends",
+        "-o", "Dir::State::status=/dev/null", "-o", f"Dir::Cache::archives={DEBS}", *names,
+        network=True,
+    )  # fmt: skip
+    (place / "Packages").write_text(
+        _run(root, "env", "-C", DEBS, "apt-ftparchive", "packages", ".")
+    )
+    (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes] copy:{DEBS} ./\n")
+    with roots.unpacked(roots.tarball("snap-base", snap_python.LIBRARIES)) as base:
+        had = _run(base, "dpkg", "-l")
+    target = root / BASE_PACKAGES
+    target.parent.mkdir(parents=True)
+    target.write_text(had)
+
+
 def _prime(root: Path) -> Path:
     said = _run(
         root, "env", "-C", "/build/multipass", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/build/wheels",
         "PIP_ROOT_USER_ACTION=ignore", "/opt/craft/bin/python", "-m", "craft_parts", "--verbose",
-        "--application-name", "snapcraft", "--base", "24.04", "--work-dir", "/build/work",
+        "--application-name", "snapcraft", "--base", "core24", "--work-dir", "/build/work",
         "--file", SNAPCRAFT_YAML, "prime",
     )  # fmt: skip
     prime = root / "build/work/prime"
@@ -172,8 +204,8 @@ def _check(prime: Path) -> None:
         raise BuildError(f"not for the Python of core24: {', '.join(found[:10])}")
 
 
-def _run(root: Path, *command: str) -> str:
-    done = roots.run_in(root, *command)
+def _run(root: Path, *command: str, network: bool = False) -> str:
+    done = roots.run_in(root, *command, network=network)
     if done.returncode != 0:
         tail = "\n".join(done.stdout.splitlines()[-60:])
         raise BuildError(f"{command[0]} failed in the clean root:\n{tail}")

@@ -12,7 +12,7 @@ Described = dict[str, Any]
 _BUILD_ONLY = {"parts", "platforms"}
 _TAKEN_OVER = {
     "name", "version", "summary", "description", "license", "base", "grade", "confinement", "apps",
-    "hooks", "plugs",
+    "hooks", "plugs", "system-usernames",
 }  # fmt: skip
 _OF_AN_APP = {
     "command", "plugs", "daemon", "restart-condition", "stop-mode", "stop-timeout", "sockets",

@@ -25,5 +25,7 @@ HOOKS: dict[str, Hook] = {
     "remove": remove.run,
     "connect-plug-multipass-support": restart.run,
     "disconnect-plug-multipass-support": restart.run,
+    "connect-plug-kvm": restart.run,
+    "disconnect-plug-kvm": restart.run,
     "wake": wake.run,  # no hook of snapd's: an app that runs once at each boot
 }

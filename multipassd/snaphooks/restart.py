@@ -1,4 +1,4 @@
-"""connect and disconnect of multipass-support: what a process may do is settled at its start."""
+"""connect and disconnect of a plug: what a process may do is settled at its start."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ SERVICE = "snap.multipass.multipassd.service"
 SOCKET_UNIT = "snap.multipass.multipassd.multipass.socket"
 WAKE_SERVICE = "snap.multipass.wake.service"
 PLUG = "multipass:multipass-support"
+PLUG_KVM = "multipass:kvm"
 
 
 class SnapHost(Host):

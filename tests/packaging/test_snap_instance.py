@@ -1,0 +1,141 @@
+"""Instances in the snap, on a real snapd: QEMU is a process of its own, run as snap_daemon, which
+outlives a restart of the service and a refresh, and ends with the removal of the snap.
+
+One test, as each step stands on the one before and a boot of a guest takes 20 s.
+"""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.packaging.snaphost import COMMON, PLUG_KVM, SNAP, SnapHost
+from tools import cloudimage
+
+IMAGE = "/srv/tiny.qcow2"
+PORT = 8000
+URL = f"http://127.0.0.1:{PORT}/tiny.qcow2"
+PLACE = f"{COMMON}/machines/foo"
+# 1.16's, which nobody may touch.
+VAULT = f"{COMMON}/data/multipassd/vault/instances/primary/ubuntu.img"
+PATIENCE = 90.0
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture
+def served(machine: SnapHost) -> Iterator[SnapHost]:
+    """With the tiny image on a server of its own."""
+    shutil.copyfile(cloudimage.kept(), machine.inside(IMAGE))
+    server = subprocess.Popen(
+        [*machine.entering(), "python3", "-m", "http.server", "-b", "127.0.0.1", "-d", "/srv",
+         str(PORT)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield machine
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_an_instance_outlives_the_service_and_ends_with_the_snap(served: SnapHost) -> None:
+    vault = served.inside(VAULT)
+    vault.parent.mkdir(parents=True)
+    vault.write_text("a disk\n")
+    launched(served)
+    qemu_has_no_rights_but_to_its_own(served)
+    the_service_comes_and_goes(served)
+    it_is_suspended_and_resumed(served)
+    it_is_purged(served)
+    assert vault.read_text() == "a disk\n"
+    launched(served)
+    removal_ends_it_and_its_disk_is_not_in_the_snapshot(served)
+
+
+def launched(host: SnapHost) -> None:
+    began = time.monotonic()
+    host.run("multipass", "launch", "--name", "foo", "--memory", "160M", "--disk", "1G", URL)
+    print(f"\nlaunched in {time.monotonic() - began:.1f} s")
+    assert state(host) == "Running"
+    assert in_guest(host, "id -un") == "ubuntu\n"
+
+
+def qemu_has_no_rights_but_to_its_own(host: SnapHost) -> None:
+    pid = qemu(host)
+    assert host.run("ps", "-o", "user:20=", "-p", pid).stdout.strip() == "snap_daemon"
+    status = host.run("cat", f"/proc/{pid}/status").stdout
+    assert "CapEff:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+    as_qemu = ("setpriv", "--reuid=snap_daemon", "--regid=snap_daemon", "--clear-groups")
+    host.run(*as_qemu, "test", "-w", f"{PLACE}/disk.qcow2")
+    for path in (f"{PLACE}/new", f"{COMMON}/machines/new", f"{COMMON}/images/new"):
+        host.run(*as_qemu, "touch", path, code=1)
+    host.run(*as_qemu, "ls", f"{COMMON}/data/multipassd/instances", code=2)
+    for path in (f"{PLACE}/disk.qcow2", f"{COMMON}/images", f"{COMMON}/run"):
+        host.run("ls", path, user="bob", code=2)
+
+
+def the_service_comes_and_goes(host: SnapHost) -> None:
+    boot, pid = guests_boot(host), qemu(host)
+    host.run("snap", "restart", "multipass.multipassd")
+    assert guests_boot(host) == boot
+    host.run("snap", "connect", PLUG_KVM)  # restarts it, too
+    assert guests_boot(host) == boot
+    host.run("snap", "install", "--dangerous", SNAP)  # as a refresh does
+    assert guests_boot(host) == boot
+    assert qemu(host) == pid
+
+
+def it_is_suspended_and_resumed(host: SnapHost) -> None:
+    boot = guests_boot(host)
+    host.run("multipass", "suspend", "foo")
+    assert state(host) == "Suspended"
+    assert qemu(host) == ""
+    host.run("multipass", "start", "foo")
+    assert guests_boot(host) == boot
+
+
+def it_is_purged(host: SnapHost) -> None:
+    host.run("multipass", "delete", "--purge", "foo")
+    assert qemu(host) == ""
+    host.run("ls", PLACE, code=2)
+    assert host.run("ls", f"{COMMON}/run").stdout == ""
+
+
+def removal_ends_it_and_its_disk_is_not_in_the_snapshot(host: SnapHost) -> None:
+    host.run("snap", "remove", "multipass")
+    assert qemu(host) == ""
+    saved = host.run("snap", "saved").stdout
+    host.install()
+    host.run("snap", "restore", saved.splitlines()[-1].split()[0])
+    host.run("snap", "restart", "multipass")
+    host.run("snap", "remove", "--purge", "multipass")
+    host.run("ls", COMMON, code=2)
+
+
+def in_guest(host: SnapHost, command: str) -> str:
+    return host.run("multipass", "exec", "foo", "--", "sh", "-c", command).stdout
+
+
+def guests_boot(host: SnapHost) -> str:
+    wait_until(lambda: state(host) == "Running")
+    return in_guest(host, "cat /proc/sys/kernel/random/boot_id")
+
+
+def qemu(host: SnapHost) -> str:
+    return host.run("pgrep", "-u", "snap_daemon", code=None).stdout.strip()
+
+
+def state(host: SnapHost) -> str:
+    rows = host.run("multipass", "list", "--format", "csv").stdout.splitlines()[1:]
+    return dict(row.split(",")[:2] for row in rows).get("foo", "none")
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
