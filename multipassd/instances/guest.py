@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,8 @@ class GuestSilent(Exception):
 
 
 async def run(endpoint: Endpoint, key: Path, command: str, seconds: float) -> str:
-    """What the command printed, if it ended with 0. Raises GuestSilent."""
+    """What the command printed, if it ended with 0. Raises GuestSilent, and DriverError where no
+    attempt could succeed."""
     known = os.memfd_create("known_hosts", os.MFD_CLOEXEC)
     try:
         os.write(known, f"{endpoint.name} {endpoint.host_key}\n".encode())
@@ -66,8 +68,22 @@ async def _run(ssh: list[str], name: str, command: str, seconds: float) -> str:
                 process.kill()
             await process.wait()
     if code:
+        await asyncio.to_thread(_check_user)
         raise GuestSilent(f"{name}: ssh ended with {code}")
     return output.decode("utf-8", "replace")
+
+
+def _check_user() -> None:
+    """OpenSSH works for nobody who is not listed; nothing would tell its failure from a guest's
+    silence. Raises DriverError."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        raise DriverError(
+            f"Instances can't be reached: the service runs with user id {os.getuid()}, which has "
+            "no entry in /etc/passwd, and ssh refuses to work for it. Please add an entry, or run "
+            "the service as a listed user."
+        ) from None
 
 
 async def _read(stream: asyncio.StreamReader) -> bytes:
