@@ -1,0 +1,59 @@
+"""Commands inside guests, where there is no guest: what can be told is told at once."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import shutil
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from multipassd.drivers.driver import DriverError
+from multipassd.instances import guest
+from multipassd.instances.guest import Endpoint, GuestSilent
+
+NOBODY = 3_999_999  # in no list of users
+SECONDS = 20.0
+CLOSED = Endpoint("foo", "127.0.0.1", 1, "ssh-ed25519 AAAA")
+
+needs_ssh = pytest.mark.skipif(shutil.which(guest.SSH) is None, reason="needs ssh")
+
+
+def said() -> str:
+    try:
+        return asyncio.run(guest.run(CLOSED, Path("/no/such/key"), "true", SECONDS))
+    except (DriverError, GuestSilent) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def say_as_nobody(end: Connection) -> None:
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    end.send(said())
+
+
+@needs_ssh
+def test_a_port_where_nobody_listens_is_a_silent_guest() -> None:
+    assert said() == "GuestSilent: foo: ssh ended with 255"
+
+
+@needs_ssh
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_user_for_whom_ssh_does_not_work_is_told_and_not_waited_for() -> None:
+    fork = multiprocessing.get_context("fork")  # another user may not read this checkout
+    ours, theirs = fork.Pipe()
+    child = fork.Process(target=say_as_nobody, args=(theirs,))
+    child.start()
+    child.join(SECONDS)
+    told = ours.recv() if ours.poll() else "nothing"
+    assert told.startswith(
+        f"DriverError: Instances can't be reached: the service runs with user id {NOBODY}"
+    )
+
+
+def test_a_missing_ssh_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "Please install the package openssh-client." in said()
