@@ -167,14 +167,14 @@ def _show(progress: Progress, reply: LaunchReply) -> None:
 def _explained(error: StatusError, request: LaunchRequest) -> StatusError:
     """The service names what is wrong by numbers; the last one counts."""
     codes = LaunchError.ErrorCodes
-    sentences = {
+    known = {
         int(codes.INVALID_DISK_SIZE): sentences.invalid_disk(request.disk_space),
         int(codes.INVALID_MEM_SIZE): sentences.invalid_memory(request.mem_size),
         int(codes.INVALID_HOSTNAME): sentences.invalid_name(request.instance_name),
         int(codes.INVALID_NETWORK): sentences.INVALID_NETWORK,
     }
     told = [
-        sentences[code] for code in rpc.details(error, LaunchError).error_codes if code in sentences
+        known[code] for code in rpc.details(error, LaunchError).error_codes if code in sentences
     ]
     return StatusError(error.status, error.sentence, told[-1] if told else error.hint)
 

@@ -65,12 +65,12 @@ def _launch_primary(session: Session) -> int:
 def _told(problems: dict[str, int], primary: str) -> str:
     """Missing first; that the primary is missing is not the problem, as it would be made."""
     codes = StartError.ErrorCode
-    sentences = {
+    known = {
         int(codes.DOES_NOT_EXIST): sentences.does_not_exist,
         int(codes.INSTANCE_DELETED): sentences.is_deleted,
     }
     return "\n".join(
-        sentences.get(code, sentences.failed_unexpectedly)(name)
+        known.get(code, sentences.failed_unexpectedly)(name)
         for name, code in sorted(problems.items())
         if (name, code) != (primary, codes.DOES_NOT_EXIST)
     )
