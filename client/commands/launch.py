@@ -173,9 +173,7 @@ def _explained(error: StatusError, request: LaunchRequest) -> StatusError:
         int(codes.INVALID_HOSTNAME): sentences.invalid_name(request.instance_name),
         int(codes.INVALID_NETWORK): sentences.INVALID_NETWORK,
     }
-    told = [
-        known[code] for code in rpc.details(error, LaunchError).error_codes if code in sentences
-    ]
+    told = [known[code] for code in rpc.details(error, LaunchError).error_codes if code in known]
     return StatusError(error.status, error.sentence, told[-1] if told else error.hint)
 
 
