@@ -1,5 +1,6 @@
 """Instances on real QEMU: skipped where it or what the tiny image is built with is missing."""
 
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -7,6 +8,8 @@ import pytest
 
 from tests.instances.site import Site, site
 from tools import cloudimage, roots
+from tools.imageserver import Faults, ImageServer, serving
+from tools.imagetree import ImageTree
 
 PROGRAMS = ("qemu-system-x86_64", "qemu-img", "ssh")
 SECONDS = 600  # emulated guests on a busy machine, and the image may have to be built first
@@ -20,11 +23,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_image() -> None:
-    """It can be had here."""
+def qemu() -> None:
+    """It is here, and what goes with it."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}")
+
+
+@pytest.fixture(scope="session")
+def tiny_image(qemu: None) -> None:
+    """It can be had here."""
     try:
         cloudimage.kept()
     except roots.RootError as error:
@@ -39,6 +47,29 @@ def shared(tiny_image: None) -> Iterator[Site]:
 
 
 @pytest.fixture
-def own(tiny_image: None) -> Iterator[Site]:
+def own(qemu: None) -> Iterator[Site]:
     with site() as one:
         yield one
+
+
+@pytest.fixture(scope="module")
+def server(qemu: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageServer]:
+    """Of `noble`: a disk without a system, large enough to be broken off in the middle."""
+    place = tmp_path_factory.mktemp("images")
+    disk = place / "disk.raw"
+    disk.write_bytes(os.urandom(4 << 20))
+    with disk.open("r+b") as file:
+        file.seek(510)
+        file.write(b"\x55\xaa")
+    tree = ImageTree(place / "www")
+    tree.publish(disk)
+    with serving(tree.root) as running:
+        yield running
+
+
+@pytest.fixture
+def served(server: ImageServer) -> Iterator[Site]:
+    """A daemon that knows this server and no other, and has nothing of it yet."""
+    with site({"MULTIPASS_IMAGE_REMOTES": server.remotes()}) as one:
+        yield one
+    server.faults = Faults()

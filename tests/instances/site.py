@@ -18,6 +18,7 @@ from tools.daemon import Daemon
 from tools.sandbox import MULTIPASS, Sandbox
 
 SIZE = ("--memory", "160M", "--disk", "1G")
+SMALL = ("--memory", "128M", "--disk", "512M")  # for an image without a system
 LAUNCH_SECONDS = 280.0  # an emulated guest on a busy machine
 WAIT_SECONDS = 60.0
 POLL = 0.01
@@ -25,7 +26,6 @@ POLL = 0.01
 
 class Site:
     def __init__(self, env: Mapping[str, str] | None = None) -> None:
-        self.image = cloudimage.kept()
         self.sandbox = Sandbox.create()
         self.daemon = Daemon(
             self.sandbox,
@@ -35,7 +35,7 @@ class Site:
 
     @property
     def url(self) -> str:
-        return f"file://{self.image}"
+        return f"file://{cloudimage.kept()}"
 
     @property
     def storage(self) -> Path:
@@ -53,16 +53,23 @@ class Site:
     def launch(self, name: str, *options: str) -> CompletedProcess[str]:
         return self.cli("launch", "--name", name, *SIZE, *options, self.url)
 
-    def launching(self, name: str, *options: str) -> subprocess.Popen[str]:
-        """A launch that nobody waits for yet."""
-        return self.begin("launch", "--name", name, *SIZE, *options, self.url)
+    def launching(self, name: str, image: str) -> subprocess.Popen[str]:
+        """A launch of an image without a system: it waits for an answer that never comes."""
+        launching = self.begin("launch", "--name", name, *SMALL, image)
+        self.wait_for(lambda: self.logged(f"launch of {name}: boot"), "the boot")
+        return launching
+
+    def run_silent(self, name: str, image: str) -> None:
+        """A machine that runs and never answers, and nobody who waits for it."""
+        give_up(self.launching(name, image))
 
     def starting(self, name: str) -> subprocess.Popen[str]:
         return self.begin("start", name)
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """Ctrl-C works in it, also where these tests run in a shell's background."""
         return subprocess.Popen(
-            [str(MULTIPASS), *arguments],
+            ["env", "--default-signal=INT", str(MULTIPASS), *arguments],
             env=self.daemon.env("alice"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -112,6 +119,11 @@ class Site:
             log = self.daemon.log_text()[-3000:]
             assert time.monotonic() < deadline, f"{what} did not come about\n{log}"
             time.sleep(POLL)
+
+
+def give_up(waiting: subprocess.Popen[str]) -> None:
+    waiting.kill()
+    waiting.communicate()
 
 
 @contextmanager

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.instances.site import Site, site
+from tests.instances.site import SIZE, SMALL, Site, site
 
 pytestmark = pytest.mark.root
-
-SMALL = ("--memory", "128M", "--disk", "512M")
 
 
 @pytest.fixture
@@ -44,7 +42,7 @@ def test_a_full_disk_under_a_download_leaves_nothing(small: Site, tmp_path: Path
 
 
 def test_a_guest_waits_for_room_and_goes_on(small: Site) -> None:
-    small.done("launch", "--name", "foo", "--memory", "160M", "--disk", "1G", small.url)
+    small.done("launch", "--name", "foo", *SIZE, small.url)
     before = small.boot_id("foo")
     filler = fill(small)
     writing = small.begin(

@@ -10,47 +10,22 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.instances.site import Site, site
-from tools.imageserver import ImageServer, serving
-from tools.imagetree import ImageTree
+from tests.instances.site import SMALL, Site, give_up
+from tools.imageserver import ImageServer
 
 TIMES = 2
+PURGES = 4  # half of them are killed before QEMU has ended
 BEFORE_RECORD = ("image", "overlay", "seed")
 AFTER_RECORD = ("record", "start", "boot")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageServer]:
-    """Of an image that is large enough to be broken off in the middle."""
-    place = tmp_path_factory.mktemp("images")
-    disk = place / "disk.raw"
-    disk.write_bytes(os.urandom(4 << 20))
-    with disk.open("r+b") as file:
-        file.seek(510)
-        file.write(b"\x55\xaa")
-    tree = ImageTree(place / "www")
-    tree.publish(disk)
-    with serving(tree.root) as running:
-        yield running
-
-
-@pytest.fixture
-def served(server: ImageServer) -> Iterator[Site]:
-    with site({"MULTIPASS_IMAGE_REMOTES": server.remotes()}) as one:
-        yield one
-    server.faults.gate = None
-
-
 def begin(site: Site, name: str) -> subprocess.Popen[str]:
-    return site.begin(
-        "launch", "--name", name, "--memory", "128M", "--disk", "512M", "--timeout", "60", "noble"
-    )
+    return site.begin("launch", "--name", name, *SMALL, "noble")
 
 
 def _fetched(server: ImageServer, before: int) -> bool:
@@ -85,10 +60,10 @@ def check_it_works(site: Site, name: str) -> None:
     """It can be started, and QEMU runs it; its system would never answer."""
     disk = site.storage / "machines" / name / "disk.qcow2"
     if site.state(name) == "Stopped":
-        starting = site.begin("start", "--timeout", "2", name)
+        starting = site.starting(name)
         site.wait_for(lambda: site.state(name) == "Starting", "the start")
-        starting.wait()
-    assert site.qemus_of(name)
+        site.wait_for(lambda: bool(site.qemus_of(name)), "QEMU")
+        give_up(starting)
     site.done("stop", "--force", name)
     subprocess.run(["qemu-img", "check", "-q", str(disk)], check=True)
 
@@ -148,7 +123,7 @@ def test_a_launch_killed_while_it_downloads_leaves_nothing_but_what_the_next_one
 
 def test_a_purge_killed_at_any_moment_leaves_the_instance_or_nothing(served: Site) -> None:
     outcomes = set()
-    for number in range(6):
+    for number in range(PURGES):
         name = f"foo{number}"
         launching = begin(served, name)
         served.wait_for(partial(served.logged, f"launch of {name}: boot"), "the boot")

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.instances.site import Site, site
+from tests.instances.site import SMALL, Site, site
 
 QEMU = "qemu-system-x86_64"
-SMALL = ("--memory", "128M", "--disk", "512M")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory, tiny_image: None) -> Iterator[Site]:
+def quiet(qemu: None) -> Iterator[Site]:
     with site() as one:
         yield one
 
@@ -41,18 +40,6 @@ def launch(one: Site, name: str, *arguments: str) -> subprocess.CompletedProcess
 
 def nothing_is_left(one: Site, name: str) -> bool:
     return name not in one.states() and one.kept_of(name) == [] and one.qemus_of(name) == []
-
-
-def running(one: Site, name: str, url: str) -> subprocess.Popen[str]:
-    """A machine that runs, and the launch that waits for its answer."""
-    launching = one.begin("launch", "--name", name, *SMALL, url)
-    one.wait_for(lambda: one.logged(f"launch of {name}: boot"), "the boot")
-    return launching
-
-
-def give_up(launching: subprocess.Popen[str]) -> None:
-    launching.kill()
-    launching.communicate()
 
 
 @contextmanager
@@ -116,7 +103,7 @@ def test_a_guest_that_never_answers_ends_the_wait_and_stays(quiet: Site, disk: s
 
 
 def test_a_killed_qemu_is_a_stopped_instance_whose_reason_is_told(quiet: Site, disk: str) -> None:
-    launching = running(quiet, "dies", disk)
+    launching = quiet.launching("dies", disk)
     (pid,) = quiet.qemus_of("dies")
     os.kill(pid, signal.SIGKILL)
     _, told = launching.communicate()
@@ -142,16 +129,19 @@ def test_ctrl_c_before_the_machine_runs_leaves_nothing(quiet: Site, tmp_path: Pa
 
 
 def test_two_launches_of_one_name_make_one(quiet: Site, disk: str) -> None:
-    both = [quiet.begin("launch", "--name", "twin", "--timeout", "5", *SMALL, disk) for _ in "ab"]
-    told = [one.communicate()[1] for one in both]
-    assert sorted(one.returncode for one in both) == [2, 5], told
-    refused = ('instance "twin" already exists', 'instance "twin" is being prepared')
-    assert any(text in one for one in told for text in refused)
+    both = [quiet.begin("launch", "--name", "twin", *SMALL, disk) for _ in "ab"]
+    quiet.wait_for(lambda: any(one.poll() is not None for one in both), "the refusal")
+    (refused,) = (one for one in both if one.poll() is not None)
+    told = refused.communicate()[1]
+    reasons = ('instance "twin" already exists', 'instance "twin" is being prepared')
+    assert refused.returncode == 2 and any(reason in told for reason in reasons), told
+    quiet.wait_for(lambda: quiet.logged("launch of twin: boot"), "the other one's machine")
     quiet.done("delete", "--purge", "twin")
+    assert [one.wait() for one in both] == [2, 2]
 
 
 def test_twenty_commands_at_once_leave_one_machine_or_none(quiet: Site, disk: str) -> None:
-    give_up(running(quiet, "busy", disk))
+    quiet.run_silent("busy", disk)
     commands = [
         ("start", "--timeout", "1", "busy"),
         ("stop", "--force", "busy"),
@@ -169,15 +159,15 @@ def test_twenty_commands_at_once_leave_one_machine_or_none(quiet: Site, disk: st
 
 
 def test_purging_while_others_start_it_ends_in_nothing(quiet: Site, disk: str) -> None:
-    give_up(running(quiet, "short", disk))
-    commands = [("delete", "--purge", "short"), ("start", "--timeout", "5", "short")] * 5
+    quiet.run_silent("short", disk)
+    commands = [("delete", "--purge", "short"), ("start", "--timeout", "1", "short")] * 5
     with ThreadPoolExecutor(len(commands)) as pool:
         answers = list(pool.map(lambda command: quiet.cli(*command), commands))
     assert not any("journal tells more" in one.stderr for one in answers), answers
     assert nothing_is_left(quiet, "short")
 
 
-def test_a_missing_qemu_is_named(tmp_path: Path, disk: str, tiny_image: None) -> None:
+def test_a_missing_qemu_is_named(tmp_path: Path, disk: str, qemu: None) -> None:
     with path_with(tmp_path, None) as path, site({"PATH": path}) as one:
         answer = launch(one, "foo", disk)
         assert answer.returncode == 2

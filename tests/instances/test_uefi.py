@@ -53,7 +53,8 @@ def test_a_suspended_state_is_dropped_by_force_and_the_next_start_boots(foo: Sit
     foo.done("stop", "--force", "foo")
     foo.done("start", "foo")
     assert foo.boot_id("foo") != before
-    foo.done("stop", "foo")
-    assert foo.state("foo") == "Stopped"
-    foo.done("delete", "--purge", "foo")
-    assert foo.kept_of("foo") == []
+    foo.done("delete", "foo")  # one that runs: in order, by its power button
+    assert foo.state("foo") == "Deleted"
+    assert not foo.logged("foo ignores the power button")
+    foo.done("purge")
+    assert not foo.kept_of("foo") and not foo.qemus()

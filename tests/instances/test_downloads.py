@@ -1,0 +1,57 @@
+"""Launches from a server of images that lies, goes away or is asked twice at once. None boots."""
+
+from __future__ import annotations
+
+from tests.instances.site import SMALL, Site, give_up
+from tools.imageserver import ImageServer
+
+HALF = 2 << 20  # of the image
+
+
+def refused(one: Site, name: str) -> str:
+    """Why it is; nothing is left of it."""
+    answer = one.cli("launch", "--name", name, *SMALL, "noble")
+    assert answer.returncode == 2, answer
+    assert not (one.states() or one.kept_of(name) or one.qemus())
+    return answer.stderr
+
+
+def kept(one: Site) -> set[str]:
+    """What there is of images."""
+    return {path.name for path in (one.storage / "images").glob("*/*") if path.suffix != ".json"}
+
+
+def test_an_image_with_another_checksum_is_refused_and_thrown_away(
+    served: Site, server: ImageServer
+) -> None:
+    server.faults.corrupt = {".img"}
+    assert "launch failed: Hash of ubuntu-24.04-server-cloudimg-" in refused(served, "foo")
+    assert kept(served) == set()
+    server.faults.corrupt = set()
+    served.run_silent("foo", "noble")
+    assert kept(served) == {"disk.img"}
+
+
+def test_a_launch_goes_on_where_the_server_went_away(served: Site, server: ImageServer) -> None:
+    server.faults.break_after = {".img": [HALF, *[0] * 10]}
+    why = refused(served, "foo")
+    assert "launch failed: " in why
+    assert "2.0MiB are kept: the next launch goes on from there." in why
+    assert kept(served) == {"download.part"}
+    server.faults.break_after = {}
+    served.run_silent("foo", "noble")
+    assert server.fetched(".img")[-1].range == f"bytes={HALF}-"
+    assert kept(served) == {"disk.img"}
+
+
+def test_two_launches_at_once_make_two_instances_of_one_download(
+    served: Site, server: ImageServer
+) -> None:
+    before = len(server.fetched(".img"))
+    both = [served.begin("launch", "--name", name, *SMALL, "noble") for name in ("foo", "bar")]
+    served.wait_for(lambda: len(served.qemus()) == 2, "both machines")
+    served.wait_for(lambda: set(served.states().values()) == {"Starting"}, "both instances")
+    assert sorted(served.states()) == ["bar", "foo"]
+    assert len(server.fetched(".img")) - before == 1
+    for launching in both:
+        give_up(launching)
