@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd.cloudinit.hostkeys import ServiceKey
-from multipassd.drivers.qemu import unit
+from multipassd.drivers.qemu import powerdown, unit
+from multipassd.drivers.qemu.command import STOPPER
 from multipassd.drivers.qemu.detached import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.drivers.qemu.runner import USER, Runner
@@ -37,7 +39,7 @@ class Machines:
     def assemble(cls, environ: Mapping[str, str], data: Path, settings: Settings) -> Machines:
         base = Path(places.machines_directory(environ))
         registry = Registry(data / "instances", base / "machines")
-        runner = _runner(environ, base)
+        runner = _runner(environ)
         driver = QemuDriver(runner, base / "machines", environ.get(ACCELERATOR, ""))
         networking = _networking(environ, runner, registry)
         key = ServiceKey(data)
@@ -48,10 +50,28 @@ class Machines:
         return cls(instances, images, launcher, key)
 
 
-def _runner(environ: Mapping[str, str], base: Path) -> Runner:
+async def power_down(environ: Mapping[str, str], seconds: float) -> None:
+    """End all that run without a service manager, in order if `seconds` are enough. For when the
+    daemon does not run and is not to come back. Never fails."""
+    runner = _detached(environ)
+
+    async def end(name: str) -> None:
+        path = runner.runtime(name) / STOPPER
+        await asyncio.to_thread(powerdown.power_down, str(path), seconds)
+        await runner.clear(name)
+
+    await asyncio.gather(*(end(name) for name in runner.names()))
+
+
+def _runner(environ: Mapping[str, str]) -> Runner:
     """Units where the package has set them up, else processes of our own."""
     if socket := environ.get(unit.SOCKET):
         return UnitRunner(socket)
+    return _detached(environ)
+
+
+def _detached(environ: Mapping[str, str]) -> DetachedRunner:
+    base = Path(places.machines_directory(environ))
     return DetachedRunner(base / "run", base / "machines", base / "images")
 
 

@@ -14,19 +14,25 @@ class Words:
     start: str
     restart: str
     look: str  # into what went wrong
+    kvm: str  # how to have it
 
 
+FIRMWARE = (
+    "enable virtualisation in its firmware, or nested virtualisation where it is a guest itself"
+)
 DEB = Words(
     trust="multipass-trust",
     start="`sudo systemctl start multipassd.socket`",
     restart="`sudo systemctl restart multipassd`",
     look="`systemctl status multipassd` and `journalctl -u multipassd -e`",
+    kvm=FIRMWARE,
 )
 SNAP = Words(
     trust="multipass.trust",
     start="`sudo snap start multipass`",
     restart="`sudo snap restart multipass.multipassd`",
     look="`snap services multipass` and `sudo snap logs multipass.multipassd`",
+    kvm=f"`sudo snap connect multipass:kvm` if it is not connected yet; else {FIRMWARE}",
 )
 
 

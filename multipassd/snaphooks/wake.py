@@ -1,20 +1,34 @@
-"""wake: start the service where it listens on TCP, too; else its first local caller does."""
+"""wake: start the service where it listens on TCP, too, or instances ran before; else its first
+local caller does."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from multipassd import snapoptions
+from multipassd.instances import marks
 from protocol import places
 
 
 def run(environ: Mapping[str, str]) -> None:
-    """systemd holds the Unix socket alone: without a caller there, TCP would not be served after a
-    boot. The connection says nothing, so it enrols nobody."""
-    with suppress(snapoptions.OptionError, OSError):
-        if "address" in snapoptions.load(environ):
+    """systemd holds the Unix socket alone: without a caller there, nothing would be served or
+    started after a boot. The connection says nothing, so it enrols nobody."""
+    with suppress(OSError):
+        if _serves_tcp(environ) or _had_instances(environ):
             with socket.socket(socket.AF_UNIX) as caller:
                 caller.settimeout(1.0)
                 caller.connect(places.default_socket(environ))
+
+
+def _serves_tcp(environ: Mapping[str, str]) -> bool:
+    with suppress(snapoptions.OptionError):
+        return "address" in snapoptions.load(environ)
+    return False
+
+
+def _had_instances(environ: Mapping[str, str]) -> bool:
+    running = Path(places.daemon_data_directory(environ)) / marks.DIRECTORY
+    return running.is_dir() and any(running.iterdir())

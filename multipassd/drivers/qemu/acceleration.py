@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from multipassd import log
+from multipassd import log, words
 from multipassd.drivers.driver import DriverError
 from multipassd.drivers.qemu.command import MONITOR, SYSTEM, probe
 from multipassd.drivers.qemu.monitor import Monitor, MonitorError
@@ -44,8 +44,8 @@ async def look(runner: Runner, place: Path, override: str) -> Ability:
         return Ability(machine, "kvm", "host")
     if not override:
         _log.warning(
-            "KVM does not work on this host, so instances are emulated, which is slow; enable "
-            "virtualisation in its firmware, or nested virtualisation where it is a guest itself"
+            "KVM does not work on this host, so instances are emulated, which is slow; %s",
+            words.here().kvm,
         )
     return Ability(machine, "tcg", tcg_cpu(machine))
 

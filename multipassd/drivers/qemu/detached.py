@@ -144,14 +144,29 @@ class DetachedRunner:
     async def clear(self, name: str) -> None:
         process = self._started.pop(name, None)
         if process is not None and process.poll() is None:
-            process.kill()
+            await asyncio.to_thread(self._kill, process.pid)
             await asyncio.to_thread(process.wait)
         elif identity := self._identity(name):
-            await _end(identity)
+            await asyncio.to_thread(self._kill, identity.pid)
+            await _gone(identity)
         for path in (self._file(name), self._log(name)):
             with suppress(OSError):
                 path.unlink()
         await asyncio.to_thread(shutil.rmtree, self.runtime(name), True)
+
+    def _kill(self, pid: int) -> None:
+        """In a snap root may signal its own processes only, so a child becomes QEMU's user."""
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        except PermissionError:
+            if self._account is not None:
+                subprocess.run(
+                    ["/bin/sh", "-c", 'kill -KILL "$1"', "sh", str(pid)],
+                    user=self._account.pw_uid, group=self._account.pw_gid, extra_groups=[],
+                    check=False,
+                )  # fmt: skip
 
     def _identity(self, name: str) -> Identity | None:
         """Of the running process; None if it ended, or the host was booted since."""
@@ -174,9 +189,7 @@ class DetachedRunner:
             )
 
 
-async def _end(identity: Identity) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(identity.pid, signal.SIGKILL)
+async def _gone(identity: Identity) -> None:
     for _ in range(int(END_SECONDS / POLL)):
         if Identity.of(identity.pid) != identity:
             return
