@@ -135,10 +135,10 @@ class Instance:
     async def _start(self) -> None:
         async with self._lock:
             self._allowed(refusals.start)
-            if self._presence.guest is not None:
-                self.cancel_stop()
-            else:
+            if self._presence.guest is None:
                 await self._presence.boot(State.STARTING)
+            elif self.running:  # one that comes up is started by `exec`, which is to cancel nothing
+                self.cancel_stop()
 
     # -- ending -----------------------------------------------------------------------------------
 

@@ -75,7 +75,8 @@ def test_a_delayed_stop_is_shown_cancelled_and_kept_over_a_restart(foo: Site) ->
     foo.done("stop", "--time", "5", "foo")
     assert foo.state("foo") == "Delayed Shutdown"
     foo.kill_daemon()
-    foo.wait_for(lambda: foo.state("foo") == "Delayed Shutdown", "the delayed stop")
+    foo.inside("foo", "true")  # waits until it is reached again, and cancels nothing
+    assert foo.state("foo") == "Delayed Shutdown"
     foo.done("stop", "--cancel", "foo")
     foo.done("stop", "--cancel", "foo")
     assert foo.state("foo") == "Running"
