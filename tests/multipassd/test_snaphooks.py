@@ -115,8 +115,14 @@ class TestConfigure:
         assert snap.hook("configure").returncode == 0
         assert json.loads(snap.options.read_text()) == {}
 
-    def test_a_service_that_is_to_serve_tcp_is_woken(self, snap: Snap) -> None:
-        snap.is_set(address="localhost:0")
+    @pytest.mark.parametrize("why", ["TCP", "an instance that ran"])
+    def test_a_service_that_has_work_without_a_caller_is_woken(self, snap: Snap, why: str) -> None:
+        if why == "TCP":
+            snap.is_set(address="localhost:0")
+        else:
+            snap.is_set(verbosity="debug")
+            (snap.common / "data/multipassd/running").mkdir(parents=True)
+            (snap.common / "data/multipassd/running/foo").touch()
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(str(snap.socket))
             listening.listen()
@@ -133,10 +139,11 @@ class TestConfigure:
 
 
 class TestInterface:
+    @pytest.mark.parametrize("plug", ["multipass-support", "kvm"])
     @pytest.mark.parametrize("way", ["connect", "disconnect"])
-    def test_a_running_service_is_restarted(self, snap: Snap, way: str) -> None:
+    def test_a_running_service_is_restarted(self, snap: Snap, way: str, plug: str) -> None:
         snap.service("active")
-        assert snap.hook(f"{way}-plug-multipass-support").returncode == 0
+        assert snap.hook(f"{way}-plug-{plug}").returncode == 0
         assert snap.asked() == RESTART
 
     @pytest.mark.parametrize("way", ["connect", "disconnect"])

@@ -1,5 +1,5 @@
 """Instances in the snap, on a real snapd: QEMU is a process of its own, run as snap_daemon, which
-outlives a restart of the service and a refresh, and ends with the removal of the snap.
+outlives a restart of the service and a refresh, comes back with the host and ends with the snap.
 
 One test, as each step stands on the one before and a boot of a guest takes 20 s.
 """
@@ -52,7 +52,8 @@ def test_an_instance_outlives_the_service_and_ends_with_the_snap(served: SnapHos
     it_is_purged(served)
     assert vault.read_text() == "a disk\n"
     launched(served)
-    removal_ends_it_and_its_disk_is_not_in_the_snapshot(served)
+    it_is_started_with_the_host(served)
+    removal_ends_it_and_keeps_its_disk_in_the_snapshot(served)
 
 
 def launched(host: SnapHost) -> None:
@@ -105,14 +106,26 @@ def it_is_purged(host: SnapHost) -> None:
     assert host.run("ls", f"{COMMON}/run").stdout == ""
 
 
-def removal_ends_it_and_its_disk_is_not_in_the_snapshot(host: SnapHost) -> None:
+def it_is_started_with_the_host(host: SnapHost) -> None:
+    host.stop()
+    host.boot()
+    wait_until(lambda: qemu(host) != "")  # nobody called
+    wait_until(lambda: state(host) == "Running")
+
+
+def removal_ends_it_and_keeps_its_disk_in_the_snapshot(host: SnapHost) -> None:
+    in_guest(host, "echo written > unsynced")
     host.run("snap", "remove", "multipass")
     assert qemu(host) == ""
-    saved = host.run("snap", "saved").stdout
+    saved = host.run("snap", "saved").stdout.splitlines()[-1].split()[0]
     host.install()
-    host.run("snap", "restore", saved.splitlines()[-1].split()[0])
-    host.run("snap", "restart", "multipass")
+    host.run("snap", "restore", saved)
+    host.run("snap", "restart", "multipass")  # it swapped the directory that has the socket
+    assert state(host) == "Stopped"
+    host.run("multipass", "start", "foo")
+    assert in_guest(host, "cat unsynced") == "written\n"
     host.run("snap", "remove", "--purge", "multipass")
+    assert qemu(host) == ""
     host.run("ls", COMMON, code=2)
 
 
