@@ -5,9 +5,8 @@ One test, as each step stands on the one before and a boot of a guest takes 20 s
 """
 
 import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -26,19 +25,14 @@ pytestmark = pytest.mark.host
 
 
 @pytest.fixture
-def served(machine: SnapHost) -> Iterator[SnapHost]:
+def served(machine: SnapHost) -> SnapHost:
     """With the tiny image on a server of its own."""
     shutil.copyfile(cloudimage.kept(), machine.inside(IMAGE))
-    server = subprocess.Popen(
-        [*machine.entering(), "python3", "-m", "http.server", "-b", "127.0.0.1", "-d", "/srv",
-         str(PORT)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    machine.run(
+        "systemd-run", "--quiet", "--unit=images", "python3", "-m", "http.server",
+        "-b", "127.0.0.1", "-d", "/srv", str(PORT),
     )  # fmt: skip
-    try:
-        yield machine
-    finally:
-        server.terminate()
-        server.wait()
+    return machine
 
 
 def test_an_instance_outlives_the_service_and_ends_with_the_snap(served: SnapHost) -> None:
