@@ -78,10 +78,10 @@ def test_a_first_client_who_hangs_up_lets_no_second_one_in(
         writing, go_on = threading.Event(), threading.Event()
         add = store.add
 
-        def slow_add(*arguments: Any) -> bool:
+        def slow_add(*arguments: Any, **more: Any) -> bool:
             writing.set()
             go_on.wait(10)
-            return add(*arguments)
+            return add(*arguments, **more)
 
         store.add = slow_add  # type: ignore[method-assign, assignment]
         first = asyncio.create_task(enrolment.adopt(PEERS[0]))
@@ -111,10 +111,10 @@ def test_edits_by_hand_during_an_enrolment_are_on_record(
         await enrolment.enrol(PEERS[0], "passphrase")
         add = store.add
 
-        def add_after_an_append(*arguments: Any) -> bool:
+        def add_after_an_append(*arguments: Any, **more: Any) -> bool:
             with store.path.open("ab") as file:
                 file.write(PAIRS[1].certificate)
-            return add(*arguments)
+            return add(*arguments, **more)
 
         store.add = add_after_an_append  # type: ignore[method-assign, assignment]
         await enrolment.enrol(PEERS[2], "passphrase")

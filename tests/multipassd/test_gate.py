@@ -147,6 +147,7 @@ def test_every_method_has_a_policy_and_only_these_are_not_adopting() -> None:
     assert all(isinstance(method.policy, Policy) for method in METHODS)
     assert {m.name for m in METHODS if m.policy is not Policy.ADOPT_FIRST} == {
         "ping",
+        "host_keys",
         "authenticate",
         "wait_ready",
         "clients",
