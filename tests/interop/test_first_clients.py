@@ -83,7 +83,7 @@ def test_a_first_client_who_hangs_up_lets_no_second_one_in(
             go_on.wait(10)
             return add(*arguments, **more)
 
-        store.add = slow_add  # type: ignore[method-assign, assignment]
+        store.add = slow_add  # type: ignore[method-assign]
         first = asyncio.create_task(enrolment.adopt(PEERS[0]))
         await asyncio.to_thread(writing.wait, 10)
         first.cancel()
@@ -116,7 +116,7 @@ def test_edits_by_hand_during_an_enrolment_are_on_record(
                 file.write(PAIRS[1].certificate)
             return add(*arguments, **more)
 
-        store.add = add_after_an_append  # type: ignore[method-assign, assignment]
+        store.add = add_after_an_append  # type: ignore[method-assign]
         await enrolment.enrol(PEERS[2], "passphrase")
         await enrolment.upkeep()
 
