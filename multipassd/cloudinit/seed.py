@@ -7,8 +7,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from multipassd.files import write_atomically
 
 MODE = 0o660  # the hypervisor's user reads it by its group; it may hold the user's secrets
@@ -95,6 +93,8 @@ def _network(interfaces: tuple[Interface, ...]) -> dict[str, Any]:
 
 
 def _yaml(value: object) -> bytes:
+    import yaml  # as in userdata.py: only a launch needs it
+
     text: str = yaml.safe_dump(value, sort_keys=False)
     return text.encode()
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from multipassd.cloudinit.hostkeys import SshKey
 from multipassd.instances.guest import USER
 from protocol.errors import RpcError
@@ -35,6 +33,8 @@ def parse(text: str) -> Config:
     """The user's configuration; empty for an empty text. Raises UserDataError."""
     if len(text) > MAX_USER_DATA:
         raise UserDataError(f"it is longer than {MAX_USER_DATA} characters.")
+    import yaml  # 13 ms of the daemon's start that only a launch needs
+
     try:
         config = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -48,6 +48,8 @@ def parse(text: str) -> Config:
 
 def checked(text: str) -> Config:
     """The user's configuration, of which `merge` is known to succeed. Raises UserDataError."""
+    import yaml
+
     config = parse(text)
     if config:
         try:
@@ -74,19 +76,23 @@ def merge(user: Config, name: str, authorised_key: str, host_key: SshKey, time_z
         "ed25519_private": host_key.private.decode(),
         "ed25519_public": host_key.public,
     }
-    return HEADER + yaml.dump(merged, Dumper=_Readable, sort_keys=False, allow_unicode=True)
+    return HEADER + _readable(merged)
 
 
-class _Readable(yaml.SafeDumper):
+def _readable(config: Config) -> str:
     """Texts of several lines as such: keys and scripts stay legible in the seed."""
+    import yaml
 
+    class Dumper(yaml.SafeDumper):
+        pass
 
-def _text(dumper: _Readable, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    def represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in text else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
-
-_Readable.add_representer(str, _text)
+    Dumper.add_representer(str, represent)
+    text: str = yaml.dump(config, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _users(given: object, authorised_key: str) -> list[object]:
@@ -145,6 +151,8 @@ def _mapping(value: object) -> Config:
 
 
 def _position(error: Exception) -> str:
+    import yaml
+
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}."

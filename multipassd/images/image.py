@@ -13,7 +13,7 @@ UNKNOWN = -1  # percent, where nobody knows how much there is
 class Image(BaseModel):
     """One image as its remote, its server or its file describes it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     id: str  # listed ones: the file's SHA-256; others: of what tells one state from the next
     url: str
@@ -31,7 +31,7 @@ class Image(BaseModel):
 class Base(BaseModel):
     """An image in the cache, checked and ready: a read-only backing file for overlays."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     id: str  # the Image's; what `prune` is told to keep
     path: str

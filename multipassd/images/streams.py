@@ -40,7 +40,7 @@ SUMS = "SHA256SUMS"
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class IndexEntry(_Model):

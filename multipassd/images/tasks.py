@@ -5,13 +5,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from multipassd.images.image import Base, Image
 
 
+# Built at the first use: the daemon starts often, and asks workers seldom.
+_DEFERRED = ConfigDict(defer_build=True)
+
+
 class Refresh(BaseModel):
     """Fetch a remote's list and leave what follows from it in `file`, as a Listing."""
+
+    model_config = _DEFERRED
 
     kind: Literal["refresh"] = "refresh"
     remote: str
@@ -25,6 +31,8 @@ class Refresh(BaseModel):
 class Look(BaseModel):
     """What image is at this http, https or file URL? Answered by an Image."""
 
+    model_config = _DEFERRED
+
     kind: Literal["look"] = "look"
     url: str
     proxy: str = ""
@@ -33,6 +41,8 @@ class Look(BaseModel):
 class Prepare(BaseModel):
     """Bring an image into the cache. Answered by a Base."""
 
+    model_config = _DEFERRED
+
     kind: Literal["prepare"] = "prepare"
     image: Image
     directory: str
@@ -40,11 +50,15 @@ class Prepare(BaseModel):
 
 
 Task = Refresh | Look | Prepare
-TASKS: TypeAdapter[Task] = TypeAdapter(Annotated[Task, Field(discriminator="kind")])
+TASKS: TypeAdapter[Task] = TypeAdapter(
+    Annotated[Task, Field(discriminator="kind")], config=_DEFERRED
+)
 
 
 class Listing(BaseModel):
     """A remote's images as they were found at these places."""
+
+    model_config = _DEFERRED
 
     base: str
     mirror: str = ""
@@ -53,6 +67,8 @@ class Listing(BaseModel):
 
 class Answer(BaseModel):
     """One line from the worker. The last one has `done` or `error`."""
+
+    model_config = _DEFERRED
 
     progress: tuple[int, int] | None = None  # what of Progress, percent
     done: bool = False

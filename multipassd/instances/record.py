@@ -33,7 +33,7 @@ Name = Annotated[str, AfterValidator(_valid_name)]
 class Network(BaseModel):
     """A card beside the first one, on a network of the host."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
     mac: str
@@ -41,7 +41,7 @@ class Network(BaseModel):
 
 
 class ImageOrigin(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str  # names the kept base that the disk stands on
     sha256: str = ""  # of the image as it was published
@@ -52,7 +52,7 @@ class ImageOrigin(BaseModel):
 class Record(BaseModel):
     """Replaced, never changed in place: `record.model_copy(update=…)`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     format: Literal[1] = 1  # of the file; a later one is left alone by this release
     name: Name
