@@ -111,6 +111,7 @@ class Service:
         self._prune()
         gc.collect()
         gc.freeze()  # what start-up made stays: no later collection walks through it
+        gc.enable()  # the launcher switched it off
         self._manager.ready(self._status())
         _log.info("multipassd %s is ready: %s", VERSION, self._status())
 
