@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from multipassd.images.image import Base, Image
 
-
 # Built at the first use: the daemon starts often, and asks workers seldom.
 _DEFERRED = ConfigDict(defer_build=True)
 
