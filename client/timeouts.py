@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from client import messages
+from client.command import Option
 from client.errors import UsageError
 
 TYPE_CHECKING = False
@@ -12,6 +13,12 @@ if TYPE_CHECKING:
     from client.session import Session
 
 MAX_SECONDS = 2**31 - 1  # what a request can carry
+
+OPTION = Option(
+    ("timeout",),
+    "Give up waiting after this many seconds (default: as long as the service allows)",
+    "timeout",
+)
 
 
 def seconds(session: Session) -> int | None:

@@ -220,11 +220,7 @@ COMMAND = Command(
         Option(("bridged",), "The same as `--network bridged`"),
         # Refused; hidden until there is such a thing.
         Option(("mount",), "Mount a directory of this host", "source>:<target", hidden=True),
-        Option(
-            ("timeout",),
-            "Give up waiting after this many seconds (default: as long as the service allows)",
-            "timeout",
-        ),
+        timeouts.OPTION,
     ),
     syntax="[[<remote:>]<image> | <url>]",
     arguments=(

@@ -84,11 +84,7 @@ COMMAND = Command(
     run,
     options=(
         Option(("all",), "Start all instances"),
-        Option(
-            ("timeout",),
-            "Give up waiting after this many seconds (default: as long as the service allows)",
-            "timeout",
-        ),
+        timeouts.OPTION,
     ),
     syntax="[<name> ...]",
     syntax_without_primary="<name> [<name> ...]",
