@@ -9,6 +9,7 @@ from client.errors import (
     CommandFailed,
     ConnectionLost,
     DeadlinePassed,
+    HungUp,
     StatusError,
     Unreachable,
 )
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from client.tls import Stream
 
 PATIENCE = 3.0  # seconds that an absent or refusing socket is waited for: a restart under way
+# A service that hangs up is there, and may be killed or started anew several times in a row.
+PATIENCE_WITH_RESTARTS = 3  # times as long
 RETRY_EVERY = 0.05
 ATTEMPTS = 4  # of a request that was not processed: restarts may follow one another
 PERMISSION_DENIED = 7  # gRPC's number; protocol.status would load `enum`
@@ -53,12 +56,13 @@ class Channel:
         return Call(self, method, payload, half_close)
 
     def connect(self) -> Stream:
-        give_up = time.monotonic() + self._patience
+        began = time.monotonic()
         while True:
             try:
                 stream = self._peer.connect()
-            except Unreachable:
-                if time.monotonic() >= give_up:
+            except Unreachable as error:
+                factor = PATIENCE_WITH_RESTARTS if isinstance(error, HungUp) else 1
+                if time.monotonic() >= began + self._patience * factor:
                     raise
                 self.remaining()
                 time.sleep(RETRY_EVERY)

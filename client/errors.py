@@ -51,6 +51,10 @@ class Unreachable(CommandFailed):
     """Nobody answers at the address: not there, refused, or gone before anything was sent."""
 
 
+class HungUp(Unreachable):
+    """Somebody answered and was gone before the handshake was done."""
+
+
 class AccessDenied(CommandFailed):
     """The file system, or the service in its place, keeps this user out."""
 

@@ -11,7 +11,7 @@ import os
 import sys
 
 from client import dial, messages, roots, tls
-from client.errors import CommandFailed, Unreachable, Unverified
+from client.errors import CommandFailed, HungUp, Unverified
 from protocol.addresses import UnixAddress
 
 TYPE_CHECKING = False
@@ -105,7 +105,7 @@ class Peer:
             raise _unverified(uid, hint) from None
 
     def _handshake(self, socket: Socket, pem: str | None) -> tls.Stream:
-        """Raises _NotVerified, Unreachable, CommandFailed."""
+        """Raises _NotVerified, HungUp, Unreachable, CommandFailed."""
         try:
             context = tls.make_context(pem)
         except tls.SSLError as error:
@@ -116,8 +116,8 @@ class Peer:
             return tls.connect(context, socket)
         except tls.SSLCertVerificationError as error:
             raise _NotVerified(error.verify_message) from None
-        except tls.SSLEOFError as error:
-            raise Unreachable(messages.CANNOT_CONNECT, messages.LOST_HINT) from error
+        except (tls.SSLEOFError, ConnectionResetError, BrokenPipeError) as error:
+            raise HungUp(messages.CONNECTION_LOST, messages.LOST_HINT) from error
         except tls.SSLError as error:
             raise CommandFailed(messages.PROTOCOL_BROKEN, _reason(error)) from error
         except OSError as error:
