@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._flush_scheduled = False
         self._closing = False
         self._draining = False
+        self._told = False  # of it
         self._drained_from = 0.0  # loop time
         self._ending: float | None = None  # since when the transport is closing
 
@@ -168,13 +169,19 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def drain(self) -> None:
-        """Tell the peer that no new call is taken; those in flight go on. A handshake goes on too:
-        only after it can the peer be told."""
+        """Ask the peer to take its next call elsewhere. What it sends before it has heard of that,
+        and what a handshake under way brings, is still answered."""
         self._draining = True
         self._active = self._drained_from = self._loop.time()
-        if self.established and not self._closing:
-            self._http2.say_goodbye()
+        if self._http2.highest_inbound_stream_id and not self._closing:
+            self._say_goodbye()
             self.flush()
+
+    def _say_goodbye(self) -> None:
+        """Not before a first call: grpcio 1.85 that reads GOAWAY together with SETTINGS, and then
+        the end of the connection, sometimes waits for ever instead of connecting anew."""
+        self._told = True
+        self._http2.say_goodbye()
 
     def drained(self) -> bool:
         """No call in flight, and the peer has had time to hear of it and to hang up; or the peer
@@ -182,7 +189,8 @@ class Connection(asyncio.Protocol):
         now = self._loop.time()
         if self.limits is limits.UNTRUSTED and now - self._drained_from > limits.DRAIN_STRANGERS:
             return True
-        return not self.streams and now - self._active > limits.DRAIN_SILENCE
+        quiet = now - self._active > limits.DRAIN_SILENCE
+        return self.established and not self.streams and quiet
 
     def shut(self, code: int) -> None:
         """GOAWAY, then close."""
@@ -237,8 +245,6 @@ class Connection(asyncio.Protocol):
             return
         self._use(limits.TRUSTED if self._host.trusts(self.peer) else limits.UNTRUSTED)
         self._http2.begin(self.limits.streams)
-        if self._draining:
-            self._http2.say_goodbye()
 
     def _use(self, chosen: PeerLimits) -> None:
         self.limits = chosen
@@ -274,9 +280,8 @@ class Connection(asyncio.Protocol):
             self._count_control()
 
     def _open(self, event: RequestReceived) -> None:
-        if self._draining:  # it came after our GOAWAY: the next service will answer it
-            self._http2.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
-            return
+        if self._draining and not self._told:
+            self._say_goodbye()
         stream = Stream(self, self._http2, event.stream_id, self._loop.time())
         self.streams[stream.id] = stream
         self._active = self._loop.time()

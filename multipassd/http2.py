@@ -19,6 +19,7 @@ frame_buffer.CONTINUATION_BACKLOG = limits.CONTINUATIONS
 
 
 _PREFACE = len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+_EVERY_STREAM = 2**31 - 1
 _FRAME_HEADER = 9  # three bytes of it are the length
 
 
@@ -52,11 +53,11 @@ class ServerConnection(H2Connection):
         self.initiate_connection()
 
     def say_goodbye(self) -> None:
-        """GOAWAY that lets the calls in flight end: after h2's own nothing more could be sent."""
+        """GOAWAY that lets calls in flight end (after h2's own nothing more could be sent), and
+        those that cross it too (RFC 9113, 6.8): gRPC sends a call that was refused only once more.
+        """
         goaway = GoAwayFrame(
-            stream_id=0,
-            last_stream_id=self.highest_inbound_stream_id,
-            error_code=ErrorCodes.NO_ERROR,
+            stream_id=0, last_stream_id=_EVERY_STREAM, error_code=ErrorCodes.NO_ERROR
         )
         self._prepare_for_sending([goaway])
 

@@ -7,6 +7,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 
+from h2.errors import ErrorCodes
 from OpenSSL import SSL
 
 from multipassd import limits, log
@@ -68,10 +69,10 @@ class Server:
         while self._connections and self._loop.time() < give_up:
             for connection in list(self._connections):
                 if connection.drained():
-                    connection.close()
+                    connection.shut(ErrorCodes.NO_ERROR)
             await asyncio.sleep(0.01)
         for connection in list(self._connections):
-            connection.close()
+            connection.shut(ErrorCodes.NO_ERROR)
 
     def trust_changed(self) -> None:
         """Every open connection is looked at anew: a removal counts at once."""

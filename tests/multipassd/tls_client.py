@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
@@ -64,6 +65,13 @@ class TlsClient:
 
     def __exit__(self, *_: object) -> None:
         self.socket.close()
+
+    def hello(self) -> Self:
+        """The first flight and the service's answer to it: it has taken the connection."""
+        with suppress(SSL.WantReadError):
+            self._tls.do_handshake()
+        self._exchange()
+        return self
 
     def handshake(self) -> Self:
         while True:
@@ -161,8 +169,15 @@ HEADERS = [
 class H2Client(TlsClient):
     """h2 on top: whole calls, or a connection to misuse."""
 
-    def __init__(self, daemon: Daemon, pair: KeyPair | None = None) -> None:
+    def __init__(
+        self,
+        daemon: Daemon,
+        pair: KeyPair | None = None,
+        amid_handshake: Callable[[], object] = lambda: None,
+    ) -> None:
         super().__init__(daemon, pair)
+        self.hello()
+        amid_handshake()
         self.handshake()
         self.http2 = H2Connection(H2Configuration(header_encoding="utf-8"))
         self.http2.initiate_connection()
