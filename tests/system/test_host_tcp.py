@@ -21,7 +21,6 @@ SOCKET, SERVICE = "multipassd-tcp.socket", "multipassd.service"
 CERTIFICATE = f"{CLIENT}/multipass_cert.pem"
 PASSPHRASE = "correct horse"
 SWITCHES = 2
-SLOW = "DEADLINE_EXCEEDED"  # 30 s were not enough on a busy machine: nobody was refused
 
 pytestmark = pytest.mark.host
 
@@ -166,7 +165,7 @@ def switching_loses_no_call(host: Host) -> None:
     print(f"switching on took at most {max(took):.1f} s, and systemd refused it {refused} times")
     for kind, count in counts.items():
         assert count.calls > 0, kind
-        assert not [said for said in count.failed if SLOW not in said], (kind, count.failed)
+        assert not count.failed, (kind, count.failed)
 
 
 def it_is_on_after_a_reboot(host: Host) -> None:
