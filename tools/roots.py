@@ -39,6 +39,8 @@ HOST = (
 INSTANCE_HOST = (
     *HOST, "dnsmasq-base", "nftables", "openssh-client", "qemu-system-x86", "qemu-utils",
 )  # fmt: skip
+# The same with the network's configuration that desktops have.
+NETWORK_MANAGER_HOST = (*INSTANCE_HOST, "network-manager")
 # None of our dependencies, but what every installed Debian has: what apt must cope with.
 BARE = ("systemd", "systemd-sysv")
 # A host for what Debian's developers run on a package.

@@ -26,7 +26,11 @@ PIN = ("taskset", "-c", str(sorted(os.sched_getaffinity(0))[WORKER % len(os.sche
 USERS = {"alice": ("sudo",), "bob": (), "carol": (), "dave": ("sudo",)}  # and their groups
 PACKAGE = "/multipass.deb"  # where the built package lies in every host
 
-KINDS = {"host": roots.HOST, "instances": roots.INSTANCE_HOST}
+KINDS = {
+    "host": roots.HOST,
+    "instances": roots.INSTANCE_HOST,
+    "network-manager": roots.NETWORK_MANAGER_HOST,
+}
 
 Done = subprocess.CompletedProcess[str]
 
