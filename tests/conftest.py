@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.system import host, place
+from tests.system import people as accounts
+from tests.system.people import People
 from tools.daemon import Daemon
 from tools.sandbox import Sandbox
 
@@ -41,6 +43,18 @@ def copy() -> Iterator[Path]:
     made = place.make()
     yield made
     shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def people() -> Iterator[People]:
+    """Real users of this machine; skips where they can't be made."""
+    if why := accounts.obstacle():
+        pytest.skip(why)
+    accounts.remove_own()
+    try:
+        yield accounts.create(accounts.admin_group())
+    finally:
+        accounts.remove_own()
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ class Daemon:
         self.options = list(options)
         self.extra_env = dict(env or {})
         self.expected_exit = expected_exit
+        self._command = daemon_command()
         self.process: subprocess.Popen[bytes] | None = None
         self.notifications: list[str] = []
         self.ready_seconds = 0.0
@@ -83,8 +84,13 @@ class Daemon:
 
     # Life.
 
+    def run_by(self, uid: int, gid: int, copy: Path) -> None:
+        """From now on by this user, from a copy of the project that they can read."""
+        setpriv = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--"]
+        self._command = [*setpriv, str(copy / "bin" / "multipassd"), "--logger", "stderr"]
+
     def start(self) -> "Daemon":
-        command = daemon_command(*self.options)
+        command = [*self._command, *self.options]
         if self.activated:
             command = [
                 sys.executable, "-m", "tools.activate", "--socket", str(self.socket_path),
@@ -93,6 +99,7 @@ class Daemon:
         elif "--address" not in self.options:
             command += ["--address", self.address]
         with NotifySocket(self.sandbox.root / "notify.sock") as notify:
+            notify.path.chmod(0o666)  # another user's daemon has something to say, too
             started = time.monotonic()
             self.process = self._spawn(command, notify.path)
             try:

@@ -13,9 +13,11 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from tests.system.people import Person
 from tools import cloudimage, machines
 from tools.daemon import Daemon
 from tools.sandbox import MULTIPASS, Sandbox
+from tools.terminal import Credentials
 
 SIZE = ("--memory", "160M", "--disk", "1G")
 SMALL = ("--memory", "128M", "--disk", "512M")  # for an image without a system
@@ -26,12 +28,24 @@ POLL = 0.01
 
 class Site:
     def __init__(self, env: Mapping[str, str] | None = None) -> None:
+        self.program = MULTIPASS
+        self.credentials: Credentials = {}
         self.sandbox = Sandbox.create()
         self.daemon = Daemon(
             self.sandbox,
             options=("--verbosity", "debug"),
             env={"MULTIPASS_ACCELERATOR": "tcg", **(env or {})},
         )
+
+    def hand_over(self, person: Person, copy: Path) -> None:
+        """To this user, before the daemon is started: both programs are run by them, from a copy
+        of the project that they can read."""
+        self.daemon.run_by(person.uid, person.gid, copy)
+        self.sandbox.env("alice")  # makes the home
+        for path in (self.sandbox.root, *self.sandbox.root.glob("**/*")):
+            os.chown(path, person.uid, person.gid)
+        self.program = copy / "bin" / "multipass"
+        self.credentials = person.credentials
 
     @property
     def url(self) -> str:
@@ -42,7 +56,17 @@ class Site:
         return self.sandbox.storage
 
     def cli(self, *arguments: str, input: str | None = None) -> CompletedProcess[str]:
-        return self.daemon.cli("alice", *arguments, input=input, timeout=LAUNCH_SECONDS)
+        return subprocess.run(
+            [str(self.program), *arguments],
+            env=self.daemon.env("alice"),
+            cwd="/",
+            input=input or "",
+            capture_output=True,
+            text=True,
+            timeout=LAUNCH_SECONDS,
+            check=False,
+            **self.credentials,
+        )
 
     def done(self, *arguments: str, input: str | None = None) -> str:
         """What a command printed that must succeed, without its progress."""
@@ -69,12 +93,13 @@ class Site:
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """Ctrl-C works in it, also where these tests run in a shell's background."""
         return subprocess.Popen(
-            ["env", "--default-signal=INT", str(MULTIPASS), *arguments],
+            ["env", "--default-signal=INT", str(self.program), *arguments],
             env=self.daemon.env("alice"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            **self.credentials,
         )
 
     def inside(self, name: str, command: str) -> str:
@@ -127,10 +152,17 @@ def give_up(waiting: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def site(env: Mapping[str, str] | None = None, storage_size: str = "") -> Iterator[Site]:
-    """`storage_size`: of a disk that it has for itself, for root alone."""
+def site(
+    env: Mapping[str, str] | None = None,
+    storage_size: str = "",
+    owner: tuple[Person, Path] | None = None,
+) -> Iterator[Site]:
+    """`storage_size`: of a disk that it has for itself, for root alone. `owner`: who runs it, and
+    the copy of the project for that."""
     one = Site(env)
     try:
+        if owner is not None:
+            one.hand_over(*owner)
         if storage_size:
             _mount(one.storage, storage_size)
         one.daemon.start()

@@ -1,15 +1,12 @@
 """Real users, a copy of the project that they can read, and a daemon as root between them."""
 
-import grp
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from protocol import admins
 from tests.system import people as accounts
 from tests.system.host import Host, new_host
 from tests.system.host_trust import let_sudo_ask_nothing
@@ -17,41 +14,15 @@ from tests.system.people import People
 from tests.system.site import Site
 from tools.sandbox import Sandbox
 
-NEEDED = ("useradd", "usermod", "userdel", "unshare", "mount", "umount")
-
-
-def obstacle() -> str:
-    """Why these tests can't run here; empty if they can."""
-    if os.geteuid() != 0:
-        return "needs root, to make users and to act as them"
-    missing = [tool for tool in NEEDED if shutil.which(tool) is None]
-    if missing:
-        return f"needs {', '.join(missing)}"
-    return "" if admin_group() else f"needs one of the groups {', '.join(admins.GROUPS)}"
-
-
-def admin_group() -> str:
-    there = {entry.gr_name for entry in grp.getgrall()}
-    return next((name for name in admins.GROUPS if name in there), "")
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
-    why = obstacle()
+    why = accounts.obstacle()
     for item in items:
         if here in item.path.parents and not item.get_closest_marker("host"):
             item.add_marker(pytest.mark.root)
             if why:
                 item.add_marker(pytest.mark.skip(reason=why))
-
-
-@pytest.fixture(scope="session")
-def people() -> Iterator[People]:
-    accounts.remove_own()
-    try:
-        yield accounts.create(admin_group())
-    finally:
-        accounts.remove_own()
 
 
 @pytest.fixture

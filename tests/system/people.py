@@ -1,18 +1,22 @@
 """Throw-away Unix users: real accounts, so that the kernel's own answers are what is tested."""
 
+import grp
 import os
 import pwd
 import re
 import secrets
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from protocol import admins
 from tools.terminal import Credentials
 
 PREFIX = "mptest"
 NAME = re.compile(rf"{PREFIX}-(\d+)-[a-z]+")
+NEEDED = ("useradd", "usermod", "userdel", "setpriv", "unshare", "mount", "umount")
 SUBORDINATES = 2000
 LOCK_SECONDS = 30.0  # other tests and programs change the list of accounts, too
 
@@ -53,6 +57,21 @@ class People:
 def stranger(label: str, uid: int) -> Person:
     """A uid that has no account."""
     return Person(label, uid, uid)
+
+
+def obstacle() -> str:
+    """Why tests with users of their own can't run here; empty if they can."""
+    if os.geteuid() != 0:
+        return "needs root, to make users and to act as them"
+    missing = [tool for tool in NEEDED if shutil.which(tool) is None]
+    if missing:
+        return f"needs {', '.join(missing)}"
+    return "" if admin_group() else f"needs one of the groups {', '.join(admins.GROUPS)}"
+
+
+def admin_group() -> str:
+    there = {entry.gr_name for entry in grp.getgrall()}
+    return next((name for name in admins.GROUPS if name in there), "")
 
 
 def create(admin_group: str) -> People:

@@ -2,7 +2,6 @@
 
 import os
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,17 +16,7 @@ def bobs(site: Site, people: People) -> Iterator[Site]:
     """The site with its daemon run by bob, from the copy that he can read."""
     for path in (site.sandbox.root, *site.sandbox.root.iterdir()):
         os.chown(path, people.bob.uid, people.bob.gid)
-    spawn_as_root = site.daemon._spawn
-
-    def spawn(command: list[str], notify: Path) -> "subprocess.Popen[bytes]":
-        notify.chmod(0o666)
-        own = people.bob
-        prefix = ["setpriv", f"--reuid={own.uid}", f"--regid={own.gid}", "--clear-groups", "--"]
-        program = command.index(next(word for word in command if word.endswith("/multipassd")))
-        daemon = [str(site.copy / "bin" / "multipassd"), *command[program + 1 :]]
-        return spawn_as_root([*prefix, *daemon], notify)
-
-    site.daemon._spawn = spawn  # type: ignore[method-assign]
+    site.daemon.run_by(people.bob.uid, people.bob.gid, site.copy)
     yield site
 
 
