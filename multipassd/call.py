@@ -22,7 +22,8 @@ class Replies(Protocol):
 
 
 class Call(Generic[Request]):
-    """`request` is decoded and admitted; `trusted` is the gate's word at that moment."""
+    """`request` is decoded and admitted; `trusted` is whether the caller was trusted then and still
+    is. `outlives_trust`: the caller hears the outcome though it loses its trust meanwhile."""
 
     def __init__(
         self, method: Method, peer: Peer, request: Request, replies: Replies, trusted: bool
@@ -31,6 +32,7 @@ class Call(Generic[Request]):
         self.peer = peer
         self.request = request
         self.trusted = trusted
+        self.outlives_trust = False
         self._replies = replies
 
     def reply(self, message: Message) -> None:

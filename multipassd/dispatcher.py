@@ -9,10 +9,11 @@ import time
 from multipassd import log
 from multipassd.call import CURRENT, Call
 from multipassd.daemon import Daemon
-from multipassd.gate import Verdict, decide
+from multipassd.gate import Verdict, decide, decide_anew
 from multipassd.methods import HANDLERS
 from multipassd.peer import AdminRule, Peer
 from multipassd.stream import Stream
+from multipassd.truststate import TrustState
 from protocol.codec import DecodeError, Message
 from protocol.errors import (
     InternalError,
@@ -25,11 +26,17 @@ from protocol.methods import Method
 
 _log = log.get("dispatcher")
 
+# An editor that writes in place and a shortage of descriptors damage the store for a moment, which
+# is nobody's removal. Twice as long as the store itself waits for the rest of a certificate.
+DAMAGE_PATIENCE = 4.0
+
 
 class Dispatcher:
     def __init__(self, daemon: Daemon, admins: AdminRule) -> None:
         self._daemon = daemon
         self.admins = admins
+        self._running: dict[Stream, Call[Message]] = {}
+        self._looking_again: asyncio.TimerHandle | None = None
 
     async def serve(self, stream: Stream) -> None:
         """Answer one call, whatever happens."""
@@ -38,13 +45,24 @@ class Dispatcher:
         try:
             await self._serve(stream, peer, method)
         except asyncio.CancelledError:
-            raise  # the caller hung up
+            raise  # the caller hung up, or may not have its answer any more
         except RpcError as error:
             stream.fail(error)
         except Exception:
             stream.fail(_unforeseen(method))
         else:
             stream.succeed()
+
+    def trust_changed(self) -> None:
+        """End the calls whose callers the gate would not let in any more."""
+        if self._looking_again is not None:
+            self._looking_again.cancel()
+            self._looking_again = None
+        if self._daemon.store.state is TrustState.DAMAGED:
+            loop = asyncio.get_running_loop()
+            self._looking_again = loop.call_later(DAMAGE_PATIENCE, self._end_untrusted)
+        else:
+            self._end_untrusted()
 
     async def _serve(self, stream: Stream, peer: Peer, method: Method) -> None:
         trusted = self._admit(peer, method)
@@ -56,9 +74,28 @@ class Dispatcher:
             await self._adopt(peer)
         call = Call[Message](method, peer, request, stream, trusted is not False)
         CURRENT.set(call)
-        with log.attention(call.verbosity):
-            await self._run(call)
+        self._running[stream] = call
+        try:
+            with log.attention(call.verbosity):
+                await self._run(call)
+        finally:
+            self._running.pop(stream, None)
         self._after(stream, peer)
+
+    def _end_untrusted(self) -> None:
+        for stream, call in list(self._running.items()):
+            call.trusted = call.trusted and self._trusts(call.peer)
+            store = self._daemon.store
+            decision = decide_anew(call.method.policy, call.peer, store, self.admins)
+            if decision.error is None or call.outlives_trust:
+                continue
+            del self._running[stream]
+            reason = f"{decision.reason}, ended a running call"
+            self._daemon.audit.denied(call.peer.uid, call.peer.fingerprint, reason)
+            stream.revoke(decision.error)
+
+    def _trusts(self, peer: Peer) -> bool:
+        return bool(peer.fingerprint) and self._daemon.store.trusts(peer.fingerprint)
 
     async def _run(self, call: Call[Message]) -> None:
         method = call.method
@@ -78,18 +115,19 @@ class Dispatcher:
             raise decision.error or NotAuthenticated()
         if decision.verdict is Verdict.ADOPT:
             return None
-        return bool(peer.fingerprint) and store.trusts(peer.fingerprint)
+        return self._trusts(peer)
 
     async def _adopt(self, peer: Peer) -> None:
-        if await self._daemon.enrolment.adopt(peer):
-            return
-        if not self._daemon.store.trusts(peer.fingerprint):
-            self._daemon.audit.denied(peer.uid, peer.fingerprint, "another client was first")
+        """Raises NotAuthenticated when another was faster, or has removed it again already."""
+        adopted = await self._daemon.enrolment.adopt(peer)
+        if not self._trusts(peer):
+            reason = "not trusted" if adopted else "another client was first"
+            self._daemon.audit.denied(peer.uid, peer.fingerprint, reason)
             raise NotAuthenticated()
 
     def _after(self, stream: Stream, peer: Peer) -> None:
         """A call may have changed what the peer is: trusted from now on, or no longer."""
-        trusted = bool(peer.fingerprint) and self._daemon.store.trusts(peer.fingerprint)
+        trusted = self._trusts(peer)
         if trusted:
             self._daemon.store.seen(peer.fingerprint, time.time())
         stream.connection.trust(trusted)

@@ -55,6 +55,15 @@ def decide(policy: Policy, peer: Peer, trust: Trust, admins: AdminRule) -> Decis
     return _RULES[policy](peer, trust.state, trusted)
 
 
+def decide_anew(policy: Policy, peer: Peer, trust: Trust, admins: AdminRule) -> Decision:
+    """May a call that was let in go on? Where `decide` would adopt, no: it was let in as one of
+    the trusted, and who was taken off the list must not be put back by what still runs."""
+    decision = decide(policy, peer, trust, admins)
+    if decision.verdict is Verdict.ADOPT:
+        return _refuse("not trusted", NotAuthenticated())
+    return decision
+
+
 def _kept_out(peer: Peer, trust: Trust, admins: AdminRule) -> bool:
     """Before the first client the socket is the admin group's, whatever its mode says."""
     local = peer.credentials is not None

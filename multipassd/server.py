@@ -75,7 +75,8 @@ class Server:
             connection.shut(ErrorCodes.NO_ERROR)
 
     def trust_changed(self) -> None:
-        """Every open connection is looked at anew: a removal counts at once."""
+        """Every running call and open connection is looked at anew: a removal counts at once."""
+        self._dispatcher.trust_changed()
         for connection in list(self._connections):
             if connection.peer is not None:
                 connection.trust(self.trusts(connection.peer))

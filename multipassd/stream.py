@@ -65,6 +65,7 @@ class Stream:
         self.half_closed = False
         self.finished = False
         self.accounted = 0  # bytes of this stream in the service's count of unfinished requests
+        self._stopped = False
         self._listening: asyncio.Future[bytes | None] | None = None
         self._http2 = http2
         self._deadline = now + limits.REQUEST_TIMEOUT
@@ -156,13 +157,24 @@ class Stream:
             self.connection.ended(self)
         self.connection.schedule_flush()
 
+    def revoke(self, error: RpcError) -> None:
+        """The peer may not have it any more: fail with `error`; whoever serves it stops."""
+        self.fail(error)
+        self._stop()
+
     def abandon(self) -> None:
         """The stream is gone: whoever serves it stops."""
         self.finished = True
         self._deframer = Deframer(0)
+        self._stop()
+
+    def _stop(self) -> None:
+        """Once: a second time would break into the tidying up after the first."""
         task = self.task
-        if task is not None and not task.done() and task is not asyncio.current_task():
-            task.cancel()
+        if self._stopped or task is None or task.done() or task is asyncio.current_task():
+            return
+        self._stopped = True
+        task.cancel()
 
     def _pump(self) -> None:
         while self._pending:

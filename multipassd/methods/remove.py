@@ -1,4 +1,4 @@
-"""`remove` (of multipass.Trust): take trust back; counts at once, on open connections too."""
+"""`remove` (of multipass.Trust): take trust back; counts at once, for calls that run, too."""
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
@@ -6,5 +6,7 @@ from protocol.messages.trust import RemoveReply, RemoveRequest
 
 
 async def run(call: Call[RemoveRequest], daemon: Daemon) -> None:
+    # Who takes back its own is told that it is done.
+    call.outlives_trust = call.request.fingerprint == call.peer.fingerprint
     removed = await daemon.enrolment.remove(call.request.fingerprint, call.peer)
     call.reply(RemoveReply(removed=removed))

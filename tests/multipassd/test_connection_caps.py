@@ -176,7 +176,8 @@ def test_a_stranger_who_keeps_a_call_open_does_not_hold_up_a_stop(
         await asyncio.sleep(0.01)
         (connection,) = callers.server._connections
         now = asyncio.get_running_loop().time()
-        connection.streams[1] = Stream(connection, connection._http2, 1, now)
+        session = connection._session
+        session.streams[1] = Stream(connection, session._http2, 1, now)
         connection.drain()
         connection.limits = limits.TRUSTED
         await asyncio.sleep(2 * limits.DRAIN_STRANGERS)

@@ -1,0 +1,247 @@
+"""HTTP/2 on one connection: frames become calls, and what they may cost is limited.
+
+Knows nothing of TLS, sockets and time-outs of the connection: what it needs of that is `Link`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Protocol
+
+from h2.config import H2Configuration
+from h2.errors import ErrorCodes
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    RemoteSettingsChanged,
+    RequestReceived,
+    StreamEnded,
+    StreamReset,
+    WindowUpdated,
+)
+from h2.exceptions import H2Error, ProtocolError
+from h2.settings import SettingCodes
+
+from multipassd import limits
+from multipassd.http2 import ServerConnection
+from multipassd.stream import Carrier, Stream, well_formed
+from protocol.errors import MalformedRequest, RpcError, TooLarge
+from protocol.grpc import FramingError, MessageTooLarge
+
+
+class Handler(Protocol):
+    """What a session needs of the service: who answers its calls."""
+
+    buffered: int  # bytes of unfinished requests, all connections together
+
+    async def serve(self, stream: Stream) -> None: ...
+
+
+class Link(Carrier, Protocol):
+    """What a session needs of its connection."""
+
+    closing: bool
+
+    def close(self) -> None: ...
+    def shut(self, code: int) -> None: ...
+
+
+class Session:
+    """`active` is the loop's time when a call last began or ended."""
+
+    def __init__(self, link: Link, handler: Handler) -> None:
+        self.streams: dict[int, Stream] = {}
+        self._loop = asyncio.get_running_loop()
+        self.active = self._loop.time()
+        self._link = link
+        self._handler = handler
+        self._http2 = ServerConnection(_CONFIGURATION)
+        self._control = _Allowance(self.active)
+        self._draining = False
+        self._told = False  # of it
+
+    # -- for the connection -----------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """TLS is established and the peer's limits are known."""
+        self.active = self._loop.time()
+        self._http2.begin(self._link.limits.streams)
+
+    def limits_changed(self) -> None:
+        streams = self._link.limits.streams
+        self._http2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: streams})
+
+    def receive(self, plain: bytes) -> None:
+        """In pieces, so that a flood is noticed at its beginning. Raises H2Error, ValueError."""
+        for start in range(0, len(plain), limits.PIECE):
+            for event in self._http2.receive(plain[start : start + limits.PIECE]):
+                if self._link.closing:
+                    return
+                self._handle(event)
+
+    def data_to_send(self) -> bytes:
+        return self._http2.data_to_send()
+
+    def reset_overdue(self, now: float) -> None:
+        for stream in list(self.streams.values()):
+            if stream.overdue(now):
+                with suppress(ProtocolError):  # closed already
+                    self._http2.reset_stream(stream.id, ErrorCodes.CANCEL)
+                self._forget(stream)
+
+    def drain(self) -> None:
+        """Ask the peer to take its next call elsewhere."""
+        self._draining = True
+        self.active = self._loop.time()
+        if self._http2.highest_inbound_stream_id:
+            self._say_goodbye()
+
+    def end(self, code: int) -> None:
+        """GOAWAY for good."""
+        with suppress(H2Error):  # closed already
+            self._http2.close_connection(code)
+
+    def abandon(self) -> None:
+        """The connection is gone, and all calls with it."""
+        for stream in list(self.streams.values()):
+            self._forget(stream)
+
+    # -- for streams ------------------------------------------------------------------------------
+
+    def ended(self, stream: Stream) -> None:
+        """The last byte of the stream's answer is on its way."""
+        self._forget(stream)
+        self.active = self._loop.time()
+
+    # -- events -----------------------------------------------------------------------------------
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, RequestReceived):
+            self._open(event)
+        elif isinstance(event, DataReceived):
+            self._data(event)
+        elif isinstance(event, StreamEnded):
+            self._ended(event.stream_id)
+        elif isinstance(event, WindowUpdated):
+            self._window(event.stream_id)
+        elif isinstance(event, StreamReset):
+            self._count_control()
+            if stream := self.streams.get(event.stream_id):
+                self._forget(stream)
+        elif isinstance(event, ConnectionTerminated):
+            self._link.close()
+        elif isinstance(event, RemoteSettingsChanged):
+            self._window(0)  # of all streams, perhaps
+        else:
+            self._count_control()
+
+    def _open(self, event: RequestReceived) -> None:
+        if self._draining and not self._told:
+            self._say_goodbye()
+        self.active = self._loop.time()
+        stream = Stream(self._link, self._http2, event.stream_id, self.active)
+        self.streams[stream.id] = stream
+        headers = [(str(name), str(value)) for name, value in event.headers]
+        if not well_formed(headers):
+            raise ValueError("malformed headers")
+        stream.accept_headers(dict(headers), self._link.limits.message)
+
+    def _say_goodbye(self) -> None:
+        """Not before a first call: grpcio 1.85 that reads GOAWAY together with SETTINGS, and then
+        the end of the connection, sometimes waits for ever instead of connecting anew."""
+        self._told = True
+        self._http2.say_goodbye()
+
+    def _data(self, event: DataReceived) -> None:
+        if event.flow_controlled_length:
+            self._http2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        if not event.data:
+            self._count_control()
+        stream = self.streams.get(event.stream_id)
+        if stream is None or stream.finished or not stream.listens:
+            return  # a message that nobody waits for, or the rest of a refused one
+        try:
+            message = stream.feed(event.data)
+        except MessageTooLarge:
+            limit = self._link.limits.message
+            stream.fail(TooLarge(f"The request is larger than {limit} bytes."))
+            return
+        except FramingError as error:
+            stream.fail(_malformed(error))
+            return
+        self._account(stream, stream.buffered)
+        if message is not None and stream.task is not None:
+            stream.hear(message)
+        elif message is not None:
+            self._start(stream, message)
+        elif self._handler.buffered > limits.REQUEST_BUFFERS:
+            stream.fail(TooLarge("The service holds too many requests. Please try again."))
+
+    def _start(self, stream: Stream, message: bytes) -> None:
+        stream.message = message
+        stream.task = self._loop.create_task(self._handler.serve(stream))
+
+    def _ended(self, stream_id: int) -> None:
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            return
+        stream.half_closed = True
+        stream.hear(None)
+        if stream.task is None and not stream.finished:
+            stream.fail(_malformed("the call ended before its message"))
+
+    def _window(self, stream_id: int) -> None:
+        if not stream_id:
+            for every in list(self.streams.values()):
+                if every.blocked:
+                    every.pump()
+        elif (stream := self.streams.get(stream_id)) and stream.blocked:
+            stream.pump()
+        self._count_control()
+
+    def _count_control(self) -> None:
+        """Frames without a call are free for trusted peers and rationed for others."""
+        untrusted = self._link.limits is limits.UNTRUSTED
+        if untrusted and not self._control.take(self._loop.time()):
+            self._link.shut(ErrorCodes.ENHANCE_YOUR_CALM)
+
+    # -- bookkeeping ------------------------------------------------------------------------------
+
+    def _account(self, stream: Stream, buffered: int) -> None:
+        self._handler.buffered += buffered - stream.accounted
+        stream.accounted = buffered
+
+    def _forget(self, stream: Stream) -> None:
+        self.streams.pop(stream.id, None)
+        self._account(stream, 0)
+        stream.abandon()
+
+
+class _Allowance:
+    """A token bucket for control frames."""
+
+    def __init__(self, now: float) -> None:
+        self._tokens = float(limits.CONTROL_FRAMES_BURST)
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        earned = (now - self._at) * limits.CONTROL_FRAMES_PER_SECOND
+        self._tokens = min(limits.CONTROL_FRAMES_BURST, self._tokens + earned) - 1
+        self._at = now
+        return self._tokens >= 0
+
+
+def _malformed(error: object) -> RpcError:
+    return MalformedRequest(f"malformed request: {error}")
+
+
+# What we send is ours: checking it again costs a tenth of a call.
+_CONFIGURATION = H2Configuration(
+    client_side=False,
+    header_encoding="utf-8",
+    validate_inbound_headers=False,  # h2's way is a ninth of a small call; see `well_formed`
+    validate_outbound_headers=False,
+    normalize_outbound_headers=False,
+)
