@@ -23,8 +23,8 @@ LAUNCH_TIMED_OUT = "Timed out waiting for instance launch."
 START_TIMED_OUT = "Timed out waiting for instance to start."
 RESTART_TIMED_OUT = "Timed out waiting for instance to restart."
 TIMED_OUT_HINT = (
-    "It may still be starting: `multipass list` shows its state; what it says while it boots is in "
-    "`journalctl -u 'multipass-instance-*'` of its host."
+    "It may still be starting: `multipass list` shows its state, and `multipass info -v` what it "
+    "printed while it booted, or what else keeps it from answering."
 )
 LAUNCH_TOO_MANY = "Too many arguments supplied"
 BAD_IMAGE_NAME = "Invalid remote and source image name supplied"

@@ -77,7 +77,7 @@ class Guest(Protocol):
         """Wait until it ends, however that comes about; the reason, empty after an orderly end."""
 
     async def console(self) -> str:
-        """What it printed since the last time this was asked, as much as was kept. Never fails."""
+        """The end of what it printed, as much as is kept. Never fails."""
 
     def close(self) -> None:
         """Let go of it; it runs on."""

@@ -83,6 +83,10 @@ class Instance:
     def addresses(self) -> list[str]:
         return self._networking.addresses(self.record) if self.running else []
 
+    async def trouble(self) -> str:
+        """What keeps it from running or answering, in a sentence; empty where nothing does."""
+        return await self._presence.trouble()
+
     async def execute(self, command: str, seconds: float) -> str:
         """Run a command in the guest. Raises GuestSilent, NotRunning, DriverError."""
         return await self._presence.execute(command, seconds)

@@ -202,14 +202,26 @@ class Presence:
             if self.doing in refusals.COMING_UP:
                 self.set(None)
 
+    async def trouble(self) -> str:
+        """What keeps it from running or answering, in a sentence; empty where nothing does."""
+        if self.guest is None:
+            why = self._kept.record.ended_because
+            return f"{self.name} is not running: {why}" if why else ""
+        if self.guest.stalled:
+            return f"{self.name}: {self.guest.stalled}"
+        if self._answered:
+            return ""
+        return f"{self.name} does not answer yet; {await self._console()}"
+
     async def _report_silence(self) -> None:
+        console = await self._console()
+        _log.warning("%s did not answer within %.0f s; %s", self.name, START_TIMEOUT, console)
+
+    async def _console(self) -> str:
         printed = await self.guest.console() if self.guest is not None else ""
         lines = ["".join(filter(str.isprintable, line)) for line in printed.splitlines()]
-        end = " | ".join(lines[-CONSOLE_LINES:])[-CONSOLE_LIMIT:]
-        _log.warning(
-            "%s did not answer within %.0f s; the end of its console: %s",
-            self.name, START_TIMEOUT, end or "empty",
-        )  # fmt: skip
+        end = " | ".join(filter(None, lines[-CONSOLE_LINES:]))[-CONSOLE_LIMIT:]
+        return f"the end of its console: {end or 'empty'}"
 
     # -- its end ----------------------------------------------------------------------------------
 

@@ -41,17 +41,17 @@ async def run(call: Call[InfoRequest], daemon: Daemon) -> None:
         call.reply(InfoReply(snapshots=True))
         return
     asks = not call.request.no_runtime_information
-    _explain(call, chosen)
+    await _explain(call, chosen)
     items = await asyncio.gather(*(_item(instance, asks) for instance in chosen))
     call.reply(InfoReply(details=list(items)))
 
 
-def _explain(call: Call[InfoRequest], chosen: list[Instance]) -> None:
-    """1.16's reply has no field for why an instance stopped. The journal was told at the time;
-    -v tells the caller."""
-    for instance in chosen:
-        if (why := instance.record.ended_because) and call.verbosity > 0:
-            text = f"{instance.name} is not running: {why}"
+async def _explain(call: Call[InfoRequest], chosen: list[Instance]) -> None:
+    """1.16's reply has no field for why an instance stopped or does not answer; -v tells it."""
+    if call.verbosity <= 0:
+        return
+    for text in await asyncio.gather(*(instance.trouble() for instance in chosen)):
+        if text:
             told = {"name": _log.name, "levelname": "WARNING", "msg": text}
             call.log_line(log.line(logging.makeLogRecord(told)) + "\n")
 

@@ -18,6 +18,7 @@ FULL_DISK = "io-error"
 RETRY_INTERVAL = 5.0  # whether a full disk has room again
 RETRY_SETTLES = 0.5  # until it shows that it has not
 QUIT_SECONDS = 5.0
+CONSOLE_KEPT = 4096  # characters that are kept of what was read; a screenful or two
 ORDERLY = {"guest-shutdown", "host-qmp-quit", "host-signal"}
 
 _log = log.get("qemu")
@@ -40,6 +41,7 @@ class QemuGuest:
         self._runner = runner
         self._let_go = False
         self._retrying: asyncio.Task[None] | None = None
+        self._printed = ""
         monitor.on_full_disk = self._on_full_disk
 
     @property
@@ -113,10 +115,10 @@ class QemuGuest:
 
     async def console(self) -> str:
         with suppress(MonitorError):
-            return str(
-                await self._monitor.execute("ringbuf-read", device=CONSOLE, size=CONSOLE_SIZE)
-            )
-        return ""
+            # QEMU forgets what was read.
+            new = await self._monitor.execute("ringbuf-read", device=CONSOLE, size=CONSOLE_SIZE)
+            self._printed = (self._printed + str(new))[-CONSOLE_KEPT:]
+        return self._printed
 
     def close(self) -> None:
         self._let_go = True
