@@ -8,6 +8,7 @@ from client.errors import ClientError
 from client.messages import cannot_write
 
 STDIN, STDOUT, STDERR = 0, 1, 2
+COLUMNS = 80
 
 
 class OutputError(ClientError):
@@ -53,6 +54,14 @@ def log(level: str, category: str, text: str) -> None:
 
 def output_is_terminal() -> bool:
     return os.isatty(STDOUT)
+
+
+def columns() -> int:
+    """Of the terminal; what most have where it does not say."""
+    try:
+        return os.get_terminal_size(STDOUT).columns or COLUMNS
+    except OSError:
+        return COLUMNS
 
 
 def is_live() -> bool:

@@ -10,7 +10,7 @@ from protocol import addresses, places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from client.command import Command
     from client.commandline import CommandLine
@@ -41,13 +41,14 @@ class Session:
         identity: str = MAKE,
         patience: float = PATIENCE,
         deadline: float | None = None,
+        warn: Callable[[str], None] = console.line_err,
     ) -> Channel:
         """The way to the service. Raises AddressError, CommandFailed."""
         from client.peer import Peer  # loads the TLS library
 
         address = self.address()
         files = places.root_certificates(self._environ)
-        peer = Peer(address, files, self._identity(identity), console.line_err)
+        peer = Peer(address, files, self._identity(identity), warn)
         return Channel(peer, patience, deadline)
 
     def of(self, command: Command, line: CommandLine) -> Session:

@@ -44,8 +44,9 @@ class Spinner:
         if self._thread is None:
             return
         with self._lock:
-            self._text, self._still = text, still
-            self._draw()
+            if (text, still) != (self._text, self._still):
+                self._text, self._still = text, still
+                self._draw()
 
     def log(self, lines: str) -> None:
         """Writes to stderr, so that it does not end up behind the text."""

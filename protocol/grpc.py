@@ -9,6 +9,7 @@ SERVICE = "multipass.Rpc"
 # This project's own calls, beside Multipass's.
 TRUST_SERVICE = "multipass.Trust"
 GUESTS_SERVICE = "multipass.Guests"
+IMAGES_SERVICE = "multipass.Images"
 DETAILS = "grpc-status-details-bin"  # the trailer of an error's machine-readable part, base64
 PREFIX_LENGTH = 5  # one byte "compressed", four bytes length, big-endian
 

@@ -8,6 +8,7 @@ from protocol import grpc
 from protocol.codec import Message
 from protocol.messages import (
     access,
+    downloads,
     guests,
     information,
     launch,
@@ -85,6 +86,13 @@ METHODS = (
         guests.HostKeysRequest,
         guests.HostKeysReply,
         grpc.GUESTS_SERVICE,
+    ),
+    Method(
+        "downloads",
+        Policy.MEMBERS_ONLY,
+        downloads.DownloadsRequest,
+        downloads.DownloadsReply,
+        grpc.IMAGES_SERVICE,
     ),
 )
 

@@ -6,8 +6,9 @@ import os
 
 from client import console, networkspec, notices, prompts, rpc, sentences, timeouts
 from client.command import Argument, Command, Option
+from client.downloads import Downloads
 from client.errors import SUCCESS, DeadlinePassed, StatusError, TimedOut, UsageError
-from client.progress import Progress
+from client.progress import PREPARING, RETRIEVING, Progress
 from client.session import Session
 from protocol import sizes
 from protocol.messages.launch import LaunchError, LaunchProgress, LaunchReply, LaunchRequest
@@ -23,10 +24,10 @@ WEB = ("http://", "https://")
 FILE = "file://"
 
 PROGRESS = {
-    LaunchProgress.ProgressTypes.IMAGE: "Retrieving image: ",
+    LaunchProgress.ProgressTypes.IMAGE: RETRIEVING,
     LaunchProgress.ProgressTypes.EXTRACT: "Extracting image: ",
     LaunchProgress.ProgressTypes.VERIFY: "Verifying image: ",
-    LaunchProgress.ProgressTypes.WAITING: "Preparing image: ",
+    LaunchProgress.ProgressTypes.WAITING: PREPARING,
 }
 
 
@@ -141,9 +142,11 @@ def _attempt(
     """The last reply that says what was made; `to_bridge` gets the networks in need of a bridge."""
     result = LaunchReply()
     channel = rpc.open_channel(session, deadline)
-    with Progress() as progress:
+    name = request.instance_name or ""
+    with Progress() as progress, Downloads(session, name, progress.transfer) as downloads:
         for reply in rpc.stream(session, "launch", request, LaunchReply, channel, progress.log):
             to_bridge += reply.nets_need_bridging
+            downloads.heed(reply)
             _show(progress, reply)
             if reply.vm_instance_name is not None:
                 result = reply

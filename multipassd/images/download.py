@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from multipassd.files import read_regular, write_atomically
 from multipassd.images.errors import HashMismatch, ImageError, NoRoom, Unreachable
 from multipassd.images.http import Http, check_status, shown
-from multipassd.images.image import UNKNOWN, Image
+from multipassd.images.image import Image, Transfer
+from multipassd.images.meter import Meter
 from multipassd.images.sparse import SparseWriter
 from protocol import sizes
 
@@ -29,7 +30,7 @@ CHUNK = 1 << 20
 MAX_SIZE = 256 << 30  # of a file whose size nobody told
 MAX_NOTE = 64 << 10
 
-Report = Callable[[int], None]  # percent; UNKNOWN where the size is not known
+Report = Callable[[Transfer], None]
 
 
 class Note(BaseModel):
@@ -48,9 +49,9 @@ class Download:
         self._part = part
         self._note_file = part.with_suffix(".json")
         self._note = Note(url=image.url)
-        self._report = report
+        self._meter = Meter(report)
         self._total = image.size
-        self._shown: int | None = None
+        self._fetched = 0
 
     def run(self) -> str:
         """The SHA-256 of the whole file. Raises ImageError or OSError."""
@@ -188,10 +189,8 @@ class Download:
             raise ImageError(
                 f"{shown(self._image.url)} is larger than it should be: it is not the image wanted."
             )
-        percent = self._writer.position * 100 // self._total if self._total else UNKNOWN
-        if percent != self._shown:
-            self._shown = percent
-            self._report(percent)
+        self._fetched += len(chunk)
+        self._meter.at(Transfer(self._writer.position, self._total, self._fetched))
 
 
 def _continues(response: httpx.Response, position: int) -> bool:
@@ -212,16 +211,14 @@ def validator(response: httpx.Response) -> str:
 def import_file(source: Path, part: Path, report: Report) -> str:
     """Copy a file of this host; its SHA-256. Raises ImageError or OSError."""
     digest = hashlib.sha256()
-    shown = None
+    meter = Meter(report)
     with source.open("rb", buffering=0) as reader, part.open("wb", buffering=0) as target:
         total = os.fstat(reader.fileno()).st_size
         writer = SparseWriter(target.fileno())
         while chunk := reader.read(CHUNK):
             digest.update(chunk)
             writer.write(chunk)
-            percent = min(writer.position * 100 // max(total, 1), 100)
-            if percent != shown:
-                report(shown := percent)
+            meter.at(Transfer(writer.position, total, writer.position))
         writer.finish()
     with suppress(OSError):
         part.chmod(0o600)

@@ -4,35 +4,53 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
-from multipassd.images.image import UNKNOWN, Base, Progress
+from multipassd.images.image import UNKNOWN, Base, Progress, Transfer
 
 Report = Callable[[Progress, int], None]
+
+
+class _Waiting(NamedTuple):
+    report: Report
+    name: str  # of the instance that the image is for
 
 
 class Fetch:
     """Runs while somebody waits: the first sees how it goes on, the others that it does."""
 
-    def __init__(self, work: Callable[[Report], Awaitable[Base]]) -> None:
-        self._waiting: list[Report] = []
-        self._task = asyncio.ensure_future(work(self._report))
+    def __init__(self, work: Callable[[Fetch], Awaitable[Base]]) -> None:
+        self._waiting: list[_Waiting] = []
+        self.transfer: Transfer | None = None  # None also when all of it is there
+        self._task = asyncio.ensure_future(work(self))
 
     @property
     def over(self) -> bool:
         return self._task.done() or self._task.cancelling() > 0
 
-    async def wait(self, report: Report) -> Base:
+    @property
+    def names(self) -> list[str]:
+        """The instances that wait for it."""
+        return [one.name for one in self._waiting if one.name]
+
+    async def wait(self, report: Report, name: str = "") -> Base:
         if self._waiting:
             report(Progress.WAITING, UNKNOWN)
-        self._waiting.append(report)
+        me = _Waiting(report, name)
+        self._waiting.append(me)
         try:
             return await asyncio.shield(self._task)
         finally:
-            self._waiting.remove(report)
+            self._waiting.remove(me)
             if not self._waiting and not self._task.done():
                 self._task.cancel()
                 await asyncio.wait([self._task])  # its worker has ended then
 
-    def _report(self, kind: Progress, percent: int) -> None:
+    def report(self, kind: Progress, percent: int) -> None:
+        if kind is not Progress.IMAGE:
+            self.transfer = None
         if self._waiting:
-            self._waiting[0](kind, percent)
+            self._waiting[0].report(kind, percent)
+
+    def move(self, transfer: Transfer) -> None:
+        self.transfer = transfer

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import BaseModel, ConfigDict
 
 from protocol.messages.launch import LaunchProgress
 
 Progress = LaunchProgress.ProgressTypes
 UNKNOWN = -1  # percent, where nobody knows how much there is
+
+
+class Transfer(NamedTuple):
+    """How far the fetching of one file is, in bytes."""
+
+    received: int  # of the file, what an earlier try has left among them
+    size: int  # of the file; 0: unknown
+    fetched: int  # by this try, twice what it had to fetch twice: never less than before
+
+    @property
+    def percent(self) -> int:
+        return min(self.received * 100 // self.size, 100) if self.size else UNKNOWN
 
 
 class Image(BaseModel):

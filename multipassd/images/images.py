@@ -18,7 +18,7 @@ from multipassd.images.errors import (
     Unreachable,
 )
 from multipassd.images.fetching import Fetch, Report
-from multipassd.images.image import Base, Image
+from multipassd.images.image import Base, Image, Transfer
 from multipassd.images.remotes import CORE, CORE_NAME, DEFAULT, HIDDEN, Remote
 from multipassd.images.tasks import Look, Prepare
 from multipassd.images.workers import Workers, ignore
@@ -61,15 +61,15 @@ class Images:
             raise UnknownImage(image or DEFAULT_IMAGE, remote)
         return found
 
-    async def fetch(self, image: Image, progress: Report = ignore) -> Base:
-        """The image in the cache. Ends with the last caller that waits for it.
+    async def fetch(self, image: Image, progress: Report = ignore, name: str = "") -> Base:
+        """The image in the cache, for the instance `name`. Ends with the last caller that waits.
 
         Raises ImageError, Unreachable (the next call goes on where this one ended) or NoRoom.
         """
         directory = self._directory / image.id
         base = await asyncio.to_thread(cache.load, directory)
         if base is None:
-            base = await self._fetch_of(image).wait(progress)
+            base = await self._fetch_of(image).wait(progress, name)
         await asyncio.to_thread(cache.touch, directory)
         return base
 
@@ -91,6 +91,14 @@ class Images:
         if query:
             return search.anywhere(listed, query, unsupported)
         return search.overview(listed, names, unsupported)
+
+    def downloads(self) -> list[tuple[list[str], Transfer]]:
+        """Those under way: which instances wait for each, and how far it is."""
+        return [
+            (fetch.names, fetch.transfer)
+            for fetch in self._fetches.values()
+            if fetch.transfer is not None and not fetch.over
+        ]
 
     async def prune(self, in_use: set[str]) -> None:
         """Remove what was not used for two weeks; `in_use` are the ids that instances rest on."""
@@ -147,15 +155,14 @@ class Images:
     def _fetch_of(self, image: Image) -> Fetch:
         fetch = self._fetches.get(image.id)
         if fetch is None or fetch.over:
-            fetch = Fetch(lambda report: self._prepare(image, report))
+            fetch = Fetch(lambda me: self._prepare(image, me))
             self._fetches[image.id] = fetch
         return fetch
 
-    async def _prepare(self, image: Image, report: Report) -> Base:
-        me = self._fetches.get(image.id)
+    async def _prepare(self, image: Image, me: Fetch) -> Base:
         task = Prepare(image=image, directory=str(self._directory), proxy=self._proxy())
         try:
-            answer = await self._workers.run(task, report)
+            answer = await self._workers.run(task, me.report, me.move)
         finally:
             if self._fetches.get(image.id) is me:
                 self._fetches.pop(image.id, None)

@@ -14,12 +14,12 @@ from multipassd.images import cache
 from multipassd.images.download import Download, import_file, validator
 from multipassd.images.errors import ImageError, NoRoom, Unreachable
 from multipassd.images.http import Http, check_status
-from multipassd.images.image import UNKNOWN, Base, Image, Progress
+from multipassd.images.image import UNKNOWN, Base, Image, Progress, Transfer
 from multipassd.images.inspection import inspect
 from multipassd.images.tasks import Look, Prepare
 from multipassd.images.unpack import is_packed, unpack
 
-Report = Callable[[Progress, int], None]
+Report = Callable[[Progress, int, Transfer | None], None]
 FILE = "file://"
 
 
@@ -94,11 +94,11 @@ def prepare(task: Prepare, report: Report) -> Base:
 def _prepared(task: Prepare, directory: Path, report: Report) -> Base:
     image, part = task.image, directory / cache.PART
     digest = _fetch(task, part, report)
-    report(Progress.VERIFY, UNKNOWN)
+    report(Progress.VERIFY, UNKNOWN, None)
     disk = part
     if is_packed(part):
         disk = directory / cache.UNPACKED
-        unpack(part, disk, lambda percent: report(Progress.EXTRACT, percent))
+        unpack(part, disk, lambda percent: report(Progress.EXTRACT, percent, None))
         part.unlink()
     kind, size = inspect(disk)
     base = Base(
@@ -117,8 +117,8 @@ def _prepared(task: Prepare, directory: Path, report: Report) -> Base:
 
 
 def _fetch(task: Prepare, part: Path, report: Report) -> str:
-    def retrieving(percent: int) -> None:
-        report(Progress.IMAGE, percent)
+    def retrieving(transfer: Transfer) -> None:
+        report(Progress.IMAGE, transfer.percent, transfer)
 
     image = task.image
     if image.url.startswith(FILE):

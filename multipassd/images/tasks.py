@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from multipassd.images.image import Base, Image
+from multipassd.images.image import Base, Image, Transfer
 
 # Built at the first use: the daemon starts often, and asks workers seldom.
 _DEFERRED = ConfigDict(defer_build=True)
@@ -70,6 +70,7 @@ class Answer(BaseModel):
     model_config = _DEFERRED
 
     progress: tuple[int, int] | None = None  # what of Progress, percent
+    transfer: Transfer | None = None  # beside progress, never alone: older daemons know only that
     done: bool = False
     image: Image | None = None
     base: Base | None = None

@@ -12,7 +12,7 @@ import threading
 from multipassd.files import write_all
 from multipassd.images import prepare, refresh
 from multipassd.images.errors import ImageError, NoRoom, Unreachable
-from multipassd.images.image import Progress
+from multipassd.images.image import Progress, Transfer
 from multipassd.images.tasks import TASKS, Answer, Look, Refresh, Task
 
 STDIN, STDOUT = 0, 1
@@ -51,8 +51,8 @@ def _run(task: Task) -> Answer:
     return Answer(done=True, base=prepare.prepare(task, _report))
 
 
-def _report(kind: Progress, percent: int) -> None:
-    _send(Answer(progress=(int(kind), percent)))
+def _report(kind: Progress, percent: int, transfer: Transfer | None) -> None:
+    _send(Answer(progress=(int(kind), percent), transfer=transfer))
 
 
 def _send(answer: Answer) -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from multipassd.images.errors import ImageError, NoRoom, Unreachable
-from multipassd.images.image import Progress
+from multipassd.images.image import Progress, Transfer
 from multipassd.images.tasks import Answer, Prepare, Task
 
 SOCKET = "MULTIPASS_IMAGES_SOCKET"
@@ -24,9 +24,14 @@ MAX_DOWNLOADS = 4  # more would only take the disk and the network from each oth
 MAX_OTHERS = 8  # lists are short, and nobody should wait for a download to see one
 
 Report = Callable[[Progress, int], None]
+Move = Callable[[Transfer], None]
 
 
 def ignore(kind: Progress, percent: int) -> None:
+    pass
+
+
+def ignore_move(transfer: Transfer) -> None:
     pass
 
 
@@ -36,14 +41,14 @@ class Workers:
         self._downloads = asyncio.Semaphore(MAX_DOWNLOADS)
         self._others = asyncio.Semaphore(MAX_OTHERS)
 
-    async def run(self, task: Task, report: Report = ignore) -> Answer:
-        """The final answer. Raises ImageError, Unreachable or NoRoom; a cancelled task's worker
-        has ended when this has."""
+    async def run(self, task: Task, report: Report = ignore, move: Move = ignore_move) -> Answer:
+        """The final answer; `report` gets each progress once, `move` each transfer. Raises
+        ImageError, Unreachable or NoRoom; a cancelled task's worker has ended when this has."""
         async with self._downloads if isinstance(task, Prepare) else self._others:
             reader, writer, process = await self._start()
             try:
                 writer.write(task.model_dump_json().encode() + b"\n")
-                return await _final(reader, report)
+                return await _final(reader, report, move)
             except (ConnectionError, ValueError) as error:
                 raise ImageError(f"The image worker failed: {error}.") from error
             finally:
@@ -71,11 +76,16 @@ class Workers:
         return {key: value for key, value in self._environ.items() if key not in ours}
 
 
-async def _final(reader: asyncio.StreamReader, report: Report) -> Answer:
+async def _final(reader: asyncio.StreamReader, report: Report, move: Move) -> Answer:
+    told = None
     while line := await reader.readline():
         answer = Answer.model_validate_json(line)
         if answer.progress is not None:
-            report(Progress(answer.progress[0]), answer.progress[1])
+            if answer.transfer is not None:
+                move(answer.transfer)
+            if answer.progress != told:
+                told = answer.progress
+                report(Progress(told[0]), told[1])
         elif answer.done:
             return answer
         else:

@@ -77,7 +77,7 @@ class Launcher:
         report.step(f"Creating {order.name}")
         image = await self._images.resolve(order.image, order.remote)
         _stage(order.name, "image")
-        base = await self._images.fetch(image, report.progress)
+        base = await self._images.fetch(image, report.progress, order.name)
         size = order.disk_for(base)
         report.step(f"Preparing image for {order.name}")
         furnishing = asyncio.create_task(self._furnish(order, config, image, base, size, report))

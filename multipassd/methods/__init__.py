@@ -12,6 +12,7 @@ from multipassd.methods import (
     clients,
     daemon_info,
     delet,
+    downloads,
     find,
     get,
     host_keys,
@@ -61,6 +62,7 @@ HANDLERS: dict[str, Handler] = {
     grpc.path("version"): version.run,
     grpc.path("wait_ready"): wait_ready.run,
     grpc.path("clients", grpc.TRUST_SERVICE): clients.run,
+    grpc.path("downloads", grpc.IMAGES_SERVICE): downloads.run,
     grpc.path("host_keys", grpc.GUESTS_SERVICE): host_keys.run,
     grpc.path("remove", grpc.TRUST_SERVICE): remove.run,
 }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multipassd.gate import Decision, Verdict, decide
+from multipassd.gate import Decision, Verdict, decide, decide_anew
 from multipassd.peer import NOBODY, AdminRule, Credentials, Peer
 from multipassd.truststate import TrustState
 from protocol.methods import METHODS, Policy
@@ -148,6 +148,7 @@ def test_every_method_has_a_policy_and_only_these_are_not_adopting() -> None:
     assert {m.name for m in METHODS if m.policy is not Policy.ADOPT_FIRST} == {
         "ping",
         "host_keys",
+        "downloads",
         "authenticate",
         "wait_ready",
         "clients",
@@ -159,3 +160,15 @@ def test_without_an_admin_group_only_root_and_the_daemon_s_own_user_are_administ
     rule = AdminRule(group=0, own_uid=1001)
     assert rule.covers(local(0)) and rule.covers(local(1001))
     assert not rule.covers(local(1000, 0))
+
+
+@pytest.mark.parametrize(("policy", "who", "certificate", "state"), EVERYTHING)
+def test_a_call_goes_on_where_a_new_one_would_be_let_in_but_for_adoption(
+    policy: Policy, who: str, certificate: str, state: TrustState
+) -> None:
+    new = ask(policy, who, certificate, state)
+    running = decide_anew(policy, peer(who, certificate), Store(state), RULE)
+    if new.verdict is Verdict.ADOPT:
+        assert status(running) is Status.UNAUTHENTICATED
+    else:
+        assert (running.verdict, status(running)) == (new.verdict, status(new))

@@ -1,0 +1,104 @@
+"""How far the download is that a launch waits for: asked for beside the launch, on terminals only.
+
+1.16's progress is a per cent; the bytes come by a call of this project's own. A service without it
+and whatever else goes wrong leave the display as it is without.
+"""
+
+from __future__ import annotations
+
+import time
+
+from client import console, rpc
+from client.errors import StatusError
+from client.rate import Rate
+from client.render.transfer import Transfer
+from client.session import IF_PRESENT
+from protocol import grpc
+from protocol.messages.downloads import DownloadsReply, DownloadsRequest
+from protocol.messages.launch import LaunchProgress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from client.session import Session
+    from protocol.messages.downloads import Download
+    from protocol.messages.launch import LaunchReply
+
+DOWNLOADS = grpc.path("downloads", grpc.IMAGES_SERVICE)
+EVERY = 1.0  # seconds; also before the first time, so that a quick download asks nothing
+PATIENCE = 5.0  # seconds for an answer
+PHASES = (LaunchProgress.ProgressTypes.IMAGE, LaunchProgress.ProgressTypes.WAITING)
+
+
+class Downloads:
+    """`name` is the instance's, if it is known; else the service tells it. `show` is called by a
+    thread of its own."""
+
+    def __init__(
+        self, session: Session, name: str, show: Callable[[Transfer | None], None]
+    ) -> None:
+        self._session = session
+        self._name = name
+        self._show = show
+        self._asking: threading.Event | None = None  # set when it shall end
+
+    def __enter__(self) -> Downloads:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def heed(self, reply: LaunchReply) -> None:
+        """Asks while an image is fetched, by this launch or another that wants the same one."""
+        if reply.create_message and not self._name:
+            self._name = reply.create_message.rpartition(" ")[2]  # "Creating NAME"
+        if reply.launch_progress is not None and reply.launch_progress.type in PHASES:
+            self._begin()
+        else:
+            self._end()
+
+    def _begin(self) -> None:
+        if self._asking is not None or not self._name or not console.output_is_terminal():
+            return
+        import threading
+
+        self._asking = threading.Event()
+        # Nobody waits for its end: the launch's own replies come first.
+        threading.Thread(target=self._ask, args=(self._asking,), daemon=True).start()
+
+    def _end(self) -> None:
+        if self._asking is not None:
+            self._asking.set()
+            self._asking = None
+
+    def _ask(self, over: threading.Event) -> None:
+        rate = Rate()
+        while not over.wait(EVERY):
+            try:
+                found = self._found()
+            except StatusError:
+                return self._show(None)  # it will say the same the next time
+            except Exception:  # the launch itself tells what is wrong
+                found = None
+            self._show(_measured(found, rate) if found else None)
+
+    def _found(self) -> Download | None:
+        deadline = time.monotonic() + PATIENCE
+        channel = self._session.channel(IF_PRESENT, 0, deadline, warn=_ignore)
+        reply = DownloadsReply()
+        for data in channel.call(DOWNLOADS, rpc.encode(DownloadsRequest())):
+            reply = rpc.decode(DownloadsReply, data)
+        return next((one for one in reply.downloads if self._name in one.instance_name), None)
+
+
+def _measured(download: Download, rate: Rate) -> Transfer:
+    rate.add(time.monotonic(), download.fetched)
+    rest = download.size - download.received
+    left = rate.left(rest) if rest > 0 else None
+    return Transfer(download.received, download.size, rate.per_second(), left)
+
+
+def _ignore(warning: str) -> None:
+    """The launch's own connection has warned."""
