@@ -104,9 +104,10 @@ class Session:
             self._http2.close_connection(code)
 
     def abandon(self) -> None:
-        """The connection is gone, and all calls with it."""
+        """The connection is gone, and all calls with it. To be called last."""
         for stream in list(self.streams.values()):
             self._forget(stream)
+        del self._link  # else TLS's memory would wait for the collector of cycles
 
     # -- for streams ------------------------------------------------------------------------------
 

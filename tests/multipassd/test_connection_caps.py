@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
@@ -207,5 +209,23 @@ def test_who_never_reads_its_last_bytes_is_cut_off(small: pytest.MonkeyPatch) ->
         connection.check(now + 3 + limits.CLOSE_TIMEOUT)
         await asyncio.sleep(0.01)
         assert len(callers.server) == 0
+
+    story(small, tell)
+
+
+def test_one_that_ended_is_freed_without_the_collector(small: pytest.MonkeyPatch) -> None:
+    """With it goes TLS's memory, of which the collector knows nothing."""
+
+    async def tell(callers: Arrivals) -> None:
+        assert await callers.arrive(1000)
+        await asyncio.sleep(0.01)
+        one = weakref.ref(next(iter(callers.server._connections)))
+        gc.disable()
+        try:
+            await callers.leave()
+            await asyncio.sleep(0.01)
+            assert one() is None
+        finally:
+            gc.enable()
 
     story(small, tell)
