@@ -6,16 +6,16 @@ gone missing while clients are on record here is damage, not a fresh start.
 """
 
 import json
-import math
 import os
 import re
 import stat
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from multipassd.clientrecord import BY_HAND, TEXT_LIMIT, ClientRecord, as_event, as_record, moment
 from multipassd.files import (
     CREATE_FLAGS,
     READ_FLAGS,
@@ -25,23 +25,10 @@ from multipassd.files import (
     write_atomically,
 )
 
-BY_HAND = "by hand"
-
 FILE_LIMIT = 128 << 20  # 100,000 clients and as many events again at 300 bytes, with room
-TEXT_LIMIT = 200  # characters of a name: more is no name
 SEEN_EVERY = 3600.0  # seconds between two "seen" events of a client: one line an hour at most
 COMPACT_SLACK = 1000  # spare lines before a rewrite pays for itself
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class ClientRecord:
-    fingerprint: str
-    name: str = ""
-    how: str = BY_HAND
-    uid: int | None = None
-    enrolled_at: float | None = None
-    last_seen: float | None = None
 
 
 class Clients:
@@ -56,6 +43,7 @@ class Clients:
         self._read_to: tuple[int, int, int] | None = None  # device, inode, offset of a line's end
         self._lines = 0
         self._reading = threading.Lock()  # the event loop may look while a worker does
+        self._unwritten: dict[str, dict[str, Any]] = {}  # removals the file had no room for
         self._seen: dict[str, float] = {}
         self._seen_written: dict[str, float] = {}
 
@@ -75,6 +63,8 @@ class Clients:
                     f"{self.path} is ignored, so names and dates of clients are unknown: "
                     f"{error.strerror or error}. Remove it, or put it right."
                 )
+            for fingerprint, event in list(self._unwritten.items()):
+                self._apply(fingerprint, event)
 
     def on_record(self) -> bool:
         """Is there a client that nobody removed?"""
@@ -111,8 +101,17 @@ class Clients:
         )
 
     def removed(self, fingerprint: str, uid: int | None, at: float) -> None:
-        self._append([{"event": "removed", "fingerprint": fingerprint, "at": at, "uid": uid}])
+        """When the file can't take it this raises OSError, and yet is remembered, to be written
+        with what comes next: whom we removed ourselves must not pass for damage."""
+        event = {"event": "removed", "fingerprint": fingerprint, "at": at, "uid": uid}
         self._seen.pop(fingerprint, None)
+        try:
+            self._append([event])
+        except OSError:
+            self._unwritten[fingerprint] = event
+            with self._reading:
+                self._apply(fingerprint, event)
+            raise
 
     def gone(self, fingerprints: Iterable[str], at: float) -> None:
         """Put on record whom someone took out of the store by hand."""
@@ -123,20 +122,24 @@ class Clients:
 
     def restore(self, record: ClientRecord) -> None:
         """Take a removal back that did not come about."""
-        self._append([_as_event(record)])
+        if self._unwritten.pop(record.fingerprint, None):
+            with self._reading:
+                self._forget()  # the file still has it
+        else:
+            self._append([as_event(record)])
 
     def seen(self, fingerprint: str, at: float) -> None:
         """Remembered here; `write_seen` puts it into the file."""
         self._seen[fingerprint] = at
 
     def write_seen(self, everything: bool) -> None:
-        """Write what is due, or all that is new."""
+        """Write what is due, or all that is new; and what there was no room for."""
         due = [
             (who, at)
             for who, at in list(self._seen.items())
             if self._due(who, at) or (everything and self._seen_written[who] != at)
         ]
-        if due:
+        if due or self._unwritten:
             self._append({"event": "seen", "fingerprint": who, "at": at} for who, at in due)
             self._seen_written.update(due)
 
@@ -151,7 +154,7 @@ class Clients:
             return
         self.refresh()
         if not self.problem:
-            events = (_as_event(record) for record in self._records.values())
+            events = (as_event(record) for record in self._records.values())
             write_atomically(self.path, _encode(events), 0o600)
             self.refresh()
 
@@ -210,18 +213,18 @@ class Clients:
     def _apply(self, fingerprint: str, event: dict[str, Any]) -> None:
         match event.get("event"):
             case "enrolled":
-                self._records[fingerprint] = _as_record(fingerprint, event)
+                self._records[fingerprint] = as_record(fingerprint, event)
                 self._removed.discard(fingerprint)
             case "removed":
                 self._records.pop(fingerprint, None)
                 self._removed.add(fingerprint)
             case "seen" if fingerprint in self._records:
                 record = self._records[fingerprint]
-                self._records[fingerprint] = replace(record, last_seen=_moment(event.get("at")))
+                self._records[fingerprint] = replace(record, last_seen=moment(event.get("at")))
 
     def _append(self, events: Iterable[dict[str, Any]]) -> None:
         """Raises OSError, and then no half line is left."""
-        data = _encode(events)
+        data = _encode([*self._unwritten.values(), *events])
         if not data:
             return
         try:
@@ -239,6 +242,7 @@ class Clients:
                 raise
         finally:
             os.close(descriptor)
+        self._unwritten = {}
 
 
 def _ends_line(descriptor: int, size: int) -> bool:
@@ -247,41 +251,3 @@ def _ends_line(descriptor: int, size: int) -> bool:
 
 def _encode(events: Iterable[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(each, separators=(",", ":")) + "\n" for each in events).encode()
-
-
-def _as_event(record: ClientRecord) -> dict[str, Any]:
-    return {
-        "event": "enrolled",
-        "fingerprint": record.fingerprint,
-        "at": record.enrolled_at,
-        "how": record.how,
-        "uid": record.uid,
-        "name": record.name,
-        "seen": record.last_seen,
-    }
-
-
-def _as_record(fingerprint: str, event: dict[str, Any]) -> ClientRecord:
-    uid = event.get("uid")
-    return ClientRecord(
-        fingerprint=fingerprint,
-        name=_text(event.get("name"), ""),
-        how=_text(event.get("how"), BY_HAND),
-        uid=uid if type(uid) is int else None,
-        enrolled_at=_moment(event.get("at")),
-        last_seen=_moment(event.get("seen")),
-    )
-
-
-def _text(value: object, otherwise: str) -> str:
-    """The file may come from elsewhere: nothing in it must reach a terminal as a control code."""
-    if not isinstance(value, str):
-        return otherwise
-    return "".join(each if each.isprintable() else "?" for each in value[:TEXT_LIMIT])
-
-
-def _moment(value: object) -> float | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        with_fraction = float(value) if abs(value) < 1e15 else math.inf
-        return with_fraction if math.isfinite(with_fraction) else None
-    return None

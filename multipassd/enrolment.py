@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from multipassd import gate
 from multipassd.audit import Audit
-from multipassd.clients import BY_HAND
+from multipassd.clientrecord import BY_HAND
 from multipassd.peer import Peer
+from multipassd.storeguard import StoreError
 from multipassd.truststate import TrustState
-from multipassd.truststore import StoreError, TrustStore
+from multipassd.truststore import TrustStore
 from protocol import certificates
 from protocol.errors import InvalidCertificate, StorageFailed, StoreDamaged
 

@@ -11,8 +11,8 @@ from multipassd.audit import Audit
 from multipassd.installer import InstallerError, enrol_installer
 from multipassd.listener import ListenError
 from multipassd.options import parse_options
+from multipassd.storeguard import StoreError
 from multipassd.takeover import take_over
-from multipassd.truststore import StoreError
 from protocol.addresses import Address, parse
 
 EXIT_FAILED = 1

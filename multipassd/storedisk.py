@@ -74,11 +74,10 @@ class StoreDisk:
         self._owners = owners
         self._old_name = re.compile(re.escape(f".{path.name}.") + r"(\d{1,15})\.(\d{1,19})\.old")
 
-    def read(self) -> tuple[bytes, os.stat_result]:
-        return self._read(self.path)
-
-    def _read(self, path: Path) -> tuple[bytes, os.stat_result]:
-        """The content, and the status that the file had before it was read."""
+    def read(self, path: Path | None = None) -> tuple[bytes, os.stat_result]:
+        """The content, and the status that the file had before it was read; of the store's file
+        unless another is named."""
+        path = path or self.path
         descriptor = self._open(path)
         try:
             status = os.fstat(descriptor)
@@ -239,7 +238,7 @@ class StoreDisk:
             return False
 
     def _take_over(self, old: OldFile, final: bool) -> OldFile:
-        data, _ = self._read(old.path)
+        data, _ = self.read(old.path)
         growth = storefile.growth(data, old.size, final)
         if growth.taken == old.size:
             return old

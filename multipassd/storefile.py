@@ -14,6 +14,9 @@ BEGIN = b"-----BEGIN CERTIFICATE-----"
 END = b"-----END CERTIFICATE-----"
 MARKER = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----")
 
+# More newlines than anyone types, fewer than the shortest certificate has bytes.
+BLANKED = re.compile(rb"\n{200,}")
+
 MAX_PROBLEMS = 100  # enough to see what is wrong; a file full of rubbish must not fill the journal
 
 
@@ -143,24 +146,42 @@ def lines_end(data: bytes) -> bytes:
     return data if not data or data.endswith(b"\n") else data + b"\n"
 
 
-def without(data: bytes, unwanted: str) -> bytes:
-    """The text without every block of that fingerprint.
+def spans(data: bytes, unwanted: str) -> list[tuple[int, int]]:
+    """Where the text is about that fingerprint: its blocks, each with the end of its line.
 
     Text that is left over when no block at all is left was about the removed ones: it goes too,
     since only an empty store is EMPTY.
     """
-    kept, end = [], 0
+    found = []
     for block in CERTIFICATE.finditer(data):
         try:
             name = fingerprint(body_to_der(block["body"]))
         except ValueError:
             continue
         if name == unwanted:
-            kept.append(data[end : block.start()])
-            end = _after_newline(data, block.end())
-    kept.append(data[end:])
-    rest = b"".join(kept)
-    return rest if MARKER.search(rest) or torn_start(rest) is not None else b""
+            found.append((block.start(), _after_newline(data, block.end())))
+    rest = _cut(data, found)
+    if found and not MARKER.search(rest) and torn_start(rest) is None:
+        return [(0, len(data))]
+    return found
+
+
+def without(data: bytes, unwanted: str) -> bytes:
+    """The text without every block of that fingerprint, and without what was blanked out of it
+    when there was no room to write it anew."""
+    rest = _cut(data, spans(data, unwanted))
+    torn = torn_start(rest)
+    if torn is None:
+        return BLANKED.sub(b"\n", rest)
+    return BLANKED.sub(b"\n", rest[:torn]) + rest[torn:]  # whose other half may still come
+
+
+def _cut(data: bytes, spans: list[tuple[int, int]]) -> bytes:
+    kept, at = [], 0
+    for start, end in spans:
+        kept.append(data[at:start])
+        at = end
+    return b"".join([*kept, data[at:]])
 
 
 def _after_newline(data: bytes, offset: int) -> int:

@@ -6,20 +6,20 @@ is one immutable view, replaced as a whole, so `refresh` and `trusts` may run in
 while one worker thread adds, removes, folds or flushes.
 """
 
-import errno
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 
-from multipassd import filelock, storefile
+from multipassd import storecut
 from multipassd.byhand import ByHand, Changes
-from multipassd.clients import ClientRecord, Clients
+from multipassd.clientrecord import ClientRecord
+from multipassd.clients import Clients
 from multipassd.files import sync_directory
+from multipassd.storecut import ATTEMPTS
 from multipassd.storedisk import ReplacedMeanwhile, StoreDisk, UnsafeFile
+from multipassd.storeguard import NO_ROOM, Guard, StoreError
 from multipassd.storeview import TICK_SECONDS, Observer, View
 from multipassd.truststate import TrustState
 from protocol.certificates import check
@@ -27,15 +27,8 @@ from protocol.pem import der_to_pem, fingerprint
 
 FILE_NAME = "multipass_client_certs.pem"
 CLIENTS_NAME = "clients.jsonl"
-LOCK_NAME = ".lock"
 
-LOCK_PATIENCE = 5.0  # seconds; the lock is held for milliseconds unless the disk is dying
-ATTEMPTS = 5  # against an editor that replaces the file again and again while we change it
 FLUSH_SECONDS = 60.0  # between two looks for what is due in the side file
-
-
-class StoreError(OSError):
-    """The store could not be changed; the text is a sentence for people."""
 
 
 class TrustStore:
@@ -53,7 +46,7 @@ class TrustStore:
         self._by_hand = ByHand(self._clients)
         self._publishing = threading.Lock()
         self._generation = 0
-        self._own_problems: dict[str, str] = {}
+        self._guard = Guard(directory)
         self._nothing_to_fold_at = -1  # the directory's time stamp then
         self._next_flush = -inf
 
@@ -72,7 +65,7 @@ class TrustStore:
     def problems(self) -> list[str]:
         """What is worth a warning though the store works."""
         side = [self._clients.problem] if self._clients.problem else []
-        return [*self._view.problems, *self._own_problems.values(), *side]
+        return [*self._view.problems, *self._guard.problems.values(), *side]
 
     def trusts(self, fingerprint: str) -> bool:
         return fingerprint in self._view.trusted
@@ -96,10 +89,10 @@ class TrustStore:
 
     def load(self) -> None:
         """Read everything. Never raises for what is wrong on disk: state and problems tell."""
-        with self._reported("load"):
+        with self._guard.reported("load"):
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self._observer.directory_complaint():
-                with self._locked(0.0):
+                with self._guard.locked():
                     self._disk.sweep()
                     self._fold()
         self.refresh()
@@ -147,10 +140,10 @@ class TrustStore:
         """
         check(der)
         who, text = fingerprint(der), der_to_pem(der)
-        with self._changing("The client was not enrolled", who):
+        with self._by_hand.expecting(who), self._guard.changing("The client was not enrolled"):
             if not self._persist(who, text, only_first):
                 return False
-            with self._reported("record"):
+            with self._guard.reported("record"):
                 self._clients.enrolled(who, name, how, uid, time.time())
         return True
 
@@ -182,21 +175,22 @@ class TrustStore:
         else:
             self._disk.add(text, contents.size, contents.ends_line)
 
-    def remove(self, fingerprint: str, uid: int | None) -> bool:
+    def remove(self, who: str, uid: int | None) -> bool:
         """Trust it no longer, durably on return; False if it was not trusted."""
-        with self._changing("The client was not removed", fingerprint):
-            self._fold()  # or it could come back out of a replaced file
+        with self._by_hand.expecting(who), self._guard.changing("The client was not removed"):
+            with self._guard.reported("fold"):
+                self._fold()  # it may stand in what a replaced file still grew
             self._look_again()
-            if fingerprint not in self._in_order().trusted:
+            if who not in self._in_order().trusted:
                 return False
             self._clients.refresh()
-            record = self._clients.describe(fingerprint)
-            with self._reported("record"):
-                self._clients.removed(fingerprint, uid, time.time())
+            record = self._clients.describe(who)
+            with self._guard.reported("record"):
+                self._clients.removed(who, uid, time.time())
             try:
-                self._cut_out(fingerprint)
+                self._cut_out(who)
             except OSError:
-                with self._reported("record"):
+                with self._guard.reported("record"):
                     self._clients.restore(record)
                 raise
             finally:
@@ -204,18 +198,17 @@ class TrustStore:
         return True
 
     def _cut_out(self, unwanted: str) -> None:
-        for _ in range(ATTEMPTS):
-            data, status = self._disk.read()
-            try:
-                self._disk.replace(storefile.without(data, unwanted), len(data), status)
-                return
-            except ReplacedMeanwhile:
-                continue
-        raise StoreError("other programs keep replacing the trust store")
+        try:
+            self._fold()  # or it could come back out of a replaced file
+            storecut.rewrite(self._disk, unwanted)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            storecut.blank(self._disk, unwanted)
 
     def reset(self) -> Path:
         """Make a DAMAGED store EMPTY; returns the directory that now keeps what was there."""
-        with self._changing("The trust store was not reset"):
+        with self._guard.changing("The trust store was not reset"):
             if self._look_again().state is not TrustState.DAMAGED:
                 raise StoreError("it is in order")
             self._tighten()
@@ -258,7 +251,7 @@ class TrustStore:
             self.load()  # the disk refused to make it at start; it may be writable by now
         if not self._may_fold():
             return
-        with self._reported("fold"), self._locked(0.0):
+        with self._guard.reported("fold"), self._guard.locked():
             self._fold()
         self.refresh()
 
@@ -281,7 +274,7 @@ class TrustStore:
             try:
                 self._disk.fold(old)
             except UnsafeFile as error:
-                self._own_problems["old"] = f"{old.path} is ignored: {error.strerror}."
+                self._guard.problems["old"] = f"{old.path} is ignored: {error.strerror}."
 
     def seen(self, fingerprint: str, when: float) -> None:
         """Note that a trusted client called; `flush` puts it into the side file."""
@@ -295,7 +288,7 @@ class TrustStore:
         if self._observer.directory_complaint():
             self._next_flush = time.monotonic() + FLUSH_SECONDS
             return
-        with self._reported("record"), self._locked(0.0):
+        with self._guard.reported("record"), self._guard.locked():
             self._next_flush = time.monotonic() + FLUSH_SECONDS
             self._record_by_hand()
             self._clients.write_seen(everything)
@@ -306,46 +299,3 @@ class TrustStore:
             self.refresh()
             if self._view.state is not TrustState.DAMAGED:
                 self._by_hand.record()
-
-    # Around every change
-
-    @contextmanager
-    def _changing(self, failure: str, who: str = "") -> Iterator[None]:
-        """Hold the lock, turn every OSError into a sentence that begins with `failure`."""
-        try:
-            with self._by_hand.expecting(who), self._locked(LOCK_PATIENCE):
-                yield
-        except OSError as error:
-            raise _explained(failure, error) from error
-
-    @contextmanager
-    def _locked(self, patience: float) -> Iterator[None]:
-        with filelock.hold(self.directory / LOCK_NAME, patience):
-            yield
-
-    @contextmanager
-    def _reported(self, topic: str) -> Iterator[None]:
-        """What fails inside is a problem to report, not a reason to stop."""
-        try:
-            yield
-            self._own_problems.pop(topic, None)
-        except TimeoutError:
-            pass  # another process is at work: the next time will do
-        except OSError as error:
-            why = error.strerror or str(error)
-            self._own_problems[topic] = f"{TOPICS[topic]}: {why} ({self.directory})."
-
-
-TOPICS = {
-    "load": "The trust store could not be tidied up",
-    "fold": "What was appended to a replaced trust store could not be taken over",
-    "record": "Names and dates of clients could not be written down",
-}
-
-
-def _explained(failure: str, error: OSError) -> StoreError:
-    why = (error.strerror or str(error)).rstrip(".")
-    cure = " Free some space and try again." if error.errno == errno.ENOSPC else ""
-    explained = StoreError(f"{failure}: {why}.{cure}")
-    explained.errno = error.errno
-    return explained

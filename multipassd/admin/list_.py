@@ -12,7 +12,7 @@ from typing import Any
 from multipassd.admin.change import short
 from multipassd.admin.place import Place, certificates_in
 from multipassd.admin.verb import DONE, TrustError, Verb
-from multipassd.clients import ClientRecord
+from multipassd.clientrecord import ClientRecord
 from multipassd.truststate import TrustState
 from protocol import certificates
 

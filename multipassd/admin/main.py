@@ -12,7 +12,7 @@ from multipassd import log
 from multipassd.admin import VERBS
 from multipassd.admin.place import find, may_change
 from multipassd.admin.verb import FAILED, TrustError
-from multipassd.truststore import StoreError
+from multipassd.storeguard import StoreError
 from protocol.version import VERSION
 
 PROGRAM = "multipass-trust"

@@ -10,7 +10,7 @@ from multipassd.admin.change import described, open_store, say, settle_socket
 from multipassd.admin.place import Place, invoker
 from multipassd.admin.verb import DONE, TrustError, Verb, add_repair
 from multipassd.audit import Audit
-from multipassd.clients import ClientRecord
+from multipassd.clientrecord import ClientRecord
 from multipassd.truststate import TrustState
 
 PREFIX = re.compile(r"[0-9a-f]{4,64}")  # fewer digits are as likely a slip as a choice

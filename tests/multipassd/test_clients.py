@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multipassd import clients as module
-from multipassd.clients import BY_HAND, ClientRecord, Clients
+from multipassd.clientrecord import BY_HAND, TEXT_LIMIT, ClientRecord
+from multipassd.clients import Clients
 
 A, B = "a" * 64, "b" * 64
 OWNERS = frozenset({os.geteuid()})
@@ -76,7 +77,7 @@ def test_values_of_the_wrong_kind_are_dropped(tmp_path: Path, event: dict[str, o
     (tmp_path / "clients.jsonl").write_text(json.dumps(whole) + "\n")
     record = opened(tmp_path).describe(A)
     assert record.enrolled_at is None and record.uid is None
-    assert record.name.isprintable() and len(record.name) <= module.TEXT_LIMIT
+    assert record.name.isprintable() and len(record.name) <= TEXT_LIMIT
     assert record.how == BY_HAND
 
 

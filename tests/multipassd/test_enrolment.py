@@ -13,7 +13,8 @@ from multipassd import filelock
 from multipassd.audit import Audit
 from multipassd.enrolment import Enrolment
 from multipassd.peer import Peer
-from multipassd.truststore import LOCK_NAME, TrustStore
+from multipassd.storeguard import LOCK_NAME
+from multipassd.truststore import TrustStore
 from protocol.pem import fingerprint
 from tests.multipassd.store_samples import der, pem
 

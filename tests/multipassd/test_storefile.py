@@ -74,6 +74,40 @@ def test_without_the_last_client_nothing_is_left_but_what_is_broken_stays() -> N
     assert storefile.without(broken + pem(1), NAME[1]) == broken
 
 
+SECTOR = 512  # a power cut leaves each of them old or new
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 2 * SECTOR), st.data())
+def test_a_block_that_a_power_cut_left_half_blank_is_no_certificate(
+    before: int, data: st.DataObject
+) -> None:
+    old = b"#" * before + b"\n" + pem(1) + pem(2) + pem(3)
+    [(start, end)] = storefile.spans(old, NAME[2])
+    new = old[:start] + b"\n" * (end - start) + old[end:]
+    sectors = range(0, len(old), SECTOR)
+    written = data.draw(st.lists(st.booleans(), min_size=len(sectors), max_size=len(sectors)))
+    torn = b"".join(
+        (new if done else old)[at : at + SECTOR] for at, done in zip(sectors, written, strict=True)
+    )
+    assert names(torn) == {NAME[1], NAME[3]} | ({NAME[2]} if torn == old else set())
+    assert names(storefile.without(torn, NAME[1])) == names(torn) - {NAME[1]}
+
+
+def test_where_the_last_client_stood_all_text_is_about_it() -> None:
+    assert storefile.spans(b"subject=x\n" + pem(1), NAME[1]) == [(0, 10 + len(pem(1)))]
+    assert storefile.spans(b"subject=x\n", NAME[1]) == []
+
+
+def test_what_was_blanked_goes_with_the_next_rewrite_and_peoples_blank_lines_stay() -> None:
+    blank = b"\n" * len(pem(1))
+    by_hand = pem(2) + b"\n\n\n" + pem(5)
+    data = by_hand + pem(3) + blank + pem(4) + blank
+    assert storefile.without(data, NAME[3]) == by_hand + pem(4)
+    half = pem(5)[:40] + blank
+    assert storefile.without(pem(2) + pem(3) + half, NAME[3]) == pem(2) + half
+
+
 @given(
     st.lists(st.integers(1, 4), max_size=4),
     st.integers(0, len(pem(0))),

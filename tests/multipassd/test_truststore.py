@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from multipassd import filelock, storeview, truststore
+from multipassd import filelock, storeguard, storeview, truststore
 from multipassd.storedisk import StoreDisk
+from multipassd.storeguard import StoreError
 from multipassd.truststate import TrustState
-from multipassd.truststore import StoreError, TrustStore
+from multipassd.truststore import TrustStore
 from protocol.pem import fingerprint
 from tests.multipassd.store_samples import der, pem
 
@@ -369,7 +370,7 @@ def test_what_another_program_recorded_is_no_change_by_hand(tmp_path: Path) -> N
 def test_a_change_that_is_not_recorded_yet_waits_for_its_record(tmp_path: Path) -> None:
     daemon = enrolled(tmp_path, 1)
     daemon.flush()
-    with filelock.hold(daemon.directory / truststore.LOCK_NAME, 0.0):
+    with filelock.hold(daemon.directory / storeguard.LOCK_NAME, 0.0):
         daemon.path.write_bytes(pem(1) + pem(2))
         assert daemon.refresh()
         daemon.flush()
@@ -458,18 +459,3 @@ def test_refresh_reads_only_what_changed(tmp_path: Path, monkeypatch: pytest.Mon
     store.add(der(2), "passphrase", 0)
     monkeypatch.setattr(StoreDisk, "read", None)
     assert not store.refresh()
-
-
-def test_a_failing_removal_leaves_the_client_trusted_and_on_record(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = enrolled(tmp_path, 1)
-
-    def full(*_arguments: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(StoreDisk, "replace", full)
-    with pytest.raises(StoreError, match=r"not removed: No space left on device\. Free some"):
-        store.remove(NAME[1], 0)
-    assert store.trusts(NAME[1])
-    assert store.records()[0].how == "passphrase"

@@ -1,12 +1,9 @@
-"""Killed at any moment, on a full disk, two at once: what was acknowledged is there."""
+"""Killed at any moment, two at once: what was acknowledged is there."""
 
-import contextlib
-import errno
 import os
 import random
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.clients import Clients
 from multipassd.truststate import TrustState
-from multipassd.truststore import StoreError, TrustStore
+from multipassd.truststore import TrustStore
 from protocol.pem import fingerprint
 from tests.multipassd.store_samples import der, pem
 
@@ -164,108 +160,6 @@ def test_the_other_process_s_change_is_seen_and_is_that_one_s_to_tell(tmp_path: 
     assert ours.refresh() and ours.state is TrustState.EMPTY
     ours.flush()
     assert ours.take_changes() == (frozenset(), frozenset())
-
-
-# A full disk
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("mounting a tmpfs needs root")
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=128k,mode=0700", "tmpfs", str(place)]
-    done = subprocess.run(mount, check=False, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"mounting a tmpfs is not allowed here: {done.stderr.strip()}")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def fill(place: Path) -> Path:
-    """Take every byte that is left, so that not even a page can be had."""
-    ballast = place / "ballast"
-    with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(b"x" * 512):
-            pass
-    return ballast
-
-
-def test_on_a_full_disk_nothing_is_half_written_and_the_error_says_what_to_do(
-    small_disk: Path,
-) -> None:
-    store = opened(small_disk / "certs")
-    store.add(der(0), "first", 0)
-    ballast = fill(small_disk)
-    added = [0]
-    with pytest.raises(StoreError, match=r"No space left on device\. Free some") as caught:
-        for number in range(1, 100):  # the rest of the file's last page takes some
-            store.add(der(number), "passphrase", 0)
-            added.append(number)
-    assert caught.value.errno == errno.ENOSPC
-    assert store.path.read_bytes() == b"".join(pem(number) for number in added)
-    store.refresh()
-    assert store.fingerprints() == {fingerprint(der(number)) for number in added}
-    with pytest.raises(StoreError):
-        store.remove(fingerprint(der(0)), 0)
-    assert store.trusts(fingerprint(der(0)))
-    ballast.unlink()
-    assert store.add(der(200), "passphrase", 0)
-    assert store.remove(fingerprint(der(0)), 0)
-    again = opened(store.directory)
-    assert (
-        again.fingerprints()
-        == store.fingerprints()
-        == {fingerprint(der(number)) for number in [*added[1:], 200]}
-    )
-
-
-def test_the_first_client_on_a_full_disk_leaves_the_store_empty(small_disk: Path) -> None:
-    store = opened(small_disk / "certs")
-    fill(small_disk)
-    with pytest.raises(StoreError, match="No space left"):
-        store.add(der(0), "first", 0)
-    assert store.state is TrustState.EMPTY
-    assert opened(store.directory).state is TrustState.EMPTY
-    assert not any(each.name.endswith(".tmp") for each in store.directory.iterdir())
-
-
-def test_a_full_disk_for_the_side_file_alone_does_not_stop_an_enrolment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = opened(tmp_path / "certs")
-
-    def full(*_arguments: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Clients, "_append", full)
-        assert store.add(der(0), "first", 0)
-    assert store.trusts(fingerprint(der(0)))
-    [problem] = store.problems
-    assert "could not be written down: No space left" in problem
-    store.flush()
-    assert store.problems == []
-    store.path.unlink()
-    store.refresh()
-    assert store.state is TrustState.DAMAGED
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-def test_a_read_only_disk_is_served_from_and_refuses_changes(small_disk: Path) -> None:
-    store = opened(small_disk / "certs")
-    store.add(der(0), "first", 0)
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    again = opened(store.directory)
-    assert again.trusts(fingerprint(der(0)))
-    with pytest.raises(StoreError, match="Read-only file system"):
-        again.add(der(1), "passphrase", 0)
-    with pytest.raises(StoreError, match="Read-only file system"):
-        again.remove(fingerprint(der(0)), 0)
-    assert again.trusts(fingerprint(der(0)))
 
 
 def test_a_store_copied_back_from_a_backup_is_taken_at_once(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from multipassd.admin.remove import _choose
 from multipassd.admin.verb import TrustError
-from multipassd.clients import ClientRecord
+from multipassd.clientrecord import ClientRecord
 from tests.multipassd.admin.trust import TRUST, Trust, client, snapshot
 
 

@@ -1,0 +1,57 @@
+"""One client as the side file tells of it, to and from an event. Pure."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+BY_HAND = "by hand"
+
+TEXT_LIMIT = 200  # characters of a name: more is no name
+
+
+@dataclass(frozen=True)
+class ClientRecord:
+    fingerprint: str
+    name: str = ""
+    how: str = BY_HAND
+    uid: int | None = None
+    enrolled_at: float | None = None
+    last_seen: float | None = None
+
+
+def as_event(record: ClientRecord) -> dict[str, Any]:
+    return {
+        "event": "enrolled",
+        "fingerprint": record.fingerprint,
+        "at": record.enrolled_at,
+        "how": record.how,
+        "uid": record.uid,
+        "name": record.name,
+        "seen": record.last_seen,
+    }
+
+
+def as_record(fingerprint: str, event: dict[str, Any]) -> ClientRecord:
+    uid = event.get("uid")
+    return ClientRecord(
+        fingerprint=fingerprint,
+        name=_text(event.get("name"), ""),
+        how=_text(event.get("how"), BY_HAND),
+        uid=uid if type(uid) is int else None,
+        enrolled_at=moment(event.get("at")),
+        last_seen=moment(event.get("seen")),
+    )
+
+
+def _text(value: object, otherwise: str) -> str:
+    """The file may come from elsewhere: nothing in it must reach a terminal as a control code."""
+    if not isinstance(value, str):
+        return otherwise
+    return "".join(each if each.isprintable() else "?" for each in value[:TEXT_LIMIT])
+
+
+def moment(value: object) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with_fraction = float(value) if abs(value) < 1e15 else math.inf
+        return with_fraction if math.isfinite(with_fraction) else None
+    return None
