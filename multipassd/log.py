@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import ClassVar
 
@@ -39,13 +39,14 @@ def get(category: str) -> logging.Logger:
     return logging.getLogger(f"{ROOT}.{category}")
 
 
-def configure(destination: str, level: str) -> None:
-    """`destination` is `platform` (the journal; stderr where there is none) or `stderr`."""
+def configure(destination: str, level: str, always: Mapping[str, str] | None = None) -> None:
+    """`destination` is `platform` (the journal; stderr where there is none) or `stderr`. The
+    journal gets the fields `always` with each record."""
     logging.addLevelName(TRACE, "TRACE")
     logging.raiseExceptions = False  # a full journal is no reason to print a traceback
     logger = logging.getLogger(ROOT)
     logger.propagate = False
-    handler = _platform() if destination == "platform" else _StderrHandler()
+    handler = _platform(always) if destination == "platform" else _StderrHandler()
     handler.addFilter(lambda record: record.levelno >= LEVELS[level] or record.name == AUDIT)
     logger.handlers = [handler, _CallHandler()]
     logging.getLogger(AUDIT).setLevel(logging.INFO)  # a record each, always
@@ -136,9 +137,10 @@ class _CallHandler(logging.Handler):
 
 
 class _JournalHandler(logging.Handler):
-    def __init__(self, send: journal.Send) -> None:
+    def __init__(self, send: journal.Send, always: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self._send = send
+        self._always = {"SYSLOG_IDENTIFIER": "multipassd", **(always or {})}
 
     def emit(self, record: logging.LogRecord) -> None:
         fields: dict[str, str] = dict(getattr(record, "fields", {}))
@@ -151,7 +153,7 @@ class _JournalHandler(logging.Handler):
             self._send(
                 _encodable(record.getMessage()),
                 PRIORITY=str(_priority(record.levelno)),
-                SYSLOG_IDENTIFIER="multipassd",
+                **self._always,
                 **{name: _encodable(value) for name, value in fields.items()},
             )
 
@@ -165,7 +167,7 @@ def _priority(level: int) -> int:
     return next((value for floor, value in _PRIORITIES if level >= floor), _DEBUG_PRIORITY)
 
 
-def _platform() -> logging.Handler:
+def _platform(always: Mapping[str, str] | None) -> logging.Handler:
     if send := journal.sender():
-        return _JournalHandler(send)
+        return _JournalHandler(send, always)
     return _StreamHandler() if journal.on_stderr() else _StderrHandler()

@@ -11,6 +11,7 @@ from protocol import places
 @dataclass(frozen=True)
 class Words:
     trust: str  # the administrator's program
+    unit: str  # the daemon's, for systemd
     start: str
     restart: str
     look: str  # into what went wrong
@@ -22,6 +23,7 @@ FIRMWARE = (
 )
 DEB = Words(
     trust="multipass-trust",
+    unit="multipassd.service",
     start="`sudo systemctl start multipassd.socket`",
     restart="`sudo systemctl restart multipassd`",
     look="`systemctl status multipassd` and `journalctl -u multipassd -e`",
@@ -29,6 +31,7 @@ DEB = Words(
 )
 SNAP = Words(
     trust="multipass.trust",
+    unit="snap.multipass.multipassd.service",
     start="`sudo snap start multipass`",
     restart="`sudo snap restart multipass.multipassd`",
     look="`snap services multipass` and `sudo snap logs multipass.multipassd`",

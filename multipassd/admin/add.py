@@ -56,7 +56,8 @@ def enrol(
         who = fingerprint(each.der)
         shown = described(who, each.name)
         if store.trusts(who):
-            print(f"{shown} is trusted already.")
+            known = next(known for known in store.records() if known.fingerprint == who)
+            print(f"{described(who, known.name)} is trusted already.")
         elif dry_run:
             say(f"Trust {shown}.", dry_run)
         elif store.add(each.der, how, by, each.name):

@@ -8,11 +8,13 @@ import stat
 from multipassd import listener, log, words
 from multipassd.admin.place import Place
 from multipassd.admin.verb import TrustError
+from multipassd.audit import printable
 from multipassd.storedisk import complaint
 from multipassd.truststate import TrustState
 from multipassd.truststore import TrustStore
 
 LOOSE = stat.S_IWGRP | stat.S_IWOTH
+FILE_MODE, DIRECTORY_MODE = 0o600, 0o700  # as the daemon makes them
 SHOWN = 16  # digits of a fingerprint: nobody finds two that begin alike
 
 _log = log.get("trust")
@@ -23,7 +25,7 @@ def short(fingerprint: str) -> str:
 
 
 def described(fingerprint: str, name: str) -> str:
-    return f"{short(fingerprint)} ({name})" if name else short(fingerprint)
+    return f"{short(fingerprint)} ({printable(name)})" if name else short(fingerprint)
 
 
 def say(text: str, dry_run: bool = False) -> None:
@@ -36,7 +38,7 @@ def open_store(place: Place, repair: bool, dry_run: bool) -> TrustStore:
         repair_modes(place, dry_run)
     store = place.store(change=not dry_run)
     if place.state(store) is TrustState.DAMAGED and not (repair and dry_run):
-        loose = " To keep what it holds, use --repair." if _needs_repair(place) else ""
+        loose = " To keep what it holds, use --repair." if repairable(place) else ""
         raise TrustError(f"Nothing was changed. {store.damage}{loose}")
     return store
 
@@ -57,7 +59,8 @@ def settle_socket(place: Place, store: TrustStore) -> None:
 # Repair
 
 
-def _needs_repair(place: Place) -> bool:
+def repairable(place: Place) -> bool:
+    """Is something wrong with owner or mode, which --repair mends?"""
     owners = frozenset({0, os.geteuid()})
     for path in (place.store_directory, place.store_path):
         try:
@@ -75,23 +78,26 @@ def _needs_repair(place: Place) -> bool:
 def repair_modes(place: Place, dry_run: bool) -> None:
     """Owner and modes of the directory and its files; raises TrustError."""
     names = (place.store_path.name, "clients.jsonl")
-    _repair(place.store_directory, os.O_DIRECTORY, dry_run)
+    _repair(place.store_directory, os.O_DIRECTORY, DIRECTORY_MODE, dry_run)
     for name in names:
-        _repair(place.store_directory / name, os.O_NONBLOCK, dry_run)
+        _repair(place.store_directory / name, os.O_NONBLOCK, FILE_MODE, dry_run)
 
 
-def _repair(path: os.PathLike[str], flag: int, dry_run: bool) -> None:
+def _repair(path: os.PathLike[str], flag: int, mode: int, dry_run: bool) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flag)
     except FileNotFoundError:
         return
     except OSError as error:
+        why = "it is a symbolic link" if os.path.islink(path) else error.strerror
         raise TrustError(
-            f"{os.fspath(path)} can't be repaired: {error.strerror}. Look at it, or start over "
+            f"{os.fspath(path)} can't be repaired: {why}. Look at it, or start over "
             f"with `{words.here().trust} reset`."
         ) from error
     try:
         status = os.fstat(descriptor)
+        if mode == FILE_MODE and not stat.S_ISREG(status.st_mode):
+            raise TrustError(f"{os.fspath(path)} can't be repaired: it is not a regular file.")
         wrong_owner = status.st_uid not in {0, os.geteuid()}
         if not wrong_owner and not status.st_mode & LOOSE:
             return
@@ -100,7 +106,7 @@ def _repair(path: os.PathLike[str], flag: int, dry_run: bool) -> None:
             return
         if wrong_owner:
             os.fchown(descriptor, os.geteuid(), -1)
-        os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & ~LOOSE)
+        os.fchmod(descriptor, mode)
         _log.info("owner and mode of %s were put right by multipass-trust", os.fspath(path))
     except OSError as error:
         raise TrustError(f"{os.fspath(path)} can't be repaired: {error.strerror}.") from error

@@ -7,47 +7,24 @@ import os
 import pwd
 import stat
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from multipassd import identity, listener, words
-from multipassd.admin import probe, user
-from multipassd.admin.change import repair_modes
+from multipassd.admin import lockedout, probe, units
+from multipassd.admin.change import LOOSE, repair_modes, repairable
 from multipassd.admin.list_ import expiries
-from multipassd.admin.place import Place, invoker
+from multipassd.admin.place import Place
+from multipassd.admin.report import Report
 from multipassd.admin.verb import DONE, FAILED, Verb, add_repair
 from multipassd.files import read_regular
-from multipassd.home import HomeError
-from multipassd.installer import InstallerError, certificate_of
 from multipassd.settings import Settings
 from multipassd.truststate import TrustState
 from multipassd.truststore import TrustStore
-from protocol import admins, certificates, places
-from protocol.pem import fingerprint
+from protocol import certificates, places
 
-MAX_USERS = 50  # whose homes are looked into, a process each
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-
-
-class Report:
-    """Prints findings as they come and counts the problems."""
-
-    def __init__(self) -> None:
-        self.problems = 0
-
-    def fine(self, text: str) -> None:
-        print(f"ok       {text}")
-
-    def note(self, text: str) -> None:
-        print(f"note     {text}")
-
-    def problem(self, text: str, cure: str = "") -> None:
-        self.problems += 1
-        print(f"PROBLEM  {text}")
-        if cure:
-            print(f"         next: {cure}")
 
 
 def _run(place: Place, options: Namespace) -> int:
@@ -57,11 +34,12 @@ def _run(place: Place, options: Namespace) -> int:
     store = place.store(change=False)
     settings = Settings(place.settings)
     _store(place, store, report)
+    _directories(place, report)
     _settings(settings, report)
     _certificates(place, report)
     _socket(place, store, report)
     if place.state(store) is TrustState.TRUSTING:
-        _locked_out(store, bool(settings.passphrase_record()), report)
+        lockedout.look(store, bool(settings.passphrase_record()), report)
     if report.problems:
         print(f"{report.problems} problem{'s' if report.problems > 1 else ''} found.")
         return FAILED
@@ -73,15 +51,20 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
     program = words.here().trust
     match place.state(store):
         case TrustState.DAMAGED:
+            cure = "restore it from a copy, or begin an empty one by `{program} reset`"
+            if repairable(place):
+                cure = "`{program} check --repair`, which keeps what it holds"
+            report.problem(store.damage, cure.format(program=f"sudo {program}"))
+        case TrustState.EMPTY if _lost(place):
             report.problem(
-                store.damage,
-                f"if only owner or mode is wrong, `{program} check --repair` keeps what it holds; "
-                f"else `{program} reset`",
+                f"{place.store_directory} is missing, and with it whoever was trusted",
+                f"restore it from a copy, or begin an empty one by {words.here().restart}",
             )
         case TrustState.EMPTY:
             report.note("nobody is trusted yet: the first client from root or the admin group is")
         case TrustState.TRUSTING:
             report.fine(f"{len(store)} trusted in {place.store_path}")
+            store.records()  # reads the side file, too
     if os.path.lexists(place.store_directory):
         for problem in store.problems:
             report.problem(problem, f"look into {place.store_path}")
@@ -89,6 +72,33 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
     old = sum(end < now for end in expiries(place).values())
     if old:
         report.note(f"{old} trusted certificates have expired, which does not matter for trust")
+
+
+def _lost(place: Place) -> bool:
+    """A service that has run made the store's directory with its certificates."""
+    return not os.path.lexists(place.store_directory) and (place.data / "certificates").exists()
+
+
+def _directories(place: Place, report: Report) -> None:
+    """Who may write to a directory may replace what is in it, however safe that is in itself."""
+    state = [place.data.parent] if place.data.parent == Path(places.STATE_DIRECTORY) else []
+    for path in (*state, place.data, place.settings.parent):
+        try:
+            status = path.stat()
+        except OSError:
+            continue  # it is made at need
+        if status.st_uid not in {0, os.geteuid()}:
+            report.problem(f"{path} belongs to uid {status.st_uid}", f"`sudo chown root {path}`")
+        if status.st_mode & LOOSE:
+            report.problem(
+                f"others may write to {path} ({_mode(status):04o}), and so replace what is in it",
+                f"`sudo chmod go-w {path}`, then look through `sudo {words.here().trust} list`",
+            )
+        if path in state and not status.st_mode & stat.S_IXOTH:
+            report.problem(
+                f"users can't enter {path} ({_mode(status):04o}) and read the root certificate",
+                f"`sudo chmod a+rx {path}`",
+            )
 
 
 def _settings(settings: Settings, report: Report) -> None:
@@ -167,7 +177,9 @@ def _socket(place: Place, store: TrustStore, report: Report) -> None:
     if path is None:
         report.note("no socket was looked at: name one with --socket")
         return
-    start = words.here().start
+    start, look = words.here().start, words.here().look
+    if masked := _masked(path):
+        start = look = f"`sudo systemctl unmask {masked}`, then {start}"
     try:
         status = path.lstat()
     except OSError as error:
@@ -177,10 +189,11 @@ def _socket(place: Place, store: TrustStore, report: Report) -> None:
         report.problem(f"{path} is no socket", f"remove it, then {start}")
         return
     report.fine(f"the socket {path} belongs to {_owner(status)}, mode {_mode(status):04o}")
-    state = place.state(store)  # as read: a daemon that wakes now makes the directory
+    # As read: a daemon that wakes now makes the directory.
+    state = TrustState.DAMAGED if _lost(place) else place.state(store)
     found = probe.ask(path, place.root_certificate)
     if found.problem:
-        report.problem(found.problem, start if found.listener is None else words.here().look)
+        report.problem(found.problem, start if found.listener is None else look)
         return
     if found.listener not in {0, os.geteuid()}:
         report.problem(
@@ -191,6 +204,16 @@ def _socket(place: Place, store: TrustStore, report: Report) -> None:
     report.fine("the service answers")
     # Only now: a daemon that the question woke sets owner and mode at its start.
     _mode_fits(path, state, report)
+
+
+def _masked(path: Path) -> str:
+    """The units of the packaged socket that systemd was told never to start."""
+    if places.in_snap(os.environ) or path != Path(places.default_socket({})):
+        return ""
+    if not units.manager_runs():
+        return ""
+    names = ("multipassd.socket", "multipassd.service")
+    return " ".join(name for name in names if units.show(name, "LoadState") == ["masked"])
 
 
 def _mode_fits(path: Path, state: TrustState, report: Report) -> None:
@@ -228,45 +251,6 @@ def _name(look_up: Callable[[], str], number: int) -> str:
 
 def _mode(status: os.stat_result) -> int:
     return stat.S_IMODE(status.st_mode)
-
-
-# Who can't get in
-
-
-def _locked_out(store: TrustStore, passphrase: bool, report: Report) -> None:
-    """Administrators who have a client, but an untrusted one."""
-    for account in _administrators():
-        try:
-            found = [certificate_of(account, each, make=False) for each in user.present(account)]
-        except (HomeError, InstallerError) as error:
-            report.note(str(error))
-            continue
-        if not found or any(store.trusts(fingerprint(der)) for der in found):
-            continue
-        name = account.pw_name
-        if passphrase:
-            report.note(f"{name} is not trusted, and gets in with `multipass authenticate`")
-        else:
-            report.problem(
-                f"{name} is locked out: not trusted, and there is no passphrase to give",
-                f"`sudo {words.here().trust} add --user {name}`",
-            )
-
-
-def _administrators() -> Iterator[pwd.struct_passwd]:
-    """Who is at work and, for root, the members of the admin groups; root needs no help."""
-    names = set()
-    with suppress(KeyError):
-        names.add(pwd.getpwuid(invoker()).pw_name)
-    if os.geteuid() == 0:
-        for group in admins.GROUPS:
-            with suppress(KeyError):
-                names.update(grp.getgrnam(group).gr_mem)
-    for name in sorted(names)[:MAX_USERS]:
-        with suppress(KeyError):
-            account = pwd.getpwnam(name)
-            if account.pw_uid:
-                yield account
 
 
 def _arguments(parser: ArgumentParser) -> None:

@@ -48,6 +48,8 @@ def _arguments(parser: ArgumentParser) -> None:
 def _run(place: Place, options: Namespace) -> int:
     stores, settings = _find(options.directory)
     settings = options.settings or settings
+    if options.settings and not options.settings.exists():
+        raise TrustError(f"There are no settings at {options.settings}. Nothing was changed.")
     if stores is None and settings is None:
         raise TrustError(
             f"{options.directory} holds neither a trust store ({places.TRUST_STORE}) nor settings "

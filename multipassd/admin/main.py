@@ -8,7 +8,7 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from multipassd import log
+from multipassd import log, words
 from multipassd.admin import VERBS
 from multipassd.admin.place import find, may_change
 from multipassd.admin.verb import FAILED, TrustError
@@ -37,11 +37,22 @@ def main(arguments: list[str]) -> int:
     except (TrustError, StoreError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
     except OSError as error:
-        print(f"{PROGRAM}: {error.filename or place.data}: {error.strerror}.", file=sys.stderr)
+        where = error.filename or ("standard output" if _output_is_stuck() else place.data)
+        if not isinstance(error, BrokenPipeError):  # `| head` has seen what it wanted
+            print(f"{PROGRAM}: {where}: {error.strerror}.", file=sys.stderr)
         _drop_output()
     except KeyboardInterrupt:
         print(f"{PROGRAM}: stopped.", file=sys.stderr)
     return FAILED
+
+
+def _output_is_stuck() -> bool:
+    """What stdout did not take is kept, and is refused again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _drop_output() -> None:
@@ -54,7 +65,12 @@ def _drop_output() -> None:
 def _configure_log() -> None:
     """The audit is for the journal; without one only what went wrong is worth telling."""
     if os.path.exists(JOURNAL):
-        log.configure("platform", "info")
+        # With the object `journalctl -u multipassd` and `systemctl status` tell it, too.
+        log.configure(
+            "platform",
+            "info",
+            {"SYSLOG_IDENTIFIER": PROGRAM, "OBJECT_SYSTEMD_UNIT": words.here().unit},
+        )
     else:
         log.configure("stderr", "warning")
         log.get("audit").setLevel(logging.WARNING)  # stdout tells the same

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from multipassd import log, words
 from multipassd.admin.change import say, settle_socket
 from multipassd.admin.place import Place
 from multipassd.admin.verb import DONE, TrustError, Verb
+from multipassd.files import sync_directory
 from multipassd.truststate import TrustState
 
 WARNING = (
@@ -36,12 +39,25 @@ def _run(place: Place, options: Namespace) -> int:
         return DONE
     if not options.yes:
         _confirm()
-    kept = store.reset()
+    if place.store_directory.is_dir():
+        kept = store.reset()
+    else:
+        kept = _set_aside(place.store_directory)
+        store.load()
     _log.info("the trust store was reset; what it held is kept in %s", kept)
     settle_socket(place, store)
     print(f"The trust store is empty now. What it held is kept in {kept}.")
     print(f"Next: `{words.here().trust} add --user NAME`, or the first client calls.")
     return DONE
+
+
+def _set_aside(path: Path) -> Path:
+    """What lies where the store's directory belongs; returns its new place."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    kept = path.with_name(f"{path.name}.damaged-{stamp}-{time.monotonic_ns():x}")
+    path.rename(kept)
+    sync_directory(path.parent)
+    return kept
 
 
 def _confirm() -> None:

@@ -160,6 +160,15 @@ def test_the_journal_gets_fields_priority_and_message_id() -> None:
     ]
 
 
+def test_a_program_about_another_unit_says_so_in_each_record() -> None:
+    sent: list[dict[str, str]] = []
+    about = {"SYSLOG_IDENTIFIER": "multipass-trust", "OBJECT_SYSTEMD_UNIT": "multipassd.service"}
+    handler = log._JournalHandler(lambda text, **fields: sent.append(fields), about)
+    logging.getLogger(log.ROOT).handlers = [handler]
+    logger.warning("seen")
+    assert about.items() <= sent[0].items()
+
+
 def test_a_journal_that_is_being_restarted_is_no_error() -> None:
     def send(text: str, **fields: str) -> None:
         raise ConnectionRefusedError

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.admin import check, place, probe, user
+from multipassd.admin import lockedout, place, probe, user
 from multipassd.admin.add import Candidate, enrol
-from multipassd.admin.check import Report
+from multipassd.admin.report import Report
 from multipassd.audit import Event
 from multipassd.truststore import TrustStore
 from protocol import places
@@ -85,7 +85,7 @@ def test_the_package_s_own_program_finds_and_makes_its_directory_before_the_firs
 def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pwd.struct_passwd:
     own = pwd.getpwuid(os.geteuid())
     made = pwd.struct_passwd(("alice", "x", own.pw_uid, own.pw_gid, "", str(tmp_path), ""))
-    monkeypatch.setattr(check, "_administrators", lambda: iter([made]))
+    monkeypatch.setattr(lockedout, "_administrators", lambda: iter([made]))
     return made
 
 
@@ -95,7 +95,7 @@ def test_an_administrator_with_an_untrusted_client_and_no_passphrase_is_locked_o
     store = TrustStore(tmp_path / "store")
     store.load()
     report = Report()
-    check._locked_out(store, False, report)
+    lockedout.look(store, False, report)
     assert not report.problems, "who has no client yet is not locked out"
 
     pair, _ = client()
@@ -105,16 +105,16 @@ def test_an_administrator_with_an_untrusted_client_and_no_passphrase_is_locked_o
     key = directory / "multipass_cert_key.pem"
     key.write_bytes(pair.key)
     key.chmod(0o644)
-    check._locked_out(store, True, with_passphrase := Report())
+    lockedout.look(store, True, with_passphrase := Report())
     assert not with_passphrase.problems
-    check._locked_out(store, False, without := Report())
+    lockedout.look(store, False, without := Report())
     assert without.problems == 1
     assert "sudo multipass-trust add --user alice" in capsys.readouterr().out
     assert key.stat().st_mode & 0o777 == 0o644, "a check changes nothing"
 
     store.add(pem_to_der(pair.certificate), "test", None)
     report = Report()
-    check._locked_out(store, False, report)
+    lockedout.look(store, False, report)
     assert not report.problems
 
 

@@ -1,0 +1,145 @@
+"""What goes wrong on an administrator's day: the sentence has to name the right place and cure."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from multipassd.settings import FIELDS, Settings
+from tests.conftest import DaemonFactory
+from tests.multipassd.admin.trust import TRUST, Trust, client
+from tools.sandbox import CHECKOUT
+
+EXAMPLE = CHECKOUT / "debian" / "multipassd.conf.example"
+
+
+def test_a_full_disk_behind_the_output_is_not_blamed_on_the_store(trust: Trust) -> None:
+    with open("/dev/full", "wb") as full:
+        done = to(trust, full.fileno())
+    assert done.returncode == 1
+    assert done.stderr == b"multipass-trust: standard output: No space left on device.\n"
+
+
+def test_a_reader_that_has_seen_enough_gets_no_sentence(trust: Trust) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = to(trust, writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def to(trust: Trust, output: int) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-I", str(TRUST), "list", "--data", str(trust.data)],
+        env=trust.sandbox.daemon_env(), stdout=output, stderr=subprocess.PIPE, check=False,
+        timeout=60,
+    )  # fmt: skip
+
+
+def test_settings_that_are_named_and_not_there_are_not_imported(
+    trust: Trust, tmp_path: Path
+) -> None:
+    pair, _ = client()
+    other = tmp_path / "other" / "authenticated-certs"
+    other.mkdir(parents=True)
+    trust.put(other / "multipass_client_certs.pem", pair).chmod(0o600)
+    missing = tmp_path / "multipassd.conf"
+    said = trust.refused("import", other.parent, "--settings", missing)
+    assert f"There are no settings at {missing}" in said
+    assert not trust.store.exists(), "nothing was taken over"
+
+
+def test_who_is_trusted_already_is_told_by_the_name_on_record(trust: Trust) -> None:
+    pair, who = client()
+    trust.done("add", "-", "--name", "laptop\n\x1b[31m", input=pair.certificate)
+    said = trust.done("add", "-", "--name", "other", input=pair.certificate)
+    assert said == f"{who[:16]} (laptop??[31m) is trusted already.\n"
+
+
+def test_a_name_reaches_the_terminal_without_its_control_codes(trust: Trust) -> None:
+    pair, _ = client()
+    assert "\x1b" not in trust.done("add", "-", "--name", "\x1b[31m", input=pair.certificate)
+
+
+def test_repair_gives_the_modes_that_the_daemon_gives(trust: Trust) -> None:
+    pair, _ = client()
+    trust.done("add", "-", input=pair.certificate)
+    side = trust.store.with_name("clients.jsonl")
+    for path in (trust.store, side, trust.store.parent):
+        path.chmod(0o777)
+    trust.run("check", "--repair")
+    modes = [path.stat().st_mode & 0o777 for path in (trust.store, side, trust.store.parent)]
+    assert modes == [0o600, 0o600, 0o700]
+
+
+def test_check_names_the_one_cure_that_fits(trust: Trust) -> None:
+    pair, _ = client()
+    trust.done("add", "-", input=pair.certificate)
+    trust.store.chmod(0o666)
+    said = trust.run("check").stdout
+    assert "check --repair`, which keeps what it holds" in said
+    assert "begin an empty one" not in said
+    trust.store.chmod(0o600)
+    trust.store.write_text("garbage")
+    said = trust.run("check").stdout
+    assert "restore it from a copy, or begin an empty one by `sudo multipass-trust reset`" in said
+    assert "--repair" not in said
+
+
+def test_check_tells_that_names_and_dates_are_ignored(trust: Trust) -> None:
+    pair, _ = client()
+    trust.done("add", "-", input=pair.certificate)
+    trust.store.with_name("clients.jsonl").chmod(0o666)
+    done = trust.run("check")
+    assert done.returncode == 1
+    assert "names and dates of clients are unknown: others may write to it" in done.stdout
+
+
+def test_check_finds_a_directory_in_which_others_could_replace_the_store(trust: Trust) -> None:
+    pair, _ = client()
+    trust.done("add", "-", input=pair.certificate)
+    trust.data.chmod(0o777)
+    done = trust.run("check")
+    assert done.returncode == 1
+    assert f"others may write to {trust.data} (0777)" in done.stdout
+    assert f"sudo chmod go-w {trust.data}" in done.stdout
+
+
+def test_check_tells_a_lost_store_from_one_that_nobody_is_in_yet(daemon: DaemonFactory) -> None:
+    running = daemon()
+    trust = Trust(running.sandbox)
+    pair, _ = client()
+    trust.done("add", "-", input=pair.certificate)
+    running.stop()
+    for path in trust.store.parent.iterdir():
+        path.unlink()
+    trust.store.parent.rmdir()
+    said = trust.run("check").stdout
+    assert f"{trust.store.parent} is missing, and with it whoever was trusted" in said
+    assert "nobody is trusted yet" not in said
+
+
+def test_reset_also_clears_what_lies_where_the_directory_belongs(trust: Trust) -> None:
+    trust.data.mkdir(mode=0o700, exist_ok=True)
+    trust.store.parent.write_text("not a directory")
+    said = trust.done("reset", "--yes")
+    (kept,) = trust.data.glob("authenticated-certs.damaged-*")
+    assert kept.read_text() == "not a directory"
+    assert str(kept) in said
+    pair, _ = client()
+    trust.done("add", "-", input=pair.certificate)
+
+
+def test_every_setting_of_the_commented_example_is_one_that_works(tmp_path: Path) -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    taken = [line.removeprefix("#") for line in lines if line[:2] != "# "]
+    path = tmp_path / "multipassd.conf"
+    path.write_text("\n".join(taken))
+    path.chmod(0o600)
+    settings = Settings(path)
+    assert (settings.problem, settings.warnings) == ("", [])
+    shown = {line.partition("=")[0] for line in taken if line.startswith("local.")}
+    assert shown and shown <= set(FIELDS)
+    assert settings.section("images").keys() >= {"remote.release", "proxy"}
