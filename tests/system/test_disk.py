@@ -2,10 +2,16 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from protocol.certificates import make_client
+from tests.interop.grpc_client import GrpcClient
+from tests.multipassd.admin.trust import Trust
 from tests.system.people import ROOT, People
-from tests.system.site import EMPTY_LIST, ROOT_AUTHENTICATED, Done, Site
+from tests.system.site import EMPTY_LIST, ROOT_AUTHENTICATED, Done, Site, fingerprint_of
 
 PAGE = 4096  # what tmpfs gives out at a time
 
@@ -74,6 +80,45 @@ def test_on_a_full_disk_the_trusted_are_served_and_no_half_certificate_stays(
     assert site.run(ROOT, "authenticate").stdout == ROOT_AUTHENTICATED
     assert site.trusted(people.alice)
     assert site.trusted(ROOT)
+
+
+def remove_by_call(site: Site, who: str) -> None:
+    with GrpcClient(site.daemon, make_client()) as root:
+        answer = root.call("Trust/remove", fingerprint=who)
+    assert answer.replies and answer.replies[0].removed, answer
+
+
+def remove_by_program(site: Site, who: str) -> None:
+    Trust(site.sandbox).done("remove", who)
+
+
+def remove_without_daemon(site: Site, who: str) -> None:
+    site.daemon.stop()
+    remove_by_program(site, who)
+    site.daemon.start()
+
+
+REMOVALS = [remove_by_call, remove_by_program, remove_without_daemon]
+
+
+@pytest.mark.parametrize("remove", REMOVALS)
+def test_on_a_full_disk_trust_can_be_taken_back(
+    site: Site, people: People, small_disk: Path, remove: Callable[[Site, str], None]
+) -> None:
+    site.start()
+    site.enrol_first(people.alice)
+    assert site.run(ROOT, "authenticate").stdout == ROOT_AUTHENTICATED
+    ballast = fill(small_disk)
+    remove(site, fingerprint_of(site.certificate(people.alice)))
+    assert site.raw_call(people.alice, "ping") == "16 "
+    assert "not authenticated" in site.run(people.alice, "list").stderr
+    assert site.run(ROOT, "list").stdout == EMPTY_LIST
+    remove(site, fingerprint_of(site.certificate(ROOT)))
+    assert site.raw_call(ROOT, "ping") == "16 "
+    site.until(lambda: site.mode_and_group()[0] == "660", "the admin group's socket again")
+    ballast.unlink()
+    site.until(lambda: site.run(people.alice, "list").stdout == EMPTY_LIST, "a first client")
+    assert site.stored() == {fingerprint_of(site.certificate(people.alice))}
 
 
 def test_it_starts_on_a_full_disk(site: Site, people: People, small_disk: Path) -> None:
