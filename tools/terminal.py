@@ -1,16 +1,19 @@
 """Run a program at a real pseudo-terminal and answer its prompts."""
 
+import fcntl
 import os
 import pty
 import select
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
 PATIENCE = 60.0  # seconds for a whole program, on a machine that is busy with other tests
+UNENDED = ("\x03", "\x04")
 
 
 class Credentials(TypedDict, total=False):
@@ -36,21 +39,24 @@ def converse(
     *,
     credentials: Credentials | None = None,
     timeout: float = PATIENCE,
+    interruptible: bool = False,
 ) -> Session:
     """Start ``command``, type each answer once its prompt is there; input and errors share the tty.
 
     ``answers`` are pairs of the prompt to wait for and the line to type. A line that ends in
-    ``\\x04`` is typed without a newline: the end of input.
+    ``\\x04``, the end of input, or ``\\x03``, is typed without a newline. The latter is Ctrl-C for
+    a program that is ``interruptible``: it has the terminal for its own, and notices of that key.
     """
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        command,
+        ["env", "--default-signal=INT", *command] if interruptible else command,
         stdin=slave,
         stdout=slave,
         stderr=slave,
         env=dict(env),
         cwd="/",
         start_new_session=True,
+        preexec_fn=_own_terminal if interruptible else None,
         **(credentials or {}),
     )
     os.close(slave)
@@ -60,7 +66,7 @@ def converse(
         at = 0
         for prompt, answer in answers:
             at = _read_until(master, screen, prompt.encode(), at, deadline)
-            os.write(master, answer.encode() + (b"" if answer.endswith("\x04") else b"\n"))
+            os.write(master, answer.encode() + (b"" if answer.endswith(UNENDED) else b"\n"))
         _read_until(master, screen, None, at, deadline)
         returncode = process.wait(max(0.1, deadline - time.monotonic()))
     finally:
@@ -69,6 +75,10 @@ def converse(
             process.send_signal(signal.SIGKILL)
             process.wait()
     return Session(screen.decode(errors="replace").replace("\r\n", "\n"), returncode)
+
+
+def _own_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _read_until(

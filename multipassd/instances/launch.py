@@ -30,6 +30,13 @@ from protocol.errors import StorageFailed
 
 _log = log.get("launch")
 
+FETCHING = {
+    Progress.IMAGE: "download",
+    Progress.VERIFY: "verify",
+    Progress.EXTRACT: "unpack",
+    Progress.WAITING: "another's download",
+}
+
 
 @dataclass(frozen=True)
 class Reporter:
@@ -77,7 +84,7 @@ class Launcher:
         report.step(f"Creating {order.name}")
         image = await self._images.resolve(order.image, order.remote)
         _stage(order.name, "image")
-        base = await self._images.fetch(image, report.progress, order.name)
+        base = await self._images.fetch(image, _noted(order.name, report.progress), order.name)
         size = order.disk_for(base)
         report.step(f"Preparing image for {order.name}")
         furnishing = asyncio.create_task(self._furnish(order, config, image, base, size, report))
@@ -167,6 +174,20 @@ def mac_address(taken: set[str]) -> str:
         if address not in taken:
             taken.add(address)
             return address
+
+
+def _noted(name: str, progress: Callable[[Progress, int], None]) -> Callable[[Progress, int], None]:
+    """The same, and what it tells of is a stage, too."""
+    last: Progress | None = None
+
+    def tell(kind: Progress, percent: int) -> None:
+        nonlocal last
+        if kind != last:
+            last = kind
+            _stage(name, FETCHING[kind])
+        progress(kind, percent)
+
+    return tell
 
 
 def _stage(name: str, stage: str) -> None:

@@ -172,8 +172,7 @@ class Presence:
                     what = "timed out waiting for initialization to complete"
                     await self._until(FINISHED)
         except TimeoutError:
-            stalled = self.guest.stalled if self.guest is not None else ""
-            raise TimedOut(f"{self.name}: {what}" + (f"; {stalled}" if stalled else "")) from None
+            raise TimedOut(f"{self.name}: {what}; {await self._hindrance()}") from None
         if self.guest is None:
             why = self._kept.record.ended_because or "it was stopped"
             raise DriverError(f"{self.name}: the instance ended while it was waited for: {why}")
@@ -207,17 +206,18 @@ class Presence:
         if self.guest is None:
             why = self._kept.record.ended_because
             return f"{self.name} is not running: {why}" if why else ""
-        if self.guest.stalled:
-            return f"{self.name}: {self.guest.stalled}"
-        if self._answered:
+        if self._answered and not self.guest.stalled:
             return ""
-        return f"{self.name} does not answer yet; {await self._console()}"
+        return f"{self.name} does not answer; {await self._hindrance()}"
 
     async def _report_silence(self) -> None:
-        console = await self._console()
-        _log.warning("%s did not answer within %.0f s; %s", self.name, START_TIMEOUT, console)
+        why = await self._hindrance()
+        _log.warning("%s did not answer within %.0f s; %s", self.name, START_TIMEOUT, why)
 
-    async def _console(self) -> str:
+    async def _hindrance(self) -> str:
+        """What is known of why it does not answer."""
+        if self.guest is not None and self.guest.stalled:
+            return self.guest.stalled
         printed = await self.guest.console() if self.guest is not None else ""
         lines = ["".join(filter(str.isprintable, line)) for line in printed.splitlines()]
         end = " | ".join(filter(None, lines[-CONSOLE_LINES:]))[-CONSOLE_LIMIT:]

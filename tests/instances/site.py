@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -17,13 +17,17 @@ from tests.system.people import Person
 from tools import cloudimage, machines
 from tools.daemon import Daemon
 from tools.sandbox import MULTIPASS, Sandbox
-from tools.terminal import Credentials
+from tools.terminal import Credentials, Session, converse
 
 SIZE = ("--memory", "160M", "--disk", "1G")
 SMALL = ("--memory", "128M", "--disk", "512M")  # for an image without a system
 LAUNCH_SECONDS = 280.0  # an emulated guest on a busy machine
 WAIT_SECONDS = 60.0
 POLL = 0.01
+
+GREETING = b"no system here"
+# A boot sector: each byte behind it to the serial port, up to a zero, then hlt for ever.
+PRINTS = bytes.fromhex("31c08ed8 be157c baf803 ac 84c0 7403 ee ebf8 f4 ebfd")
 
 
 class Site:
@@ -102,6 +106,14 @@ class Site:
             **self.credentials,
         )
 
+    def on_terminal(self, *arguments: str, answers: Sequence[tuple[str, str]]) -> Session:
+        """`converse`, with Ctrl-C."""
+        command = [str(self.program), *arguments]
+        environment = self.daemon.env("alice")
+        return converse(
+            command, answers, environment, credentials=self.credentials, interruptible=True
+        )
+
     def inside(self, name: str, command: str) -> str:
         return self.done("exec", name, "--", "sh", "-c", command).strip()
 
@@ -144,6 +156,12 @@ class Site:
             log = self.daemon.log_text()[-3000:]
             assert time.monotonic() < deadline, f"{what} did not come about\n{log}"
             time.sleep(POLL)
+
+
+def silent_disk(path: Path) -> str:
+    """The URL of a disk without a system: it prints GREETING, and then nobody ever answers."""
+    path.write_bytes((PRINTS + GREETING).ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+    return f"file://{path}"
 
 
 def give_up(waiting: subprocess.Popen[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from tests.instances.site import SMALL, Site, give_up
 from tools.imageserver import ImageServer
 
@@ -41,6 +43,20 @@ def test_a_launch_goes_on_where_the_server_went_away(served: Site, server: Image
     server.faults.break_after = {}
     served.run_silent("foo", "noble")
     assert server.fetched(".img")[-1].range == f"bytes={HALF}-"
+    assert kept(served) == {"disk.img"}
+
+
+def test_ctrl_c_leaves_what_the_next_launch_goes_on_with(served: Site, server: ImageServer) -> None:
+    server.faults.gate = threading.Event()
+    launch = ("launch", "--name", "foo", *SMALL, "noble")
+    said = served.on_terminal(*launch, answers=[("Retrieving image: ", "\x03")])
+    assert said.returncode == 130 and "Launched" not in said.output
+    assert served.done("list") == "No instances found.\n"
+    server.faults.gate.set()
+    launching = served.launching("foo", "noble")  # its name is free at once
+    assert server.fetched(".img")[-1].range.startswith("bytes=")
+    give_up(launching)
+    assert served.states() == {"foo": "Starting"}
     assert kept(served) == {"disk.img"}
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.instances.site import SIZE, SMALL, Site, site
+from tests.instances.site import LAUNCH_SECONDS, SIZE, SMALL, Site, silent_disk, site
+from tools.imageserver import ImageServer
 
 pytestmark = pytest.mark.root
+
+FULL = "foo: the host's disk is full"
 
 
 @pytest.fixture
@@ -41,15 +45,58 @@ def test_a_full_disk_under_a_download_leaves_nothing(small: Site, tmp_path: Path
     assert small.done("list") == "No instances found.\n"
 
 
-def test_a_guest_waits_for_room_and_goes_on(small: Site) -> None:
-    small.done("launch", "--name", "foo", *SIZE, small.url)
+def test_a_disk_that_fills_up_while_the_image_comes_is_a_sentence(server: ImageServer) -> None:
+    server.faults.gate = threading.Event()
+    with site({"MULTIPASS_IMAGE_REMOTES": server.remotes()}, storage_size="16m") as one:
+        launching = one.begin("launch", "--name", "foo", *SMALL, "noble")
+        one.wait_for(lambda: one.logged("launch of foo: download"), "the download")
+        filler = fill(one)
+        server.faults.gate.set()
+        told = launching.communicate()[1]
+        assert launching.returncode == 2
+        assert "launch failed: The image was not stored: No space left on device" in told
+        assert f"in {one.storage}/images. Make room there." in told
+        assert one.done("list") == "No instances found.\n"
+        assert {path.name for path in (one.storage / "images").iterdir()} <= {"lists"}
+        why = one.cli("launch", "--name", "foo", *SMALL, "noble").stderr  # told before it begins
+        assert "The image was not downloaded: it needs 4.0MiB and there are " in why
+        filler.unlink()
+        one.run_silent("foo", "noble")
+
+
+def test_a_full_disk_under_what_a_launch_makes_leaves_nothing(small: Site, tmp_path: Path) -> None:
+    image = silent_disk(tmp_path / "disk.raw")
+    small.run_silent("foo", image)  # from now on the image is here
+    small.done("stop", "--force", "foo")
+    filler = fill(small)
+    answer = small.cli("launch", "--name", "bar", *SMALL, image)
+    assert answer.returncode == 2 and "No space left on device" in answer.stderr, answer
+    assert small.states() == {"foo": "Stopped"}
+    assert small.kept_of("bar") == []
+    filler.unlink()
+    small.run_silent("bar", image)
+
+
+def test_a_guest_waits_for_room_at_its_first_boot_and_goes_on(small: Site) -> None:
+    launching = small.begin("launch", "--name", "foo", *SIZE, "--timeout", "600", small.url)
+    small.wait_for(lambda: small.logged("launch of foo: boot"), "the boot")
+    filler = fill(small)
+    full = "the host's disk is full, and it stands still until there is room"
+    small.wait_for(lambda: small.logged(FULL), "it", LAUNCH_SECONDS)
+    assert f"foo does not answer; {full}" in small.cli("info", "-v", "foo").stderr
+    assert small.state("foo") == "Starting"
+    answer = small.cli("start", "--timeout", "1", "foo")
+    assert answer.returncode == 5, answer
+    filler.unlink()
+    told = launching.communicate(timeout=LAUNCH_SECONDS)
+    assert launching.returncode == 0, told
+    assert small.logged("foo goes on")
     before = small.boot_id("foo")
     filler = fill(small)
     writing = small.begin(
-        "exec", "foo", "--", "sh", "-c", "dd if=/dev/zero of=f bs=1M count=40; sync; echo end"
+        "exec", "foo", "--", "sh", "-c", "dd if=/dev/zero of=f bs=1M count=20; sync; echo end"
     )
-    small.wait_for(lambda: small.logged("foo: the host's disk is full"), "the full disk")
+    small.wait_for(lambda: small.daemon.log_text().count(FULL) == 2, "the full disk")
     filler.unlink()
-    small.wait_for(lambda: small.logged("foo goes on"), "the guest")
     assert "end" in writing.communicate()[0]
     assert small.boot_id("foo") == before

@@ -7,6 +7,7 @@ The image is a disk without a system: QEMU runs it, and what is to be seen here 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -15,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.instances.site import SMALL, Site, give_up
+from tests.instances.site import LAUNCH_SECONDS, SIZE, SMALL, Site, give_up
 from tools.imageserver import ImageServer
 
 TIMES = 2
+TRIES = 8  # to kill in a stage that is short
 PURGES = 4  # half of them are killed before QEMU has ended
 BEFORE_RECORD = ("image", "overlay", "seed")
 AFTER_RECORD = ("record", "start", "boot")
@@ -81,6 +83,13 @@ def kill_at(site: Site, name: str, stage: str) -> None:
     launching.communicate()
 
 
+def last_stage(site: Site, name: str) -> str:
+    """The last one that the log tells of."""
+    mark = f"launch of {name}: "
+    lines = site.daemon.log_text().splitlines()
+    return next(line for line in reversed(lines) if mark in line).partition(mark)[2]
+
+
 @pytest.mark.parametrize("stage", [*BEFORE_RECORD, *AFTER_RECORD])
 def test_a_launch_killed_at_a_stage_leaves_an_instance_that_works_or_none(
     served: Site, stage: str
@@ -119,6 +128,56 @@ def test_a_launch_killed_while_it_downloads_leaves_nothing_but_what_the_next_one
     served.daemon.start()
     assert served.state("foo") == "Starting"
     served.done("delete", "--purge", "foo")
+
+
+def test_a_launch_killed_while_its_image_is_verified_leaves_no_instance(served: Site) -> None:
+    """What the worker stores of the image meanwhile is whole or not there."""
+    hits = 0
+    for number in range(TRIES):
+        name = f"foo{number}"
+        kill_at(served, name, "verify")
+        hits += last_stage(served, name) == "verify"
+        served.daemon.start()
+        check_nothing_is_stray(served)
+        assert served.states() == {}
+        assert served.kept_of(name) == []
+        served.run_silent(f"bar{number}", "noble")
+        check_it_works(served, f"bar{number}")
+        served.done("delete", "--purge", f"bar{number}")
+        if hits == TIMES:
+            return
+        shutil.rmtree(served.storage / "images")
+    raise AssertionError(f"only {hits} of {TRIES} launches were killed in time")
+
+
+def test_a_launch_killed_while_it_waits_for_cloud_init_leaves_one_that_works(
+    shared: Site,
+) -> None:
+    for number in range(TIMES):
+        name = f"foo{number}"
+        launching = shared.begin(
+            "launch", "--name", name, *SIZE, "--cloud-init", slow_start(shared), shared.url
+        )
+        shared.wait_for(
+            partial(shared.logged, f"launch of {name}: wait"), "the log-in", LAUNCH_SECONDS
+        )
+        shared.daemon.kill()
+        assert last_stage(shared, name) == "wait"
+        _, told = launching.communicate()
+        assert launching.returncode == 2, told
+        shared.daemon.start()
+        check_nothing_is_stray(shared)
+        assert shared.inside(name, "hostname") == name
+        assert shared.states() == {name: "Running"}
+        shared.done("delete", "--purge", name)
+        assert shared.kept_of(name) == [] and not shared.qemus()
+
+
+def slow_start(site: Site) -> str:
+    """User data whose first boot never ends."""
+    path = site.sandbox.root / "slow.yaml"
+    path.write_text("runcmd:\n- sleep 5000\n")
+    return str(path)
 
 
 def test_a_purge_killed_at_any_moment_leaves_the_instance_or_nothing(served: Site) -> None:

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.instances.site import SMALL, Site, site
+from protocol.certificates import KeyPair
+from protocol.messages.common import InstanceNames
+from protocol.status import Status
+from tests.instances.site import GREETING, SMALL, Site, silent_disk, site
+from tests.interop.grpc_client import GrpcClient
 
 QEMU = "qemu-system-x86_64"
 
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of a disk without a system: QEMU runs it, and nobody ever answers."""
-    path = tmp_path_factory.mktemp("disk") / "disk.raw"
-    with path.open("wb") as file:
-        file.write(b"\xf4" * 510 + b"\x55\xaa")  # hlt
-        file.truncate(1 << 20)
-    return f"file://{path}"
+    """The URL of a disk that QEMU runs, and nobody ever answers."""
+    return silent_disk(tmp_path_factory.mktemp("disk") / "disk.raw")
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +97,53 @@ def test_a_guest_that_never_answers_ends_the_wait_and_stays(quiet: Site, disk: s
     answer = launch(quiet, "foo", "--timeout", "3", disk)
     assert answer.returncode == 5, answer
     assert "Timed out waiting for instance launch." in answer.stderr
+    assert "`multipass info -v` what it printed" in answer.stderr
+    assert quiet.state("foo") == "Starting"
+    for _ in "ab":  # it is told as often as it is asked for
+        told = quiet.cli("info", "-v", "foo").stderr
+        assert f"foo does not answer; the end of its console: {GREETING.decode()}" in told
+    refused = quiet.cli("stop", "foo")
+    assert refused.returncode == 2 and "while starting" in refused.stderr
+    assert "Use --force" in refused.stderr
+    quiet.done("stop", "--force", "foo")
+    assert quiet.state("foo") == "Stopped"
+    answer = quiet.cli("start", "--timeout", "1", "foo")
+    assert answer.returncode == 5, answer
+    assert "Timed out waiting for instance to start." in answer.stderr
+    assert "`multipass info -v` what it printed" in answer.stderr
+    assert len(quiet.qemus_of("foo")) == 1
+    quiet.kill_daemon()
     assert quiet.state("foo") == "Starting"
     quiet.done("delete", "--purge", "foo")
     assert nothing_is_left(quiet, "foo")
+
+
+def test_a_client_without_a_clock_is_told_what_the_guest_printed(quiet: Site, disk: str) -> None:
+    quiet.run_silent("mute", disk)
+    sandbox = quiet.sandbox
+    pair = KeyPair(
+        key=sandbox.key("alice").read_bytes(),
+        certificate=sandbox.certificate("alice").read_bytes(),
+    )
+    with GrpcClient(quiet.daemon, pair) as client:
+        names = InstanceNames(instance_name=["mute"])
+        answer = client.call("start", instance_names=names, timeout=1)
+    assert answer.status is Status.DEADLINE_EXCEEDED
+    assert answer.message == (
+        "The following errors occurred:\n"
+        f"mute: timed out waiting for response; the end of its console: {GREETING.decode()}"
+    )
+    quiet.done("delete", "--purge", "mute")
+
+
+def test_ctrl_c_while_it_boots_leaves_an_instance_that_goes_on(quiet: Site, disk: str) -> None:
+    waiting = ("Waiting for initialization to complete", "\x03")
+    said = quiet.on_terminal("launch", "--name", "left", *SMALL, disk, answers=[waiting])
+    assert said.returncode == 130
+    assert said.output.endswith("\x1b[2K\x1b[0A\x1b[0E")  # no half line is left
+    assert quiet.state("left") == "Starting" and len(quiet.qemus_of("left")) == 1
+    quiet.done("delete", "--purge", "left")
+    assert nothing_is_left(quiet, "left")
 
 
 def test_a_killed_qemu_is_a_stopped_instance_whose_reason_is_told(quiet: Site, disk: str) -> None:
