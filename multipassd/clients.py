@@ -101,24 +101,29 @@ class Clients:
         )
 
     def removed(self, fingerprint: str, uid: int | None, at: float) -> None:
-        """When the file can't take it this raises OSError, and yet is remembered, to be written
-        with what comes next: whom we removed ourselves must not pass for damage."""
-        event = {"event": "removed", "fingerprint": fingerprint, "at": at, "uid": uid}
-        self._seen.pop(fingerprint, None)
-        try:
-            self._append([event])
-        except OSError:
-            self._unwritten[fingerprint] = event
-            with self._reading:
-                self._apply(fingerprint, event)
-            raise
+        self._take_out([fingerprint], uid, at)
 
     def gone(self, fingerprints: Iterable[str], at: float) -> None:
         """Put on record whom someone took out of the store by hand."""
-        self._append(
-            {"event": "removed", "fingerprint": each, "at": at, "uid": None}
+        self._take_out(fingerprints, None, at)
+
+    def _take_out(self, fingerprints: Iterable[str], uid: int | None, at: float) -> None:
+        """When the file can't take it this raises OSError, and yet is remembered, to be written
+        with what comes next: whom we know to be removed must not pass for damage."""
+        events = {
+            each: {"event": "removed", "fingerprint": each, "at": at, "uid": uid}
             for each in fingerprints
-        )
+        }
+        for each in events:
+            self._seen.pop(each, None)
+        try:
+            self._append(events.values())
+        except OSError:
+            with self._reading:
+                self._unwritten |= events
+                for each, event in events.items():
+                    self._apply(each, event)
+            raise
 
     def restore(self, record: ClientRecord) -> None:
         """Take a removal back that did not come about."""

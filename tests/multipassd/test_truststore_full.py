@@ -228,6 +228,24 @@ def test_a_removal_that_the_side_file_has_room_for_is_on_record_for_all(small_di
     assert other.take_changes() == (frozenset(), frozenset())
 
 
+def test_a_removal_seen_on_a_full_disk_is_told_once_and_written_down_later(
+    small_disk: Path,
+) -> None:
+    daemon = enrolled(small_disk / "certs", 1, 2)
+    daemon.flush()
+    ballast = fill_up(daemon)
+    assert opened(daemon.directory).remove(NAME[2], 0)  # another process, which ends
+    assert daemon.refresh()
+    daemon.flush(everything=True)
+    assert daemon.take_changes() == (frozenset(), frozenset({NAME[2]}))
+    ballast.unlink()
+    daemon.flush(everything=True)
+    assert daemon.take_changes() == (frozenset(), frozenset())
+    again = opened(daemon.directory)
+    again.flush()
+    assert again.take_changes() == (frozenset(), frozenset())
+
+
 def test_what_is_appended_by_hand_around_a_removal_on_a_full_disk_stays(small_disk: Path) -> None:
     store = enrolled(small_disk / "certs", 1, 2)
     fill_up(store)
