@@ -13,7 +13,7 @@ def test_commands_that_wait_end_and_the_machine_stays(own: Site, tmp_path: Path)
     launching = own.launching("foo", silent_disk(tmp_path / "disk.raw"))
     starting = own.starting("foo")
     own.wait_for(lambda: own.logged("calls start"), "the start")
-    trust.done("remove", trust_of(trust))
+    trust.done("remove", alice_in(trust))
     for command, waiting in (("launch", launching), ("start", starting)):
         _, told = waiting.communicate(timeout=60)
         assert waiting.returncode == 2, told
@@ -25,7 +25,7 @@ def test_commands_that_wait_end_and_the_machine_stays(own: Site, tmp_path: Path)
     own.done("delete", "--purge", "foo")
 
 
-def trust_of(trust: Trust) -> str:
-    """Of alice, the only client."""
+def alice_in(trust: Trust) -> str:
+    """Her fingerprint; she is the only client."""
     (row,) = trust.done("list").splitlines()[1:]
     return row.split()[1]
