@@ -28,6 +28,7 @@ from tests.system.host_trust import (
 )
 from tests.system.site import DENIED, EMPTY_LIST
 
+STATE = "/var/lib/multipassd"
 LOCKED_OUT = "alice is locked out: not trusted, and there is no passphrase to give"
 # Owners, modes and contents of everything that a verb may change.
 EVERYTHING = """
@@ -149,6 +150,38 @@ def test_check_wakes_a_sleeping_daemon_and_says_when_the_socket_is_not_there(hos
     said = trust(host, "check", code=1)
     assert "next: `sudo systemctl start multipassd.socket`" in said
 
+    host.run("systemctl", "mask", "multipassd.socket")
+    cure = re.search("next: `(sudo .*)`, then `(sudo .*)`", trust(host, "check", code=1))
+    assert cure is not None
+    assert cure[1] == "sudo systemctl unmask multipassd.socket"
+    for typed in cure.groups():
+        host.run(*typed.split(), user="alice")
+    assert "the service answers" in trust(host, "check", code=1)
+
+
+def test_check_finds_a_state_directory_that_others_may_write_to_or_users_cannot_enter(
+    host: Host,
+) -> None:
+    trust(host, "add", "--user", "alice")
+    for mode, found in (("777", "others may write to"), ("700", "users can't enter")):
+        host.run("chmod", mode, STATE)
+        said = trust(host, "check", code=1)
+        typed = re.search(f"PROBLEM  {found} {STATE} .*\n *next: `(sudo [^`]*)`", said)
+        assert typed is not None, said
+        host.run(*typed[1].split(), user="alice")
+        assert trust(host, "check").endswith("Everything is sound.\n")
+
+
+def test_the_services_journal_tells_what_administrators_did_beside_it(host: Host) -> None:
+    trust(host, "add", "--user", "carol")
+    trust(host, "remove", "carol")
+    carol = client_of(host, "carol")[:16]
+    host.run("journalctl", "--sync")
+    for command in (("journalctl", "-u", "multipassd"), ("systemctl", "status", "multipassd")):
+        told = host.run(*command, "--no-pager").stdout
+        assert f"trusts client {carol} from now on (multipass-trust), uid" in told
+        assert f"no longer trusts client {carol}" in told
+
 
 def test_a_damaged_store_lets_nobody_in_until_it_is_reset_with_a_copy_kept(host: Host) -> None:
     host.inside(STORE).write_text("what a careless editor left\n")
@@ -156,7 +189,7 @@ def test_a_damaged_store_lets_nobody_in_until_it_is_reset_with_a_copy_kept(host:
         said = host.run("multipass", "list", user=user, code=2).stdout
         assert "can't rely on its list of trusted clients" in said
     assert socket_mode(host) == OPEN  # a damaged store changes nothing about it
-    assert "`multipass-trust reset`" in trust(host, "check", code=1)
+    assert "`sudo multipass-trust reset`" in trust(host, "check", code=1)
     assert "Confirm with --yes." in trust(host, "reset", code=1)
 
     kept = re.search(r"kept in (/\S+)\.\n", trust(host, "reset", "--yes"))
