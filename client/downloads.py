@@ -95,8 +95,7 @@ class Downloads:
 
 def _measured(download: Download, rate: Rate) -> Transfer:
     rate.add(time.monotonic(), download.fetched)
-    rest = download.size - download.received
-    left = rate.left(rest) if rest > 0 else None
+    left = rate.left(download.size - download.received) if download.size else None
     return Transfer(download.received, download.size, rate.per_second(), left)
 
 

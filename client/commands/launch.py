@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from client import console, networkspec, notices, prompts, rpc, sentences, timeouts
+from client import console, counts, networkspec, notices, prompts, rpc, sentences, timeouts
 from client.command import Argument, Command, Option
 from client.downloads import Downloads
 from client.errors import SUCCESS, DeadlinePassed, StatusError, TimedOut, UsageError
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from client.commandline import CommandLine
 
 NO_LIMIT = -1  # on the wire
-MAX_CPUS = 2**31 - 1  # what a request can carry
 BRIDGED = "bridged"  # the network that local.bridged-network names
 WEB = ("http://", "https://")
 FILE = "file://"
@@ -85,12 +84,13 @@ def _image(given: str) -> tuple[str, str]:
 
 
 def _cpus(line: CommandLine) -> int:
-    given = line.value("cpus", "")
     if "cpus" not in line.values:
         return 0
-    if not (given.isascii() and given.isdecimal() and 0 < int(given) <= MAX_CPUS):
+    given = line.value("cpus", "")
+    number = counts.parse(given)
+    if not number:
         raise UsageError(sentences.invalid_cpus(given))
-    return int(given)
+    return number
 
 
 def _memory(line: CommandLine) -> str:
@@ -142,7 +142,7 @@ def _attempt(
     """The last reply that says what was made; `to_bridge` gets the networks in need of a bridge."""
     result = LaunchReply()
     channel = rpc.open_channel(session, deadline)
-    name = request.instance_name or ""
+    name = request.instance_name
     with Progress() as progress, Downloads(session, name, progress.transfer) as downloads:
         for reply in rpc.stream(session, "launch", request, LaunchReply, channel, progress.log):
             to_bridge += reply.nets_need_bridging
@@ -171,13 +171,23 @@ def _explained(error: StatusError, request: LaunchRequest) -> StatusError:
     """The service names what is wrong by numbers; the last one counts."""
     codes = LaunchError.ErrorCodes
     known = {
-        int(codes.INVALID_DISK_SIZE): sentences.invalid_disk(request.disk_space),
-        int(codes.INVALID_MEM_SIZE): sentences.invalid_memory(request.mem_size),
-        int(codes.INVALID_HOSTNAME): sentences.invalid_name(request.instance_name),
-        int(codes.INVALID_NETWORK): sentences.INVALID_NETWORK,
+        int(codes.INVALID_DISK_SIZE): (
+            sentences.invalid_disk(request.disk_space),
+            sentences.DISK_HINT,
+        ),
+        int(codes.INVALID_MEM_SIZE): (
+            sentences.invalid_memory(request.mem_size),
+            sentences.MEMORY_HINT,
+        ),
+        int(codes.INVALID_HOSTNAME): (
+            sentences.invalid_name(request.instance_name),
+            sentences.NAME_HINT,
+        ),
+        int(codes.INVALID_NETWORK): (sentences.INVALID_NETWORK, sentences.NETWORK_HINT),
     }
     told = [known[code] for code in rpc.details(error, LaunchError).error_codes if code in known]
-    return StatusError(error.status, error.sentence, told[-1] if told else error.hint)
+    hint = "\n".join(told[-1]) if told else error.hint
+    return StatusError(error.status, error.sentence, hint)
 
 
 COMMAND = Command(

@@ -41,7 +41,7 @@ def _parts(transfer: Transfer, percent: int | None) -> list[str]:
         parts = [amount(transfer.received)]
     if transfer.rate is not None:
         parts.append(f", {amount(transfer.rate)}/s")
-    if transfer.left is not None:
+    if transfer.left is not None and percent != 100:
         parts.append(f", {duration(transfer.left)} left")
     return parts
 

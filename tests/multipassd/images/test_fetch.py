@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import lzma
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +12,10 @@ import pytest
 import zstandard
 
 from multipassd.images.errors import HashMismatch, ImageError, UnknownImage, Unreachable
-from multipassd.images.image import UNKNOWN, Progress
+from multipassd.images.image import UNKNOWN, Progress, Transfer
 from multipassd.images.images import Images
 from tests.multipassd.images.conftest import launched, make_qcow2, run
-from tools.imageserver import ImageServer
+from tools.imageserver import CHUNK, ImageServer
 from tools.imagetree import ImageTree
 
 MakeImages = Callable[..., Images]
@@ -260,3 +261,67 @@ def test_a_missing_image_is_said_so(
     server.faults.status = {".img": 404}
     with pytest.raises(ImageError, match="404"):
         launched(make_images())
+
+
+def test_a_download_is_told_in_bytes_with_all_who_wait_for_it(
+    tree: ImageTree, make_images: MakeImages, server: ImageServer, qcow2: Path
+) -> None:
+    tree.publish(qcow2)
+    size = qcow2.stat().st_size
+    server.faults.gate = gate = threading.Event()
+    images = make_images()
+
+    async def story() -> None:
+        image = await images.resolve("noble", "")
+        assert images.downloads() == []
+        begun = asyncio.Event()
+        first = asyncio.create_task(images.fetch(image, lambda *_: begun.set(), "foo"))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(images.fetch(image, name="bar"))
+        await begun.wait()
+        ((names, transfer),) = images.downloads()
+        assert names == ["foo", "bar"]
+        assert transfer == Transfer(transfer.fetched, size, transfer.fetched)
+        assert 0 < transfer.fetched <= CHUNK
+        first.cancel()
+        await asyncio.wait([first])
+        assert [names for names, _ in images.downloads()] == [["bar"]]
+        gate.set()
+        await second
+        assert images.downloads() == []
+
+    run(story())
+
+
+def test_what_an_earlier_try_has_left_is_received_and_not_fetched(
+    tree: ImageTree, make_images: MakeImages, server: ImageServer, qcow2: Path
+) -> None:
+    tree.publish(qcow2)
+    server.faults.break_after = {".img": [300_000, 0, 0, 0]}
+    images = make_images()
+
+    async def story() -> None:
+        image = await images.resolve("noble", "")
+        with pytest.raises(Unreachable):
+            await images.fetch(image)
+        server.faults.gate = gate = threading.Event()
+        begun = asyncio.Event()
+        going_on = asyncio.create_task(images.fetch(image, lambda *_: begun.set()))
+        await begun.wait()
+        ((_, transfer),) = images.downloads()
+        assert transfer.received == 300_000 + transfer.fetched
+        assert 0 < transfer.fetched <= CHUNK
+        gate.set()
+        await going_on
+
+    run(story())
+
+
+def test_each_per_cent_is_told_once_however_often_bytes_are(
+    tree: ImageTree, make_images: MakeImages, server: ImageServer, qcow2: Path
+) -> None:
+    tree.publish(qcow2)
+    server.faults.rate = 600_000
+    seen: list[tuple[Progress, int]] = []
+    launched(make_images(), "noble", lambda kind, percent: seen.append((kind, percent)))
+    assert len(seen) == len(set(seen))
