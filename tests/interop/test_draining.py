@@ -43,9 +43,10 @@ def statuses(client: H2Client, received: list[Frame]) -> dict[int, str]:
     found = {}
     for one in received:
         if isinstance(one, HeadersFrame):
-            headers = dict(client.http2.decoder.decode(one.data))
+            decoded = client.http2.decoder.decode(one.data)
+            headers = {str(name): str(value) for name, value in decoded}
             if "grpc-status" in headers:
-                found[one.stream_id] = str(headers["grpc-status"])
+                found[one.stream_id] = headers["grpc-status"]
     return found
 
 
