@@ -111,10 +111,18 @@ class Instance:
             if self.record.phase is Phase.RUNNING and self.record.boot != bootid.current():
                 self._spawn(self._start_again())
                 return
+            self._spawn(self._unplug())
             why = "" if self.record.phase is Phase.SUSPENDED else "it ended while nobody watched"
             with suppress(StorageFailed):
                 resting = await self._presence.resting()
                 self._kept.change(phase=resting, stop_at=0.0, ended_because=why)
+
+    async def _unplug(self) -> None:
+        """What was set up on the host for one that ended while nobody watched. Never fails."""
+        async with self._lock:
+            if self._presence.guest is None:
+                with suppress(Exception):
+                    await self._networking.detach(self.record)
 
     async def _start_again(self) -> None:
         """As it ran until the host went down. Never fails."""

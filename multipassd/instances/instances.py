@@ -36,6 +36,7 @@ class Instances:
         self._instances: dict[str, Instance] = {}
         self.preparing: set[str] = set()  # names that launches have taken
         self.changed: Callable[[], None] = lambda: None  # set by the service
+        self._settling: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._instances)
@@ -62,8 +63,19 @@ class Instances:
             await asyncio.to_thread(self.registry.remove_files, name)
         ran = [one for one in self._instances.values() if one.record.phase is Phase.RUNNING]
         await asyncio.gather(*(instance.reattach() for instance in ran))
+        if self.registry.whole:
+            # Later: nobody is to wait for a network that is in trouble.
+            self._settling = asyncio.create_task(self._settle_network())
+
+    async def _settle_network(self) -> None:
+        try:
+            await self.networking.settle(self.registry.all())
+        except RpcError as error:
+            _log.warning("what purged instances had of the network is kept: %s", error.message)
 
     def close(self) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
         for instance in self._instances.values():
             instance.close()
 

@@ -37,6 +37,7 @@ class Registry:
         self._places = places
         self._marks = Marks(records.with_name(marks.DIRECTORY))
         self._records: dict[str, Record] = {}
+        self.whole = False  # no record is there that could not be read
 
     def __len__(self) -> int:
         return len(self._records)
@@ -60,13 +61,13 @@ class Registry:
         """Read every record; one that can't be read is reported and left alone."""
         self._records = {}
         try:
-            for path in self._files():
-                self._load(path)
+            read = [self._load(path) for path in self._files()]
         except FileNotFoundError:
             return  # there never was an instance
         except OSError as error:
             _log.error("no instance is shown, as their records can't be listed: %s", error)
             return
+        self.whole = all(read)
         self._marks.keep_only(
             {one.name for one in self._records.values() if one.phase is Phase.RUNNING}
         )
@@ -148,7 +149,7 @@ class Registry:
         """The images that instances stand on."""
         return {record.image.id for record in self._records.values()}
 
-    def _load(self, path: Path) -> None:
+    def _load(self, path: Path) -> bool:
         try:
             record = Record.model_validate_json(read_regular(path, MAX_FILE))
             if record.name != path.stem:
@@ -159,8 +160,9 @@ class Registry:
                 "the instance in %s is not shown, as its record can't be read: %s. "
                 "Its disk is left alone.", path, why,
             )  # fmt: skip
-            return
+            return False
         self._records[record.name] = record
+        return True
 
     def _file(self, name: str) -> Path:
         return self._directory / f"{name}{SUFFIX}"
