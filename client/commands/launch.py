@@ -6,7 +6,6 @@ import os
 
 from client import console, networkspec, notices, prompts, rpc, sentences, timeouts
 from client.command import Argument, Command, Option
-from client.downloads import Downloads
 from client.errors import SUCCESS, DeadlinePassed, StatusError, TimedOut, UsageError
 from client.progress import PREPARING, RETRIEVING, Progress
 from client.session import Session
@@ -140,6 +139,8 @@ def _attempt(
     session: Session, request: LaunchRequest, deadline: float | None, to_bridge: list[str]
 ) -> LaunchReply:
     """The last reply that says what was made; `to_bridge` gets the networks in need of a bridge."""
+    from client.downloads import Downloads
+
     result = LaunchReply()
     channel = rpc.open_channel(session, deadline)
     name = request.instance_name
