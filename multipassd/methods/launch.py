@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 from multipassd.call import Call
@@ -11,14 +13,27 @@ from multipassd.instances import order
 from multipassd.instances.launch import Reporter
 from multipassd.instances.order import NetworkOrder, Order
 from multipassd.network import choice, interfaces
+from protocol.errors import RpcError
 from protocol.messages.launch import LaunchProgress, LaunchReply, LaunchRequest
 from protocol.settings import BRIDGED_NETWORK
 
 
 async def run(call: Call[LaunchRequest], daemon: Daemon) -> None:
     asked = order.read(call.request, daemon.instances.taken())
-    if asked.networks:
+    if not asked.networks:
+        await _launch(call, asked, daemon)
+        return
+    try:
         asked = replace(asked, networks=await _networks(call, asked, daemon))
+        await _launch(call, asked, daemon)
+    except BaseException:
+        if call.request.permission_to_bridge:
+            with suppress(RpcError):  # what went wrong first is what counts
+                await asyncio.shield(asyncio.create_task(daemon.instances.networking.tidy()))
+        raise
+
+
+async def _launch(call: Call[LaunchRequest], asked: Order, daemon: Daemon) -> None:
     report = Reporter(
         step=lambda text: call.reply(LaunchReply(create_message=text)),
         progress=lambda kind, percent: call.reply(_progress(kind, percent)),

@@ -23,9 +23,12 @@ from protocol.errors import RpcError
 from protocol.status import Status
 
 SOCKET = "MULTIPASS_NETWORK_SOCKET"
-SECONDS = 60.0  # setting up takes one; programs that hang are given up after some twenty
+# Setting up takes one. A device that gets no address on its bridge is given half a minute, and then
+# as much to get it back; whoever asks meanwhile waits for that.
+SECONDS = 150.0
 MAX_ANSWER = 1 << 20
 SSH = 22
+BRIDGES = "bridges.json"  # of uplinks.py
 
 
 class NetworkError(RpcError):
@@ -69,12 +72,15 @@ class BridgedNetworking:
             await self._ask("forget", mac=mac)
 
     async def settle(self, records: Iterable[Record]) -> None:
-        known = {record.mac for record in records}
-        for mac in self._addresses().keys() - known:
+        known = {mac for record in records for mac in mac_addresses(record)}
+        for mac in (self._addresses().keys() | self._on_wires()) - known:
             await self._ask("forget", mac=mac)
 
     async def bridge(self, device: str) -> str:
         return str(await self._ask("bridge", device=device))
+
+    async def tidy(self) -> None:
+        await self._ask("tidy")
 
     def links(self, record: Record) -> tuple[Link, ...]:
         macs = (record.mac, *(network.mac for network in record.networks))
@@ -89,6 +95,14 @@ class BridgedNetworking:
     def addresses(self, record: Record) -> list[str]:
         address = self._addresses().get(record.mac)
         return [] if address is None else [address]
+
+    def _on_wires(self) -> set[str]:
+        """Cards that bridges on the host's wires are kept for."""
+        if not (self._directory / BRIDGES).exists():
+            return set()
+        from multipassd.network import uplinks  # most daemons start without
+
+        return {mac for one in uplinks.read(self._directory) for mac in one.users}
 
     def _addresses(self) -> dict[str, str]:
         """By MAC; read anew when the file is another."""

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from multipassd import log
 from multipassd.files import read_regular, write_atomically
-from multipassd.network import bridge, firewall, forwarding, interfaces, reservations, uplink
+from multipassd.network import bridge, firewall, forwarding, interfaces, reservations
 from multipassd.network import subnet as subnets
 from multipassd.network.bridge import BRIDGE
 from multipassd.network.dnsmasq import Dnsmasq
 from multipassd.network.reservations import NoAddress, Reservation
 from multipassd.network.tools import NetworkFailure
+from multipassd.network.uplinks import Uplinks
 
 STATE_FILE = "state.json"
 STATE_MODE = 0o644
@@ -31,7 +32,7 @@ class HostNetwork:
         self._dnsmasq: Dnsmasq | None = None
         self._subnet: IPv4Network | None = None
         self._opened: set[str] = set()  # devices that forward because we said so
-        self._bridged: dict[str, str] = {}  # bridges of ours on the host's wires, their devices
+        self._uplinks = Uplinks(directory)
         self._load()
 
     @property
@@ -63,6 +64,7 @@ class HostNetwork:
     def attach_to(self, other: str, mac: str, user: str) -> None:
         """Connect an instance's further card to a bridge of the host's, or to an ethernet device
         that has one. Raises NetworkFailure."""
+        self.mend()
         found = {one.name: one for one in interfaces.read()}.get(other)
         if found is None:
             raise NetworkFailure(
@@ -70,33 +72,35 @@ class HostNetwork:
                 "there are."
             )
         at = other if found.type == interfaces.BRIDGE else found.bridge
-        if not at and other in self._bridged.values():
-            at = self.bridge(other)  # the host was booted since that was permitted
+        if not at and self._uplinks.permitted(other):
+            at = self._uplinks.make(other)  # it went meanwhile, e.g. as the host was booted
         if not at:
             raise NetworkFailure(
                 f"The bridge that connected instances to {other} is gone. Please make one again, "
                 f"with {other} in it, by the host's network configuration."
             )
+        self._uplinks.use(other, mac)
         bridge.add_tap(bridge.tap_name(mac), at, user)
 
     def bridge(self, device: str) -> str:
         """Make an ethernet device a member of a bridge, whose name is the answer. It stays so,
-        over boots too as far as instances need it, until the package is removed. Raises
+        over boots too as far as instances need it, until the last of them is gone for good. Raises
         NetworkFailure; then nothing has changed."""
+        self.mend()
         found = {one.name: one for one in interfaces.read()}.get(device)
         if found is None or found.type != interfaces.ETHERNET:
             raise NetworkFailure(f"{device} is no ethernet device of this host.")
-        if found.bridge:
-            return found.bridge
-        name = uplink.bridge_name(device)
-        known = dict(self._bridged)
-        self._bridged[name] = device
-        try:
-            self._save()  # first: what is not on record would never be given back
-            return uplink.enclose(device)
-        except NetworkFailure:
-            self._bridged = known
-            raise
+        return found.bridge or self._uplinks.make(device)
+
+    def tidy(self) -> None:
+        """What was bridged for an instance that never was is on its own again. Raises
+        NetworkFailure."""
+        self._uplinks.leave()
+
+    def mend(self) -> None:
+        """A device of the host's that was left between two states is as it was. Raises
+        NetworkFailure."""
+        self._uplinks.mend()
 
     def detach(self, mac: str) -> None:
         """Raises NetworkFailure."""
@@ -108,6 +112,7 @@ class HostNetwork:
         known = reservations.read(self._directory)
         if known.pop(mac.lower(), None) is not None:
             self._write(known)
+        self._uplinks.leave(mac.lower())
 
     def up(self) -> None:
         """Set up what is missing. Raises NetworkFailure."""
@@ -143,12 +148,7 @@ class HostNetwork:
 
     def dismantle(self) -> None:
         """The package goes: the host's own devices are as they were before it, too."""
-        for name, device in list(self._bridged.items()):
-            try:
-                uplink.release(name, device)
-            except NetworkFailure as error:
-                _log.warning("%s could not be given back wholly: %s", device, error)
-            del self._bridged[name]
+        self._uplinks.dismantle()
         self.down()
 
     def release(self) -> None:
@@ -227,8 +227,7 @@ class HostNetwork:
                 state = json.loads(read_regular(self._directory / STATE_FILE, MAX_STATE))
                 self._subnet = IPv4Network(state["subnet"]) if state["subnet"] else None
                 self._opened = {str(device) for device in state["opened"]}
-                self._bridged = {str(name): str(one) for name, one in state["bridged"].items()}
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError) as error:
                 _log.warning("%s is not used: %s", STATE_FILE, error)
 
     def _tidy(self) -> None:
@@ -242,7 +241,6 @@ class HostNetwork:
         state = {
             "subnet": str(self._subnet) if self._subnet else "",
             "opened": sorted(self._opened),
-            "bridged": self._bridged,
         }
         data = json.dumps(state).encode() + b"\n"
         try:

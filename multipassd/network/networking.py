@@ -30,6 +30,9 @@ class Networking(Protocol):
     async def bridge(self, device: str) -> str:
         """The bridge on an ethernet device's wire, made now if need be. Raises RpcError."""
 
+    async def tidy(self) -> None:
+        """Take down bridges that no instance came to need. Raises RpcError."""
+
     def links(self, record: Record) -> tuple[Link, ...]:
         """What `attach` answers, without setting anything up."""
 

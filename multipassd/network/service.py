@@ -61,6 +61,7 @@ def _serve(directory: Path) -> int:
     service = Service(network, socket.socket(fileno=next(iter(inherited))))
     signal.signal(signal.SIGTERM, _end)
     try:
+        _caring(network.mend)
         _caring(network.resume)
         service.run()
     except SystemExit:
@@ -83,6 +84,7 @@ class Service:
             "detach": lambda request: network.detach(_mac(request)),
             "forget": lambda request: network.forget(_mac(request)),
             "bridge": lambda request: network.bridge(_matching(DEVICE, request["device"])),
+            "tidy": lambda request: network.tidy(),
         }
 
     def run(self) -> None:

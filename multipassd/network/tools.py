@@ -1,4 +1,4 @@
-"""The programs that set up a host's network: ip, nft, dnsmasq."""
+"""The programs that set up a host's network: ip, nft, dnsmasq, nmcli."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 SECONDS = 20.0
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C"}
-PACKAGES = {"ip": "iproute2", "nft": "nftables", "dnsmasq": "dnsmasq-base"}
+PACKAGES = {
+    "ip": "iproute2", "nft": "nftables", "dnsmasq": "dnsmasq-base", "nmcli": "network-manager",
+}  # fmt: skip
 
 
 class NetworkFailure(Exception):
@@ -28,16 +30,16 @@ def program(name: str) -> str:
     return found
 
 
-def run(name: str, *arguments: str, given: str = "") -> str:
+def run(name: str, *arguments: str, given: str = "", seconds: float = SECONDS) -> str:
     """What it printed. Raises NetworkFailure with its reason."""
     command = [program(name), *arguments]
     try:
         done = subprocess.run(
             command, input=given, capture_output=True, text=True, errors="replace",
-            check=False, timeout=SECONDS, env=ENVIRONMENT,
+            check=False, timeout=seconds, env=ENVIRONMENT,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise NetworkFailure(f"`{' '.join(command)}` took longer than {SECONDS:.0f} s.") from None
+        raise NetworkFailure(f"`{' '.join(command)}` took longer than {seconds:.0f} s.") from None
     except OSError as error:
         raise NetworkFailure(f"{command[0]} can't be started: {error.strerror}.") from None
     if done.returncode:

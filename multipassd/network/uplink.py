@@ -1,11 +1,9 @@
-"""Making an ethernet device a member of a bridge, so that instances can be on its wire, and back.
-
-Its addresses and routes move to the bridge. Whatever fails in between, they are where they were.
+"""Making an ethernet device a member of a bridge, so that instances can be on its wire, and back;
+by ourselves, where no NetworkManager keeps the device. Its addresses and routes move to the bridge.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,30 +35,20 @@ def bridge_name(device: str) -> str:
     return name
 
 
-def enclose(device: str) -> str:
-    """The bridge that the device is a member of now. Raises NetworkFailure; then all is as
-    before."""
+def enclose(device: str, place: Place) -> None:
+    """Make it a member of its bridge. Raises NetworkFailure; then `release` it."""
     name = bridge_name(device)
-    if exists(name):
-        raise NetworkFailure(f"There is something else named {name} on this host.")
-    place = _place(device)
-    try:
-        tools.run(
-            "ip", "link", "add", name, "address", place.mac, "type", "bridge", "stp_state", "0",
-            "forward_delay", "0",
-        )  # fmt: skip
-        tools.run("ip", "link", "set", device, "master", name)
-        _move(place, device, name)
-    except BaseException:
-        with suppress(NetworkFailure):
-            release(name, device, place)
-        raise
-    return name
+    tools.run(
+        "ip", "link", "add", name, "address", place.mac, "type", "bridge", "stp_state", "0",
+        "forward_delay", "0",
+    )  # fmt: skip
+    tools.run("ip", "link", "set", device, "master", name)
+    _move(place, device, name)
 
 
-def release(name: str, device: str, place: Place | None = None) -> None:
-    """The device is on its own again, with what the bridge has or with `place`. Goes as far as it
-    can. Raises NetworkFailure with the first thing that failed."""
+def release(name: str, device: str, place: Place) -> None:
+    """The device is on its own again, with what `place` says. Goes as far as it can. Raises
+    NetworkFailure with the first thing that failed."""
     failed: list[NetworkFailure] = []
 
     def attempt(*words: str) -> None:
@@ -70,9 +58,8 @@ def release(name: str, device: str, place: Place | None = None) -> None:
             failed.append(error)
 
     if exists(name):
-        place = place or _place(name)
         attempt("link", "delete", name)
-    if exists(device) and place is not None:
+    if exists(device):
         attempt("link", "set", device, "nomaster", "up")
         for words in _restoring(place, device):
             attempt(*words)
@@ -95,7 +82,7 @@ def _restoring(place: Place, device: str) -> list[tuple[str, ...]]:
     ]
 
 
-def _place(device: str) -> Place:
+def place(device: str) -> Place:
     """Raises NetworkFailure."""
     (found,) = tools.listed("ip", "-json", "address", "show", "dev", device)
     addresses = [one for one in found["addr_info"] if one["scope"] == "global"]
@@ -103,7 +90,8 @@ def _place(device: str) -> Place:
         raise NetworkFailure(
             f"{device} has its address by DHCP, whose client would not follow it to a bridge. "
             "Please make a bridge with this device in the host's network configuration (netplan, "
-            "NetworkManager, ifupdown), and name that as the network."
+            "systemd-networkd, ifupdown), and name that: `--network <bridge>`. Where "
+            "NetworkManager keeps the device, its bridge is made for you."
         )
     kept = tuple(_address(one) for one in addresses if not one.get("dynamic"))
     routes: list[tuple[str, ...]] = []

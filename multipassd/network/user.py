@@ -41,6 +41,9 @@ class UserNetworking:
     async def bridge(self, device: str) -> str:
         raise DriverError("User networking has no bridges.")
 
+    async def tidy(self) -> None:
+        return
+
     def links(self, record: Record) -> tuple[Link, ...]:
         return (Link(record.mac, ssh_port=record.ssh_port),)
 

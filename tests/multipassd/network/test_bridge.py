@@ -64,6 +64,7 @@ class Site:
             "--socket", str(self._socket), "--mode", "600",
             "--", str(ROOT / "bin/multipass-network"), "serve",
         ]  # fmt: skip
+        self._socket.unlink(missing_ok=True)  # an earlier service's would be taken for this one's
         with open(self._place / "log", "ab") as log:
             process = subprocess.Popen(
                 self.host.entering(*words), stdin=subprocess.DEVNULL, stdout=log,

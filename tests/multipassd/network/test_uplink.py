@@ -19,8 +19,11 @@ WORLD = "192.0.2.1"
 CALL = """
 import sys
 sys.path.insert(0, {root!r})
+from pathlib import Path
 from multipassd.network import uplink
 from multipassd.network.tools import NetworkFailure
+from multipassd.network.uplinks import Uplinks
+uplinks = Uplinks(Path(sys.argv[1]))
 try:
     {call}
 except NetworkFailure as error:
@@ -48,8 +51,24 @@ def host() -> Iterator[Namespace]:
         yield host
 
 
-def call(host: Namespace, what: str) -> str:
-    return host.run(sys.executable, "-c", CALL.format(root=str(ROOT), call=what))
+class Program:
+    """One that has the host's wire on record, as the network's service does."""
+
+    def __init__(self, host: Namespace, directory: Path) -> None:
+        self._host = host
+        self._directory = directory
+
+    def __call__(self, what: str, code: int = 0) -> str:
+        words = (sys.executable, "-c", CALL.format(root=str(ROOT), call=what))
+        return self._host.run(*words, str(self._directory), code=code)
+
+    def record(self) -> Any:
+        return json.loads((self._directory / "bridges.json").read_text())
+
+
+@pytest.fixture
+def call(host: Namespace, tmp_path: Path) -> Program:
+    return Program(host, tmp_path)
 
 
 def state(host: Namespace, device: str) -> tuple[set[str], set[tuple[Any, ...]]]:
@@ -69,25 +88,26 @@ def state(host: Namespace, device: str) -> tuple[set[str], set[tuple[Any, ...]]]
     return addresses, routes
 
 
-def test_addresses_and_routes_move_to_the_bridge_and_back(host: Namespace) -> None:
+def test_addresses_and_routes_move_to_the_bridge_and_back(host: Namespace, call: Program) -> None:
     before = state(host, DEVICE)
     assert len(before[0]) == 2 and len(before[1]) == 4
-    assert call(host, f"print(uplink.enclose({DEVICE!r}))") == f"{BRIDGE}\n"
+    assert call(f"print(uplinks.make({DEVICE!r}))") == f"{BRIDGE}\n"
     assert state(host, BRIDGE) == before
     assert state(host, DEVICE) == (set(), set())
     host.run("busybox", "ping", "-c", "1", "-W", "5", WORLD)
 
-    assert call(host, f"uplink.release({BRIDGE!r}, {DEVICE!r})") == ""
+    assert call("uplinks.leave()") == ""
     assert state(host, DEVICE) == before
     assert BRIDGE not in host.links()
     host.run("busybox", "ping", "-c", "1", "-W", "5", WORLD)
 
 
 @pytest.mark.parametrize("step", range(1, 11))
-def test_whatever_fails_on_the_way_all_is_as_before(host: Namespace, step: int) -> None:
+def test_whatever_fails_on_the_way_all_is_as_before(
+    host: Namespace, call: Program, step: int
+) -> None:
     before = state(host, DEVICE)
     said = call(
-        host,
         f"""
     def failing(*words, count=[0], real=uplink.tools.run, **more):
         changes = "show" not in words
@@ -96,19 +116,78 @@ def test_whatever_fails_on_the_way_all_is_as_before(host: Namespace, step: int) 
             raise NetworkFailure("step {step} failed")
         return real(*words, **more)
     uplink.tools.run = failing
-    print(uplink.enclose({DEVICE!r}))""",
+    print(uplinks.make({DEVICE!r}))""",
     )
-    assert said == f"step {step} failed\n"
+    assert said.endswith(f"step {step} failed\n")
     assert state(host, DEVICE) == before
     assert BRIDGE not in host.links()
+    assert call.record() == []
 
 
-def test_an_address_by_dhcp_is_left_to_its_client(host: Namespace) -> None:
-    words = f"address add 192.0.2.77/24 dev {DEVICE} valid_lft 600 preferred_lft 600"
-    host.run("ip", *words.split())
-    assert "has its address by DHCP" in call(host, f"uplink.enclose({DEVICE!r})")
+@pytest.mark.parametrize("step", (1, 4, 7, 10))
+def test_a_service_killed_on_the_way_puts_all_back_when_it_comes_again(
+    host: Namespace, call: Program, step: int
+) -> None:
+    before = state(host, DEVICE)
+    call(
+        f"""
+    def dying(*words, count=[0], real=uplink.tools.run, **more):
+        count[0] += "show" not in words
+        if count[0] == {step} and "show" not in words:
+            import os, signal
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*words, **more)
+    uplink.tools.run = dying
+    uplinks.make({DEVICE!r})""",
+        code=-9,
+    )
+    assert [one["stage"] for one in call.record()] == ["making"]
+    call("uplinks.mend()")
+    assert state(host, DEVICE) == before
+    assert BRIDGE not in host.links()
+    assert call.record() == []
+
+
+def test_a_bridge_stays_until_its_last_card_leaves(host: Namespace, call: Program) -> None:
+    before = state(host, DEVICE)
+    call(f"uplinks.make({DEVICE!r})")
+    for mac in ("one", "two"):
+        call(f"uplinks.use({DEVICE!r}, {mac!r})")
+    call("uplinks.leave('one')")
+    call("uplinks.leave()")
+    assert BRIDGE in host.links()
+    call("uplinks.leave('two')")
+    assert BRIDGE not in host.links()
+    assert state(host, DEVICE) == before
+
+
+def test_a_bridge_with_others_guests_on_it_stays(host: Namespace, call: Program) -> None:
+    call(f"uplinks.make({DEVICE!r})")
+    host.run("ip", "tuntap", "add", "dev", "other", "mode", "tap")
+    host.run("ip", "link", "set", "other", "master", BRIDGE)
+    call("uplinks.leave()")
+    assert BRIDGE in host.links()
+    host.run("ip", "link", "delete", "other")
+    call("uplinks.leave()")
     assert BRIDGE not in host.links()
 
 
-def test_a_name_without_room_for_a_bridge_is_refused(host: Namespace) -> None:
-    assert "longer than 15 letters" in call(host, "uplink.enclose('enx0123456789ab')")
+def test_what_a_boot_took_away_is_not_given_back(host: Namespace, call: Program) -> None:
+    call(f"uplinks.make({DEVICE!r})")
+    call(f"uplinks.use({DEVICE!r}, 'one')")
+    host.run("ip", "link", "delete", BRIDGE)
+    host.run("ip", "address", "add", "192.0.2.8/24", "dev", DEVICE)
+    now = state(host, DEVICE)
+    call("uplinks.dismantle()")
+    assert state(host, DEVICE) == now
+
+
+def test_an_address_by_dhcp_is_left_to_its_client(host: Namespace, call: Program) -> None:
+    words = f"address add 192.0.2.77/24 dev {DEVICE} valid_lft 600 preferred_lft 600"
+    host.run("ip", *words.split())
+    assert "has its address by DHCP" in call(f"uplinks.make({DEVICE!r})")
+    assert BRIDGE not in host.links()
+
+
+def test_a_name_without_room_for_a_bridge_is_refused(host: Namespace, call: Program) -> None:
+    assert "longer than 15 letters" in call("uplinks.make('enx0123456789ab')")

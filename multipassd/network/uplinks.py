@@ -1,0 +1,207 @@
+"""The bridges that we made on the host's wires, on record: what was changed is known before it is,
+so that a service which is killed in the middle puts it back when it comes again.
+
+A bridge stays as long as an instance that is on it exists. A boot forgets it, as nothing of it is
+in the host's configuration; the first instance that needs it has it made again, as its user once
+permitted. It goes with the last such instance, and with the package.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from multipassd import log
+from multipassd.files import read_regular, write_atomically
+from multipassd.network import bridge, networkmanager, uplink
+from multipassd.network.interfaces import NET, TAP
+from multipassd.network.networkmanager import Plan
+from multipassd.network.tools import NetworkFailure
+from multipassd.network.uplink import Place
+
+FILE = "bridges.json"
+MODE = 0o644  # nothing in it is secret; the daemon looks there
+MAX_SIZE = 1 << 20
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+_log = log.get("network")
+
+
+class Stage(StrEnum):
+    PERMITTED = "permitted"  # there is none now
+    MAKING = "making"  # or half unmade
+    MADE = "made"
+
+
+@dataclass(frozen=True)
+class Uplink:
+    device: str
+    bridge: str
+    stage: Stage = Stage.PERMITTED
+    users: tuple[str, ...] = ()  # MAC addresses of instances' cards
+    change: Plan | Place | None = None  # by NetworkManager, or by ourselves
+    boot: str = ""  # of the host; another one has forgotten the change
+
+
+class Uplinks:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._known = {one.device: one for one in read(directory)}
+
+    def permitted(self, device: str) -> bool:
+        return device in self._known
+
+    def mend(self) -> None:
+        """Put back what was begun and not ended. Raises NetworkFailure."""
+        for one in list(self._known.values()):
+            if one.stage is Stage.MAKING:
+                _log.warning("%s was left on its way to a bridge: it is put back", one.device)
+                self._unmake(one)
+
+    def make(self, device: str) -> str:
+        """Its bridge. Raises NetworkFailure; then all is as before."""
+        name = uplink.bridge_name(device)
+        if bridge.exists(name):
+            raise NetworkFailure(f"There is something else named {name} on this host.")
+        change: Plan | Place
+        if networkmanager.manages(device):
+            change = networkmanager.plan(device, name)
+        else:
+            change = uplink.place(device)
+        before = self._known.get(device)
+        users = before.users if before else ()
+        one = Uplink(device, name, Stage.MAKING, users, change, _boot())
+        self._keep(one)
+        try:
+            _enclose(one)
+            self._keep(replace(one, stage=Stage.MADE))
+        except BaseException as error:
+            _log.warning("%s is put back, as it can't be on a bridge: %s", device, error)
+            self._unmake(one, forget=before is None)
+            raise
+        _log.info("%s is on the bridge %s now", device, name)
+        return name
+
+    def use(self, device: str, mac: str) -> None:
+        """The card is on its bridge. Raises NetworkFailure."""
+        one = self._known.get(device)
+        if one and mac not in one.users:
+            self._keep(replace(one, users=(*one.users, mac)))
+
+    def leave(self, mac: str = "") -> None:
+        """The card is gone for good; so is each bridge that no card is left for. Raises
+        NetworkFailure."""
+        for one in list(self._known.values()):
+            left = tuple(user for user in one.users if user != mac)
+            if left != one.users:
+                one = replace(one, users=left)
+                self._keep(one)
+            if one.stage is Stage.MADE and not left and not _strangers(one):
+                _log.info("no instance needs %s: %s is on its own again", one.bridge, one.device)
+                self._unmake(one)
+
+    def dismantle(self) -> None:
+        """Goes as far as it can."""
+        for one in list(self._known.values()):
+            try:
+                self._unmake(one)
+            except NetworkFailure as error:
+                _log.warning("%s could not be given back wholly: %s", one.device, error)
+
+    def _unmake(self, one: Uplink, *, forget: bool = True) -> None:
+        """Off the record only once it is done: else the next try goes on."""
+        one = replace(one, stage=Stage.MAKING, change=_to_undo(one))
+        self._keep(one)
+        for tap in bridge.taps(one.bridge):
+            bridge.remove_tap(tap)
+        if isinstance(one.change, Plan):
+            networkmanager.undo(one.change)
+        elif one.change is not None:
+            uplink.release(one.bridge, one.device, one.change)
+        if forget and not one.users:
+            self._drop(one.device)
+        else:
+            self._keep(Uplink(one.device, one.bridge, users=one.users))
+
+    # -- the file ---------------------------------------------------------------------------------
+
+    def _keep(self, one: Uplink) -> None:
+        self._write({**self._known, one.device: one})
+
+    def _drop(self, device: str) -> None:
+        self._write({name: one for name, one in self._known.items() if name != device})
+
+    def _write(self, known: dict[str, Uplink]) -> None:
+        data = json.dumps([_to_json(one) for one in known.values()]).encode() + b"\n"
+        try:
+            write_atomically(self._directory / FILE, data, MODE)
+        except OSError as error:
+            raise NetworkFailure(
+                f"{self._directory / FILE} can't be written: {error.strerror}."
+            ) from None
+        self._known = known
+
+
+def read(directory: Path) -> list[Uplink]:
+    """What is on record; nothing if that can't be read."""
+    try:
+        return [_from_json(one) for one in json.loads(read_regular(directory / FILE, MAX_SIZE))]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        _log.warning("%s is not used: %s", FILE, error)
+        return []
+
+
+def _enclose(one: Uplink) -> None:
+    if isinstance(one.change, Plan):
+        networkmanager.enclose(one.change)
+    elif one.change is not None:
+        uplink.enclose(one.device, one.change)
+
+
+def _to_undo(one: Uplink) -> Plan | Place | None:
+    """Ourselves we give back what the bridge has by now, which may be more than was taken."""
+    if one.boot != _boot():
+        return None
+    if isinstance(one.change, Place) and one.stage is Stage.MADE:
+        return uplink.place(one.bridge) if bridge.exists(one.bridge) else None
+    return one.change
+
+
+def _boot() -> str:
+    return BOOT_ID.read_text().strip()
+
+
+def _strangers(one: Uplink) -> list[str]:
+    """Who else is on the bridge by now, e.g. another program's guests."""
+    place = NET / one.bridge / "brif"
+    members = [path.name for path in place.iterdir()] if place.is_dir() else []
+    return [name for name in members if name != one.device and not name.startswith(TAP)]
+
+
+def _to_json(one: Uplink) -> dict[str, Any]:
+    return {
+        "device": one.device,
+        "bridge": one.bridge,
+        "stage": one.stage,
+        "boot": one.boot,
+        "users": one.users,
+        "plan": asdict(one.change) if isinstance(one.change, Plan) else None,
+        "place": asdict(one.change) if isinstance(one.change, Place) else None,
+    }
+
+
+def _from_json(entry: dict[str, Any]) -> Uplink:
+    change: Plan | Place | None = None
+    if entry["plan"]:
+        change = Plan(**entry["plan"])
+    elif place := entry["place"]:
+        routes = tuple(tuple(words) for words in place["routes"])
+        change = Place(place["mac"], tuple(place["addresses"]), routes)
+    users = tuple(str(mac) for mac in entry["users"])
+    stage = Stage(entry["stage"])
+    return Uplink(entry["device"], entry["bridge"], stage, users, change, entry["boot"])

@@ -1,0 +1,278 @@
+"""A network card that NetworkManager keeps, as on most desktops: it becomes a member of a bridge,
+with the address that it has by DHCP, and is given back, whatever happens meanwhile."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.host import Host, new_host
+from tools import cloudimage
+from tools.roots import CLEAN_ENVIRONMENT
+from tools.terminal import Session, converse
+
+DEVICE, BRIDGE, GATEWAY = "lan0", "br-lan0", "192.0.2.1"
+IMAGE = "/srv/tiny.qcow2"
+SERVICE = "multipass-network.service"
+SECONDS = 60.0
+MAC = "52:54:00:00:00:01"
+QUESTION = "Do you want to continue (yes/no)? "
+ASKED = (
+    f"Multipass needs to create a bridge to connect to {DEVICE}.\n"
+    f"This will temporarily disrupt connectivity on that interface.\n\n{QUESTION}"
+)
+REFUSED = "launch failed: Missing bridges\nInvalid network options supplied\n"
+LAUNCH = ("launch", "--name", "foo", "--memory", "160M", "--disk", "1G", f"file://{IMAGE}")
+ASK = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as asked:
+    asked.connect("/run/multipass_network")
+    asked.sendall(sys.stdin.buffer.readline())
+    print(asked.makefile().readline())
+"""
+DROP_IN = """
+[Service]
+Environment=MULTIPASS_ACCELERATOR=tcg
+"""
+# The world is at the other end of the cable. What is real has a device behind it, for which sysfs
+# has a link that a veth's lacks; no container has anything real.
+CABLE = f"""
+set -e
+ip netns add world
+ip link add {DEVICE} address 02:00:00:00:00:05 type veth peer name far netns world
+mkdir -p /run/real /run/card
+mount --bind /sys/devices/virtual/net/{DEVICE} /run/real
+mount --make-private /run/real
+for one in /run/real/* brport device master; do ln -s /run/real/${{one##*/}} /run/card/; done
+ln -sfn / /run/card/device
+mount --bind /run/card /sys/devices/virtual/net/{DEVICE}
+ip -n world address add {GATEWAY}/24 dev far
+ip -n world link set far up
+"""
+DHCP = (
+    "dnsmasq", "--conf-file=/dev/null", "--port=0", "--interface=far", "--user=root",
+    "--dhcp-range=192.0.2.50,192.0.2.99,1h", "--dhcp-option=3,192.0.2.1",
+    "--dhcp-leasefile=/run/world.leases", "--pid-file=/run/world.pid",
+)  # fmt: skip
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    with new_host(kind="network-manager") as one:
+        shutil.copyfile(cloudimage.kept(), f"{one.root}{IMAGE}")
+        place = one.root / "etc/systemd/system/multipassd.service.d/test.conf"
+        place.parent.mkdir(parents=True)
+        place.write_text(DROP_IN)
+        one.boot()
+        one.run("chmod", "666", "/dev/net/tun")  # as udev has it, which containers lack
+        one.run("sh", "-c", CABLE)
+        serve_addresses(one)
+        until(lambda: bool(addresses(one, DEVICE)))
+        one.run("multipass", "set", f"local.bridged-network={DEVICE}")
+        yield one
+
+
+def test_a_card_with_its_address_by_dhcp_goes_to_a_bridge_and_back(host: Host) -> None:
+    before = state(host)
+    nobody_to_ask_is_a_refusal(host)
+    no_is_a_refusal(host)
+    ctrl_c_at_the_question_ends_it(host)
+    assert state(host) == before
+    what_goes_wrong_on_the_way_is_put_back(host)
+    assert state(host) == before
+    a_service_that_is_killed_on_the_way_puts_it_back(host)
+    assert state(host) == before
+    a_launch_that_fails_gives_it_back(host)
+    assert state(host) == before
+    a_guest_is_on_the_wire_after_yes(host)
+    it_stays_over_a_pulled_cable_and_a_restart(host)
+    the_last_instance_gives_it_back(host)
+    assert state(host) == before
+    a_bridge_of_the_hosts_own_is_joined(host)
+    removing_the_package_gives_it_back(host)
+    assert state(host) == before
+
+
+def nobody_to_ask_is_a_refusal(host: Host) -> None:
+    said = host.run("multipass", *LAUNCH, "--bridged", code=2).stdout
+    assert said.startswith(REFUSED)
+    assert_nothing_is_left(host)
+
+
+def no_is_a_refusal(host: Host) -> None:
+    for words, answers in (
+        (("--network", DEVICE), [(QUESTION, "no")]),
+        (("--bridged",), [(QUESTION, "perhaps"), ("Please answer yes/no: ", "N")]),
+    ):
+        session = at_a_terminal(host, (*LAUNCH, *words), answers)
+        assert session.returncode == 2
+        assert ASKED in session.output and REFUSED in session.output
+        assert_nothing_is_left(host)
+
+
+def ctrl_c_at_the_question_ends_it(host: Host) -> None:
+    session = at_a_terminal(host, (*LAUNCH, "--bridged"), [(QUESTION, "\x03")])
+    assert session.returncode in (130, -signal.SIGINT), session
+    assert_nothing_is_left(host)
+
+
+def what_goes_wrong_on_the_way_is_put_back(host: Host) -> None:
+    """The server of addresses is gone just then, so that the bridge has none."""
+    host.run("sh", "-c", "kill $(cat /run/world.pid)")
+    answer = ask(host, do="bridge", device=DEVICE)
+    serve_addresses(host)
+    assert "did not get its address back" in answer["error"]
+
+
+def a_service_that_is_killed_on_the_way_puts_it_back(host: Host) -> None:
+    asking = subprocess.Popen(
+        [*host.entering(), "python3", "-c", ASK], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert asking.stdin is not None
+    asking.stdin.write(json.dumps({"do": "bridge", "device": DEVICE}).encode() + b"\n")
+    asking.stdin.flush()
+    until(lambda: (host.inside("/sys/class/net") / BRIDGE / "brif" / DEVICE).exists())
+    host.run("systemctl", "kill", "--signal=KILL", SERVICE)
+    asking.communicate(timeout=SECONDS)
+    until(lambda: host.show(SERVICE, "NRestarts") == "1")
+    until(lambda: BRIDGE not in links(host) and bool(addresses(host, DEVICE)))
+    until(lambda: record(host) == [])
+
+
+def a_launch_that_fails_gives_it_back(host: Host) -> None:
+    words = ("launch", "--name", "foo", "--bridged", "file:///srv/nothing.img")
+    session = at_a_terminal(host, words, [(QUESTION, "yes")])
+    assert session.returncode == 2, session
+    assert_nothing_is_left(host)
+
+
+def a_guest_is_on_the_wire_after_yes(host: Host) -> None:
+    address = addresses(host, DEVICE)
+    began = time.monotonic()
+    words = (*LAUNCH, "--network", f"name={DEVICE},mac={MAC}")
+    session = at_a_terminal(host, words, [(QUESTION, "YES")])
+    assert session.returncode == 0, session
+    print(f"\nlaunched in {time.monotonic() - began:.1f} s")
+    assert addresses(host, BRIDGE) == address and addresses(host, DEVICE) == set()
+    members = {path.name for path in host.inside(f"/sys/class/net/{BRIDGE}/brif").iterdir()}
+    assert members == {DEVICE, "mp-525400000001"}
+    said = host.run("multipass", "networks", "--format", "json").stdout
+    shown = {one["name"]: one["description"] for one in json.loads(said)["list"]}
+    assert shown[BRIDGE] == f"Network bridge with {DEVICE}"
+    # Only over the wire: the guest's first card is on a bridge that leads nowhere near.
+    until(lambda: MAC in host.run("cat", "/run/world.leases").stdout)
+    host.run("ip", "netns", "exec", "world", "ping", "-c1", "-W5", guests_address(host))
+    assert host.exposure(SERVICE) < 3.0
+
+
+def it_stays_over_a_pulled_cable_and_a_restart(host: Host) -> None:
+    address = addresses(host, BRIDGE)
+    host.run("ip", "-n", "world", "link", "set", "far", "down")
+    host.run("systemctl", "restart", "NetworkManager")
+    host.run("ip", "-n", "world", "link", "set", "far", "up")
+    host.run("systemctl", "restart", SERVICE)
+    until(lambda: addresses(host, BRIDGE) == address)
+    assert (host.inside("/sys/class/net") / BRIDGE / "brif" / DEVICE).exists()
+
+
+def the_last_instance_gives_it_back(host: Host) -> None:
+    host.run("multipass", "delete", "--purge", "foo")
+    assert_nothing_is_left(host)
+
+
+def a_bridge_of_the_hosts_own_is_joined(host: Host) -> None:
+    """What the refusal of a card that cannot be bridged advises."""
+    host.run("ip", "link", "add", "br0", "type", "bridge")
+    for step in ({"do": "attach_to", "to": "br0", "mac": MAC, "user": "root"},):
+        assert "done" in ask(host, **step)
+    assert (host.inside("/sys/class/net/br0/brif") / "mp-525400000001").exists()
+    assert "done" in ask(host, do="forget", mac=MAC)
+    assert "br0" in links(host)
+    host.run("ip", "link", "delete", "br0")
+
+
+def removing_the_package_gives_it_back(host: Host) -> None:
+    assert ask(host, do="bridge", device=DEVICE) == {"done": BRIDGE}
+    assert "done" in ask(host, do="attach_to", to=DEVICE, mac=MAC, user="root")
+    host.run("dpkg", "--purge", "multipass")
+    until(lambda: BRIDGE not in links(host) and bool(addresses(host, DEVICE)))
+    host.run("test", "-e", "/var/lib/multipass-network", code=1)
+
+
+# -- what the host is like ------------------------------------------------------------------------
+
+
+def assert_nothing_is_left(host: Host) -> None:
+    assert json.loads(host.run("multipass", "list", "--format", "json").stdout) == {"list": []}
+    assert BRIDGE not in links(host)
+    assert addresses(host, DEVICE)
+    assert record(host) == []
+    assert "multipass" not in host.run("nmcli", "-g", "NAME", "connection").stdout
+
+
+def state(host: Host) -> Any:
+    """All that a bridge would change."""
+    routes = [
+        {key: value for key, value in one.items() if key != "flags"}
+        for one in json.loads(host.run("ip", "-json", "-4", "route").stdout)
+        if not one.get("dev", "").startswith("mp")
+    ]
+    connections = host.run("nmcli", "-g", "UUID,NAME,TYPE,AUTOCONNECT,DEVICE", "connection").stdout
+    card = [line for line in connections.splitlines() if line.endswith(f":{DEVICE}")]
+    return (
+        addresses(host, DEVICE),
+        routes,
+        card,
+        {one for one in links(host) if "br" in one} - {"mpqemubr0"},
+    )
+
+
+def addresses(host: Host, device: str) -> set[str]:
+    shown = json.loads(host.run("ip", "-json", "-4", "address", "show", "dev", device).stdout)
+    return {one["local"] for entry in shown for one in entry.get("addr_info", ())}
+
+
+def links(host: Host) -> set[str]:
+    lines = host.run("ip", "-brief", "link").stdout.splitlines()
+    return {line.split()[0].partition("@")[0] for line in lines}
+
+
+def record(host: Host) -> Any:
+    place = Path(f"{host.root}/var/lib/multipass-network/bridges.json")
+    return json.loads(place.read_text()) if place.exists() else []
+
+
+def guests_address(host: Host) -> str:
+    lines = [line.split() for line in host.run("cat", "/run/world.leases").stdout.splitlines()]
+    (found,) = [words[2] for words in lines if len(words) > 2 and words[1] == MAC]
+    return found
+
+
+def serve_addresses(host: Host) -> None:
+    host.run("ip", "netns", "exec", "world", *DHCP)
+
+
+def ask(host: Host, **request: str) -> Any:
+    said = host.run("python3", "-c", ASK, given=json.dumps(request) + "\n").stdout
+    return json.loads(said or "{}")
+
+
+def at_a_terminal(host: Host, words: tuple[str, ...], answers: list[tuple[str, str]]) -> Session:
+    command = [*host.entering(), "multipass", *words]
+    environment = {**CLEAN_ENVIRONMENT, "TERM": "xterm"}
+    return converse(command, answers, environment, timeout=2 * SECONDS, interruptible=True)
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
