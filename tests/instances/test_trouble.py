@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,28 @@ def test_ctrl_c_before_the_machine_runs_leaves_nothing(quiet: Site, tmp_path: Pa
     assert launching.returncode not in (0, 2)
     quiet.wait_for(lambda: nothing_is_left(quiet, "hasty"), "the removal")
     assert not quiet.logged("launch of hasty: record") or quiet.states() == {}
+
+
+def test_ctrl_c_at_each_stage_leaves_nothing_or_an_instance_that_goes_on(
+    quiet: Site, disk: str
+) -> None:
+    for stage in ("image", "overlay", "seed", "record", "start", "boot"):
+        name = f"at-{stage}"
+        launching = quiet.begin("launch", "--name", name, *SMALL, disk)
+        quiet.wait_for(partial(quiet.logged, f"launch of {name}: {stage}"), stage)
+        launching.send_signal(signal.SIGINT)
+        launching.communicate()
+        assert launching.returncode == 130
+        quiet.wait_for(partial(settled, quiet, name), f"an end after {stage}")
+        if quiet.logged(f"launch of {name}: boot"):
+            quiet.done("delete", "--purge", name)
+        assert nothing_is_left(quiet, name)
+
+
+def settled(one: Site, name: str) -> bool:
+    if one.logged(f"launch of {name}: boot"):
+        return one.states().get(name) == "Starting" and len(one.qemus_of(name)) == 1
+    return nothing_is_left(one, name)
 
 
 def test_two_launches_of_one_name_make_one(quiet: Site, disk: str) -> None:
