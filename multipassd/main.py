@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 
-from multipassd import listener, log, service, snapoptions
+from multipassd import listener, log, service, snapoptions, words
 from multipassd.audit import Audit
 from multipassd.installer import InstallerError, enrol_installer
 from multipassd.listener import ListenError
@@ -27,7 +27,10 @@ def main(arguments: list[str]) -> int:
     # sandbox no later chmod can say so without losing the group that they hand down.
     os.umask(0o027)
     set_for_snap, problem = _set_for_snap()
-    log.configure(options.logger, options.verbosity or set_for_snap.get("verbosity", "info"))
+    verbosity = options.verbosity or set_for_snap.get("verbosity", "info")
+    # Run by hand it is no part of the daemon's unit, whose journal is to know of it all the same.
+    about = {"OBJECT_SYSTEMD_UNIT": words.here().unit} if options.enrol_installer else None
+    log.configure(options.logger, verbosity, about)
     for text in filter(None, (problem, take_over(os.environ))):
         _log.warning("%s", text)
     os.environ.update(snapoptions.proxies(set_for_snap))

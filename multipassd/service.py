@@ -86,7 +86,7 @@ class Service:
         self._server = Server(dispatcher, self._store, self._charge, lambda: self._context)
         activated = all(not one.bound for one in self._listeners)
         self._idle_exit = idle_exit if activated else 0  # else nobody would wake it
-        self._farewell = "stopping"
+        self._farewell = ""  # why it ends, if nobody told it to
         self._upkeep: asyncio.Task[None] | None = None
         self._pruning: asyncio.Task[None] | None = None  # of images; the loop holds tasks weakly
         self._reported: set[str] = set()  # problems that the log has told already
@@ -215,21 +215,25 @@ class Service:
             return problem
         if self._store.state is TrustState.EMPTY:
             return "waiting for the first client, from root or the admin group"
-        count = len(self._store)
-        clients = "1 trusted client" if count == 1 else f"{count} trusted clients"
-        return f"{clients} · open to all users · {len(self._daemon.instances)} instances"
+        clients = _counted(len(self._store), "trusted client")
+        instances = _counted(len(self._daemon.instances), "instance")
+        return f"{clients} · open to all users · {instances}"
 
     # -- stop -------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
-        self._manager.stopping(self._farewell)
+        self._manager.stopping(self._farewell or "stopping")
         await self._server.drain()
         await self._daemon.enrolment.upkeep(everything=True)
         self._daemon.instances.close()
         self._audit.summarise()
         for one in self._listeners:
             one.close()
-        _log.info("stopped: %s", self._farewell)
+        _log.info("%s", f"stopped: {self._farewell}" if self._farewell else "stopped")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _listen(addresses: list[Address]) -> tuple[list[Listener], int]:

@@ -41,6 +41,12 @@ def test_an_idle_daemon_exits_and_the_next_caller_wakes_it(daemon: DaemonFactory
     assert "stopped: idle" in running.log_text()
 
 
+def test_a_daemon_that_was_told_to_stop_gives_no_reason_of_its_own(daemon: DaemonFactory) -> None:
+    running = daemon()
+    running.stop()
+    assert running.log_text().endswith("stopped\n")
+
+
 def test_a_daemon_with_a_connection_does_not_idle_out(daemon: DaemonFactory) -> None:
     running = daemon(activated=True, options=("--idle-exit", "1"))
     assert running.cli("alice", "list").returncode == 0

@@ -83,6 +83,7 @@ def launched(host: Host) -> None:
     assert host.show(UNIT, "ActiveState") == "active"
     assert state(host) == "Running"
     assert host.run("ls", MARK).stdout.strip() == MARK
+    assert host.show(SERVICE, "StatusText").endswith(" · 1 instance")
 
 
 def qemu_reaches_its_own_files_only(host: Host) -> None:
