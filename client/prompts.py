@@ -73,16 +73,10 @@ def confirm(question: str, again: str = messages.ANSWER_YES_NO, empty: str = "")
 
 def _ask_silently(question: str) -> str:
     """The echo is off before the question shows: who answers at once is not seen either."""
-    import termios
+    from client.silence import Silence
 
-    before = termios.tcgetattr(console.STDIN)
-    silent = termios.tcgetattr(console.STDIN)
-    silent[3] &= ~termios.ECHO
-    termios.tcsetattr(console.STDIN, termios.TCSAFLUSH, silent)
-    try:
+    with Silence(console.STDIN, resumed=lambda: console.out(question)):
         return ask(question)
-    finally:
-        termios.tcsetattr(console.STDIN, termios.TCSADRAIN, before)
 
 
 def _read_line() -> str:

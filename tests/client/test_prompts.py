@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import termios
 from collections.abc import Iterator
@@ -24,18 +25,25 @@ ENTER, AGAIN = "Please enter passphrase: ", "Please re-enter passphrase: "
 class Terminal:
     """The client on a terminal of its own; `shown` is all that the terminal showed."""
 
-    def __init__(self, program: Program, *words: str) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *words: str,
+        command: tuple[str | Path, ...] = (PROGRAM,),
+        controls: bool = False,
+    ) -> None:
+        """With `controls` it is the controlling terminal, and takes stderr, too."""
         self._master, slave = pty.openpty()
         self.shown = ""
         self._read = 0
         self.process = subprocess.Popen(
-            [PROGRAM, *words],
+            [*(["setsid", "--ctty"] if controls else []), *command, *words],
             stdin=slave,
             stdout=slave,
-            stderr=subprocess.PIPE,
+            stderr=slave if controls else subprocess.PIPE,
             env=program.environ,
             cwd="/",
-            start_new_session=True,
+            start_new_session=not controls,
         )
         self._slave = slave
 
@@ -58,7 +66,7 @@ class Terminal:
         _, err = self.process.communicate(timeout=PATIENCE)
         while self._more(0):
             pass
-        return self.process.returncode, err.decode()
+        return self.process.returncode, (err or b"").decode()
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -155,6 +163,52 @@ def test_an_empty_answer_and_the_end_of_input_are_told(
     terminal.answer(ENTER, typed)
     assert terminal.finish() == (1, sentence)
     assert terminal.echoes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
+def test_a_signal_at_the_question_leaves_the_echo_on_and_is_what_ends_it(
+    program: Program, terminals: list[Terminal], number: signal.Signals
+) -> None:
+    terminal = Terminal(program, "authenticate")
+    terminals.append(terminal)
+    terminal.answer(ENTER, b"sec")
+    os.kill(terminal.process.pid, number)
+    assert terminal.finish() == (-number, "")
+    assert terminal.echoes()
+    assert terminal.shown.strip() == ENTER.strip()
+
+
+def test_an_ignored_signal_stays_ignored_at_the_question(
+    program: Program, terminals: list[Terminal]
+) -> None:
+    deaf = ("env", "--ignore-signal=HUP", PROGRAM)
+    terminal = Terminal(program, "authenticate", command=deaf)
+    terminals.append(terminal)
+    terminal.answer(ENTER, b"s\xc3\xa9cret")
+    os.kill(terminal.process.pid, signal.SIGHUP)
+    terminal.answer("", b" =\n")
+    assert terminal.finish()[0] == 0
+
+
+def test_stopped_at_the_question_the_echo_is_on_and_off_again_when_it_goes_on(
+    program: Program, service: Service, terminals: list[Terminal]
+) -> None:
+    bash = ("env", "PS1=ready> ", "bash", "--norc", "--noprofile", "--noediting", "-i")
+    shell = Terminal(program, command=bash, controls=True)
+    terminals.append(shell)
+    shell.reply("ready> ", f"{PROGRAM} authenticate\n".encode())
+    for _ in range(2):
+        shell.answer(ENTER, b"half an ans\x1a")
+        shell.reply("Stopped", b"")
+        shell.reply("ready> ", b"")
+        assert shell.echoes()
+        shell.reply("", b"fg\n")
+    shell.answer(ENTER, "sécret =\n".encode())
+    shell.reply("ready> ", b"exit\n")
+    assert shell.finish()[0] == 0
+    assert "half an ans" not in shell.shown and "cret" not in shell.shown
+    last = AuthenticateRequest.decode(service.requests["authenticate"][-1])
+    assert last.passphrase == "sécret ="
 
 
 def test_the_end_of_input_at_the_second_question_is_told(
