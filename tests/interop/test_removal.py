@@ -11,9 +11,12 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from h2.settings import SettingCodes
 
 from protocol.certificates import KeyPair, make_client
+from protocol.grpc import frame
 from protocol.messages.access import AuthenticateRequest
+from protocol.messages.launch import LaunchRequest
 from protocol.pem import fingerprint, pem_to_der
 from protocol.status import Status
 from tests.conftest import DaemonFactory
@@ -137,6 +140,20 @@ def test_who_was_the_last_is_not_adopted_anew_by_what_still_runs(both: Daemon) -
     assert not both.store_path.read_text().strip()
 
 
+def test_a_launch_whose_client_does_not_read_ends_too(both: Daemon) -> None:
+    with H2Client(both, GOES) as client:
+        client.http2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        stream = client.begin("launch")
+        client.http2.send_data(stream, frame(LaunchRequest(image="noble").encode()))
+        client.flush()
+        wait_for(lambda: bool(children(both)))
+        remove_by_call(both)
+        wait_for(lambda: not children(both))
+        client.http2.increment_flow_control_window(1 << 16, stream)
+        client.flush()
+        assert client.answer(stream)[0] == "16"
+
+
 def test_authenticate_is_open_to_all_and_goes_on(both: Daemon) -> None:
     """The second wrong guess is answered a second later; the removal comes in between."""
     with GrpcClient(both, STAYS) as client:
@@ -145,7 +162,7 @@ def test_authenticate_is_open_to_all_and_goes_on(both: Daemon) -> None:
     with H2Client(both, GOES) as guessing, GrpcClient(both, GOES) as client:
         assert guessing.call("authenticate", wrong)[0] == "3"
         second = guessing.begin("authenticate")
-        guessing.http2.send_data(second, b"\0" + len(wrong).to_bytes(4, "big") + wrong)
+        guessing.http2.send_data(second, frame(wrong))
         guessing.flush()
         remove_by_call(both)
         assert client.call("list").status is Status.UNAUTHENTICATED
