@@ -8,6 +8,7 @@ from client import commands, console, messages, running
 from client.commandline import CommandLine, parse, split_command
 from client.errors import SUCCESS
 from client.session import Session
+from protocol.addresses import AddressError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def main(words: Sequence[str]) -> int:
         return INTERRUPTED
     except Exception as error:  # nobody foresaw it: one line, as Multipass writes it
         console.log("error", "client", messages.unhandled(str(error)))
+        if isinstance(error, AddressError):
+            console.line_err(messages.ADDRESS_HINT)
         return FAILURE
 
 
@@ -65,6 +68,8 @@ def _without_command(word: str | None, line: CommandLine) -> int:
         console.line_err(f"{line.error}\n")
     elif word is not None and not line.help:
         console.line_out(messages.unknown_command(word))  # on stdout, as in Multipass
+        if word in commands.NOT_OFFERED:
+            console.line_err(messages.not_here(word))
         return FAILURE
     from client import help
 

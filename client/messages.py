@@ -13,7 +13,8 @@ GENERAL_DESCRIPTION = (
     "Run and manage Ubuntu instances on this machine through the Multipass service.\n"
     "\n"
     "A client must be known to the service. The first one, from the socket's admin\n"
-    "group, becomes known by its first command; later ones use `multipass authenticate`."
+    "group, becomes known by its first command; later ones use\n"
+    "`multipass authenticate`."
 )
 
 # -- the command line -----------------------------------------------------------------------------
@@ -46,6 +47,10 @@ def unknown_command(word: str) -> str:
     )
 
 
+def not_here(word: str) -> str:
+    return f"Multipass has a command '{word}', but this version of the service does not offer it."
+
+
 def unknown_help(word: str) -> str:
     return f"Error: Unknown Command: '{word}'"
 
@@ -65,6 +70,11 @@ NOT_TEXT = "An argument is not valid text in this terminal's encoding."
 
 def failed(command: str, message: str) -> str:
     return f"{command} failed: {message}"
+
+
+ADDRESS_HINT = (
+    "MULTIPASS_SERVER_ADDRESS names the service: unix:<path of its socket> or <host>:<port>."
+)
 
 
 def unhandled(what: str) -> str:

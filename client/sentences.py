@@ -38,7 +38,6 @@ MEM_DEPRECATED = (
 )
 NO_MOUNTS = "Mounts are not available in this version, so nothing was launched. Leave --mount out."
 SKIPPING_MOUNT = "Skipping mount due to disabled mounts feature"
-INVALID_NETWORK = "Invalid network options supplied"
 NETWORK_WITHOUT_NAME = "error: Bad network definition, need at least a 'name' field"
 INSTANCES_MISSING = "instance(s) missing"
 TIME_WITH_CANCEL = "Cannot set 'time' and 'cancel' options at the same time"
@@ -87,15 +86,31 @@ CLOUD_INIT_NO_TEXT = "it is not UTF-8 text"
 
 
 def invalid_disk(size: str) -> str:
-    return f"Invalid disk size value supplied: {size}."
+    return (
+        f"Invalid disk size value supplied: {size}.\n"
+        "A disk has at least 512M, and no less than its image."
+    )
 
 
 def invalid_memory(size: str) -> str:
-    return f"Invalid memory size value supplied: {size}."
+    return f"Invalid memory size value supplied: {size}.\nAn instance needs at least 128M."
 
 
 def invalid_name(name: str) -> str:
-    return f"Invalid instance name supplied: {name}"
+    return (
+        f"Invalid instance name supplied: {name}\n"
+        "A name is made of letters, digits and inner hyphens; it begins with a letter and has at "
+        "most 63 characters."
+    )
+
+
+def invalid_network(bridge_missing: bool) -> str:
+    what_to_do = (
+        "A bridge is made only when somebody at a terminal says yes to it."
+        if bridge_missing
+        else "`multipass networks` lists the names that --network takes."
+    )
+    return f"Invalid network options supplied\n{what_to_do}"
 
 
 def time_left(seconds: int) -> str:

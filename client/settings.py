@@ -20,23 +20,23 @@ def keys() -> list[str]:
 
 def read(path: str, key: str) -> str:
     """Raises UsageError for an unknown key, SettingsFileError."""
-    _check_key(key)
+    check_key(key)
     try:
         value = IniFile.parse(_load(path)).get(key)
     except OSError as error:
-        raise SettingsFileError(messages.unreadable_settings(_why(error))) from error
+        raise SettingsFileError(messages.unreadable_settings(_why(error, path))) from error
     return DEFAULTS[key] if value is None else value
 
 
 def write(path: str, key: str, value: str) -> None:
     """Raises UsageError for an unknown key or a bad value, SettingsFileError."""
-    _check_key(key)
+    check_key(key)
     if value and not is_hostname(value):
         raise UsageError(messages.invalid_setting(key, value, messages.INVALID_HOSTNAME))
     try:
         _update(path, key, value)
     except OSError as error:
-        raise SettingsFileError(messages.unwritable_settings(_why(error))) from error
+        raise SettingsFileError(messages.unwritable_settings(_why(error, path))) from error
 
 
 def is_hostname(text: str) -> bool:
@@ -54,7 +54,8 @@ def primary_name(path: str) -> str:
         return DEFAULTS[PRIMARY_NAME]
 
 
-def _check_key(key: str) -> None:
+def check_key(key: str) -> None:
+    """Raises UsageError for an unknown key."""
     if key not in DEFAULTS:
         raise UsageError(messages.unknown_key(key))
 
@@ -116,5 +117,5 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _why(error: OSError) -> str:
-    return f"{error.strerror or error} ({error.filename})" if error.filename else str(error)
+def _why(error: OSError, path: str) -> str:
+    return f"{error.strerror or error} ({error.filename or path})"

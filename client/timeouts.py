@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 
-from client import messages
+from client import counts, messages
 from client.command import Option
 from client.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from client.session import Session
-
-MAX_SECONDS = 2**31 - 1  # what a request can carry
 
 OPTION = Option(
     ("timeout",),
@@ -26,10 +24,10 @@ def seconds(session: Session) -> int | None:
     given = session.line.values.get("timeout")
     if given is None:
         return None
-    text = given[-1]
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= MAX_SECONDS):
+    number = counts.parse(given[-1])
+    if not number:
         raise UsageError(messages.BAD_TIMEOUT)
-    return int(text)
+    return number
 
 
 def deadline(limit: int | None) -> float | None:

@@ -35,7 +35,8 @@ def parse(text: str) -> Address:
     if text.startswith("unix:"):
         return _parse_unix(text)
     host, port = _split_port(text)
-    if not port.isascii() or not port.isdecimal() or not 0 <= int(port) <= 0xFFFF:
+    digits = port.isascii() and port.isdecimal() and len(port) <= len("65535")
+    if not digits or int(port) > 0xFFFF:
         raise AddressError(f"invalid port number in address '{text}'")
     return TcpAddress(host or "localhost", int(port))
 

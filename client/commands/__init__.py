@@ -36,6 +36,15 @@ MODULES = {
 }
 
 
+# What users of Multipass may look for, and find in its documentation, but not here yet.
+NOT_OFFERED = frozenset(
+    (
+        "alias", "aliases", "clone", "copy-files", "mount", "prefer", "restore", "snapshot",
+        "transfer", "umount", "unalias", "unmount",
+    )
+)  # fmt: skip
+
+
 def find(word: str) -> Command | None:
     """The command that `word` names, by its main name or another one."""
     module = MODULES.get(word)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from client import console, networkspec, notices, prompts, rpc, sentences, timeouts
+from client import console, counts, networkspec, notices, prompts, rpc, sentences, timeouts
 from client.command import Argument, Command, Option
 from client.errors import SUCCESS, DeadlinePassed, StatusError, TimedOut, UsageError
 from client.progress import PREPARING, RETRIEVING, Progress
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from client.commandline import CommandLine
 
 NO_LIMIT = -1  # on the wire
-MAX_CPUS = 2**31 - 1  # what a request can carry
 BRIDGED = "bridged"  # the network that local.bridged-network names
 WEB = ("http://", "https://")
 FILE = "file://"
@@ -84,12 +83,13 @@ def _image(given: str) -> tuple[str, str]:
 
 
 def _cpus(line: CommandLine) -> int:
-    given = line.value("cpus", "")
     if "cpus" not in line.values:
         return 0
-    if not (given.isascii() and given.isdecimal() and 0 < int(given) <= MAX_CPUS):
+    given = line.value("cpus", "")
+    number = counts.parse(given)
+    if not number:
         raise UsageError(sentences.invalid_cpus(given))
-    return int(given)
+    return number
 
 
 def _memory(line: CommandLine) -> str:
@@ -175,7 +175,9 @@ def _explained(error: StatusError, request: LaunchRequest) -> StatusError:
         int(codes.INVALID_DISK_SIZE): sentences.invalid_disk(request.disk_space),
         int(codes.INVALID_MEM_SIZE): sentences.invalid_memory(request.mem_size),
         int(codes.INVALID_HOSTNAME): sentences.invalid_name(request.instance_name),
-        int(codes.INVALID_NETWORK): sentences.INVALID_NETWORK,
+        int(codes.INVALID_NETWORK): sentences.invalid_network(
+            bridge_missing=error.status == rpc.FAILED_PRECONDITION
+        ),
     }
     told = [known[code] for code in rpc.details(error, LaunchError).error_codes if code in known]
     return StatusError(error.status, error.sentence, told[-1] if told else error.hint)

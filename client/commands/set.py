@@ -32,6 +32,8 @@ def run(session: Session) -> int:
         raise UsageError(messages.NOT_ONE_PAIR)
     key, value = _split(session.line.positionals[0])
     if value is None:
+        if not key.startswith(SERVICE_PREFIX):
+            settings.check_key(key)  # before anybody types a value for nothing
         value = _ask(session, key)
     if key.startswith(SERVICE_PREFIX):
         _set_in_service(session, key, value)

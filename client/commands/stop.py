@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from client import rpc, selection, sentences
+from client import counts, rpc, selection, sentences
 from client.command import Argument, Command, Option
 from client.errors import SUCCESS, StatusError, UsageError
 from client.session import Session
 from client.spinner import Spinner
 from protocol.messages.lifecycle import StopReply, StopRequest
-
-MAX_MINUTES = 2**31 - 1  # what a request can carry
 
 
 def run(session: Session) -> int:
@@ -34,10 +32,10 @@ def run(session: Session) -> int:
 
 
 def _minutes(text: str) -> int:
-    digits = text.removeprefix("+")
-    if not (digits.isascii() and digits.isdecimal() and int(digits) <= MAX_MINUTES):
+    number = counts.parse(text.removeprefix("+"))
+    if number is None:
         raise UsageError(sentences.TIME_IN_DIGITS)
-    return int(digits)
+    return number
 
 
 def _stop(session: Session, request: StopRequest, doing: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from concurrent import futures
 from pathlib import Path
@@ -10,8 +11,12 @@ from typing import Any
 import grpc
 
 from protocol import certificates
+from protocol.codec import Message
+from tests.client.program import Program
 
 Answer = Callable[[Any, Any], Iterable[bytes]]
+SKIPPING = "Skipping mount due to disabled mounts feature\n"  # what the primary is told
+Connect = Callable[..., tuple[Program, "Service"]]
 
 
 class Service:
@@ -54,3 +59,24 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             yield from self._service.answers[method](iter(noted()), context)
 
         return answer
+
+
+def detailed(status: grpc.StatusCode, message: str, details: Message, *replies: Message) -> Answer:
+    """Fails with something for programs, as 1.16 does."""
+
+    def answer(requests: Any, context: Any) -> Iterable[bytes]:
+        next(requests)
+        yield from (reply.encode() for reply in replies)
+        context.set_trailing_metadata((("grpc-status-details-bin", details.encode()),))
+        context.abort(status, message)
+
+    return answer
+
+
+def never(requests: Any, context: Any) -> Iterable[bytes]:
+    """Answers when nobody waits any more."""
+    next(requests)
+    gone = threading.Event()
+    context.add_callback(gone.set)
+    gone.wait(60)
+    return iter(())

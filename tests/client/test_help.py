@@ -170,3 +170,11 @@ def test_entries_are_wrapped_broken_and_cut() -> None:
         "Arguments:",
         "  name                  short",
     ]
+
+
+@pytest.mark.parametrize("primary", [True, False])
+def test_no_line_but_a_usage_is_wider_than_a_terminal(primary: bool) -> None:
+    texts = [help.general(commands.every())]
+    texts += [help.of_command(command, primary) for command in commands.every()]
+    lines = [line for text in texts for line in text.splitlines()]
+    assert [line for line in lines if len(line) > 80 and not line.startswith("Usage:")] == []

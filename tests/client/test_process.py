@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from client import commands
 from protocol.version import VERSION
 from tests.client.program import Program
 
@@ -102,6 +103,26 @@ def test_an_unknown_command_is_told_on_stdout(program: Program) -> None:
     )
 
 
+@pytest.mark.parametrize("word", ["mount", "transfer", "copy-files", "snapshot", "aliases"])
+def test_a_command_of_multipass_that_is_not_offered_is_told_apart(
+    program: Program, word: str
+) -> None:
+    result = program.run(word, "x")
+    assert result.code == 1
+    assert result.out.startswith(f"Error: Unknown command or alias '{word}' (try ")
+    assert result.err == (
+        f"Multipass has a command '{word}', but this version of the service does not offer it.\n"
+    )
+    assert word not in commands.MODULES
+
+
+@pytest.mark.parametrize("key", ["", "nonsense", "client.x"])
+def test_a_value_for_a_key_that_does_not_exist_is_not_asked_for(program: Program, key: str) -> None:
+    result = program.run("set", key, input=b"typed\n")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == f"Unrecognized settings key: '{key}'\n"
+
+
 def test_an_unknown_option_without_a_command_comes_with_the_general_help(program: Program) -> None:
     result = program.run("--foo")
     assert (result.code, result.err) == (2, "Unknown option 'foo'.\n\n")
@@ -169,14 +190,18 @@ def test_the_key_is_private(program: Program) -> None:
         ("unix:", "missing socket file in address 'unix:'"),
         ("nonsense", "missing port number in address 'nonsense'"),
         ("host:x", "invalid port number in address 'host:x'"),
+        (f"host:{'9' * 5000}", f"invalid port number in address 'host:{'9' * 5000}'"),
     ],
 )
-def test_a_bad_address_is_an_unhandled_exception(program: Program, address: str, what: str) -> None:
+def test_a_bad_address_is_an_unhandled_exception_and_what_a_good_one_is_is_said(
+    program: Program, address: str, what: str
+) -> None:
     result = program.run("list", MULTIPASS_SERVER_ADDRESS=address)
     assert result.code == 1
     stamp = r"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\]"
     expected = rf"{stamp} \[error\] \[client\] Caught an unhandled exception: {re.escape(what)}\n"
-    assert re.fullmatch(expected, result.err)
+    hint = "MULTIPASS_SERVER_ADDRESS names the service: unix:<path of its socket> or <host>:<port>."
+    assert re.fullmatch(expected + re.escape(f"{hint}\n"), result.err)
 
 
 def test_client_settings_need_no_service(program: Program) -> None:

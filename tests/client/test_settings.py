@@ -64,8 +64,9 @@ def test_unknown_keys_are_refused(file: str) -> None:
 
 
 def test_a_place_that_is_no_file_is_an_error_and_no_reason_not_to_list(tmp_path: Path) -> None:
-    with pytest.raises(SettingsFileError, match=r"^Unable to read settings: "):
+    with pytest.raises(SettingsFileError, match=r"^Unable to read settings: ") as caught:
         settings.read(str(tmp_path), PRIMARY_NAME)
+    assert caught.value.sentence == f"Unable to read settings: Is a directory ({tmp_path})"
     assert settings.primary_name(str(tmp_path)) == "primary"
     (tmp_path / "file").touch()
     with pytest.raises(SettingsFileError, match=r"^Unable to read/write settings: "):

@@ -1,0 +1,14 @@
+"""Whole numbers on the command line. Pure."""
+
+from __future__ import annotations
+
+MAX = 2**31 - 1  # what a request can carry
+
+
+def parse(text: str) -> int | None:
+    """What decimal digits say; None for anything else, and for what no request can carry."""
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    digits = text.lstrip("0") or "0"
+    # Python refuses to read thousands of digits, and nobody needs to.
+    return number if len(digits) <= len(str(MAX)) and (number := int(digits)) <= MAX else None

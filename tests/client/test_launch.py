@@ -1,0 +1,197 @@
+"""`launch` against a foreign service: what is sent, shown and said about failures."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from protocol.messages.launch import LaunchError, LaunchProgress, LaunchReply, LaunchRequest
+from tests.client.program import PROGRAM
+from tests.client.service import SKIPPING, Connect, detailed
+from tests.client.test_foreign_service import replying
+from tests.client.test_prompts import Terminal
+
+Options = LaunchRequest.NetworkOptions
+Progress = LaunchProgress.ProgressTypes
+STAGES = (
+    LaunchReply(create_message="Creating happy-panda"),
+    *(
+        LaunchReply(launch_progress=LaunchProgress(type=kind, percent_complete=percent))
+        for kind, percent in (
+            (Progress.IMAGE, "0"),
+            (Progress.IMAGE, "4"),
+            (Progress.IMAGE, "55"),
+            (Progress.IMAGE, "100"),
+            (Progress.IMAGE, "100"),
+            (Progress.VERIFY, "-1"),
+            (Progress.VERIFY, "-1"),
+        )
+    ),
+    LaunchReply(create_message="Starting happy-panda"),
+    LaunchReply(reply_message="Waiting for initialization to complete"),
+    LaunchReply(vm_instance_name="happy-panda"),
+)
+
+
+def test_launch_says_each_step_once_where_nothing_can_be_redrawn(connect: Connect) -> None:
+    program, service = connect(launch=replying(*STAGES))
+    result = program.run("launch")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
+        "Creating happy-panda",
+        "Retrieving image: 0%",
+        "Retrieving image: 55%",
+        "Retrieving image: 100%",
+        "Verifying image",
+        "Starting happy-panda",
+        "Waiting for initialization to complete",
+        "Launched: happy-panda",
+    ]
+    request = LaunchRequest.decode(service.requests["launch"][0])
+    assert request == LaunchRequest(timeout=-1, time_zone="Europe/Berlin")
+
+
+def test_launch_on_a_terminal_redraws_one_line(connect: Connect, terminals: list[Terminal]) -> None:
+    program, _ = connect(launch=replying(*STAGES))
+    terminal = Terminal(program, "launch")
+    terminals.append(terminal)
+    assert terminal.finish() == (0, "")
+    clear = "\x1b[2K\x1b[0A\x1b[0E"
+    assert f"{clear}Creating happy-panda  " in terminal.shown
+    assert f"{clear}Retrieving image: 55%" in terminal.shown
+    assert terminal.shown.endswith(f"{clear}Launched: happy-panda\r\n")
+    assert terminal.shown.count("\n") == 1
+
+
+def test_launch_sends_all_options(connect: Connect, tmp_path: Path) -> None:
+    program, service = connect(launch=replying(LaunchReply(vm_instance_name="x")))
+    (tmp_path / "init").write_text("#cloud-config\npackages: [jq]\n")
+    words = (
+        "launch daily:noble -n x -c 3 -d 9G --memory 2.5G --timeout 77 -vv --network one"
+        " --network name=two,Mode=MANUAL,,mac=52:54:00:Ab:cd:ef --bridged"
+    )
+    result = program.run(*words.split(), "--cloud-init", str(tmp_path / "init"))
+    assert (result.code, result.out, result.err) == (0, "Launched: x\n", "")
+    assert LaunchRequest.decode(service.requests["launch"][0]) == LaunchRequest(
+        instance_name="x",
+        image="noble",
+        remote_name="daily",
+        num_cores=3,
+        mem_size="2.5G",
+        disk_space="9G",
+        timeout=77,
+        verbosity_level=2,
+        time_zone="Europe/Berlin",
+        cloud_init_user_data="#cloud-config\npackages: [jq]\n",
+        network_options=[
+            Options(id="bridged"),
+            Options(id="one"),
+            Options(id="two", mode=1, mac_address="52:54:00:Ab:cd:ef"),
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "remote", "image"),
+    [
+        ("24.04", "", "24.04"),
+        ("daily:devel", "daily", "devel"),
+        ("https://host/a:b:c.img", "", "https://host/a:b:c.img"),
+        ("file:///a/b:c:d.img", "", "file:///a/b:c:d.img"),
+        ("file://b.img", "", "file:///b.img"),  # the tests' client runs in /
+    ],
+)
+def test_images_are_names_or_urls(connect: Connect, given: str, remote: str, image: str) -> None:
+    program, service = connect(launch=replying(LaunchReply(vm_instance_name="x")))
+    assert program.run("launch", given).code == 0
+    request = LaunchRequest.decode(service.requests["launch"][0])
+    assert (request.remote_name, request.image) == (remote, image)
+
+
+def test_the_former_name_of_memory_still_works(connect: Connect) -> None:
+    program, service = connect(launch=replying(LaunchReply(vm_instance_name="x")))
+    result = program.run("launch", "--mem", "512M")
+    assert result.err == (
+        'Warning: the "--mem" long option is deprecated in favour of "--memory". '
+        "Please update any scripts, etc.\n"
+    )
+    assert LaunchRequest.decode(service.requests["launch"][0]).mem_size == "512M"
+
+
+def test_the_primary_has_no_mount(connect: Connect) -> None:
+    program, _ = connect(launch=replying(LaunchReply(vm_instance_name="primary")))
+    result = program.run("launch", "--name", "primary")
+    assert (result.code, result.out, result.err) == (0, f"Launched: primary\n{SKIPPING}", "")
+
+
+Code = LaunchError.ErrorCodes
+
+
+@pytest.mark.parametrize(
+    ("codes", "sentence"),
+    [
+        (
+            [Code.INVALID_DISK_SIZE],
+            "Invalid disk size value supplied: 1.\n"
+            "A disk has at least 512M, and no less than its image.",
+        ),
+        (
+            [Code.INVALID_MEM_SIZE],
+            "Invalid memory size value supplied: 2.\nAn instance needs at least 128M.",
+        ),
+        (
+            [Code.INVALID_HOSTNAME],
+            "Invalid instance name supplied: _\n"
+            "A name is made of letters, digits and inner hyphens; it begins with a letter and has "
+            "at most 63 characters.",
+        ),
+        (
+            [Code.INVALID_DISK_SIZE, Code.INVALID_NETWORK],
+            "Invalid network options supplied\n"
+            "`multipass networks` lists the names that --network takes.",
+        ),
+        ([], ""),
+        ([99], ""),
+    ],
+)
+def test_what_is_wrong_with_a_launch_is_told_and_what_would_do(
+    connect: Connect, codes: list[int], sentence: str
+) -> None:
+    wrong = detailed(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "Invalid arguments supplied",
+        LaunchError(error_codes=[int(code) for code in codes]),
+    )
+    program, _ = connect(launch=wrong)
+    result = program.run("launch", "-d", "1", "-m", "2", "-n", "_")
+    expected = f"launch failed: Invalid arguments supplied\n{sentence}".rstrip() + "\n"
+    assert (result.code, result.err) == (2, expected)
+
+
+def test_an_interrupt_ends_a_wait_and_hangs_up(connect: Connect) -> None:
+    gone = threading.Event()
+
+    def waits(requests: Any, context: Any) -> Iterable[bytes]:
+        next(requests)
+        context.add_callback(gone.set)
+        yield LaunchReply(create_message="Creating x").encode()
+        gone.wait(60)
+
+    program, _ = connect(launch=waits)
+    with subprocess.Popen(
+        [PROGRAM, "launch"], env=program.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"Creating x\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stdout.read() == process.stderr.read() == b""
+    assert gone.wait(30)  # the service learns of it
