@@ -10,19 +10,25 @@ import pwd
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from multipassd import log
 from multipassd.drivers.driver import DriverError
+from multipassd.drivers.qemu.command import STOPPER
+from multipassd.drivers.qemu.powerdown import AT_SIGTERM
 from multipassd.drivers.qemu.runner import USER
 from multipassd.files import read_regular, write_atomically
 from protocol import places
 
 # A process that is not written down yet ends with the daemon: nobody would ever find it.
 ONCE_KNOWN = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "sh")
+# Beside each: powers its guest down when the host shuts down (powerdown.py).
+KEEPER = Path(__file__).parents[3] / "bin/multipass-power-down"
+KEEPER_SECONDS = 60  # then it switches the guest off; systemd waits for 90
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SNAP", "TMPDIR")  # a snap's libraries lie elsewhere
 MODE = 0o2770
 ADMITTING = 0o750  # of the directories above it, so that QEMU's user gets to its own
@@ -66,6 +72,7 @@ class DetachedRunner:
         self._shared = (base, *shared)
         self._account = _account() if os.geteuid() == 0 else None
         self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._keepers: dict[str, subprocess.Popen[bytes]] = {}
         self._warned = False
 
     def runtime(self, name: str) -> Path:
@@ -104,25 +111,37 @@ class DetachedRunner:
                 # Its user may write there, and must not choose what else becomes its group's.
                 os.chown(path, -1, self._account.pw_gid, follow_symlinks=False)
         log_file = os.open(self._log(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        ended, held = os.pipe()  # `held` by the process alone: its keeper ends with it
         try:
-            process = subprocess.Popen(
-                [*ONCE_KNOWN, *command],
-                stdin=subprocess.PIPE, stdout=log_file, stderr=log_file,
-                start_new_session=True, umask=UMASK, cwd="/",
-                user=self._account.pw_uid if self._account else None,
-                group=self._account.pw_gid if self._account else None,
-                extra_groups=_groups() if self._account else None,
-                pass_fds=descriptors,
-                env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
-            )  # fmt: skip
+            with _deaf_to_sigterm():
+                keeper = [sys.executable, "-I", "-S", str(KEEPER), AT_SIGTERM]
+                keeper += [str(runtime / STOPPER), str(KEEPER_SECONDS)]
+                self._keepers[name] = self._popen(keeper, ended, log_file)
+                process = self._popen(
+                    [*ONCE_KNOWN, *command], subprocess.PIPE, log_file, held, *descriptors
+                )
         finally:
-            for descriptor in (log_file, *descriptors):
+            for descriptor in (log_file, ended, held, *descriptors):
                 os.close(descriptor)
         assert process.stdin is not None
         with process.stdin as go:
             write_atomically(self._file(name), _text(Identity.of(process.pid)), 0o600)
             go.write(b"\n")
         return process
+
+    def _popen(
+        self, command: Sequence[str], stdin: int, output: int, *descriptors: int
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command,
+            stdin=stdin, stdout=output, stderr=output,
+            start_new_session=True, umask=UMASK, cwd="/",
+            user=self._account.pw_uid if self._account else None,
+            group=self._account.pw_gid if self._account else None,
+            extra_groups=_groups() if self._account else None,
+            pass_fds=descriptors,
+            env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+        )  # fmt: skip
 
     def _file(self, name: str) -> Path:
         """Beside the runtime directory: QEMU's user must not choose what is killed."""
@@ -149,6 +168,9 @@ class DetachedRunner:
         elif identity := self._identity(name):
             await asyncio.to_thread(self._kill, identity.pid)
             await _gone(identity)
+        if keeper := self._keepers.pop(name, None):
+            with suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(keeper.wait, END_SECONDS)
         for path in (self._file(name), self._log(name)):
             with suppress(OSError):
                 path.unlink()
@@ -187,6 +209,16 @@ class DetachedRunner:
                 "QEMU runs as root, as there is no user %s; the packages make one",
                 " or ".join(USERS),
             )
+
+
+@contextmanager
+def _deaf_to_sigterm() -> Iterator[None]:
+    """What this thread starts meanwhile inherits it, past exec."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 async def _gone(identity: Identity) -> None:

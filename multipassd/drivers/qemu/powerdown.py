@@ -2,26 +2,59 @@
 
 Runs without the daemon, on the monitor that is kept for this, as the user whose QEMU it is. After
 its time the unit's own SIGTERM switches the machine off.
+
+Where there are no units, nobody is told that the host shuts down. But systemd ends a shutdown with
+a SIGTERM to all that still runs, and waits for 90 s: one process of this program sits beside each
+QEMU, which is deaf to that signal, and takes it. A snap's files are unmounted by then, so it loads
+nothing from there on.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import sys
 import time
 
-USAGE = "Usage: multipass-power-down SOCKET SECONDS\n"
+AT_SIGTERM = "--at-sigterm"  # wait for it, or for the end of stdin, which QEMU holds open
+USAGE = f"Usage: multipass-power-down [{AT_SIGTERM}] SOCKET SECONDS\n"
 PRESS_SECONDS = 10.0  # a guest that is still booting misses what came too early
 CHUNK = 4096
 OFF, STILL_ON, NO_USE = 0, 1, 2  # exit codes
 
 
+class _Told(Exception):
+    """SIGTERM came."""
+
+
 def main(words: list[str]) -> int:
-    if len(words) != 2 or not words[1].isdecimal():
+    waits = words[:1] == [AT_SIGTERM]
+    path, seconds, *more = [*words[waits:], "", ""]
+    if more != ["", ""] or not seconds.isdecimal():
         sys.stderr.write(USAGE)
         return NO_USE
-    return OFF if power_down(words[0], float(words[1])) else STILL_ON
+    if not waits:
+        return OFF if power_down(path, float(seconds)) else STILL_ON
+    if not _ended_before_sigterm() and not power_down(path, float(seconds)):
+        switch_off(path)
+    return OFF
+
+
+def _ended_before_sigterm() -> bool:
+    def tell(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise _Told
+
+    try:
+        signal.signal(signal.SIGTERM, tell)
+        # Whoever starts this blocks it, so that none is lost before there is somebody to take it.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        os.read(sys.stdin.fileno(), 1)
+    except _Told:
+        return False
+    return True
 
 
 def power_down(path: str, seconds: float) -> bool:
@@ -41,6 +74,19 @@ def power_down(path: str, seconds: float) -> bool:
         except OSError:
             return True
     return False
+
+
+def switch_off(path: str) -> None:
+    """Unlike a kill, this has QEMU write out what it holds."""
+    with socket.socket(socket.AF_UNIX) as monitor:
+        monitor.settimeout(PRESS_SECONDS)
+        try:
+            monitor.connect(path)
+            _execute(monitor, "qmp_capabilities")
+            _execute(monitor, "quit")
+            _ends_within(monitor, PRESS_SECONDS)
+        except OSError:
+            pass  # it is off, or the service manager kills it
 
 
 def _execute(monitor: socket.socket, command: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -121,3 +122,24 @@ def test_the_last_words_of_a_process_are_kept(runner: DetachedRunner, tmp_path: 
     start(runner, tmp_path, ["sh", "-c", "echo first; echo last >&2; exit 1"])
     ended(runner)
     assert asyncio.run(runner.said("foo")) == "last"
+
+
+def test_the_end_of_the_host_is_left_to_the_keeper_which_ends_with_its_process(
+    runner: DetachedRunner, tmp_path: Path
+) -> None:
+    start(runner, tmp_path)
+    pid = pid_of(tmp_path, "foo")
+    keeper = next(one for one in children() if is_keeper(one))
+    os.kill(pid, signal.SIGTERM)  # as systemd ends a shutdown
+    assert asyncio.run(runner.alive("foo"))
+    asyncio.run(runner.clear("foo"))
+    assert Identity.of(keeper) is None
+
+
+def children() -> list[int]:
+    lists = Path("/proc/self/task").glob("*/children")
+    return [int(word) for one in lists for word in one.read_text().split()]
+
+
+def is_keeper(pid: int) -> bool:
+    return b"multipass-power-down" in Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -1,7 +1,10 @@
 """The stop of a machine's unit, against a monitor that speaks as QEMU does."""
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +13,16 @@ from pathlib import Path
 import pytest
 
 from multipassd.drivers.qemu import powerdown
-from multipassd.drivers.qemu.powerdown import NO_USE, OFF, STILL_ON, main, power_down
+from multipassd.drivers.qemu.powerdown import (
+    AT_SIGTERM,
+    NO_USE,
+    OFF,
+    STILL_ON,
+    main,
+    power_down,
+    switch_off,
+)  # fmt: skip
+from tools.sandbox import CHECKOUT
 
 SECONDS = 20.0  # more than any of these needs
 GREETING: dict[str, object] = {"QMP": {"version": {}, "capabilities": []}}
@@ -34,11 +46,11 @@ def monitor(path: Path, guest: Guest) -> Iterator[list[str]]:
 def _serve(listener: socket.socket, guest: Guest, asked: list[str]) -> None:
     connection, _ = listener.accept()
     # Who gives up hangs up.
-    with suppress(BrokenPipeError), connection, connection.makefile("rw") as lines:
-        print(json.dumps(GREETING), file=lines, flush=True)
+    with suppress(BrokenPipeError), connection, connection.makefile() as lines:
+        connection.sendall(json.dumps(GREETING).encode() + b"\n")
         for line in lines:
             asked.append(json.loads(line)["execute"])
-            print(json.dumps({"return": {}}), file=lines, flush=True)
+            connection.sendall(b'{"return": {}}\n')
             if guest(asked.count("system_powerdown")):
                 return
 
@@ -72,3 +84,40 @@ def test_one_that_has_ended_is_off(tmp_path: Path) -> None:
 def test_wrong_words_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["only one"]) == NO_USE
     assert "Usage: " in capsys.readouterr().err
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Beside a machine whose monitor is at `stop`, which ends with its stdin."""
+    program, path = str(CHECKOUT / "bin/multipass-power-down"), str(tmp_path / "stop")
+    words = [sys.executable, "-I", "-S", program, AT_SIGTERM, path, "20"]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        one = subprocess.Popen(words, stdin=subprocess.PIPE)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with one:
+        yield one
+        one.kill()
+
+
+def test_sigterm_has_the_button_pressed_by_who_waits_for_it(
+    tmp_path: Path, keeper: subprocess.Popen[bytes]
+) -> None:
+    with monitor(tmp_path / "stop", lambda pressed: pressed == 1) as asked:
+        keeper.terminate()  # perhaps before it is up
+        assert keeper.wait(SECONDS) == OFF
+    assert asked == ["qmp_capabilities", "system_powerdown"]
+
+
+def test_who_waits_for_sigterm_ends_with_its_machine(keeper: subprocess.Popen[bytes]) -> None:
+    assert keeper.stdin is not None
+    keeper.stdin.close()
+    assert keeper.wait(SECONDS) == OFF
+
+
+def test_a_machine_is_switched_off_by_its_monitor(tmp_path: Path) -> None:
+    with monitor(tmp_path / "stop", lambda _pressed: "quit" in asked) as asked:
+        switch_off(str(tmp_path / "stop"))
+    assert asked == ["qmp_capabilities", "quit"]
+    switch_off(str(tmp_path / "gone"))
