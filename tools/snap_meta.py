@@ -15,8 +15,8 @@ _TAKEN_OVER = {
     "hooks", "plugs", "system-usernames",
 }  # fmt: skip
 _OF_AN_APP = {
-    "command", "plugs", "daemon", "restart-condition", "stop-mode", "stop-timeout", "sockets",
-    "refresh-mode", "environment", "completer",
+    "command", "plugs", "daemon", "restart-condition", "restart-delay", "stop-mode", "stop-timeout",
+    "sockets", "refresh-mode", "environment", "completer",
 }  # fmt: skip
 # As snapcraft sets it for every strict snap.
 _ENVIRONMENT = {
