@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pwd
+import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from multipassd.admin.change import short
+from multipassd import words
+from multipassd.admin.change import repairable, short
 from multipassd.admin.place import Place, certificates_in
 from multipassd.admin.verb import DONE, TrustError, Verb
 from multipassd.clientrecord import ClientRecord
@@ -29,7 +31,9 @@ def _run(place: Place, options: Namespace) -> int:
     store = place.store(change=False)
     state = place.state(store)
     if state is TrustState.DAMAGED:
-        raise TrustError(f"Nobody can be listed. {store.damage}")
+        program = words.here().trust
+        cure = f" `sudo {program} check --repair` keeps what it holds." if repairable(place) else ""
+        raise TrustError(f"Nobody can be listed. {store.damage}{cure}")
     records = [] if state is TrustState.EMPTY else store.records()
     ends = expiries(place)
     if options.format == "json":
@@ -39,6 +43,8 @@ def _run(place: Place, options: Namespace) -> int:
         print(_table([HEADINGS, *(_as_row(each, ends.get(each.fingerprint)) for each in records)]))
     else:
         print("No client is trusted yet: the first one from root or the admin group will be.")
+    for problem in store.problems if records else ():  # why something above may be missing
+        print(problem, file=sys.stderr)
     return DONE
 
 

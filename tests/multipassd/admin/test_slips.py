@@ -97,6 +97,17 @@ def test_check_tells_that_names_and_dates_are_ignored(trust: Trust) -> None:
     assert "names and dates of clients are unknown: others may write to it" in done.stdout
 
 
+def test_list_says_what_it_cannot_show_and_what_mends_it(trust: Trust) -> None:
+    pair, _ = client()
+    trust.done("add", "-", "--name", "laptop", input=pair.certificate)
+    trust.store.with_name("clients.jsonl").chmod(0o666)
+    done = trust.run("list", "--format", "json")
+    assert done.returncode == 0 and "laptop" not in done.stdout
+    assert "names and dates of clients are unknown" in done.stderr
+    trust.store.chmod(0o666)
+    assert "`sudo multipass-trust check --repair` keeps what it holds" in trust.refused("list")
+
+
 def test_check_finds_a_directory_in_which_others_could_replace_the_store(trust: Trust) -> None:
     pair, _ = client()
     trust.done("add", "-", input=pair.certificate)
