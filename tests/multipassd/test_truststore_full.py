@@ -246,6 +246,16 @@ def test_a_removal_seen_on_a_full_disk_is_told_once_and_written_down_later(
     assert again.take_changes() == (frozenset(), frozenset())
 
 
+def test_a_removal_in_the_same_tick_as_the_last_change_is_seen_by_others(small_disk: Path) -> None:
+    store = enrolled(small_disk / "certs", 1, 2, 3)
+    fill_up(store)
+    ahead = time.time_ns() + 10**12  # the next write's stamp is not later, as within a tick
+    os.utime(store.path, ns=(ahead, ahead))
+    for number in (1, 2):
+        assert store.remove(NAME[number], 0)
+        assert store.path.stat().st_mtime_ns == ahead + number
+
+
 def test_what_is_appended_by_hand_around_a_removal_on_a_full_disk_stays(small_disk: Path) -> None:
     store = enrolled(small_disk / "certs", 1, 2)
     fill_up(store)
