@@ -26,6 +26,7 @@ FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 MAX_FILE = 1 << 20  # a settings file has some lines
 MAX_VALUE = 4096  # and a line is read by people
+MAX_UNREAD = 3  # lines that are told of: more of them say that it is another kind of file
 
 DRIVERS = frozenset({"qemu"})
 OTHER_DRIVERS = frozenset({"libvirt", "lxd"})  # which 1.16 has and this service does not
@@ -190,6 +191,10 @@ class Settings:
             )
             return
         self._values, self.warnings = _lenient(self._ini, self.path)
+        self.warnings += [
+            f"line {number} of {self.path} is no setting, no heading and no comment"
+            for number in self._ini.unread()[:MAX_UNREAD]
+        ]
 
     def _store(self, key: str, text: str) -> None:
         changed = IniFile.parse(self._ini.to_text())

@@ -58,6 +58,15 @@ class IniFile:
     def keys(self, section: str = GENERAL) -> list[str]:
         return list(dict.fromkeys(key for _, place, key in self._entries() if place == section))
 
+    def unread(self) -> list[int]:
+        """The numbers, from 1, of lines that say nothing to anybody."""
+        return [
+            number
+            for number, line in enumerate(self._lines, 1)
+            if line.strip() and not line.lstrip().startswith(_COMMENTS)
+            if _heading(line) is None and "=" not in line
+        ]
+
     def _entries(self) -> list[tuple[int, str, str]]:
         """(line number, section, key) of each line that holds a value."""
         entries: list[tuple[int, str, str]] = []
