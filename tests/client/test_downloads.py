@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client import downloads
+from client.main import INTERRUPTED
 from client.progress import RETRIEVING
 from client.rate import SURE_AFTER, WINDOW, Rate
 from client.render.transfer import Transfer, amount, duration, line
@@ -212,7 +213,7 @@ def growing(name: str, size: int = 612 * MB) -> Answer:
 
     def answer(requests: Any, context: Any) -> Iterable[bytes]:
         next(requests)
-        fetched = next(looks) * 11 * MB
+        fetched = next(looks) * 40 * MB
         mine = Download(
             instance_name=["first", name], received=200 * MB + fetched, size=size, fetched=fetched
         )
@@ -263,8 +264,8 @@ def test_an_unknown_size_is_shown_as_what_has_come(connect: Connect) -> None:
     one = Launch(3, image("-1"))
     program, _ = connect(launch=one.launch, downloads=one.noting(growing("happy-panda", 0)))
     shown = on_terminal(program, "launch")
-    assert "Retrieving image: 211 MB" in shown
-    assert any(re.fullmatch(r"Retrieving image: 222 MB, [\d.]+ MB/s", text) for text in shown)
+    assert "Retrieving image: 240 MB" in shown
+    assert any(re.fullmatch(r"Retrieving image: 280 MB, [\d.]+ MB/s", text) for text in shown)
 
 
 def test_who_waits_for_another_s_download_sees_it_too(connect: Connect) -> None:
@@ -272,7 +273,7 @@ def test_who_waits_for_another_s_download_sees_it_too(connect: Connect) -> None:
     program, _ = connect(launch=one.launch, downloads=one.noting(growing("happy-panda")))
     shown = on_terminal(program, "launch")
     assert any(text.startswith("Preparing image: ") for text in shown)
-    assert "Retrieving image: 34% of 612 MB" in shown
+    assert "Retrieving image: 39% of 612 MB" in shown
 
 
 def test_others_downloads_are_not_shown(connect: Connect) -> None:
@@ -321,6 +322,16 @@ def test_a_launch_does_not_wait_for_an_answer(connect: Connect) -> None:
         assert not release.is_set()
     finally:
         release.set()
+
+
+def test_ctrl_c_ends_a_launch_that_is_asking(connect: Connect) -> None:
+    one = Launch(2, image("42"))
+    program, _ = connect(launch=one.launch, downloads=one.noting(growing("happy-panda")))
+    command = [str(PROGRAM), "launch"]
+    shown = [("612 MB", "\x03")]
+    session = terminal.converse(command, shown, program.environ, interruptible=True)
+    assert session.returncode == INTERRUPTED
+    assert session.output.endswith(REDRAW)
 
 
 def test_nothing_is_asked_for_lines_that_go_elsewhere(connect: Connect) -> None:

@@ -20,13 +20,13 @@ OWNER = make_client()
 STRANGER = make_client()
 SIZE = 4 << 20  # of the image
 REDRAW = "\x1b[2K\x1b[0A\x1b[0E"
-RATE = r"Retrieving image: \d+% of 4\.2 MB, \d+ kB/s"
-LEFT = RATE + r", \d s left"
+RATE = r"Retrieving image: \d+% of 4\.2 MB, [\d.]+ [kM]B/s"
+LEFT = RATE + r", \d+ s left"
 
 
 def slow() -> Faults:
     """All of it comes, with another first byte: then the launch ends, and no machine begins."""
-    return Faults(rate=600_000, corrupt={".img"})
+    return Faults(rate=500_000, corrupt={".img"})
 
 
 def launched(one: Site, name: str) -> terminal.Session:
