@@ -326,8 +326,8 @@ def test_no_content_of_the_file_is_a_crash(tmp_path: Path, data: bytes) -> None:
 
 def test_lines_that_say_nothing_are_told_by_number_without_their_content(tmp_path: Path) -> None:
     path = tmp_path / "multipassd.conf"
-    write(path, b"; a comment\n[General\nlocal.driver=qemu\nmy secret\n\n[images]\n#remote.daily=\n")
+    write(path, b"; a comment\ntorn\n[General]\nlocal.driver=qemu\nmy secret\n\n[images]\n#x\n")
     settings = Settings(path)
-    assert [each.partition(" of ")[0] for each in settings.warnings] == ["line 2", "line 4"]
+    assert [each.partition(" of ")[0] for each in settings.warnings] == ["line 2", "line 5"]
     assert "secret" not in "".join(settings.warnings)
     assert settings.get("local.driver") == "qemu"
