@@ -168,8 +168,10 @@ def test_the_administrators_program_names_the_snaps_commands(snap: Snap) -> None
     assert "next: `sudo snap start multipass`" in _trust(snap, "check")
     snap.store.write_text("garbage\n")
     said = _trust(snap, "check")
-    assert "multipass.trust check --repair" in said and "sudo multipass.trust reset" in said, said
+    assert "by `sudo multipass.trust reset`" in said and "check --repair" not in said, said
     assert "systemctl" not in said and "multipass-trust" not in said
+    snap.store.chmod(0o666)
+    assert "`sudo multipass.trust check --repair`" in _trust(snap, "check")
 
 
 def test_a_snap_that_may_not_act_as_a_user_prints_the_line_to_type(
