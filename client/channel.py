@@ -60,15 +60,23 @@ class Channel:
         while True:
             try:
                 stream = self._peer.connect()
-            except Unreachable as error:
-                factor = PATIENCE_WITH_RESTARTS if isinstance(error, HungUp) else 1
-                if time.monotonic() >= began + self._patience * factor:
+            except HungUp:
+                if time.monotonic() >= began + self._patience * PATIENCE_WITH_RESTARTS:
                     raise
                 self.remaining()
-                time.sleep(RETRY_EVERY)
+            except Unreachable:
+                # That nobody is there tells more than that the caller's time is up.
+                if self._is_past(began + self._patience):
+                    raise
             else:
                 stream.set_timeout(self.remaining())
                 return stream
+            time.sleep(RETRY_EVERY)
+
+    def _is_past(self, end: float) -> bool:
+        """Whether that moment, or the deadline, has come."""
+        now = time.monotonic()
+        return now >= end or (self._deadline is not None and now >= self._deadline)
 
     def remaining(self) -> float | None:
         """Seconds to the deadline, None without one. Raises DeadlinePassed."""

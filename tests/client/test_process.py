@@ -151,6 +151,14 @@ def test_diagnosis_makes_no_certificate(program: Program) -> None:
     assert not program.home.exists()
 
 
+@pytest.mark.parametrize("words", ["launch", "start a", "restart a", "shell a"])
+def test_an_absent_socket_is_no_instance_that_is_slow(program: Program, words: str) -> None:
+    result = program.run(*words.split(), "--timeout", "1")
+    assert (result.code, result.out) == (2, "")
+    first = f"{words.split()[0]} failed: cannot connect to the multipass socket"
+    assert result.err.splitlines()[0] == first
+
+
 def test_an_absent_socket_is_told_with_what_to_do(program: Program) -> None:
     result = program.run("ls")
     first, second = result.err.splitlines()
