@@ -12,11 +12,10 @@ import time
 from math import inf
 from pathlib import Path
 
-from multipassd import storecut
+from multipassd import storeaside, storecut
 from multipassd.byhand import ByHand, Changes
 from multipassd.clientrecord import ClientRecord
 from multipassd.clients import Clients
-from multipassd.files import sync_directory
 from multipassd.storecut import ATTEMPTS
 from multipassd.storedisk import ReplacedMeanwhile, StoreDisk, UnsafeFile
 from multipassd.storeguard import NO_ROOM, Guard, StoreError
@@ -211,30 +210,12 @@ class TrustStore:
         with self._guard.changing("The trust store was not reset"):
             if self._look_again().state is not TrustState.DAMAGED:
                 raise StoreError("it is in order")
-            self._tighten()
-            kept = self._set_aside()
+            if self._observer.directory_complaint():
+                storeaside.tighten(self.directory)
+            kept = storeaside.set_aside(self._disk, self._clients.path)
             self._by_hand.begin_anew()
             if self._look_again().state is not TrustState.EMPTY:
                 raise StoreError(self.damage)
-        return kept
-
-    def _tighten(self) -> None:
-        if self._observer.directory_complaint():
-            if os.geteuid() == 0:
-                os.chown(self.directory, 0, 0)
-            self.directory.chmod(0o700)
-
-    def _set_aside(self) -> Path:
-        """The side file goes last: without it, and only then, a missing store is EMPTY."""
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        kept = self.directory / f"damaged-{stamp}-{time.monotonic_ns():x}"
-        kept.mkdir(mode=0o700)
-        old = [each.path for each in self._disk.old_files()]
-        for path in (*old, self.path, self._clients.path):
-            if os.path.lexists(path):
-                path.rename(kept / path.name)
-        sync_directory(kept)
-        sync_directory(self.directory)
         return kept
 
     def _in_order(self) -> View:
