@@ -76,7 +76,7 @@ def checked(given: Mapping[str, object]) -> Options:
         try:
             options[key] = CHECKS[key](_text(value))
         except ValueError as error:
-            shown = "" if key in PROXIES else f"={value}"
+            shown = "" if key in PROXIES else f"={_typed(value)}"
             raise OptionError(f"{key}{shown} is not used: {error}.") from None
     return options
 
@@ -88,6 +88,11 @@ def _text(value: object) -> str:
     if len(str(value)) > MAX_VALUE:
         raise ValueError(f"more than {MAX_VALUE} characters")
     return str(value)
+
+
+def _typed(value: object) -> str:
+    """As on the command line of `snap set`."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def load(environ: Mapping[str, str]) -> Options:

@@ -89,6 +89,7 @@ class TestConfigure:
             ("address", "unix:/tmp/s", "the Unix socket is served in any case"),
             ("address", 50051, "address=50051 is not used: "),
             ("address", {"host": "a"}, "it is to be a text"),
+            ("verbosity", True, "verbosity=true is not used: it is to be a text"),
             ("verbosity", "loud", "one of error, warning, info, debug, trace"),
             ("http_proxy", "p:3128", "http-proxy is not used: it is to be http://"),
             ("https_proxy", "http://user:secret@:1", "https-proxy is not used"),
