@@ -100,3 +100,13 @@ def test_a_guest_waits_for_room_at_its_first_boot_and_goes_on(small: Site) -> No
     filler.unlink()
     assert "end" in writing.communicate()[0]
     assert small.boot_id("foo") == before
+
+    filler = fill(small)
+    refused = small.cli("suspend", "foo")
+    assert refused.returncode == 2, refused
+    assert "foo can't be suspended: its memory takes up to 160.0MiB, and" in refused.stderr
+    assert f"free in {small.storage}/machines. Make room there; it runs on." in refused.stderr
+    filler.unlink()
+    small.wait_for(lambda: small.state("foo") == "Running", "the guest")
+    assert small.boot_id("foo") == before
+    assert not (small.storage / "machines/foo/suspended").exists()

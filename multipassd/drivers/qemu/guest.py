@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from multipassd.drivers.qemu.command import CONSOLE, CONSOLE_SIZE, DISK, SUSPEND
 from multipassd.drivers.qemu.monitor import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner
 from multipassd.files import sync_directory, write_atomically
+from protocol import sizes
 
 STANDING = {"paused", "prelaunch", "save-vm", "restore-vm"}
 FULL_DISK = "io-error"
@@ -27,6 +29,18 @@ _log = log.get("qemu")
 def suspended_mark(machine: Machine) -> Path:
     """Is there while the disk holds a whole suspended state."""
     return machine.directory / "suspended"
+
+
+def _no_room(machine: Machine) -> str:
+    """Why its state may have failed to fit, which QEMU does not tell; empty where it should fit."""
+    status = os.statvfs(machine.directory)
+    free = status.f_bavail * status.f_frsize
+    if free >= machine.memory:
+        return ""
+    return (
+        f"its memory takes up to {sizes.human(machine.memory)}, and there are {sizes.human(free)} "
+        f"free in {machine.directory.parent}. Make room there; it runs on."
+    )
 
 
 class QemuGuest:
@@ -68,7 +82,8 @@ class QemuGuest:
         except (MonitorError, OSError) as error:
             with suppress(MonitorError):
                 await self._monitor.execute("cont")
-            raise DriverError(f"{self._machine.name} can't be suspended: {error}") from None
+            why = _no_room(self._machine) or f"{error}."
+            raise DriverError(f"{self._machine.name} can't be suspended: {why}") from None
         await self.kill()
 
     async def wake(self) -> None:
