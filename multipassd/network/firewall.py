@@ -18,10 +18,12 @@ def ruleset(bridge: str, subnet: IPv4Network, opened: Iterable[str]) -> str:
     """What `nft -f` makes of it at once, whatever there was. Pure.
 
     `opened` are devices that forward only because we said so: nothing but instances' traffic may
-    pass there.
+    pass there; and what stays on the device's own wire, which a bridge shows here, too, where
+    br_netfilter is loaded, as Docker does.
     """
     closing = "".join(
-        f'    iifname "{device}" oifname != "{bridge}" drop\n' for device in sorted(opened)
+        f'    iifname "{device}" oifname != {{ "{bridge}", "{device}" }} drop\n'
+        for device in sorted(opened)
     )
     return (
         f"table inet {TABLE}\n"  # so that deleting it can't fail

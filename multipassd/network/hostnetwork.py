@@ -37,8 +37,8 @@ class HostNetwork:
 
     @property
     def used(self) -> bool:
-        """Is an instance connected?"""
-        return bool(bridge.taps())
+        """Is an instance connected, or a device of the host's still to be put back?"""
+        return bool(bridge.taps()) or self._uplinks.unfinished
 
     def resume(self) -> None:
         """Take up what an earlier service left. Raises NetworkFailure."""
@@ -162,12 +162,12 @@ class HostNetwork:
     def keep(self) -> None:
         """To be called every few seconds: mend what broke, follow the ways out. Raises
         NetworkFailure."""
-        if not bridge.taps(BRIDGE):
-            return
-        self.up()
-        if self._open() or not firewall.applied():
-            assert self._subnet is not None
-            firewall.apply(BRIDGE, self._subnet, self._opened - {BRIDGE})
+        if bridge.taps(BRIDGE):
+            self.up()
+            if self._open() or not firewall.applied():
+                assert self._subnet is not None
+                firewall.apply(BRIDGE, self._subnet, self._opened - {BRIDGE})
+        self.mend()
 
     def _open(self) -> bool:
         """Let the bridge and the ways out forward; did anything change? Raises NetworkFailure."""

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from multipassd import log
 from multipassd.network import tools
 from multipassd.network.interfaces import NET
 from multipassd.network.tools import NetworkFailure
@@ -35,6 +36,8 @@ COPIED = (
     "connection.dns-over-tls", "connection.stable-id", "proxy.method", "proxy.browser-only",
     "proxy.pac-url",
 )  # fmt: skip
+
+_log = log.get("network")
 
 
 @dataclass(frozen=True)
@@ -94,21 +97,30 @@ def enclose(plan: Plan) -> None:
 
 
 def undo(plan: Plan) -> None:
-    """The device has its own connection again; whatever was done of the plan, or nothing. Raises
-    NetworkFailure."""
-    there = {plan.bridge_id, plan.port_id} & set(_nmcli("-g", "UUID", "connection").split())
+    """The device has its own connection again, whatever was done of the plan, or nothing. Raises
+    NetworkFailure while something of the plan is left."""
+    known = _nmcli("-g", "UUID", "connection").split()
+    there = [one for one in (plan.bridge_id, plan.port_id) if one in known]
     if there:
-        _nmcli("connection", "delete", *(word for one in sorted(there) for word in ("uuid", one)))
+        _nmcli("connection", "delete", *(word for one in there for word in ("uuid", one)))
     if not (NET / plan.device).exists():
         return
     state, connection = _state(plan.device)
-    if connection == plan.former or (not there and state != DISCONNECTED):
-        return  # nor if somebody has given it another meanwhile
+    if connection != plan.former and not there and state != DISCONNECTED:
+        return  # somebody has given it another meanwhile
     try:
+        if connection != plan.former:
+            _connect(plan, known)
+        _until(lambda: _state(plan.device)[0] == CONNECTED, f"{plan.device} has no address yet")
+    except NetworkFailure as error:  # then nothing here is in its way any longer
+        _log.error("%s NetworkManager goes on trying.", error)
+
+
+def _connect(plan: Plan, known: list[str]) -> None:
+    if plan.former in known:
         _up(plan.former, "ifname", plan.device)
-    except NetworkFailure:  # NetworkManager makes some itself, under other names each time
-        _nmcli("device", "connect", plan.device)
-    _until(lambda: _state(plan.device)[0] == CONNECTED, f"{plan.device} is not connected again")
+    else:  # some are NetworkManager's own, under other names each time
+        _nmcli("-w", str(WAIT_SECONDS), "device", "connect", plan.device)
 
 
 def _add_bridge(plan: Plan) -> None:
@@ -195,9 +207,10 @@ def _addresses(device: str) -> Addresses:
     found: Addresses = {"inet": set(), "inet6": set()}
     if not (NET / device).exists():
         return found
-    for entry in tools.listed("ip", "-json", "address", "show", "dev", device, "scope", "global"):
-        for one in entry.get("addr_info", ()):
-            found[one["family"]].add(one["local"])
+    for entry in tools.listed("ip", "-json", "address", "show", "dev", device):
+        for one in entry["addr_info"]:
+            if one["scope"] == "global":
+                found[one["family"]].add(one["local"])
     return found
 
 

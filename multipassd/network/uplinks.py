@@ -51,6 +51,10 @@ class Uplinks:
         self._directory = directory
         self._known = {one.device: one for one in read(directory)}
 
+    @property
+    def unfinished(self) -> bool:
+        return any(one.stage is Stage.MAKING for one in self._known.values())
+
     def permitted(self, device: str) -> bool:
         return device in self._known
 
