@@ -156,7 +156,10 @@ class Presence:
 
     async def execute(self, command: str, seconds: float) -> str:
         """Run a command in the guest. Raises GuestSilent, NotRunning, DriverError."""
-        return await ssh.run(self.endpoint(), self._key, command, seconds)
+        guest = self.guest
+        output = await ssh.run(self.endpoint(), self._key, command, seconds)
+        self._answered = self._answered or self.guest is guest
+        return output
 
     async def wait(self, seconds: float, *, initialised: bool) -> None:
         """Until SSH answers and, if asked, cloud-init is done. Raises TimedOut, DriverError."""
@@ -192,7 +195,6 @@ class Presence:
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 await self._until(NOTHING)
-                self._answered = self.guest is not None
         except TimeoutError:
             await self._report_silence()
         except RpcError as error:

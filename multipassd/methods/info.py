@@ -41,8 +41,8 @@ async def run(call: Call[InfoRequest], daemon: Daemon) -> None:
         call.reply(InfoReply(snapshots=True))
         return
     asks = not call.request.no_runtime_information
-    await _explain(call, chosen)
     items = await asyncio.gather(*(_item(instance, asks) for instance in chosen))
+    await _explain(call, chosen)
     call.reply(InfoReply(details=list(items)))
 
 

@@ -19,6 +19,7 @@ from protocol.messages.common import InstanceNames
 from protocol.status import Status
 from tests.instances.site import GREETING, SMALL, Site, silent_disk, site
 from tests.interop.grpc_client import GrpcClient
+from tools import records
 
 QEMU = "qemu-system-x86_64"
 
@@ -241,6 +242,7 @@ def test_a_missing_qemu_is_named(tmp_path: Path, disk: str, qemu: None) -> None:
         assert f"The program {QEMU} is missing." in answer.stderr
         assert "install the package qemu-system-x86" in answer.stderr
         assert nothing_is_left(one, "foo")
+        check_start_fails(one, f"The program {QEMU} is missing.")
 
 
 def test_a_qemu_that_crashes_at_start_is_quoted(
@@ -252,3 +254,15 @@ def test_a_qemu_that_crashes_at_start_is_quoted(
         assert answer.returncode == 2
         assert "foo: QEMU did not start: qemu: no such luck" in answer.stderr
         assert nothing_is_left(one, "foo")
+        check_start_fails(one, "old: QEMU did not start: qemu: no such luck")
+
+
+def check_start_fails(one: Site, why: str) -> None:
+    """Of one that was launched in better times; it stays as it was."""
+    one.daemon.stop()
+    records.put(one.sandbox, records.make("old"))
+    one.daemon.start()
+    answer = one.cli("start", "old")
+    assert answer.returncode == 2 and why in answer.stderr, answer
+    assert one.states() == {"old": "Stopped"} and not one.qemus()
+    one.done("delete", "--purge", "old")
