@@ -30,21 +30,25 @@ Guest = Callable[[int], bool]  # told how often its button was pressed; True: it
 
 
 @contextmanager
-def monitor(path: Path, guest: Guest) -> Iterator[list[str]]:
-    """What it was asked to do."""
+def monitor(path: Path, guest: Guest, callers: int = 1) -> Iterator[list[str]]:
+    """What it was asked to do, by one caller after the other."""
     asked: list[str] = []
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        thread = threading.Thread(target=_serve, args=(listener, guest, asked))
+        thread = threading.Thread(target=_serve, args=(listener, guest, callers, asked))
         thread.start()
         yield asked
         thread.join(SECONDS)
         assert not thread.is_alive()
 
 
-def _serve(listener: socket.socket, guest: Guest, asked: list[str]) -> None:
-    connection, _ = listener.accept()
+def _serve(listener: socket.socket, guest: Guest, callers: int, asked: list[str]) -> None:
+    for _ in range(callers):
+        _answer(listener.accept()[0], guest, asked)
+
+
+def _answer(connection: socket.socket, guest: Guest, asked: list[str]) -> None:
     # Who gives up hangs up.
     with suppress(BrokenPipeError), connection, connection.makefile() as lines:
         connection.sendall(json.dumps(GREETING).encode() + b"\n")
@@ -86,11 +90,11 @@ def test_wrong_words_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Usage: " in capsys.readouterr().err
 
 
-@pytest.fixture
-def keeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Beside a machine whose monitor is at `stop`, which ends with its stdin."""
-    program, path = str(CHECKOUT / "bin/multipass-power-down"), str(tmp_path / "stop")
-    words = [sys.executable, "-I", "-S", program, AT_SIGTERM, path, "20"]
+@contextmanager
+def keeper(path: Path, seconds: str = "20") -> Iterator[subprocess.Popen[bytes]]:
+    """Beside a machine whose monitor is at `path`; that has ended once its stdin has."""
+    program = str(CHECKOUT / "bin/multipass-power-down")
+    words = [sys.executable, "-I", "-S", program, AT_SIGTERM, str(path), seconds]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         one = subprocess.Popen(words, stdin=subprocess.PIPE)
@@ -101,23 +105,25 @@ def keeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         one.kill()
 
 
-def test_sigterm_has_the_button_pressed_by_who_waits_for_it(
-    tmp_path: Path, keeper: subprocess.Popen[bytes]
-) -> None:
-    with monitor(tmp_path / "stop", lambda pressed: pressed == 1) as asked:
-        keeper.terminate()  # perhaps before it is up
-        assert keeper.wait(SECONDS) == OFF
+def test_sigterm_has_the_button_pressed_by_who_waits_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "stop"
+    with monitor(path, lambda pressed: pressed == 1) as asked, keeper(path) as one:
+        one.terminate()  # perhaps before it is up
+        assert one.wait(SECONDS) == OFF
     assert asked == ["qmp_capabilities", "system_powerdown"]
 
 
-def test_who_waits_for_sigterm_ends_with_its_machine(keeper: subprocess.Popen[bytes]) -> None:
-    assert keeper.stdin is not None
-    keeper.stdin.close()
-    assert keeper.wait(SECONDS) == OFF
-
-
-def test_a_machine_is_switched_off_by_its_monitor(tmp_path: Path) -> None:
-    with monitor(tmp_path / "stop", lambda _pressed: "quit" in asked) as asked:
-        switch_off(str(tmp_path / "stop"))
-    assert asked == ["qmp_capabilities", "quit"]
+def test_a_guest_that_ignores_the_hosts_shutdown_is_switched_off(tmp_path: Path) -> None:
+    path = tmp_path / "stop"
+    with monitor(path, lambda _: "quit" in asked, callers=2) as asked, keeper(path, "1") as one:
+        one.terminate()
+        assert one.wait(SECONDS) == OFF
+    assert asked[-2:] == ["qmp_capabilities", "quit"]
     switch_off(str(tmp_path / "gone"))
+
+
+def test_who_waits_for_sigterm_ends_with_its_machine(tmp_path: Path) -> None:
+    with keeper(tmp_path / "stop") as one:
+        assert one.stdin is not None
+        one.stdin.close()
+        assert one.wait(SECONDS) == OFF
