@@ -89,10 +89,16 @@ def _child(user: pwd.struct_passwd, function: Callable[[], bytes], writer: int) 
             _become(user)
             _write(writer, _DONE + function())
         except BaseException as error:
-            reason = str(error) or type(error).__name__
+            reason = _reason(error)
             _write(writer, _FAILED + reason.encode("utf-8", "replace")[:ERROR_LIMIT])
     finally:
         os._exit(0)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
 
 
 def _shed_files(writer: int) -> None:

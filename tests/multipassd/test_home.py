@@ -72,6 +72,13 @@ def test_a_failure_is_told_as_one_printable_line() -> None:
     assert len(str(caught.value)) < 500
 
 
+def test_a_file_that_cannot_be_had_is_told_in_words() -> None:
+    own = pwd.getpwuid(os.geteuid())
+    with pytest.raises(HomeError) as caught:
+        run_as(own, lambda: Path("/nonexistent/file").read_bytes())
+    assert str(caught.value).endswith(": /nonexistent/file: No such file or directory")
+
+
 def test_exactly_the_limit_is_handed_back_and_more_is_refused() -> None:
     assert len(run_as(OWN, lambda: b"x" * home.LIMIT)) == home.LIMIT
     with pytest.raises(HomeError, match="more than"):
