@@ -38,13 +38,30 @@ LINES = {
     "multipass suspend o": ["on"],
     "multipass sh o": ["off", "on"],
     "multipass recover ": ["gone"],
+    "multipass launch -n ": [],
+    "multipass launch --timeout ": [],
+    "multipass stop -t ": [],
+    "multipass launch --network eth": ["eth0", "eth1"],
+    "multipass launch --cloud-init in": ["init.yaml"],
+    "multipass get local.on": ["local.on.cpus", "local.on.disk"],
+    "multipass set local.on": ["local.on.cpus=", "local.on.disk="],
+    "multipass exec o": ["off", "on"],
+    "multipass exec on -- --": [],
+}
+# Some shells take `=` for the end of a word.
+EQUALS = {
+    "multipass list --format=": FORMATS,
+    "multipass list --format=j": ["json"],
+    "multipass launch --network=eth": ["eth0", "eth1"],
+    "multipass set client.primary-name=": [],
+    "multipass set client.primary-name=l": [],
 }
 
 # COMP_WORDS is what bash's readline would make of the line; a word may still be empty.
 BASH = """
 source "$DIRECTORY/multipass.bash"
 compopt() { :; }  # bash refuses it outside of completing
-read -ra COMP_WORDS <<< "$TYPED"
+read -ra COMP_WORDS <<< "${TYPED//=/ = }"
 [[ $TYPED != *' ' ]] || COMP_WORDS+=('')
 COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 _multipass
@@ -54,6 +71,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 # The first prompt completes TYPED as a Tab would, then ends the shell. What is added is noted,
 # except where it only asks which words would match (-O, -A, -D).
 ZSHRC = """
+cd "$DIRECTORY"
 fpath=("$DIRECTORY" $fpath)
 autoload -Uz compinit
 compinit -D -u
@@ -80,8 +98,15 @@ FISH = 'source "$DIRECTORY/multipass.fish"; complete -C "$TYPED"'
 
 STAND_IN = """#!/bin/sh
 echo "$* NEVER_ENROL=$MULTIPASS_NEVER_ENROL" >> "$STARTED"
-echo Name,State,IPv4,IPv6,Release,AllIPv4
-printf '%s,,,Not Available,""\\n' on,Running off,Stopped asleep,Suspended gone,Deleted
+case $1 in
+list)
+    echo Name,State,IPv4,IPv6,Release,AllIPv4
+    printf '%s,,,Not Available,""\\n' on,Running off,Stopped asleep,Suspended gone,Deleted ;;
+networks)
+    echo Name,Type,Description
+    printf '%s,ethernet,"Ethernet device"\\n' eth0 eth1 wlan0 ;;
+get) printf '%s\\n' local.on.cpus local.on.disk local.passphrase ;;
+esac
 """
 
 Shell = Callable[[Path, str], list[str]]
@@ -108,7 +133,12 @@ def in_zsh(place: Path, typed: str) -> list[str]:
 
 def run_script(place: Path, typed: str, command: list[str]) -> list[str]:
     done = subprocess.run(
-        command, env=environment(place, typed), capture_output=True, text=True, check=False
+        command,
+        env=environment(place, typed),
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stderr == ""
     return done.stdout.strip("\n").splitlines()
@@ -131,6 +161,7 @@ def place(tmp_path: Path) -> Path:
     stand_in = tmp_path / "bin/multipass"
     stand_in.write_text(STAND_IN)
     stand_in.chmod(0o755)
+    (tmp_path / "init.yaml").touch()
     return tmp_path
 
 
@@ -140,12 +171,27 @@ def test_every_shell_is_told_every_command() -> None:
         assert all(word in text for word in commands.MODULES)
 
 
+def _values(offered: list[str], typed: str) -> set[str]:
+    """Without the option that a value was typed behind: some shells offer both as one word.
+
+    Nor is what stands there already an offer.
+    """
+    last = typed.split(" ")[-1]
+    option = last.partition("=")[0] + "="
+    return {
+        word.removeprefix(option) if option.startswith("--") else word
+        for word in offered
+        if word != last or "=" not in last
+    }
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_shell_offers_commands_options_values_and_keys(shell: str, place: Path) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed; ./dev test installs it where it may")
-    offered = {typed: sorted(set(SHELLS[shell](place, typed))) for typed in LINES}
-    assert offered == {typed: sorted(words) for typed, words in LINES.items()}
+    expected = LINES | EQUALS
+    offered = {typed: sorted(_values(SHELLS[shell](place, typed), typed)) for typed in expected}
+    assert offered == {typed: sorted(words) for typed, words in expected.items()}
     # Nobody who types Tab takes the first client's place, or wakes the service.
     started = place / "started"
     lines = started.read_text().splitlines() if started.exists() else []

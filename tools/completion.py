@@ -1,7 +1,8 @@
 """Completion for bash, zsh and fish, generated from the client's table of commands.
 
-`python3 -m tools.completion DIRECTORY` writes one file for each shell. Only the names of instances
-come from the service, asked in the way that never takes the first client's place.
+`python3 -m tools.completion DIRECTORY` writes one file for each shell. Only names of instances
+and networks and the instances' settings come from the service, asked in the way that never takes
+the first client's place.
 """
 
 import sys
@@ -27,7 +28,11 @@ INSTANCES: dict[str, tuple[str, ...]] = {
     "suspend": ("Running",),
 }
 ONE_INSTANCE = ("exec", "shell")  # what follows it is not one
+KEYED = ("get", "set")  # their argument is the key of a setting
+FILES, NETWORKS = "cloud-init", "network"  # options whose values are such
 ASK = "MULTIPASS_NEVER_ENROL=1 multipass list --format csv --no-ipv4 2>/dev/null"
+ASK_NETWORKS = "MULTIPASS_NEVER_ENROL=1 multipass networks --format csv 2>/dev/null"
+ASK_KEYS = "MULTIPASS_NEVER_ENROL=1 multipass get --keys 2>/dev/null"
 NOTICE = "# Generated from the table of commands by tools/completion.py."
 
 
@@ -55,6 +60,10 @@ def words_of(option: Option) -> list[str]:
     return [f"-{name}" if len(name) == 1 else f"--{name}" for name in option.names]
 
 
+def is_format(option: Option) -> bool:
+    return option.metavar == "format"
+
+
 def names_of(command: Command) -> list[str]:
     return [command.name, *command.aliases]
 
@@ -75,7 +84,7 @@ def bash(table: Sequence[Command]) -> str:
         words += first_words(command, table)
         cases.append(
             f"        {'|'.join(names_of(command))}) words='{' '.join(words)}'"
-            f"{_bash_instances(command)} ;;"
+            f"{_bash_instances(command)}{_bash_keys(command)} ;;"
         )
     every = " ".join(name for command in table for name in names_of(command))
     return "\n".join(
@@ -92,13 +101,22 @@ def bash(table: Sequence[Command]) -> str:
             "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}",
             "    local command='' word words",
             "    COMPREPLY=()",
-            "    if [[ $previous == --format ]]; then",
-            f"        mapfile -t COMPREPLY < <(compgen -W '{' '.join(FORMATS)}' -- \"$current\")",
-            "        return",
-            "    fi",
             '    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
             "        [[ $word == -* ]] || { command=$word; break; }",
             "    done",
+            "    # What stands behind `=` is a word of its own to bash, and so is `=`.",
+            "    if [[ $current == = ]]; then",
+            "        current=''",
+            "    elif [[ $previous == = ]]; then",
+            "        previous=${COMP_WORDS[COMP_CWORD-2]}",
+            "    fi",
+            "    case $command/$previous in",
+            *_bash_values(table),
+            "        set/local.*|set/client.*) return ;;",
+            "    esac",
+            "    # What runs inside is for the shell inside to complete.",
+            '    local before=" ${COMP_WORDS[*]:1:COMP_CWORD-1} "',
+            '    [[ $command != exec || $before != *" -- "* ]] || return 0',
             "    case $command in",
             f"        '') words='{every} -h --help -v --verbose' ;;",
             *cases,
@@ -112,6 +130,39 @@ def bash(table: Sequence[Command]) -> str:
             "",
         ]
     )
+
+
+def _bash_values(table: Sequence[Command]) -> list[str]:
+    """What can stand behind an option that takes a value; mostly only its user knows."""
+    cases = []
+    for command in table:
+        for option in options_of(command):
+            if not option.metavar:
+                continue
+            label = "|".join(
+                f"{name}/{word}" for name in names_of(command) for word in words_of(option)
+            )
+            offer = ""
+            if option.key == FILES:
+                offer = 'compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); '
+            elif is_format(option):
+                offer = _bash_offer(_quoted(" ".join(FORMATS)))
+            elif option.key == NETWORKS:
+                offer = _bash_offer(f'"$({ASK_NETWORKS} | tail -n +2 | cut -d, -f1)"')
+            cases.append(f"        {label}) {offer}return ;;")
+    return cases
+
+
+def _bash_offer(words: str) -> str:
+    return f'mapfile -t COMPREPLY < <(compgen -W {words} -- "$current"); '
+
+
+def _bash_keys(command: Command) -> str:
+    """The instances' settings, when it looks as if one of the service's is wanted."""
+    if command.name not in KEYED:
+        return ""
+    end = "=" if command.name == "set" else ""
+    return f"; [[ $current != local.* ]] || words+=\" $({ASK_KEYS} | sed 's/$/{end}/')\""
 
 
 def _bash_instances(command: Command) -> str:
@@ -134,7 +185,7 @@ def zsh(table: Sequence[Command]) -> str:
     for command in table:
         specs = [_zsh_option(option) for option in options_of(command)]
         specs += _zsh_first_words(command, table) + _zsh_instances(command)
-        cases.append(f"        {'|'.join(names_of(command))}) _arguments {' '.join(specs)} ;;")
+        cases.append(f"        {'|'.join(names_of(command))}) _arguments -S {' '.join(specs)} ;;")
     every = " ".join(_zsh_option(option) for option in GLOBAL_OPTIONS if not option.hidden)
     return "\n".join(
         [
@@ -178,8 +229,11 @@ def _zsh_first_words(command: Command, table: Sequence[Command]) -> list[str]:
     if not words:
         return []
     # A key is followed by its value at once.
-    glue = "compadd -S ''" if words[0].endswith("=") else "compadd"
-    return [_quoted(f"1:word:{{{glue} -- {' '.join(words)}}}")]
+    end, glue = ("=", "compadd -S ''") if words[0].endswith("=") else ("", "compadd")
+    more = ""
+    if command.name in KEYED:
+        more = f'; [[ $PREFIX != local.* ]] || {glue} -- ${{^${{(f)"$({ASK_KEYS})"}}}}{end}'
+    return [_quoted(f"1:word:{{{glue} -- {' '.join(words)}{more}}}")]
 
 
 def _zsh_instances(command: Command) -> list[str]:
@@ -193,12 +247,19 @@ def _zsh_instances(command: Command) -> list[str]:
 def _zsh_option(option: Option) -> str:
     words = words_of(option)
     names = "{" + ",".join(words) + "}" if len(words) > 1 else words[0]
-    values = (
-        f":{option.metavar}:({' '.join(FORMATS)})"
-        if option.metavar == "format"
-        else (f":{option.metavar}:" if option.metavar else "")
-    )
-    return names + _quoted(f"[{_brief(option.text)}]{values}")
+    equals = "=" if option.metavar and len(words) == 1 else ""  # or in a word of its own
+    return names + equals + _quoted(f"[{_brief(option.text)}]{_zsh_value(option)}")
+
+
+def _zsh_value(option: Option) -> str:
+    if is_format(option):
+        return f":format:({' '.join(FORMATS)})"
+    if option.key == FILES:
+        return ":file:_files"
+    if option.key == NETWORKS:
+        names = f'${{${{(f)"$({ASK_NETWORKS} | tail -n +2)"}}%%,*}}'
+        return f":network:{{compadd -- {names}}}"
+    return f":{option.metavar}:" if option.metavar else ""
 
 
 def fish(table: Sequence[Command]) -> str:
@@ -224,19 +285,21 @@ def fish(table: Sequence[Command]) -> str:
         seen = " ".join(names_of(command))
         for option in options_of(command):
             flags = " ".join(f"-{'s' if len(n) == 1 else 'l'} {n}" for n in option.names)
-            values = (
-                f" -x -a {_quoted(' '.join(FORMATS))}"
-                if option.metavar == "format"
-                else (" -x" if option.metavar else "")
-            )
             lines.append(
-                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' {flags}{values} "
-                f"-d {_quoted(_brief(option.text))}"
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' {flags}"
+                f"{_fish_value(option)} -d {_quoted(_brief(option.text))}"
             )
         if words := first_words(command, table):
             lines.append(
                 f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
                 f"-a {_quoted(' '.join(words))}"
+            )
+        if command.name in KEYED:
+            end = "=" if command.name == "set" else ""
+            keys = f"(string match -q 'local.*' -- (commandline -ct); and {ASK_KEYS}"
+            keys += f" | string replace -r '$' '{end}')"
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' -a {_quoted(keys)}"
             )
         if command.name in INSTANCES:
             states = " ".join(f'"{state}"' for state in INSTANCES[command.name])
@@ -245,6 +308,16 @@ def fish(table: Sequence[Command]) -> str:
                 f"-a {_quoted(f'(__multipass_instances {states})')} -d 'instance'"
             )
     return "\n".join([*lines, ""])
+
+
+def _fish_value(option: Option) -> str:
+    if is_format(option):
+        return f" -x -a {_quoted(' '.join(FORMATS))}"
+    if option.key == NETWORKS:
+        return f" -x -a {_quoted(f'({ASK_NETWORKS} | tail -n +2 | string split -f1 ,)')}"
+    if option.key == FILES:
+        return " -r -F"
+    return " -x" if option.metavar else ""
 
 
 def _brief(text: str) -> str:
