@@ -57,6 +57,8 @@ def manages(device: str) -> bool:
         return False
     if _nmcli("-g", "RUNNING", "general").strip() != "running":
         return False
+    with suppress(NetworkFailure):  # before that it has not looked at all devices yet
+        _until(lambda: _nmcli("-g", "STARTUP", "general").strip() == "started", "")
     known = _nmcli("-e", "no", "-g", "DEVICE", "device").splitlines()
     return device in known and _state(device)[0] > UNMANAGED
 
@@ -124,11 +126,11 @@ def _connect(plan: Plan, known: list[str]) -> None:
 
 
 def _add_bridge(plan: Plan) -> None:
-    mac = (NET / plan.device / "address").read_text().strip()
+    (link,) = tools.listed("ip", "-json", "link", "show", "dev", plan.device)
     _nmcli(
         "connection", "add", "save", "no", "type", "bridge", "con-name", NAME + plan.bridge,
         "ifname", plan.bridge, "connection.uuid", plan.bridge_id, "connection.autoconnect", "no",
-        "bridge.stp", "no", f"{ETHERNET}.cloned-mac-address", mac,
+        "bridge.stp", "no", f"{ETHERNET}.cloned-mac-address", link["address"],
     )  # fmt: skip
 
 

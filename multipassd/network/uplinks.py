@@ -75,8 +75,7 @@ class Uplinks:
             change = networkmanager.plan(device, name)
         else:
             change = uplink.place(device)
-        before = self._known.get(device)
-        users = before.users if before else ()
+        users = self._known[device].users if device in self._known else ()
         one = Uplink(device, name, Stage.MAKING, users, change, _boot())
         self._keep(one)
         try:
@@ -84,7 +83,7 @@ class Uplinks:
             self._keep(replace(one, stage=Stage.MADE))
         except BaseException as error:
             _log.warning("%s is put back, as it can't be on a bridge: %s", device, error)
-            self._unmake(one, forget=before is None)
+            self._unmake(one)
             raise
         _log.info("%s is on the bridge %s now", device, name)
         return name
@@ -112,31 +111,28 @@ class Uplinks:
         for one in list(self._known.values()):
             try:
                 self._unmake(one)
+                self._write(
+                    {name: it for name, it in self._known.items() if it.device != one.device}
+                )
             except NetworkFailure as error:
                 _log.warning("%s could not be given back wholly: %s", one.device, error)
 
-    def _unmake(self, one: Uplink, *, forget: bool = True) -> None:
-        """Off the record only once it is done: else the next try goes on."""
+    def _unmake(self, one: Uplink) -> None:
+        """The permission stays: who gave it may have an instance that has not started yet."""
         one = replace(one, stage=Stage.MAKING, change=_to_undo(one))
-        self._keep(one)
+        self._keep(one)  # until it is done: the next try goes on
         for tap in bridge.taps(one.bridge):
             bridge.remove_tap(tap)
         if isinstance(one.change, Plan):
             networkmanager.undo(one.change)
         elif one.change is not None:
             uplink.release(one.bridge, one.device, one.change)
-        if forget and not one.users:
-            self._drop(one.device)
-        else:
-            self._keep(Uplink(one.device, one.bridge, users=one.users))
+        self._keep(Uplink(one.device, one.bridge, users=one.users))
 
     # -- the file ---------------------------------------------------------------------------------
 
     def _keep(self, one: Uplink) -> None:
         self._write({**self._known, one.device: one})
-
-    def _drop(self, device: str) -> None:
-        self._write({name: one for name, one in self._known.items() if name != device})
 
     def _write(self, known: dict[str, Uplink]) -> None:
         data = json.dumps([_to_json(one) for one in known.values()]).encode() + b"\n"

@@ -62,6 +62,12 @@ DHCP = (
     "--dhcp-range=192.0.2.50,192.0.2.99,1h", "--dhcp-option=3,192.0.2.1",
     "--dhcp-leasefile=/run/world.leases", "--pid-file=/run/world.pid",
 )  # fmt: skip
+FIXED = (
+    "type", "ethernet", "ifname", DEVICE, "connection.autoconnect", "no", "ipv4.method", "manual",
+    "ipv4.addresses", "192.0.2.9/24,192.0.2.10/24", "ipv4.gateway", GATEWAY,
+    "ipv4.routes", "198.51.100.0/24 192.0.2.2 50, 203.0.113.0/24 192.0.2.3",
+    "ipv4.dns", "192.0.2.1,192.0.2.2", "ipv6.method", "disabled",
+)  # fmt: skip
 
 pytestmark = pytest.mark.host
 
@@ -74,10 +80,7 @@ def host() -> Iterator[Host]:
         place.parent.mkdir(parents=True)
         place.write_text(DROP_IN)
         one.boot()
-        one.run("chmod", "666", "/dev/net/tun")  # as udev has it, which containers lack
-        one.run("sh", "-c", CABLE)
-        serve_addresses(one)
-        until(lambda: bool(addresses(one, DEVICE)))
+        lay_cable(one)
         one.run("multipass", "set", f"local.bridged-network={DEVICE}")
         yield one
 
@@ -94,11 +97,14 @@ def test_a_card_with_its_address_by_dhcp_goes_to_a_bridge_and_back(host: Host) -
     assert state(host) == before
     a_launch_that_fails_gives_it_back(host)
     assert state(host) == before
+    a_connection_set_up_by_hand_moves_with_all_its_routes(host)
+    assert state(host) == before
     a_guest_is_on_the_wire_after_yes(host)
     it_stays_over_a_pulled_cable_and_a_restart(host)
     the_last_instance_gives_it_back(host)
     assert state(host) == before
     a_bridge_of_the_hosts_own_is_joined(host)
+    after_a_boot_it_is_made_again_for_who_needs_it(host)
     removing_the_package_gives_it_back(host)
     assert state(host) == before
 
@@ -141,7 +147,7 @@ def a_service_that_is_killed_on_the_way_puts_it_back(host: Host) -> None:
         until(lambda: DEVICE in members(host, BRIDGE))
         host.run("systemctl", "kill", "--signal=KILL", SERVICE)
     until(lambda: host.show(SERVICE, "NRestarts") == "1")
-    until(lambda: record(host) == [])
+    until(lambda: stages(host) == {"permitted"})
     assert "was left on its way to a bridge" in journal(host)
 
 
@@ -150,6 +156,21 @@ def a_launch_that_fails_gives_it_back(host: Host) -> None:
     session = at_a_terminal(host, words, [(QUESTION, "yes")])
     assert session.returncode == 2, session
     assert_nothing_is_left(host)
+
+
+def a_connection_set_up_by_hand_moves_with_all_its_routes(host: Host) -> None:
+    former = host.run("nmcli", "-g", "GENERAL.CON-UUID", "device", "show", DEVICE).stdout.strip()
+    host.run("nmcli", "connection", "add", "save", "no", "con-name", "fixed", *FIXED)
+    host.run("nmcli", "connection", "up", "fixed")
+    before = routes(host, DEVICE)
+    assert len(before) == 4 and addresses(host, DEVICE) == {"192.0.2.9", "192.0.2.10"}
+    assert ask(host, do="bridge", device=DEVICE) == {"done": BRIDGE}
+    assert routes(host, BRIDGE) == before and routes(host, DEVICE) == []
+    assert addresses(host, BRIDGE) == {"192.0.2.9", "192.0.2.10"}
+    assert ask(host, do="tidy") == {"done": None}
+    assert routes(host, DEVICE) == before
+    host.run("nmcli", "connection", "up", former, "ifname", DEVICE)
+    host.run("nmcli", "connection", "delete", "fixed")
 
 
 def a_guest_is_on_the_wire_after_yes(host: Host) -> None:
@@ -196,9 +217,18 @@ def a_bridge_of_the_hosts_own_is_joined(host: Host) -> None:
     host.run("ip", "link", "delete", "br0")
 
 
-def removing_the_package_gives_it_back(host: Host) -> None:
+def after_a_boot_it_is_made_again_for_who_needs_it(host: Host) -> None:
     assert ask(host, do="bridge", device=DEVICE) == {"done": BRIDGE}
     assert "done" in ask(host, do="attach_to", to=DEVICE, mac=MAC, user="root")
+    host.stop()
+    host.boot()
+    lay_cable(host)
+    assert BRIDGE not in links(host)
+    assert "done" in ask(host, do="attach_to", to=DEVICE, mac=MAC, user="root")
+    assert members(host, BRIDGE) == {DEVICE, TAP}
+
+
+def removing_the_package_gives_it_back(host: Host) -> None:
     host.run("dpkg", "--purge", "multipass")
     until(lambda: BRIDGE not in links(host) and bool(addresses(host, DEVICE)))
     host.run("test", "-e", "/var/lib/multipass-network", code=1)
@@ -211,25 +241,21 @@ def assert_nothing_is_left(host: Host) -> None:
     assert json.loads(host.run("multipass", "list", "--format", "json").stdout) == {"list": []}
     assert BRIDGE not in links(host)
     assert addresses(host, DEVICE)
-    assert record(host) == []
+    assert stages(host) <= {"permitted"}
     assert "multipass" not in host.run("nmcli", "-g", "NAME", "connection").stdout
 
 
 def state(host: Host) -> Any:
     """All that a bridge would change."""
-    routes = [
-        {key: value for key, value in one.items() if key != "flags"}
-        for one in json.loads(host.run("ip", "-json", "-4", "route").stdout)
-        if not one.get("dev", "").startswith("mp")
-    ]
     connections = host.run("nmcli", "-g", "UUID,NAME,TYPE,AUTOCONNECT,DEVICE", "connection").stdout
     card = [line for line in connections.splitlines() if line.endswith(f":{DEVICE}")]
-    return (
-        addresses(host, DEVICE),
-        routes,
-        card,
-        {one for one in links(host) if "br" in one} - {"mpqemubr0"},
-    )
+    bridges = {one for one in links(host) if one.startswith("br")}
+    return addresses(host, DEVICE), routes(host, DEVICE), card, bridges
+
+
+def routes(host: Host, device: str) -> list[Any]:
+    shown = json.loads(host.run("ip", "-json", "-4", "route", "show", "dev", device).stdout or "[]")
+    return [{key: value for key, value in one.items() if key != "flags"} for one in shown]
 
 
 def addresses(host: Host, device: str) -> set[str]:
@@ -247,15 +273,22 @@ def members(host: Host, bridge: str) -> set[str]:
     return {path.name for path in place.iterdir()} if place.is_dir() else set()
 
 
-def record(host: Host) -> Any:
+def stages(host: Host) -> set[str]:
     place = Path(f"{host.root}/var/lib/multipass-network/bridges.json")
-    return json.loads(place.read_text()) if place.exists() else []
+    return {one["stage"] for one in json.loads(place.read_text())} if place.exists() else set()
 
 
 def guests_address(host: Host) -> str:
     lines = [line.split() for line in host.run("cat", "/run/world.leases").stdout.splitlines()]
     (found,) = [words[2] for words in lines if len(words) > 2 and words[1] == MAC]
     return found
+
+
+def lay_cable(host: Host) -> None:
+    host.run("chmod", "666", "/dev/net/tun")  # as udev has it, which containers lack
+    host.run("sh", "-c", CABLE)
+    serve_addresses(host)
+    until(lambda: bool(addresses(host, DEVICE)))
 
 
 def serve_addresses(host: Host) -> None:
