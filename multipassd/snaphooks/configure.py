@@ -11,7 +11,7 @@ from multipassd.snaphooks.hook import HookFailed
 
 
 def run(environ: Mapping[str, str]) -> None:
-    """A wrong value changes nothing: snapd then puts back what was set before."""
+    """What fails changes nothing: snapd then puts back what was set before."""
     try:
         wanted = snapoptions.checked(snapctl.options(snapoptions.CHECKS))
     except snapoptions.OptionError as error:
@@ -21,10 +21,23 @@ def run(environ: Mapping[str, str]) -> None:
         kept = snapoptions.load(environ)
     if wanted == kept:
         return
+    _save(wanted, environ)
     try:
-        snapoptions.save(wanted, environ)
+        _use(environ)
+    except HookFailed:
+        if kept is not None:
+            _save(kept, environ)  # the next start is to use what snapd puts back, too
+        raise
+
+
+def _save(options: snapoptions.Options, environ: Mapping[str, str]) -> None:
+    try:
+        snapoptions.save(options, environ)
     except OSError as error:
         raise HookFailed(f"The setting could not be kept: {error.strerror or error}.") from None
+
+
+def _use(environ: Mapping[str, str]) -> None:
     if snapctl.service_is_active():
         snapctl.restart_service()
     else:

@@ -15,7 +15,7 @@ from multipassd.truststate import TrustState
 from multipassd.truststore import TrustStore
 from protocol import certificates
 from protocol.pem import pem_to_der
-from tests.multipassd.snap import Snap, earlier
+from tests.multipassd.snap import SNAPCTL, Snap, earlier
 from tools.sandbox import CHECKOUT, Sandbox
 
 RESTART = ["restart multipass.multipassd"]
@@ -137,6 +137,19 @@ class TestConfigure:
         done = snap.hook("configure")
         assert done.returncode == 1
         assert "no such thing" in done.stderr and "Traceback" not in done.stderr
+
+    def test_a_restart_that_snapd_refuses_changes_nothing(self, snap: Snap) -> None:
+        snap.is_set(verbosity="debug")
+        assert snap.hook("configure").returncode == 0
+        kept = snap.options.read_bytes()
+        snap.is_set(verbosity="trace")
+        snap.service("active")
+        snapctl = snap.root / "bin/snapctl"
+        snapctl.write_text(f"{SNAPCTL}test $1 != restart || {{ echo busy >&2; exit 1; }}\n")
+        done = snap.hook("configure")
+        assert done.returncode == 1
+        assert "busy" in done.stderr
+        assert snap.options.read_bytes() == kept
 
 
 class TestInterface:
