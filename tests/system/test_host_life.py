@@ -14,6 +14,7 @@ from tools import roots
 
 UNITS = "/usr/lib/systemd/system/multipass*"
 PASSPHRASE = "correct horse"
+STATE = "/var/lib/multipassd"
 
 MOST_EXPOSED = 2.0
 
@@ -39,6 +40,7 @@ def test_the_life_of_an_installation(host: Host) -> None:
     stopping_leaves_nothing_in_run(host)
     trust_outlives_a_reboot(host)
     removal_keeps_and_purge_takes(host)
+    purge_empties_a_disk_of_its_own(host)
 
 
 def test_an_image_comes_up_with_the_socket_and_without_tcp(host: Host) -> None:
@@ -127,3 +129,14 @@ def removal_keeps_and_purge_takes(host: Host) -> None:
     kept = host.run(*left, code=None).stdout.splitlines()
     # dpkg's and apt's own records do not count, nor does the journal's text.
     assert [path for path in kept if not path.startswith("/var/lib/dpkg/")] == []
+
+
+def purge_empties_a_disk_of_its_own(host: Host) -> None:
+    host.run("mkdir", STATE)
+    host.run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", STATE)
+    host.run("dpkg", "-i", PACKAGE)
+    assert host.run("multipass", "list").stdout == EMPTY_LIST
+    host.run("test", "-e", STORE)
+    host.run("dpkg", "-P", "multipass")
+    assert host.run("find", STATE, "-mindepth", "1").stdout == ""
+    host.run("umount", STATE)
