@@ -18,7 +18,7 @@ from multipassd.instances.errors import NotRunning
 from multipassd.instances.record import Record, mac_addresses
 from multipassd.network import reservations
 from multipassd.network.bridge import tap_name
-from multipassd.network.reservations import DEFAULT_DIRECTORY, DIRECTORY
+from multipassd.network.reservations import BRIDGES, DEFAULT_DIRECTORY, DIRECTORY
 from protocol.errors import RpcError
 from protocol.status import Status
 
@@ -28,7 +28,6 @@ SOCKET = "MULTIPASS_NETWORK_SOCKET"
 SECONDS = 150.0
 MAX_ANSWER = 1 << 20
 SSH = 22
-BRIDGES = "bridges.json"  # of uplinks.py
 
 
 class NetworkError(RpcError):

@@ -18,6 +18,7 @@ from multipassd.network import subnet as subnets
 DIRECTORY = "MULTIPASS_NETWORK_DIRECTORY"  # the variable that names where the files lie
 DEFAULT_DIRECTORY = "/var/lib/multipass-network"
 FILE, LEASES = "hosts", "leases"
+BRIDGES = "bridges.json"  # on the host's devices: see uplinks.py
 MAX_FILE = 1 << 20  # a line has some 100 bytes, a subnet 253 of them
 MODE = 0o644  # dnsmasq's own user reads it
 

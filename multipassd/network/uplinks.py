@@ -19,10 +19,10 @@ from multipassd.files import read_regular, write_atomically
 from multipassd.network import bridge, networkmanager, uplink
 from multipassd.network.interfaces import NET, TAP
 from multipassd.network.networkmanager import Plan
+from multipassd.network.reservations import BRIDGES
 from multipassd.network.tools import NetworkFailure
 from multipassd.network.uplink import Place
 
-FILE = "bridges.json"
 MODE = 0o644  # nothing in it is secret; the daemon looks there
 MAX_SIZE = 1 << 20
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -137,10 +137,10 @@ class Uplinks:
     def _write(self, known: dict[str, Uplink]) -> None:
         data = json.dumps([_to_json(one) for one in known.values()]).encode() + b"\n"
         try:
-            write_atomically(self._directory / FILE, data, MODE)
+            write_atomically(self._directory / BRIDGES, data, MODE)
         except OSError as error:
             raise NetworkFailure(
-                f"{self._directory / FILE} can't be written: {error.strerror}."
+                f"{self._directory / BRIDGES} can't be written: {error.strerror}."
             ) from None
         self._known = known
 
@@ -148,11 +148,11 @@ class Uplinks:
 def read(directory: Path) -> list[Uplink]:
     """What is on record; nothing if that can't be read."""
     try:
-        return [_from_json(one) for one in json.loads(read_regular(directory / FILE, MAX_SIZE))]
+        return [_from_json(one) for one in json.loads(read_regular(directory / BRIDGES, MAX_SIZE))]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError) as error:
-        _log.warning("%s is not used: %s", FILE, error)
+        _log.warning("%s is not used: %s", BRIDGES, error)
         return []
 
 

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from multipassd.instances.record import ImageOrigin, Record
 from multipassd.network import reservations
 from multipassd.network.bridge import BRIDGE, tap_name
 from multipassd.network.bridged import BridgedNetworking, NetworkError, NoAddressYet
+from multipassd.network.networkmanager import Plan
 from tests.multipassd.network import netns
 from tests.multipassd.network.netns import Namespace
 
@@ -35,6 +37,21 @@ if [ "$1" = bound ]; then
     ip route add default via "$router"
     echo "$ip $router $dns $domain"
 fi
+"""
+# A router's advertisement (RFC 4861) to all, then an echo request, whose answer is waited for.
+ROUTER = """
+import socket, struct, sys
+with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
+    raw.settimeout(10)
+    raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+    number = socket.if_nametoindex(sys.argv[1])
+    prefix = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 3600, 3600, 0)
+    prefix += socket.inet_pton(socket.AF_INET6, "2001:db8::")
+    advertised = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix
+    raw.sendto(advertised, ("ff02::1", 0, 0, number))
+    raw.sendto(struct.pack("!BBHHH", 128, 0, 0, 7, 7), (sys.argv[2], 0, 0, number))
+    while raw.recv(4096)[0] != 129:
+        pass
 """
 SECONDS = 30.0
 
@@ -155,6 +172,49 @@ def test_a_stranger_on_the_bridge_gets_no_address(site: Site, tmp_path: Path) ->
         assert "no lease" in ask_for_address(guest, tmp_path, code=None)
 
 
+def advertise(guest: Namespace, host: Namespace) -> None:
+    """Returns once the host has had it: an answer to what was sent after it is there."""
+    guest.run(sys.executable, "-c", ROUTER, "eth0", link_local(host, BRIDGE))
+
+
+def link_local(one: Namespace, device: str) -> str:
+    """Once it may be used."""
+
+    def found() -> list[str]:
+        words = ("-6", "-brief", "address", "show", "dev", device, "scope", "link", "-tentative")
+        return one.run("ip", *words).split()
+
+    until(lambda: len(found()) > 2)
+    return found()[2].partition("/")[0]
+
+
+def test_no_guest_becomes_the_host_s_router(site: Site) -> None:
+    with netns.namespace() as guest, site.service():
+        site.attach(record())
+        netns.connect(site.host, "cable", guest, "eth0", MAC)
+        site.host.run("ip", "link", "set", "cable", "master", BRIDGE)
+        link_local(guest, "eth0")
+        advertise(guest, site.host)
+        assert "default" not in site.host.run("ip", "-6", "route")
+        site.host.run("nft", "flush", "ruleset")  # others do that, and it takes seconds to mend
+        advertise(guest, site.host)
+        assert "default" not in site.host.run("ip", "-6", "route")
+        assert "2001:db8" not in site.host.run("ip", "-6", "address")
+
+
+def test_instances_names_are_for_the_host_and_instances_alone(site: Site) -> None:
+    with netns.namespace() as world, site.service():
+        netns.connect(site.host, "uplink", world, "eth0")
+        site.host.run("ip", "address", "add", "192.0.2.9/24", "dev", "uplink")
+        world.run("ip", "address", "add", f"{WORLD}/24", "dev", "eth0")
+        site.attach(record())
+        gateway = site.networking.endpoint(record())[0].rpartition(".")[0] + ".1"
+        world.run("ip", "route", "add", "default", "via", "192.0.2.9")
+        world.run("busybox", "ping", "-c", "1", "-W", "5", gateway)
+        assert "one.multipass" in site.host.run("busybox", "nslookup", "one.multipass", gateway)
+        world.run("busybox", "timeout", "2", "busybox", "nc", gateway, "53", code=143)
+
+
 def test_nothing_is_left_after_the_last_instance(site: Site) -> None:
     forwarding = "/proc/sys/net/ipv4/conf/uplink/forwarding"
     with netns.namespace() as world, site.service() as service:
@@ -247,6 +307,17 @@ def test_a_missing_tool_is_named_with_its_package(site: Site, tmp_path: Path) ->
     with site.service(), pytest.raises(NetworkError, match="package dnsmasq-base"):
         site.attach(record())
     assert BRIDGE not in site.host.links()
+
+
+def test_cards_of_instances_that_are_gone_keep_no_bridge(site: Site) -> None:
+    """The daemon was killed in the middle of a launch or a purge."""
+    plan = Plan("eth9", "br-eth9", "former", "bridge", "port")
+    entry = {"device": "eth9", "bridge": "br-eth9", "stage": "permitted", "boot": "", "place": None}
+    known = site.directory / reservations.BRIDGES
+    known.write_text(json.dumps([{**entry, "plan": asdict(plan), "users": [MAC, OTHER]}]))
+    with site.service():
+        asyncio.run(site.networking.settle([record("two", OTHER)]))
+        assert [one["users"] for one in json.loads(known.read_text())] == [[OTHER]]
 
 
 def test_no_service_at_all_is_a_sentence(site: Site) -> None:
