@@ -53,6 +53,10 @@ DRAIN_STRANGERS = 3.0
 CONTROL_FRAMES_BURST = 1000
 CONTROL_FRAMES_PER_SECOND = 200.0
 HEADER_LIST = 16 * KIB  # gRPC's C++ default is 8 KiB
+# What is said of a failed call, encoded, and what is told to programs: together they fit into the
+# 8 KiB of headers that gRPC's own clients take.
+STATUS_MESSAGE = 4 * KIB
+STATUS_DETAILS = 3 * KIB
 PIECE = 16 * KIB  # handed to h2 at a time: Debian 12's takes the square of it
 CONTINUATIONS = 4  # frames of one header block: 64 KiB, four times the list they may hold
 CLOSED_STREAMS = 1024  # ended calls a connection is remembered for; h2 would keep 8 MiB of them

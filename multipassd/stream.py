@@ -40,6 +40,15 @@ def well_formed(headers: list[tuple[str, str]]) -> bool:
     return pseudo.keys() >= _REQUIRED and pseudo[":method"] == "POST"
 
 
+def status_message(text: str) -> str:
+    """Encoded, and cut where it is longer than clients take: it may quote what the caller sent."""
+    encoded = encode_message(text)
+    if len(encoded) <= limits.STATUS_MESSAGE:
+        return encoded
+    most = limits.STATUS_MESSAGE // 3 - len("…".encode())  # a byte takes up to three characters
+    return encode_message(text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore") + "…")
+
+
 class Carrier(Protocol):
     """What a stream needs of the connection that carries it."""
 
@@ -137,10 +146,11 @@ class Stream:
 
     def fail(self, error: RpcError) -> None:
         trailers = [("grpc-status", str(int(error.status)))]
-        if message := encode_message(error.message):
+        if message := status_message(error.message):
             trailers.append(("grpc-message", message))
-        if error.details:
-            trailers.append((DETAILS, b64encode(error.details).decode()))
+        details = b64encode(error.details).decode()
+        if 0 < len(details) <= limits.STATUS_DETAILS:
+            trailers.append((DETAILS, details))
         self._finish(tuple(trailers))
 
     @property

@@ -12,6 +12,9 @@ import pytest
 
 from multipassd.methods import HANDLERS
 from protocol.certificates import KeyPair, make_client
+from protocol.messages.common import InstanceNames, InstanceSnapshotPair
+from protocol.messages.information import InfoRequest
+from protocol.messages.lifecycle import StartRequest
 from protocol.methods import METHODS, Method, Policy
 from protocol.pem import fingerprint, pem_to_der
 from protocol.status import Status
@@ -106,6 +109,20 @@ def test_a_message_of_garbage_is_refused_and_the_channel_goes_on(shared: GrpcCli
     assert answer.status is Status.INTERNAL
     assert "malformed request" in answer.message
     assert shared.call("list").status is Status.OK
+
+
+def test_an_answer_that_quotes_much_still_arrives(shared: GrpcClient) -> None:
+    name = "a" * 70_000
+    pair = InstanceSnapshotPair(instance_name=name)
+    answer = shared.unary(
+        "/multipass.Rpc/info", InfoRequest(instance_snapshot_pairs=[pair]).encode()
+    )
+    assert answer.status is Status.NOT_FOUND
+    assert answer.message.startswith('The following errors occurred:\ninstance "aaa')
+    assert answer.message.endswith("aaa…")
+    request = StartRequest(instance_names=InstanceNames(instance_name=[name]))
+    answer = shared.unary("/multipass.Rpc/start", request.encode())
+    assert (answer.status, answer.message) == (Status.ABORTED, "instance(s) missing")
 
 
 def test_a_client_that_keeps_its_side_open_gets_its_answer(shared: GrpcClient) -> None:
