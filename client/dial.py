@@ -119,6 +119,8 @@ def _remedy(path: str) -> str:
 
 
 def _why(error: OSError) -> str:
+    if isinstance(error, TimeoutError):  # TLS would name a line of its source
+        return messages.NO_ANSWER
     return error.strerror or str(error)
 
 

@@ -11,6 +11,7 @@ from protocol.inifile import IniFile
 
 PRIMARY_NAME = "client.primary-name"
 DEFAULTS = {PRIMARY_NAME: "primary"}
+MAX_NAME = 63  # it is a host name, too (RFC 1035); an instance with a longer one can't be made
 MAX_FILE = 1024 * 1024  # bytes; anything larger is no settings file
 
 
@@ -42,7 +43,11 @@ def write(path: str, key: str, value: str) -> None:
 def is_hostname(text: str) -> bool:
     """Letters, digits and inner hyphens, a letter first."""
     return (
-        text.isascii() and text.replace("-", "").isalnum() and text[0].isalpha() and text[-1] != "-"
+        len(text) <= MAX_NAME
+        and text.isascii()
+        and text.replace("-", "").isalnum()
+        and text[0].isalpha()
+        and text[-1] != "-"
     )
 
 

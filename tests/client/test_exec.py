@@ -495,3 +495,14 @@ def test_a_shell_that_takes_too_long_ends_with_5(program: Program, service: Serv
     result = program.run("shell", "guest", "--timeout", "1")
     assert result.code == 5
     assert result.err.startswith("Timed out waiting for instance to start.\n")
+
+
+def test_a_command_that_writes_on_ends_when_its_reader_has_enough(program: Program) -> None:
+    with subprocess.Popen(
+        [PROGRAM, "exec", "guest", "--", "yes"], env=program.environ, cwd="/",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as client:  # fmt: skip
+        assert client.stdout is not None
+        assert client.stdout.readline() == b"y\n"
+        client.stdout.close()
+        assert client.wait(PATIENCE) != 0

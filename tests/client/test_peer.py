@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from client import peer
+from client import dial, peer
 from client.errors import Unverified
 from client.peer import Peer
 from protocol import certificates
@@ -78,3 +78,12 @@ def test_one_s_own_service_need_not_verify(service: Service, tmp_path: Path) -> 
     own.connect().close()
     own.connect().close()
     assert len(warnings) == 1
+
+
+def test_a_service_that_says_nothing_is_told_without_the_library_s_words() -> None:
+    late = TimeoutError("_ssl.c:975: The handshake operation timed out")
+    failure = dial.failure(UnixAddress("/a"), late)
+    assert failure.sentence == "cannot connect to the multipass socket"
+    assert failure.hint.startswith(
+        "Connecting to the socket /a failed: the service did not answer in time. "
+    )

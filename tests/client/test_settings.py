@@ -43,7 +43,17 @@ def test_what_else_is_in_the_file_survives(file: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["1nvalid-name", "invalid.name", "invalid$name", "invalid-name-", "foo_bar", "-", "é"]
+    "name",
+    [
+        "1nvalid-name",
+        "invalid.name",
+        "invalid$name",
+        "invalid-name-",
+        "foo_bar",
+        "-",
+        "é",
+        "a" * 64,
+    ],
 )
 def test_names_that_are_no_host_names_are_refused(file: str, name: str) -> None:
     with pytest.raises(UsageError, match=f"^Invalid setting '{PRIMARY_NAME}="):
@@ -51,7 +61,7 @@ def test_names_that_are_no_host_names_are_refused(file: str, name: str) -> None:
     assert not Path(file).exists()
 
 
-@pytest.mark.parametrize("name", ["a", "A1", "a-b", "primary", "a--b"])
+@pytest.mark.parametrize("name", ["a", "A1", "a-b", "primary", "a--b", "a" * 63])
 def test_host_names_are_accepted(name: str) -> None:
     assert settings.is_hostname(name)
 
