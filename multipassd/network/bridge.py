@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from multipassd.network.tools import NetworkFailure
 
 BRIDGE = OURS
 TUN = Path("/dev/net/tun")
+IPV6 = Path("/proc/sys/net/ipv6/conf")
 FOR_ALL = 0o006  # harmless: a tap of one's own is all that one gets
 
 
@@ -43,9 +45,17 @@ def make(subnet: IPv4Network) -> None:
     """Make or mend it. Raises NetworkFailure."""
     if not exists(BRIDGE):
         tools.run("ip", "link", "add", BRIDGE, "type", "bridge", "stp_state", "0")
+    _accept_no_router()
     address = f"{subnets.gateway(subnet)}/{subnet.prefixlen}"
     tools.run("ip", "address", "replace", address, "brd", "+", "dev", BRIDGE)
     tools.run("ip", "link", "set", BRIDGE, "up")
+
+
+def _accept_no_router() -> None:
+    """The packet filter keeps guests from becoming the host's way out, too; but others flush it,
+    and a route that came in between stays for hours."""
+    with suppress(OSError):  # a host without IPv6
+        (IPV6 / BRIDGE / "accept_ra").write_text("0\n")
 
 
 def remove() -> None:

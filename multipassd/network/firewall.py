@@ -8,6 +8,7 @@ from contextlib import suppress
 from ipaddress import IPv4Network
 from typing import Any
 
+from multipassd.network import subnet as subnets
 from multipassd.network import tools
 from multipassd.network.tools import NetworkFailure
 
@@ -33,6 +34,14 @@ def ruleset(bridge: str, subnet: IPv4Network, opened: Iterable[str]) -> str:
         "    type nat hook postrouting priority srcnat; policy accept;\n"
         f"    ip saddr {subnet} ip daddr {{ 224.0.0.0/24, 255.255.255.255 }} return\n"
         f"    ip saddr {subnet} ip daddr != {subnet} masquerade\n"
+        "  }\n"
+        # No guest is the host's router, and nobody else asks for instances' names.
+        "  chain input {\n"
+        "    type filter hook input priority filter; policy accept;\n"
+        f'    iifname "{bridge}" icmpv6 type {{ nd-router-advert, nd-redirect }} drop\n'
+        f'    iifname "{bridge}" icmp type redirect drop\n'
+        f'    iifname != {{ "{bridge}", "lo" }} ip daddr {subnets.gateway(subnet)} '
+        "meta l4proto { tcp, udp } th dport 53 reject\n"
         "  }\n"
         "  chain forward {\n"
         "    type filter hook forward priority filter; policy accept;\n"
