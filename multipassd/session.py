@@ -26,6 +26,7 @@ from h2.settings import SettingCodes
 
 from multipassd import limits
 from multipassd.http2 import ServerConnection
+from multipassd.limits import PeerLimits
 from multipassd.stream import Carrier, Stream, well_formed
 from protocol.errors import MalformedRequest, RpcError, TooLarge
 from protocol.grpc import FramingError, MessageTooLarge
@@ -166,8 +167,7 @@ class Session:
         try:
             message = stream.feed(event.data)
         except MessageTooLarge:
-            limit = self._link.limits.message
-            stream.fail(TooLarge(f"The request is larger than {limit} bytes."))
+            stream.fail(TooLarge(_larger_than(self._link.limits)))
             return
         except FramingError as error:
             stream.fail(_malformed(error))
@@ -232,6 +232,16 @@ class _Allowance:
         self._tokens = min(limits.CONTROL_FRAMES_BURST, self._tokens + earned) - 1
         self._at = now
         return self._tokens >= 0
+
+
+def _larger_than(allowed: PeerLimits) -> str:
+    text = f"The request is larger than {allowed.message} bytes"
+    if allowed is limits.UNTRUSTED:  # a first command may be a launch with much cloud-init data
+        text += (
+            ", which is all that a client may send that is not known yet. Become known by a small "
+            "command first: `multipass list`, or `multipass authenticate`"
+        )
+    return text + "."
 
 
 def _malformed(error: object) -> RpcError:

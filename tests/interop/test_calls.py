@@ -151,6 +151,21 @@ def fingerprint_of(pair: KeyPair) -> str:
 
 
 class TestStatuses:
+    def test_a_large_first_request_is_refused_with_what_to_do(
+        self, both: tuple[Daemon, str]
+    ) -> None:
+        request = InfoRequest(
+            instance_snapshot_pairs=[InstanceSnapshotPair(instance_name="a" * 17_000)]
+        )
+        with GrpcClient(both[0], make_client()) as client:
+            answer = client.unary("/multipass.Rpc/info", request.encode())
+            assert answer.status is Status.RESOURCE_EXHAUSTED
+            assert "may send that is not known yet" in answer.message
+            assert "`multipass list`" in answer.message
+            assert client.call("list").status is Status.OK
+            answer = client.unary("/multipass.Rpc/info", request.encode())
+            assert answer.status is Status.NOT_FOUND
+
     def test_empty_store_over_unix(self, both: tuple[Daemon, str]) -> None:
         daemon, _ = both
         with GrpcClient(daemon) as nameless, GrpcClient(daemon, make_client()) as client:
