@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
+import socket
 import time
 from argparse import ArgumentParser, Namespace
 
@@ -92,8 +94,7 @@ def _enable(place: Place, options: Namespace) -> None:
     found = user.certificates_of(name, options.dry_run)
     candidates = [Candidate(der, name) for der in found]
     enrol(place, store, candidates, installer.HOW, options.dry_run)
-    state, address = units.show(SOCKET, "ActiveState", "Listen")
-    was_on = state == "active"
+    was_on = units.active(SOCKET)
     if options.dry_run:
         say(f"Enable {SOCKET} for every boot.", options.dry_run)
         if not was_on:
@@ -106,7 +107,7 @@ def _enable(place: Place, options: Namespace) -> None:
     _demand("TCP is on, but not for later boots", "enable", SOCKET)
     # Started, it has made the certificates by which clients know it.
     _demand("TCP is on, but the service does not start", "start", SERVICE)
-    address = address.partition(" ")[0]
+    address = _address()
     print(f"TCP {'was on already' if was_on else 'is on'}: {address}, also after a reboot.")
     port = address.rpartition(":")[2]
     print(f"{name} uses it with MULTIPASS_SERVER_ADDRESS=localhost:{port}.")
@@ -126,8 +127,32 @@ def _start_socket() -> None:
         if state == "active":
             return  # then it is the service's trouble, which is looked at next
         if state == "failed" or time.monotonic() > deadline:  # else it was refused, not tried
+            _check_port()
             raise _failed("TCP was not switched on", problem)
         time.sleep(PAUSE)
+
+
+def _check_port() -> None:
+    """systemd's answer does not tell the usual reason. Raises TrustError if it is that."""
+    address = _address()
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as systemd has it
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except (OSError, ValueError) as error:
+            if getattr(error, "errno", None) != errno.EADDRINUSE:
+                return
+            raise TrustError(
+                f"TCP was not switched on: another program has {address}. "
+                f"`sudo ss -ltnp sport = :{port}` names it; stop it, or have {SOCKET} listen on "
+                "another port by a drop-in, then repeat this."
+            ) from None
+
+
+def _address() -> str:
+    return units.show(SOCKET, "Listen")[0].partition(" ")[0]
 
 
 def _how_to_start() -> tuple[str, ...]:
