@@ -75,7 +75,7 @@ def run(root: Path, command: str) -> str:
     """What the shell's command printed, run in the root. Raises RootError."""
     done: subprocess.CompletedProcess[str] = roots.run_in(root, "sh", "-c", command)
     if done.returncode != 0:
-        raise roots.RootError(f"{command}: {done.stdout[-500:]}")
+        raise roots.RootError(f"{command}: {done.stdout[-500:].strip()}")
     return done.stdout
 
 

@@ -6,6 +6,7 @@ each use unpacks its own. Needs root, as all of chroot, boot and unpacking devic
 """
 
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -128,7 +129,9 @@ def _make(path: Path, packages: Sequence[str]) -> None:
         command, capture_output=True, text=True, env=CLEAN_ENVIRONMENT, check=False
     )
     if done.returncode != 0:
-        raise RootError(f"mmdebstrap could not make a root from {MIRROR}: {done.stderr[-500:]}")
+        raise RootError(
+            f"mmdebstrap could not make a root from {MIRROR}: {done.stderr[-500:].strip()}"
+        )
 
 
 @contextmanager
@@ -144,25 +147,31 @@ def unpacked(archive: Path) -> Iterator[Path]:
 
 
 def run_in(root: Path, *command: str, network: bool = False) -> "subprocess.CompletedProcess[str]":
-    """Run in the root with /proc and without anything of the caller's; `network` lets it use the
-    machine's, for apt."""
-    namespaces = ["--mount", "--pid"]
+    """Run in the root without anything of the caller's, with /proc where that can be mounted for
+    this alone; `network` lets it use the machine's, for apt."""
+    isolation = ["--pid", "--fork", "--kill-child"]
+    if can_mount_alone():
+        isolation += ["--mount", f"--mount-proc={root}/proc"]
     if network:
         shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
     else:
-        namespaces.append("--net")
+        isolation.append("--net")
     return subprocess.run(
-        [
-            "unshare", *namespaces, "--fork", "--kill-child",
-            f"--mount-proc={root}/proc", "chroot", str(root), *command,
-        ],
+        ["unshare", *isolation, "chroot", str(root), *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
         env=CLEAN_ENVIRONMENT,
-    )  # fmt: skip
+    )
+
+
+@functools.cache
+def can_mount_alone() -> bool:
+    """Whether a mount can be kept from everybody else. In a chroot into a plain directory it can't:
+    what is mounted on `/` is not ours to make private. Building an image does without /proc."""
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
 
 
 def mirror_problem() -> str:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +48,10 @@ ASK, ASK_AGAIN = "Please enter passphrase: ", "Please re-enter passphrase: "
 RECOVERY_SECONDS = 5.0  # an appended certificate counts within one
 COMMAND_SECONDS = 60.0
 LAUNCH_SECONDS = 600.0  # an emulated guest on a busy machine
+MOUNT_TERMINALS = (
+    "mount -t devpts -o newinstance,ptmxmode=666 devpts /dev/pts && ln -sf pts/ptmx /dev/ptmx"
+)
+INTERRUPTED = 130  # as a shell says it of a program that SIGINT ended
 QEMU, SSH = "qemu-system-x86_64", "ssh"
 INSTANCE = "hello"
 
@@ -256,6 +260,20 @@ def an_instance(story: Story) -> None:
     story.run(alice, "list", says=EMPTY_LIST)
 
 
+def need_kernel_files() -> None:
+    """OSError that says what to do, where a chroot lacks what the kernel offers as files."""
+    if not Path("/proc/self").exists():
+        raise OSError("/proc is not mounted. In a chroot: mount -t proc proc /proc")
+    try:
+        for end in os.openpty():
+            os.close(end)
+    except OSError as error:
+        raise OSError(
+            f"passphrases are typed at a pseudo-terminal, and none can be opened ({error})."
+            f" In a chroot: {MOUNT_TERMINALS}"
+        ) from None
+
+
 def tiny_image() -> Path | None:
     """None, and a line that says why, where no instance can be launched."""
     missing = [program for program in (QEMU, SSH) if shutil.which(program) is None]
@@ -328,7 +346,9 @@ def serve(daemon: Daemon, instances: bool) -> None:
     print(f"  {MULTIPASS} authenticate {shlex.quote(PASSPHRASE)}")
     print(f"  {MULTIPASS} {'shell' if instances else 'list'}")
     print(f"\nThe daemon's log: {daemon.sandbox.log_path}\nCtrl-C stops and cleans up.", flush=True)
-    signal.pause()
+    with suppress(KeyboardInterrupt):
+        signal.pause()
+    print()
 
 
 def stop(daemon: Daemon) -> bool:
@@ -359,23 +379,38 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
 
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        return run(options.once)
+    except KeyboardInterrupt:
+        print("\nInterrupted. What was started is stopped and removed.")
+        return INTERRUPTED
+    except OSError as error:
+        print(f"dev: the story can't be told here: {error}", file=sys.stderr)
+        return 1
+
+
+def run(once: bool) -> int:
+    need_kernel_files()
     people, image = choose_people(), tiny_image()
     # Root's checkout may lie where the instances' own user can't go.
     sandbox = Sandbox.create(CHECKOUT / ".run" if os.geteuid() else None)
     stopped_well = True
-    with served(image, sandbox) as environment:
-        daemon = Daemon(sandbox, activated=True, env=environment)
-        story = Story(daemon, people)
-        try:
-            daemon.start()
-            tell(story, image is not None)
-            if not options.once:
-                serve(daemon, image is not None)
-        except KeyboardInterrupt:
-            print()
-        finally:
-            stopped_well = stop(daemon)
-            sandbox.remove()
+    try:
+        with served(image, sandbox) as environment:
+            daemon = Daemon(sandbox, activated=True, env=environment)
+            story = Story(daemon, people)
+            try:
+                daemon.start()
+                tell(story, image is not None)
+                if not once:
+                    serve(daemon, image is not None)
+            except (AssertionError, EOFError, TimeoutError, subprocess.TimeoutExpired) as error:
+                story.failures.append(f"{story.step or 'The start'}: {error}")
+                print(f"\nBroken off: {error}\n\nThe daemon's log:\n{daemon.log_text()}")
+            finally:
+                stopped_well = stop(daemon)
+    finally:
+        sandbox.remove()
     return 0 if not story.failures and stopped_well else 1
 
 
