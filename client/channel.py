@@ -104,7 +104,9 @@ class Call:
         except NotProcessed:
             raise ConnectionLost(messages.CONNECTION_LOST, messages.LOST_HINT) from None
         except BadAnswer as error:
-            raise CommandFailed(messages.PROTOCOL_BROKEN, str(error)) from error
+            raise CommandFailed(
+                messages.PROTOCOL_BROKEN, messages.foreign_answer(str(error))
+            ) from error
         except TimeoutError as error:
             raise DeadlinePassed(messages.NO_ANSWER) from error
         except OSError as error:

@@ -68,6 +68,13 @@ UNREADABLE_REPLY = "the service sent a reply that can't be read"
 NOT_TEXT = "An argument is not valid text in this terminal's encoding."
 
 
+def foreign_answer(why: str) -> str:
+    return (
+        f"It sent this: {why}. Another program than multipassd may be listening there; "
+        "MULTIPASS_SERVER_ADDRESS, where it is set, says where."
+    )
+
+
 def failed(command: str, message: str) -> str:
     return f"{command} failed: {message}"
 

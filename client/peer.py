@@ -119,7 +119,9 @@ class Peer:
         except (tls.SSLEOFError, ConnectionResetError, BrokenPipeError) as error:
             raise HungUp(messages.CONNECTION_LOST, messages.LOST_HINT) from error
         except tls.SSLError as error:
-            raise CommandFailed(messages.PROTOCOL_BROKEN, _reason(error)) from error
+            raise CommandFailed(
+                messages.PROTOCOL_BROKEN, messages.foreign_answer(_reason(error))
+            ) from error
         except OSError as error:
             raise dial.failure(self._address, error) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,31 @@ def test_diagnosis_makes_no_certificate(program: Program) -> None:
     program.run("wait-ready", "--timeout", "1")
     program.run("help")
     assert not program.home.exists()
+
+
+def test_another_program_at_the_address_is_told(program: Program, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as web:
+        web.bind(str(tmp_path / "socket"))
+        web.listen()
+
+        def answer() -> None:
+            with web.accept()[0] as caller:
+                caller.recv(1)
+                caller.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        result = program.run("list")
+        thread.join()
+    first, second = result.err.splitlines()
+    assert (result.code, result.out) == (2, "")
+    assert first == (
+        "list failed: the service answered with something that is not Multipass's protocol"
+    )
+    assert second.endswith(
+        "Another program than multipassd may be listening there; "
+        "MULTIPASS_SERVER_ADDRESS, where it is set, says where."
+    )
 
 
 @pytest.mark.parametrize("words", ["launch", "start a", "restart a", "shell a"])
