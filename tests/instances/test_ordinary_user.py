@@ -1,4 +1,7 @@
-"""The whole life of an instance of an ordinary user: their daemon, their QEMU, no rights at all."""
+"""The whole life of an instance of an ordinary user: their daemon, their QEMU, no rights at all.
+
+One test, as each step stands on the one before, and a boot takes long.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,21 @@ LEFT_RUNNING = "(sleep 5000 </dev/null >/dev/null 2>&1 &)"
 SLEEPERS = "ps | grep -c '[s]leep 5000'"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def bobs(tiny_image: None, copy: Path, people: People) -> Iterator[Site]:
     with site(owner=(people.bob, copy)) as one:
         yield one
 
 
-@pytest.fixture(scope="module")
-def foo(bobs: Site) -> Iterator[Site]:
-    """A site where `foo` runs, made from an image in a file that only its owner can read."""
+def test_it_lives_as_roots_instances_do(bobs: Site, people: People) -> None:
+    it_is_launched_from_a_file_that_only_its_user_can_read(bobs)
+    all_of_it_is_its_users(bobs, people)
+    it_outlives_the_daemon_and_goes_on_after_suspending(bobs)
+    twenty_commands_at_once_do_it_no_harm(bobs)
+    it_is_purged_and_nothing_is_left(bobs)
+
+
+def it_is_launched_from_a_file_that_only_its_user_can_read(bobs: Site) -> None:
     image = bobs.sandbox.home("alice") / "image.qcow2"
     shutil.copyfile(cloudimage.kept(), image)
     image.chmod(0o600)
@@ -37,14 +46,13 @@ def foo(bobs: Site) -> Iterator[Site]:
     launched = bobs.cli("launch", "--name", "foo", *SIZE, f"file://{image}")
     assert launched.stdout.endswith("Launched: foo\n"), launched
     image.unlink()
-    yield bobs
 
 
 def owner(path: Path) -> int:
     return path.stat().st_uid
 
 
-def test_all_of_it_is_its_users(foo: Site, people: People) -> None:
+def all_of_it_is_its_users(foo: Site, people: People) -> None:
     (pid,) = foo.qemus_of("foo")
     assert owner(Path(f"/proc/{pid}")) == people.bob.uid
     for path in foo.storage.rglob("*"):
@@ -53,7 +61,7 @@ def test_all_of_it_is_its_users(foo: Site, people: People) -> None:
     assert foo.inside("foo", "id -un") == "ubuntu"
 
 
-def test_it_outlives_the_daemon_and_is_suspended_and_goes_on(foo: Site) -> None:
+def it_outlives_the_daemon_and_goes_on_after_suspending(foo: Site) -> None:
     before = foo.boot_id("foo")
     foo.inside("foo", LEFT_RUNNING)
     foo.kill_daemon()
@@ -64,7 +72,7 @@ def test_it_outlives_the_daemon_and_is_suspended_and_goes_on(foo: Site) -> None:
     assert (foo.boot_id("foo"), foo.inside("foo", SLEEPERS)) == (before, "1")
 
 
-def test_twenty_commands_at_once_lose_no_guest_that_runs(foo: Site) -> None:
+def twenty_commands_at_once_do_it_no_harm(foo: Site) -> None:
     before = foo.boot_id("foo")
     commands = [
         ("exec", "foo", "--", "true"),
@@ -81,7 +89,7 @@ def test_twenty_commands_at_once_lose_no_guest_that_runs(foo: Site) -> None:
     assert (foo.boot_id("foo"), foo.inside("foo", SLEEPERS)) == (before, "1")
 
 
-def test_it_is_stopped_and_purged_and_nothing_is_left(foo: Site) -> None:
+def it_is_purged_and_nothing_is_left(foo: Site) -> None:
     foo.done("stop", "foo")
     assert foo.states() == {"foo": "Stopped"}
     assert not foo.logged("foo ignores the power button")
