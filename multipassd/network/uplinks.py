@@ -69,7 +69,10 @@ class Uplinks:
         """Its bridge. Raises NetworkFailure; then all is as before."""
         name = uplink.bridge_name(device)
         if bridge.exists(name):
-            raise NetworkFailure(f"There is something else named {name} on this host.")
+            raise NetworkFailure(
+                f"There is {name} on this host already, and {device} is not connected to it. "
+                f"Please connect {device} to it, or remove it, then try again."
+            )
         change: Plan | Place
         if networkmanager.manages(device):
             change = networkmanager.plan(device, name)

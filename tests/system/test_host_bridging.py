@@ -163,7 +163,7 @@ def a_connection_set_up_by_hand_moves_with_all_its_routes(host: Host) -> None:
     host.run("nmcli", "connection", "add", "save", "no", "con-name", "fixed", *FIXED)
     host.run("nmcli", "connection", "up", "fixed")
     before = routes(host, DEVICE)
-    assert len(before) == 4 and addresses(host, DEVICE) == {"192.0.2.9", "192.0.2.10"}
+    assert len(before) == 5 and addresses(host, DEVICE) == {"192.0.2.9", "192.0.2.10"}
     assert ask(host, do="bridge", device=DEVICE) == {"done": BRIDGE}
     assert routes(host, BRIDGE) == before and routes(host, DEVICE) == []
     assert addresses(host, BRIDGE) == {"192.0.2.9", "192.0.2.10"}
