@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from multipassd.drivers.driver import Link
+from multipassd.files import read_regular
 from multipassd.instances.errors import NotRunning
 from multipassd.instances.record import Record, mac_addresses
 from multipassd.network import reservations
@@ -96,12 +97,13 @@ class BridgedNetworking:
         return [] if address is None else [address]
 
     def _on_wires(self) -> set[str]:
-        """Cards that bridges on the host's wires are kept for."""
-        if not (self._directory / BRIDGES).exists():
-            return set()
-        from multipassd.network import uplinks  # most daemons start without
-
-        return {mac for one in uplinks.read(self._directory) for mac in one.users}
+        """Cards that bridges on the host's devices are kept for. Not by uplinks.py, which most
+        daemons do without."""
+        try:
+            known = json.loads(read_regular(self._directory / BRIDGES, MAX_ANSWER))
+            return {str(mac) for one in known for mac in one["users"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            return set()  # whose record it is says why
 
     def _addresses(self) -> dict[str, str]:
         """By MAC; read anew when the file is another."""
