@@ -20,7 +20,7 @@ from multipassd import log
 from multipassd.drivers.driver import DriverError
 from multipassd.drivers.qemu.command import STOPPER
 from multipassd.drivers.qemu.powerdown import AT_SIGTERM
-from multipassd.drivers.qemu.runner import USER
+from multipassd.drivers.qemu.runner import USER, shown
 from multipassd.files import read_regular, write_atomically
 from protocol import places
 
@@ -158,7 +158,7 @@ class DetachedRunner:
             text = read_regular(self._log(name), MAX_LOG).decode("utf-8", "replace")
         except OSError:
             return ""
-        return " ".join(text.strip().splitlines()[-1:])[-500:]
+        return shown("".join(text.strip().splitlines()[-1:]))
 
     async def clear(self, name: str) -> None:
         process = self._started.pop(name, None)

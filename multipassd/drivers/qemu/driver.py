@@ -66,12 +66,15 @@ class QemuDriver:
 
     async def find(self, machine: Machine) -> QemuGuest | None:
         path = self._runner.runtime(machine.name) / MONITOR
+        monitor = None
         try:
             monitor = await Monitor.connect(path, GREETING_SECONDS)
             guest = QemuGuest(machine, monitor, self._runner)
             if await guest.settle():
                 return guest
         except (OSError, MonitorError) as error:
+            if monitor is not None:
+                monitor.close()  # QEMU talks to one at a time, and there will be another
             if await self._runner.alive(machine.name):
                 why = str(error) or "its monitor does not answer"
                 raise DriverError(f"{machine.name} runs, but can't be reached: {why}") from None

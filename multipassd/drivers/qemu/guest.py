@@ -96,7 +96,7 @@ class QemuGuest:
 
     async def settle(self) -> bool:
         """Complete or undo what an earlier daemon began; does it run? Raises MonitorError."""
-        status = (await self._monitor.execute("query-status"))["status"]
+        status = await self._monitor.status()
         if status == FULL_DISK:
             self._on_full_disk()
         elif status in STANDING and suspended_mark(self._machine).exists():
@@ -152,6 +152,6 @@ class QemuGuest:
                 await asyncio.sleep(RETRY_INTERVAL)
                 await self._monitor.execute("cont")
                 await asyncio.sleep(RETRY_SETTLES)
-                status = (await self._monitor.execute("query-status"))["status"]
+                status = await self._monitor.status()
             _log.info("%s goes on", self._machine.name)
         self._retrying = None

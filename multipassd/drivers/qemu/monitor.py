@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from multipassd import log
+from multipassd.drivers.qemu.runner import shown
 
 MAX_LINE = 1 << 20  # an answer; the longest used here has some KiB
 COMMAND_SECONDS = 30.0
@@ -92,10 +93,21 @@ class Monitor:
         finally:
             self._jobs.pop(job, None)
         jobs = await self.execute("query-jobs")
-        error = next((one.get("error") for one in jobs if one["id"] == job), None)
+        try:
+            error = next((one.get("error") for one in jobs if one["id"] == job), None)
+        except (TypeError, KeyError, AttributeError):
+            raise MonitorError(f"QEMU does not tell how {command} ended") from None
         await self.execute("job-dismiss", id=job)
         if error:
-            raise MonitorError(str(error))
+            raise MonitorError(shown(error))
+
+    async def status(self) -> str:
+        """What the guest does, in QEMU's word. Raises MonitorError."""
+        answer = await self.execute("query-status")
+        status = answer.get("status") if isinstance(answer, dict) else None
+        if not isinstance(status, str):
+            raise MonitorError("QEMU does not tell what its guest does")
+        return status
 
     def close(self) -> None:
         if self._pump is not None:
@@ -119,7 +131,7 @@ class Monitor:
         try:
             line = await self._reader.readline()
             message = json.loads(line) if line else None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise MonitorError(f"QEMU's monitor can't be understood: {error}") from None
         if not isinstance(message, dict):
             raise MonitorError("QEMU has ended" if message is None else "it sent no object")
@@ -138,9 +150,9 @@ class Monitor:
             job = self._jobs.get(str(data.get("id")))
             if data.get("status") == "concluded" and job is not None and not job.done():
                 job.set_result(None)
-        elif (answer := self._waiting.pop(message.get("id", 0), None)) and not answer.done():
+        elif (answer := self._waiting.get(message.get("id", 0))) and not answer.done():
             if "error" in message:
-                answer.set_exception(MonitorError(str(message["error"].get("desc"))))
+                answer.set_exception(MonitorError(shown(message["error"].get("desc"))))
             else:
                 answer.set_result(message.get("return"))
 

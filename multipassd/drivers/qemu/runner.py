@@ -8,6 +8,13 @@ from typing import Protocol
 
 USER = "multipass-vm"  # made by the package; owns nothing but what is given to its group
 
+MAX_SAID = 500  # characters of QEMU's words that are passed on
+
+
+def shown(text: object) -> str:
+    """What QEMU says goes to terminals, and a guest that took QEMU over chooses it."""
+    return "".join(filter(str.isprintable, str(text)))[-MAX_SAID:]
+
 
 class Runner(Protocol):
     def runtime(self, name: str) -> Path:
@@ -24,7 +31,7 @@ class Runner(Protocol):
         """Is there a process of this name?"""
 
     async def said(self, name: str) -> str:
-        """The last words of a process that ended, one line; empty if there were none."""
+        """The last words of a process that ended, one line that may be shown, or nothing."""
 
     async def clear(self, name: str) -> None:
         """End it, if it runs, and remove its runtime directory. Never fails."""

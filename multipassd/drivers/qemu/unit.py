@@ -12,6 +12,7 @@ from pathlib import Path
 from multipassd import log
 from multipassd.drivers.driver import DriverError
 from multipassd.drivers.qemu import units
+from multipassd.drivers.qemu.runner import shown
 
 SOCKET = "MULTIPASS_MACHINES_SOCKET"  # names where units.py is asked
 SECONDS = 150.0  # all that one request may take: its commands have limits of their own
@@ -63,7 +64,7 @@ class UnitRunner:
                     answer = json.loads(await reader.readline())
                 finally:
                     writer.close()
-            return int(answer["code"]), str(answer["said"])
+            return int(answer["code"]), shown(answer["said"])
         except TimeoutError:
             return 124, "systemd took too long"
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -8,7 +8,9 @@ import asyncio
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,19 @@ from multipassd.drivers.qemu.guest import suspended_mark
 from multipassd.drivers.qemu.monitor import Monitor
 from multipassd.images.image import Base
 
+LIAR = """
+import os, socket, sys
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(sys.argv[1] + ".new")
+    listener.listen()
+    os.rename(sys.argv[1] + ".new", sys.argv[1])
+    while True:
+        one, _ = listener.accept()
+        one.sendall(open(sys.argv[2], "rb").read())
+        while one.recv(4096):
+            pass
+"""
+SECONDS = 30.0
 HLT = b"\xf4" * 510 + b"\x55\xaa"
 
 
@@ -50,6 +65,13 @@ def machine(driver: QemuDriver, tmp_path: Path) -> Machine:
         return made
 
     return asyncio.run(make())
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 async def status(machine: Machine, tmp_path: Path, command: str = "query-status") -> str:
@@ -166,6 +188,30 @@ def test_one_whose_monitor_somebody_holds_runs_and_can_t_be_reached(
             await driver.find(machine)
         await guest.kill()
         await guest.ended()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b'{"QMP": {}}\n{"return": {}, "id": 1}\n{"return": null, "id": 2}\n', b"[" * 100_000 + b"\n"],
+    ids=["no status", "a deep greeting"],
+)
+def test_one_that_a_guest_took_over_is_one_that_can_t_be_reached(
+    driver: QemuDriver, machine: Machine, tmp_path: Path, said: bytes
+) -> None:
+    """And no reason for a daemon not to start."""
+    (tmp_path / "said").write_bytes(said)
+    path = tmp_path / "run/foo" / MONITOR
+
+    async def story() -> None:
+        runner = DetachedRunner(tmp_path / "run")
+        liar = [sys.executable, "-c", LIAR, str(path), str(tmp_path / "said")]
+        await runner.start("foo", liar, machine.directory)
+        await asyncio.to_thread(until, path.exists)
+        with pytest.raises(DriverError, match="foo runs, but can't be reached"):
+            await driver.find(machine)
+        await runner.clear("foo")
 
     asyncio.run(story())
 

@@ -158,6 +158,17 @@ def test_nonsense_ends_the_connection_or_is_passed_over_and_hangs_nobody(
     with_liar(tmp_path / "qmp", said, story)
 
 
+def test_what_it_says_is_fit_for_a_terminal(tmp_path: Path) -> None:
+    said = {"id": 2, "error": {"desc": "\x1b]0;owned\x07no\u202ews" + "x" * 9999}}
+
+    async def story(monitor: Monitor) -> None:
+        with pytest.raises(MonitorError) as refused:
+            await monitor.execute("query-status")
+        assert str(refused.value).isprintable() and len(str(refused.value)) < 1000
+
+    with_liar(tmp_path / "qmp", json.dumps(said).encode() + b"\n", story)
+
+
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     said = {"event": "BLOCK_IO_ERROR", "data": {"nospace": True, "action": "stop"}}
 
