@@ -31,9 +31,9 @@ with socket.socket(socket.AF_UNIX) as listener:
     os.rename(sys.argv[1] + ".new", sys.argv[1])
     while True:
         one, _ = listener.accept()
-        one.sendall(open(sys.argv[2], "rb").read())
-        while one.recv(4096):
-            pass
+        for line in open(sys.argv[2], "rb"):  # first unasked, then one for each question
+            one.sendall(line)
+            one.recv(4096)
 """
 SECONDS = 30.0
 HLT = b"\xf4" * 510 + b"\x55\xaa"
