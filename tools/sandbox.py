@@ -24,7 +24,8 @@ class Sandbox:
     def create(cls, wanted: Path | None = None) -> "Sandbox":
         """A sandbox in ``wanted``, emptied first; else in a short temporary place.
 
-        Else: where ``wanted`` is taken by another run, or its socket's path would be too long.
+        Else: where ``wanted`` is taken by another run or can't be written to, or its socket's path
+        would be too long.
         """
         if wanted is not None and _fits(wanted) and _take(wanted):
             root = wanted
@@ -116,9 +117,15 @@ def _fits(root: Path) -> bool:
 
 
 def _take(root: Path) -> bool:
-    """Make ``root`` ours, as long as this process lives, and empty it."""
-    root.mkdir(parents=True, exist_ok=True)
-    lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Make ``root`` ours, as long as this process lives, and empty it; False where it can't be."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # another user's checkout, or a read-only one
+        return False
+    if not os.access(root, os.W_OK):
+        os.close(lock)
+        return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -142,15 +142,15 @@ class Story:
     def socket_mode(self, expected: int) -> None:
         status = self.daemon.socket_path.stat()
         mode = stat.S_IMODE(status.st_mode)
-        print(f"$ stat -c '%a %u:%g' {self.daemon.socket_path}")
+        print(f"$ stat -c '%a %u:%g' {shlex.quote(str(self.daemon.socket_path))}")
         print(f"{mode:o} {status.st_uid}:{status.st_gid}", flush=True)
         self.check("socket mode", f"{expected:o}", f"{mode:o}")
 
     def append_certificate(self, person: Person) -> None:
         """The documented recovery, word for word but for the paths."""
         line = (
-            f"cat {self.daemon.sandbox.certificate(person.name)}"
-            f" | tee -a {self.daemon.store_path} > /dev/null"
+            f"cat {shlex.quote(str(self.daemon.sandbox.certificate(person.name)))}"
+            f" | tee -a {shlex.quote(str(self.daemon.store_path))} > /dev/null"
         )
         print(f"# {line}", flush=True)
         done = subprocess.run(["/bin/sh", "-c", line], check=False)
@@ -339,12 +339,13 @@ def choose_people() -> People:
 
 def serve(daemon: Daemon, instances: bool) -> None:
     """Say how to talk to the daemon by hand, and wait for Ctrl-C."""
+    program = shlex.quote(str(MULTIPASS))
     print("\nServing. To talk to it by hand, in another terminal:\n")
     for name, value in daemon.env("you").items():
         if name.startswith(("MULTIPASS_", "XDG_")):
             print(f"  export {name}={shlex.quote(value)}")
-    print(f"  {MULTIPASS} authenticate {shlex.quote(PASSPHRASE)}")
-    print(f"  {MULTIPASS} {'shell' if instances else 'list'}")
+    print(f"  {program} authenticate {shlex.quote(PASSPHRASE)}")
+    print(f"  {program} {'shell' if instances else 'list'}")
     print(f"\nThe daemon's log: {daemon.sandbox.log_path}\nCtrl-C stops and cleans up.", flush=True)
     with suppress(KeyboardInterrupt):
         signal.pause()
