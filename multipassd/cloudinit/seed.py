@@ -9,7 +9,9 @@ from typing import Any
 
 from multipassd.files import write_atomically
 
-MODE = 0o660  # the hypervisor's user reads it by its group; it may hold the user's secrets
+# The hypervisor's user reads it by its group, and writes nothing that root parses later
+# (add_interfaces). Others don't read it: it may hold the user's secrets.
+MODE = 0o640
 LABEL = "cidata"
 NAMES = ("meta-data", "user-data", "vendor-data", "network-config")
 AT_BOOT = ["boot-new-instance", "boot"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,6 +30,9 @@ PAUSE = 0.3  # seconds before the second try, doubled with each one
 CHUNK = 1 << 20
 MAX_SIZE = 256 << 30  # of a file whose size nobody told
 MAX_NOTE = 64 << 10
+# Of a file of this host, which may have become a device or a pipe since it was looked at: opening
+# that must neither hang nor do anything.
+FILE_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 Report = Callable[[Transfer], None]
 
@@ -212,8 +216,12 @@ def import_file(source: Path, part: Path, report: Report) -> str:
     """Copy a file of this host; its SHA-256. Raises ImageError or OSError."""
     digest = hashlib.sha256()
     meter = Meter(report)
-    with source.open("rb", buffering=0) as reader, part.open("wb", buffering=0) as target:
-        total = os.fstat(reader.fileno()).st_size
+    opened = os.open(source, FILE_FLAGS)
+    with open(opened, "rb", buffering=0) as reader, part.open("wb", buffering=0) as target:
+        status = os.fstat(opened)
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"Custom image `{source}` is not a regular file any more.")
+        total = status.st_size
         writer = SparseWriter(target.fileno())
         while chunk := reader.read(CHUNK):
             digest.update(chunk)

@@ -42,8 +42,8 @@ def test_a_guest_finds_the_four_files_under_their_names(disk: Path) -> None:
     iso.close()
 
 
-def test_the_hypervisor_s_user_reads_it_and_others_do_not(disk: Path) -> None:
-    assert disk.stat().st_mode & 0o777 == 0o660
+def test_the_hypervisor_s_user_reads_it_and_does_no_more_and_others_do_not(disk: Path) -> None:
+    assert disk.stat().st_mode & 0o777 == 0o640
 
 
 def test_the_identity_is_the_instance_s_own() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import lzma
+import os
 import subprocess
 import threading
 from collections.abc import Callable
@@ -229,6 +230,23 @@ def test_a_file_that_is_none_is_refused(make_images: MakeImages, url: str, text:
     with pytest.raises(ImageError) as caught:
         run(make_images().resolve(url, ""))
     assert caught.value.message == text
+
+
+def test_a_file_that_becomes_a_pipe_or_device_is_not_read(
+    make_images: MakeImages, raw: Path, tmp_path: Path
+) -> None:
+    images = make_images()
+    image = run(images.resolve(f"file://{raw}", ""))
+    raw.unlink()
+    os.mkfifo(raw)
+
+    async def story() -> None:
+        async with asyncio.timeout(30):
+            await images.fetch(image)
+
+    with pytest.raises(ImageError, match="is not a regular file any more"):
+        run(story())
+    assert not left(tmp_path / "images")
 
 
 def test_what_needs_another_file_or_is_no_image_is_refused_and_removed(
