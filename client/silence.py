@@ -33,6 +33,7 @@ class Silence:
         self._silent = termios.tcgetattr(terminal)
         self._silent[3] &= ~termios.ECHO
         self._handlers: dict[int, Any] = {}
+        self._went_on = False  # after a stop; once is enough, as what is typed since then counts
 
     def __enter__(self) -> None:
         self._handle(self._end, *DEADLY)
@@ -60,11 +61,14 @@ class Silence:
         os.kill(os.getpid(), number)
 
     def _stop(self, number: int, _: FrameType | None) -> None:
+        self._went_on = False
         self._end(number, _)
         signal.signal(number, self._stop)
-        self._set(self._silent)  # the kernel does not stop whom no shell could wake again
+        if not self._went_on:  # the kernel does not stop whom no shell could wake again
+            self._set(self._silent)
 
     def _go_on(self, _number: int, _frame: FrameType | None) -> None:
+        self._went_on = True
         if self._is_ours():
             self._set(self._silent)
             self._resumed()

@@ -5,6 +5,7 @@ httpx is imported when the first request is made: what the worker does with file
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,10 +66,9 @@ class Http:
             with self._client.stream("GET", url, headers=headers) as response:
                 yield response
         except (httpx.TransportError, httpx.StreamError) as error:
-            why = str(error) or type(error).__name__
-            raise Unreachable(f"{shown(url)} could not be fetched: {why}.") from error
+            raise Unreachable(f"{shown(url)} could not be fetched: {_reason(error)}.") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ImageError(f"{shown(url)} could not be fetched: {error}.") from error
+            raise ImageError(f"{shown(url)} could not be fetched: {_reason(error)}.") from error
 
     def _check(self, request: httpx.Request) -> None:
         """Before every request, those after a redirect among them."""
@@ -89,6 +89,12 @@ def check_status(response: httpx.Response) -> None:
     if response.status_code >= 500 or response.status_code in {408, 429}:
         raise Unreachable(text)
     raise ImageError(text)
+
+
+def _reason(error: Exception) -> str:
+    """In words: without an error's number and the sentence's own dot."""
+    text = re.sub(r"^\[Errno -?\d+\] ", "", str(error)).rstrip(".")
+    return text or type(error).__name__
 
 
 def shown(url: str) -> str:

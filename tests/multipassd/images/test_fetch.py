@@ -343,3 +343,19 @@ def test_each_per_cent_is_told_once_however_often_bytes_are(
     seen: list[tuple[Progress, int]] = []
     launched(make_images(), "noble", lambda kind, percent: seen.append((kind, percent)))
     assert len(seen) == len(set(seen))
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://", "Request URL is missing"),
+        ("https://nowhere.invalid/disk.img", "Name or service not known|No address|Temporary"),
+        ("http://127.0.0.1:1/disk.img", "Connection refused"),
+    ],
+)
+def test_a_server_that_is_not_there_is_told_in_plain_words(
+    make_images: MakeImages, url: str, why: str
+) -> None:
+    with pytest.raises(Unreachable, match=why) as error:
+        launched(make_images(), url)
+    assert "Errno" not in error.value.message and ".." not in error.value.message
