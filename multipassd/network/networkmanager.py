@@ -66,7 +66,7 @@ def manages(device: str) -> bool:
 def plan(device: str, bridge: str) -> Plan:
     """Raises NetworkFailure where it can't be done. Changes nothing."""
     with suppress(NetworkFailure):  # it may be on its way, as at boot
-        _until(lambda: _state(device)[0] == CONNECTED, "")
+        _until(lambda: not DISCONNECTED < _state(device)[0] < CONNECTED, "")
     state, former = _state(device)
     if state != CONNECTED or not former:
         raise NetworkFailure(

@@ -223,6 +223,7 @@ def after_a_boot_it_is_made_again_for_who_needs_it(host: Host) -> None:
     host.stop()
     host.boot()
     lay_cable(host)
+    host.run("systemctl", "start", "multipass-network.socket")  # as the daemon's start does
     assert BRIDGE not in links(host)
     assert "done" in ask(host, do="attach_to", to=DEVICE, mac=MAC, user="root")
     assert members(host, BRIDGE) == {DEVICE, TAP}
