@@ -294,9 +294,10 @@ def test_a_download_is_told_in_bytes_with_all_who_wait_for_it(
         assert images.downloads() == []
         begun = asyncio.Event()
         first = asyncio.create_task(images.fetch(image, lambda *_: begun.set(), "foo"))
-        await asyncio.sleep(0)
-        second = asyncio.create_task(images.fetch(image, name="bar"))
         await begun.wait()
+        joined = asyncio.Event()
+        second = asyncio.create_task(images.fetch(image, lambda *_: joined.set(), "bar"))
+        await joined.wait()
         ((names, transfer),) = images.downloads()
         assert names == ["foo", "bar"]
         assert transfer == Transfer(transfer.fetched, size, transfer.fetched)
