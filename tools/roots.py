@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -121,6 +122,12 @@ def _make(path: Path, packages: Sequence[str]) -> None:
         raise RootError("a Debian root can be made only as root")
     if shutil.which("mmdebstrap") is None:
         raise RootError("mmdebstrap is not installed")
+    print(
+        f"dev: making a Debian root with {len(packages)} packages and what they need; it is kept"
+        f" in {cache_directory()}",
+        file=sys.stderr,
+        flush=True,
+    )  # a minute of silence
     command = [
         "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase",
         f"--include={','.join(packages)}", SUITE, str(path), MIRROR,

@@ -31,9 +31,13 @@ class Sandbox:
             root = wanted
         else:
             root = Path(tempfile.mkdtemp(prefix="multipass-", dir="/tmp"))
-        root.chmod(0o755)  # clients may be other users
-        for name in ("daemon", "root-certificate", "clients"):
-            (root / name).mkdir()
+        try:
+            root.chmod(0o755)  # clients may be other users
+            for name in ("daemon", "root-certificate", "clients"):
+                (root / name).mkdir()
+        except BaseException:  # Ctrl-C is one
+            shutil.rmtree(root, ignore_errors=True)
+            raise
         return cls(root)
 
     def remove(self) -> None:

@@ -352,15 +352,15 @@ def serve(daemon: Daemon, instances: bool) -> None:
     print()
 
 
-def stop(daemon: Daemon) -> bool:
+def stop(daemon: Daemon) -> str:
+    """What was wrong with its end, if anything."""
     try:
         daemon.stop()
     except AssertionError as error:
-        print(f"\nThe daemon did not end well: {error}", file=sys.stderr)
-        return False
+        return f"The daemon did not end well: {error}"
     finally:
         machines.end(daemon.sandbox)
-    return True
+    return ""
 
 
 def tell(story: Story, instances: bool) -> None:
@@ -395,7 +395,6 @@ def run(once: bool) -> int:
     people, image = choose_people(), tiny_image()
     # Root's checkout may lie where the instances' own user can't go.
     sandbox = Sandbox.create(CHECKOUT / ".run" if os.geteuid() else None)
-    stopped_well = True
     try:
         with served(image, sandbox) as environment:
             daemon = Daemon(sandbox, activated=True, env=environment)
@@ -409,10 +408,12 @@ def run(once: bool) -> int:
                 story.failures.append(f"{story.step or 'The start'}: {error}")
                 print(f"\nBroken off: {error}\n\nThe daemon's log:\n{daemon.log_text()}")
             finally:
-                stopped_well = stop(daemon)
+                trouble = stop(daemon)  # not told after Ctrl-C, which hits it at any moment
     finally:
         sandbox.remove()
-    return 0 if not story.failures and stopped_well else 1
+    if trouble:
+        print(f"\n{trouble}", file=sys.stderr)
+    return 1 if trouble or story.failures else 0
 
 
 if __name__ == "__main__":
