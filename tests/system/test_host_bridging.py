@@ -143,9 +143,10 @@ def what_goes_wrong_on_the_way_is_put_back(host: Host) -> None:
 
 
 def a_service_that_is_killed_on_the_way_puts_it_back(host: Host) -> None:
-    with asking(host, do="bridge", device=DEVICE):
+    with asking(host, do="bridge", device=DEVICE) as asked:
         until(lambda: DEVICE in members(host, BRIDGE))
         host.run("systemctl", "kill", "--signal=KILL", SERVICE)
+        asked.communicate(timeout=SECONDS)
     until(lambda: host.show(SERVICE, "NRestarts") == "1")
     until(lambda: stages(host) == {"permitted"})
     assert "was left on its way to a bridge" in journal(host)
