@@ -80,3 +80,21 @@ def test_what_is_kept_is_removed_when_it_is_old_and_nobody_reads_it(
         older[0].with_stem("thing-d"),
         newest,
     ]
+
+
+def test_sandbox_that_cannot_be_where_it_is_wanted_is_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    sandbox = Sandbox.create(tmp_path / "file" / ".run")
+    try:
+        assert sandbox.data.parent.is_dir()
+    finally:
+        sandbox.remove()
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a process in a root")
+@pytest.mark.parametrize("mounting", [True, False], ids=["with /proc", "in a chroot, without"])
+def test_commands_run_in_a_root_alone(mounting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roots, "can_mount_alone", lambda: mounting)
+    done = roots.run_in(Path("/"), "sh", "-c", "echo $$")
+    assert done.stdout == "1\n"

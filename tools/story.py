@@ -409,6 +409,8 @@ def run(once: bool) -> int:
                 print(f"\nBroken off: {error}\n\nThe daemon's log:\n{daemon.log_text()}")
             finally:
                 trouble = stop(daemon)  # not told after Ctrl-C, which hits it at any moment
+    except OSError as error:
+        raise OSError(f"{error.strerror or error}, in {sandbox.root} or for it") from None
     finally:
         sandbox.remove()
     if trouble:
