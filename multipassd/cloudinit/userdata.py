@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from multipassd.cloudinit.excess import Excessive, refuse_excessive
 from multipassd.cloudinit.hostkeys import SshKey
 from multipassd.instances.guest import USER
 from protocol.errors import RpcError
@@ -36,7 +37,9 @@ def parse(text: str) -> Config:
     import yaml  # 13 ms of the daemon's start that only a launch needs
 
     try:
-        config = yaml.safe_load(text)
+        config = _loaded(text)
+    except Excessive as error:
+        raise UserDataError(str(error)) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise UserDataError(f"it is no valid YAML: {_position(error)}") from None
     if config is None:
@@ -44,6 +47,21 @@ def parse(text: str) -> Config:
     if not isinstance(config, dict):
         raise UserDataError("it must be a mapping of keys to values.")
     return config
+
+
+def _loaded(text: str) -> object:
+    import yaml
+
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        refuse_excessive(node)
+        loaded: object = loader.construct_document(node)
+        return loaded
+    finally:
+        loader.dispose()
 
 
 def checked(text: str) -> Config:

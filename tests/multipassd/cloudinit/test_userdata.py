@@ -129,3 +129,34 @@ def test_texts_of_several_lines_arrive_unchanged() -> None:
     script = "#!/bin/sh\n\n  echo 'a: b' # \\ tab\there\n"
     text = yaml.safe_dump({"write_files": [{"path": "/x", "content": script}]})
     assert merged(text)["write_files"][0]["content"] == script
+
+
+def merging(levels: int, times: int, first: str = "{k: v}") -> str:
+    lines = [f"a0: &a0 {first}"]
+    for number in range(1, levels + 1):
+        copied = ", ".join([f"*a{number - 1}"] * times)
+        lines += [f"a{number}: &a{number}", f"  <<: [{copied}]", f"  k{number}: v"]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (merging(29, 2), "copy too much"),
+        (merging(1, 200_000), "copy too much"),
+        ("a: &a\n  <<: [" + ", ".join(["*a"] * 1000) + "]\n  k: v\n", "copy too much"),
+        ("a: 1" + ":1" * 400_000, "a number of more than"),
+        ("a: 0x" + "f" * 900_000, "a number of more than"),
+    ],
+    ids=["doubled", "at once", "of itself", "base sixty", "hexadecimal"],
+)
+def test_a_text_that_stands_for_far_more_than_it_is_long_is_refused(text: str, why: str) -> None:
+    """Some of these took gigabytes of the daemon's memory."""
+    with pytest.raises(UserDataError, match=why):
+        userdata.checked(text)
+
+
+def test_merge_keys_and_aliases_are_taken() -> None:
+    config = userdata.checked(merging(3, 2) + "users: &users [default]\nalso: *users\n")
+    assert config["a3"] == {"k": "v", "k1": "v", "k2": "v", "k3": "v"}
+    assert config["also"] == ["default"]
