@@ -1,4 +1,4 @@
-"""The audit trail: who was trusted, put out, refused, changed what.
+"""The audit trail: who was trusted, put out, refused, changed or ended what.
 
 Grants, removals and changes are one record each, always. Refusals cost whoever asks nothing, so
 the first of a kind is a record and the rest are counted and summed up once a minute: nobody can
@@ -35,6 +35,7 @@ class Event(Enum):
     DENIED = "c3a8c1d96a5f4f64b1a1f0d5a6e7b8f4"
     STORE_DAMAGED = "ac351eddb4d341539d0b4e54d9c04b36"
     SETTINGS_UNUSABLE = "170a1bd3165a44a78a272267de3275ef"
+    INSTANCE = "f93ba97a75774e1e8e847c86c0efaa63"
 
 
 WARNINGS = (Event.DENIED, Event.STORE_DAMAGED, Event.SETTINGS_UNUSABLE)
@@ -74,6 +75,12 @@ class Audit:
 
     def settings_unusable(self, path: str, problem: str) -> None:
         _record(Event.SETTINGS_UNUSABLE, problem, "", None, MULTIPASS_PATH=path)
+
+    def instance(self, action: str, name: str, uid: int | None, fingerprint: str) -> None:
+        """`action`: launched, deleted, recovered or purged."""
+        text = f"{name} was {action} by {_name(fingerprint)}"
+        more = {"MULTIPASS_INSTANCE": name, "MULTIPASS_ACTION": action}
+        _record(Event.INSTANCE, text, fingerprint, uid, **more)
 
     def denied(self, uid: int | None, fingerprint: str, reason: str) -> None:
         kind = (uid, fingerprint, reason)

@@ -45,6 +45,7 @@ class Reporter:
     step: Callable[[str], None]  # "Creating NAME"
     progress: Callable[[Progress, int], None]
     message: Callable[[str], None]  # what is waited for
+    launched: Callable[[], None]  # it runs, and stays whatever comes
 
 
 class Launcher:
@@ -67,6 +68,7 @@ class Launcher:
         except BaseException:  # it never ran, so nobody would miss it
             await asyncio.shield(asyncio.create_task(self._instances.purge(instance)))
             raise
+        report.launched()
         report.message("Waiting for initialization to complete")
         await self._await(instance, order.timeout or START_TIMEOUT)
         return instance

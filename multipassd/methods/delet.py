@@ -5,8 +5,11 @@ from __future__ import annotations
 from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances.errors import Several
+from multipassd.instances.instance import Instance
 from multipassd.instances.instances import collect, for_each
 from multipassd.methods.info import NoSuchSnapshot
+from multipassd.methods.purge import purge
+from multipassd.peer import Peer
 from protocol.messages.lifecycle import DeleteReply, DeleteRequest
 
 
@@ -22,8 +25,13 @@ async def run(call: Call[DeleteRequest], daemon: Daemon) -> None:
     if missing:
         raise Several(missing)
     if call.request.purge:
-        await for_each(chosen, daemon.instances.purge)
+        await for_each(chosen, lambda one: purge(one, call.peer, daemon))
         call.reply(DeleteReply(purged_instances=[instance.name for instance in chosen]))
     else:
-        await for_each(chosen, lambda instance: instance.delete())
+        await for_each(chosen, lambda one: _delete(one, call.peer, daemon))
         call.reply(DeleteReply())
+
+
+async def _delete(instance: Instance, peer: Peer, daemon: Daemon) -> None:
+    await instance.delete()
+    daemon.audit.instance("deleted", instance.name, peer.uid, peer.fingerprint)

@@ -34,10 +34,12 @@ async def run(call: Call[LaunchRequest], daemon: Daemon) -> None:
 
 
 async def _launch(call: Call[LaunchRequest], asked: Order, daemon: Daemon) -> None:
+    peer = call.peer
     report = Reporter(
         step=lambda text: call.reply(LaunchReply(create_message=text)),
         progress=lambda kind, percent: call.reply(_progress(kind, percent)),
         message=lambda text: call.reply(LaunchReply(reply_message=text)),
+        launched=lambda: daemon.audit.instance("launched", asked.name, peer.uid, peer.fingerprint),
     )
     instance = await daemon.launcher.launch(asked, report)
     call.reply(LaunchReply(vm_instance_name=instance.name))

@@ -2,11 +2,19 @@
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
+from multipassd.instances.instance import Instance
 from multipassd.instances.instances import for_each
+from multipassd.peer import Peer
 from protocol.messages.lifecycle import PurgeReply, PurgeRequest
 
 
 async def run(call: Call[PurgeRequest], daemon: Daemon) -> None:
     gone = daemon.instances.deleted()
-    await for_each(gone, daemon.instances.purge)
+    await for_each(gone, lambda one: purge(one, call.peer, daemon))
     call.reply(PurgeReply(purged_instances=[instance.name for instance in gone]))
+
+
+async def purge(instance: Instance, peer: Peer, daemon: Daemon) -> None:
+    """With a record of who did it."""
+    await daemon.instances.purge(instance)
+    daemon.audit.instance("purged", instance.name, peer.uid, peer.fingerprint)

@@ -11,6 +11,8 @@ async def run(call: Call[RecoverRequest], daemon: Daemon) -> None:
     wanted = names.instance_name if names is not None else []
     instances = daemon.instances
     chosen = collect(dict.fromkeys(wanted), instances.get) if wanted else instances.deleted()
+    peer = call.peer
     for instance in chosen:
         instance.change(deleted=False)
+        daemon.audit.instance("recovered", instance.name, peer.uid, peer.fingerprint)
     call.reply(RecoverReply())

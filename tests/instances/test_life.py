@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import time
 from collections.abc import Iterator
 
@@ -137,5 +138,9 @@ def test_a_deleted_instance_can_be_recovered_and_nothing_is_left_of_a_purged_one
     assert foo.state("foo") == "Stopped"
     foo.done("delete", "foo")
     foo.done("purge")
+    log = foo.daemon.log_text()
+    told = re.findall(r"foo was (\w+) by client [0-9a-f]{16}, uid \d+", log)
+    assert told[-4:] == ["deleted", "recovered", "deleted", "purged"]
+    assert told[0] == "launched", "the journal says who did it"
     assert foo.states() == {}
     assert not foo.kept_of("foo") and not foo.qemus()
