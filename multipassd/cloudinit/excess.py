@@ -47,7 +47,7 @@ class _Counter:
         if id(node) in self._sizes:
             return self._sizes[id(node)]
         self._sizes[id(node)] = MAX_COPIES + 1  # for one that copies itself
-        size = sum(key.tag != MERGE for key, _ in node.value)
+        size: int = sum(key.tag != MERGE for key, _ in node.value)
         for key, value in node.value:
             if key.tag == MERGE:
                 size += self._copied(value)
@@ -56,7 +56,7 @@ class _Counter:
 
     def _copied(self, value: Node) -> int:
         sources = value.value if value.id == "sequence" else [value]
-        count = sum(self.size(one) for one in sources if one.id == "mapping")
+        count: int = sum(self.size(one) for one in sources if one.id == "mapping")
         self._copies += count
         if self._copies > MAX_COPIES:
             raise Excessive("its merge keys (<<) copy too much.")

@@ -36,7 +36,9 @@ KVM = "/dev/kvm"
 # The directory keeps others out; a snap's root has no right to what is not open to it.
 UMASK = 0
 MAX_FILE = 4096
-MAX_LOG = 64 * 1024
+# Its keeper cuts it while QEMU goes on writing.
+LOG_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+LOG_END = 4096  # bytes; the last line is what counts
 USERS = (USER, "snap_daemon")  # the first that exists runs QEMU when the daemon is root
 END_SECONDS = 10.0
 POLL = 0.05
@@ -110,7 +112,7 @@ class DetachedRunner:
             for path in (runtime, place, *place.iterdir()):
                 # Its user may write there, and must not choose what else becomes its group's.
                 os.chown(path, -1, self._account.pw_gid, follow_symlinks=False)
-        log_file = os.open(self._log(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        log_file = os.open(self._log(name), LOG_FLAGS, 0o600)
         ended, held = os.pipe()  # `held` by the process alone: its keeper ends with it
         try:
             with _deaf_to_sigterm():
@@ -155,7 +157,7 @@ class DetachedRunner:
 
     async def said(self, name: str) -> str:
         try:
-            text = read_regular(self._log(name), MAX_LOG).decode("utf-8", "replace")
+            text = _end_of(self._log(name)).decode("utf-8", "replace")
         except OSError:
             return ""
         return shown("".join(text.strip().splitlines()[-1:]))
@@ -232,6 +234,12 @@ def _text(identity: Identity | None) -> bytes:
     if identity is None:
         raise ProcessLookupError("it ended at once")
     return json.dumps(asdict(identity)).encode()
+
+
+def _end_of(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_END))
+        return file.read(LOG_END)
 
 
 def _account() -> pwd.struct_passwd | None:

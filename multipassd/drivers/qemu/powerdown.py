@@ -6,15 +6,18 @@ its time the unit's own SIGTERM switches the machine off.
 Where there are no units, nobody is told that the host shuts down. But systemd ends a shutdown with
 a SIGTERM to all that still runs, and waits for 90 s: one process of this program sits beside each
 QEMU, which is deaf to that signal, and takes it. A snap's files are unmounted by then, so it loads
-nothing from there on.
+nothing from there on. Meanwhile it keeps the log short that both write to: a guest can have QEMU
+complain for as long as it likes.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
+import stat
 import sys
 import time
 
@@ -22,6 +25,9 @@ AT_SIGTERM = "--at-sigterm"  # wait for it, or for the end of stdin, which QEMU 
 USAGE = f"Usage: multipass-power-down [{AT_SIGTERM}] SOCKET SECONDS\n"
 PRESS_SECONDS = 10.0  # a guest that is still booting misses what came too early
 CHUNK = 4096
+MAX_LOG = 1 << 20  # bytes at a look at it; then its end is kept
+LOG_END = 64 << 10
+LOOK_SECONDS = 5.0
 OFF, STILL_ON, NO_USE = 0, 1, 2  # exit codes
 
 
@@ -51,10 +57,20 @@ def _ended_before_sigterm() -> bool:
         signal.signal(signal.SIGTERM, tell)
         # Whoever starts this blocks it, so that none is lost before there is somebody to take it.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        os.read(sys.stdin.fileno(), 1)
+        while not select.select([sys.stdin.fileno()], [], [], LOOK_SECONDS)[0]:
+            _shorten(sys.stdout.fileno())
     except _Told:
         return False
     return True
+
+
+def _shorten(log: int) -> None:
+    """Who else writes to it appends."""
+    status = os.fstat(log)
+    if stat.S_ISREG(status.st_mode) and status.st_size > MAX_LOG:
+        end = os.pread(log, LOG_END, status.st_size - LOG_END)
+        os.ftruncate(log, 0)
+        os.write(log, end)
 
 
 def power_down(path: str, seconds: float) -> bool:

@@ -143,7 +143,7 @@ def merging(levels: int, times: int, first: str = "{k: v}") -> str:
     ("text", "why"),
     [
         (merging(29, 2), "copy too much"),
-        (merging(1, 200_000), "copy too much"),
+        (merging(1, 30_000, "{k: v, l: v, m: v, n: v}"), "copy too much"),
         ("a: &a\n  <<: [" + ", ".join(["*a"] * 1000) + "]\n  k: v\n", "copy too much"),
         ("a: 1" + ":1" * 400_000, "a number of more than"),
         ("a: 0x" + "f" * 900_000, "a number of more than"),

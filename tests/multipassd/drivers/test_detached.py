@@ -124,6 +124,18 @@ def test_the_last_words_of_a_process_are_kept(runner: DetachedRunner, tmp_path: 
     assert asyncio.run(runner.said("foo")) == "last"
 
 
+def test_a_process_that_never_stops_complaining_fills_no_disk(
+    runner: DetachedRunner, tmp_path: Path
+) -> None:
+    flood = "yes complaint | head -c 20M >&2; echo last words >&2; exec sleep 1000"
+    start(runner, tmp_path, ["sh", "-c", flood])
+    log = tmp_path / "run/foo.log"
+    deadline = time.monotonic() + 60
+    while asyncio.run(runner.said("foo")) != "last words" or log.stat().st_size > 2 << 20:
+        assert time.monotonic() < deadline, log.stat().st_size
+        time.sleep(0.05)
+
+
 def test_the_end_of_the_host_is_left_to_the_keeper_which_ends_with_its_process(
     runner: DetachedRunner, tmp_path: Path
 ) -> None:
