@@ -116,7 +116,7 @@ class Service:
         except NetworkFailure as error:
             _log.warning("%s", error)
             return {"error": str(error)}
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             return {"error": f"The network service does not understand the request: {error!r}"}
 
     def _attach(self, request: Request) -> str:

@@ -22,6 +22,7 @@ PREFIX = "multipass-instance-"
 RUNTIME = Path("/run")
 POWER_DOWN = Path(__file__).resolve().parents[3] / "bin" / "multipass-power-down"
 MAX_REQUEST = 1 << 20
+MAX_NAME = 64  # the daemon's instances have shorter ones
 # A guest that ignores its power button for that long is switched off.
 STOP_SECONDS = 90
 COMMAND_SECONDS = 30.0
@@ -87,13 +88,13 @@ def _answer(line: bytes) -> dict[str, Any]:
     try:
         request = json.loads(line)
         verb, name = request["do"], request["name"]
-        if not (isinstance(name, str) and names.valid(name)):
+        if not (isinstance(name, str) and names.valid(name) and len(name) <= MAX_NAME):
             raise ValueError(f"{name!r} is no instance's name")
         if verb == "start":
             code, said = _start(name, _checked(request["command"]))
         else:
             code, said = {"said": _said, "clear": _clear}[verb](name)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         code, said = 1, f"the request is not understood: {error!r}"
     return {"code": code, "said": said[-MAX_SAID:]}
 

@@ -28,6 +28,10 @@ def ask(line: str) -> dict[str, Any]:
         ({"do": "start", "name": "../data", "command": ["qemu-system-x86_64"]}, "no instance"),
         ({"do": "clear", "name": "*"}, "no instance"),
         ({"do": "clear", "name": "a.service --now"}, "no instance"),
+        ({"do": "start", "name": "a" * 5000, "command": ["qemu-system-x86_64"]}, "no instance"),
+        ({"do": "start", "name": "a\n", "command": ["qemu-system-x86_64"]}, "no instance"),
+        ({"do": "start", "name": "a%n", "command": ["qemu-system-x86_64"]}, "no instance"),
+        ({"do": ["clear"], "name": "a"}, "not understood"),
         ({"do": "clear"}, "not understood"),
         ({"do": "reboot", "name": "foo"}, "not understood"),
         ([], "not understood"),
@@ -37,6 +41,10 @@ def test_only_instances_of_qemu_are_touched(request_: object, why: str) -> None:
     answer = ask(json.dumps(request_) + "\n")
     assert answer["code"] == 1
     assert why in answer["said"]
+
+
+def test_a_request_that_goes_too_deep_is_answered() -> None:
+    assert "not understood" in ask("[" * 100_000 + "\n")["said"]
 
 
 def test_a_daemon_that_died_before_it_asked_does_no_harm() -> None:
