@@ -1,4 +1,4 @@
-"""Getting through to the service, and knowing that it is the service (decision 12).
+"""Getting through to the service, and knowing that it is the service.
 
 Over a Unix socket the kernel names the user who listens: root or this user is the service, and a
 certificate that does not verify is only worth a warning. Anyone else, and everyone over TCP, must

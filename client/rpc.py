@@ -31,7 +31,8 @@ def call(
 ) -> Reply:
     """The last reply that says more than a log line; an empty one when there is none.
 
-    Raises CommandFailed.
+    `method` is a name of `multipass.Rpc`, whose replies all have a `log_line`. Calls of this
+    project's own services go by their path over `Channel.call`. Raises CommandFailed.
     """
     result = kind()
     for reply in stream(session, method, request, kind, channel):

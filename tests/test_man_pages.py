@@ -1,11 +1,17 @@
-"""What the manual promises about places is where things are."""
+"""What the manual promises about places is where things are, and it leaves nothing out."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from client import commands
+from client.command import Command
+from client.settings import DEFAULTS
+from multipassd.admin import VERBS
 from protocol.places import STATE_DIRECTORY, daemon_data_directory
 from protocol.places import TRUST_STORE as STORE_IN_DATA
+from protocol.settings import DAEMON_KEYS
 
 DOCS = Path(__file__).parent.parent / "docs"
 TRUST_STORE = "/var/lib/multipassd/data/authenticated-certs/multipass_client_certs.pem"
@@ -27,3 +33,24 @@ def test_the_line_for_who_is_locked_out_stands_in_the_manual() -> None:
     certificate = "~/.local/share/multipass-client-certificate/multipass_cert.pem"
     line = f"cat {certificate} |\n    sudo tee -a {TRUST_STORE} > /dev/null\n"
     assert line in text
+
+
+def words(page: str) -> set[str]:
+    """All that stands in a page, without its formatting."""
+    text = (DOCS / page).read_text(encoding="utf-8").replace("\\-", "-")
+    return set(re.findall(r"[\w.-]*\w", re.sub(r"\\f[BIRP]|^\.\w+ ", "", text, flags=re.MULTILINE)))
+
+
+@pytest.mark.parametrize("command", commands.every(), ids=lambda command: command.name)
+def test_every_command_stands_in_the_manual_with_its_names_and_options(command: Command) -> None:
+    offered = {f"--{option.key}" for option in command.options if not option.hidden and option.text}
+    assert {command.name, *command.aliases, *offered} <= words("multipass.1")
+
+
+def test_every_verb_of_multipass_trust_stands_in_the_manual() -> None:
+    assert {verb.name for verb in VERBS} <= words("multipass-trust.8")
+
+
+def test_every_setting_stands_in_the_manual() -> None:
+    assert set(DAEMON_KEYS) <= words("multipassd.conf.5")
+    assert set(DEFAULTS) <= words("multipass.1")

@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix socket (decision 12)."""
+"""Who is at the other end of a Unix socket."""
 
 from __future__ import annotations
 
