@@ -294,7 +294,8 @@ def lay_cable(host: Host) -> None:
 
 
 def serve_addresses(host: Host) -> None:
-    host.run("ip", "netns", "exec", "world", *DHCP)
+    # Not by `ip netns exec`: with mounts of its own it would hold up the host's shutdown.
+    host.run("nsenter", "--net=/run/netns/world", *DHCP)
 
 
 def ask(host: Host, **request: str) -> Any:
