@@ -199,6 +199,14 @@ def bad_certificate_hint(directory: str) -> str:
 
 # -- settings -------------------------------------------------------------------------------------
 
+SOME_SETTINGS = """Some of the settings that exist:
+
+  - client.primary-name
+  - local.driver
+  - local.passphrase
+  - local.privileged-mounts
+
+`multipass get --keys` lists all of them."""
 MANY_KEYS = "Need at most one setting key."
 NO_KEY = (
     "Multiple settings not implemented yet. "

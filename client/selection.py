@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from client import sentences
+from client.command import Argument
 from client.errors import UsageError
 from protocol.messages.common import InstanceNames, InstanceSnapshotPair
 
@@ -11,6 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from client.session import Session
+
+# How a command that takes the primary instance where no name is given is written.
+SYNTAX, SYNTAX_WITHOUT_PRIMARY = "[<name> ...]", "<name> [<name> ...]"
+
+
+def argument(verb: str) -> Argument:
+    return Argument(
+        "name", f"Names of the instances to {verb}; without a name, the primary instance is meant"
+    )
 
 
 class Selection:

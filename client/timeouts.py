@@ -18,6 +18,8 @@ OPTION = Option(
     "timeout",
 )
 
+NO_LIMIT = -1
+
 
 def seconds(session: Session) -> int | None:
     """None when the option is not given. Raises UsageError."""
@@ -28,6 +30,10 @@ def seconds(session: Session) -> int | None:
     if not number:
         raise UsageError(messages.BAD_TIMEOUT)
     return number
+
+
+def on_wire(limit: int | None) -> int:
+    return NO_LIMIT if limit is None else limit
 
 
 def deadline(limit: int | None) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-DEFAULT_PORT = 50051
 SOCKET_PATH_LIMIT = 107  # bytes of sun_path without the closing NUL
 
 

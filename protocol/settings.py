@@ -1,11 +1,10 @@
-"""The settings' keys, and which program keeps each. Pure and light: the CLI imports it.
+"""The keys of the settings that the daemon keeps. Pure and light: the CLI imports it.
 
 Keys of instances and snapshots come and go with those; they are no part of this table.
 """
 
 from __future__ import annotations
 
-PRIMARY_NAME = "client.primary-name"
 BRIDGED_NETWORK = "local.bridged-network"
 DRIVER = "local.driver"
 MIRROR = "local.image.mirror"
@@ -14,9 +13,7 @@ PRIVILEGED_MOUNTS = "local.privileged-mounts"
 
 DAEMON_PREFIX = "local."  # whatever begins so is for the daemon to accept or to refuse
 
-# key: default
-CLIENT_KEYS = {PRIMARY_NAME: "primary"}
-DAEMON_KEYS = {
+DAEMON_KEYS = {  # with their defaults
     BRIDGED_NETWORK: "",
     DRIVER: "qemu",
     MIRROR: "",

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from client import commands
-from protocol import settings
+from client.settings import DEFAULTS
+from protocol.settings import DAEMON_KEYS
 from tools import completion, terminal
 
-KEYS = sorted({*settings.CLIENT_KEYS, *settings.DAEMON_KEYS})
+KEYS = sorted({*DEFAULTS, *DAEMON_KEYS})
 FORMATS = ["table", "json", "csv", "yaml"]
 GET_OPTIONS = ["--help", "--verbose", "--raw", "--keys"]
 

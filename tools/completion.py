@@ -11,10 +11,11 @@ from pathlib import Path
 
 from client import commands
 from client.command import GLOBAL_OPTIONS, HELP, VERBOSE, Command, Option
-from protocol import settings
+from client.settings import DEFAULTS
+from protocol.settings import DAEMON_KEYS
 
 FORMATS = ("table", "json", "csv", "yaml")
-KEYS = tuple(sorted({*settings.CLIENT_KEYS, *settings.DAEMON_KEYS}))
+KEYS = tuple(sorted({*DEFAULTS, *DAEMON_KEYS}))
 # In what states an instance can be what a command is for; all of them where none is named.
 INSTANCES: dict[str, tuple[str, ...]] = {
     "delete": (),

@@ -6,18 +6,7 @@ from client import console, messages, settings
 from client.command import Argument, Command, Option
 from client.errors import SUCCESS, Unreachable, UsageError
 from client.session import Session
-
-SERVICE_PREFIX = "local."
-PASSPHRASE = "local.passphrase"
-
-DESCRIPTION = """Show the value of one setting. Some of the settings that exist:
-
-  - client.primary-name
-  - local.driver
-  - local.passphrase
-  - local.privileged-mounts
-
-`multipass get --keys` lists all of them."""
+from protocol.settings import PASSPHRASE, is_for_daemon
 
 
 def run(session: Session) -> int:
@@ -34,7 +23,7 @@ def run(session: Session) -> int:
 
 
 def _show_value(session: Session, key: str) -> None:
-    if key.startswith(SERVICE_PREFIX):
+    if is_for_daemon(key):
         value = _service_value(session, key)
     else:
         value = settings.read(session.settings_file(), key)
@@ -76,7 +65,7 @@ def _service_keys(session: Session) -> list[str]:
 COMMAND = Command(
     "get",
     "Get a configuration setting",
-    DESCRIPTION,
+    f"Show the value of one setting. {messages.SOME_SETTINGS}",
     run,
     options=(
         Option(("raw",), "Show an empty value as an empty line, for use in scripts"),

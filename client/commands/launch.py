@@ -16,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from client.commandline import CommandLine
 
-NO_LIMIT = -1  # on the wire
 BRIDGED = "bridged"  # the network that local.bridged-network names
 WEB = ("http://", "https://")
 FILE = "file://"
@@ -32,7 +31,7 @@ PROGRESS = {
 def run(session: Session) -> int:
     limit = timeouts.seconds(session)
     request = _request(session)
-    request.timeout = NO_LIMIT if limit is None else limit
+    request.timeout = timeouts.on_wire(limit)
     try:
         reply = _launch(session, request, timeouts.deadline(limit))
     except DeadlinePassed as error:

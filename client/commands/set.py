@@ -6,25 +6,14 @@ from client import console, messages, prompts, settings
 from client.command import Argument, Command
 from client.errors import SUCCESS, UsageError
 from client.session import Session
+from protocol.settings import DRIVER, PASSPHRASE, is_for_daemon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from protocol.messages.access import SetRequest
 
-SERVICE_PREFIX = "local."
-PASSPHRASE = "local.passphrase"
 BRIDGED_SUFFIX = ".bridged"  # the only kind of setting about which the service may ask back
-DRIVER = "local.driver"
 DEPRECATED_DRIVERS = ("lxd", "libvirt")
-
-DESCRIPTION = """Change a setting. Some of the settings that exist:
-
-  - client.primary-name
-  - local.driver
-  - local.passphrase
-  - local.privileged-mounts
-
-`multipass get --keys` lists all of them."""
 
 
 def run(session: Session) -> int:
@@ -32,10 +21,10 @@ def run(session: Session) -> int:
         raise UsageError(messages.NOT_ONE_PAIR)
     key, value = _split(session.line.positionals[0])
     if value is None:
-        if not key.startswith(SERVICE_PREFIX):
+        if not is_for_daemon(key):
             settings.check_key(key)  # before anybody types a value for nothing
         value = _ask(session, key)
-    if key.startswith(SERVICE_PREFIX):
+    if is_for_daemon(key):
         _set_in_service(session, key, value)
     else:
         settings.write(session.settings_file(), key, value)
@@ -85,7 +74,7 @@ def _authorized(request: SetRequest, network: str) -> SetRequest:
 COMMAND = Command(
     "set",
     "Set a configuration setting",
-    DESCRIPTION,
+    f"Change a setting. {messages.SOME_SETTINGS}",
     run,
     syntax="<key>[=<value>]",
     arguments=(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from client import notices, rpc, running, selection, sentences, timeouts
-from client.command import Argument, Command, Option
+from client import following, notices, rpc, running, selection, sentences, timeouts
+from client.command import Command, Option
 from client.errors import SUCCESS, CommandFailed, DeadlinePassed, StatusError, TimedOut
 from client.session import Session
-from client.spinner import Spinner
 from protocol.messages.lifecycle import StartError, StartReply, StartRequest
 
 ABORTED = 10
-NO_LIMIT = -1  # on the wire
 
 
 def run(session: Session) -> int:
@@ -37,15 +35,12 @@ def _start(
     request = StartRequest(
         instance_names=chosen.request(),
         verbosity_level=session.verbosity,
-        timeout=NO_LIMIT if limit is None else limit,
+        timeout=timeouts.on_wire(limit),
     )
-    reply = StartReply()
+    doing = chosen.doing("Starting")
     try:
         channel = rpc.open_channel(session, deadline)
-        with Spinner(chosen.doing("Starting")) as spinner:
-            for reply in rpc.stream(session, "start", request, StartReply, channel, spinner.log):
-                if reply.reply_message:
-                    spinner.show(reply.reply_message)
+        reply = following.follow(session, "start", request, StartReply, doing, channel)
     except StatusError as error:
         problems = rpc.details(error, StartError).instance_errors
         if error.status == ABORTED and problems:
@@ -86,12 +81,7 @@ COMMAND = Command(
         Option(("all",), "Start all instances"),
         timeouts.OPTION,
     ),
-    syntax="[<name> ...]",
-    syntax_without_primary="<name> [<name> ...]",
-    arguments=(
-        Argument(
-            "name",
-            "Names of the instances to start; without a name, the primary instance is meant",
-        ),
-    ),
+    syntax=selection.SYNTAX,
+    syntax_without_primary=selection.SYNTAX_WITHOUT_PRIMARY,
+    arguments=(selection.argument("start"),),
 )

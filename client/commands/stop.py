@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from client import counts, rpc, selection, sentences
-from client.command import Argument, Command, Option
+from client import counts, following, rpc, selection, sentences
+from client.command import Command, Option
 from client.errors import SUCCESS, StatusError, UsageError
 from client.session import Session
-from client.spinner import Spinner
 from protocol.messages.lifecycle import StopReply, StopRequest
 
 
@@ -27,7 +26,11 @@ def run(session: Session) -> int:
         verbosity_level=session.verbosity,
         force_stop=force,
     )
-    _stop(session, request, chosen.doing("Stopping"))
+    try:
+        following.follow(session, "stop", request, StopReply, chosen.doing("Stopping"))
+    except StatusError as error:
+        rpc.advise(error, sentences.FORCE_HINT)
+        raise
     return SUCCESS
 
 
@@ -36,16 +39,6 @@ def _minutes(text: str) -> int:
     if number is None:
         raise UsageError(sentences.TIME_IN_DIGITS)
     return number
-
-
-def _stop(session: Session, request: StopRequest, doing: str) -> None:
-    try:
-        with Spinner(doing) as spinner:
-            for _ in rpc.stream(session, "stop", request, StopReply, log=spinner.log):
-                pass
-    except StatusError as error:
-        rpc.advise(error, sentences.FORCE_HINT)
-        raise
 
 
 COMMAND = Command(
@@ -68,11 +61,7 @@ COMMAND = Command(
             "or was suspended, is lost.",
         ),
     ),
-    syntax="[<name> ...]",
-    syntax_without_primary="<name> [<name> ...]",
-    arguments=(
-        Argument(
-            "name", "Names of the instances to stop; without a name, the primary instance is meant"
-        ),
-    ),
+    syntax=selection.SYNTAX,
+    syntax_without_primary=selection.SYNTAX_WITHOUT_PRIMARY,
+    arguments=(selection.argument("stop"),),
 )
