@@ -48,6 +48,8 @@ BARE = ("systemd", "systemd-sysv")
 # A host for what Debian's developers run on a package.
 PACKAGE_TEST = (*HOST, "autopkgtest", "dpkg-dev", "piuparts")
 
+NO_MOUNT_ALONE = "mounts can't be kept from others here: not as root, or in a plain chroot"
+
 CLEAN_ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",

@@ -19,6 +19,7 @@ from tests.system.site import (
     Site,
     first_line,
 )
+from tools import roots
 
 OVERFLOW_UID = 65534
 
@@ -131,6 +132,7 @@ def test_root_is_authenticated_where_others_are_trusted(site: Site, people: Peop
     assert site.run(people.alice, "list").stdout == EMPTY_LIST
 
 
+@pytest.mark.skipif(not roots.can_mount_alone(), reason=roots.NO_MOUNT_ALONE)
 def test_sudo_with_home_kept_leaves_nothing_of_roots_in_it(site: Site, people: People) -> None:
     """In a mount namespace of its own, so that the real root's home stays as it is."""
     site.start()

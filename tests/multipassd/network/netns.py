@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tools import roots
+
 SETUP = "mount -t sysfs sysfs /sys && ip link set lo up && echo up && exec cat"
 SECONDS = 60.0
 
@@ -20,6 +22,8 @@ def missing() -> str:
     for program in ("unshare", "nsenter", "ip", "nft", "dnsmasq", "udhcpc"):
         if shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
             return f"{program} is not installed"
+    if not roots.can_mount_alone():
+        return roots.NO_MOUNT_ALONE
     return "" if Path("/dev/net/tun").exists() else "there is no /dev/net/tun"
 
 

@@ -30,7 +30,7 @@ def test_networks_are_those_of_the_host(daemon: DaemonFactory) -> None:
 def test_networks_that_are_none_end_a_launch_before_it_begins(daemon: DaemonFactory) -> None:
     service = daemon()
     said = refused(service, "--network", "nonesuch0")
-    assert said.endswith("Invalid network options supplied")
+    assert "\nInvalid network options supplied\n" in said
     assert refused(service, "--bridged") == f"launch failed: {UNSET}"
     service.cli("alice", "set", "local.bridged-network=nonesuch0")
     assert "Invalid network 'nonesuch0' set as bridged" in refused(service, "--bridged")
