@@ -54,8 +54,15 @@ def _driver(value: str) -> str:
     return driver
 
 
+def _shown(value: str) -> str:
+    """Any text, as in 1.16, but nothing that commands the terminal of another user."""
+    if not value.replace("\n", "").replace("\t", "").isprintable():
+        raise _why("It has characters that can't be shown")
+    return value
+
+
 def _mirror(value: str) -> str:
-    if value and not value.startswith("https://"):
+    if _shown(value) and not value.startswith("https://"):
         raise _why("The hostname of mirror must contain protocol name: https")
     return value if not value or value.endswith("/") else value + "/"
 
@@ -91,7 +98,9 @@ class Values(BaseModel):
 
     model_config = ConfigDict(validate_assignment=True, extra="ignore", populate_by_name=True)
 
-    bridged_network: Annotated[str, Field(alias=names.BRIDGED_NETWORK)] = ""
+    bridged_network: Annotated[str, BeforeValidator(_shown), Field(alias=names.BRIDGED_NETWORK)] = (
+        ""
+    )
     driver: Annotated[str, BeforeValidator(_driver), Field(alias=names.DRIVER)] = "qemu"
     mirror: Annotated[str, BeforeValidator(_mirror), Field(alias=names.MIRROR)] = ""
     passphrase: Annotated[

@@ -97,6 +97,14 @@ def test_an_invalid_value_is_refused_with_the_known_words(
     assert not path.exists()
 
 
+@pytest.mark.parametrize("value", ["https://\x1b]0;owned\x07/", "https://x/\r", "https://\u202e/"])
+@pytest.mark.parametrize("key", ["local.bridged-network", "local.image.mirror"])
+def test_no_value_writes_to_the_terminal_that_shows_it(path: Path, key: str, value: str) -> None:
+    with pytest.raises(InvalidSetting, match="characters that can't be shown"):
+        Settings(path).set(key, value)
+    assert not path.exists()
+
+
 @pytest.mark.parametrize("key", ["local.x", "client.primary-name", "", "driver", "local.driver "])
 def test_an_unknown_key_is_refused(path: Path, key: str) -> None:
     settings = Settings(path)
