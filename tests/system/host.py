@@ -42,7 +42,9 @@ def missing() -> str:
     for program in ("mmdebstrap", "systemd-nspawn", "nsenter", "taskset"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
-    return ""
+    if not os.path.ismount("/sys/fs/cgroup"):
+        return "booting a container needs control groups at /sys/fs/cgroup"
+    return "" if roots.can_mount_alone() else roots.NO_MOUNT_ALONE
 
 
 @contextmanager
