@@ -9,26 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from client.commandline import Option
     from client.session import Session
-
-
-class Option:
-    """An option; with a metavar it takes a value."""
-
-    __slots__ = ("hidden", "metavar", "names", "text")
-
-    def __init__(
-        self, names: Sequence[str], text: str, metavar: str = "", hidden: bool = False
-    ) -> None:
-        self.names = tuple(names)  # without dashes, in the order that help shows
-        self.text = text
-        self.metavar = metavar
-        self.hidden = hidden
-
-    @property
-    def key(self) -> str:
-        """What the parsed command line calls it: its longest name."""
-        return max(self.names, key=len)
 
 
 class Argument:
@@ -78,17 +60,3 @@ class Command:
         # Where a name left out means the primary instance: what help says while there is none.
         self.syntax_without_primary = syntax_without_primary
         self.options_hint = options_hint  # said when an option is unknown and no `--` was given
-
-
-HELP = Option(("h", "help"), "Display this help")
-VERBOSE = Option(
-    ("v", "verbose"),
-    "Increase logging verbosity. Repeat the 'v' in the short option for more detail. "
-    "Maximum verbosity is obtained with 4 (or more) v's, i.e. -vvvv.",
-)
-VERSION = Option(("V", "version"), "Show version details", hidden=True)
-GLOBAL_OPTIONS = (HELP, VERBOSE, VERSION)
-
-FORMAT = Option(
-    ("format",), "How to write the result: table, json, csv or yaml (default: table)", "format"
-)

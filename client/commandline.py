@@ -8,15 +8,45 @@ Options and positionals mix in any order; everything after the first bare `--` i
 from __future__ import annotations
 
 from client import messages
-from client.command import GLOBAL_OPTIONS, HELP, VERBOSE, VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from client.command import Option
-
 MAX_VERBOSITY = 4  # trace
+
+
+class Option:
+    """An option; with a metavar it takes a value."""
+
+    __slots__ = ("hidden", "metavar", "names", "text")
+
+    def __init__(
+        self, names: Sequence[str], text: str, metavar: str = "", hidden: bool = False
+    ) -> None:
+        self.names = tuple(names)  # without dashes, in the order that help shows
+        self.text = text
+        self.metavar = metavar
+        self.hidden = hidden
+
+    @property
+    def key(self) -> str:
+        """What the parsed command line calls it: its longest name."""
+        return max(self.names, key=len)
+
+
+HELP = Option(("h", "help"), "Display this help")
+VERBOSE = Option(
+    ("v", "verbose"),
+    "Increase logging verbosity. Repeat the 'v' in the short option for more detail. "
+    "Maximum verbosity is obtained with 4 (or more) v's, i.e. -vvvv.",
+)
+VERSION = Option(("V", "version"), "Show version details", hidden=True)
+GLOBAL_OPTIONS = (HELP, VERBOSE, VERSION)
+
+FORMAT = Option(
+    ("format",), "How to write the result: table, json, csv or yaml (default: table)", "format"
+)
 
 
 class CommandLine:

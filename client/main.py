@@ -53,13 +53,13 @@ def _dispatch(words: Sequence[str]) -> int:
         if command.options_hint and line.unknown and "--" not in rest:
             console.line_err(f"\n{command.options_hint}")
         return FAILURE
-    session = Session(command, line, os.environ)
+    session = Session(line, os.environ)
     if line.help:
         from client import help
 
         console.out(help.of_command(command, help.has_primary(session, command)))
         return SUCCESS
-    return running.run(session)
+    return running.run(command, session)
 
 
 def _without_command(word: str | None, line: CommandLine) -> int:

@@ -8,17 +8,18 @@ from client.errors import ClientError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from client.command import Command
     from client.session import Session
 
 
-def run(session: Session) -> int:
+def run(command: Command, session: Session) -> int:
     """Returns the exit code, and says on stderr what went wrong. Raises OutputError."""
     try:
-        return session.command.run(session)
+        return command.run(session)
     except console.OutputError:
         raise
     except ClientError as error:
-        console.line_err(error.text(session.command.name))
+        console.line_err(error.text(command.name))
         return error.exit_code
 
 
@@ -28,4 +29,4 @@ def inner(session: Session, name: str, *words: str) -> int:
     assert command is not None
     line = parse(words, command.options)
     line.verbosity = session.verbosity
-    return run(session.of(command, line))
+    return run(command, session.of(line))

@@ -12,7 +12,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from client.command import Command
     from client.commandline import CommandLine
     from protocol.addresses import Address
 
@@ -21,8 +20,7 @@ MAKE, IF_PRESENT, NONE = "make", "if present", "none"
 
 
 class Session:
-    def __init__(self, command: Command, line: CommandLine, environ: Mapping[str, str]) -> None:
-        self.command = command
+    def __init__(self, line: CommandLine, environ: Mapping[str, str]) -> None:
         self.line = line
         self.verbosity = line.verbosity or 0
         self._environ, self._home = home.find(environ, os.geteuid())
@@ -51,9 +49,9 @@ class Session:
         peer = Peer(address, files, self._identity(identity), warn)
         return Channel(peer, patience, deadline)
 
-    def of(self, command: Command, line: CommandLine) -> Session:
+    def of(self, line: CommandLine) -> Session:
         """For another command of the same run."""
-        return Session(command, line, self._environ)
+        return Session(line, self._environ)
 
     def settings_file(self) -> str:
         return places.client_settings_file(self._environ, self._home)

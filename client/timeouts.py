@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from client import counts, messages
-from client.command import Option
+from client.commandline import Option
 from client.errors import UsageError
 
 TYPE_CHECKING = False

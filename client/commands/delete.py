@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from client import console, prompts, rpc, selection, sentences
-from client.command import Argument, Command, Option
+from client.command import Argument, Command
+from client.commandline import Option
 from client.errors import SUCCESS, CannotAsk, StatusError
 from client.session import Session
 from protocol.messages.common import InstanceSnapshotPair

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from client import guest, quoting, rpc, running, sentences, ssh
-from client.command import Argument, Command, Option
+from client.command import Argument, Command
+from client.commandline import Option
 from client.errors import StatusError, UsageError
 from client.session import Session
 

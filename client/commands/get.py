@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from client import console, messages, settings
-from client.command import Argument, Command, Option
+from client.command import Argument, Command
+from client.commandline import Option
 from client.errors import SUCCESS, Unreachable, UsageError
 from client.session import Session
 from protocol.settings import PASSPHRASE, is_for_daemon

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from client import console, notices, render, rpc, selection, sentences
-from client.command import FORMAT, Argument, Command, Option
+from client.command import Argument, Command
+from client.commandline import FORMAT, Option
 from client.errors import SUCCESS, UsageError
 from client.session import Session
 from protocol.messages.information import InfoReply, InfoRequest

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from client import console, counts, networkspec, notices, prompts, rpc, sentences, timeouts
-from client.command import Argument, Command, Option
+from client.command import Argument, Command
+from client.commandline import Option
 from client.errors import SUCCESS, DeadlinePassed, StatusError, TimedOut, UsageError
 from client.progress import PREPARING, RETRIEVING, Progress
 from client.session import Session

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from client import console, messages, notices, render, rpc, settings
-from client.command import FORMAT, Command, Option
+from client.command import Command
+from client.commandline import FORMAT, Option
 from client.errors import SUCCESS, UsageError
 from client.session import Session
 from protocol.messages.listing import ListReply, ListRequest

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from client import console, messages, notices, render, rpc
-from client.command import FORMAT, Command
+from client.command import Command
+from client.commandline import FORMAT
 from client.errors import SUCCESS, UsageError
 from client.session import Session
 from protocol.messages.information import NetworksReply, NetworksRequest

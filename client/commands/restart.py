@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from client import following, notices, rpc, selection, sentences, timeouts
-from client.command import Command, Option
+from client.command import Command
+from client.commandline import Option
 from client.errors import SUCCESS, DeadlinePassed, TimedOut
 from client.session import Session
 from protocol.messages.lifecycle import RestartReply, RestartRequest

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from client import guest, messages, rpc, running, sentences, ssh, timeouts
-from client.command import Argument, Command, Option
+from client.command import Argument, Command
+from client.commandline import Option
 from client.errors import (
     SUCCESS,
     CommandFailed,

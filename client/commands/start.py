@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from client import following, notices, rpc, running, selection, sentences, timeouts
-from client.command import Command, Option
+from client.command import Command
+from client.commandline import Option
 from client.errors import SUCCESS, CommandFailed, DeadlinePassed, StatusError, TimedOut
 from client.session import Session
 from protocol.messages.lifecycle import StartError, StartReply, StartRequest

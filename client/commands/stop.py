@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from client import counts, following, rpc, selection, sentences
-from client.command import Command, Option
+from client.command import Command
+from client.commandline import Option
 from client.errors import SUCCESS, StatusError, UsageError
 from client.session import Session
 from protocol.messages.lifecycle import StopReply, StopRequest

@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 
 from client import console, messages, render, rpc
-from client.command import FORMAT, Command
+from client.command import Command
+from client.commandline import FORMAT
 from client.errors import SUCCESS, CommandFailed, UsageError
 from client.session import IF_PRESENT, Session
 from protocol.messages.access import VersionReply, VersionRequest

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from client import messages, rpc, timeouts
-from client.command import Command, Option
+from client.command import Command
+from client.commandline import Option
 from client.errors import SUCCESS, DeadlinePassed, StatusError, TimedOut, Unreachable, UsageError
 from client.session import NONE, Session
 from client.spinner import Spinner

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from client.command import FORMAT, Option
-from client.commandline import CommandLine, parse, split_command
+from client.commandline import FORMAT, CommandLine, Option, parse, split_command
 
 OPTIONS = (
     FORMAT,
