@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
-from contextlib import suppress
+from asyncio.subprocess import PIPE
 from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd.drivers.driver import DriverError
+from multipassd.drivers.programs import child
 
 USER = "ubuntu"
 SSH = "ssh"
@@ -43,30 +44,14 @@ async def run(endpoint: Endpoint, key: Path, command: str, seconds: float) -> st
 
 
 async def _run(ssh: list[str], name: str, command: str, seconds: float) -> str:
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *ssh, command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise DriverError(
-            "The program ssh is missing, which instances are reached by. "
-            "Please install the package openssh-client."
-        ) from None
-    try:
-        async with asyncio.timeout(seconds):
-            assert process.stdout is not None
-            output = await _read(process.stdout)
-            code = await process.wait()
-    except TimeoutError:
-        raise GuestSilent(f"{name} did not answer within {seconds:.0f} s") from None
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+    async with child(*ssh, command, stdout=PIPE) as process:
+        try:
+            async with asyncio.timeout(seconds):
+                assert process.stdout is not None
+                output = await _read(process.stdout)
+                code = await process.wait()
+        except TimeoutError:
+            raise GuestSilent(f"{name} did not answer within {seconds:.0f} s") from None
     if code:
         await asyncio.to_thread(_check_user)
         raise GuestSilent(f"{name}: ssh ended with {code}")

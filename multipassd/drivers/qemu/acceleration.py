@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from asyncio.subprocess import PIPE
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd import log, words
 from multipassd.drivers.driver import DriverError
+from multipassd.drivers.programs import child
 from multipassd.drivers.qemu.command import MONITOR, SYSTEM, probe
 from multipassd.drivers.qemu.monitor import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner
@@ -58,18 +60,8 @@ def tcg_cpu(machine: str) -> str:
 
 async def _machine() -> str:
     """The versioned name of the machine type, which a guest must find again at each start."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            SYSTEM, "-machine", "help",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise DriverError(
-            f"The program {SYSTEM} is missing. Please install the package qemu-system-x86."
-        ) from None
-    output, _ = await process.communicate()
+    async with child(SYSTEM, "-machine", "help", stdout=PIPE) as process:
+        output, _ = await process.communicate()
     for alias in ALIAS.finditer(output.decode("utf-8", "replace")):
         if alias[1] == TYPE:
             return alias[2]

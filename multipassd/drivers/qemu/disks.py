@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from contextlib import suppress
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from multipassd.drivers.driver import DriverError
+from multipassd.drivers.programs import child
 from multipassd.files import read_regular
 
 IMG = "qemu-img"
@@ -83,30 +84,15 @@ def _has_data_elsewhere(header: bytes) -> bool:
 
 async def _img(*arguments: str, descriptors: tuple[int, ...] = ()) -> None:
     """Raises DriverError with its reason."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            IMG, *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            pass_fds=descriptors,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise DriverError(
-            "The program qemu-img is missing. Please install the package qemu-utils."
-        ) from None
-    try:
-        async with asyncio.timeout(SECONDS):
-            _, errors = await process.communicate()
-    except TimeoutError:
-        raise DriverError(f"qemu-img {arguments[0]} took longer than {SECONDS:.0f} s.") from None
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+    async with child(IMG, *arguments, stderr=PIPE, descriptors=descriptors) as process:
+        try:
+            async with asyncio.timeout(SECONDS):
+                _, errors = await process.communicate()
+        except TimeoutError:
+            why = f"qemu-img {arguments[0]} took longer than {SECONDS:.0f} s."
+            raise DriverError(why) from None
     if process.returncode:
-        why = errors.decode("utf-8", "replace").strip().splitlines()
+        said = errors.decode("utf-8", "replace").strip().splitlines()
         raise DriverError(
-            f"qemu-img {arguments[0]} failed: {why[-1] if why else 'no reason given'}"
+            f"qemu-img {arguments[0]} failed: {said[-1] if said else 'no reason given'}"
         )

@@ -1,0 +1,42 @@
+"""Programs of the host's that machines and guests are worked on with, as children that never
+outlive whoever waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from multipassd.drivers.driver import DriverError
+
+PACKAGES = {
+    "qemu-img": "qemu-utils", "qemu-system-x86_64": "qemu-system-x86", "ssh": "openssh-client",
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def child(
+    program: str,
+    *arguments: str,
+    stdout: int = DEVNULL,
+    stderr: int = DEVNULL,
+    descriptors: tuple[int, ...] = (),
+) -> AsyncIterator[Process]:
+    """Killed if it still runs at the end. Raises DriverError if it is not installed."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program, *arguments,
+            stdin=DEVNULL, stdout=stdout, stderr=stderr, pass_fds=descriptors,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise DriverError(
+            f"The program {program} is missing. Please install the package {PACKAGES[program]}."
+        ) from None
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
