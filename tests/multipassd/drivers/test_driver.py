@@ -193,12 +193,18 @@ def test_one_whose_monitor_somebody_holds_runs_and_can_t_be_reached(
 
 
 @pytest.mark.parametrize(
-    "said",
-    [b'{"QMP": {}}\n{"return": {}, "id": 1}\n{"return": null, "id": 2}\n', b"[" * 100_000 + b"\n"],
+    ("said", "why"),
+    [
+        (
+            b'{"QMP": {}}\n{"return": {}, "id": 1}\n{"return": null, "id": 2}\n',
+            "QEMU does not tell what its guest does",
+        ),
+        (b"[" * 100_000 + b"\n", "QEMU's monitor can't be understood"),
+    ],
     ids=["no status", "a deep greeting"],
 )
 def test_one_that_a_guest_took_over_is_one_that_can_t_be_reached(
-    driver: QemuDriver, machine: Machine, tmp_path: Path, said: bytes
+    driver: QemuDriver, machine: Machine, tmp_path: Path, said: bytes, why: str
 ) -> None:
     """And no reason for a daemon not to start."""
     (tmp_path / "said").write_bytes(said)
@@ -209,7 +215,7 @@ def test_one_that_a_guest_took_over_is_one_that_can_t_be_reached(
         liar = [sys.executable, "-c", LIAR, str(path), str(tmp_path / "said")]
         await runner.start("foo", liar, machine.directory)
         await asyncio.to_thread(until, path.exists)
-        with pytest.raises(DriverError, match="foo runs, but can't be reached"):
+        with pytest.raises(DriverError, match=f"foo runs, but can't be reached: {why}"):
             await driver.find(machine)
         await runner.clear("foo")
 
