@@ -31,6 +31,15 @@ class NameTaken(RpcError):
         super().__init__(f'instance "{name}" already exists')
 
 
+class NoSuchSnapshot(RpcError):
+    """There are none yet."""
+
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, instance: str, snapshot: str) -> None:
+        super().__init__(f"No such snapshot: {instance}.{snapshot}")
+
+
 class BeingPrepared(RpcError):
     status = Status.INVALID_ARGUMENT
 

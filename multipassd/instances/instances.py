@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from multipassd.instances.errors import (
     InstanceDeleted,
     NameTaken,
     NoSuchInstance,
+    NoSuchSnapshot,
     Several,
 )
 from multipassd.instances.instance import Instance
@@ -21,6 +22,7 @@ from multipassd.instances.record import Phase, Record
 from multipassd.instances.registry import Registry
 from multipassd.network.networking import Networking
 from protocol.errors import RpcError
+from protocol.messages.common import InstanceSnapshotPair
 
 _log = log.get("instances")
 
@@ -110,6 +112,21 @@ class Instances:
         """The live instances of these names, each once; all of them if there is no name."""
         wanted = list(dict.fromkeys(names))
         return collect(wanted, self.get_live) if wanted else self.live()
+
+    def paired(self, pairs: Sequence[InstanceSnapshotPair]) -> list[Instance]:
+        """Live or deleted, each once; all of them if there is no pair. Raises Several, for any
+        snapshot too."""
+        if not pairs:
+            return self.all()
+        found = collect(dict.fromkeys(pair.instance_name for pair in pairs), self.get)
+        snapshots = [
+            NoSuchSnapshot(pair.instance_name, pair.snapshot_name)
+            for pair in pairs
+            if pair.snapshot_name is not None
+        ]
+        if snapshots:
+            raise Several(snapshots)
+        return found
 
     # -- coming and going -------------------------------------------------------------------------
 

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
-from multipassd.instances.errors import Several
 from multipassd.instances.instance import Instance
-from multipassd.instances.instances import collect, for_each
-from multipassd.methods.info import NoSuchSnapshot
+from multipassd.instances.instances import for_each
 from multipassd.methods.purge import purge
 from multipassd.peer import Peer
 from protocol.messages.lifecycle import DeleteReply, DeleteRequest
 
 
 async def run(call: Call[DeleteRequest], daemon: Daemon) -> None:
-    pairs = call.request.instance_snapshot_pairs
-    names = list(dict.fromkeys(pair.instance_name for pair in pairs))
-    chosen = collect(names, daemon.instances.get) if pairs else daemon.instances.all()
-    missing = [
-        NoSuchSnapshot(pair.instance_name, pair.snapshot_name)
-        for pair in pairs
-        if pair.snapshot_name is not None
-    ]
-    if missing:
-        raise Several(missing)
+    chosen = daemon.instances.paired(call.request.instance_snapshot_pairs)
     if call.request.purge:
         await for_each(chosen, lambda one: purge(one, call.peer, daemon))
         call.reply(DeleteReply(purged_instances=[instance.name for instance in chosen]))

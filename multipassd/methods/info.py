@@ -9,34 +9,23 @@ from multipassd import log
 from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances import runtime
-from multipassd.instances.errors import Several
 from multipassd.instances.guest import GuestSilent
 from multipassd.instances.instance import Instance
-from multipassd.instances.instances import collect
 from multipassd.instances.runtime import Runtime
 from protocol.errors import RpcError
-from protocol.messages.common import InstanceSnapshotPair, InstanceStatus, Timestamp
+from protocol.messages.common import InstanceStatus, Timestamp
 from protocol.messages.information import (
     DetailedInfoItem,
     InfoReply,
     InfoRequest,
     InstanceDetails,
 )
-from protocol.status import Status
 
 _log = log.get("instances")
 
 
-class NoSuchSnapshot(RpcError):
-    status = Status.INVALID_ARGUMENT
-
-    def __init__(self, instance: str, snapshot: str) -> None:
-        super().__init__(f"No such snapshot: {instance}.{snapshot}")
-
-
 async def run(call: Call[InfoRequest], daemon: Daemon) -> None:
-    pairs = call.request.instance_snapshot_pairs
-    chosen = _chosen(pairs, daemon)
+    chosen = daemon.instances.paired(call.request.instance_snapshot_pairs)
     if call.request.snapshots:
         call.reply(InfoReply(snapshots=True))
         return
@@ -54,20 +43,6 @@ async def _explain(call: Call[InfoRequest], chosen: list[Instance]) -> None:
         if text:
             told = {"name": _log.name, "levelname": "WARNING", "msg": text}
             call.log_line(log.line(logging.makeLogRecord(told)) + "\n")
-
-
-def _chosen(pairs: list[InstanceSnapshotPair], daemon: Daemon) -> list[Instance]:
-    if not pairs:
-        return daemon.instances.all()
-    found = collect(dict.fromkeys(pair.instance_name for pair in pairs), daemon.instances.get)
-    missing = [
-        NoSuchSnapshot(pair.instance_name, pair.snapshot_name)
-        for pair in pairs
-        if pair.snapshot_name is not None
-    ]
-    if missing:
-        raise Several(missing)
-    return found
 
 
 async def _item(instance: Instance, asks: bool) -> DetailedInfoItem:
