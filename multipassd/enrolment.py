@@ -11,6 +11,7 @@ from multipassd.audit import Audit
 from multipassd.clientrecord import BY_HAND
 from multipassd.peer import Peer
 from multipassd.storeguard import StoreError
+from multipassd.tasks import Tasks
 from multipassd.truststate import TrustState
 from multipassd.truststore import TrustStore
 from protocol import certificates
@@ -27,7 +28,7 @@ class Enrolment:
         self._audit = audit
         self._changed = changed
         self._lock = asyncio.Lock()
-        self._under_way: set[asyncio.Task[object]] = set()  # the event loop itself holds none
+        self._tasks = Tasks()
         self._seen = self._now()
 
     async def adopt(self, peer: Peer) -> bool:
@@ -104,10 +105,7 @@ class Enrolment:
     async def _undisturbed(self, change: Coroutine[object, object, Result]) -> Result:
         """A caller who hangs up undoes nothing that is under way: neither the lock, which keeps a
         second first client out, nor the record in the journal may go with him."""
-        task = asyncio.get_running_loop().create_task(self._locked(change))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(task)
+        return await self._tasks.complete(self._locked(change))
 
     async def _locked(self, change: Coroutine[object, object, Result]) -> Result:
         async with self._lock:

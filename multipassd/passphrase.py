@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from multipassd.tasks import Tasks
 from protocol.errors import TooManyGuesses
 
 SCHEME = "scrypt"
@@ -122,7 +123,7 @@ class Verifier:
         self._slots = asyncio.Semaphore(workers)
         self._places = workers + max_waiting
         self._taken = 0
-        self._running: set[asyncio.Task[object]] = set()  # the event loop itself holds none
+        self._tasks = Tasks()
 
     async def verify(self, passphrase: str, record: str) -> bool:
         """Like `verify`; raises TooManyGuesses when the queue is full."""
@@ -145,10 +146,7 @@ class Verifier:
             raise
         # A caller that goes away can't stop the thread, so its slot must outlive the caller:
         # otherwise calls that are cancelled at once would start any number of threads.
-        work = asyncio.create_task(self._work(function))
-        self._running.add(work)
-        work.add_done_callback(self._running.discard)
-        return await asyncio.shield(work)
+        return await self._tasks.complete(self._work(function))
 
     async def _work(self, function: Callable[[], Result]) -> Result:
         try:

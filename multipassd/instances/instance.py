@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from multipassd import bootid, log
 from multipassd.drivers.driver import Driver, DriverError, Machine
@@ -20,6 +19,7 @@ from multipassd.instances.presence import PROBE_SECONDS, START_TIMEOUT, Presence
 from multipassd.instances.record import Phase, Record
 from multipassd.instances.registry import Registry
 from multipassd.network.networking import Networking
+from multipassd.tasks import Tasks
 from protocol.errors import RpcError, StorageFailed
 
 POWER_DOWN_TIMEOUT = 120.0  # then the guest ignores the power button, and is switched off
@@ -43,12 +43,12 @@ class Instance:
         changed: Callable[[], None],
     ) -> None:
         """`changed` is told when the state may have changed."""
+        self._tasks = Tasks()
         self._kept = KeptRecord(record, registry, changed)
-        self._presence = Presence(self._kept, driver, networking, key, self._spawn, changed)
+        self._presence = Presence(self._kept, driver, networking, key, self._tasks.spawn, changed)
         self._driver = driver
         self._networking = networking
         self._lock = asyncio.Lock()  # of what changes the machine
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def record(self) -> Record:
@@ -106,12 +106,12 @@ class Instance:
             except DriverError as error:
                 _log.warning("%s", error.message)
                 self._presence.set(State.UNKNOWN)
-                self._spawn(self._reach_again())
+                self._tasks.spawn(self._reach_again())
                 return
             if self.record.phase is Phase.RUNNING and self.record.boot != bootid.current():
-                self._spawn(self._start_again())
+                self._tasks.spawn(self._start_again())
                 return
-            self._spawn(self._unplug())
+            self._tasks.spawn(self._unplug())
             why = "" if self.record.phase is Phase.SUSPENDED else "it ended while nobody watched"
             with suppress(StorageFailed):
                 resting = await self._presence.resting()
@@ -142,7 +142,7 @@ class Instance:
     async def start(self) -> None:
         """Returns once the machine runs; `wait` tells when it answers. Nothing to do if it does."""
         self._allowed(refusals.start)
-        await self._through(self._start())
+        await self._tasks.complete(self._start())
 
     async def _start(self) -> None:
         async with self._lock:
@@ -158,10 +158,10 @@ class Instance:
         """By force: off at once, whatever it does; a suspended state is dropped."""
         if force:
             await self._presence.kill()  # whoever holds the lock waits for this guest in vain
-            await self._through(self._force_stop())
+            await self._tasks.complete(self._force_stop())
         else:
             self._allowed(refusals.stop)
-            await self._through(self._stop())
+            await self._tasks.complete(self._stop())
 
     async def _stop(self) -> None:
         async with self._lock:
@@ -178,7 +178,7 @@ class Instance:
 
     async def restart(self) -> None:
         self._allowed(refusals.restart)
-        await self._through(self._restart())
+        await self._tasks.complete(self._restart())
 
     async def _restart(self) -> None:
         async with self._lock:
@@ -190,7 +190,7 @@ class Instance:
     async def suspend(self) -> None:
         """Nothing to do for one that is stopped or suspended."""
         self._allowed(refusals.suspend)
-        await self._through(self._suspend())
+        await self._tasks.complete(self._suspend())
 
     async def _suspend(self) -> None:
         async with self._lock:
@@ -211,7 +211,7 @@ class Instance:
 
     async def delete(self) -> None:
         """Put it away, stopped; a suspended one keeps its state. Raises WrongState."""
-        await self._through(self._delete())
+        await self._tasks.complete(self._delete())
 
     async def _delete(self) -> None:
         async with self._lock:
@@ -222,7 +222,7 @@ class Instance:
     async def purge(self) -> None:
         """Gone for good: first the record, then the machine, then the files."""
         await self._presence.kill()  # whoever holds the lock waits for this guest in vain
-        await self._through(self._purge())
+        await self._tasks.complete(self._purge())
 
     async def _purge(self) -> None:
         async with self._lock:
@@ -245,7 +245,7 @@ class Instance:
         """Also tells who is logged in; a guest that can't is no reason to fail."""
         self._kept.change(stop_at=time.time() + 60 * minutes)
         text = f"The system is going down for poweroff in {minutes} minutes"
-        self._spawn(self._announce(f"wall {shlex.quote(text)}"))
+        self._tasks.spawn(self._announce(f"wall {shlex.quote(text)}"))
 
     async def _announce(self, command: str) -> None:
         with suppress(GuestSilent, RpcError):
@@ -257,7 +257,7 @@ class Instance:
     def stop_if_due(self) -> None:
         """A delayed stop stays written down until it is done. Never fails."""
         if self.running and self.stops_within(0) and not self._lock.locked():
-            self._spawn(self._stop_now())
+            self._tasks.spawn(self._stop_now())
 
     async def _stop_now(self) -> None:
         try:
@@ -293,17 +293,6 @@ class Instance:
         """To be held stopped meanwhile. Raises DriverError, StorageFailed."""
         await self._driver.grow(self.machine, size)
         self._kept.change(disk=size)
-
-    # -- tasks ------------------------------------------------------------------------------------
-
-    async def _through(self, work: Coroutine[Any, Any, None]) -> None:
-        await asyncio.shield(self._spawn(work))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     def close(self) -> None:
         """The daemon goes; the machine stays."""
