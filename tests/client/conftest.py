@@ -9,20 +9,22 @@ import pytest
 
 from tests.client.program import Program
 from tests.client.service import Answer, Connect, Service
-from tests.client.test_prompts import Terminal
+from tests.client.terminal import Terminal
 
 
 @pytest.fixture
 def connect(tmp_path: Path) -> Iterator[Connect]:
-    """connect(**answers): a client and the foreign service that it talks to."""
+    """connect(tcp=False, **answers): a client and the foreign service that it talks to."""
     services = []
 
-    def start(**answers: Answer) -> tuple[Program, Service]:
-        address = f"unix:{tmp_path}/socket"
-        services.append(Service(address, tmp_path, **answers))
-        program = Program(tmp_path / "home", address, services[0].root_certificate)
+    def start(tcp: bool = False, **answers: Answer) -> tuple[Program, Service]:
+        address = "127.0.0.1:0" if tcp else f"unix:{tmp_path}/socket"
+        service = Service(address, tmp_path, **answers)
+        services.append(service)
+        named = f"127.0.0.1:{service.port}" if tcp else address
+        program = Program(tmp_path / "home", named, service.root_certificate)
         program.environ["TZ"] = "Europe/Berlin"
-        return program, services[0]
+        return program, service
 
     yield start
     for service in services:

@@ -12,6 +12,7 @@ import grpc
 
 from protocol import certificates
 from protocol.codec import Message
+from protocol.messages.access import AuthenticateReply, AuthenticateRequest
 from tests.client.program import Program
 
 Answer = Callable[[Any, Any], Iterable[bytes]]
@@ -59,6 +60,34 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             yield from self._service.answers[method](iter(noted()), context)
 
         return answer
+
+
+def replying(*replies: Any) -> Answer:
+    def answer(requests: Any, context: Any) -> Iterable[bytes]:
+        next(requests)
+        yield from (reply.encode() for reply in replies)
+
+    return answer
+
+
+def failing(status: grpc.StatusCode, message: str) -> Answer:
+    def answer(requests: Any, context: Any) -> Iterable[bytes]:
+        next(requests)
+        context.abort(status, message)
+        return []
+
+    return answer
+
+
+def wants(passphrase: str, status: grpc.StatusCode) -> Answer:
+    """A 1.16 service: it knows no rule for root."""
+
+    def answer(requests: Any, context: Any) -> Iterable[bytes]:
+        if AuthenticateRequest.decode(next(requests)).passphrase != passphrase:
+            context.abort(status, "no")
+        return iter([AuthenticateReply().encode()])
+
+    return answer
 
 
 def detailed(status: grpc.StatusCode, message: str, details: Message, *replies: Message) -> Answer:

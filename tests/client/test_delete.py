@@ -13,7 +13,7 @@ from protocol.messages.lifecycle import (
     DeleteRequest,
 )
 from tests.client.service import Connect
-from tests.client.test_prompts import Terminal
+from tests.client.terminal import Terminal
 
 
 def asks(requests: Any, context: Any) -> Iterable[bytes]:

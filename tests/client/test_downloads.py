@@ -23,8 +23,7 @@ from client.render.transfer import Transfer, amount, duration, line
 from protocol.messages.downloads import Download, DownloadsReply
 from protocol.messages.launch import LaunchProgress, LaunchReply
 from tests.client.program import PROGRAM, Program
-from tests.client.service import Service
-from tests.client.test_foreign_service import failing
+from tests.client.service import Service, failing
 from tools import terminal
 
 Answer = Callable[[Any, Any], Iterable[bytes]]

@@ -26,9 +26,8 @@ from protocol.messages.lifecycle import SSHInfo, SSHInfoReply, StartReply, Start
 from protocol.messages.mounts import MountInfo
 from tests.client import sshd
 from tests.client.program import PROGRAM, Program, Result
-from tests.client.service import Service
+from tests.client.service import Service, failing, replying
 from tests.client.sshd import Sshd
-from tests.client.test_foreign_service import failing, replying
 
 pytestmark = pytest.mark.skipif(bool(sshd.missing()), reason=sshd.missing())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,48 +27,13 @@ from protocol.messages.common import InstanceStatus
 from protocol.messages.listing import InstancesList, ListReply, ListRequest, ListVMInstance
 from protocol.version import VERSION
 from tests.client.program import Program
-from tests.client.service import Service
+from tests.client.service import Connect, Service, failing, replying, wants
 
 IS_ROOT = os.geteuid() == 0
 NOT_AUTHENTICATED = (
     "The client is not authenticated with the Multipass service.\n"
     "Please use 'multipass authenticate' before proceeding."
 )
-Connect = Callable[..., tuple[Program, Service]]
-
-
-def replying(*replies: Any) -> Callable[[Any, Any], Iterable[bytes]]:
-    def answer(requests: Any, context: Any) -> Iterable[bytes]:
-        next(requests)
-        yield from (reply.encode() for reply in replies)
-
-    return answer
-
-
-def failing(status: grpc.StatusCode, message: str) -> Callable[[Any, Any], Iterable[bytes]]:
-    def answer(requests: Any, context: Any) -> Iterable[bytes]:
-        next(requests)
-        context.abort(status, message)
-        return []
-
-    return answer
-
-
-@pytest.fixture
-def connect(tmp_path: Path) -> Iterator[Connect]:
-    """connect(tcp=False, **answers): a client and the foreign service that it talks to."""
-    services = []
-
-    def start(tcp: bool = False, **answers: Any) -> tuple[Program, Service]:
-        address = "127.0.0.1:0" if tcp else f"unix:{tmp_path}/socket"
-        service = Service(address, tmp_path, **answers)
-        services.append(service)
-        named = f"127.0.0.1:{service.port}" if tcp else address
-        return Program(tmp_path / "home", named, service.root_certificate), service
-
-    yield start
-    for service in services:
-        service.close()
 
 
 LISTED = ListReply(
@@ -234,17 +199,6 @@ def test_root_is_told_of_other_errors(connect: Connect) -> None:
     result = program.run("authenticate", input=b"secret\n")
     assert (result.code, result.out) == (2, "")
     assert result.err == "authenticate failed: invalid certificate data\n"
-
-
-def wants(passphrase: str, status: grpc.StatusCode) -> Callable[[Any, Any], Iterable[bytes]]:
-    """A 1.16 service: it knows no rule for root."""
-
-    def answer(requests: Any, context: Any) -> Iterable[bytes]:
-        if AuthenticateRequest.decode(next(requests)).passphrase != passphrase:
-            context.abort(status, "no")
-        return iter([AuthenticateReply().encode()])
-
-    return answer
 
 
 @pytest.mark.parametrize(

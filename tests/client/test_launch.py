@@ -14,9 +14,8 @@ import pytest
 
 from protocol.messages.launch import LaunchError, LaunchProgress, LaunchReply, LaunchRequest
 from tests.client.program import PROGRAM
-from tests.client.service import SKIPPING, Connect, detailed
-from tests.client.test_foreign_service import replying
-from tests.client.test_prompts import Terminal
+from tests.client.service import SKIPPING, Connect, detailed, replying
+from tests.client.terminal import Terminal
 
 Options = LaunchRequest.NetworkOptions
 Progress = LaunchProgress.ProgressTypes

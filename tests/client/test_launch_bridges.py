@@ -10,7 +10,7 @@ import pytest
 
 from protocol.messages.launch import LaunchError, LaunchReply, LaunchRequest
 from tests.client.service import Connect, detailed
-from tests.client.test_prompts import Terminal
+from tests.client.terminal import Terminal
 
 Code = LaunchError.ErrorCodes
 

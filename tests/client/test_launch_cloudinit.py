@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from protocol.messages.launch import LaunchReply, LaunchRequest
-from tests.client.service import Connect
-from tests.client.test_foreign_service import replying
+from tests.client.service import Connect, replying
 
 
 @pytest.mark.parametrize("text", ["a: [", "a: b: c", "\tx: 1", "a: 1\n---\nb: 2", "x: !!nope 1"])

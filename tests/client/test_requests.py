@@ -30,8 +30,7 @@ from protocol.messages.lifecycle import (
     SuspendReply,
     SuspendRequest,
 )
-from tests.client.service import Connect
-from tests.client.test_foreign_service import replying
+from tests.client.service import Connect, replying
 
 NAMED = InstanceNames(instance_name=["a", "b"])
 PRIMARY = InstanceNames(instance_name=["primary"])

@@ -13,8 +13,7 @@ from protocol.messages.lifecycle import (
     StartError,
     StartReply,
 )
-from tests.client.service import SKIPPING, Answer, Connect, detailed, never
-from tests.client.test_foreign_service import failing, replying
+from tests.client.service import SKIPPING, Answer, Connect, detailed, failing, never, replying
 
 
 @pytest.mark.parametrize(
