@@ -58,7 +58,10 @@ def file_path(url: str) -> Path:
         raise ImageError(f"Invalid file URL `{url}`; did you forget a slash?")
     raw = url.removeprefix(FILE).removeprefix("localhost")
     # 1.16's client sends the path as it is, others encode it.
-    return Path(raw if os.path.exists(raw) else unquote(raw))
+    path = raw if os.path.exists(raw) else unquote(raw)
+    if "\0" in path:
+        raise ImageError(f"Invalid file URL `{url}`; no file has a zero byte in its name.")
+    return Path(path)
 
 
 def _file_problem(path: Path, error: OSError) -> str:

@@ -224,6 +224,7 @@ def test_a_file_is_imported_once_and_survives_its_original(
         ("file:///no/such.img", "Custom image `/no/such.img` does not exist."),
         ("file://home/me.img", "Invalid file URL `file://home/me.img`; did you forget a slash?"),
         ("file:///dev/null", "Custom image `/dev/null` is not a regular file."),
+        ("file:///%00", "Invalid file URL `file:///%00`; no file has a zero byte in its name."),
     ],
 )
 def test_a_file_that_is_none_is_refused(make_images: MakeImages, url: str, text: str) -> None:
