@@ -10,7 +10,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from protocol.messages.lifecycle import SSHInfo
+from protocol.messages.guests import HostKeysReply
+from protocol.messages.lifecycle import SSHInfo, SSHInfoReply
+from tests.client.service import Answer, replying
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin")
 PATIENCE = 30.0  # seconds until it listens
@@ -104,3 +106,11 @@ class Sshd:
             else:
                 return self._process.poll() is None
         return False
+
+
+def reached_by(info: SSHInfo) -> Answer:
+    return replying(SSHInfoReply(ssh_info={"guest": info}))
+
+
+def keeping(key: str) -> Answer:
+    return replying(HostKeysReply(host_keys={"guest": key}))
