@@ -1,0 +1,85 @@
+"""The client while it runs: beside the test, or on a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.client.program import PROGRAM, Program
+
+PATIENCE = 30.0  # seconds for anything to happen
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+class Background:
+    """A client that runs until it is told to end; its children are those of its session."""
+
+    def __init__(self, program: Program, *words: str, **options: Any) -> None:
+        self.process: Any = subprocess.Popen(
+            [PROGRAM, *words], env=program.environ, cwd="/", start_new_session=True,
+            **({"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | options),
+        )  # fmt: skip
+
+    def session(self) -> list[Path]:
+        """The processes of its session, by their directories in /proc."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                fields = (path / "stat").read_text().rpartition(") ")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == self.process.pid and fields[0] != "Z":
+                found.append(path)
+        return found
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+class OnTerminal(Background):
+    """On a terminal that is its own, of 33 lines and 77 columns."""
+
+    def __init__(self, program: Program, *words: str) -> None:
+        self.master, slave = pty.openpty()
+        self.resize(33, 77)
+        super().__init__(
+            program, *words, stdin=slave, stdout=slave, stderr=slave,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        os.close(slave)
+        self.shown = b""
+
+    def resize(self, lines: int, columns: int) -> None:
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def wait_for(self, text: bytes) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.shown:
+            assert time.monotonic() < deadline, self.shown
+            try:
+                self.shown += os.read(self.master, 4096)
+            except OSError:  # the other side is closed
+                assert text in self.shown, self.shown
+
+    def type(self, text: bytes) -> None:
+        os.write(self.master, text)
+
+    def close(self) -> None:
+        super().close()
+        os.close(self.master)

@@ -1,0 +1,73 @@
+"""A session while it lasts: its secrets, signals and terminals."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.client.program import Program
+from tests.client.ssh.background import PATIENCE, Background, OnTerminal, wait_until
+from tests.client.ssh.sshd import Sshd
+
+
+def test_the_key_is_in_no_argument_and_no_file_and_nothing_is_left(
+    program: Program, server: Sshd, background: list[Background], tmp_path: Path
+) -> None:
+    client = Background(program, "exec", "guest", "--", "sh", "-c", "echo up; exec sleep 60")
+    background.append(client)
+    assert client.process.stdout is not None
+    assert client.process.stdout.readline() == b"up\n"
+    secret = server.private_key.splitlines()[1]
+    seen = client.session()
+    assert len(seen) == 2  # the client and ssh
+    for path in seen:
+        for name in ("cmdline", "environ"):
+            assert secret not in (path / name).read_bytes().decode(errors="replace")
+    assert list((tmp_path / "run").iterdir()) == list((tmp_path / "tmp").iterdir()) == []
+    client.process.kill()
+    client.process.wait()
+    assert list((tmp_path / "run").iterdir()) == list((tmp_path / "tmp").iterdir()) == []
+    for path in client.session():  # ssh, which nobody asked to end
+        os.kill(int(path.name), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_the_session(
+    program: Program, background: list[Background], number: signal.Signals
+) -> None:
+    client = Background(program, "exec", "guest", "--", "sh", "-c", "echo up; exec sleep 60")
+    background.append(client)
+    assert client.process.stdout is not None
+    assert client.process.stdout.readline() == b"up\n"
+    client.process.send_signal(number)
+    assert client.process.wait(PATIENCE) == 128 + number
+    wait_until(lambda: not client.session())
+
+
+def test_a_terminal_is_passed_through(program: Program, background: list[Background]) -> None:
+    program.environ["TERM"] = "vt220"
+    script = "tty; stty size; echo $TERM; trap 'stty size' WINCH; echo rea''dy; read x; exit 7"
+    client = OnTerminal(program, "exec", "guest", "--", "sh", "-c", script)
+    background.append(client)
+    client.wait_for(b"ready")
+    assert b"/dev/pts/" in client.shown
+    assert b"33 77\r\nvt220\r\n" in client.shown
+    client.resize(44, 88)
+    client.wait_for(b"44 88")
+    client.type(b"~.\r")  # no escape of ssh's
+    assert client.process.wait(PATIENCE) == 7
+
+
+def test_an_interrupt_on_the_terminal_goes_to_the_remote_command(
+    program: Program, background: list[Background]
+) -> None:
+    script = "trap 'echo inter''rupted; exit 9' INT; echo rea''dy; while :; do sleep 0.05; done"
+    client = OnTerminal(program, "exec", "guest", "--", "sh", "-c", script)
+    background.append(client)
+    client.wait_for(b"ready")
+    client.type(b"\x03")
+    client.wait_for(b"interrupted")
+    assert client.process.wait(PATIENCE) == 9
