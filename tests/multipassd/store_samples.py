@@ -1,12 +1,17 @@
-"""Distinct certificates in microseconds: one template whose serial number is patched.
+"""Stores, and distinct certificates in microseconds: one template with its serial number patched.
 
 The signature no longer fits, which nobody looks at: a client certificate is known by its hash.
 """
 
+import os
+import time
 from functools import cache
+from pathlib import Path
 
+from multipassd import truststore
+from multipassd.truststore import TrustStore
 from protocol.certificates import make_client
-from protocol.pem import der_to_pem, pem_to_der
+from protocol.pem import der_to_pem, fingerprint, pem_to_der
 
 
 @cache
@@ -25,3 +30,30 @@ def der(number: int) -> bytes:
 
 def pem(number: int) -> bytes:
     return der_to_pem(der(number))
+
+
+NAME = [fingerprint(der(number)) for number in range(60)]
+
+
+def opened(directory: Path) -> TrustStore:
+    store = TrustStore(directory)
+    store.load()
+    return store
+
+
+def written(directory: Path, data: bytes, age: float = 10.0) -> TrustStore:
+    """A store whose file was written by hand, `age` seconds ago."""
+    directory.mkdir(0o700)
+    path = directory / truststore.FILE_NAME
+    path.write_bytes(data)
+    path.chmod(0o644)
+    then = time.time() - age
+    os.utime(path, (then, then))
+    return opened(directory)
+
+
+def enrolled(directory: Path, *numbers: int) -> TrustStore:
+    store = opened(directory)
+    for number in numbers:
+        assert store.add(der(number), "passphrase", 1000)
+    return store

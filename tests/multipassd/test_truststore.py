@@ -8,50 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from multipassd import filelock, storeguard, storeview, truststore
+from multipassd import storeview, truststore
 from multipassd.storedisk import StoreDisk
 from multipassd.storeguard import StoreError
 from multipassd.truststate import TrustState
 from multipassd.truststore import TrustStore
-from protocol.pem import fingerprint
-from tests.multipassd.store_samples import der, pem
+from tests.multipassd.store_samples import NAME, der, enrolled, opened, pem, written
 
 NONE: frozenset[str] = frozenset()
 NOTHING = (NONE, NONE)
-NAME = [fingerprint(der(number)) for number in range(8)]
 BAD = b"-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n"
-
-
-def opened(tmp_path: Path) -> TrustStore:
-    store = TrustStore(tmp_path / "certs")
-    store.load()
-    return store
-
-
-def written(tmp_path: Path, data: bytes, age: float = 10.0) -> TrustStore:
-    """A store whose file was written by hand, `age` seconds ago."""
-    directory = tmp_path / "certs"
-    directory.mkdir(0o700)
-    path = directory / truststore.FILE_NAME
-    path.write_bytes(data)
-    path.chmod(0o644)
-    then = time.time() - age
-    os.utime(path, (then, then))
-    return opened(tmp_path)
-
-
-def enrolled(tmp_path: Path, *numbers: int) -> TrustStore:
-    store = opened(tmp_path)
-    for number in numbers:
-        assert store.add(der(number), "passphrase", 1000)
-    return store
 
 
 # EMPTY
 
 
 def test_nothing_there_is_empty_and_the_directory_is_made_private(tmp_path: Path) -> None:
-    store = opened(tmp_path)
+    store = opened(tmp_path / "certs")
     assert store.state is TrustState.EMPTY
     assert (store.damage, store.problems, len(store)) == ("", [], 0)
     assert store.directory.stat().st_mode & 0o777 == 0o700
@@ -59,15 +32,15 @@ def test_nothing_there_is_empty_and_the_directory_is_made_private(tmp_path: Path
 
 @pytest.mark.parametrize("data", [b"", b"\n", b" \r\n\t\n"])
 def test_white_space_is_empty(tmp_path: Path, data: bytes) -> None:
-    assert written(tmp_path, data).state is TrustState.EMPTY
+    assert written(tmp_path / "certs", data).state is TrustState.EMPTY
 
 
 def test_removing_the_last_client_empties_the_store_at_once(tmp_path: Path) -> None:
-    store = enrolled(tmp_path, 1)
+    store = enrolled(tmp_path / "certs", 1)
     assert store.remove(NAME[1], 0)
     assert store.state is TrustState.EMPTY
     assert store.path.read_bytes() == b""
-    assert opened(tmp_path).state is TrustState.EMPTY
+    assert opened(tmp_path / "certs").state is TrustState.EMPTY
     store.path.unlink()
     store.refresh()
     assert store.state is TrustState.EMPTY
@@ -78,14 +51,14 @@ def test_removing_the_last_client_empties_the_store_at_once(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("data", [pem(1), b"\n" + pem(1) + BAD, b"text" + pem(1)[:-1]])
 def test_one_valid_certificate_is_trusting(tmp_path: Path, data: bytes) -> None:
-    store = written(tmp_path, data)
+    store = written(tmp_path / "certs", data)
     assert store.state is TrustState.TRUSTING
     assert store.trusts(NAME[1]) and not store.trusts(NAME[2])
     assert store.fingerprints() == {NAME[1]}
 
 
 def test_a_bad_block_is_a_problem_with_a_line_and_survives_every_change(tmp_path: Path) -> None:
-    store = written(tmp_path, pem(1) + BAD)
+    store = written(tmp_path / "certs", pem(1) + BAD)
     [problem] = store.problems
     line = len(pem(1).splitlines()) + 1
     assert problem.startswith(f"line {line}: ")
@@ -167,7 +140,7 @@ DAMAGES = [
 def test_damage_is_seen_trusts_nobody_takes_nobody_in_and_says_why(
     tmp_path: Path, damage: Callable[[TrustStore], None]
 ) -> None:
-    store = enrolled(tmp_path, 1)
+    store = enrolled(tmp_path / "certs", 1)
     damage(store)
     assert store.refresh()
     assert store.state is TrustState.DAMAGED
@@ -178,33 +151,33 @@ def test_damage_is_seen_trusts_nobody_takes_nobody_in_and_says_why(
     with pytest.raises(StoreError):
         store.remove(NAME[1], 0)
     if damage is not remove_directory:
-        assert opened(tmp_path).state is TrustState.DAMAGED
+        assert opened(tmp_path / "certs").state is TrustState.DAMAGED
 
 
 @pytest.mark.parametrize("damage", [each for each in DAMAGES if each is not remove_directory])
 def test_reset_makes_any_damage_empty_and_keeps_what_was_there(
     tmp_path: Path, damage: Callable[[TrustStore], None]
 ) -> None:
-    store = enrolled(tmp_path, 1)
+    store = enrolled(tmp_path / "certs", 1)
     damage(store)
     kept = store.reset()
     assert store.state is TrustState.EMPTY
     assert (kept / truststore.FILE_NAME).is_symlink() or damage is not dangle
     assert (kept / truststore.CLIENTS_NAME).exists()
-    assert opened(tmp_path).state is TrustState.EMPTY
+    assert opened(tmp_path / "certs").state is TrustState.EMPTY
     assert store.add(der(2), "first", 0)
-    assert opened(tmp_path).fingerprints() == {NAME[2]}
+    assert opened(tmp_path / "certs").fingerprints() == {NAME[2]}
 
 
 def test_reset_refuses_to_touch_a_store_in_order(tmp_path: Path) -> None:
-    store = enrolled(tmp_path, 1)
+    store = enrolled(tmp_path / "certs", 1)
     with pytest.raises(StoreError, match="in order"):
         store.reset()
     assert store.trusts(NAME[1])
 
 
 def test_a_store_put_right_by_hand_is_trusted_again(tmp_path: Path) -> None:
-    store = enrolled(tmp_path, 1)
+    store = enrolled(tmp_path / "certs", 1)
     store.path.chmod(0o666)
     store.refresh()
     store.path.chmod(0o644)
@@ -217,7 +190,7 @@ def test_a_store_put_right_by_hand_is_trusted_again(tmp_path: Path) -> None:
 def test_a_read_error_is_damage_until_reading_works_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = enrolled(tmp_path, 1)
+    store = enrolled(tmp_path / "certs", 1)
 
     def fails(_disk: StoreDisk) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -234,7 +207,7 @@ def test_a_read_error_is_damage_until_reading_works_again(
 
 def test_a_directory_that_can_not_be_made_is_damage_and_no_exception(tmp_path: Path) -> None:
     (tmp_path / "certs").write_bytes(b"")
-    store = opened(tmp_path)
+    store = opened(tmp_path / "certs")
     assert store.state is TrustState.DAMAGED
     assert "not a directory" in store.damage
     with pytest.raises(StoreError):
@@ -244,7 +217,7 @@ def test_a_directory_that_can_not_be_made_is_damage_and_no_exception(tmp_path: P
 
 
 def test_clients_added_by_hand_guard_a_missing_file_too(tmp_path: Path) -> None:
-    store = written(tmp_path, pem(1))
+    store = written(tmp_path / "certs", pem(1))
     store.flush()
     store.path.unlink()
     assert store.refresh()
@@ -255,7 +228,7 @@ def test_clients_added_by_hand_guard_a_missing_file_too(tmp_path: Path) -> None:
 
 
 def test_a_certificate_being_written_opens_no_door_and_says_so(tmp_path: Path) -> None:
-    store = written(tmp_path, pem(1)[:50], age=0.0)
+    store = written(tmp_path / "certs", pem(1)[:50], age=0.0)
     assert store.state is TrustState.DAMAGED and "just being written" in store.damage
     then = time.time() - storeview.TORN_SECONDS - 1
     os.utime(store.path, (then, then))
@@ -266,7 +239,7 @@ def test_a_certificate_being_written_opens_no_door_and_says_so(tmp_path: Path) -
 def test_a_torn_tail_becomes_a_problem_by_time_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = written(tmp_path, pem(1) + pem(2)[:50], age=0.0)
+    store = written(tmp_path / "certs", pem(1) + pem(2)[:50], age=0.0)
     assert store.state is TrustState.TRUSTING and store.problems == []
     later = time.time() + storeview.TORN_SECONDS + 1
     monkeypatch.setattr(time, "time", lambda: later)
@@ -282,7 +255,7 @@ def test_a_torn_tail_becomes_a_problem_by_time_alone(
 def test_a_clock_set_wrong_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shift: float
 ) -> None:
-    store = enrolled(tmp_path, 1)
+    store = enrolled(tmp_path / "certs", 1)
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + shift)
     with store.path.open("ab") as held:
@@ -294,12 +267,12 @@ def test_a_clock_set_wrong_loses_nothing(
         held.write(pem(3)[90:])
     store.fold()
     assert store.fingerprints() == {NAME[2], NAME[3]}
-    again = opened(tmp_path)
+    again = opened(tmp_path / "certs")
     assert again.fingerprints() == {NAME[2], NAME[3]}
 
 
 def test_a_file_emptied_by_an_editor_for_a_moment_opens_no_door(tmp_path: Path) -> None:
-    store = enrolled(tmp_path, 1)
+    store = enrolled(tmp_path / "certs", 1)
     os.truncate(store.path, 0)
     store.refresh()
     assert "emptied just now" in store.damage
@@ -307,155 +280,3 @@ def test_a_file_emptied_by_an_editor_for_a_moment_opens_no_door(tmp_path: Path) 
     os.utime(store.path, (then, then))
     store.refresh()
     assert store.state is TrustState.EMPTY
-
-
-# Changes and records
-
-
-def test_adding_is_durable_once_and_private(tmp_path: Path) -> None:
-    store = opened(tmp_path)
-    assert store.add(der(1), "first", 1000, "laptop")
-    assert not store.add(der(1), "passphrase", 1000)
-    assert store.trusts(NAME[1])
-    assert store.path.read_bytes() == pem(1)
-    assert store.path.stat().st_mode & 0o777 == 0o600
-    assert opened(tmp_path).trusts(NAME[1])
-    [record] = store.records()
-    assert (record.name, record.how, record.uid) == ("laptop", "first", 1000)
-    assert record.enrolled_at is not None
-
-
-def test_what_is_no_certificate_is_not_added(tmp_path: Path) -> None:
-    store = opened(tmp_path)
-    with pytest.raises(ValueError):
-        store.add(b"\x30\x03abc", "first", 0)
-    assert store.state is TrustState.EMPTY and not store.path.exists()
-
-
-def test_removing_takes_out_every_copy_and_nobody_else(tmp_path: Path) -> None:
-    store = written(tmp_path, pem(1) + pem(2) + b"note\n" + pem(1)[:-1])
-    assert store.remove(NAME[1], 0)
-    assert not store.remove(NAME[1], 0)
-    assert store.path.read_bytes() == pem(2) + b"note\n"
-    assert store.path.stat().st_mode & 0o777 == 0o644
-    assert opened(tmp_path).fingerprints() == {NAME[2]}
-
-
-def test_changes_by_hand_are_news_once_and_our_own_are_not(tmp_path: Path) -> None:
-    store = enrolled(tmp_path, 1, 2)
-    store.path.write_bytes(pem(2) + pem(3))
-    assert store.refresh()
-    store.flush()
-    assert store.take_changes() == (frozenset({NAME[3]}), frozenset({NAME[1]}))
-    store.remove(NAME[3], 0)
-    store.add(der(4), "passphrase", 0)
-    store.refresh()
-    store.flush()
-    assert store.take_changes() == NOTHING
-    how = {record.fingerprint: record.how for record in store.records()}
-    assert how == {NAME[2]: "passphrase", NAME[4]: "passphrase"}
-
-
-def test_what_another_program_recorded_is_no_change_by_hand(tmp_path: Path) -> None:
-    daemon = enrolled(tmp_path, 1, 2)
-    daemon.flush()
-    other = opened(tmp_path)
-    other.add(der(3), "multipass-trust", 0)
-    other.remove(NAME[1], 0)
-    assert daemon.refresh()
-    daemon.flush()
-    assert daemon.take_changes() == NOTHING
-
-
-def test_a_change_that_is_not_recorded_yet_waits_for_its_record(tmp_path: Path) -> None:
-    daemon = enrolled(tmp_path, 1)
-    daemon.flush()
-    with filelock.hold(daemon.directory / storeguard.LOCK_NAME, 0.0):
-        daemon.path.write_bytes(pem(1) + pem(2))
-        assert daemon.refresh()
-        daemon.flush()
-        assert daemon.take_changes() == NOTHING
-        daemon._clients.enrolled(NAME[2], "", "multipass-trust", 0, 1.0)
-    daemon.flush()
-    assert daemon.take_changes() == NOTHING
-
-
-def test_a_change_by_hand_is_news_once_each_time_also_across_restarts(tmp_path: Path) -> None:
-    enrolled(tmp_path, 1, 2).flush()
-    path = tmp_path / "certs" / truststore.FILE_NAME
-    for data, added, removed in (
-        (pem(2) + pem(3), frozenset({NAME[3]}), frozenset({NAME[1]})),  # while no daemon runs
-        (pem(2) + pem(3), NONE, NONE),
-        (pem(1) + pem(3), frozenset({NAME[1]}), frozenset({NAME[2]})),
-        (pem(1), NONE, frozenset({NAME[3]})),
-    ):
-        path.write_bytes(data)
-        daemon = opened(tmp_path)
-        daemon.flush()
-        assert daemon.take_changes() == (added, removed)
-    for data, added, removed in (
-        (pem(1) + pem(3), frozenset({NAME[3]}), NONE),  # while one does
-        (pem(3), NONE, frozenset({NAME[1]})),
-        (pem(3) + pem(1), frozenset({NAME[1]}), NONE),
-    ):
-        path.write_bytes(data)
-        assert daemon.refresh()
-        daemon.flush()
-        assert daemon.take_changes() == (added, removed)
-        daemon.flush(everything=True)
-        assert daemon.take_changes() == NOTHING
-
-
-def test_trust_lost_together_with_its_records_is_news(tmp_path: Path) -> None:
-    store = enrolled(tmp_path, 1)
-    store.flush()
-    (store.directory / truststore.CLIENTS_NAME).unlink()
-    store.path.unlink()
-    assert store.refresh()
-    store.flush()
-    assert store.take_changes() == (NONE, frozenset({NAME[1]}))
-
-
-def test_without_a_side_file_a_running_daemon_tells_what_it_saw_change(tmp_path: Path) -> None:
-    store = enrolled(tmp_path, 1)
-    store.flush()
-    side = store.directory / truststore.CLIENTS_NAME
-    side.unlink()
-    side.mkdir()
-    store.path.write_bytes(pem(2))
-    assert store.refresh()
-    store.flush()
-    assert store.take_changes() == (frozenset({NAME[2]}), frozenset({NAME[1]}))
-    store.flush(everything=True)
-    assert store.take_changes() == NOTHING
-
-
-def test_a_client_added_by_hand_is_recorded_as_such_and_seen(tmp_path: Path) -> None:
-    store = written(tmp_path, pem(1))
-    store.seen(NAME[1], 1234.5)
-    store.seen(NAME[7], 1.0)
-    store.flush()
-    [record] = opened(tmp_path).records()
-    assert (record.fingerprint, record.how, record.last_seen) == (NAME[1], "by hand", 1234.5)
-
-
-def test_losing_the_side_file_loses_no_trust(tmp_path: Path) -> None:
-    store = enrolled(tmp_path, 1)
-    side = store.directory / truststore.CLIENTS_NAME
-    side.unlink()
-    side.symlink_to("/dev/zero")
-    again = opened(tmp_path)
-    assert again.add(der(2), "passphrase", 0)
-    assert again.remove(NAME[1], 0)
-    assert again.fingerprints() == {NAME[2]}
-    assert again.records()[0].how == "by hand"
-    assert any(str(side) in each for each in again.problems)
-
-
-def test_refresh_reads_only_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = written(tmp_path, pem(1))
-    monkeypatch.setattr(time, "monotonic", lambda: 1e12)
-    store.refresh()
-    store.add(der(2), "passphrase", 0)
-    monkeypatch.setattr(StoreDisk, "read", None)
-    assert not store.refresh()

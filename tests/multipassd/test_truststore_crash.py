@@ -12,19 +12,12 @@ from pathlib import Path
 import pytest
 
 from multipassd.truststate import TrustState
-from multipassd.truststore import TrustStore
 from protocol.pem import fingerprint
-from tests.multipassd.store_samples import der, pem
+from tests.multipassd.store_samples import der, opened, pem
 
 KILLS = 500
 LONGEST_LIFE = 0.012  # seconds: several changes, so that kills fall everywhere in them
 CLIENTS = 40
-
-
-def opened(directory: Path) -> TrustStore:
-    store = TrustStore(directory)
-    store.load()
-    return store
 
 
 @pytest.fixture

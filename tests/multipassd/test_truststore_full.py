@@ -19,20 +19,13 @@ from multipassd.storeguard import StoreError
 from multipassd.truststate import TrustState
 from multipassd.truststore import CLIENTS_NAME, TrustStore
 from protocol.pem import fingerprint
-from tests.multipassd.store_samples import der, pem
+from tests.multipassd.store_samples import NAME, der, opened, pem
 
 PAGE = 4096  # what tmpfs gives out at a time
-NAME = [fingerprint(der(number)) for number in range(60)]
 
 KILLS = 100
 CHILD_S_SHARE = 4  # clients that a child removes
 LONGEST_LIFE = 0.02  # seconds from the first removal on; the share takes about as long
-
-
-def opened(directory: Path) -> TrustStore:
-    store = TrustStore(directory)
-    store.load()
-    return store
 
 
 @pytest.fixture

@@ -10,16 +10,12 @@ import pytest
 from multipassd.storedisk import StoreDisk
 from multipassd.truststate import TrustState
 from multipassd.truststore import TrustStore
-from protocol.pem import fingerprint
-from tests.multipassd.store_samples import der, pem
-
-NAME = [fingerprint(der(number)) for number in range(8)]
+from tests.multipassd.store_samples import NAME, der, opened, pem
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> TrustStore:
-    store = TrustStore(tmp_path / "certs")
-    store.load()
+    store = opened(tmp_path / "certs")
     store.add(der(0), "first", 0)
     store.add(der(1), "passphrase", 0)
     return store

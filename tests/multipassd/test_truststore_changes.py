@@ -1,0 +1,163 @@
+"""Changes of the store, and what is on record about them."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from multipassd import filelock, storeguard, truststore
+from multipassd.storedisk import StoreDisk
+from multipassd.truststate import TrustState
+from tests.multipassd.store_samples import NAME, der, enrolled, opened, pem, written
+
+NONE: frozenset[str] = frozenset()
+NOTHING = (NONE, NONE)
+
+
+def test_adding_is_durable_once_and_private(tmp_path: Path) -> None:
+    store = opened(tmp_path / "certs")
+    assert store.add(der(1), "first", 1000, "laptop")
+    assert not store.add(der(1), "passphrase", 1000)
+    assert store.trusts(NAME[1])
+    assert store.path.read_bytes() == pem(1)
+    assert store.path.stat().st_mode & 0o777 == 0o600
+    assert opened(tmp_path / "certs").trusts(NAME[1])
+    [record] = store.records()
+    assert (record.name, record.how, record.uid) == ("laptop", "first", 1000)
+    assert record.enrolled_at is not None
+
+
+def test_what_is_no_certificate_is_not_added(tmp_path: Path) -> None:
+    store = opened(tmp_path / "certs")
+    with pytest.raises(ValueError):
+        store.add(b"\x30\x03abc", "first", 0)
+    assert store.state is TrustState.EMPTY and not store.path.exists()
+
+
+def test_removing_takes_out_every_copy_and_nobody_else(tmp_path: Path) -> None:
+    store = written(tmp_path / "certs", pem(1) + pem(2) + b"note\n" + pem(1)[:-1])
+    assert store.remove(NAME[1], 0)
+    assert not store.remove(NAME[1], 0)
+    assert store.path.read_bytes() == pem(2) + b"note\n"
+    assert store.path.stat().st_mode & 0o777 == 0o644
+    assert opened(tmp_path / "certs").fingerprints() == {NAME[2]}
+
+
+def test_changes_by_hand_are_news_once_and_our_own_are_not(tmp_path: Path) -> None:
+    store = enrolled(tmp_path / "certs", 1, 2)
+    store.path.write_bytes(pem(2) + pem(3))
+    assert store.refresh()
+    store.flush()
+    assert store.take_changes() == (frozenset({NAME[3]}), frozenset({NAME[1]}))
+    store.remove(NAME[3], 0)
+    store.add(der(4), "passphrase", 0)
+    store.refresh()
+    store.flush()
+    assert store.take_changes() == NOTHING
+    how = {record.fingerprint: record.how for record in store.records()}
+    assert how == {NAME[2]: "passphrase", NAME[4]: "passphrase"}
+
+
+def test_what_another_program_recorded_is_no_change_by_hand(tmp_path: Path) -> None:
+    daemon = enrolled(tmp_path / "certs", 1, 2)
+    daemon.flush()
+    other = opened(tmp_path / "certs")
+    other.add(der(3), "multipass-trust", 0)
+    other.remove(NAME[1], 0)
+    assert daemon.refresh()
+    daemon.flush()
+    assert daemon.take_changes() == NOTHING
+
+
+def test_a_change_that_is_not_recorded_yet_waits_for_its_record(tmp_path: Path) -> None:
+    daemon = enrolled(tmp_path / "certs", 1)
+    daemon.flush()
+    with filelock.hold(daemon.directory / storeguard.LOCK_NAME, 0.0):
+        daemon.path.write_bytes(pem(1) + pem(2))
+        assert daemon.refresh()
+        daemon.flush()
+        assert daemon.take_changes() == NOTHING
+        daemon._clients.enrolled(NAME[2], "", "multipass-trust", 0, 1.0)
+    daemon.flush()
+    assert daemon.take_changes() == NOTHING
+
+
+def test_a_change_by_hand_is_news_once_each_time_also_across_restarts(tmp_path: Path) -> None:
+    enrolled(tmp_path / "certs", 1, 2).flush()
+    path = tmp_path / "certs" / truststore.FILE_NAME
+    for data, added, removed in (
+        (pem(2) + pem(3), frozenset({NAME[3]}), frozenset({NAME[1]})),  # while no daemon runs
+        (pem(2) + pem(3), NONE, NONE),
+        (pem(1) + pem(3), frozenset({NAME[1]}), frozenset({NAME[2]})),
+        (pem(1), NONE, frozenset({NAME[3]})),
+    ):
+        path.write_bytes(data)
+        daemon = opened(tmp_path / "certs")
+        daemon.flush()
+        assert daemon.take_changes() == (added, removed)
+    for data, added, removed in (
+        (pem(1) + pem(3), frozenset({NAME[3]}), NONE),  # while one does
+        (pem(3), NONE, frozenset({NAME[1]})),
+        (pem(3) + pem(1), frozenset({NAME[1]}), NONE),
+    ):
+        path.write_bytes(data)
+        assert daemon.refresh()
+        daemon.flush()
+        assert daemon.take_changes() == (added, removed)
+        daemon.flush(everything=True)
+        assert daemon.take_changes() == NOTHING
+
+
+def test_trust_lost_together_with_its_records_is_news(tmp_path: Path) -> None:
+    store = enrolled(tmp_path / "certs", 1)
+    store.flush()
+    (store.directory / truststore.CLIENTS_NAME).unlink()
+    store.path.unlink()
+    assert store.refresh()
+    store.flush()
+    assert store.take_changes() == (NONE, frozenset({NAME[1]}))
+
+
+def test_without_a_side_file_a_running_daemon_tells_what_it_saw_change(tmp_path: Path) -> None:
+    store = enrolled(tmp_path / "certs", 1)
+    store.flush()
+    side = store.directory / truststore.CLIENTS_NAME
+    side.unlink()
+    side.mkdir()
+    store.path.write_bytes(pem(2))
+    assert store.refresh()
+    store.flush()
+    assert store.take_changes() == (frozenset({NAME[2]}), frozenset({NAME[1]}))
+    store.flush(everything=True)
+    assert store.take_changes() == NOTHING
+
+
+def test_a_client_added_by_hand_is_recorded_as_such_and_seen(tmp_path: Path) -> None:
+    store = written(tmp_path / "certs", pem(1))
+    store.seen(NAME[1], 1234.5)
+    store.seen(NAME[7], 1.0)
+    store.flush()
+    [record] = opened(tmp_path / "certs").records()
+    assert (record.fingerprint, record.how, record.last_seen) == (NAME[1], "by hand", 1234.5)
+
+
+def test_losing_the_side_file_loses_no_trust(tmp_path: Path) -> None:
+    store = enrolled(tmp_path / "certs", 1)
+    side = store.directory / truststore.CLIENTS_NAME
+    side.unlink()
+    side.symlink_to("/dev/zero")
+    again = opened(tmp_path / "certs")
+    assert again.add(der(2), "passphrase", 0)
+    assert again.remove(NAME[1], 0)
+    assert again.fingerprints() == {NAME[2]}
+    assert again.records()[0].how == "by hand"
+    assert any(str(side) in each for each in again.problems)
+
+
+def test_refresh_reads_only_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = written(tmp_path / "certs", pem(1))
+    monkeypatch.setattr(time, "monotonic", lambda: 1e12)
+    store.refresh()
+    store.add(der(2), "passphrase", 0)
+    monkeypatch.setattr(StoreDisk, "read", None)
+    assert not store.refresh()
