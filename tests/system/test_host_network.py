@@ -4,10 +4,12 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from multipassd.drivers.qemu import units
 from tests.system.host import Host, new_host
 from tools import cloudimage
 
@@ -30,6 +32,22 @@ with socket.socket(socket.AF_UNIX) as asked:
     asked.connect("/run/multipass_network")
     asked.sendall(sys.stdin.buffer.readline())
     print(asked.makefile().readline())
+"""
+# What it may not have: another's files, memory by two ways, and sockets.
+INTRUDER = """
+import ctypes, sys
+victim, errors = sys.argv[1], []
+for path in (f"/proc/{victim}/root/var/lib/multipassd/machines/foo/seed.iso",
+             f"/proc/{victim}/mem", "/run/multipass-instance-foo/qmp"):
+    try:
+        open(path, "rb").read(1)
+    except OSError as error:
+        errors.append(error.errno)
+libc, buffer = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(8)
+vector = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 8)
+if libc.process_vm_readv(int(victim), vector, 1, vector, 1, 0) < 0:
+    errors.append(ctypes.get_errno())
+print(*(f"Errno {number}" for number in errors), sep="\\n")
 """
 
 pytestmark = pytest.mark.host
@@ -108,9 +126,22 @@ def a_launched_instance_is_reached_by_its_address(host: Host) -> None:
     assert address in host.run("cat", "/var/lib/multipass-network/leases").stdout
     host.run("systemctl", "restart", SERVICE)
     host.run("multipass", "exec", "foo", "--", "true")
+    who_took_one_qemu_over_has_no_other(host)
     host.run("multipass", "delete", "--purge", "foo")
     until(lambda: host.show(SERVICE, "ActiveState") == "inactive")
     assert BRIDGE not in links(host)
+
+
+def who_took_one_qemu_over_has_no_other(host: Host) -> None:
+    """They run as the same user, and this one may run whatever a unit of QEMU's may."""
+    victim = host.show("multipass-instance-foo.service", "MainPID")
+    given = (*units.PROPERTIES, *units.own_properties("intruder", Path(STORAGE)))
+    said = host.run(
+        "systemd-run", "--quiet", "--pipe", "--wait", "--collect",
+        *(f"--property={key}={value}" for key, value in given),
+        "--", "python3", "-c", INTRUDER, victim,
+    ).stdout  # fmt: skip
+    assert said.splitlines() == ["Errno 13", "Errno 13", "Errno 2", "Errno 1"]
 
 
 def removing_the_package_leaves_nothing(host: Host) -> None:

@@ -33,6 +33,8 @@ PROPERTIES = (
     # stopped for good.
     ("Before", "multipassd.service"),
     ("After", "multipass-network.service"),  # which goes after it
+    # Whoever stops it: its DHCP renews the guest's address.
+    ("Upholds", "multipass-network.service"),
     ("User", USER),
     ("Group", USER),
     ("UMask", "0007"),
@@ -59,7 +61,8 @@ PROPERTIES = (
     ("ProtectKernelLogs", "yes"),
     ("ProtectKernelModules", "yes"),
     ("ProtectKernelTunables", "yes"),
-    ("ProtectProc", "invisible"),
+    # All machines run as the same user, who may reach into each of its processes there.
+    ("InaccessiblePaths", "/proc"),
     ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"),
     ("RestrictNamespaces", "yes"),
     ("RestrictRealtime", "yes"),
@@ -68,6 +71,7 @@ PROPERTIES = (
     ("KeyringMode", "private"),
     ("SystemCallArchitectures", "native"),
     ("SystemCallFilter", "@system-service"),
+    ("SystemCallFilter", "~process_vm_readv process_vm_writev"),
     ("SystemCallErrorNumber", "EPERM"),
 )
 
@@ -112,21 +116,24 @@ def _start(name: str, command: list[str]) -> tuple[int, str]:
     if runtime(name).exists():
         _clear(name)
     base = Path(places.machines_directory(os.environ))
-    properties = (
-        *PROPERTIES,
-        ("RuntimeDirectory", runtime(name).name),
-        ("ExecStop", f"{POWER_DOWN} {runtime(name) / STOPPER} {STOP_SECONDS}"),
-        # All machines run as the same user: each sees only its own files and sockets.
-        ("TemporaryFileSystem", f"{base}:ro /run:ro"),
-        ("BindReadOnlyPaths", f"-{base}/images"),
-        ("BindPaths", f"-{base}/machines/{name} {runtime(name)}"),
-    )
+    stopper = f"{POWER_DOWN} {runtime(name) / STOPPER} {STOP_SECONDS}"
+    properties = (*PROPERTIES, *own_properties(name, base), ("ExecStop", stopper))
     return _run(
         "systemd-run", "--quiet", "--collect", "--no-ask-password", "--service-type=exec",
         f"--unit={PREFIX}{name}", f"--description=Multipass instance {name}",
         *(f"--property={key}={value}" for key, value in properties),
         "--", *command,
     )  # fmt: skip
+
+
+def own_properties(name: str, base: Path) -> tuple[tuple[str, str], ...]:
+    """Each machine sees only its own files and sockets. Pure."""
+    return (
+        ("RuntimeDirectory", runtime(name).name),
+        ("TemporaryFileSystem", f"{base}:ro /run:ro"),
+        ("BindReadOnlyPaths", f"-{base}/images"),
+        ("BindPaths", f"-{base}/machines/{name} {runtime(name)}"),
+    )
 
 
 def _said(name: str) -> tuple[int, str]:
