@@ -9,11 +9,7 @@ import pytest
 from client.render import details, documents
 from client.render.details import Details
 from protocol.messages.common import InstanceStatus, SnapshotFundamentals, Timestamp
-from protocol.messages.information import (
-    DetailedInfoItem,
-    InstanceDetails,
-    SnapshotDetails,
-)
+from protocol.messages.information import DetailedInfoItem, InstanceDetails, SnapshotDetails
 from protocol.messages.mounts import IdMap, MountInfo, MountMaps
 
 HASH = "0a1b2c3d4e5f" + "6" * 52

@@ -7,9 +7,7 @@ import json as library
 import pytest
 
 from client.render import networks
-from protocol.messages.information import (
-    NetInterface,
-)
+from protocol.messages.information import NetInterface
 
 INTERFACES = [
     NetInterface(name="eth0", type="ethernet", description="Ethernet device"),
