@@ -10,6 +10,7 @@ import functools
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from typing import BinaryIO
 SUITE = "trixie"
 MIRROR = os.environ.get("MULTIPASS_DEV_MIRROR", "http://deb.debian.org/debian")
 MIRROR_SECONDS = 10  # for a mirror to answer; a machine without network must not wait for it
+TIDY_SECONDS = 60  # for a few hundred MB on a busy disk
 MAX_AGE = 30 * 86400  # seconds; later the mirror has newer packages than the root
 KEPT_VERSIONS = 2  # of one thing: the newest, and the one of the branch that was left
 
@@ -134,13 +136,32 @@ def _make(path: Path, packages: Sequence[str]) -> None:
         "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase",
         f"--include={','.join(packages)}", SUITE, str(path), MIRROR,
     ]  # fmt: skip
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=CLEAN_ENVIRONMENT, check=False
+    code, said = _run_tidily(command)
+    if code != 0:
+        why = said[-500:].strip()
+        raise RootError(f"mmdebstrap could not make a root from {MIRROR}: {why}")
+
+
+def _run_tidily(command: Sequence[str]) -> tuple[int, str]:
+    """Exit code and errors. Interrupted, it may still remove its half a Debian in /tmp."""
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=CLEAN_ENVIRONMENT,
+        start_new_session=True,  # so that Ctrl-C comes from us, once
     )
-    if done.returncode != 0:
-        raise RootError(
-            f"mmdebstrap could not make a root from {MIRROR}: {done.stderr[-500:].strip()}"
-        )
+    try:
+        said = process.communicate()[1]
+    except BaseException:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(TIDY_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
+    return process.returncode, said
 
 
 @contextmanager
