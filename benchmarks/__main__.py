@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from benchmarks import imports, memory, profiles, rates, starts
 from benchmarks.place import Place
 from benchmarks.report import Row, Verdict, failed, table
+from tools.sandbox import INTERRUPTED
 
 
 def trust_rows(place: Place) -> Iterator[Row]:
@@ -71,7 +72,13 @@ def main() -> int:
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part")
     options = parser.parse_args()
 
-    about = machine()
+    try:
+        return measured(options, machine())
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def measured(options: argparse.Namespace, about: str) -> int:
     with Place.open(options.quick) as place:
         if options.profile:
             print(f"The client's imports:\n{profiles.client_imports(place.env)}\n")

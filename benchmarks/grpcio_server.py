@@ -38,6 +38,7 @@ def main(path: str, certificate: str, key: str) -> None:
     server.add_secure_port(f"unix:{path}", grpc.ssl_server_credentials([pair]))
     server.start()
     print("READY", flush=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this
     signal.sigwait({signal.SIGTERM})
     server.stop(grace=None).wait()
 

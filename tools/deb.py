@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from tools import roots
-from tools.sandbox import CHECKOUT
+from tools.sandbox import CHECKOUT, INTERRUPTED
 
 # Changes there make no other package.
 UNPACKAGED = (".ci/", "benchmarks/", "debian/tests/", "snap/", "tests/")
@@ -35,9 +35,12 @@ def main() -> int:
         for name in untracked():
             print(f"dev: left out, as git does not track it: {name}", file=sys.stderr)
         package = build(CHECKOUT / "dist", lint=not options.no_lint)
-    except (BuildError, roots.RootError) as error:
+    except (BuildError, roots.RootError, OSError) as error:
         print(f"dev: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ndev: interrupted; what was made is removed", file=sys.stderr)
+        return INTERRUPTED
     print(f"{package} ({time.monotonic() - began:.0f} s)")
     return 0
 

@@ -12,6 +12,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 MULTIPASS = CHECKOUT / "bin" / "multipass"
 MULTIPASSD = CHECKOUT / "bin" / "multipassd"
 
+INTERRUPTED = 130  # as a shell says it of a program that Ctrl-C ended
+
 # A Unix socket's path ends at 107 bytes; a hundred leaves room for a temporary name beside it.
 SOCKET_PATH_LIMIT = 100
 

@@ -22,7 +22,7 @@ import yaml
 
 from tools import deb, roots, snap_pins, snap_python
 from tools.deb import BuildError
-from tools.sandbox import CHECKOUT
+from tools.sandbox import CHECKOUT, INTERRUPTED
 from tools.snap_meta import UnknownKey, snap_yaml
 from tools.snap_pins import PLATFORMS, PinError, download
 
@@ -48,9 +48,12 @@ def main() -> int:
     began = time.monotonic()
     try:
         snap = build(CHECKOUT / "dist")
-    except (BuildError, PinError, UnknownKey, roots.RootError) as error:
+    except (BuildError, PinError, UnknownKey, roots.RootError, OSError) as error:
         print(f"dev: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ndev: interrupted; what was made is removed", file=sys.stderr)
+        return INTERRUPTED
     print(f"{snap} ({snap.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s)")
     return 0
 

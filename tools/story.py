@@ -26,7 +26,7 @@ from tools.daemon import Daemon
 from tools.imageserver import serving
 from tools.imagetree import ImageTree
 from tools.roots import RootError
-from tools.sandbox import CHECKOUT, MULTIPASS, Sandbox
+from tools.sandbox import CHECKOUT, INTERRUPTED, MULTIPASS, Sandbox
 from tools.terminal import Credentials, converse
 
 # Numbers that no account has; nothing needs to be created, or removed again, on this machine.
@@ -51,7 +51,6 @@ LAUNCH_SECONDS = 600.0  # an emulated guest on a busy machine
 MOUNT_TERMINALS = (
     "mount -t devpts -o newinstance,ptmxmode=666 devpts /dev/pts && ln -sf pts/ptmx /dev/ptmx"
 )
-INTERRUPTED = 130  # as a shell says it of a program that SIGINT ended
 QEMU, SSH = "qemu-system-x86_64", "ssh"
 INSTANCE = "hello"
 
