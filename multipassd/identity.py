@@ -16,7 +16,7 @@ from pathlib import Path
 
 from multipassd import log
 from multipassd.files import read_regular, write_atomically
-from protocol import certificates
+from protocol import certificates, validity
 from protocol.certificates import CertificateError, KeyPair
 
 CERTIFICATE = "localhost.pem"
@@ -58,7 +58,7 @@ def ensure(data: Path, root_certificate: Path, names: Sequence[str], now: float)
     return Identity(
         server.certificate,
         server.key,
-        certificates.pem_not_after(server.certificate),
+        validity.pem_not_after(server.certificate),
         " ".join(dict.fromkeys(place.problems)),
     )
 
@@ -75,7 +75,7 @@ class _Place:
 
     def root(self) -> KeyPair:
         certificate, key = self._read(self._root_certificate), self._read_secret(ROOT_KEY)
-        if not certificates.key_is_sound(key):
+        if not validity.key_is_sound(key):
             root = certificates.make_root(self._now)
             self._write(self._directory / ROOT_KEY, root.key, SECRET_MODE)
         elif self._is_good_root(certificate, key):
@@ -110,29 +110,29 @@ class _Place:
 
     def _is_good_root(self, certificate: bytes, key: bytes) -> bool:
         return (
-            certificates.matches(certificate, key)
-            and certificates.is_authority(certificate)
+            validity.matches(certificate, key)
+            and validity.is_authority(certificate)
             and self._is_current(certificate)
         )
 
     def _is_good_server(self, server: KeyPair, root: KeyPair, names: Sequence[str]) -> bool:
         return (
-            certificates.matches(server.certificate, server.key)
-            and certificates.is_issued_by(server.certificate, root.certificate)
+            validity.matches(server.certificate, server.key)
+            and validity.is_issued_by(server.certificate, root.certificate)
             and self._is_current(server.certificate)
             and self._covers(server.certificate, names)
         )
 
     def _is_current(self, certificate: bytes) -> bool:
         """Also False when it is not valid yet: a clock that was ahead made it, or went back."""
-        return certificates.valid_at(certificate, self._now) and certificates.valid_at(
+        return validity.valid_at(certificate, self._now) and validity.valid_at(
             certificate, self._now + RENEW_BEFORE
         )
 
     @staticmethod
     def _covers(certificate: bytes, names: Sequence[str]) -> bool:
         try:
-            return certificates.names(certificate) >= {certificates.LOCALHOST, *names}
+            return validity.names(certificate) >= {certificates.LOCALHOST, *names}
         except CertificateError:
             return False
 

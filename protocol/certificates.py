@@ -1,4 +1,4 @@
-"""X.509 certificates: making the three kinds that both programs use, and reading foreign ones.
+"""X.509 certificates: making the three kinds that both programs use, and loading foreign ones.
 
 Imports `cryptography`, which takes tens of milliseconds: the CLI imports this module only to make
 its certificate.
@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -67,7 +65,7 @@ def make_root(now: datetime | None = None) -> KeyPair:
 
 def make_root_for(key_pem: bytes, now: datetime | None = None) -> KeyPair:
     """A root certificate for a key that exists already."""
-    key = _load_key(key_pem)
+    key = load_key(key_pem)
     name = _subject(ROOT_NAME)
     builder = _builder(name, name, key, now, ROOT_LIFE)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -77,8 +75,8 @@ def make_root_for(key_pem: bytes, now: datetime | None = None) -> KeyPair:
 
 def make_server(root: KeyPair, names: Sequence[str] = (), now: datetime | None = None) -> KeyPair:
     """A server certificate for localhost and the given DNS names or IP literals."""
-    issuer = _load(root.certificate)
-    issuer_key = _load_key(root.key)
+    issuer = load(root.certificate)
+    issuer_key = load_key(root.key)
     key = _new_key()
     builder = _builder(_subject(LOCALHOST), issuer.subject, key, now, SERVER_LIFE)
     builder = _for_end_entity(builder, ExtendedKeyUsageOID.SERVER_AUTH)
@@ -92,17 +90,39 @@ def make_server(root: KeyPair, names: Sequence[str] = (), now: datetime | None =
 
 def check(der: bytes) -> None:
     """Raises CertificateError unless `der` is one X.509 certificate of any version or key type."""
-    _load_der(der)
+    load_der(der)
 
 
-def not_after(der: bytes) -> datetime:
-    return _end(_load_der(der))
+def load_der(der: bytes) -> x509.Certificate:
+    """Raises CertificateError."""
+    try:
+        return x509.load_der_x509_certificate(der)
+    except Exception as error:  # beside ValueError the library has classes of its own
+        raise CertificateError(f"this is no X.509 certificate: {error}") from error
+
+
+def load(certificate: bytes) -> x509.Certificate:
+    """From PEM. Raises CertificateError."""
+    try:
+        return x509.load_pem_x509_certificate(certificate)
+    except Exception as error:
+        raise CertificateError(f"this is no X.509 certificate: {error}") from error
+
+
+def load_key(key: bytes) -> SigningKey:
+    """Raises CertificateError."""
+    try:
+        loaded = load_pem_private_key(key, password=None)
+    except Exception as error:
+        raise CertificateError("this is no unencrypted private key in PEM form") from error
+    if not isinstance(loaded, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise CertificateError("the private key is neither ECDSA nor RSA")
+    return loaded
 
 
 def canonical_name(name: str) -> str:
-    """A name as `names` returns it; raises CertificateError for one that no certificate can hold.
-
-    An IPv6 address loses its zone, which means nothing to other machines.
+    """A name as `validity.names` returns it: an IPv6 address loses its zone, which means nothing to
+    other machines. Raises CertificateError for one that no certificate can hold.
     """
     try:
         return str(ipaddress.ip_address(name.partition("%")[0]))
@@ -112,105 +132,6 @@ def canonical_name(name: str) -> str:
         return str(x509.DNSName(name).value)
     except ValueError as error:
         raise CertificateError(f"{name!r} is neither an ASCII host name nor an address") from error
-
-
-def valid_at(certificate: bytes, moment: datetime) -> bool:
-    parsed = _load(certificate)
-    return _start(parsed) <= moment <= _end(parsed)
-
-
-def pem_not_after(certificate: bytes) -> datetime:
-    return _end(_load(certificate))
-
-
-def names(certificate: bytes) -> frozenset[str]:
-    """The DNS names and IP addresses that a PEM certificate is valid for."""
-    try:
-        extensions = _load(certificate).extensions
-        value = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return frozenset()
-    except ValueError as error:
-        raise CertificateError(f"the certificate's extensions are malformed: {error}") from error
-    addresses = (str(address) for address in value.get_values_for_type(x509.IPAddress))
-    return frozenset((*value.get_values_for_type(x509.DNSName), *addresses))
-
-
-def matches(certificate: bytes, key: bytes) -> bool:
-    """Whether a PEM key is the private half of a PEM certificate; False for garbage too."""
-    try:
-        public = _load(certificate).public_key()
-        private = _load_key(key).public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return public.public_bytes(*form) == private.public_bytes(*form)
-
-
-def is_authority(certificate: bytes) -> bool:
-    try:
-        extensions = _load(certificate).extensions
-        return bool(extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
-    except (ValueError, x509.ExtensionNotFound):
-        return False
-
-
-def is_issued_by(certificate: bytes, root: bytes) -> bool:
-    """Whether one PEM certificate carries a true signature of another's key and names it."""
-    try:
-        child, issuer = _load(certificate), _load(root)
-        if child.issuer != issuer.subject:
-            return False
-        _verify_signature(child, issuer)
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature):
-        return False
-    return True
-
-
-def key_is_sound(key: bytes) -> bool:
-    try:
-        _load_key(key)
-    except CertificateError:
-        return False
-    return True
-
-
-def _verify_signature(child: x509.Certificate, issuer: x509.Certificate) -> None:
-    public = issuer.public_key()
-    digest = child.signature_hash_algorithm
-    if digest is None:
-        raise CertificateError("the signature has no digest")
-    if isinstance(public, ec.EllipticCurvePublicKey):
-        public.verify(child.signature, child.tbs_certificate_bytes, ec.ECDSA(digest))
-    elif isinstance(public, rsa.RSAPublicKey):
-        scheme = padding.PKCS1v15()
-        public.verify(child.signature, child.tbs_certificate_bytes, scheme, digest)
-    else:
-        raise CertificateError("the issuer's key is neither ECDSA nor RSA")
-
-
-def _load_der(der: bytes) -> x509.Certificate:
-    try:
-        return x509.load_der_x509_certificate(der)
-    except Exception as error:  # beside ValueError the library has classes of its own
-        raise CertificateError(f"this is no X.509 certificate: {error}") from error
-
-
-def _load(certificate: bytes) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificate(certificate)
-    except Exception as error:
-        raise CertificateError(f"this is no X.509 certificate: {error}") from error
-
-
-def _load_key(key: bytes) -> SigningKey:
-    try:
-        loaded = load_pem_private_key(key, password=None)
-    except Exception as error:
-        raise CertificateError("this is no unencrypted private key in PEM form") from error
-    if not isinstance(loaded, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise CertificateError("the private key is neither ECDSA nor RSA")
-    return loaded
 
 
 def _new_key() -> ec.EllipticCurvePrivateKey:
@@ -296,15 +217,3 @@ def _general_name(name: str) -> x509.GeneralName:
 def _sign(builder: x509.CertificateBuilder, key: SigningKey, signer: SigningKey) -> KeyPair:
     certificate = builder.sign(signer, hashes.SHA256())
     return KeyPair(certificate.public_bytes(Encoding.PEM), _key_to_pem(key))
-
-
-def _start(certificate: x509.Certificate) -> datetime:
-    if hasattr(certificate, "not_valid_before_utc"):
-        return certificate.not_valid_before_utc
-    return certificate.not_valid_before.replace(tzinfo=UTC)  # cryptography before 42
-
-
-def _end(certificate: x509.Certificate) -> datetime:
-    if hasattr(certificate, "not_valid_after_utc"):
-        return certificate.not_valid_after_utc
-    return certificate.not_valid_after.replace(tzinfo=UTC)

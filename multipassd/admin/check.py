@@ -22,7 +22,7 @@ from multipassd.files import read_regular
 from multipassd.settings import Settings
 from multipassd.truststate import TrustState
 from multipassd.truststore import TrustStore
-from protocol import certificates, places
+from protocol import places, validity
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -160,12 +160,12 @@ def _pair(root: bytes, server: bytes, report: Report, cure: str) -> None:
     now = datetime.now(UTC)
     for name, text in (("root", root), ("server", server)):
         try:
-            if not certificates.valid_at(text, now):
+            if not validity.valid_at(text, now):
                 report.problem(f"the {name} certificate is not valid now", cure)
         except ValueError as error:
             report.problem(f"the {name} certificate is none: {error}", cure)
             return
-    if not certificates.is_issued_by(server, root):
+    if not validity.is_issued_by(server, root):
         report.problem("the server certificate was not issued by the root certificate", cure)
 
 

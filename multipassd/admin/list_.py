@@ -16,7 +16,7 @@ from multipassd.admin.place import Place, certificates_in
 from multipassd.admin.verb import DONE, TrustError, Verb
 from multipassd.clientrecord import ClientRecord
 from multipassd.truststate import TrustState
-from protocol import certificates
+from protocol import validity
 
 HEADINGS = ("NAME", "FINGERPRINT", "HOW", "BY", "ENROLLED", "LAST SEEN", "EXPIRES")
 NONE = "--"
@@ -56,7 +56,7 @@ def expiries(place: Place) -> dict[str, datetime]:
     ends = {}
     for who, der in found.items():
         with suppress(ValueError):
-            ends[who] = certificates.not_after(der)
+            ends[who] = validity.not_after(der)
     return ends
 
 

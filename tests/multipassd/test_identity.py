@@ -8,7 +8,7 @@ import pytest
 
 from multipassd import identity
 from multipassd.identity import Identity
-from protocol import certificates
+from protocol import certificates, validity
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -30,15 +30,15 @@ class Place:
     def check(self, found: Identity, *names: str, at: datetime = NOW) -> None:
         """Sound, saved, and accepted by a client that reads the root certificate."""
         assert not found.problem
-        assert certificates.matches(found.certificate, found.key)
-        assert certificates.is_issued_by(found.certificate, self.root.read_bytes())
-        assert certificates.names(found.certificate) >= {"localhost", *names}
+        assert validity.matches(found.certificate, found.key)
+        assert validity.is_issued_by(found.certificate, self.root.read_bytes())
+        assert validity.names(found.certificate) >= {"localhost", *names}
         for certificate in (found.certificate, self.root.read_bytes()):
-            assert certificates.valid_at(certificate, at)
-            assert certificates.valid_at(certificate, at + 29 * DAY)
+            assert validity.valid_at(certificate, at)
+            assert validity.valid_at(certificate, at + 29 * DAY)
         assert self.files()[identity.CERTIFICATE] == found.certificate
         assert self.files()[identity.KEY] == found.key
-        assert found.not_after == certificates.pem_not_after(found.certificate)
+        assert found.not_after == validity.pem_not_after(found.certificate)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_root_about_to_end_is_issued_anew_for_the_same_key(place: Place) -> No
     found = place.ensure(at=later)
     place.check(found, at=later)
     assert place.root.read_bytes() != copy_of_a_client
-    assert certificates.is_issued_by(found.certificate, copy_of_a_client)
+    assert validity.is_issued_by(found.certificate, copy_of_a_client)
 
 
 def test_names_are_added_and_those_that_fit_no_certificate_are_reported(place: Place) -> None:
@@ -166,7 +166,7 @@ def test_a_key_written_by_somebody_else_is_not_used(place: Place) -> None:
 def test_a_disk_that_refuses_is_a_problem_told_and_not_an_end(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file in place of the directory")
     found = identity.ensure(tmp_path / "data", tmp_path / "root.pem", [], NOW.timestamp())
-    assert certificates.matches(found.certificate, found.key)
+    assert validity.matches(found.certificate, found.key)
     assert "could not be saved" in found.problem
 
 

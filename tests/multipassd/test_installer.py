@@ -9,7 +9,7 @@ import pytest
 from multipassd import installer
 from multipassd.audit import Audit
 from multipassd.installer import InstallerError, enrol_installer
-from protocol import certificates
+from protocol import validity
 from protocol.client_certificate import CERTIFICATE, KEY
 from protocol.pem import pem_to_der
 
@@ -44,7 +44,7 @@ def test_a_certificate_is_made_and_enrolled(user: pwd.struct_passwd) -> None:
     assert "is now authenticated" in enrol_installer(user.pw_name, store, environ, Audit())
     certificate = (directory(user) / CERTIFICATE).read_bytes()
     assert store.added == [(pem_to_der(certificate), "installer", user.pw_uid)]
-    assert certificates.matches(certificate, (directory(user) / KEY).read_bytes())
+    assert validity.matches(certificate, (directory(user) / KEY).read_bytes())
     assert (directory(user) / KEY).stat().st_mode & 0o777 == 0o600
     assert directory(user).stat().st_mode & 0o777 == 0o700
 
