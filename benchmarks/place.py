@@ -6,7 +6,6 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 
 from benchmarks.wire import Connection, context
 from tools.daemon import Daemon
@@ -98,10 +97,5 @@ class Place:
     def __enter__(self) -> "Place":
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -40,7 +40,6 @@ class Daemon:
         self.expected_exit = expected_exit
         self._command = daemon_command()
         self.process: subprocess.Popen[bytes] | None = None
-        self.notifications: list[str] = []
         self.ready_seconds = 0.0
 
     # Where things are, said shortly for tests.
@@ -112,7 +111,6 @@ class Daemon:
                 self.process.wait()
                 self.process = None
                 raise AssertionError(f"no start: {error}\n{self.log_text()}") from None
-            self.notifications = notify.lines
         return self
 
     def _spawn(self, command: list[str], notify: Path) -> subprocess.Popen[bytes]:

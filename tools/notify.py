@@ -3,7 +3,6 @@
 import socket
 import time
 from pathlib import Path
-from types import TracebackType
 
 DATAGRAM_LIMIT = 8192
 
@@ -42,10 +41,5 @@ class NotifySocket:
     def __enter__(self) -> "NotifySocket":
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -9,20 +9,11 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.client.program import PROGRAM, Program
-
-PATIENCE = 30.0  # seconds for anything to happen
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+from tests.waiting import PATIENCE
 
 
 class Background:

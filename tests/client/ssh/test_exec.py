@@ -17,8 +17,8 @@ from protocol.messages.mounts import MountInfo
 from tests.client.program import PROGRAM, Program, Result
 from tests.client.service import Answer, Service, failing, replying
 from tests.client.ssh import sshd
-from tests.client.ssh.background import PATIENCE
 from tests.client.ssh.sshd import Sshd, keeping, reached_by
+from tests.waiting import PATIENCE
 
 
 def remote(program: Program, *words: str, input: bytes = b"") -> Result:

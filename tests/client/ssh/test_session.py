@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.client.program import Program
-from tests.client.ssh.background import PATIENCE, Background, OnTerminal, wait_until
+from tests.client.ssh.background import Background, OnTerminal
 from tests.client.ssh.sshd import Sshd
+from tests.waiting import PATIENCE, until
 
 
 def test_the_key_is_in_no_argument_and_no_file_and_nothing_is_left(
@@ -44,7 +45,7 @@ def test_a_signal_ends_the_session(
     assert client.process.stdout.readline() == b"up\n"
     client.process.send_signal(number)
     assert client.process.wait(PATIENCE) == 128 + number
-    wait_until(lambda: not client.session())
+    until(lambda: not client.session())
 
 
 def test_a_terminal_is_passed_through(program: Program, background: list[Background]) -> None:

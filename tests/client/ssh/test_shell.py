@@ -12,8 +12,9 @@ from protocol.messages.launch import LaunchReply, LaunchRequest
 from protocol.messages.lifecycle import SSHInfo, SSHInfoReply, StartReply, StartRequest
 from tests.client.program import Program
 from tests.client.service import Answer, Service, failing, replying
-from tests.client.ssh.background import PATIENCE, Background, OnTerminal, wait_until
+from tests.client.ssh.background import Background, OnTerminal
 from tests.client.ssh.sshd import Sshd
+from tests.waiting import PATIENCE, until
 
 
 def test_a_shell_takes_its_commands_from_a_pipe_and_ends_with_0(program: Program) -> None:
@@ -59,7 +60,7 @@ def test_another_missing_instance_is_not_launched(program: Program, service: Ser
 def test_a_shell_that_takes_too_long_ends_with_5(program: Program, service: Service) -> None:
     def silent(requests: Any, context: Any) -> Iterable[bytes]:
         next(requests)
-        wait_until(lambda: not context.is_active())
+        until(lambda: not context.is_active())
         return iter(())
 
     service.answers["ssh_info"] = silent

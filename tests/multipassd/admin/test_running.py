@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable
 
 from protocol.status import Status
 from tests.conftest import DaemonFactory
 from tests.interop.grpc_client import GrpcClient
 from tests.multipassd.admin.trust import Trust, client
+from tests.waiting import until
 
-PATIENCE = 20.0  # promised is one second, on a machine that is not busy with other tests
 PASSPHRASE_SET = "0" * 128  # what 1.16 would have written
-
-
-def until(true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not (reached := true()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return reached
 
 
 def test_an_addition_counts_on_a_running_daemon_and_opens_the_socket(
@@ -30,7 +21,7 @@ def test_an_addition_counts_on_a_running_daemon_and_opens_the_socket(
     trust = Trust(running.sandbox)
     pair, _ = client()
     trust.done("add", "-", "--name", "alice", input=pair.certificate)
-    assert until(lambda: running.socket_path.stat().st_mode & 0o777 == 0o666)
+    until(lambda: running.socket_path.stat().st_mode & 0o777 == 0o666)
     with GrpcClient(running, pair) as caller:
         assert caller.call("list").status is Status.OK
     (found,) = json.loads(trust.done("list", "--format", "json"))["clients"]
@@ -61,14 +52,14 @@ def test_the_daemon_tells_of_a_change_by_hand_and_leaves_the_tool_s_to_the_tool(
     trust.done("remove", told)
     with trust.store.open("ab") as file:
         file.write(hands.certificate)
-    assert until(lambda: f"trusts client {who[:16]}" in running.log_text())
+    until(lambda: f"trusts client {who[:16]}" in running.log_text())
     trust.store.write_bytes(other.certificate)
-    assert until(lambda: f"no longer trusts client {who[:16]}" in running.log_text())
+    until(lambda: f"no longer trusts client {who[:16]}" in running.log_text())
     running.stop()
     trust.store.write_bytes(other.certificate + hands.certificate)
     running.start()  # nobody ran to see that
     again = f"trusts client {who[:16]} from now on (by hand)"
-    assert until(lambda: running.log_text().count(again) == 2)
+    until(lambda: running.log_text().count(again) == 2)
     said = running.log_text()
     assert said.count("from now on") == 2 and said.count("no longer") == 1
 
@@ -76,7 +67,7 @@ def test_the_daemon_tells_of_a_change_by_hand_and_leaves_the_tool_s_to_the_tool(
 def test_damage_is_told_once_with_the_repair(daemon: DaemonFactory) -> None:
     running = daemon()
     running.store_path.write_bytes(b"rubbish")
-    assert until(lambda: "holds no valid certificate" in running.log_text())
+    until(lambda: "holds no valid certificate" in running.log_text())
     running.stop()
     assert running.log_text().count("[audit] The trust store") <= 2  # being written, and damaged
     assert "multipass-trust reset" in running.log_text()
@@ -94,7 +85,7 @@ def test_check_finds_a_running_service_sound_and_enrols_nobody(daemon: DaemonFac
     settings.chmod(0o600)
     pair, _ = client()
     trust.done("add", "-", input=pair.certificate)
-    assert until(lambda: running.socket_path.stat().st_mode & 0o777 == 0o666)
+    until(lambda: running.socket_path.stat().st_mode & 0o777 == 0o666)
     before = trust.store.read_bytes()
     said = trust.done("check")
     assert "1 trusted" in said and "is set" in said and "Everything is sound" in said

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from multipassd.drivers.driver import DriverError
 from multipassd.drivers.qemu.detached import DetachedRunner, Identity
+from tests.waiting import until
 
 SLEEP = ["sleep", "1000"]
 
@@ -38,10 +38,7 @@ def start(runner: DetachedRunner, tmp_path: Path, command: list[str] | None = No
 
 
 def ended(runner: DetachedRunner) -> None:
-    deadline = time.monotonic() + 30
-    while asyncio.run(runner.alive("foo")):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: not asyncio.run(runner.alive("foo")))
 
 
 def test_another_daemon_finds_the_process_and_ends_it(
@@ -62,10 +59,7 @@ def test_the_process_is_the_program_itself_without_our_terminal(
 ) -> None:
     start(runner, tmp_path)
     pid = pid_of(tmp_path, "foo")
-    deadline = time.monotonic() + 30
-    while Path(f"/proc/{pid}/comm").read_text() != "sleep\n":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
     assert os.getsid(pid) == pid
     assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"
 
@@ -130,10 +124,11 @@ def test_a_process_that_never_stops_complaining_fills_no_disk(
     flood = "yes complaint | head -c 20M >&2; echo last words >&2; exec sleep 1000"
     start(runner, tmp_path, ["sh", "-c", flood])
     log = tmp_path / "run/foo.log"
-    deadline = time.monotonic() + 60
-    while asyncio.run(runner.said("foo")) != "last words" or log.stat().st_size > 2 << 20:
-        assert time.monotonic() < deadline, log.stat().st_size
-        time.sleep(0.05)
+    until(
+        lambda: asyncio.run(runner.said("foo")) == "last words" and log.stat().st_size <= 2 << 20,
+        "its last words in a short log",
+        seconds=60.0,
+    )
 
 
 def test_the_end_of_the_host_is_left_to_the_keeper_which_ends_with_its_process(

@@ -9,8 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.drivers.qemu.guest import suspended_mark
 from multipassd.drivers.qemu.monitor import Monitor
 from multipassd.images.image import Base
+from tests.waiting import until
 
 LIAR = """
 import os, socket, sys
@@ -35,7 +35,6 @@ with socket.socket(socket.AF_UNIX) as listener:
             one.sendall(line)
             one.recv(4096)
 """
-SECONDS = 30.0
 HLT = b"\xf4" * 510 + b"\x55\xaa"
 
 
@@ -65,13 +64,6 @@ def machine(driver: QemuDriver, tmp_path: Path) -> Machine:
         return made
 
     return asyncio.run(make())
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 async def status(machine: Machine, tmp_path: Path, command: str = "query-status") -> str:
