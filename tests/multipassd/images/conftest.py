@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from multipassd.images.fetching import Report
-from multipassd.images.image import Base
+from multipassd.images.image import Base, Image
 from multipassd.images.images import Images
 from multipassd.images.workers import ignore
 from multipassd.settings import Settings
@@ -31,6 +31,14 @@ def launched(images: Images, image: str = "noble", report: Report = ignore) -> B
         return await images.fetch(await images.resolve(image, ""), report)
 
     return run(story())
+
+
+async def begun(images: Images, image: Image, instance: str = "") -> asyncio.Task[Base]:
+    """A launch whose image is on its way."""
+    reported = asyncio.Event()
+    fetching = asyncio.create_task(images.fetch(image, lambda *_: reported.set(), instance))
+    await reported.wait()
+    return fetching
 
 
 def make_qcow2(path: Path, *options: str, size: str = "64M") -> Path:

@@ -12,7 +12,7 @@ import pytest
 from multipassd.images.cache import MAX_AGE
 from multipassd.images.errors import ImageError, NoRoom
 from multipassd.images.images import Images
-from tests.multipassd.images.conftest import launched, run
+from tests.multipassd.images.conftest import begun, launched, run
 from tools.imageserver import ImageServer
 from tools.imagetree import ImageTree
 
@@ -116,9 +116,7 @@ def test_a_worker_ends_with_whoever_asked(
 
     async def story() -> int:
         image = await images.resolve("noble", "")
-        begun = asyncio.Event()
-        fetch = asyncio.create_task(images.fetch(image, lambda *_: begun.set()))
-        await begun.wait()
+        fetch = await begun(images, image)
         pid = worker()
         fetch.cancel()
         with pytest.raises(asyncio.CancelledError):

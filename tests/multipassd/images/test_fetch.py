@@ -15,7 +15,7 @@ import zstandard
 from multipassd.images.errors import HashMismatch, ImageError, UnknownImage, Unreachable
 from multipassd.images.image import UNKNOWN, Progress, Transfer
 from multipassd.images.images import Images
-from tests.multipassd.images.conftest import launched, make_qcow2, run
+from tests.multipassd.images.conftest import begun, launched, make_qcow2, run
 from tools.imageserver import CHUNK, ImageServer
 from tools.imagetree import ImageTree
 
@@ -67,9 +67,7 @@ def test_two_launches_share_one_download(
 
     async def story() -> None:
         image = await images.resolve("noble", "")
-        begun = asyncio.Event()
-        first = asyncio.create_task(images.fetch(image, lambda *_: begun.set()))
-        await begun.wait()
+        first = await begun(images, image)
         second = images.fetch(image, lambda kind, _: seen.append(kind))
         assert await second == await first
 
@@ -91,9 +89,7 @@ def test_one_of_two_callers_may_leave_and_the_last_one_ends_the_download(
 
     async def story() -> None:
         image = await images.resolve("noble", "")
-        begun = asyncio.Event()
-        first = asyncio.create_task(images.fetch(image, lambda *_: begun.set()))
-        await begun.wait()
+        first = await begun(images, image)
         second = asyncio.create_task(images.fetch(image))
         await asyncio.sleep(0)
         first.cancel()
@@ -293,9 +289,7 @@ def test_a_download_is_told_in_bytes_with_all_who_wait_for_it(
     async def story() -> None:
         image = await images.resolve("noble", "")
         assert images.downloads() == []
-        begun = asyncio.Event()
-        first = asyncio.create_task(images.fetch(image, lambda *_: begun.set(), "foo"))
-        await begun.wait()
+        first = await begun(images, image, "foo")
         joined = asyncio.Event()
         second = asyncio.create_task(images.fetch(image, lambda *_: joined.set(), "bar"))
         await joined.wait()
@@ -325,9 +319,7 @@ def test_what_an_earlier_try_has_left_is_received_and_not_fetched(
         with pytest.raises(Unreachable):
             await images.fetch(image)
         server.faults.gate = gate = threading.Event()
-        begun = asyncio.Event()
-        going_on = asyncio.create_task(images.fetch(image, lambda *_: begun.set()))
-        await begun.wait()
+        going_on = await begun(images, image)
         ((_, transfer),) = images.downloads()
         assert transfer.received == 300_000 + transfer.fetched
         assert 0 < transfer.fetched <= CHUNK
