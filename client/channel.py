@@ -27,7 +27,6 @@ PATIENCE = 3.0  # seconds that an absent or refusing socket is waited for: a res
 PATIENCE_WITH_RESTARTS = 3  # times as long
 RETRY_EVERY = 0.05
 ATTEMPTS = 4  # of a request that was not processed: restarts may follow one another
-PERMISSION_DENIED = 7  # gRPC's number; protocol.status would load `enum`
 
 
 class Channel:

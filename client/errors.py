@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 SUCCESS = 0
 
 
+class Status:
+    """gRPC's numbers that something depends on here; `protocol.status` would load `enum`."""
+
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    NOT_FOUND = 5
+    PERMISSION_DENIED = 7
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    UNIMPLEMENTED = 12
+    UNAVAILABLE = 14
+
+
 class ClientError(Exception):
     """Base. `sentence` goes to stderr; `hint`, on a line of its own, says why and what to do."""
 

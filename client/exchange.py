@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from client import http2
+from client.errors import Status
 from protocol import grpc
 
 TYPE_CHECKING = False
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
 
 AUTHORITY = b"localhost"  # what the service's certificate is made for, whatever the address
 MAX_REPLY = 4 * 1024 * 1024  # a message; what gRPC's own clients accept
-
-UNKNOWN, INTERNAL, UNAVAILABLE = 2, 13, 14  # gRPC codes that this end finds by itself
 
 
 class NotProcessed(Exception):
@@ -79,14 +78,16 @@ class Exchange:
         if isinstance(event, http2.DataReceived):
             messages = self._deframer.feed(event.data) if self._answered else []
             if event.ended:
-                self._end(UNKNOWN, "the service ended the call without a status")
+                self._end(Status.UNKNOWN, "the service ended the call without a status")
             return messages
         if isinstance(event, http2.HeadersReceived):
             self._headers(dict(event.headers), event.ended)
         elif isinstance(event, http2.StreamReset):
             if event.code == http2.REFUSED_STREAM and not self._answered:
                 raise NotProcessed
-            self._end(UNAVAILABLE, f"the service broke the call off (HTTP/2 error {event.code})")
+            self._end(
+                Status.UNAVAILABLE, f"the service broke the call off (HTTP/2 error {event.code})"
+            )
         elif not event.processed and not self._answered:
             raise NotProcessed
         return []
@@ -103,12 +104,12 @@ class Exchange:
         if b"grpc-status" in headers:
             self._trailers(headers)
         elif ended:
-            self._end(UNKNOWN, "the service ended the call without a status")
+            self._end(Status.UNKNOWN, "the service ended the call without a status")
 
     def _trailers(self, headers: dict[bytes, bytes]) -> None:
         code = headers[b"grpc-status"]
         text = headers.get(b"grpc-message", b"").decode("utf-8", "replace")
-        status = int(code) if code.isdigit() and len(code) < 4 else UNKNOWN
+        status = int(code) if code.isdigit() and len(code) < 4 else Status.UNKNOWN
         self.details = _binary(headers.get(b"grpc-status-details-bin", b""))
         self._end(status, grpc.decode_message(text))
 

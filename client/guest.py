@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from client import console, rpc, sentences
-from client.errors import CommandFailed, StatusError
+from client.errors import CommandFailed, Status, StatusError
 from protocol import grpc
 from protocol.messages.guests import HostKeysReply, HostKeysRequest
 from protocol.messages.lifecycle import SSHInfoReply, SSHInfoRequest
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from client.session import Session
     from protocol.messages.lifecycle import SSHInfo
 
-UNIMPLEMENTED = 12
 HOST_KEYS = grpc.path("host_keys", grpc.GUESTS_SERVICE)
 
 
@@ -44,7 +43,7 @@ def _host_key(session: Session, name: str, channel: Channel) -> str | None:
         for data in channel.call(HOST_KEYS, request):
             reply = rpc.decode(HostKeysReply, data)
     except StatusError as error:
-        if error.status != UNIMPLEMENTED:
+        if error.status != Status.UNIMPLEMENTED:
             raise
         if session.verbosity:
             console.log("warning", "ssh", sentences.NOT_PINNED)

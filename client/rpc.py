@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from client import console, messages
-from client.channel import PERMISSION_DENIED
-from client.errors import CommandFailed, StatusError
+from client.errors import CommandFailed, Status, StatusError
 from client.session import IF_PRESENT, MAKE
 from protocol.codec import DecodeError
-
-INVALID_ARGUMENT, FAILED_PRECONDITION = 3, 9
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,9 +99,8 @@ def details(error: StatusError, kind: type[Reply]) -> Reply:
 
 def advise(error: StatusError, hint: str) -> None:
     """Adds what to do to a refusal that depends on the instance's state, if it is not said yet."""
-    if error.status in (INVALID_ARGUMENT, FAILED_PRECONDITION) and "Cannot shut down" in (
-        error.sentence
-    ):
+    refused = error.status in (Status.INVALID_ARGUMENT, Status.FAILED_PRECONDITION)
+    if refused and "Cannot shut down" in error.sentence:
         error.hint = "" if hint in error.sentence else hint
 
 
@@ -126,7 +122,7 @@ def encode(request: Message) -> bytes:
 
 def _helpful(session: Session, error: StatusError) -> StatusError:
     """The service keeps users out with the words of a closed socket, so it gets the same hint."""
-    if error.status != PERMISSION_DENIED or error.sentence != messages.ACCESS_DENIED:
+    if error.status != Status.PERMISSION_DENIED or error.sentence != messages.ACCESS_DENIED:
         return error
     from client import dial
 

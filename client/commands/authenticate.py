@@ -6,12 +6,10 @@ import os
 
 from client import console, messages, prompts, rpc
 from client.command import Argument, Command
-from client.errors import SUCCESS, StatusError, UsageError
+from client.errors import SUCCESS, Status, StatusError, UsageError
 from client.session import Session
 from protocol.addresses import UnixAddress
 from protocol.messages.access import AuthenticateReply, AuthenticateRequest
-
-INVALID_ARGUMENT, FAILED_PRECONDITION = 3, 9  # what a service without root's rule answers
 
 DESCRIPTION = """Authenticate with the Multipass service.
 A system administrator should provide you with a passphrase
@@ -41,7 +39,7 @@ def _authenticated_as_root(session: Session) -> bool:
     try:
         _authenticate(session, "")
     except StatusError as error:
-        if error.status in (INVALID_ARGUMENT, FAILED_PRECONDITION):
+        if error.status in (Status.INVALID_ARGUMENT, Status.FAILED_PRECONDITION):
             return False
         raise
     return True

@@ -7,7 +7,7 @@ import os
 from client import guest, quoting, rpc, running, sentences, ssh
 from client.command import Argument, Command
 from client.commandline import Option
-from client.errors import StatusError, UsageError
+from client.errors import Status, StatusError, UsageError
 from client.session import Session
 
 TYPE_CHECKING = False
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from protocol.messages.mounts import MountInfo
 
-ABORTED = 10  # the instance does not run
 SUDO = "sudo"
 
 
@@ -33,7 +32,7 @@ def run(session: Session) -> int:
     try:
         found = guest.reach(session, name, rpc.open_channel(session))
     except StatusError as error:
-        if error.status != ABORTED:
+        if error.status != Status.ABORTED:  # the instance does not run
             raise
         if code := running.inner(session, "start", "--", name):
             return code

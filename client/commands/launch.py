@@ -7,7 +7,7 @@ import os
 from client import console, counts, networkspec, notices, prompts, rpc, sentences, timeouts
 from client.command import Argument, Command
 from client.commandline import Option
-from client.errors import SUCCESS, DeadlinePassed, StatusError, TimedOut, UsageError
+from client.errors import SUCCESS, DeadlinePassed, Status, StatusError, TimedOut, UsageError
 from client.progress import PREPARING, RETRIEVING, Progress
 from client.session import Session
 from protocol import sizes
@@ -176,7 +176,7 @@ def _explained(error: StatusError, request: LaunchRequest) -> StatusError:
         int(codes.INVALID_MEM_SIZE): sentences.invalid_memory(request.mem_size),
         int(codes.INVALID_HOSTNAME): sentences.invalid_name(request.instance_name),
         int(codes.INVALID_NETWORK): sentences.invalid_network(
-            bridge_missing=error.status == rpc.FAILED_PRECONDITION
+            bridge_missing=error.status == Status.FAILED_PRECONDITION
         ),
     }
     told = [known[code] for code in rpc.details(error, LaunchError).error_codes if code in known]

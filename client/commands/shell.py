@@ -9,14 +9,13 @@ from client.errors import (
     SUCCESS,
     CommandFailed,
     DeadlinePassed,
+    Status,
     StatusError,
     TimedOut,
     Unreachable,
     UsageError,
 )
 from client.session import Session
-
-NOT_FOUND, ABORTED = 5, 10
 
 
 def run(session: Session) -> int:
@@ -50,9 +49,9 @@ def _made_to_run(session: Session, name: str, is_primary: bool, error: CommandFa
     """Starts or launches the instance, if that is what it lacks. Raises `error` if it is not."""
     status = error.status if isinstance(error, StatusError) else 0
     timeout = [f"--timeout={given[-1]}"] if (given := session.line.values.get("timeout")) else []
-    if status == ABORTED:
+    if status == Status.ABORTED:
         return running.inner(session, "start", *timeout, "--", name)
-    if is_primary and (status == NOT_FOUND or isinstance(error, Unreachable)):
+    if is_primary and (status == Status.NOT_FOUND or isinstance(error, Unreachable)):
         return running.inner(session, "launch", *timeout, "--name", name)
     raise error
 

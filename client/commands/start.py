@@ -5,11 +5,9 @@ from __future__ import annotations
 from client import following, notices, rpc, running, selection, sentences, timeouts
 from client.command import Command
 from client.commandline import Option
-from client.errors import SUCCESS, CommandFailed, DeadlinePassed, StatusError, TimedOut
+from client.errors import SUCCESS, CommandFailed, DeadlinePassed, Status, StatusError, TimedOut
 from client.session import Session
 from protocol.messages.lifecycle import StartError, StartReply, StartRequest
-
-ABORTED = 10
 
 
 def run(session: Session) -> int:
@@ -44,7 +42,7 @@ def _start(
         reply = following.follow(session, "start", request, StartReply, doing, channel)
     except StatusError as error:
         problems = rpc.details(error, StartError).instance_errors
-        if error.status == ABORTED and problems:
+        if error.status == Status.ABORTED and problems:
             return problems
         raise
     notices.update(reply.update_info)

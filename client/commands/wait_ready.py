@@ -7,13 +7,20 @@ import time
 from client import messages, rpc, timeouts
 from client.command import Command
 from client.commandline import Option
-from client.errors import SUCCESS, DeadlinePassed, StatusError, TimedOut, Unreachable, UsageError
+from client.errors import (
+    SUCCESS,
+    DeadlinePassed,
+    Status,
+    StatusError,
+    TimedOut,
+    Unreachable,
+    UsageError,
+)
 from client.session import NONE, Session
 from client.spinner import Spinner
 from protocol.messages.access import WaitReadyReply, WaitReadyRequest
 
 RETRY_EVERY = 0.5  # seconds
-UNIMPLEMENTED, UNAVAILABLE = 12, 14
 
 
 def run(session: Session) -> int:
@@ -39,9 +46,9 @@ def _ready(session: Session, deadline: float | None) -> bool:
         return False
     except StatusError as error:
         # Multipass 1.16 has no such call; that it says so shows that it serves.
-        if error.status not in (UNIMPLEMENTED, UNAVAILABLE):
+        if error.status not in (Status.UNIMPLEMENTED, Status.UNAVAILABLE):
             raise
-        return error.status == UNIMPLEMENTED
+        return error.status == Status.UNIMPLEMENTED
     return True
 
 

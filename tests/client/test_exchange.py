@@ -7,8 +7,9 @@ import h2.connection
 import pytest
 
 from client import http2
+from client.errors import Status
 from client.exchange import BadAnswer, Exchange, NotProcessed
-from protocol import grpc
+from protocol import grpc, status
 
 ANSWER = [(":status", "200"), ("content-type", "application/grpc+proto")]
 
@@ -110,3 +111,8 @@ def test_a_broken_off_call_is_an_error() -> None:
     call = Exchange("list", b"", half_close=True)
     call.receive(http2.frame(http2.RST_STREAM, 0, 1, (8).to_bytes(4, "big")))
     assert call.status == 14
+
+
+def test_the_client_s_numbers_are_those_of_grpc() -> None:
+    known = {name: number for name, number in vars(Status).items() if name.isupper()}
+    assert known == {name: status.Status[name].value for name in known} != {}
