@@ -6,11 +6,11 @@ One test, as each step stands on the one before and a boot of a guest takes 20 s
 
 import shutil
 import time
-from collections.abc import Callable
 
 import pytest
 
 from tests.packaging.snaphost import COMMON, PLUG_KVM, SNAP, SnapHost
+from tests.system.guests import guests_boot, in_guest, state, wait_until
 from tools import cloudimage
 
 IMAGE = "/srv/tiny.qcow2"
@@ -19,7 +19,6 @@ URL = f"http://127.0.0.1:{PORT}/tiny.qcow2"
 PLACE = f"{COMMON}/machines/foo"
 # 1.16's, which nobody may touch.
 VAULT = f"{COMMON}/data/multipassd/vault/instances/primary/ubuntu.img"
-PATIENCE = 90.0
 
 pytestmark = pytest.mark.host
 
@@ -126,30 +125,9 @@ def removal_ends_it_and_keeps_its_disk_in_the_snapshot(host: SnapHost) -> None:
     host.run("ls", COMMON, code=2)
 
 
-def in_guest(host: SnapHost, command: str) -> str:
-    return host.run("multipass", "exec", "foo", "--", "sh", "-c", command).stdout
-
-
-def guests_boot(host: SnapHost) -> str:
-    wait_until(lambda: state(host) == "Running")
-    return in_guest(host, "cat /proc/sys/kernel/random/boot_id")
-
-
 def qemu(host: SnapHost) -> str:
     return host.run("pgrep", "-u", "snap_daemon", "-x", "qemu-foo", code=None).stdout.strip()
 
 
 def nothing_runs(host: SnapHost) -> bool:
     return host.run("pgrep", "-u", "snap_daemon", code=None).stdout == ""
-
-
-def state(host: SnapHost) -> str:
-    rows = host.run("multipass", "list", "--format", "csv").stdout.splitlines()[1:]
-    return dict(row.split(",")[:2] for row in rows).get("foo", "none")
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

@@ -7,10 +7,11 @@ is printed (`pytest -s`).
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
+from tests.system.guests import guests_boot, in_guest, state, wait_until
 from tests.system.host import PACKAGE, Host, new_host
 from tools import cloudimage
 
@@ -24,7 +25,6 @@ MARK = f"{STORAGE}/data/running/foo"
 REQUEST = "multipass-machines@.service"
 UNITS = (SERVICE, "multipassd-boot.service", "multipass-machines.socket", REQUEST)
 MOST_EXPOSED = 2.0
-PATIENCE = 90.0
 # KVM is not to be had in a container, and looking for it takes time.
 DROP_IN = """
 [Service]
@@ -160,24 +160,3 @@ def removal_powers_guests_down_and_purge_takes_their_disks(host: Host) -> None:
     assert state(host) == "Stopped"
     host.run("dpkg", "-P", "multipass")
     host.run("ls", STORAGE, code=2)
-
-
-def in_guest(host: Host, command: str) -> str:
-    return host.run("multipass", "exec", "foo", "--", "sh", "-c", command).stdout
-
-
-def guests_boot(host: Host) -> str:
-    wait_until(lambda: state(host) == "Running")
-    return in_guest(host, "cat /proc/sys/kernel/random/boot_id")
-
-
-def state(host: Host) -> str:
-    rows = host.run("multipass", "list", "--format", "csv").stdout.splitlines()[1:]
-    return dict(row.split(",")[:2] for row in rows).get("foo", "none")
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

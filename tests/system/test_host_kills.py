@@ -6,7 +6,6 @@ The image is a disk without a system: QEMU runs it, and nobody waits for a boot.
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from tests.instances.site import silent_disk
 from tests.system.host import Host, new_host
+from tests.waiting import until
 
 SERVICE = "multipassd.service"
 STORAGE = "/var/lib/multipassd"
@@ -168,7 +168,4 @@ def ended(waiting: "subprocess.Popen[bytes]") -> None:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(true, seconds=PATIENCE, every=0.01)
