@@ -86,6 +86,10 @@ class Guest(Protocol):
 class Driver(Protocol):
     name: str
 
+    async def ready(self) -> None:
+        """Raises DriverError where no machine could be made or run: to know it before an image is
+        fetched for one."""
+
     async def choose(self, base: Base) -> Hardware:
         """Hardware for a new machine from this image. Raises DriverError where nothing can run."""
 

@@ -4,6 +4,7 @@ outlive whoever waits for them."""
 from __future__ import annotations
 
 import asyncio
+import shutil
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -13,6 +14,12 @@ from multipassd.drivers.driver import DriverError
 PACKAGES = {
     "qemu-img": "qemu-utils", "qemu-system-x86_64": "qemu-system-x86", "ssh": "openssh-client",
 }  # fmt: skip
+
+
+def check(program: str) -> None:
+    """Raises DriverError if it is not installed."""
+    if shutil.which(program) is None:
+        raise _missing(program)
 
 
 @asynccontextmanager
@@ -30,9 +37,7 @@ async def child(
             stdin=DEVNULL, stdout=stdout, stderr=stderr, pass_fds=descriptors,
         )  # fmt: skip
     except FileNotFoundError:
-        raise DriverError(
-            f"The program {program} is missing. Please install the package {PACKAGES[program]}."
-        ) from None
+        raise _missing(program) from None
     try:
         yield process
     finally:
@@ -40,3 +45,8 @@ async def child(
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+def _missing(program: str) -> DriverError:
+    package = PACKAGES[program]
+    return DriverError(f"The program {program} is missing. Please install the package {package}.")

@@ -84,6 +84,7 @@ class Launcher:
 
     async def _make(self, order: Order, config: Config, report: Reporter) -> Instance:
         report.step(f"Creating {order.name}")
+        await self._instances.driver.ready()
         image = await self._images.resolve(order.image, order.remote)
         _stage(order.name, "image")
         base = await self._images.fetch(image, _noted(order.name, report.progress), order.name)

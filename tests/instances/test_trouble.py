@@ -250,6 +250,7 @@ def test_a_missing_qemu_is_named(tmp_path: Path, disk: str, qemu: None) -> None:
         assert f"The program {QEMU} is missing." in answer.stderr
         assert "install the package qemu-system-x86" in answer.stderr
         assert nothing_is_left(one, "foo")
+        assert not one.logged("launch of foo: download"), "known before anything is fetched"
         check_start_fails(one, f"The program {QEMU} is missing.")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 from collections.abc import Container
 from contextlib import suppress
 from pathlib import Path
 
 from multipassd import log
+from multipassd.drivers import programs
 from multipassd.drivers.driver import DriverError, Hardware, Machine
 from multipassd.drivers.qemu import acceleration, command, disks
 from multipassd.drivers.qemu.acceleration import Ability, reach
@@ -17,6 +19,7 @@ from multipassd.drivers.qemu.monitor import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner
 from multipassd.images.image import Base
 
+ARCHITECTURE = "x86_64"  # of the hosts, and so of the images, that the command line is made for
 GREETING_SECONDS = 5.0  # of a monitor that an earlier daemon may still hold
 START_SECONDS = 60.0  # a suspended guest's memory is read before the monitor answers
 
@@ -32,6 +35,14 @@ class QemuDriver:
         self._override = override
         self._ability: Ability | None = None
         self._looking = asyncio.Lock()
+
+    async def ready(self) -> None:
+        if (architecture := platform.machine()) != ARCHITECTURE:
+            raise DriverError(
+                f"Instances need an {ARCHITECTURE} host so far, and this one is {architecture}."
+            )
+        programs.check(disks.IMG)
+        await self._look()
 
     async def choose(self, base: Base) -> Hardware:
         ability = await self._look()

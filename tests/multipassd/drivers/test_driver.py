@@ -223,3 +223,11 @@ def test_a_killed_one_tells_that_it_was_not_asked_to_end(
         assert (await guest.ended()).startswith("QEMU ended unexpectedly")
 
     asyncio.run(story())
+
+
+def test_a_host_of_another_architecture_is_refused_before_anything_is_fetched(
+    driver: QemuDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    with pytest.raises(DriverError, match=r"need an x86_64 host so far, and this one is aarch64"):
+        asyncio.run(driver.ready())
