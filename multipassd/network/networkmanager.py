@@ -9,7 +9,6 @@ nobody has to clean up after a power cut. The device's own connection is never c
 from __future__ import annotations
 
 import shutil
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,16 +17,17 @@ from dataclasses import dataclass
 from multipassd import log
 from multipassd.network import tools
 from multipassd.network.interfaces import NET
+from multipassd.network.reach import WAIT_SECONDS, addresses, all_there, until
 from multipassd.network.tools import NetworkFailure
 
-WAIT_SECONDS = 25  # for an address; DHCP on a wire that is well takes two
-POLL_SECONDS = 0.2
+UNIT = "NetworkManager"
 NAME = "multipass "  # and the device's, so that people see whose connections these are
 PRIORITY = (
     "999"  # highest: after a pulled cable the port is taken up, and not the former connection
 )
 
 UNMANAGED, DISCONNECTED, CONNECTED = 10, 30, 100  # NetworkManager's own numbers
+NOT_RUNNING = "NetworkManager is not running"
 ETHERNET = "802-3-ethernet"
 DEFAULT = "-1"  # of a number
 # What the bridge takes over, beside all of ipv4 and ipv6.
@@ -55,12 +55,21 @@ def manages(device: str) -> bool:
     """Raises NetworkFailure."""
     if shutil.which("nmcli", path=tools.PATH) is None:
         return False
-    if _nmcli("-g", "RUNNING", "general").strip() != "running":
+    if not _runs():
         return False
     with suppress(NetworkFailure):  # before that it has not looked at all devices yet
         _until(lambda: _nmcli("-g", "STARTUP", "general").strip() == "started", "")
     known = _nmcli("-e", "no", "-g", "DEVICE", "device").splitlines()
     return device in known and _state(device)[0] > UNMANAGED
+
+
+def _runs() -> bool:
+    try:
+        return _nmcli("-g", "RUNNING", "general").strip() == "running"
+    except NetworkFailure as error:  # some versions of nmcli print it, some fail
+        if NOT_RUNNING in str(error):
+            return False
+        raise
 
 
 def plan(device: str, bridge: str) -> Plan:
@@ -86,13 +95,13 @@ def plan(device: str, bridge: str) -> Plan:
 
 def enclose(plan: Plan) -> None:
     """Raises NetworkFailure; then `undo` it."""
-    before = _addresses(plan.device)
+    before = addresses(plan.device)
     _add_bridge(plan)
     _add_port(plan)
     _copy_settings(plan)
     _up(plan.port_id)  # and with it the bridge
     _until(
-        lambda: _state(plan.bridge)[0] == CONNECTED and _all_there(before, _addresses(plan.bridge)),
+        lambda: _state(plan.bridge)[0] == CONNECTED and all_there(before, addresses(plan.bridge)),
         f"{plan.device} did not get its address back on a bridge",
     )
     _stay(plan)
@@ -202,33 +211,8 @@ def _settings(connection: str) -> dict[str, str]:
     return {name: value for name, colon, value in pairs if colon}
 
 
-Addresses = dict[str, set[str]]  # by family
-
-
-def _addresses(device: str) -> Addresses:
-    found: Addresses = {"inet": set(), "inet6": set()}
-    if not (NET / device).exists():
-        return found
-    for entry in tools.listed("ip", "-json", "address", "show", "dev", device):
-        for one in entry["addr_info"]:
-            if one["scope"] == "global":
-                found[one["family"]].add(one["local"])
-    return found
-
-
-def _all_there(before: Addresses, now: Addresses) -> bool:
-    """IPv6 addresses that are made from a device's name are others on a bridge."""
-    return before["inet"] <= now["inet"] and bool(now["inet6"]) >= bool(before["inet6"])
-
-
 def _until(true: Callable[[], bool], failure: str) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not true():
-        if time.monotonic() > deadline:
-            raise NetworkFailure(
-                f"{failure} within {WAIT_SECONDS} s; `journalctl -u NetworkManager` tells more."
-            )
-        time.sleep(POLL_SECONDS)
+    until(true, failure, UNIT)
 
 
 def _nmcli(*arguments: str) -> str:

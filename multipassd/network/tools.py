@@ -1,4 +1,5 @@
-"""The programs that set up a host's network: ip, nft, dnsmasq, nmcli."""
+"""The programs that set up a host's network: ip, nft, dnsmasq, nmcli,
+networkctl."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C"}
 PACKAGES = {
     "ip": "iproute2", "nft": "nftables", "dnsmasq": "dnsmasq-base", "nmcli": "network-manager",
+    "networkctl": "systemd",
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Making an ethernet device a member of a bridge, so that instances can be on its wire, and back;
-by ourselves, where no NetworkManager keeps the device. Its addresses and routes move to the bridge.
+by ourselves, where neither NetworkManager nor systemd-networkd keeps the device. Its addresses and
+routes move to the bridge.
 """
 
 from __future__ import annotations
@@ -89,9 +90,9 @@ def place(device: str) -> Place:
     if any(one["family"] == "inet" and one.get("dynamic") for one in addresses):
         raise NetworkFailure(
             f"{device} has its address by DHCP, whose client would not follow it to a bridge. "
-            "Please make a bridge with this device in the host's network configuration (netplan, "
-            "systemd-networkd, ifupdown), and name that: `--network <bridge>`. Where "
-            "NetworkManager keeps the device, its bridge is made for you."
+            "Please make a bridge with this device in the host's network configuration (e.g. "
+            "ifupdown's), and name that: `--network <bridge>`. Where NetworkManager or "
+            "systemd-networkd keeps the device, its bridge is made for you."
         )
     kept = tuple(_address(one) for one in addresses if not one.get("dynamic"))
     routes: list[tuple[str, ...]] = []

@@ -16,8 +16,9 @@ from typing import Any
 
 from multipassd import log
 from multipassd.files import read_regular, write_atomically
-from multipassd.network import bridge, networkmanager, uplink
+from multipassd.network import bridge, networkd, networkmanager, uplink
 from multipassd.network.interfaces import NET, TAP
+from multipassd.network.networkd import Files
 from multipassd.network.networkmanager import Plan
 from multipassd.network.reservations import BRIDGES
 from multipassd.network.tools import NetworkFailure
@@ -36,13 +37,16 @@ class Stage(StrEnum):
     MADE = "made"
 
 
+Change = Plan | Files | Place  # by NetworkManager, by systemd-networkd, or by ourselves
+
+
 @dataclass(frozen=True)
 class Uplink:
     device: str
     bridge: str
     stage: Stage = Stage.PERMITTED
     users: tuple[str, ...] = ()  # MAC addresses of instances' cards
-    change: Plan | Place | None = None  # by NetworkManager, or by ourselves
+    change: Change | None = None
     boot: str = ""  # of the host; another one has forgotten the change
 
 
@@ -73,11 +77,7 @@ class Uplinks:
                 f"There is {name} on this host already, and {device} is not connected to it. "
                 f"Please connect {device} to it, or remove it, then try again."
             )
-        change: Plan | Place
-        if networkmanager.manages(device):
-            change = networkmanager.plan(device, name)
-        else:
-            change = uplink.place(device)
+        change = _plan(device, name)
         users = self._known[device].users if device in self._known else ()
         one = Uplink(device, name, Stage.MAKING, users, change, _boot())
         self._keep(one)
@@ -128,6 +128,8 @@ class Uplinks:
             bridge.remove_tap(tap)
         if isinstance(one.change, Plan):
             networkmanager.undo(one.change)
+        elif isinstance(one.change, Files):
+            networkd.undo(one.change)
         elif one.change is not None:
             uplink.release(one.bridge, one.device, one.change)
         self._keep(Uplink(one.device, one.bridge, users=one.users))
@@ -159,14 +161,25 @@ def read(directory: Path) -> list[Uplink]:
         return []
 
 
+def _plan(device: str, name: str) -> Change:
+    """By whoever keeps the device. Raises NetworkFailure."""
+    if networkmanager.manages(device):
+        return networkmanager.plan(device, name)
+    if networkd.manages(device):
+        return networkd.plan(device, name)
+    return uplink.place(device)
+
+
 def _enclose(one: Uplink) -> None:
     if isinstance(one.change, Plan):
         networkmanager.enclose(one.change)
+    elif isinstance(one.change, Files):
+        networkd.enclose(one.change)
     elif one.change is not None:
         uplink.enclose(one.device, one.change)
 
 
-def _to_undo(one: Uplink) -> Plan | Place | None:
+def _to_undo(one: Uplink) -> Change | None:
     """Ourselves we give back what the bridge has by now, which may be more than was taken."""
     if one.boot != _boot():
         return None
@@ -194,14 +207,17 @@ def _to_json(one: Uplink) -> dict[str, Any]:
         "boot": one.boot,
         "users": one.users,
         "plan": asdict(one.change) if isinstance(one.change, Plan) else None,
+        "files": asdict(one.change) if isinstance(one.change, Files) else None,
         "place": asdict(one.change) if isinstance(one.change, Place) else None,
     }
 
 
 def _from_json(entry: dict[str, Any]) -> Uplink:
-    change: Plan | Place | None = None
+    change: Change | None = None
     if entry["plan"]:
         change = Plan(**entry["plan"])
+    elif entry["files"]:
+        change = Files(**entry["files"])
     elif place := entry["place"]:
         routes = tuple(tuple(words) for words in place["routes"])
         change = Place(place["mac"], tuple(place["addresses"]), routes)

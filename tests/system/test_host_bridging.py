@@ -1,5 +1,6 @@
-"""A network card that NetworkManager keeps, as on most desktops: it becomes a member of a bridge,
-with the address that it has by DHCP, and is given back, whatever happens meanwhile."""
+"""A network card that NetworkManager keeps, as on most desktops, or systemd-networkd, as on many
+servers: it becomes a member of a bridge, with the address that it has by DHCP, and is given back,
+whatever happens meanwhile."""
 
 import json
 import shutil
@@ -14,14 +15,16 @@ from typing import Any
 import pytest
 
 from tests.system.host import Host, new_host
+from tests.system.keepers import DEVICE, GATEWAY, Keeper, Networkd, NetworkManager
 from tools import cloudimage
 from tools.roots import CLEAN_ENVIRONMENT
 from tools.terminal import Session, converse
 
-DEVICE, BRIDGE, GATEWAY = "lan0", "br-lan0", "192.0.2.1"
+BRIDGE = "br-lan0"
 IMAGE = "/srv/tiny.qcow2"
 SERVICE = "multipass-network.service"
 SECONDS = 60.0
+DESTINATIONS = {"default", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"}  # by hand
 MAC, TAP = "52:54:00:00:00:01", "mp-525400000001"
 QUESTION = "Do you want to continue (yes/no)? "
 ASKED = (
@@ -62,51 +65,68 @@ DHCP = (
     "--dhcp-range=192.0.2.50,192.0.2.99,1h", "--dhcp-option=3,192.0.2.1",
     "--dhcp-leasefile=/run/world.leases", "--pid-file=/run/world.pid",
 )  # fmt: skip
-FIXED = (
-    "type", "ethernet", "ifname", DEVICE, "connection.autoconnect", "no", "ipv4.method", "manual",
-    "ipv4.addresses", "192.0.2.9/24,192.0.2.10/24", "ipv4.gateway", GATEWAY,
-    "ipv4.routes", "198.51.100.0/24 192.0.2.2 50, 203.0.113.0/24 192.0.2.3",
-    "ipv4.dns", "192.0.2.1,192.0.2.2", "ipv6.method", "disabled",
-)  # fmt: skip
-
 pytestmark = pytest.mark.host
 
 
-@pytest.fixture
-def host() -> Iterator[Host]:
+@contextmanager
+def new_host_by(keeper: Keeper) -> Iterator[Host]:
     with new_host(kind="network-manager") as one:
         shutil.copyfile(cloudimage.kept(), f"{one.root}{IMAGE}")
         place = one.root / "etc/systemd/system/multipassd.service.d/test.conf"
         place.parent.mkdir(parents=True)
         place.write_text(DROP_IN)
+        keeper.install(one.root)
         one.boot()
         lay_cable(one)
         one.run("multipass", "set", f"local.bridged-network={DEVICE}")
         yield one
 
 
-def test_a_card_with_its_address_by_dhcp_goes_to_a_bridge_and_back(host: Host) -> None:
-    before = state(host)
-    nobody_to_ask_is_a_refusal(host)
-    no_is_a_refusal(host)
-    ctrl_c_at_the_question_ends_it(host)
-    assert state(host) == before
-    what_goes_wrong_on_the_way_is_put_back(host)
-    assert state(host) == before
-    a_service_that_is_killed_on_the_way_puts_it_back(host)
-    assert state(host) == before
-    a_launch_that_fails_gives_it_back(host)
-    assert state(host) == before
-    a_connection_set_up_by_hand_moves_with_all_its_routes(host)
-    assert state(host) == before
-    a_guest_is_on_the_wire_after_yes(host)
-    it_stays_over_a_pulled_cable_and_a_restart(host)
-    the_last_instance_gives_it_back(host)
-    assert state(host) == before
-    a_bridge_of_the_hosts_own_is_joined(host)
-    after_a_boot_it_is_made_again_for_who_needs_it(host)
-    removing_the_package_gives_it_back(host)
-    assert state(host) == before
+def test_a_card_with_its_address_by_dhcp_goes_to_a_bridge_and_back() -> None:
+    keeper = NetworkManager()
+    with new_host_by(keeper) as host:
+        before = state(host, keeper)
+        nobody_to_ask_is_a_refusal(host)
+        no_is_a_refusal(host)
+        ctrl_c_at_the_question_ends_it(host)
+        assert state(host, keeper) == before
+        what_goes_wrong_on_the_way_is_put_back(host)
+        assert state(host, keeper) == before
+        a_service_that_is_killed_on_the_way_puts_it_back(host)
+        assert state(host, keeper) == before
+        a_launch_that_fails_gives_it_back(host)
+        assert state(host, keeper) == before
+        a_connection_set_up_by_hand_moves_with_all_its_routes(host, keeper)
+        assert state(host, keeper) == before
+        a_guest_is_on_the_wire_after_yes(host)
+        it_stays_over_a_pulled_cable_and_a_restart(host, keeper)
+        the_last_instance_gives_it_back(host)
+        assert state(host, keeper) == before
+        a_bridge_of_the_hosts_own_is_joined(host)
+        after_a_boot_it_is_made_again_for_who_needs_it(host)
+        removing_the_package_gives_it_back(host)
+        assert state(host, keeper) == before
+
+
+def test_so_does_one_of_systemd_networkd() -> None:
+    keeper = Networkd()
+    with new_host_by(keeper) as host:
+        before = state(host, keeper)
+        what_a_bridge_cannot_take_over_is_refused(host, keeper)
+        assert state(host, keeper) == before
+        what_goes_wrong_on_the_way_is_put_back(host)
+        assert state(host, keeper) == before
+        a_service_that_is_killed_on_the_way_puts_it_back(host)
+        assert state(host, keeper) == before
+        a_connection_set_up_by_hand_moves_with_all_its_routes(host, keeper)
+        assert state(host, keeper) == before
+        a_guest_is_on_the_wire_after_yes(host)
+        it_stays_over_a_pulled_cable_and_a_restart(host, keeper)
+        the_last_instance_gives_it_back(host)
+        assert state(host, keeper) == before
+        after_a_boot_it_is_made_again_for_who_needs_it(host)
+        removing_the_package_gives_it_back(host)
+        assert state(host, keeper) == before
 
 
 def nobody_to_ask_is_a_refusal(host: Host) -> None:
@@ -159,19 +179,28 @@ def a_launch_that_fails_gives_it_back(host: Host) -> None:
     assert_nothing_is_left(host)
 
 
-def a_connection_set_up_by_hand_moves_with_all_its_routes(host: Host) -> None:
-    former = host.run("nmcli", "-g", "GENERAL.CON-UUID", "device", "show", DEVICE).stdout.strip()
-    host.run("nmcli", "connection", "add", "save", "no", "con-name", "fixed", *FIXED)
-    host.run("nmcli", "connection", "up", "fixed")
-    before = routes(host, DEVICE)
-    assert len(before) == 5 and addresses(host, DEVICE) == {"192.0.2.9", "192.0.2.10"}
-    assert ask(host, do="bridge", device=DEVICE) == {"done": BRIDGE}
-    assert routes(host, BRIDGE) == before and routes(host, DEVICE) == []
-    assert addresses(host, BRIDGE) == {"192.0.2.9", "192.0.2.10"}
-    assert ask(host, do="tidy") == {"done": None}
-    assert routes(host, DEVICE) == before
-    host.run("nmcli", "connection", "up", former, "ifname", DEVICE)
-    host.run("nmcli", "connection", "delete", "fixed")
+def what_a_bridge_cannot_take_over_is_refused(host: Host, keeper: Networkd) -> None:
+    before = state(host, keeper)
+    with keeper.as_before_but(host, "[Network]\nVLAN=lan5\n"):
+        assert "(VLAN=lan5)" in ask(host, do="bridge", device=DEVICE)["error"]
+    until(lambda: state(host, keeper) == before)
+    host.run("mkdir", "-p", f"/run/wpa_supplicant/{DEVICE}")
+    assert "802.1X" in ask(host, do="bridge", device=DEVICE)["error"]
+    host.run("rmdir", f"/run/wpa_supplicant/{DEVICE}")
+
+
+def a_connection_set_up_by_hand_moves_with_all_its_routes(host: Host, keeper: Keeper) -> None:
+    dynamic = state(host, keeper)
+    with keeper.by_hand(host):
+        until(lambda: addresses(host, DEVICE) == {"192.0.2.9", "192.0.2.10"})
+        before = routes(host, DEVICE)
+        assert {one["dst"] for one in before} == DESTINATIONS
+        assert ask(host, do="bridge", device=DEVICE) == {"done": BRIDGE}
+        assert routes(host, BRIDGE) == before and routes(host, DEVICE) == []
+        assert addresses(host, BRIDGE) == {"192.0.2.9", "192.0.2.10"}
+        assert ask(host, do="tidy") == {"done": None}
+        assert routes(host, DEVICE) == before
+    until(lambda: state(host, keeper) == dynamic)
 
 
 def a_guest_is_on_the_wire_after_yes(host: Host) -> None:
@@ -193,10 +222,10 @@ def a_guest_is_on_the_wire_after_yes(host: Host) -> None:
     assert host.exposure(SERVICE) < 3.0
 
 
-def it_stays_over_a_pulled_cable_and_a_restart(host: Host) -> None:
+def it_stays_over_a_pulled_cable_and_a_restart(host: Host, keeper: Keeper) -> None:
     address = addresses(host, BRIDGE)
     host.run("ip", "-n", "world", "link", "set", "far", "down")
-    host.run("systemctl", "restart", "NetworkManager")
+    host.run("systemctl", "restart", keeper.unit)
     host.run("ip", "-n", "world", "link", "set", "far", "up")
     host.run("systemctl", "restart", SERVICE)
     until(lambda: addresses(host, BRIDGE) == address)
@@ -244,15 +273,12 @@ def assert_nothing_is_left(host: Host) -> None:
     assert BRIDGE not in links(host)
     assert addresses(host, DEVICE)
     assert stages(host) <= {"permitted"}
-    assert "multipass" not in host.run("nmcli", "-g", "NAME", "connection").stdout
 
 
-def state(host: Host) -> Any:
+def state(host: Host, keeper: Keeper) -> Any:
     """All that a bridge would change."""
-    connections = host.run("nmcli", "-g", "UUID,NAME,TYPE,AUTOCONNECT,DEVICE", "connection").stdout
-    card = [line for line in connections.splitlines() if line.endswith(f":{DEVICE}")]
     bridges = {one for one in links(host) if one.startswith("br")}
-    return addresses(host, DEVICE), routes(host, DEVICE), card, bridges
+    return addresses(host, DEVICE), routes(host, DEVICE), keeper.state(host), bridges
 
 
 def routes(host: Host, device: str) -> list[Any]:

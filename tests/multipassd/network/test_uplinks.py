@@ -1,5 +1,6 @@
-"""What a bridge takes over from a connection of NetworkManager's, and the record of what was done;
-both without a network. For real: tests/system/test_host_bridging.py and test_uplink.py."""
+"""What a bridge takes over from a connection of NetworkManager's or a file of networkd's, and the
+record of what was done; all without a network. For real: tests/system/test_host_bridging.py and
+test_uplink.py."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import json
 from pathlib import Path
 
 from multipassd.network import uplinks
+from multipassd.network.networkd import Files, logical_lines, only_section, without_sections
 from multipassd.network.networkmanager import Plan, differences
 from multipassd.network.reservations import BRIDGES
 from multipassd.network.uplink import Place
@@ -34,13 +36,40 @@ def test_what_decides_about_addresses_is_taken_over() -> None:
     assert differences(fixed, fixed) == []
 
 
+def test_a_files_sections_go_to_the_bridge_or_stay() -> None:
+    text = """
+# by netplan
+[Match]
+Name=eth0
+[Link]
+MTUBytes=1400
+[Network]
+Address=192.0.2.9/24
+; and
+DNS=192.0.2.1 \\
+# the other
+  192.0.2.2
+[Link]
+ARP=yes
+[Route]
+Gateway=192.0.2.1"""
+    lines = logical_lines(text)
+    assert without_sections(lines, ("Match", "Link")) == [
+        "[Network]", "Address=192.0.2.9/24", "DNS=192.0.2.1  192.0.2.2",
+        "[Route]", "Gateway=192.0.2.1",
+    ]  # fmt: skip
+    assert only_section(lines, "Link") == ["[Link]", "MTUBytes=1400", "[Link]", "ARP=yes"]
+
+
 def test_the_record_says_all_that_undoing_needs(tmp_path: Path) -> None:
     plan = Plan("eth0", "br-eth0", "former", "bridge", "port")
     place = Place("02:00:00:00:00:01", ("192.0.2.9/24",), (("0.0.0.0/0", "via", "192.0.2.1"),))
+    files = Files("eth3", "br-eth3", "[NetDev]", "[Network]", "[Link]")
     known = [
         Uplink("eth0", "br-eth0", Stage.MADE, ("one", "two"), plan, "boot"),
         Uplink("eth1", "br-eth1", Stage.MAKING, (), place, "boot"),
         Uplink("eth2", "br-eth2"),
+        Uplink("eth3", "br-eth3", Stage.MADE, ("three",), files, "boot"),
     ]
     data = json.dumps([uplinks._to_json(one) for one in known])
     (tmp_path / BRIDGES).write_text(data)
