@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -43,6 +44,9 @@ class Sandbox:
         return cls(root)
 
     def remove(self) -> None:
+        """With a disk that a test mounted for the daemon's storage."""
+        if os.path.ismount(self.storage):
+            subprocess.run(["umount", "--lazy", str(self.storage)], check=True)
         shutil.rmtree(self.root, ignore_errors=True)
 
     @property

@@ -32,7 +32,6 @@ Kinds = LaunchProgress.ProgressTypes
 PATIENCE = 30.0  # seconds for the client to ask
 REDRAW = "\x1b[2K\x1b[0A\x1b[0E"
 MB = 1_000_000
-LARGE = 2**62
 FULL = "Retrieving image: 42% of 612 MB, 11.3 MB/s, 31 s left"
 
 

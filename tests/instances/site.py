@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import pytest
-
+from tests import smalldisk
 from tests.system.people import Person
 from tools import cloudimage, machines
 from tools.daemon import Daemon
@@ -182,25 +181,14 @@ def site(
         if owner is not None:
             one.hand_over(*owner)
         if storage_size:
-            _mount(one.storage, storage_size)
+            smalldisk.mount(one.storage, storage_size)
         one.daemon.start()
         yield one
         one.daemon.stop()
     finally:
-        if one.daemon.process is not None:
-            one.daemon.process.kill()
-            one.daemon.process.wait()
+        one.daemon.abandon()
         machines.end(one.sandbox)
-        if os.path.ismount(one.storage):
-            subprocess.run(["umount", "--lazy", str(one.storage)], check=True)
         one.sandbox.remove()
-
-
-def _mount(place: Path, size: str) -> None:
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(place)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
 
 
 def _processes() -> Iterator[tuple[int, str]]:

@@ -19,6 +19,7 @@ from multipassd.storeguard import StoreError
 from multipassd.truststate import TrustState
 from multipassd.truststore import CLIENTS_NAME, TrustStore
 from protocol.pem import fingerprint
+from tests import smalldisk
 from tests.multipassd.store_samples import NAME, der, opened, pem
 
 PAGE = 4096  # what tmpfs gives out at a time
@@ -32,16 +33,8 @@ LONGEST_LIFE = 0.02  # seconds from the first removal on; the share takes about 
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("mounting a tmpfs needs root")
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=128k,mode=0700", "tmpfs", str(place)]
-    done = subprocess.run(mount, check=False, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"mounting a tmpfs is not allowed here: {done.stderr.strip()}")
-    try:
+    with smalldisk.mounted(tmp_path / "disk", "128k") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def fill(place: Path) -> Path:

@@ -1,12 +1,11 @@
 """Real users, a copy of the project that they can read, and a daemon as root between them."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import smalldisk
 from tests.system import people as accounts
 from tests.system.host import Host, new_host
 from tests.system.host_trust import let_sudo_ask_nothing
@@ -34,23 +33,14 @@ def site(copy: Path, people: People) -> Iterator[Site]:
         yield one
         one.daemon.stop()
     finally:
-        if one.daemon.process is not None:
-            one.daemon.process.kill()
-            one.daemon.process.wait()
-        if os.path.ismount(sandbox.storage):
-            subprocess.run(["umount", "--lazy", str(sandbox.storage)], check=True)
+        one.daemon.abandon()
         sandbox.remove()
 
 
 @pytest.fixture
 def small_disk(site: Site) -> Path:
     """The daemon's storage on a disk of its own, of one megabyte."""
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs"]
-    done = subprocess.run(
-        [*command, str(site.sandbox.storage)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
+    smalldisk.mount(site.sandbox.storage, "1m")
     return site.sandbox.storage
 
 

@@ -12,6 +12,7 @@ import pytest
 from multipassd.images.cache import MAX_AGE
 from multipassd.images.errors import ImageError, NoRoom
 from multipassd.images.images import Images
+from tests import smalldisk
 from tests.multipassd.images.conftest import begun, launched, run
 from tools.imageserver import ImageServer
 from tools.imagetree import ImageTree
@@ -22,13 +23,8 @@ MakeImages = Callable[..., Images]
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Half a MB for the cache."""
-    place = tmp_path / "images"
-    place.mkdir()
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "multipass-test", str(place)], check=True
-    )
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with smalldisk.mounted(tmp_path / "images", "512k") as place:
+        yield place
 
 
 def age(images: Path, name: str, seconds: float) -> None:
