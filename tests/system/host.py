@@ -115,6 +115,12 @@ class Host:
         self._wait_until_up(began + BOOT_SECONDS)
         self.boot_seconds = time.monotonic() - began
 
+    def drop_in(self, text: str) -> None:
+        """For the service's unit; before `boot`."""
+        place = self.root / "etc/systemd/system/multipassd.service.d/test.conf"
+        place.parent.mkdir(parents=True)
+        place.write_text(text)
+
     def more_options(self) -> Sequence[str]:
         """What else systemd-nspawn is told, for hosts that need more of the machine."""
         return ()

@@ -43,9 +43,7 @@ def host() -> Iterator[Host]:
     with new_host(kind="instances") as one:
         shutil.copyfile(cloudimage.kept(), f"{one.root}{IMAGE}")
         (one.root / IMAGE[1:]).chmod(0o600)
-        place = one.root / "etc/systemd/system/multipassd.service.d/test.conf"
-        place.parent.mkdir(parents=True)
-        place.write_text(DROP_IN)
+        one.drop_in(DROP_IN)
         # As udev has it, which containers lack.
         (one.root / "etc/tmpfiles.d/tun.conf").write_text("z /dev/net/tun 0666\n")
         one.boot()

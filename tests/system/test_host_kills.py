@@ -42,9 +42,7 @@ pytestmark = pytest.mark.host
 def host() -> Iterator[Host]:
     with new_host(kind="instances") as one:
         silent_disk(Path(f"{one.root}/srv/disk.raw"))
-        place = one.root / "etc/systemd/system/multipassd.service.d/test.conf"
-        place.parent.mkdir(parents=True)
-        place.write_text(DROP_IN)
+        one.drop_in(DROP_IN)
         one.boot()
         one.run("chmod", "666", "/dev/net/tun")  # as udev has it, which containers lack
         yield one
