@@ -48,7 +48,7 @@ async def _run(ssh: list[str], name: str, command: str, seconds: float) -> str:
         try:
             async with asyncio.timeout(seconds):
                 assert process.stdout is not None
-                output = await _read(process.stdout)
+                output = await _read(process.stdout, name)
                 code = await process.wait()
         except TimeoutError:
             raise GuestSilent(f"{name} did not answer within {seconds:.0f} s") from None
@@ -71,11 +71,13 @@ def _check_user() -> None:
         ) from None
 
 
-async def _read(stream: asyncio.StreamReader) -> bytes:
-    """Up to its end or the limit; what comes after is not read, which ends the command."""
+async def _read(stream: asyncio.StreamReader, name: str) -> bytes:
+    """Up to its end. Raises GuestSilent when it goes on and on."""
     output = b""
-    while len(output) < MAX_OUTPUT and (chunk := await stream.read(MAX_OUTPUT - len(output))):
+    while chunk := await stream.read(MAX_OUTPUT):
         output += chunk
+        if len(output) > MAX_OUTPUT:
+            raise GuestSilent(f"{name} said more than {MAX_OUTPUT} bytes")
     return output
 
 

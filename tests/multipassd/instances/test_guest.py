@@ -57,3 +57,13 @@ def test_a_user_for_whom_ssh_does_not_work_is_told_and_not_waited_for() -> None:
 def test_a_missing_ssh_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "Please install the package openssh-client." in said()
+
+
+def test_a_guest_that_goes_on_and_on_is_not_listened_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    babbling = tmp_path / guest.SSH
+    babbling.write_text("#!/bin/sh\nexec yes\n")
+    babbling.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert said() == f"GuestSilent: foo said more than {guest.MAX_OUTPUT} bytes"
