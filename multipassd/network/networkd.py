@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -22,6 +22,7 @@ from multipassd.files import read_regular, write_atomically
 from multipassd.network import bridge as bridges
 from multipassd.network import tools
 from multipassd.network.interfaces import NET
+from multipassd.network.networkfile import ADDRESSING, MATCH, NETWORK, logical_lines, sections
 from multipassd.network.reach import WAIT_SECONDS, addresses, all_there, until
 from multipassd.network.tools import NetworkFailure
 
@@ -36,8 +37,6 @@ CONFIGURED = "configured"
 UNKEPT = ("unmanaged", "linger", None)
 IAID_AND_DUID = 255  # RFC 4361's type of a client identifier
 
-PORT = "Link"  # the section that stays with the device, as its MTU does
-LEFT_OUT = ("Match", PORT)
 # Of the section Network: what the device is part of, or what is made of it.
 OTHERS = (
     "bridge", "bond", "vrf", "batmanadvanced", "vlan", "macvlan", "macvtap", "ipvlan", "ipvtap",
@@ -45,6 +44,11 @@ OTHERS = (
 )  # fmt: skip
 # Where a wire's login, 802.1X, leaves something; the bridge could not log in.
 LOGINS = ("/run/wpa_supplicant/{device}", "/run/netplan/wpa-{device}.conf")
+
+BY_HAND = (
+    "Please make a bridge with it in the host's network configuration, and name that as the "
+    "network."
+)
 
 _log = log.get("network")
 
@@ -71,33 +75,11 @@ def manages(device: str) -> bool:
 
 def plan(device: str, bridge: str) -> Files:
     """Raises NetworkFailure where it can't be done. Changes nothing."""
-    with suppress(NetworkFailure):  # it may be on its way, as at boot
-        _until(lambda: _configured(device), "")
-    status = _status(device)
-    if status.get("AdministrativeState") != CONFIGURED or "NetworkFile" not in status:
-        raise NetworkFailure(
-            f"{device} is not configured now, says systemd-networkd (`networkctl status "
-            f"{device}`). Please see to that, then try again."
-        )
-    own = Path(status["NetworkFile"])
-    if own.name <= _path(device, "network").name:
-        raise NetworkFailure(
-            f"{own} comes before any file of Multipass's. Please give it a name that begins with "
-            "two digits, as 10-, then try again."
-        )
-    paths = (own, *map(Path, status.get("NetworkFileDropins") or ()))
-    lines = [line for path in paths for line in _logical_lines(path)]
-    if others := _others(device, lines):
-        raise NetworkFailure(
-            f"{device} is part of another device, or others are made of it ({others}), which its "
-            "bridge could not take over. Please make a bridge with it in the host's network "
-            "configuration, and name that as the network."
-        )
-    if any(Path(one.format(device=device)).exists() for one in LOGINS):
-        raise NetworkFailure(
-            f"{device} logs in to its network (802.1X), which its bridge could not do. Please "
-            "connect the instance to another device."
-        )
+    status = _settled(device)
+    lines = [line for path in _own_files(device, status) for line in _logical_lines(path)]
+    _refuse_what_cannot_move(device, lines)
+    moving = sections(lines, ADDRESSING)
+    staying = sections(lines, (MATCH, *ADDRESSING), others=True)
     mac = ":".join(f"{byte:02x}" for byte in status["HardwareAddress"])
     return Files(
         device,
@@ -106,8 +88,8 @@ def plan(device: str, bridge: str) -> Files:
             *("[NetDev]", f"Name={bridge}", "Kind=bridge", f"MACAddress={mac}"),
             *("[Bridge]", "STP=no", "ForwardDelaySec=0"),
         ),
-        _text("[Match]", f"Name={bridge}", *without_sections(lines, LEFT_OUT), *_identity(status)),
-        _text("[Match]", f"Name={device}", *only_section(lines, PORT), *_membership(bridge)),
+        _text("[Match]", f"Name={bridge}", *moving, *_identity(status)),
+        _text("[Match]", f"Name={device}", *staying, *_membership(bridge)),
     )
 
 
@@ -115,9 +97,12 @@ def enclose(files: Files) -> None:
     """Raises NetworkFailure; then `undo` it."""
     before = addresses(files.device)
     try:
-        write_atomically(_path(files.bridge, "netdev"), files.netdev.encode(), MODE)
-        write_atomically(_path(files.bridge, "network"), files.network.encode(), MODE)
-        write_atomically(_path(files.device, "network"), files.port.encode(), MODE)
+        for path, text in (
+            (_path(files.bridge, "netdev"), files.netdev),
+            (_path(files.bridge, "network"), files.network),
+            (_path(files.device, "network"), files.port),
+        ):
+            write_atomically(path, text.encode(errors="surrogateescape"), MODE)
     except OSError as error:
         raise NetworkFailure(f"{PLACE} can't be written to: {error.strerror}.") from None
     _networkctl("reload")  # and so each device whose file is another now
@@ -172,24 +157,6 @@ def _on_its_own(files: Files) -> bool:
 # -- the device's own files -----------------------------------------------------------------------
 
 
-def without_sections(lines: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Pure."""
-    left_out = {f"[{name}]" for name in names}
-    return [line for section, line in _by_section(lines) if section not in left_out]
-
-
-def only_section(lines: Iterable[str], name: str) -> list[str]:
-    """With its headings. Pure."""
-    return [line for section, line in _by_section(lines) if section == f"[{name}]"]
-
-
-def _by_section(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
-    section = ""
-    for line in lines:
-        section = line if line.startswith("[") else section
-        yield section, line
-
-
 def _logical_lines(path: Path) -> list[str]:
     """Without comments, each setting on one line. Raises NetworkFailure."""
     try:
@@ -199,26 +166,54 @@ def _logical_lines(path: Path) -> list[str]:
     return logical_lines(text)
 
 
-def logical_lines(text: str) -> list[str]:
-    """Comments may stand between the lines of one setting. Pure."""
-    found, begun = [], ""
-    for line in map(str.strip, text.splitlines()):
-        if not line or line.startswith(("#", ";")):
-            continue
-        begun += line.removesuffix("\\")
-        if line.endswith("\\"):
-            begun += " "
-            continue
-        found.append(begun)
-        begun = ""
-    return [*found, begun] if begun else found
+def _settled(device: str) -> dict[str, Any]:
+    """Its status once it has what its files say. Raises NetworkFailure."""
+    with suppress(NetworkFailure):  # it may be on its way, as at boot
+        _until(lambda: _configured(device), "")
+    status = _status(device)
+    if status.get("AdministrativeState") != CONFIGURED or "NetworkFile" not in status:
+        raise NetworkFailure(
+            f"{device} is not configured now, says systemd-networkd (`networkctl status "
+            f"{device}`). Please see to that, then try again."
+        )
+    return status
+
+
+def _own_files(device: str, status: dict[str, Any]) -> list[Path]:
+    """In the order in which they count. Raises NetworkFailure."""
+    if "NetworkFileDropins" not in status:
+        raise NetworkFailure(
+            f"This systemd-networkd does not tell all files that {device} is configured by, as "
+            f"older ones don't. {BY_HAND}"
+        )
+    own = Path(status["NetworkFile"])
+    if own.name <= _path(device, "network").name:
+        raise NetworkFailure(
+            f"{own} comes before any file of Multipass's. Please give it a name that begins with "
+            "two digits, as 10-, then try again."
+        )
+    return [own, *map(Path, status["NetworkFileDropins"] or ())]
+
+
+def _refuse_what_cannot_move(device: str, lines: list[str]) -> None:
+    """Raises NetworkFailure."""
+    if others := _others(device, lines):
+        raise NetworkFailure(
+            f"{device} is part of another device, or others are made of it ({others}), which its "
+            f"bridge could not take over. {BY_HAND}"
+        )
+    if any(Path(one.format(device=device)).exists() for one in LOGINS):
+        raise NetworkFailure(
+            f"{device} logs in to its network (802.1X), which its bridge could not do. Please "
+            "connect the instance to another device."
+        )
 
 
 def _others(device: str, lines: list[str]) -> str:
     """Which other devices hang together with it, or settings that say so."""
     place = NET / device
     found = [path.name.removeprefix("upper_") for path in place.glob("upper_*")]
-    for line in only_section(lines, "Network"):
+    for line in sections(lines, (NETWORK,)):
         key, _, value = line.partition("=")
         if key.strip().lower() in OTHERS and value.strip():
             found.append(line)

@@ -60,7 +60,10 @@ class Networkd:
     unit = "systemd-networkd.service"
     FILE = f"etc/systemd/network/10-netplan-{DEVICE}.network"
     MATCH = f"[Match]\nName={DEVICE}\n\n[Link]\nMTUBytes=1400\n\n[Network]\n"
-    DHCP = MATCH + "DHCP=ipv4\nLinkLocalAddressing=ipv6\n\n[DHCP]\nRouteMetric=100\nUseMTU=true\n"
+    DHCP = MATCH + (
+        "DHCP=ipv4\nLinkLocalAddressing=ipv6\nKeepConfiguration=yes\n\n"
+        "[DHCP]\nRouteMetric=100\nUseMTU=true\n"
+    )
     MORE = "[DHCPv4]\nRouteMetric=55\n"  # which routes show
     FIXED = MATCH + (
         f"Address=192.0.2.9/24\nAddress=192.0.2.10/24\nGateway={GATEWAY}\n"
@@ -82,6 +85,11 @@ class Networkd:
         (said.get("DHCPv4Client") or {}).pop("Lease", None)  # its times
         ours = host.run("find", "/run/systemd/network", "-name", "*multipass*").stdout
         return [said.get(key) for key in keys], ours
+
+    def client(self, host: Host, device: str) -> Any:
+        """What a DHCP server knows the device by."""
+        said = json.loads(host.run("networkctl", "--json=short", "status", device).stdout)
+        return said["DHCPv4Client"]["ClientIdentifier"]
 
     def by_hand(self, host: Host) -> AbstractContextManager[None]:
         return self.saying(host, self.FIXED, "")

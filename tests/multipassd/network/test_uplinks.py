@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 
 from multipassd.network import uplinks
-from multipassd.network.networkd import Files, logical_lines, only_section, without_sections
+from multipassd.network.networkd import Files
+from multipassd.network.networkfile import ADDRESSING, logical_lines, sections
 from multipassd.network.networkmanager import Plan, differences
 from multipassd.network.reservations import BRIDGES
 from multipassd.network.uplink import Place
@@ -54,11 +55,12 @@ ARP=yes
 [Route]
 Gateway=192.0.2.1"""
     lines = logical_lines(text)
-    assert without_sections(lines, ("Match", "Link")) == [
+    assert sections(lines, ADDRESSING) == [
         "[Network]", "Address=192.0.2.9/24", "DNS=192.0.2.1  192.0.2.2",
         "[Route]", "Gateway=192.0.2.1",
     ]  # fmt: skip
-    assert only_section(lines, "Link") == ["[Link]", "MTUBytes=1400", "[Link]", "ARP=yes"]
+    staying = sections(lines, ("Match", *ADDRESSING), others=True)
+    assert staying == ["[Link]", "MTUBytes=1400", "[Link]", "ARP=yes"]
 
 
 def test_the_record_says_all_that_undoing_needs(tmp_path: Path) -> None:
