@@ -1,6 +1,7 @@
 """Fixtures that every test may use: a private place, and the real daemon in one."""
 
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,13 @@ HOST_SECONDS = 900  # for a test that boots hosts, and may have to make their ro
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="also run the tests marked very_slow")
+
+
+def pytest_configure() -> None:
+    """What a shell runs in the background ignores the keys; what tests start must not."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

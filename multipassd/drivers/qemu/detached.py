@@ -116,9 +116,7 @@ class DetachedRunner:
         ended, held = os.pipe()  # `held` by the process alone: its keeper ends with it
         try:
             with _deaf_to_sigterm():
-                keeper = [sys.executable, "-I", "-S", str(KEEPER), AT_SIGTERM]
-                keeper += [str(runtime / STOPPER), str(KEEPER_SECONDS)]
-                self._keepers[name] = self._popen(keeper, ended, log_file)
+                self._keep(name, ended, log_file)
                 process = self._popen(
                     [*ONCE_KNOWN, *command], subprocess.PIPE, log_file, held, *descriptors
                 )
@@ -130,6 +128,14 @@ class DetachedRunner:
             write_atomically(self._file(name), _text(Identity.of(process.pid)), 0o600)
             go.write(b"\n")
         return process
+
+    def _keep(self, name: str, ended: int, log_file: int) -> None:
+        command = [sys.executable, "-I", "-S", str(KEEPER), AT_SIGTERM]
+        command += [str(self.runtime(name) / STOPPER), str(KEEPER_SECONDS)]
+        try:
+            self._keepers[name] = self._popen(command, ended, log_file)
+        except OSError as error:  # a checkout where QEMU's user can't go
+            _log.warning("%s will not be powered down when the host is: %s", name, error)
 
     def _popen(
         self, command: Sequence[str], stdin: int, output: int, *descriptors: int
