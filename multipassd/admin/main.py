@@ -15,7 +15,7 @@ from multipassd.admin.verb import FAILED, TrustError
 from multipassd.storeguard import StoreError
 from protocol.version import VERSION
 
-PROGRAM = "multipass-trust"
+IDENTIFIER = "multipass-trust"  # in the journal, whatever package it is of
 JOURNAL = "/run/systemd/journal/socket"
 
 
@@ -35,15 +35,19 @@ def main(arguments: list[str]) -> int:
         sys.stdout.flush()  # or a full disk behind it would pass for success
         return code
     except (TrustError, StoreError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        _complain(str(error))
     except OSError as error:
         where = error.filename or ("standard output" if _output_is_stuck() else place.data)
         if not isinstance(error, BrokenPipeError):  # `| head` has seen what it wanted
-            print(f"{PROGRAM}: {where}: {error.strerror}.", file=sys.stderr)
+            _complain(f"{where}: {error.strerror}.")
         _drop_output()
     except KeyboardInterrupt:
-        print(f"{PROGRAM}: stopped.", file=sys.stderr)
+        _complain("stopped.")
     return FAILED
+
+
+def _complain(sentence: str) -> None:
+    print(f"{words.here().trust}: {sentence}", file=sys.stderr)
 
 
 def _output_is_stuck() -> bool:
@@ -69,7 +73,7 @@ def _configure_log() -> None:
         log.configure(
             "platform",
             "info",
-            {"SYSLOG_IDENTIFIER": PROGRAM, "OBJECT_SYSTEMD_UNIT": words.here().unit},
+            {"SYSLOG_IDENTIFIER": IDENTIFIER, "OBJECT_SYSTEMD_UNIT": words.here().unit},
         )
     else:
         log.configure("stderr", "warning")
@@ -78,11 +82,11 @@ def _configure_log() -> None:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog=PROGRAM,
+        prog=words.here().trust,
         description="Say who may use the Multipass service; it may be up, down or broken.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {VERSION}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     common = ArgumentParser(add_help=False)
     common.add_argument("--dry-run", action="store_true", help="only say what would be done")
     common.add_argument("--data", type=Path, metavar="DIR", help="the service's data directory")

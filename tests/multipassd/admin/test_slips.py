@@ -154,3 +154,13 @@ def test_every_setting_of_the_commented_example_is_one_that_works(tmp_path: Path
     shown = {line.partition("=")[0] for line in taken if line.startswith("local.")}
     assert shown and shown <= set(FIELDS)
     assert settings.section("images").keys() >= {"remote.release", "proxy"}
+
+
+def test_in_the_snap_it_goes_by_the_name_that_people_type_there(trust: Trust) -> None:
+    done = subprocess.run(
+        [sys.executable, "-I", str(TRUST), "remove", "--data", str(trust.data)],
+        env={**trust.sandbox.daemon_env(), "SNAP_NAME": "multipass"},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: multipass.trust remove ")
