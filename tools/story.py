@@ -11,26 +11,20 @@ import os
 import shlex
 import shutil
 import signal
-import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools import cloudimage, machines
-from tools.activate import admin_group
+from tools.cast import choose_people
 from tools.daemon import Daemon
 from tools.imageserver import serving
 from tools.imagetree import ImageTree
+from tools.narrator import Story
 from tools.roots import RootError
 from tools.sandbox import CHECKOUT, INTERRUPTED, MULTIPASS, Sandbox
-from tools.terminal import Credentials, converse
-
-# Numbers that no account has; nothing needs to be created, or removed again, on this machine.
-ALICE_UID, BOB_UID = 60701, 60702
 
 NOT_AUTHENTICATED = (
     "list failed: The client is not authenticated with the Multipass service.\n"
@@ -45,133 +39,12 @@ DENIED = "list failed: multipass socket access denied\n"
 EMPTY_LIST = "No instances found.\n"
 PASSPHRASE = "correct horse = battery staple"
 ASK, ASK_AGAIN = "Please enter passphrase: ", "Please re-enter passphrase: "
-RECOVERY_SECONDS = 5.0  # an appended certificate counts within one
-COMMAND_SECONDS = 60.0
 LAUNCH_SECONDS = 600.0  # an emulated guest on a busy machine
 MOUNT_TERMINALS = (
     "mount -t devpts -o newinstance,ptmxmode=666 devpts /dev/pts && ln -sf pts/ptmx /dev/ptmx"
 )
 QEMU, SSH = "qemu-system-x86_64", "ssh"
 INSTANCE = "hello"
-
-
-@dataclass(frozen=True)
-class Person:
-    name: str
-    uid: int | None = None  # None: as whoever runs the story
-    groups: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class People:
-    alice: Person
-    bob: Person
-    carol: Person
-    root: Person | None
-
-
-@dataclass
-class Story:
-    daemon: Daemon
-    people: People
-    failures: list[str] = field(default_factory=list)
-    step: str = ""
-
-    # Telling.
-
-    def tell(self, text: str) -> None:
-        self.step = text
-        print(f"\n== {text}", flush=True)
-
-    def check(self, what: str, expected: object, actual: object) -> None:
-        if expected == actual:
-            return
-        self.failures.append(f"{self.step}: {what}")
-        print(f"   NOT AS DOCUMENTED: {what}: expected {expected!r}, got {actual!r}", flush=True)
-
-    def starts(self, what: str, expected: str, actual: str) -> None:
-        """The documented words come first; a hint may follow them."""
-        self.check(what, expected, actual[: len(expected)])
-
-    # Doing.
-
-    def run(
-        self,
-        person: Person,
-        *arguments: str,
-        answers: Sequence[tuple[str, str]] = (),
-        code: int = 0,
-        says: str = "",
-        seconds: float = COMMAND_SECONDS,
-    ) -> str:
-        """One command of the client, and its output; with ``answers`` it talks at a terminal."""
-        print(f"{person.name}$ multipass {shlex.join(arguments)}", flush=True)
-        command = [str(MULTIPASS), *arguments]
-        env = self.daemon.env(person.name)
-        own = self._own(person)
-        if answers:
-            session = converse(command, answers, env, credentials=own)
-            output, returncode = session.output, session.returncode
-        else:
-            done = subprocess.run(
-                command,
-                env=env,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-                timeout=seconds,
-                **own,
-            )
-            output, returncode = done.stdout, done.returncode
-        print(output, end="" if output.endswith("\n") or not output else "\n")
-        print(f"   (exit {returncode})", flush=True)
-        self.check("exit code", code, returncode)
-        self.starts("output", says, output)
-        return output
-
-    def _own(self, person: Person) -> Credentials:
-        if person.uid is None:
-            return {}
-        os.chown(self.daemon.sandbox.home(person.name), person.uid, person.uid)
-        return {"user": person.uid, "group": person.uid, "extra_groups": person.groups}
-
-    def socket_mode(self, expected: int) -> None:
-        status = self.daemon.socket_path.stat()
-        mode = stat.S_IMODE(status.st_mode)
-        print(f"$ stat -c '%a %u:%g' {shlex.quote(str(self.daemon.socket_path))}")
-        print(f"{mode:o} {status.st_uid}:{status.st_gid}", flush=True)
-        self.check("socket mode", f"{expected:o}", f"{mode:o}")
-
-    def append_certificate(self, person: Person) -> None:
-        """The documented recovery, word for word but for the paths."""
-        line = (
-            f"cat {shlex.quote(str(self.daemon.sandbox.certificate(person.name)))}"
-            f" | tee -a {shlex.quote(str(self.daemon.store_path))} > /dev/null"
-        )
-        print(f"# {line}", flush=True)
-        done = subprocess.run(["/bin/sh", "-c", line], check=False)
-        self.check("exit code", 0, done.returncode)
-
-    def until_trusted(self, person: Person) -> None:
-        """The daemon watches its store, so this waits for it to look, not for a restart."""
-        deadline = time.monotonic() + RECOVERY_SECONDS
-        command = [str(MULTIPASS), "list"]
-        while time.monotonic() < deadline:
-            done = subprocess.run(
-                command,
-                env=self.daemon.env(person.name),
-                cwd="/",
-                capture_output=True,
-                check=False,
-                timeout=COMMAND_SECONDS,
-                **self._own(person),
-            )
-            if done.returncode == 0:
-                return
-            time.sleep(0.1)
 
 
 def first_client(story: Story) -> None:
@@ -299,41 +172,6 @@ def served(image: Path | None, sandbox: Sandbox) -> Iterator[dict[str, str]]:
     ImageTree(place).publish(image)
     with serving(place) as server:
         yield {"MULTIPASS_IMAGE_REMOTES": server.remotes()}
-
-
-def can_run_as_others() -> bool:
-    """As root: can a user that is nobody in particular run this checkout?"""
-    if os.geteuid() != 0:
-        return False
-    try:
-        probe = subprocess.run(
-            [str(MULTIPASS), "help"],
-            env={"HOME": "/", "PATH": "/usr/bin:/bin"},
-            cwd="/",
-            user=BOB_UID,
-            group=BOB_UID,
-            extra_groups=[],
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-    except PermissionError:  # the checkout is in root's home, or another closed place
-        return False
-    return probe.returncode == 0
-
-
-def choose_people() -> People:
-    group = admin_group()
-    root = Person("root") if os.geteuid() == 0 else None
-    if group is None or not can_run_as_others():
-        return People(Person("alice"), Person("bob"), Person("carol"), root)
-    print(f"alice is uid {ALICE_UID} in group {group}; bob and carol are uid {BOB_UID}.")
-    return People(
-        Person("alice", ALICE_UID, (group,)),
-        Person("bob", BOB_UID),
-        Person("carol", BOB_UID),
-        root,
-    )
 
 
 def serve(daemon: Daemon, instances: bool) -> None:
