@@ -9,6 +9,9 @@ from client.messages import cannot_write
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 COLUMNS = 80
+# A signal that comes in the instant before a wait begins does not end that wait, and Python acts on
+# it only afterwards: nothing waits longer at a stretch, or Ctrl-C at that instant would be lost.
+HEED_SIGNALS_EVERY = 0.5  # seconds
 
 
 class OutputError(ClientError):
@@ -62,6 +65,16 @@ def columns() -> int:
         return os.get_terminal_size(STDOUT).columns or COLUMNS
     except OSError:
         return COLUMNS
+
+
+def wait_for_input() -> None:
+    """Until stdin has something to read, or its end."""
+    import select
+
+    poll = select.poll()
+    poll.register(STDIN, select.POLLIN)
+    while not poll.poll(HEED_SIGNALS_EVERY * 1000):
+        pass
 
 
 def is_live() -> bool:

@@ -83,6 +83,7 @@ def _read_line() -> str:
     """Byte by byte, so that nothing behind the line is taken."""
     line = bytearray()
     while len(line) < MAX_ANSWER:
+        console.wait_for_input()
         try:
             byte = os.read(console.STDIN, 1)
         except OSError:

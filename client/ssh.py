@@ -14,8 +14,6 @@ from client.errors import CommandFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType
-
     from client.guest import Guest
 
 PROGRAM = "ssh"
@@ -125,40 +123,38 @@ def _environ() -> dict[str, str]:
 
 def _run(words: list[str], environ: dict[str, str]) -> int:
     """Its exit code, or 128 and the signal's number, as a shell has it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # until there is whom to tell
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored, no child could be asked
+    # nohup's wish counts for both.
+    heeded = {one for one in FORWARDED if signal.getsignal(one) != signal.SIG_IGN}
+    watched = {signal.SIGCHLD, *heeded}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)  # no handler could miss one
     try:
         # Python ignores SIGPIPE; for programs it is how they learn that nobody reads on.
         child = os.posix_spawnp(
             words[0], words, environ, setsigmask=before, setsigdef=(signal.SIGPIPE,)
         )
+        return _wait(child, watched)
     except OSError as error:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if isinstance(error, FileNotFoundError):
             raise CommandFailed(sentences.NO_SSH, sentences.NO_SSH_HINT) from error
         raise CommandFailed(error.strerror or str(error)) from error
-    got = _forward_to(child)
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if got:
-        return 128 + got[0]
-    return code if code >= 0 else 128 - code
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _forward_to(child: int) -> list[int]:
-    """From now on; the list gets what was forwarded."""
+def _wait(child: int, watched: set[signal.Signals]) -> int:
+    """Until it has ended; passes on to it whatever else than its end is told."""
     got: list[int] = []
-
-    def forward(number: int, frame: FrameType | None) -> None:
-        got.append(number)
-        try:
-            os.kill(child, number)
-        except ProcessLookupError:
-            pass  # it has ended already
-
-    for number in FORWARDED:
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup's wish counts for both
-            signal.signal(number, forward)
-    return got
+    while True:
+        number = signal.sigwait(watched)
+        if number != signal.SIGCHLD:
+            got.append(number)
+            os.kill(child, number)  # it is there until it is waited for
+            continue
+        ended, status = os.waitpid(child, os.WNOHANG)  # none: it was only stopped
+        if ended:
+            code = os.waitstatus_to_exitcode(status)
+            return 128 + got[0] if got else code if code >= 0 else 128 - code
 
 
 def _failure(said: bytes) -> CommandFailed:

@@ -30,6 +30,8 @@ except ImportError:  # pragma: no cover - a Python whose _ssl is built different
     )
     from ssl import SSLContext as Context
 
+from client.console import HEED_SIGNALS_EVERY
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -54,26 +56,38 @@ CHUNK = 65_536  # bytes a read: a whole TLS record and more
 
 
 class Stream:
-    """An encrypted connection. Blocking; the socket's time-out applies."""
+    """An encrypted connection. Blocking, for at most the time-out at each read and write."""
 
     def __init__(self, session: Any, socket: Socket) -> None:
         self._session = session
         self._socket = socket  # the session holds it weakly
+        self._timeout = socket.gettimeout()
 
     def write(self, data: bytes) -> None:
+        """Raises TimeoutError, OSError."""
+        self._socket.settimeout(self._timeout)
         view = memoryview(data)
         while view:
             view = view[self._session.write(view) :]
 
     def read(self) -> bytes:
-        """Some bytes; none when the peer has closed, in order or not."""
-        try:
-            return bytes(self._session.read(CHUNK))
-        except (SSLZeroReturnError, SSLEOFError, ConnectionResetError):
-            return b""
+        """Some bytes; none when the peer has closed, in order or not. Raises TimeoutError."""
+        left = self._timeout
+        while True:
+            step = HEED_SIGNALS_EVERY if left is None else min(left, HEED_SIGNALS_EVERY)
+            self._socket.settimeout(step)
+            try:
+                return bytes(self._session.read(CHUNK))
+            except (SSLZeroReturnError, SSLEOFError, ConnectionResetError):
+                return b""
+            except TimeoutError:
+                if left is not None:
+                    left -= step
+                    if left <= 0:
+                        raise
 
     def set_timeout(self, seconds: float | None) -> None:
-        self._socket.settimeout(seconds)
+        self._timeout = seconds
 
     def close(self) -> None:
         self._socket.close()

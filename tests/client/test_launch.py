@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -174,7 +175,27 @@ def test_what_is_wrong_with_a_launch_is_told_and_what_would_do(
     assert (result.code, result.err) == (2, expected)
 
 
-def test_an_interrupt_ends_a_wait_and_hangs_up(connect: Connect) -> None:
+# The signal that comes just before the wait begins: to its thread alone, so that it ends no wait.
+MISSED = """
+import signal, sys, threading
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from client.main import main
+
+def interrupt():
+    sys.stdin.read()
+    while Path(f"/proc/self/task/{threading.main_thread().native_id}/stat").read_text()\
+            .rpartition(") ")[2][0] != "S":
+        pass
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+sys.exit(main(["launch"]))
+"""
+
+
+@pytest.mark.parametrize("missed", [False, True])
+def test_an_interrupt_ends_a_wait_and_hangs_up(connect: Connect, missed: bool) -> None:
     gone = threading.Event()
 
     def waits(requests: Any, context: Any) -> Iterable[bytes]:
@@ -184,13 +205,22 @@ def test_an_interrupt_ends_a_wait_and_hangs_up(connect: Connect) -> None:
         gone.wait(60)
 
     program, _ = connect(launch=waits)
+    tree = str(PROGRAM.parents[1])
+    command = [sys.executable, "-c", MISSED, tree] if missed else [str(PROGRAM), "launch"]
     with subprocess.Popen(
-        [PROGRAM, "launch"], env=program.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ["env", "--default-signal=INT", *command],
+        env=program.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
-        assert process.stdout is not None
+        assert process.stdin is not None and process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == b"Creating x\n"
-        process.send_signal(signal.SIGINT)
+        if missed:
+            process.stdin.close()
+        else:
+            process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         assert process.stdout.read() == process.stderr.read() == b""
     assert gone.wait(30)  # the service learns of it
