@@ -14,7 +14,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -105,6 +106,10 @@ class Activator:
         self.listener = listener
         self.command = command
         self.pid_file = pid_file
+        # A signal in the instant before a wait begins ends it too: its number can be read here.
+        self._told, self._tell = socket.socketpair()
+        self._tell.setblocking(False)
+        signal.set_wakeup_fd(self._tell.fileno())
         self.pid = 0
         self.failures = 0
 
@@ -112,7 +117,7 @@ class Activator:
         """Until a signal: wait for a caller, run the daemon to its end. The exit code."""
         try:
             while self.failures < FAILURES_ALLOWED:
-                select.select([self.listener], [], [])
+                self._wait_for(self.listener.fileno())
                 self._run_once()
         except Stopped:
             return self._stop()
@@ -126,16 +131,24 @@ class Activator:
 
     def _run_once(self) -> None:
         started = time.monotonic()
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # no stop between fork and pid
-        self.pid = spawn(self.command, self.listener, os.environ)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        with _no_stop():
+            self.pid = spawn(self.command, self.listener, os.environ)
         if self.pid_file is not None:
             self.pid_file.write_text(f"{self.pid}\n", encoding="ascii")
-        _, status = os.waitpid(self.pid, 0)
-        self.pid = 0
+        ended = os.pidfd_open(self.pid)
+        try:
+            self._wait_for(ended)
+        finally:
+            os.close(ended)
+        with _no_stop():
+            _, status = os.waitpid(self.pid, 0)
+            self.pid = 0
         quick = time.monotonic() - started < QUICK_FAILURE_SECONDS
         failed = os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0
         self.failures = self.failures + 1 if quick and failed else 0
+
+    def _wait_for(self, descriptor: int) -> None:
+        select.select([descriptor, self._told.fileno()], [], [])
 
     def _stop(self) -> int:
         """End the daemon; 0 if it ended well, so that whoever started us learns of a bad end."""
@@ -144,6 +157,16 @@ class Activator:
         os.kill(self.pid, signal.SIGTERM)
         _, status = os.waitpid(self.pid, 0)
         return os.waitstatus_to_exitcode(status) & 0xFF
+
+
+@contextmanager
+def _no_stop() -> Iterator[None]:
+    """A stop waits until the daemon and what is known of its pid agree."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -193,5 +193,6 @@ if __name__ == "__main__":
     server = ImageServer(Path(sys.argv[1]), port=int(sys.argv[2]) if sys.argv[2:] else 0).start()
     print(server.url, f'MULTIPASS_IMAGE_REMOTES="{server.remotes()}"', sep="\n", flush=True)
     with suppress(KeyboardInterrupt):
-        threading.Event().wait()
+        while True:  # in one long wait, Ctrl-C just before it would be lost
+            time.sleep(1)
     server.stop()

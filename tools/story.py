@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -185,7 +186,8 @@ def serve(daemon: Daemon, instances: bool) -> None:
     print(f"  {program} {'shell' if instances else 'list'}")
     print(f"\nThe daemon's log: {daemon.sandbox.log_path}\nCtrl-C stops and cleans up.", flush=True)
     with suppress(KeyboardInterrupt):
-        signal.pause()
+        while True:  # in one long wait, Ctrl-C just before it would be lost
+            time.sleep(1)
     print()
 
 
