@@ -119,11 +119,13 @@ def trust_outlives_a_reboot(host: Host) -> None:
 
 
 def removal_keeps_and_purge_takes(host: Host) -> None:
+    host.run("multipass-trust", "tcp", "enable", "--user", "alice")
     host.run("dpkg", "-r", "multipass")
     assert host.run("find", "/run", "-name", "*multipass*").stdout == ""
     host.run("test", "-e", STORE)
     host.run("dpkg", "-i", PACKAGE)
     assert host.run("multipass", "list", user="bob").stdout == EMPTY_LIST
+    assert host.show("multipassd-tcp.socket", "ActiveState") == "active"
     host.run("dpkg", "-P", "multipass")
     left = ("find", "/etc", "/usr", "/var", "/run", "-xdev", "-name", "*multipass*")
     kept = host.run(*left, code=None).stdout.splitlines()
