@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from multipassd.instances.errors import LaunchRefused
+from multipassd.instances.errors import LaunchRefused, RepeatedAddress
 from multipassd.instances.order import Code, NetworkOrder
 from multipassd.instances.settings import NoBridgedNetwork
 from multipassd.network.interfaces import ETHERNET, Interface
@@ -35,13 +35,6 @@ class InvalidBridgedNetwork(RpcError):
         )
 
 
-class RepeatedMac(RpcError):
-    status = Status.INVALID_ARGUMENT
-
-    def __init__(self, mac: str) -> None:
-        super().__init__(f"Repeated MAC address {mac}")
-
-
 class MissingBridges(RpcError):
     """The CLI has their names by then; it asks its user, and then again with the permission."""
 
@@ -59,14 +52,14 @@ def choose(
     taken: Collection[str],
 ) -> tuple[NetworkOrder, ...]:
     """With the networks' real names. `taken` are the MAC addresses that instances have. Raises
-    NoBridgedNetwork, InvalidBridgedNetwork, LaunchRefused, RepeatedMac."""
+    NoBridgedNetwork, InvalidBridgedNetwork, LaunchRefused, RepeatedAddress."""
     names = {one.name for one in interfaces}
     macs = set(taken)
     chosen = []
     for order in orders:
         name = _name(order.network, names, bridged)
         if order.mac and order.mac in macs:
-            raise RepeatedMac(order.mac)
+            raise RepeatedAddress(order.mac)
         macs.add(order.mac)
         chosen.append(replace(order, network=name))
     return tuple(chosen)

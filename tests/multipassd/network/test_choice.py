@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from multipassd.instances.errors import LaunchRefused
+from multipassd.instances.errors import LaunchRefused, RepeatedAddress
 from multipassd.instances.order import NetworkOrder
 from multipassd.instances.settings import NoBridgedNetwork
 from multipassd.network import choice
@@ -57,7 +57,7 @@ def test_an_unknown_network_is_an_invalid_option() -> None:
 @pytest.mark.parametrize("taken", [(MAC,), ()])
 def test_a_repeated_mac_address_is_refused(taken: tuple[str, ...]) -> None:
     orders = [order("br0", MAC)] * (1 if taken else 2)
-    with pytest.raises(choice.RepeatedMac, match=f"Repeated MAC address {MAC}"):
+    with pytest.raises(RepeatedAddress, match=f"Repeated MAC address {MAC}"):
         chosen(*orders, taken=taken)
 
 
