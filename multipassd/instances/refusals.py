@@ -8,6 +8,7 @@ from protocol.messages.common import InstanceStatus
 State = InstanceStatus.Status
 RUNNING = (State.RUNNING, State.DELAYED_SHUTDOWN)
 COMING_UP = (State.STARTING, State.RESTARTING)
+MUST_BE_STOPPED = "Instance must be stopped for modification"
 
 
 def start(name: str, state: int) -> None:
@@ -61,7 +62,7 @@ def nothing(name: str, state: int) -> None:
 
 def modify(name: str, state: int) -> None:
     if state != State.STOPPED:
-        raise WrongState("Instance must be stopped for modification")
+        raise WrongState(MUST_BE_STOPPED)
 
 
 def _unknown(name: str, advice: str) -> str:

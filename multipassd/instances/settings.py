@@ -18,6 +18,7 @@ from multipassd.instances.instances import Instances
 from multipassd.instances.launch import interfaces, mac_address
 from multipassd.instances.order import MAX_CPUS, MIN_CPUS, MIN_MEMORY
 from multipassd.instances.record import Network, Record
+from multipassd.instances.refusals import MUST_BE_STOPPED
 from multipassd.settings import boolean_word
 from protocol import sizes
 from protocol.errors import InvalidSetting, RpcError, StorageFailed
@@ -28,8 +29,6 @@ from protocol.status import Status
 PROPERTIES = ("bridged", "cpus", "disk", "memory")
 MAX_DIGITS = 9  # of a count that is read at all
 MAX_SIZE = 1 << 50  # a typing error rather than a wish: no host has a pebibyte for a guest
-
-MUST_BE_STOPPED = "Instance must be stopped for modification"
 
 Connect = Callable[[str], Awaitable[None]]
 
