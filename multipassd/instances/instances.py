@@ -22,7 +22,7 @@ from multipassd.instances.record import Phase, Record
 from multipassd.instances.registry import Registry
 from multipassd.network.networking import Networking
 from protocol.errors import RpcError
-from protocol.messages.common import InstanceSnapshotPair
+from protocol.messages.common import InstanceNames, InstanceSnapshotPair
 
 _log = log.get("instances")
 
@@ -168,6 +168,11 @@ class Instances:
 
     def _on_change(self) -> None:
         self.changed()
+
+
+def named(names: InstanceNames | None) -> list[str]:
+    """The names in a request, which may leave the field out."""
+    return names.instance_name if names is not None else []
 
 
 def collect(names: Iterable[str], find: Callable[[str], Instance]) -> list[Instance]:

@@ -2,13 +2,12 @@
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
-from multipassd.instances.instances import collect
+from multipassd.instances.instances import collect, named
 from protocol.messages.lifecycle import RecoverReply, RecoverRequest
 
 
 async def run(call: Call[RecoverRequest], daemon: Daemon) -> None:
-    names = call.request.instance_names
-    wanted = names.instance_name if names is not None else []
+    wanted = named(call.request.instance_names)
     instances = daemon.instances
     chosen = collect(dict.fromkeys(wanted), instances.get) if wanted else instances.deleted()
     peer = call.peer

@@ -3,14 +3,13 @@
 from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances.instance import Instance
-from multipassd.instances.instances import for_each
+from multipassd.instances.instances import for_each, named
 from multipassd.instances.presence import START_TIMEOUT
 from protocol.messages.lifecycle import RestartReply, RestartRequest
 
 
 async def run(call: Call[RestartRequest], daemon: Daemon) -> None:
-    names = call.request.instance_names
-    chosen = daemon.instances.chosen(names.instance_name if names is not None else [])
+    chosen = daemon.instances.chosen(named(call.request.instance_names))
     seconds = float(call.request.timeout if call.request.timeout > 0 else START_TIMEOUT)
 
     async def restart(instance: Instance) -> None:

@@ -6,7 +6,7 @@ from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances.errors import InstancesMissing
 from multipassd.instances.instance import Instance
-from multipassd.instances.instances import for_each
+from multipassd.instances.instances import for_each, named
 from multipassd.instances.presence import START_TIMEOUT
 from protocol.messages.lifecycle import StartError, StartReply, StartRequest
 
@@ -14,8 +14,7 @@ Code = StartError.ErrorCode
 
 
 async def run(call: Call[StartRequest], daemon: Daemon) -> None:
-    names = call.request.instance_names
-    wanted = names.instance_name if names is not None else []
+    wanted = named(call.request.instance_names)
     if missing := _missing(wanted, daemon):
         raise InstancesMissing(missing)
     seconds = float(call.request.timeout if call.request.timeout > 0 else START_TIMEOUT)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances.instance import Instance
-from multipassd.instances.instances import for_each
+from multipassd.instances.instances import for_each, named
 from protocol.messages.lifecycle import StopReply, StopRequest
 
 
 async def run(call: Call[StopRequest], daemon: Daemon) -> None:
     request = call.request
-    names = request.instance_names
-    chosen = daemon.instances.chosen(names.instance_name if names is not None else [])
+    chosen = daemon.instances.chosen(named(request.instance_names))
     if request.cancel_shutdown:
         for instance in chosen:
             instance.cancel_stop()

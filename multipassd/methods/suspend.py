@@ -2,12 +2,11 @@
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
-from multipassd.instances.instances import for_each
+from multipassd.instances.instances import for_each, named
 from protocol.messages.lifecycle import SuspendReply, SuspendRequest
 
 
 async def run(call: Call[SuspendRequest], daemon: Daemon) -> None:
-    names = call.request.instance_names
-    chosen = daemon.instances.chosen(names.instance_name if names is not None else [])
+    chosen = daemon.instances.chosen(named(call.request.instance_names))
     await for_each(chosen, lambda instance: instance.suspend())
     call.reply(SuspendReply())
