@@ -39,12 +39,6 @@ class Registry:
         self._records: dict[str, Record] = {}
         self.whole = False  # no record is there that could not be read
 
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._records
-
     def names(self) -> list[str]:
         return sorted(self._records)
 
