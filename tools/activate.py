@@ -52,21 +52,31 @@ def listen(path: Path, mode: int = 0o660, group: int | None = None) -> socket.so
         os.umask(before)
     if group is not None:
         os.chown(path, -1, group)
+    listener.listen(socket.SOMAXCONN)  # first: whom the mode lets in is answered
     path.chmod(mode)
-    listener.listen(socket.SOMAXCONN)
     return listener
 
 
-def spawn(command: Sequence[str], listener: socket.socket, environment: Mapping[str, str]) -> int:
+def spawn(
+    command: Sequence[str],
+    listener: socket.socket,
+    environment: Mapping[str, str],
+    pid_file: Path | None,
+) -> int:
     """Start ``command`` with the socket as file descriptor 3; the child's pid.
 
     LISTEN_PID has to hold the child's own pid, which no other way of starting one can tell it.
+    The child notes its pid itself: it stands in the file before the daemon can answer anybody.
     """
     pid = os.fork()
     if pid:
         return pid
     try:
+        for number in STOP_SIGNALS:  # our handlers would be gone with what they noted
+            signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        if pid_file is not None:
+            pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
         os.dup2(listener.fileno(), FIRST_FD, inheritable=True)
         os.set_inheritable(FIRST_FD, True)
         os.execve(
@@ -132,9 +142,7 @@ class Activator:
     def _run_once(self) -> None:
         started = time.monotonic()
         with _no_stop():
-            self.pid = spawn(self.command, self.listener, os.environ)
-        if self.pid_file is not None:
-            self.pid_file.write_text(f"{self.pid}\n", encoding="ascii")
+            self.pid = spawn(self.command, self.listener, os.environ, self.pid_file)
         ended = os.pidfd_open(self.pid)
         try:
             self._wait_for(ended)
@@ -151,12 +159,16 @@ class Activator:
         select.select([descriptor, self._told.fileno()], [], [])
 
     def _stop(self) -> int:
-        """End the daemon; 0 if it ended well, so that whoever started us learns of a bad end."""
+        """End the daemon; 0 if it ended well, so that whoever started us learns of a bad end.
+
+        One that had only just begun ends of the signal itself, which is well for systemd, too.
+        """
         if not self.pid:
             return 0
         os.kill(self.pid, signal.SIGTERM)
         _, status = os.waitpid(self.pid, 0)
-        return os.waitstatus_to_exitcode(status) & 0xFF
+        code = os.waitstatus_to_exitcode(status)
+        return 0 if code == -signal.SIGTERM else code & 0xFF
 
 
 @contextmanager

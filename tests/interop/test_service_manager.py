@@ -54,6 +54,11 @@ def running(sandbox: Sandbox, notify: str, **env: str) -> Iterator[subprocess.Po
 def end(process: subprocess.Popen[str]) -> str:
     """SIGTERM; it must exit with 0. Its log."""
     process.terminate()
+    return ended(process)
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """Without a signal: a second one could meet a Python that is past handling it."""
     _, log = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, log
     assert "Traceback" not in log, log
@@ -77,7 +82,7 @@ def test_the_manager_hears_of_start_reload_watchdog_and_stop(sandbox: Sandbox, k
         notify.wait_for("READY=1", SECONDS)
         process.terminate()
         notify.wait_for("STOPPING=1", SECONDS)
-        end(process)
+        ended(process)
 
 
 @pytest.mark.parametrize("notify", ["missing", "refused", "@nobody-listens-here", "relative", ""])
