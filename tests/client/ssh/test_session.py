@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,14 @@ from tests.client.ssh.background import Background, OnTerminal
 from tests.client.ssh.sshd import Sshd
 from tests.waiting import PATIENCE, until
 
+# Ends with its session, as its input ends then; a remote command that reads none would go on.
+LASTING = ("sh", "-c", "echo up; exec cat")
+
 
 def test_the_key_is_in_no_argument_and_no_file_and_nothing_is_left(
     program: Program, server: Sshd, background: list[Background], tmp_path: Path
 ) -> None:
-    client = Background(program, "exec", "guest", "--", "sh", "-c", "echo up; exec sleep 60")
+    client = Background(program, "exec", "guest", "--", *LASTING, stdin=subprocess.PIPE)
     background.append(client)
     assert client.process.stdout is not None
     assert client.process.stdout.readline() == b"up\n"
@@ -39,7 +43,7 @@ def test_the_key_is_in_no_argument_and_no_file_and_nothing_is_left(
 def test_a_signal_ends_the_session(
     program: Program, background: list[Background], number: signal.Signals
 ) -> None:
-    client = Background(program, "exec", "guest", "--", "sh", "-c", "echo up; exec sleep 60")
+    client = Background(program, "exec", "guest", "--", *LASTING, stdin=subprocess.PIPE)
     background.append(client)
     assert client.process.stdout is not None
     assert client.process.stdout.readline() == b"up\n"
