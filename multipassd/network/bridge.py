@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from contextlib import suppress
 from ipaddress import IPv4Network
@@ -28,10 +29,16 @@ def exists(name: str) -> bool:
 
 def taps(bridge: str = "") -> list[str]:
     """Our taps; only those on `bridge`, if one is named."""
-    place = NET / bridge / "brif" if bridge else NET
-    if not place.is_dir():
+    names = members(bridge) if bridge else os.listdir(NET)
+    return sorted(name for name in names if name.startswith(TAP))
+
+
+def members(bridge: str) -> list[str]:
+    """None if there is no such bridge, or none any longer."""
+    try:
+        return os.listdir(NET / bridge / "brif")
+    except OSError:
         return []
-    return sorted(path.name for path in place.iterdir() if path.name.startswith(TAP))
 
 
 def routes() -> list[IPv4Network]:
@@ -79,10 +86,10 @@ def add_tap(name: str, bridge: str, user: str) -> None:
             f"it, as Linux systems do (`chmod 666 {TUN}`), then try again."
         )
     remove_tap(name)
-    tools.run("ip", "tuntap", "add", "dev", name, "mode", "tap", "user", user)
     try:
+        tools.run("ip", "tuntap", "add", "dev", name, "mode", "tap", "user", user)
         tools.run("ip", "link", "set", name, "master", bridge, "up")
-    except NetworkFailure:
+    except BaseException:  # also if the service is stopped in between
         remove_tap(name)
         raise
 

@@ -10,7 +10,6 @@ import threading
 from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import IO
 
 from multipassd.network import reservations, tools
 from multipassd.network import subnet as subnets
@@ -56,15 +55,13 @@ class Dnsmasq:
         program = tools.program("dnsmasq")
         self._ready.clear()
         try:
-            self._process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 [program, *self._words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE, text=True, errors="replace", env=tools.ENVIRONMENT,
             )  # fmt: skip
         except OSError as error:
             raise NetworkFailure(f"{program} can't be started: {error.strerror}.") from None
-        assert self._process.stderr is not None
-        reader = threading.Thread(target=self._pass_on, args=(self._process.stderr,), daemon=True)
-        reader.start()
+        threading.Thread(target=self._pass_on, args=(process,), daemon=True).start()
         self._ready.wait(READY_SECONDS)
         if not self.runs or not self._ready.is_set() or self._last.startswith("dnsmasq: failed"):
             self.stop()
@@ -85,16 +82,16 @@ class Dnsmasq:
             self._process.wait()
         self._process = None
 
-    def _pass_on(self, said: IO[str]) -> None:
+    def _pass_on(self, process: subprocess.Popen[str]) -> None:
         """Its log is ours; its end is noticed here first."""
-        for line in said:
+        assert process.stderr is not None
+        for line in process.stderr:
             self._last = line.strip()
             sys.stderr.write(line)
             if READY in line:
                 self._ready.set()
-        if self._process is not None:
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_SECONDS)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
         self._ready.set()
 
     def _reason(self) -> str:

@@ -22,15 +22,21 @@ def ways_out() -> set[str]:
     return {line[0] for line in lines if line[1] == line[7] == "00000000"}
 
 
-def open_for(devices: Iterable[str]) -> set[str]:
-    """Those that were closed. Raises OSError."""
-    opened = set()
+def closed(devices: Iterable[str]) -> set[str]:
+    """Those that do not forward. Raises OSError."""
+    found = set()
     for device in devices:
-        switch = _switch(device)
-        if switch.read_text().strip() != "1":
-            switch.write_text("1\n")
-            opened.add(device)
-    return opened
+        with suppress(FileNotFoundError):  # a way out may go at any moment
+            if _switch(device).read_text().strip() != "1":
+                found.add(device)
+    return found
+
+
+def open_for(devices: Iterable[str]) -> None:
+    """Raises OSError."""
+    for device in devices:
+        with suppress(FileNotFoundError):
+            _switch(device).write_text("1\n")
 
 
 def close_for(devices: Iterable[str]) -> None:

@@ -173,16 +173,19 @@ class HostNetwork:
         """Let the bridge and the ways out forward; did anything change? Raises NetworkFailure."""
         before = set(self._opened)
         try:
+            closed: set[str] = set()
             if forwarding.everywhere():
                 self._opened = set()  # also if somebody else saw to that since
             else:
-                self._opened |= forwarding.open_for({BRIDGE, *forwarding.ways_out()})
+                closed = forwarding.closed({BRIDGE, *forwarding.ways_out()})
+                self._opened |= closed
+            changed = self._opened != before
+            if changed:
+                self._save()  # first: who is killed in between must not leave a router
+            forwarding.open_for(closed)
         except OSError as error:
             raise NetworkFailure(f"Forwarding can't be switched on: {error}.") from None
-        if self._opened == before:
-            return False
-        self._save()
-        return True
+        return changed
 
     def _choose(self) -> IPv4Network:
         if self._subnet is not None and bridge.taps(BRIDGE):

@@ -258,7 +258,9 @@ def _path(name: str, suffix: str) -> Path:
 def _configured(device: str) -> bool:
     if not (NET / device).exists():
         return False
-    return bool(_status(device).get("AdministrativeState") == CONFIGURED)
+    with suppress(NetworkFailure):  # the kernel has a new device before networkd knows it
+        return bool(_status(device).get("AdministrativeState") == CONFIGURED)
+    return False
 
 
 def _status(device: str) -> dict[str, Any]:

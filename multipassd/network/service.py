@@ -64,6 +64,7 @@ def _serve(directory: Path) -> int:
         _caring(network.mend)
         _caring(network.resume)
         service.run()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends as it is
     except SystemExit:
         pass
     network.release()
@@ -71,6 +72,7 @@ def _serve(directory: Path) -> int:
 
 
 def _end(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end the tidying-up
     raise SystemExit
 
 
@@ -116,6 +118,9 @@ class Service:
         except NetworkFailure as error:
             _log.warning("%s", error)
             return {"error": str(error)}
+        except OSError as error:
+            _log.error("%s", error)
+            return {"error": f"The instances' network could not be changed: {error}."}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             return {"error": f"The network service does not understand the request: {error!r}"}
 
@@ -133,7 +138,7 @@ class Service:
 def _caring(work: Callable[[], None]) -> None:
     try:
         work()
-    except NetworkFailure as error:
+    except (NetworkFailure, OSError) as error:
         _log.error("%s", error)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from multipassd import log
 from multipassd.files import read_regular, write_atomically
 from multipassd.network import bridge, networkd, networkmanager, uplink
-from multipassd.network.interfaces import NET, TAP
+from multipassd.network.interfaces import TAP
 from multipassd.network.networkd import Files
 from multipassd.network.networkmanager import Plan
 from multipassd.network.reservations import BRIDGES
@@ -194,8 +194,7 @@ def _boot() -> str:
 
 def _strangers(one: Uplink) -> list[str]:
     """Who else is on the bridge by now, e.g. another program's guests."""
-    place = NET / one.bridge / "brif"
-    members = [path.name for path in place.iterdir()] if place.is_dir() else []
+    members = bridge.members(one.bridge)
     return [name for name in members if name != one.device and not name.startswith(TAP)]
 
 

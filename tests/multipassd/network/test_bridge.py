@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -88,11 +88,15 @@ class Site:
                 stderr=log, env={**os.environ, **self._environ, "PYTHONPATH": str(ROOT)},
             )  # fmt: skip
         try:
-            until(self._socket.exists)
+            until(self._is_open)
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(SECONDS)
+
+    def _is_open(self) -> bool:
+        """It exists before anybody listens; its mode comes last."""
+        return self._socket.exists() and self._socket.stat().st_mode & 0o777 != 0
 
     def attach(self, one: Record) -> None:
         asyncio.run(self.networking.attach(one))
@@ -238,6 +242,47 @@ def test_nothing_is_left_after_the_last_instance(site: Site) -> None:
     with site.service():
         site.attach(record())
         assert site.subnet() == subnet
+
+
+def test_a_way_out_is_on_record_before_it_forwards(site: Site) -> None:
+    """A service that is killed in between closes it when it comes again."""
+    dying = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from multipassd.network import forwarding
+from multipassd.network.hostnetwork import HostNetwork
+def open_for(devices, real=forwarding.open_for):
+    real(devices)
+    os._exit(9)
+forwarding.open_for = open_for
+HostNetwork(Path(sys.argv[1])).up()
+"""
+    switch = "/proc/sys/net/ipv4/conf/uplink/forwarding"
+    with netns.namespace() as world:
+        netns.connect(site.host, "uplink", world, "eth0")
+        site.host.run("ip", "route", "add", "default", "dev", "uplink")
+        site.host.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward")
+        site.host.run(sys.executable, "-c", dying, str(site.directory), code=9)
+        assert site.host.run("cat", switch) == "1\n"
+        with site.service():
+            asyncio.run(site.networking.tidy())
+            until(lambda: BRIDGE not in site.host.links())
+        assert site.host.run("cat", switch) == "0\n"
+
+
+def test_signals_over_and_over_do_not_keep_it_from_tidying_up(site: Site) -> None:
+    with site.service() as activator:
+        site.attach(record())
+        site.detach(record())
+        assert BRIDGE in site.host.links()
+        service = int(site.host.run("pgrep", "-P", str(activator.pid)))
+        with suppress(ProcessLookupError):
+            while True:
+                os.kill(service, signal.SIGTERM)
+                time.sleep(0.01)
+        assert BRIDGE not in site.host.links()
+        assert site.host.run("nft", "list", "ruleset") == ""
 
 
 def test_a_service_that_was_killed_takes_up_where_it_was(site: Site, tmp_path: Path) -> None:

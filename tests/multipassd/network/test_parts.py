@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.network import firewall, interfaces, reservations, subnet
+from multipassd.network import firewall, forwarding, interfaces, reservations, subnet
 from multipassd.network.bridge import tap_name
 from multipassd.network.interfaces import Interface
 from multipassd.network.reservations import NoAddress, Reservation
@@ -84,6 +84,18 @@ def test_leases_of_unknown_guests_are_dropped(tmp_path: Path) -> None:
 def test_a_tap_is_named_by_its_mac_address_within_linux_limit() -> None:
     assert tap_name("52:54:00:AB:CD:EF") == "mp-525400abcdef"
     assert len(tap_name("52:54:00:ab:cd:ef")) == 15
+
+
+def test_a_way_out_that_goes_meanwhile_keeps_no_other_from_forwarding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forwarding, "IPV4", tmp_path)
+    for device, text in (("eth0", "0\n"), ("eth1", "1\n")):
+        (tmp_path / "conf" / device).mkdir(parents=True)
+        (tmp_path / "conf" / device / "forwarding").write_text(text)
+    assert forwarding.closed(["gone", "eth0", "eth1"]) == {"eth0"}
+    forwarding.open_for(["gone", "eth0"])
+    assert forwarding.closed(["eth0", "eth1"]) == set()
 
 
 @pytest.mark.parametrize("hook", ["input", "forward"])
