@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from multipassd import log
+from multipassd import bootid, log
 from multipassd.drivers.driver import DriverError
 from multipassd.drivers.qemu.command import STOPPER
 from multipassd.drivers.qemu.powerdown import AT_SIGTERM
@@ -62,7 +62,7 @@ class Identity:
                 fields = file.read().rpartition(")")[2].split()
         except OSError:
             return None
-        return None if fields[0] == "Z" else cls(pid, int(fields[19]), _boot_id())
+        return None if fields[0] == "Z" else cls(pid, int(fields[19]), bootid.current())
 
 
 class DetachedRunner:
@@ -276,8 +276,3 @@ def _groups() -> list[int]:
     with suppress(KeyError):
         return [grp.getgrnam("kvm").gr_gid]
     return []
-
-
-def _boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
