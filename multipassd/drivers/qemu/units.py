@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from multipassd.drivers.qemu.command import STOPPER, SYSTEM
-from multipassd.drivers.qemu.runner import USER
+from multipassd.drivers.qemu.runner import MAX_SAID, USER
 from protocol import names, places
 
 PREFIX = "multipass-instance-"
@@ -26,7 +26,6 @@ MAX_NAME = 64  # the daemon's instances have shorter ones
 # A guest that ignores its power button for that long is switched off.
 STOP_SECONDS = 90
 COMMAND_SECONDS = 30.0
-MAX_SAID = 500
 
 PROPERTIES = (
     # At the host's shutdown the daemon goes first, so that it takes no guest for one that was
