@@ -11,7 +11,7 @@ from multipassd.admin.verb import TrustError
 from multipassd.audit import printable
 from multipassd.storedisk import complaint
 from multipassd.truststate import TrustState
-from multipassd.truststore import TrustStore
+from multipassd.truststore import CLIENTS_NAME, TrustStore
 
 LOOSE = stat.S_IWGRP | stat.S_IWOTH
 FILE_MODE, DIRECTORY_MODE = 0o600, 0o700  # as the daemon makes them
@@ -77,9 +77,8 @@ def repairable(place: Place) -> bool:
 
 def repair_modes(place: Place, dry_run: bool) -> None:
     """Owner and modes of the directory and its files; raises TrustError."""
-    names = (place.store_path.name, "clients.jsonl")
     _repair(place.store_directory, os.O_DIRECTORY, DIRECTORY_MODE, dry_run)
-    for name in names:
+    for name in (place.store_path.name, CLIENTS_NAME):
         _repair(place.store_directory / name, os.O_NONBLOCK, FILE_MODE, dry_run)
 
 

@@ -10,7 +10,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from multipassd.admin.add import Candidate, enrol
-from multipassd.admin.change import open_store, say
+from multipassd.admin.change import open_store, say, short
 from multipassd.admin.place import Place, certificates_in
 from multipassd.admin.verb import DONE, TrustError, Verb, add_repair
 from multipassd.settings import Settings
@@ -100,7 +100,7 @@ def _clients(path: Path) -> list[Candidate]:
         try:
             certificates.check(der)
         except ValueError:
-            print(f"{who[:16]} in {path} is left out: it is not a certificate.")
+            print(f"{short(who)} in {path} is left out: it is not a certificate.")
             continue
         candidates.append(Candidate(der, ""))
     return candidates
