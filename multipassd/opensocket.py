@@ -7,6 +7,7 @@ that trusts somebody opens it: in doubt it stays closed, and the daemon, once wo
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -41,6 +42,6 @@ def restore(path: str, store_directory: Path) -> bool:
     if store.state is not TrustState.TRUSTING:
         return False
     if not stat.S_ISSOCK(os.lstat(path).st_mode):
-        raise FileNotFoundError(2, "no socket there")
+        raise FileNotFoundError(errno.ENOENT, "no socket there")
     os.chmod(path, OPEN_MODE)
     return True

@@ -119,7 +119,7 @@ def prune(images: Path, in_use: set[str]) -> list[str]:
         if directory.name in in_use:
             touch(directory)
         elif time.time() - _used(directory) > MAX_AGE:
-            with suppress(BlockingIOError, OSError):
+            with suppress(OSError):  # BlockingIOError, too, where it is being fetched
                 _remove(directory)
                 gone.append(directory.name)
     return gone
@@ -128,7 +128,7 @@ def prune(images: Path, in_use: set[str]) -> list[str]:
 def _remove(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not while it is being fetched
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         (directory / RECORD).unlink(missing_ok=True)  # first: never complete without its disk
         shutil.rmtree(directory)
     finally:

@@ -32,8 +32,6 @@ DEFAULT_IMAGE = "default"
 OWN_IMAGES = ("http://", "https://", "file://")
 PROXY = "proxy"
 
-__all__ = ["Images"]
-
 
 class Images:
     """`directory` is the cache; nothing is read or made there before it is needed."""

@@ -22,9 +22,8 @@ from multipassd.network.tools import NetworkFailure
 
 UNIT = "NetworkManager"
 NAME = "multipass "  # and the device's, so that people see whose connections these are
-PRIORITY = (
-    "999"  # highest: after a pulled cable the port is taken up, and not the former connection
-)
+# The highest: after a pulled cable the port is taken up, and not the former connection.
+PRIORITY = "999"
 
 UNMANAGED, DISCONNECTED, CONNECTED = 10, 30, 100  # NetworkManager's own numbers
 NOT_RUNNING = "NetworkManager is not running"

@@ -16,7 +16,7 @@ Addresses = dict[str, set[str]]  # by family
 
 
 def addresses(device: str) -> Addresses:
-    """None where there is no such device. Raises NetworkFailure."""
+    """Empty where there is no such device. Raises NetworkFailure."""
     found: Addresses = {"inet": set(), "inet6": set()}
     if not (NET / device).exists():
         return found

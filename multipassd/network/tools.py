@@ -1,5 +1,4 @@
-"""The programs that set up a host's network: ip, nft, dnsmasq, nmcli,
-networkctl."""
+"""The programs that set up a host's network: ip, nft, dnsmasq, nmcli, networkctl."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ class QemuGuest:
 
     def _on_full_disk(self) -> None:
         if self._retrying is None:
-            _log.warning("%s: %s", self._machine.name, "the host's disk is full; it stands still")
+            _log.warning("%s: the host's disk is full; it stands still", self._machine.name)
             self._retrying = asyncio.get_running_loop().create_task(self._retry())
 
     async def _retry(self) -> None:
