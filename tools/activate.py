@@ -61,7 +61,7 @@ def spawn(
     command: Sequence[str],
     listener: socket.socket,
     environment: Mapping[str, str],
-    pid_file: Path | None,
+    pid_file: Path | None = None,
 ) -> int:
     """Start ``command`` with the socket as file descriptor 3; the child's pid.
 

@@ -1,12 +1,10 @@
 """Run a program at a real pseudo-terminal and answer its prompts."""
 
-import fcntl
 import os
 import pty
 import select
 import signal
 import subprocess
-import termios
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,8 @@ from typing import TypedDict
 
 PATIENCE = 60.0  # seconds for a whole program, on a machine that is busy with other tests
 UNENDED = ("\x03", "\x04")
+# By a program: Python between fork and exec may hang where other threads run.
+OWN_TERMINAL = ("setsid", "--ctty", "env", "--default-signal=INT")
 
 
 class Credentials(TypedDict, total=False):
@@ -49,14 +49,13 @@ def converse(
     """
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        ["env", "--default-signal=INT", *command] if interruptible else command,
+        [*OWN_TERMINAL, *command] if interruptible else command,
         stdin=slave,
         stdout=slave,
         stderr=slave,
         env=dict(env),
         cwd="/",
-        start_new_session=True,
-        preexec_fn=_own_terminal if interruptible else None,
+        start_new_session=not interruptible,
         **(credentials or {}),
     )
     os.close(slave)
@@ -75,10 +74,6 @@ def converse(
             process.send_signal(signal.SIGKILL)
             process.wait()
     return Session(screen.decode(errors="replace").replace("\r\n", "\n"), returncode)
-
-
-def _own_terminal() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _read_until(

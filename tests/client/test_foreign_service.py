@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -300,21 +301,16 @@ def test_over_tcp_nothing_is_sent_to_a_service_that_does_not_verify(connect: Con
 
 
 def test_a_service_that_appears_is_waited_for(tmp_path: Path) -> None:
-    import threading
-
     program = Program(tmp_path / "home", f"unix:{tmp_path}/socket", tmp_path / "root.pem")
-    services: list[Service] = []
-
-    def appear() -> None:
-        services.append(Service(f"unix:{tmp_path}/socket", tmp_path, list=replying(LISTED)))
-
-    timer = threading.Timer(1.0, appear)
-    timer.start()
+    # Made beforehand, as that may take longer on a busy machine than anybody is waited for.
+    service = Service(f"unix:{tmp_path}/later", tmp_path, list=replying(LISTED))
+    appear = threading.Timer(1.0, (tmp_path / "later").rename, [tmp_path / "socket"])
+    appear.start()
     try:
         result = program.run("list")
     finally:
-        timer.join()
-        services[0].close()
+        appear.join()
+        service.close()
     assert result.code == 0
 
 

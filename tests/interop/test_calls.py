@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from protocol.methods import METHODS, Method, Policy
 from protocol.pem import fingerprint, pem_to_der
 from protocol.status import Status
 from protocol.version import VERSION
+from tests import ports
 from tests.conftest import DaemonFactory
 from tests.interop import certificates
 from tests.interop.grpc_client import GrpcClient
@@ -47,12 +47,11 @@ def both(daemon: DaemonFactory) -> tuple[Daemon, str]:
 
 
 def start_on_both(daemon: DaemonFactory) -> tuple[Daemon, str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        tcp = f"127.0.0.1:{probe.getsockname()[1]}"
     one = daemon(start=False)
-    one.options += ["--address", one.address, "--address", tcp]
-    return one.start(), tcp
+    with ports.reserved() as port:
+        tcp = f"{ports.LOOPBACK}:{port}"
+        one.options += ["--address", one.address, "--address", tcp]
+        return one.start(), tcp
 
 
 @pytest.fixture

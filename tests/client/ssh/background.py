@@ -19,9 +19,11 @@ from tests.waiting import PATIENCE
 class Background:
     """A client that runs until it is told to end; its children are those of its session."""
 
+    session_made_by: tuple[str, ...] = ("setsid",)
+
     def __init__(self, program: Program, *words: str, **options: Any) -> None:
         self.process: Any = subprocess.Popen(
-            [PROGRAM, *words], env=program.environ, cwd="/", start_new_session=True,
+            [*self.session_made_by, PROGRAM, *words], env=program.environ, cwd="/",
             **({"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | options),
         )  # fmt: skip
 
@@ -46,13 +48,12 @@ class Background:
 class OnTerminal(Background):
     """On a terminal that is its own, of 33 lines and 77 columns."""
 
+    session_made_by = ("setsid", "--ctty")
+
     def __init__(self, program: Program, *words: str) -> None:
         self.master, slave = pty.openpty()
         self.resize(33, 77)
-        super().__init__(
-            program, *words, stdin=slave, stdout=slave, stderr=slave,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )  # fmt: skip
+        super().__init__(program, *words, stdin=slave, stdout=slave, stderr=slave)
         os.close(slave)
         self.shown = b""
 

@@ -7,16 +7,15 @@ import pwd
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 from protocol.messages.guests import HostKeysReply
 from protocol.messages.lifecycle import SSHInfo, SSHInfoReply
+from tests import ports
 from tests.client.service import Answer, replying
+from tests.waiting import until
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin")
-PATIENCE = 30.0  # seconds until it listens
-ATTEMPTS = 5  # at a port that nobody else takes meanwhile
 # As root sshd wants a directory that Debian's unit makes. Where mounting is allowed, ours is gone
 # with the process.
 WITH_RUN = """
@@ -54,17 +53,14 @@ class Sshd:
         (folder / "authorized_keys").write_text(public + "\n")
         self._folder = folder
         self._log = folder / "sshd.log"
-        for _ in range(ATTEMPTS):
-            self._process, self.port = self._start()
-            if self._listens():
-                return
-            self.close()
-        raise RuntimeError(f"sshd did not start: {self._log.read_text()}")
+        with ports.reserved() as self.port:
+            self._process = self._start()
+            self._wait_until_it_listens()
 
     @property
     def info(self) -> SSHInfo:
         return SSHInfo(
-            host="127.0.0.1",
+            host=ports.LOOPBACK,
             port=self.port,
             username=self.user,
             priv_key_base64=self.private_key,
@@ -74,12 +70,9 @@ class Sshd:
         self._process.terminate()
         self._process.wait()
 
-    def _start(self) -> tuple[subprocess.Popen[bytes], int]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+    def _start(self) -> subprocess.Popen[bytes]:
         options = {
-            "ListenAddress": f"127.0.0.1:{port}",
+            "ListenAddress": f"{ports.LOOPBACK}:{self.port}",
             "HostKey": self._folder / "host_key",
             "AuthorizedKeysFile": self._folder / "authorized_keys",
             "PidFile": "none",
@@ -94,18 +87,16 @@ class Sshd:
             command += ["-o", f"{name}={value}"]
         if os.geteuid() == 0 and not Path("/run/sshd").is_dir():
             command = ["sh", "-c", WITH_RUN, "sh", *command]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL), port
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
-    def _listens(self) -> bool:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return self._process.poll() is None
-        return False
+    def _wait_until_it_listens(self) -> None:
+        def listens() -> bool:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"sshd did not start: {self._log.read_text()}")
+            with socket.socket() as probe:
+                return not probe.connect_ex((ports.LOOPBACK, self.port))
+
+        until(listens, "sshd")
 
 
 def reached_by(info: SSHInfo) -> Answer:

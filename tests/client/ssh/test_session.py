@@ -54,7 +54,9 @@ def test_a_signal_ends_the_session(
 
 def test_a_terminal_is_passed_through(program: Program, background: list[Background]) -> None:
     program.environ["TERM"] = "vt220"
-    script = "tty; stty size; echo $TERM; trap 'stty size' WINCH; echo rea''dy; read x; exit 7"
+    # No trap: a signal in the instant before `read` blocks would be heeded after it.
+    resized = "until stty size | grep '44 88'; do sleep 0.05; done"
+    script = f"tty; stty size; echo $TERM; echo rea''dy; {resized}; read x; exit 7"
     client = OnTerminal(program, "exec", "guest", "--", "sh", "-c", script)
     background.append(client)
     client.wait_for(b"ready")
