@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from multipassd.audit import Audit
 from multipassd.cloudinit.hostkeys import ServiceKey
@@ -15,6 +15,7 @@ from multipassd.instances.launch import Launcher
 from multipassd.passphrase import Verifier
 from multipassd.peer import Peer
 from multipassd.settings import Settings
+from multipassd.tasks import Tasks
 from multipassd.truststore import TrustStore
 
 
@@ -32,6 +33,7 @@ class Daemon:
     launcher: Launcher
     ssh_key: ServiceKey
     data_directory: str
+    tasks: Tasks = field(default_factory=Tasks)  # what a caller who hangs up does not cut short
 
     def person(self, peer: Peer) -> str:
         """Who is charged for a guess: a user and all the subordinate ids lent to them are one.

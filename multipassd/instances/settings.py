@@ -7,8 +7,9 @@ next start; only a stopped instance can be changed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from multipassd import log
 from multipassd.cloudinit import seed
@@ -31,6 +32,7 @@ MAX_DIGITS = 9  # of a count that is read at all
 MAX_SIZE = 1 << 50  # a typing error rather than a wish: no host has a pebibyte for a guest
 
 Connect = Callable[[str], Awaitable[None]]
+Changing = Callable[[], Coroutine[None, None, None]]
 
 _log = log.get("settings")
 
@@ -96,14 +98,12 @@ def show(instances: Instances, key: Key, bridged_network: str) -> str:
             return "true" if _is_bridged(record, bridged_network) else "false"
 
 
-async def change(
+async def changing(
     instances: Instances, key: Key, value: str, bridged_network: str, connect: Connect
-) -> None:
-    """Kept when this returns; the present value again is no change. `connect` is called with a
-    network of the host's that the instance is to be on; it may take as long as people do.
-
-    Raises NotUpdated, InvalidSetting, NoBridgedNetwork, DriverError, StorageFailed, and what
-    `connect` raises.
+) -> Changing:
+    """What is left to do once people have been asked; it is to go on when they hang up. `connect`
+    is called with a network of the host's that the instance is to be on; it may take as long as
+    people do. Raises NotUpdated, InvalidSetting, NoBridgedNetwork, and what `connect` raises.
     """
     instance = _changeable(instances, key.instance)
     if instance.state != InstanceStatus.Status.STOPPED:
@@ -111,12 +111,18 @@ async def change(
     bridges = key.property == "bridged" and _wants_bridge(instance, key, value, bridged_network)
     if bridges:
         await connect(bridged_network)
+        return partial(
+            _change, instance, key, lambda: _bridge(instances, instance, bridged_network)
+        )
+    return partial(_change, instance, key, lambda: _put(instance, key, value))
+
+
+async def _change(instance: Instance, key: Key, work: Callable[[], Awaitable[None]]) -> None:
+    """Kept when this returns; the present value again is no change. Raises NotUpdated,
+    InvalidSetting, DriverError, StorageFailed."""
     try:
         async with instance.held_stopped():
-            if bridges:
-                await _bridge(instances, instance, bridged_network)
-            else:
-                await _change(instance, key, value)
+            await work()
     except WrongState as error:
         raise NotUpdated(key.instance, error.message) from None
     except OSError as error:
@@ -137,7 +143,7 @@ def _changeable(instances: Instances, name: str) -> Instance:
         raise NotUpdated(name, "instance is being prepared") from None
 
 
-async def _change(instance: Instance, key: Key, value: str) -> None:
+async def _put(instance: Instance, key: Key, value: str) -> None:
     match key.property:
         case "cpus":
             instance.change(cpus=_cpus(key, value))

@@ -17,7 +17,8 @@ async def run(call: Call[DeleteRequest], daemon: Daemon) -> None:
         await for_each(chosen, lambda one: purge(one, call.peer, daemon))
         call.reply(DeleteReply(purged_instances=[instance.name for instance in chosen]))
     else:
-        await for_each(chosen, lambda one: _delete(one, call.peer, daemon))
+        complete, peer = daemon.tasks.complete, call.peer
+        await for_each(chosen, lambda one: complete(_delete(one, peer, daemon)))
         call.reply(DeleteReply())
 
 

@@ -15,6 +15,10 @@ async def run(call: Call[PurgeRequest], daemon: Daemon) -> None:
 
 
 async def purge(instance: Instance, peer: Peer, daemon: Daemon) -> None:
-    """With a record of who did it."""
+    """With a record of who did it, which a caller who hangs up takes back neither of."""
+    await daemon.tasks.complete(_purge(instance, peer, daemon))
+
+
+async def _purge(instance: Instance, peer: Peer, daemon: Daemon) -> None:
     await daemon.instances.purge(instance)
     daemon.audit.instance("purged", instance.name, peer.uid, peer.fingerprint)

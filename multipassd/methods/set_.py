@@ -10,7 +10,7 @@ from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances import settings as of_instances
 from multipassd.instances.order import NetworkOrder
-from multipassd.instances.settings import NotUpdated
+from multipassd.instances.settings import Changing, NotUpdated
 from multipassd.network import choice, interfaces
 from multipassd.network.choice import InvalidBridgedNetwork, NoNetworks
 from protocol.errors import InvalidSetting, RpcError
@@ -23,11 +23,19 @@ async def run(call: Call[SetRequest], daemon: Daemon) -> None:
     if of_instance := of_instances.read_key(key):
         network = daemon.settings.get(BRIDGED_NETWORK)
         connect = partial(_connect, call, daemon, of_instance.instance)
-        await of_instances.change(daemon.instances, of_instance, value, network, connect)
+        changing = await of_instances.changing(
+            daemon.instances, of_instance, value, network, connect
+        )
     else:
-        await _set(daemon, key, value)
-    daemon.audit.changed(key, call.peer.uid, call.peer.fingerprint)
+        changing = partial(_set, daemon, key, value)
+    await daemon.tasks.complete(_change(call, daemon, changing))
     call.reply(SetReply())
+
+
+async def _change(call: Call[SetRequest], daemon: Daemon, changing: Changing) -> None:
+    """With a record of who did it."""
+    await changing()
+    daemon.audit.changed(call.request.key, call.peer.uid, call.peer.fingerprint)
 
 
 async def _set(daemon: Daemon, key: str, value: str) -> None:

@@ -1,0 +1,165 @@
+"""Whoever asked hangs up in the middle: what was begun ends well, and is on record. The stand-ins
+stop the work where the caller is to hang up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from multipassd.audit import Audit
+from multipassd.call import Call
+from multipassd.daemon import Daemon
+from multipassd.drivers.qemu.detached import DetachedRunner
+from multipassd.drivers.qemu.driver import QemuDriver
+from multipassd.instances.instances import Instances
+from multipassd.instances.record import Record
+from multipassd.methods import delet, set_
+from multipassd.network.user import UserNetworking
+from multipassd.peer import Peer
+from multipassd.settings import Settings
+from multipassd.tasks import Tasks
+from protocol import grpc
+from protocol.codec import Message
+from protocol.messages.access import SetRequest
+from protocol.messages.common import InstanceSnapshotPair
+from protocol.messages.lifecycle import DeleteRequest
+from protocol.methods import BY_PATH
+from tests import waiting
+from tools import records
+from tools.sandbox import Sandbox
+
+# Waits in the middle, until it is told to go on.
+SLOW_IMG = """#!/bin/sh
+: >"$0.began"
+while [ ! -e "$0.go" ]; do sleep 0.01; done
+PATH=${PATH#*:} exec qemu-img "$@"
+"""
+
+
+class Slow(UserNetworking):
+    """Its `forget` takes until `go_on`."""
+
+    def __init__(self) -> None:
+        super().__init__(set)
+        self.began, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def forget(self, record: Record) -> None:
+        self.began.set()
+        await self.go_on.wait()
+
+
+class Noted(Audit):
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[str, str]] = []
+
+    def instance(self, action: str, name: str, uid: int | None, fingerprint: str) -> None:
+        self.told.append((action, name))
+
+    def changed(self, key: str, uid: int | None, fingerprint: str) -> None:
+        self.told.append(("changed", key))
+
+
+class Nowhere:
+    def send(self, payload: bytes) -> None:
+        raise AssertionError("nobody is there any more")
+
+    async def next_message(self, seconds: float) -> bytes | None:
+        return None
+
+
+@pytest.fixture
+def foo(sandbox: Sandbox) -> Sandbox:
+    """It has the stopped instance foo."""
+    records.put(sandbox, records.make("foo", disk=1 << 20))
+    return sandbox
+
+
+def service(sandbox: Sandbox, audit: Audit) -> tuple[Daemon, Slow]:
+    """As much of a daemon as these methods need."""
+    networking = Slow()
+    driver = QemuDriver(DetachedRunner(sandbox.storage / "run"), sandbox.storage / "machines", "")
+    instances = Instances(records.registry(sandbox), driver, networking, Path("/no/such/key"))
+    instances.load()
+    parts = SimpleNamespace(
+        instances=instances, audit=audit, tasks=Tasks(), settings=Settings(sandbox.settings_path)
+    )
+    return cast(Daemon, parts), networking
+
+
+def call(method: str, request: Message) -> Call[Any]:
+    return Call(BY_PATH[grpc.path(method)], Peer(None, b"", ""), request, Nowhere(), True)
+
+
+async def hang_up(calling: Awaitable[None], begun: Callable[[], bool]) -> None:
+    task = asyncio.ensure_future(calling)
+    await until(begun)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    await asyncio.to_thread(waiting.until, true)
+
+
+def test_an_instance_whose_purge_nobody_waits_for_is_gone_and_on_record(foo: Sandbox) -> None:
+    async def story() -> None:
+        audit = Noted()
+        daemon, networking = service(foo, audit)
+        pairs = [InstanceSnapshotPair(instance_name="foo")]
+        request = DeleteRequest(instance_snapshot_pairs=pairs, purge=True)
+        await hang_up(delet.run(call("delet", request), daemon), networking.began.is_set)
+        networking.go_on.set()
+        await until(lambda: bool(audit.told))
+        assert audit.told == [("purged", "foo")]
+        assert daemon.instances.taken() == set() and daemon.instances.all() == []
+
+    asyncio.run(story())
+
+
+def test_a_deletion_that_nobody_waits_for_is_on_record(foo: Sandbox) -> None:
+    async def story() -> None:
+        audit = Noted()
+        daemon, _ = service(foo, audit)
+        instance = daemon.instances.get("foo")
+        async with instance.held_stopped():
+            request = DeleteRequest(
+                instance_snapshot_pairs=[InstanceSnapshotPair(instance_name="foo")]
+            )
+            turns = iter(range(3))  # of the event loop, until it waits for the lock
+            await hang_up(
+                delet.run(call("delet", request), daemon), lambda: next(turns, None) is None
+            )
+        await until(lambda: instance.record.deleted)
+        await until(lambda: bool(audit.told))
+        assert audit.told == [("deleted", "foo")]
+
+    asyncio.run(story())
+
+
+def test_a_disk_that_grows_while_its_user_hangs_up_has_the_size_that_is_kept(
+    foo: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "qemu-img"
+    slow.write_text(SLOW_IMG)
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    async def story() -> None:
+        audit = Noted()
+        daemon, _ = service(foo, audit)
+        request = SetRequest(key="local.foo.disk", val="2M")
+        await hang_up(set_.run(call("set", request), daemon), (tmp_path / "qemu-img.began").exists)
+        (tmp_path / "qemu-img.go").touch()
+        await until(lambda: bool(audit.told))
+        assert daemon.instances.get("foo").record.disk == 2 << 20
+        assert audit.told == [("changed", "local.foo.disk")]
+
+    asyncio.run(story())
