@@ -52,7 +52,7 @@ def is_hostname(text: str) -> bool:
 
 
 def primary_name(path: str) -> str:
-    """For sorting: an unreadable file is no reason to fail."""
+    """Empty when there is to be none; the usual one where the file can't be read."""
     try:
         return read(path, PRIMARY_NAME)
     except SettingsFileError:
