@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from client import console, messages, notices, render, rpc, settings
+from client import console, messages, notices, render, rpc
 from client.command import Command
 from client.commandline import FORMAT, Option
 from client.errors import SUCCESS, UsageError
 from client.session import Session
 from protocol.messages.listing import ListReply, ListRequest
-
-DESCRIPTION = "List the instances that there are, or their snapshots."
 
 
 def run(session: Session) -> int:
@@ -45,13 +43,13 @@ def _show(session: Session, reply: ListReply, form: str, snapshots: bool) -> Non
 
 def _primary(session: Session, count: int) -> str:
     """Only where there is an order to choose."""
-    return settings.primary_name(session.settings_file()) if count > 1 else ""
+    return session.primary() if count > 1 else ""
 
 
 COMMAND = Command(
     "list",
     "List all available instances or snapshots",
-    DESCRIPTION,
+    "List the instances that there are, or their snapshots.",
     run,
     aliases=("ls",),
     options=(
