@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 AUTHORITY = b"localhost"  # what the service's certificate is made for, whatever the address
 MAX_REPLY = 4 * 1024 * 1024  # a message; what gRPC's own clients accept
+NO_STATUS = "the service ended the call without a status"
 
 
 class NotProcessed(Exception):
@@ -78,7 +79,7 @@ class Exchange:
         if isinstance(event, http2.DataReceived):
             messages = self._deframer.feed(event.data) if self._answered else []
             if event.ended:
-                self._end(Status.UNKNOWN, "the service ended the call without a status")
+                self._end(Status.UNKNOWN, NO_STATUS)
             return messages
         if isinstance(event, http2.HeadersReceived):
             self._headers(dict(event.headers), event.ended)
@@ -104,7 +105,7 @@ class Exchange:
         if b"grpc-status" in headers:
             self._trailers(headers)
         elif ended:
-            self._end(Status.UNKNOWN, "the service ended the call without a status")
+            self._end(Status.UNKNOWN, NO_STATUS)
 
     def _trailers(self, headers: dict[bytes, bytes]) -> None:
         code = headers[b"grpc-status"]

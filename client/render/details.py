@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from client import messages
-from client.render.instances import NOTHING, state_text
+from client.render.instances import NOT_AVAILABLE, NOTHING, state_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _row(label: str, *values: str) -> str:
 
 def _image(about: InstanceDetails) -> str:
     if not about.id:
-        return "Not Available"
+        return NOT_AVAILABLE
     release = f" (Ubuntu {about.image_release})" if about.image_release else ""
     return about.id[:ID_LENGTH] + release
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NAME_WIDTH, STATE_WIDTH, IPV4_WIDTH = 24, 18, 17
 NOTHING = "--"
+NOT_AVAILABLE = "Not Available"
 UNKNOWN = "Unknown"
 
 # By their number on the wire.
@@ -48,7 +49,7 @@ def _table(instances: Sequence[ListVMInstance]) -> str:
     rows = [("Name", "State", "IPv4", "Image")]
     for one in instances:
         first, *others = one.ipv4 or [NOTHING]
-        rows.append((one.name, _state(one), first, _release(one) or "Not Available"))
+        rows.append((one.name, _state(one), first, _release(one) or NOT_AVAILABLE))
         rows += [("", "", address, "") for address in others]
     text = table.render(rows, (table.automatic(names, NAME_WIDTH), STATE_WIDTH, IPV4_WIDTH))
     return "\n".join(line.rstrip() for line in text.split("\n"))
@@ -62,7 +63,7 @@ def _csv(instances: Sequence[ListVMInstance]) -> str:
             _state(one),
             one.ipv4[0] if one.ipv4 else "",
             one.ipv6[0] if one.ipv6 else "",
-            _release(one) or "Not Available",
+            _release(one) or NOT_AVAILABLE,
             f'"{",".join(one.ipv4)}"',
         )
         lines.append(",".join(cells) + "\n")
