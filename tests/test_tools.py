@@ -2,13 +2,15 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import DaemonFactory
-from tools import roots
-from tools.sandbox import MULTIPASS, SOCKET_PATH_LIMIT, Sandbox
+from tools import roots, story
+from tools.sandbox import CHECKOUT, MULTIPASS, SOCKET_PATH_LIMIT, Sandbox
 from tools.terminal import converse
 
 
@@ -89,6 +91,32 @@ def test_sandbox_that_cannot_be_where_it_is_wanted_is_elsewhere(tmp_path: Path) 
         assert sandbox.data.parent.is_dir()
     finally:
         sandbox.remove()
+
+
+def test_sandbox_lets_other_users_in_whatever_the_umask() -> None:
+    before = os.umask(0o077)
+    try:
+        sandbox = Sandbox.create()
+    finally:
+        os.umask(before)
+    try:
+        places = [sandbox.root, *sandbox.root.iterdir()]
+        assert {stat.S_IMODE(place.stat().st_mode) for place in places} == {0o755}
+    finally:
+        sandbox.remove()
+
+
+def test_story_that_nobody_listens_to_ends_without_a_complaint() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "tools.story", "--once"]
+    try:
+        told = subprocess.run(
+            command, cwd=CHECKOUT, stdout=writer, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(writer)
+    assert (told.returncode, told.stderr) == (story.UNHEARD, b"")
 
 
 @pytest.mark.root

@@ -35,9 +35,10 @@ class Sandbox:
         else:
             root = Path(tempfile.mkdtemp(prefix="multipass-", dir="/tmp"))
         try:
-            root.chmod(0o755)  # clients may be other users
+            root.chmod(0o755)  # clients may be other users, whatever the umask
             for name in ("daemon", "root-certificate", "clients"):
                 (root / name).mkdir()
+                (root / name).chmod(0o755)
         except BaseException:  # Ctrl-C is one
             shutil.rmtree(root, ignore_errors=True)
             raise

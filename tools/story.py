@@ -46,6 +46,7 @@ MOUNT_TERMINALS = (
 )
 QEMU, SSH = "qemu-system-x86_64", "ssh"
 INSTANCE = "hello"
+UNHEARD = 128 + signal.SIGPIPE  # as a shell says it of a program whose output nobody reads
 
 
 def first_client(story: Story) -> None:
@@ -153,9 +154,11 @@ def tiny_image() -> Path | None:
     if missing:
         print(f"No instance is launched: {' and '.join(missing)} is missing on this machine.")
         return None
-    print(
-        "An image to launch is made of Debian's packages, which takes a while at first.", flush=True
-    )
+    if os.geteuid() == 0:  # nobody else can make one
+        print(
+            "An image to launch is made of Debian's packages, which takes a while at first.",
+            flush=True,
+        )
     try:
         return cloudimage.kept()
     except RootError as error:
@@ -224,6 +227,10 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted. What was started is stopped and removed.")
         return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody listens any more: not to what Python has yet to flush at its end, either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNHEARD
     except OSError as error:
         print(f"dev: the story can't be told here: {error}", file=sys.stderr)
         return 1
@@ -248,6 +255,8 @@ def run(once: bool) -> int:
                 print(f"\nBroken off: {error}\n\nThe daemon's log:\n{daemon.log_text()}")
             finally:
                 trouble = stop(daemon)  # not told after Ctrl-C, which hits it at any moment
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise OSError(f"{error.strerror or error}, in {sandbox.root} or for it") from None
     finally:
