@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from multipassd import log
+from multipassd import bootid, log
 from multipassd.files import read_regular, write_atomically
 from multipassd.network import bridge, networkd, networkmanager, uplink
 from multipassd.network.interfaces import TAP
@@ -26,7 +26,6 @@ from multipassd.network.uplink import Place
 
 MODE = 0o644  # nothing in it is secret; the daemon looks there
 MAX_SIZE = 1 << 20
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 _log = log.get("network")
 
@@ -79,7 +78,7 @@ class Uplinks:
             )
         change = _plan(device, name)
         users = self._known[device].users if device in self._known else ()
-        one = Uplink(device, name, Stage.MAKING, users, change, _boot())
+        one = Uplink(device, name, Stage.MAKING, users, change, bootid.current())
         self._keep(one)
         try:
             _enclose(one)
@@ -114,9 +113,7 @@ class Uplinks:
         for one in list(self._known.values()):
             try:
                 self._unmake(one)
-                self._write(
-                    {name: it for name, it in self._known.items() if it.device != one.device}
-                )
+                self._write({name: it for name, it in self._known.items() if name != one.device})
             except NetworkFailure as error:
                 _log.warning("%s could not be given back wholly: %s", one.device, error)
 
@@ -181,15 +178,11 @@ def _enclose(one: Uplink) -> None:
 
 def _to_undo(one: Uplink) -> Change | None:
     """Ourselves we give back what the bridge has by now, which may be more than was taken."""
-    if one.boot != _boot():
+    if one.boot != bootid.current():
         return None
     if isinstance(one.change, Place) and one.stage is Stage.MADE:
         return uplink.place(one.bridge) if bridge.exists(one.bridge) else None
     return one.change
-
-
-def _boot() -> str:
-    return BOOT_ID.read_text().strip()
 
 
 def _strangers(one: Uplink) -> list[str]:
