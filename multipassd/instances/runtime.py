@@ -10,18 +10,17 @@ MARK = "--multipass--"
 DIGITS = re.compile(r"[0-9]{1,15}")
 LOAD = re.compile(r"[0-9]{1,6}\.[0-9]{1,6}")
 
-# Each part on its own, so that what one guest lacks costs no other figure.
-COMMAND = f"; echo {MARK}; ".join(
-    (
-        "cat /proc/loadavg",
-        "cat /proc/meminfo",
-        "df -P -k / | tail -n 1",
-        "nproc 2>/dev/null || grep -c ^processor /proc/cpuinfo",
-        ". /etc/os-release; printf '%s\\n' \"$PRETTY_NAME\"",
-        "cat /proc/uptime",
-        "head -n 1 /proc/stat",
-    )
+# Each on its own, so that what one guest lacks costs no other figure.
+PARTS = (
+    "cat /proc/loadavg",
+    "cat /proc/meminfo",
+    "df -P -k / | tail -n 1",
+    "nproc 2>/dev/null || grep -c ^processor /proc/cpuinfo",
+    ". /etc/os-release; printf '%s\\n' \"$PRETTY_NAME\"",
+    "cat /proc/uptime",
+    "head -n 1 /proc/stat",
 )
+COMMAND = f"; echo {MARK}; ".join(PARTS)
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ class Runtime:
 def read(output: str) -> Runtime:
     """The guest may print anything: what is no figure is left out, and goes to no terminal."""
     parts = [part.strip() for part in output.split(MARK)]
-    parts += [""] * (7 - len(parts))
-    load, memory, disk, cpus, release, uptime, times = parts[:7]
+    parts += [""] * len(PARTS)
+    load, memory, disk, cpus, release, uptime, times = parts[: len(PARTS)]
     used, total = _memory(memory)
     disk_used, disk_total = _disk(disk)
     return Runtime(
