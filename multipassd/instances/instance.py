@@ -100,22 +100,25 @@ class Instance:
     async def reattach(self) -> None:
         """Find the guest that an earlier daemon started, if it still runs. Never fails."""
         async with self._lock:
-            try:
-                if await self._presence.find():
-                    return
-            except DriverError as error:
-                _log.warning("%s", error.message)
-                self._presence.set(State.UNKNOWN)
-                self._tasks.spawn(self._reach_again())
+            await self._reattach()
+
+    async def _reattach(self) -> None:
+        try:
+            if await self._presence.find():
                 return
-            if self.record.phase is Phase.RUNNING and self.record.boot != bootid.current():
-                self._tasks.spawn(self._start_again())
-                return
-            self._tasks.spawn(self._unplug())
-            why = "" if self.record.phase is Phase.SUSPENDED else "it ended while nobody watched"
-            with suppress(StorageFailed):
-                resting = await self._presence.resting()
-                self._kept.change(phase=resting, stop_at=0.0, ended_because=why)
+        except DriverError as error:
+            _log.warning("%s", error.message)
+            self._presence.set(State.UNKNOWN)
+            self._tasks.spawn(self._reach_again())
+            return
+        if self.record.phase is Phase.RUNNING and self.record.boot != bootid.current():
+            self._tasks.spawn(self._start_again())
+            return
+        self._tasks.spawn(self._unplug())
+        why = "" if self.record.phase is Phase.SUSPENDED else "it ended while nobody watched"
+        with suppress(StorageFailed):
+            resting = await self._presence.resting()
+            self._kept.change(phase=resting, stop_at=0.0, ended_because=why)
 
     async def _unplug(self) -> None:
         """What was set up on the host for one that ended while nobody watched. Never fails."""
@@ -136,8 +139,9 @@ class Instance:
 
     async def _reach_again(self) -> None:
         await asyncio.sleep(REACH_AGAIN)
-        if self.state == State.UNKNOWN:
-            await self.reattach()
+        async with self._lock:  # whoever has it may be ending just that
+            if self.state == State.UNKNOWN and not self._kept.gone:
+                await self._reattach()
 
     async def start(self) -> None:
         """Returns once the machine runs; `wait` tells when it answers. Nothing to do if it does."""
@@ -157,7 +161,6 @@ class Instance:
     async def stop(self, *, force: bool = False) -> None:
         """By force: off at once, whatever it does; a suspended state is dropped."""
         if force:
-            await self._presence.kill()  # whoever holds the lock waits for this guest in vain
             await self._tasks.complete(self._force_stop())
         else:
             self._allowed(refusals.stop)
@@ -169,6 +172,7 @@ class Instance:
             await self._power_down()
 
     async def _force_stop(self) -> None:
+        await self._presence.kill()  # whoever holds the lock waits for this guest in vain
         async with self._lock:
             self._allowed(refusals.nothing)
             await self._presence.switch_off()
@@ -221,10 +225,10 @@ class Instance:
 
     async def purge(self) -> None:
         """Gone for good: first the record, then the machine, then the files."""
-        await self._presence.kill()  # whoever holds the lock waits for this guest in vain
         await self._tasks.complete(self._purge())
 
     async def _purge(self) -> None:
+        await self._presence.kill()  # whoever holds the lock waits for this guest in vain
         async with self._lock:
             if self._kept.gone:
                 return

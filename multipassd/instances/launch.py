@@ -26,6 +26,7 @@ from multipassd.instances.instances import Instances
 from multipassd.instances.order import Order
 from multipassd.instances.presence import START_TIMEOUT
 from multipassd.instances.record import ImageOrigin, Network, Record
+from multipassd.tasks import Tasks
 from protocol.errors import StorageFailed
 
 _log = log.get("launch")
@@ -53,6 +54,7 @@ class Launcher:
         self._instances = instances
         self._images = images
         self._key = key  # which instances let the service and its clients in by
+        self._tasks = Tasks()
 
     async def launch(self, order: Order, report: Reporter) -> Instance:
         """Raises RpcError; see above for what is left then."""
@@ -61,12 +63,12 @@ class Launcher:
         self._refuse_taken_addresses(order)
         with self._instances.reserved(order.name):
             instance = await self._make(order, config, report)
-        report.step(f"Starting {order.name}")
-        _stage(order.name, "start")
         try:
+            report.step(f"Starting {order.name}")
+            _stage(order.name, "start")
             await instance.start()
         except BaseException:  # it never ran, so nobody would miss it
-            await asyncio.shield(asyncio.create_task(self._instances.purge(instance)))
+            await self._tasks.complete(self._instances.purge(instance))
             raise
         report.launched()
         report.message("Waiting for initialization to complete")
@@ -90,12 +92,11 @@ class Launcher:
         base = await self._images.fetch(image, _noted(order.name, report.progress), order.name)
         size = order.disk_for(base)
         report.step(f"Preparing image for {order.name}")
-        furnishing = asyncio.create_task(self._furnish(order, config, image, base, size, report))
+        furnishing = self._tasks.spawn(self._furnish(order, config, image, base, size, report))
         try:
             return await asyncio.shield(furnishing)
         except BaseException:
-            undoing = asyncio.create_task(self._undo(order.name, furnishing))
-            await asyncio.shield(undoing)
+            await self._tasks.complete(self._undo(order.name, furnishing))
             raise
 
     async def _undo(self, name: str, furnishing: asyncio.Task[Instance]) -> None:
@@ -126,6 +127,7 @@ class Launcher:
                 f"{error.strerror or error}."
             ) from error
         _stage(order.name, "record")
+        self._refuse_taken_addresses(order)  # another launch may have been faster
         registry.put(record)
         return self._instances.add(record)
 

@@ -1,0 +1,219 @@
+"""Two things at once to one instance, or one thing to two. A stand-in for the driver stops each
+where the other is to come between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Container
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from multipassd.cloudinit.hostkeys import ServiceKey
+from multipassd.drivers.driver import DriverError, Hardware, Machine
+from multipassd.images.image import Base, Image
+from multipassd.images.images import Images
+from multipassd.instances import instance as instance_module
+from multipassd.instances.errors import RepeatedAddress
+from multipassd.instances.instances import Instances
+from multipassd.instances.launch import Launcher, Reporter
+from multipassd.instances.order import NetworkOrder, Order
+from multipassd.instances.presence import State
+from multipassd.instances.record import Phase
+from multipassd.network.user import UserNetworking
+from tests import waiting
+from tools import records
+from tools.sandbox import Sandbox
+
+MAC = "52:54:00:00:00:07"
+BASE = Base(id="0" * 64, path="/no/such/disk", format="raw", virtual_size=1 << 20)
+
+
+class Guest:
+    """Runs until it is killed, and answers nobody."""
+
+    stalled = ""
+
+    def __init__(self) -> None:
+        self._ended = asyncio.Event()
+
+    async def power_down(self) -> None:
+        self._ended.set()
+
+    async def kill(self) -> None:
+        self._ended.set()
+
+    async def suspend(self) -> None:
+        self._ended.set()
+
+    async def ended(self) -> str:
+        await self._ended.wait()
+        return ""
+
+    async def console(self) -> str:
+        return ""
+
+    def close(self) -> None:
+        pass
+
+
+class Driver:
+    """Machines that are nowhere. `unreachable`: each runs already, and answers nobody."""
+
+    name = "none"
+
+    def __init__(self) -> None:
+        self.unreachable = False
+        self.looks = 0  # how often somebody looked for one that runs
+        self.clearing, self.go_on = asyncio.Event(), asyncio.Event()
+        self.go_on.set()
+        self.created = 0
+
+    async def ready(self) -> None:
+        pass
+
+    async def choose(self, base: Base) -> Hardware:
+        return records.HARDWARE
+
+    async def create(self, machine: Machine, base: Base, size: int) -> None:
+        self.created += 1
+        await self.go_on.wait()
+
+    async def grow(self, machine: Machine, size: int) -> None:
+        pass
+
+    async def start(self, machine: Machine) -> Guest:
+        return Guest()
+
+    async def find(self, machine: Machine) -> Guest | None:
+        self.looks += 1
+        if self.unreachable:
+            raise DriverError("it does not answer")
+        return None
+
+    async def suspended(self, machine: Machine) -> bool:
+        return False
+
+    async def forget_suspended(self, machine: Machine) -> None:
+        pass
+
+    async def clear(self, name: str) -> None:
+        self.unreachable = False
+        self.clearing.set()
+        await self.go_on.wait()
+
+    async def clear_others(self, names: Container[str]) -> None:
+        pass
+
+
+class OneImage:
+    async def resolve(self, image: str, remote: str) -> Image:
+        return Image(id=BASE.id, url="")
+
+    async def fetch(self, image: Image, progress: object, name: str) -> Base:
+        return BASE
+
+
+def instances_of(sandbox: Sandbox, driver: Driver) -> Instances:
+    one = Instances(records.registry(sandbox), driver, UserNetworking(set), Path("/no/such/key"))
+    one.load()
+    return one
+
+
+async def until(true: Callable[[], bool]) -> None:
+    await asyncio.to_thread(waiting.until, true)
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instance_module, "REACH_AGAIN", 0.0)
+
+
+async def unreachable(sandbox: Sandbox, driver: Driver) -> Instances:
+    """foo, which runs and can't be reached."""
+    records.registry(sandbox).put(records.make("foo", phase=Phase.RUNNING))
+    instances = instances_of(sandbox, driver)
+    driver.unreachable = True
+    await instances.resume()
+    assert instances.get("foo").state == State.UNKNOWN
+    return instances
+
+
+def test_nobody_looks_again_for_a_machine_that_was_being_ended_meanwhile(sandbox: Sandbox) -> None:
+    """It would be called one that "ended while nobody watched"."""
+
+    async def story() -> None:
+        driver = Driver()
+        instances = await unreachable(sandbox, driver)
+        foo = instances.get("foo")
+        driver.go_on.clear()
+        ending = asyncio.create_task(foo.stop(force=True))
+        await driver.clearing.wait()
+        looks = driver.looks
+        await asyncio.sleep(0.05)  # the next look is due, and waits for its turn
+        driver.go_on.set()
+        await ending
+        await asyncio.sleep(0.05)
+        assert foo.state == State.STOPPED and foo.record.ended_because == ""
+        assert driver.looks == looks
+
+    asyncio.run(story())
+
+
+def test_nobody_looks_again_for_a_machine_that_was_purged(sandbox: Sandbox) -> None:
+    """Whoever looks for one that does not run clears what is left of it: of another one that has
+    the name by now, too."""
+
+    async def story() -> None:
+        driver = Driver()
+        instances = await unreachable(sandbox, driver)
+        driver.go_on.clear()
+        purging = asyncio.create_task(instances.purge(instances.get("foo")))
+        await driver.clearing.wait()
+        looks = driver.looks
+        await asyncio.sleep(0.05)  # the next look is due, and waits for its turn
+        driver.go_on.set()
+        await purging
+        await asyncio.sleep(0.05)
+        assert driver.looks == looks
+
+    asyncio.run(story())
+
+
+def order(name: str) -> Order:
+    return Order(
+        name=name, image="", remote="", cpus=1, memory=1 << 28, disk=0, time_zone="", user_data="",
+        networks=(NetworkOrder("eth9", MAC, True),), timeout=0.0,
+    )  # fmt: skip
+
+
+def test_of_two_launches_at_once_only_one_gets_a_mac_address(sandbox: Sandbox) -> None:
+    async def story() -> None:
+        driver = Driver()
+        instances = instances_of(sandbox, driver)
+        key = ServiceKey(sandbox.data)
+        launcher = Launcher(instances, cast(Images, OneImage()), key)
+        launched: list[str] = []
+        driver.go_on.clear()
+
+        def launch(name: str) -> asyncio.Task[Any]:
+            def ignore(*_: object) -> None:
+                pass
+
+            report = Reporter(ignore, ignore, ignore, lambda: launched.append(name))
+            return asyncio.create_task(launcher.launch(order(name), report))
+
+        tasks = [launch("foo"), launch("bar")]
+        await until(lambda: driver.created == 2)
+        driver.go_on.set()
+        await until(lambda: len(launched) + sum(task.done() for task in tasks) == 2)
+        assert [type(task.exception()) for task in tasks if task.done()] == [RepeatedAddress]
+        assert list(instances.taken()) == launched
+        assert [path.name for path in (sandbox.storage / "machines").iterdir()] == launched
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await instances.purge(instances.get(launched[0]))
+
+    asyncio.run(story())
