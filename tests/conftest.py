@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.system import host, place
 from tests.system import people as accounts
@@ -14,6 +15,13 @@ from tools.daemon import Daemon
 from tools.sandbox import Sandbox
 
 DaemonFactory = Callable[..., Daemon]
+
+# How long an example takes tells of the machine's load, and whoever looks at a failure must see the
+# same one. `--hypothesis-profile=default` tries other examples each time.
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 HOST_SECONDS = 900  # for a test that boots hosts, and may have to make their roots first
 
