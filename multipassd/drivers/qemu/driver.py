@@ -18,6 +18,7 @@ from multipassd.drivers.qemu.guest import QemuGuest, suspended_mark
 from multipassd.drivers.qemu.monitor import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner
 from multipassd.images.image import Base
+from multipassd.tasks import Tasks
 
 ARCHITECTURE = "x86_64"  # of the hosts, and so of the images, that the command line is made for
 GREETING_SECONDS = 5.0  # of a monitor that an earlier daemon may still hold
@@ -35,6 +36,7 @@ class QemuDriver:
         self._override = override
         self._ability: Ability | None = None
         self._looking = asyncio.Lock()
+        self._tasks = Tasks()
 
     async def ready(self) -> None:
         if (architecture := platform.machine()) != ARCHITECTURE:
@@ -113,6 +115,10 @@ class QemuDriver:
                 await self._runner.clear(name)
 
     async def _look(self) -> Ability:
+        """Whoever hangs up meanwhile leaves no probe behind, which is a process, too."""
+        return await self._tasks.complete(self._look_once())
+
+    async def _look_once(self) -> Ability:
         async with self._looking:
             if self._ability is None:
                 self._place.mkdir(parents=True, exist_ok=True)
