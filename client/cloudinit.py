@@ -49,6 +49,7 @@ def _read_file(path: str) -> bytes:
 def _read(descriptor: int) -> bytes:
     data = bytearray()
     while len(data) <= MAX_TEXT:
+        console.wait_for_input(descriptor)
         try:
             chunk = os.read(descriptor, CHUNK)
         except OSError as error:

@@ -67,12 +67,12 @@ def columns() -> int:
         return COLUMNS
 
 
-def wait_for_input() -> None:
-    """Until stdin has something to read, or its end."""
+def wait_for_input(descriptor: int = STDIN) -> None:
+    """Until there is something to read, or its end."""
     import select
 
     poll = select.poll()
-    poll.register(STDIN, select.POLLIN)
+    poll.register(descriptor, select.POLLIN)
     while not poll.poll(HEED_SIGNALS_EVERY * 1000):
         pass
 

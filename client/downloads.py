@@ -74,6 +74,10 @@ class Downloads:
             self._asking = None
 
     def _ask(self, over: threading.Event) -> None:
+        # It may outlive the launch, and what ssh is waited for by must reach no other thread.
+        import signal
+
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         rate = Rate()
         while not over.wait(EVERY):
             try:

@@ -69,6 +69,8 @@ class Silence:
 
     def _go_on(self, _number: int, _frame: FrameType | None) -> None:
         self._went_on = True
+        if signal.SIGTSTP in self._handlers:  # before the question: who stops it then is heard
+            signal.signal(signal.SIGTSTP, self._stop)
         if self._is_ours():
             self._set(self._silent)
             self._resumed()

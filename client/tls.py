@@ -34,6 +34,7 @@ from client.console import HEED_SIGNALS_EVERY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from client.dial import Socket
@@ -58,10 +59,10 @@ CHUNK = 65_536  # bytes a read: a whole TLS record and more
 class Stream:
     """An encrypted connection. Blocking, for at most the time-out at each read and write."""
 
-    def __init__(self, session: Any, socket: Socket) -> None:
+    def __init__(self, session: Any, socket: Socket, timeout: float | None) -> None:
         self._session = session
         self._socket = socket  # the session holds it weakly
-        self._timeout = socket.gettimeout()
+        self._timeout = timeout
 
     def write(self, data: bytes) -> None:
         """Raises TimeoutError, OSError."""
@@ -72,19 +73,10 @@ class Stream:
 
     def read(self) -> bytes:
         """Some bytes; none when the peer has closed, in order or not. Raises TimeoutError."""
-        left = self._timeout
-        while True:
-            step = HEED_SIGNALS_EVERY if left is None else min(left, HEED_SIGNALS_EVERY)
-            self._socket.settimeout(step)
-            try:
-                return bytes(self._session.read(CHUNK))
-            except (SSLZeroReturnError, SSLEOFError, ConnectionResetError):
-                return b""
-            except TimeoutError:
-                if left is not None:
-                    left -= step
-                    if left <= 0:
-                        raise
+        try:
+            return bytes(_wait(self._socket, self._timeout, lambda: self._session.read(CHUNK)))
+        except (SSLZeroReturnError, SSLEOFError, ConnectionResetError):
+            return b""
 
     def set_timeout(self, seconds: float | None) -> None:
         self._timeout = seconds
@@ -118,5 +110,21 @@ def connect(context: Context, socket: Socket) -> Stream:
     session = context._wrap_socket(  # type: ignore[attr-defined]
         socket, False, server_hostname=SERVER_NAME
     )
-    session.do_handshake()
-    return Stream(session, socket)
+    timeout = socket.gettimeout()
+    _wait(socket, timeout, session.do_handshake)
+    return Stream(session, socket, timeout)
+
+
+def _wait(socket: Socket, seconds: float | None, step: Callable[[], Any]) -> Any:
+    """What `step` returns, which goes on where it timed out. Raises TimeoutError."""
+    left = seconds
+    while True:
+        now = HEED_SIGNALS_EVERY if left is None else min(left, HEED_SIGNALS_EVERY)
+        socket.settimeout(now)
+        try:
+            return step()
+        except TimeoutError:
+            if left is not None:
+                left -= now
+                if left <= 0:
+                    raise

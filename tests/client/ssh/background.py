@@ -72,6 +72,11 @@ class OnTerminal(Background):
     def type(self, text: bytes) -> None:
         os.write(self.master, text)
 
+    def hang_up(self) -> None:
+        os.close(self.master)
+        self.master = -1
+
     def close(self) -> None:
         super().close()
-        os.close(self.master)
+        if self.master >= 0:
+            self.hang_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import shutil
@@ -25,6 +26,18 @@ if unshare --mount mount -t tmpfs tmpfs /run 2>/dev/null; then
 fi
 mkdir -p -m 755 /run/sshd && exec "$@"
 """
+# Anybody else's sshd gives a terminal to the group tty, and ends where it may not. Where there is
+# no such group it lets it be: so it sees a list of groups of its own, where that can be mounted.
+WITHOUT_TTY = """
+own=$1 user=$(id -u) group=$(id -g) && shift
+grep -v '^tty:' /etc/group > "$own"
+if unshare --user --map-root-user --mount mount --bind "$own" /etc/group 2>/dev/null; then
+    exec unshare --user --map-root-user --mount sh -c \\
+        'mount --bind "$0" /etc/group && exec unshare --user "$@"' \\
+        "$own" --map-user="$user" --map-group="$group" "$@"
+fi
+exec "$@"
+"""
 
 
 def missing() -> str:
@@ -32,6 +45,18 @@ def missing() -> str:
     if SSHD is None or shutil.which("ssh") is None:
         return "openssh-server or openssh-client is not installed"
     return ""
+
+
+def terminals_are_of_group_tty() -> bool:
+    """As where systemd mounted /dev/pts; elsewhere they are of their user's own group."""
+    master, terminal = os.openpty()
+    try:
+        return os.fstat(terminal).st_gid == grp.getgrnam("tty").gr_gid
+    except KeyError:
+        return True  # sshd leaves them alone
+    finally:
+        os.close(master)
+        os.close(terminal)
 
 
 def make_key(path: Path) -> tuple[str, str]:
@@ -87,6 +112,8 @@ class Sshd:
             command += ["-o", f"{name}={value}"]
         if os.geteuid() == 0 and not Path("/run/sshd").is_dir():
             command = ["sh", "-c", WITH_RUN, "sh", *command]
+        elif os.geteuid() != 0 and not terminals_are_of_group_tty():
+            command = ["sh", "-c", WITHOUT_TTY, "sh", str(self._folder / "group"), *command]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def _wait_until_it_listens(self) -> None:

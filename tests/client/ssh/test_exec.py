@@ -43,6 +43,22 @@ def test_a_command_killed_by_a_signal_is_no_failure_of_the_connection(program: P
     assert (result.code, result.err) == (255, "")
 
 
+def test_whoever_ignores_the_end_of_its_children_learns_the_status_all_the_same(
+    program: Program,
+) -> None:
+    deaf = ["env", "--ignore-signal=CHLD", str(PROGRAM), "exec", "guest", "--"]
+    deaf += ["sh", "-c", "exit 4"]
+    done = subprocess.run(deaf, env=program.environ, cwd="/", timeout=60, check=False)
+    assert done.returncode == 4
+
+
+def test_an_ssh_that_ends_at_once_is_noticed(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "ssh").write_text("#!/bin/sh\nexit 7\n")
+    (tmp_path / "ssh").chmod(0o755)
+    program.environ["PATH"] = f"{tmp_path}:{program.environ['PATH']}"
+    assert [remote(program, "true").code for _ in range(5)] == [7] * 5
+
+
 def test_input_output_and_errors_are_passed_through_apart(program: Program) -> None:
     data = bytes(range(256)) * 4096
     done = subprocess.run(

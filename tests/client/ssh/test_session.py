@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.program import Program
+from tests.client.program import PROGRAM, Program
 from tests.client.ssh.background import Background, OnTerminal
 from tests.client.ssh.sshd import Sshd
+from tests.client.terminal import Terminal
 from tests.waiting import PATIENCE, until
 
 # Ends with its session, as its input ends then; a remote command that reads none would go on.
@@ -78,3 +79,33 @@ def test_an_interrupt_on_the_terminal_goes_to_the_remote_command(
     client.type(b"\x03")
     client.wait_for(b"interrupted")
     assert client.process.wait(PATIENCE) == 9
+
+
+def test_a_terminal_that_is_closed_ends_the_session(
+    program: Program, background: list[Background]
+) -> None:
+    client = OnTerminal(program, "exec", "guest", "--", "sh", "-c", "echo u''p; exec sleep 60")
+    background.append(client)
+    client.wait_for(b"up")
+    client.hang_up()
+    assert client.process.wait(PATIENCE) == 128 + signal.SIGHUP
+    until(lambda: not client.session())
+
+
+def test_a_session_without_a_terminal_of_its_own_is_stopped_and_goes_on(
+    program: Program, terminals: list[Terminal], tmp_path: Path
+) -> None:
+    bash = ("env", "PS1=ready> ", "bash", "--norc", "--noprofile", "--noediting", "-i")
+    shell = Terminal(program, command=bash, controls=True)
+    terminals.append(shell)
+    go_on, out = tmp_path / "go_on", tmp_path / "out"
+    script = f"echo up; until [ -e {go_on} ]; do sleep 0.05; done; exit 9"
+    shell.reply("ready> ", f"{PROGRAM} exec guest -- sh -c '{script}' > {out}\n".encode())
+    until(lambda: out.exists() and out.read_text() == "up\n")
+    shell.reply("", b"\x1a")
+    shell.reply("Stopped", b"")
+    go_on.touch()
+    shell.reply("ready> ", b"fg; echo status $?\n")
+    shell.reply("status 9", b"")
+    shell.reply("ready> ", b"exit\n")
+    assert shell.finish()[0] == 0
