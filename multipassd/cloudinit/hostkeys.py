@@ -3,8 +3,8 @@ that instances let the service and its clients in by."""
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -42,9 +42,17 @@ class ServiceKey:
 
     def __init__(self, data: Path) -> None:
         self.path = data / KEY_FILE
+        self._known: SshKey | None = None
+        self._lock = threading.Lock()  # two first launches are in threads of their own
 
-    @cached_property
+    @property
     def _key(self) -> SshKey:
+        with self._lock:
+            if self._known is None:
+                self._known = self._read_or_make()
+            return self._known
+
+    def _read_or_make(self) -> SshKey:
         try:
             return _read_or_make(self.path)
         except (OSError, ValueError) as error:
