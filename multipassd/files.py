@@ -14,6 +14,9 @@ CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEX
 
 CHUNK = 1 << 20
 
+# Time stamps of files have the kernel's tick: a second change within it leaves the same stamp.
+TICK_SECONDS = 0.05
+
 
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable, not only the contents of its files."""
@@ -53,6 +56,14 @@ def write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def show_change(file: int | Path, before: os.stat_result) -> None:
+    """Give what was just written a time stamp that no other change has: not that of `before`, nor
+    the tick's own, which a change by others within the tick would leave, at the same size."""
+    now = os.stat(file)
+    modified = max(now.st_mtime_ns, before.st_mtime_ns) + 1
+    os.utime(file, ns=(now.st_atime_ns, modified))
 
 
 def write_atomically(path: Path, data: bytes, mode: int) -> None:

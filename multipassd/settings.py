@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from multipassd import passphrase
-from multipassd.files import read_regular, write_atomically
+from multipassd.files import TICK_SECONDS, read_regular, write_atomically
 from protocol import settings as names
 from protocol.errors import InvalidSetting, RpcError, StorageFailed, UnknownSetting
 from protocol.inifile import IniFile
@@ -124,6 +125,7 @@ class Settings:
         self._values = Values()
         self._ini = IniFile.parse("")
         self._stamp: Stamp = None
+        self._settled = False  # would a later change of the file show in its stamp?
         self._lock = threading.Lock()
         self.reload()
 
@@ -181,29 +183,30 @@ class Settings:
             self._load()
 
     def _load_if_changed(self) -> None:
-        if _stamp(self.path) != self._stamp:
+        if not self._settled or _stamp(self.path) != self._stamp:
             self._load()
 
     def _load(self) -> None:
+        """Whoever asks meanwhile, in another thread, gets the values from before."""
         self._stamp = _stamp(self.path)
-        self.problem, self.warnings = "", []
-        self._values, self._ini = Values(), IniFile.parse("")
+        self._settled = _is_settled(self._stamp)
+        problem, warnings, values, ini = "", list[str](), Values(), IniFile.parse("")
         try:
-            self._ini = IniFile.parse(read_trusted(self.path))
+            ini = IniFile.parse(read_trusted(self.path))
+            values, warnings = _lenient(ini, self.path)
         except FileNotFoundError:
-            return
+            pass
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-            self.problem = (
+            problem = (
                 f"The settings in {self.path} are not used: {reason}. "
                 "Put the file right or remove it; it is read again by itself."
             )
-            return
-        self._values, self.warnings = _lenient(self._ini, self.path)
-        self.warnings += [
+        warnings += [
             f"line {number} of {self.path} is no setting, no heading and no comment"
-            for number in self._ini.unread()[:MAX_UNREAD]
+            for number in ini.unread()[:MAX_UNREAD]
         ]
+        self.problem, self.warnings, self._values, self._ini = problem, warnings, values, ini
 
     def _store(self, key: str, text: str) -> None:
         changed = IniFile.parse(self._ini.to_text())
@@ -261,10 +264,17 @@ def _stamp(path: Path) -> Stamp:
         status.st_ino,
         status.st_size,
         status.st_mtime_ns,
-        status.st_ctime_ns,
         status.st_mode,
         status.st_uid,
+        status.st_ctime_ns,
     )
+
+
+def _is_settled(stamp: Stamp) -> bool:
+    """Not within a tick of the file's last change, when another one may leave the same stamp."""
+    if stamp is None or len(stamp) == 1:  # there was no file to be changed
+        return True
+    return abs(time.time() - stamp[-1] / 1e9) >= TICK_SECONDS
 
 
 def read_trusted(path: Path) -> str:

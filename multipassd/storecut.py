@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from multipassd import storefile
-from multipassd.files import READ_FLAGS
+from multipassd.files import READ_FLAGS, show_change
 from multipassd.storedisk import ReplacedMeanwhile, StoreDisk, UnsafeFile
 
 ATTEMPTS = 5  # against an editor that replaces the file again and again while we change it
@@ -67,7 +67,7 @@ def _blank_in(disk: StoreDisk, path: Path, unwanted: str) -> None:
         if not os.path.samestat(os.fstat(descriptor), status):
             raise ReplacedMeanwhile(errno.ESTALE, "it was replaced meanwhile")
         _overwrite(descriptor, data, spans)
-        _show_change(descriptor, status)
+        show_change(descriptor, status)
         os.fsync(descriptor)
         if not os.path.samestat(os.lstat(path), status):
             raise ReplacedMeanwhile(errno.ESTALE, "it was replaced meanwhile")
@@ -83,13 +83,6 @@ def _overwrite(descriptor: int, data: bytes, spans: Iterable[tuple[int, int]]) -
             raise ReplacedMeanwhile(errno.ESTALE, "it was changed meanwhile")
         if os.pwrite(descriptor, b"\n" * length, start) < length:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _show_change(descriptor: int, before: os.stat_result) -> None:
-    """Same file, same size: within a tick of the kernel's clock, others would see no change."""
-    now = os.fstat(descriptor)
-    if now.st_mtime_ns <= before.st_mtime_ns:
-        os.utime(descriptor, ns=(now.st_atime_ns, before.st_mtime_ns + 1))
 
 
 def _keeps_changing() -> OSError:

@@ -18,7 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd import storefile
-from multipassd.files import READ_FLAGS, read_descriptor, sync_directory, write_new
+from multipassd.files import (
+    READ_FLAGS,
+    read_descriptor,
+    show_change,
+    sync_directory,
+    write_new,
+)
 
 STORE_LIMIT = 256 << 20  # 100,000 RSA certificates of 2 KB, with room
 
@@ -142,6 +148,7 @@ class StoreDisk:
         temporary = self._temporary()
         try:
             write_new(temporary, text, 0o600)
+            _show_addition(temporary, temporary.stat())
             os.link(temporary, self.path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -151,15 +158,16 @@ class StoreDisk:
         """One write to the end; returns where it landed, which a writer by hand may have moved."""
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            before = os.fstat(descriptor).st_size
+            before = os.fstat(descriptor)
             written = 0
             try:
                 written = os.write(descriptor, text)
                 if written < len(text):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                _show_addition(descriptor, before)
                 os.fsync(descriptor)
             except OSError:
-                _take_back(descriptor, before, written)
+                _take_back(descriptor, before.st_size, written)
                 raise
             start = os.lseek(descriptor, 0, os.SEEK_CUR) - written
             if os.fstat(descriptor).st_ino != self.path.lstat().st_ino:
@@ -261,6 +269,13 @@ class StoreDisk:
             self._append(grown)
         else:
             self.insert(text)
+
+
+def _show_addition(written: int | Path, before: os.stat_result) -> None:
+    """The store knows what the file holds without reading it; whatever happens to it after that has
+    to show. An attribute may forbid this (`chattr +a`): then only the tick is left."""
+    with suppress(OSError):
+        show_change(written, before)
 
 
 def _take_back(descriptor: int, before: int, written: int) -> None:

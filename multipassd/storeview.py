@@ -14,14 +14,13 @@ from pathlib import Path
 
 from multipassd import storefile, words
 from multipassd.clients import Clients
+from multipassd.files import TICK_SECONDS
 from multipassd.storedisk import StoreDisk, UnsafeFile
 from multipassd.truststate import TrustState
 from protocol.certificates import check
 
 TORN_SECONDS = 2.0  # a certificate appended in two writes is whole by then
 RETRY_SECONDS = 0.5  # after a read error, which may have been a shortage of descriptors
-# Time stamps of files have the kernel's tick: a second change within it leaves the same stamp.
-TICK_SECONDS = 0.05
 
 START_OVER = f"start over with `sudo {words.here().trust} reset`"
 

@@ -16,10 +16,11 @@ from multipassd import storeaside, storecut
 from multipassd.byhand import ByHand, Changes
 from multipassd.clientrecord import ClientRecord
 from multipassd.clients import Clients
+from multipassd.files import TICK_SECONDS
 from multipassd.storecut import ATTEMPTS
 from multipassd.storedisk import ReplacedMeanwhile, StoreDisk, UnsafeFile
 from multipassd.storeguard import NO_ROOM, Guard, StoreError
-from multipassd.storeview import TICK_SECONDS, Observer, View
+from multipassd.storeview import Observer, View
 from multipassd.truststate import TrustState
 from protocol.certificates import check
 from protocol.pem import der_to_pem, fingerprint

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from multipassd import passphrase
 from multipassd import settings as module
+from multipassd.files import TICK_SECONDS
 from multipassd.settings import Settings, SettingsUnusable
 from protocol.errors import InvalidSetting, StorageFailed, UnknownSetting
 from protocol.status import Status
@@ -175,6 +177,42 @@ def test_an_edit_by_hand_is_not_lost_by_the_next_change(path: Path) -> None:
     write(path, "[General]\nlocal.bridged-network=eth1\n")
     settings.set("local.privileged-mounts", "off")
     assert Settings(path).get("local.bridged-network") == "eth1"
+
+
+def test_a_second_edit_within_a_tick_of_the_kernel_s_clock_counts_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(path, "[General]\nlocal.bridged-network=eth1\n")
+    stamp = module._stamp(path)
+    assert stamp is not None
+    changed = stamp[-1] / 1e9
+    monkeypatch.setattr(module, "_stamp", lambda _: stamp)  # as if it were the tick's
+    monkeypatch.setattr(time, "time", lambda: changed)
+    settings = Settings(path)
+    write(path, "[General]\nlocal.bridged-network=eth2\n")
+    assert settings.get("local.bridged-network") == "eth2"
+    write(path, "[General]\nlocal.bridged-network=eth3\n")
+    monkeypatch.setattr(time, "time", lambda: changed + 2 * TICK_SECONDS)
+    assert settings.get("local.bridged-network") == "eth3"
+    monkeypatch.setattr(module, "read_trusted", None)  # from now on a stat is enough
+    assert settings.get("local.bridged-network") == "eth3"
+
+
+def test_who_asks_while_the_file_is_read_gets_what_held_before(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`set` reads it in a worker thread; a passphrase typed at that moment is no wrong one."""
+    write(path, f"[General]\nlocal.passphrase={RECORD}\n")
+    settings = Settings(path)
+    read, seen = module.read_trusted, list[str]()
+
+    def interrupted(path: Path) -> str:
+        seen.append(settings.passphrase_record())
+        return read(path)
+
+    monkeypatch.setattr(module, "read_trusted", interrupted)
+    settings.set("local.bridged-network", "eth1")
+    assert seen and set(seen) == {RECORD}
 
 
 def test_one_invalid_value_in_the_file_costs_only_that_value(path: Path) -> None:

@@ -161,3 +161,15 @@ def test_refresh_reads_only_what_changed(tmp_path: Path, monkeypatch: pytest.Mon
     store.add(der(2), "passphrase", 0)
     monkeypatch.setattr(StoreDisk, "read", None)
     assert not store.refresh()
+
+
+def test_a_change_by_hand_within_a_tick_of_our_own_has_another_time_stamp(tmp_path: Path) -> None:
+    """The kernel gives a change one moment for both stamps, and the same within a tick."""
+    store = opened(tmp_path / "certs")
+    for number in (1, 2):  # made, then appended to
+        store.add(der(number), "passphrase", 0)
+        status = store.path.stat()
+        assert status.st_mtime_ns != status.st_ctime_ns
+    store.path.write_bytes(pem(1) + pem(3))
+    assert store.refresh()
+    assert store.fingerprints() == {NAME[1], NAME[3]}
