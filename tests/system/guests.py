@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tests.system.host import Host
 from tests.waiting import until
 
-SECONDS = 90.0  # for a guest to boot, emulated on a busy machine
+SECONDS = 300.0  # as the service itself waits for a guest to boot, emulated on a busy machine
 
 
 def in_guest(host: Host, command: str) -> str:
