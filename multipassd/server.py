@@ -59,10 +59,14 @@ class Server:
         for acceptor in self._acceptors:
             acceptor.start()
 
-    async def drain(self) -> None:
-        """Take no new connection, let calls in flight end and peers hang up, close."""
+    def take_no_more(self) -> None:
+        """Whoever comes from now on waits for the next service."""
         for acceptor in self._acceptors:
             acceptor.stop()
+
+    async def drain(self) -> None:
+        """Take no new connection, let calls in flight end and peers hang up, close."""
+        self.take_no_more()
         for connection in list(self._connections):
             connection.drain()
         give_up = self._loop.time() + limits.DRAIN_TIMEOUT

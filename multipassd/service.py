@@ -168,6 +168,7 @@ class Service:
         idle = self._server.idle_for() > self._idle_exit and not self._daemon.instances.busy
         if self._idle_exit and idle:
             self._farewell = "idle; the next caller wakes it"
+            self._server.take_no_more()  # at once: a launch that came now would be cut short
             self.stopped.set()
 
     def _renew(self) -> None:
