@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,7 +119,7 @@ def test_stopped_at_the_question_the_echo_is_on_and_off_again_when_it_goes_on(
     bash = ("env", "PS1=ready> ", "bash", "--norc", "--noprofile", "--noediting", "-i")
     shell = Terminal(program, command=bash, controls=True)
     terminals.append(shell)
-    shell.reply("ready> ", f"{PROGRAM} authenticate\n".encode())
+    shell.reply("ready> ", f"{shlex.quote(str(PROGRAM))} authenticate\n".encode())
     for _ in range(2):
         shell.answer(ENTER, b"half an ans\x1a")
         shell.reply("Stopped", b"")
