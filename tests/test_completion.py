@@ -75,7 +75,7 @@ ZSHRC = """
 cd "$DIRECTORY"
 fpath=("$DIRECTORY" $fpath)
 autoload -Uz compinit
-compinit -D -u
+compinit -u -d "$DIRECTORY/dump"
 compadd() {
     local -a options matches
     options=("${(@)@[1,(i)(-|--)]}")
