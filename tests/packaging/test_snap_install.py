@@ -20,8 +20,8 @@ from tests.packaging.snaphost import (
     SnapHost,
 )  # fmt: skip
 from tests.system.hammer import LOOP
-from tests.system.host_trust import until
 from tests.system.site import DENIED, EMPTY_LIST, NOT_AUTHENTICATED
+from tests.waiting import until
 from tools import roots
 from tools.snap import foreign
 

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.packaging.snaphost import STORE, SnapHost
-from tests.system.host_trust import refused, until
+from tests.system.host_trust import refused
 from tests.system.site import EMPTY_LIST
+from tests.waiting import until
 
 # Word for word what Multipass' users are told.
 APPEND = (

@@ -2,8 +2,9 @@
 
     grpc_hammer.py one|new|hold ADDRESS ROOT_CERTIFICATE CERTIFICATE KEY
 
-`one` is a long-lived channel, `new` a channel for each call; both print a JSON object of calls
-made and what those that failed said. `hold` makes one call, says so and keeps its connection.
+`one` is a long-lived channel, `new` a channel for each call; both say when they made the first, and
+print a JSON object of calls made and what those that failed said. `hold` makes one call, says so
+and keeps its connection.
 """
 
 import json
@@ -49,6 +50,8 @@ def _hammer(
             _list(channel)
         except grpc.RpcError as error:
             failed.append(f"{error.code().name}: {error.details()}")
+        if calls == 1:
+            print("begun", flush=True)
         if not one:
             channel.close()
             channel = _channel(address, credentials)

@@ -20,11 +20,14 @@ PATIENCE = 120.0  # seconds for the last calls to end
 
 CLI, ONE_CHANNEL, NEW_CHANNELS = "CLI", "gRPC, one channel", "gRPC, a channel a call"
 
+BEGUN = "begun\n"  # what each caller says after its first call
+
 # Prints how many calls were made, and a line for each one that failed.
 LOOP = """
 i=0
 while [ ! -e /tmp/enough ]; do
     said=$(multipass list 2>&1) || echo "LOST $said"
+    [ $i != 0 ] || echo begun
     i=$((i + 1))
 done
 echo "calls: $i"
@@ -40,7 +43,8 @@ class Count:
 
 
 class Hammers:
-    """`user` must be trusted. Started by the constructor; `finish` ends them and counts."""
+    """`user` must be trusted. Started by the constructor; `await_first_calls` before anything is
+    done to the daemon; `finish` ends them and counts."""
 
     def __init__(self, host: Host, user: str = "alice") -> None:
         self._host = host
@@ -55,6 +59,12 @@ class Hammers:
             ONE_CHANNEL: grpc_caller(host, "one", user),
             NEW_CHANNELS: grpc_caller(host, "new", user),
         }
+
+    def await_first_calls(self) -> None:
+        """Each calls from here on: to load Google's gRPC takes longer than a quick restart."""
+        for one in [*self._cli, *self._grpc.values()]:
+            assert one.stdout is not None
+            assert (said := one.stdout.readline()) == BEGUN, said
 
     def finish(self) -> dict[str, Count]:
         """By the kind of caller."""
@@ -72,6 +82,7 @@ def hammered(host: Host, what: Callable[[], object]) -> dict[str, Count]:
     """What callers met while `what` was done."""
     hammers = Hammers(host)
     try:
+        hammers.await_first_calls()
         what()
     finally:
         counts = hammers.finish()

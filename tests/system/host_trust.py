@@ -2,8 +2,7 @@
 
 import json
 import ssl
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,6 @@ ROOT_CERTIFICATE = "/var/lib/multipassd/multipass_root_cert.pem"
 CLIENT = ".local/share/multipass-client-certificate"  # below a home
 CLOSED, OPEN = "root:sudo 660", "root:sudo 666"
 SET_REFUSED = NOT_AUTHENTICATED.replace("list", "set", 1)
-
-PATIENCE = 20.0  # for what takes less than a second on a machine that has nothing else to do
 
 
 def let_sudo_ask_nothing(host: Host) -> None:
@@ -71,8 +68,7 @@ def stored(host: Host) -> list[str]:
 
 def records(host: Host, event: str) -> list[dict[str, Any]]:
     """The journal's records of one kind of trust decision, oldest first."""
-    wanted = f"MULTIPASS_EVENT={event}"
-    lines = host.run("journalctl", "--no-pager", "-o", "json", wanted).stdout.splitlines()
+    lines = host.journal("-o", "json", f"MULTIPASS_EVENT={event}").splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -121,15 +117,6 @@ def locked_out(host: Host, user: str) -> None:
     assert host.run("multipass", "authenticate", "guess", user=user, code=2).stdout == NOT_SET
     done = host.run("multipass", "set", "local.passphrase=x", user=user, code=2)
     assert done.stdout == SET_REFUSED
-
-
-def until(condition: Callable[[], bool], what: str) -> float:
-    """Seconds that it took."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < PATIENCE, f"waited for {what}"
-        time.sleep(0.05)
-    return time.monotonic() - started
 
 
 def _fingerprint(pem: str) -> str:

@@ -169,7 +169,7 @@ def test_without_its_disk_nobody_is_served_nobody_is_adopted_and_nothing_is_lost
         assert host.show(SERVICE, "ActiveState") == "inactive"
         assert host.show(SOCKET, "Result") == "trigger-limit-hit", "no spinning until it comes back"
         assert host.run("ls", "-A", STATE).stdout == "", "no store where the disk belongs"
-        journal = host.run("journalctl", "--no-pager", "-o", "cat", "-u", SERVICE).stdout
+        journal = host.journal("-o", "cat", "-u", SERVICE)
         assert f"Dependency failed for {SERVICE}" in journal
         shell(host, BRING_DISK_BACK)
         host.run("systemctl", "start", SOCKET)  # as `multipass` said
@@ -215,7 +215,7 @@ def _status(host: Host) -> str:
 def journal_of_this_run(host: Host, awaited: str) -> str:
     invocation = host.show(SERVICE, "InvocationID")
     match = f"_SYSTEMD_INVOCATION_ID={invocation}"
-    return _soon(lambda: host.run("journalctl", "--no-pager", "-o", "cat", match).stdout, awaited)
+    return _soon(lambda: host.journal("-o", "cat", match), awaited)
 
 
 def _soon(read: Callable[[], str], awaited: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.host import Host
+from tests.waiting import until
 from tools.sandbox import CHECKOUT
 
 SOCKET = "/run/multipass_socket"
@@ -13,7 +14,6 @@ EMPTY_LIST = "No instances found.\n"
 DENIED = "list failed: multipass socket access denied"
 TCP = "MULTIPASS_SERVER_ADDRESS=localhost:50052"
 WHERE_OLD_CLIENTS_LOOK = "/usr/local/etc/multipassd/multipass_root_cert.pem"
-PATIENCE = 20.0
 LONG_ENOUGH = 3.0  # several times what --idle-exit 1 takes
 
 pytestmark = pytest.mark.host
@@ -73,10 +73,7 @@ def test_the_daemon_may_stay_however_idle(machine: Host) -> None:
     path, text = documented("multipassd.service", "stay")
     write(machine, path, text.replace("--idle-exit 0", "--idle-exit 1"))
     machine.run("multipass", "list", user="alice")
-    deadline = time.monotonic() + PATIENCE
-    while state(machine) != "inactive":
-        assert time.monotonic() < deadline, machine.units()
-        time.sleep(0.1)
+    until(lambda: state(machine) == "inactive", "the idle exit")
 
     write(machine, path, text)
     machine.run("multipass", "list", user="alice")

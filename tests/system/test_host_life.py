@@ -96,7 +96,7 @@ def the_daemon_is_known_to_its_administrator(host: Host) -> None:
     assert host.show("multipassd.service", "WatchdogUSec") == "30s"
     host.run("systemctl", "reload", "multipassd")
     host.run("systemctl", "try-reload-or-restart", "multipassd")
-    journal = host.run("journalctl", "--no-pager", "-o", "cat", "-u", "multipassd.service").stdout
+    journal = host.journal("-o", "cat", "-u", "multipassd.service")
     assert "is ready" in journal
     assert "reloaded" in journal
     assert PASSPHRASE not in journal

@@ -16,9 +16,9 @@ from tests.system.host_trust import (
     refused,
     stored,
     sudo,
-    until,
 )
 from tests.system.site import ASK, ASK_AGAIN, EMPTY_LIST, NOT_AUTHENTICATED, ROOT_AUTHENTICATED
+from tests.waiting import until
 
 PASSPHRASE = "given by root"
 # As it is documented, but for the paths of this package.

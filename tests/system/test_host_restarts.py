@@ -164,7 +164,7 @@ def test_a_hung_daemon_is_replaced_and_only_what_was_under_way_is_lost(
     counts = hammered(host, hang)
     report(record_property, f"{HANGS} watchdog time-outs", counts)
     assert_only_broken_off(counts, HANGS)
-    journal = host.run("journalctl", "--no-pager", "-o", "cat", "-u", SERVICE).stdout
+    journal = host.journal("-o", "cat", "-u", SERVICE)
     assert journal.count("Watchdog timeout") >= HANGS
     assert_in_order(host)
     drop_in(host, "")
@@ -181,6 +181,6 @@ def assert_in_order(host: Host) -> None:
     """The socket stayed, no limit was hit, and the next caller is served."""
     assert host.show("multipassd.socket", "ActiveState") == "active"
     assert host.run("multipass", "list", user="alice").stdout == EMPTY_LIST
-    journal = host.run("journalctl", "--no-pager", "-o", "cat", "-u", "multipassd*").stdout
+    journal = host.journal("-o", "cat", "-u", "multipassd*")
     assert "start-limit" not in journal
     assert "repeated too quickly" not in journal

@@ -83,7 +83,7 @@ def the_passphrase_is_nowhere_in_clear(host: Host) -> None:
     assert host.run("stat", "-c", "%U %a", SETTINGS).stdout.strip() == "root 600"
     files = ("/etc/multipassd", "/var/lib/multipassd", "/home")
     assert host.run("grep", "-rl", "horse", *files, code=1).stdout == ""
-    journal = host.run("journalctl", "--no-pager", "-o", "export").stdout
+    journal = host.journal("-o", "export")
     assert "MULTIPASS_SETTING=local.passphrase" in journal
     assert "horse" not in journal
 

@@ -14,8 +14,9 @@ import pytest
 from tests.system import host_trust
 from tests.system.hammer import hammered, table
 from tests.system.host import Host, new_host
-from tests.system.host_trust import CLIENT, ROOT_CERTIFICATE, STORE, client_of, until
+from tests.system.host_trust import CLIENT, ROOT_CERTIFICATE, STORE, client_of
 from tests.system.site import EMPTY_LIST
+from tests.waiting import until
 
 ADDRESS = "MULTIPASS_SERVER_ADDRESS=localhost:50051"
 SOCKET, SERVICE = "multipassd-tcp.socket", "multipassd.service"
@@ -57,10 +58,6 @@ def trust(host: Host, *words: str, sudo: str = "", code: int = 0) -> str:
 
 def over_tcp(host: Host, user: str, *words: str, code: int = 0) -> str:
     return host.run("env", ADDRESS, "multipass", *words, user=user, code=code).stdout
-
-
-def journal(host: Host, *words: str) -> str:
-    return host.run("journalctl", "--no-pager", *words, code=None).stdout
 
 
 def state(host: Host) -> tuple[str, str]:
@@ -119,21 +116,20 @@ def it_is_done_once(host: Host) -> None:
 
 def the_journal_explains_who_was_trusted(host: Host) -> None:
     uid = host_trust.uid(host, "alice")
-    said = journal(host, "-x", "MULTIPASS_EVENT=granted", f"MULTIPASS_UID={uid}")
+    said = host.journal("-x", "MULTIPASS_EVENT=granted", f"MULTIPASS_UID={uid}")
     assert "(installer)" in said and "Subject: A client of Multipass is trusted" in said
     assert "multipass-trust remove" in said
     assert "@MULTIPASS" not in said
-    said = journal(host, "-x", "MULTIPASS_EVENT=denied")
+    said = host.journal("-x", "MULTIPASS_EVENT=denied")
     assert "Subject: The Multipass service refused a client" in said
     assert "Documentation: man:multipass-trust(8)" in said and "Why: " in said
-    everything = journal(host, "-o", "export")
+    everything = host.journal("-o", "export")
     assert PASSPHRASE not in everything and "PRIVATE KEY" not in everything
 
 
 def granted(host: Host, fingerprint: str) -> list[str]:
-    said = journal(host, "-q", "-o", "cat", "MULTIPASS_EVENT=granted",
-                   f"MULTIPASS_CLIENT={fingerprint}")  # fmt: skip
-    return said.splitlines()
+    wanted = ("MULTIPASS_EVENT=granted", f"MULTIPASS_CLIENT={fingerprint}")
+    return host.journal("-o", "cat", *wanted).splitlines()
 
 
 def each_change_is_on_record_once(host: Host) -> None:
@@ -161,7 +157,7 @@ def switching_loses_no_call(host: Host) -> None:
             assert over_tcp(host, "alice", "list") == EMPTY_LIST
 
     counts = hammered(host, switch)
-    refused = journal(host, "-u", SOCKET, "-o", "cat").count("already active, refusing")
+    refused = host.journal("-u", SOCKET, "-o", "cat").count("already active, refusing")
     print(table(f"TCP off and on {SWITCHES} times", counts))
     print(f"switching on took at most {max(took):.1f} s, and systemd refused it {refused} times")
     for kind, count in counts.items():

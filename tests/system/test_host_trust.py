@@ -125,7 +125,7 @@ def test_an_installer_enrolled_by_hand_is_trusted_by_the_packaged_service_and_on
     )
     assert stored(host) == [client_of(host, user) for user in ("dave", "carol")]
     assert records(host, "granted")[-1]["MULTIPASS_HOW"] == "installer"
-    told = host.run("journalctl", "--no-pager", "-u", "multipassd").stdout
+    told = host.journal("-u", "multipassd")
     assert f"trusts client {client_of(host, 'carol')[:16]} from now on (installer)" in told
     assert gets_in(host, "carol")
 
