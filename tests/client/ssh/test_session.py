@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -100,7 +101,8 @@ def test_a_session_without_a_terminal_of_its_own_is_stopped_and_goes_on(
     terminals.append(shell)
     go_on, out = tmp_path / "go_on", tmp_path / "out"
     script = f"echo up; until [ -e {go_on} ]; do sleep 0.05; done; exit 9"
-    shell.reply("ready> ", f"{PROGRAM} exec guest -- sh -c '{script}' > {out}\n".encode())
+    typed = shlex.join([str(PROGRAM), "exec", "guest", "--", "sh", "-c", script])
+    shell.reply("ready> ", f"{typed} > {out}\n".encode())
     until(lambda: out.exists() and out.read_text() == "up\n")
     shell.reply("", b"\x1a")
     shell.reply("Stopped", b"")
