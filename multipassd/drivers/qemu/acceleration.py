@@ -85,12 +85,15 @@ async def _kvm_works(runner: Runner, place: Path, machine: str) -> bool:
 
 
 async def reach(runner: Runner, name: str, seconds: float) -> Monitor:
-    """The monitor of a process that was just started. Raises MonitorError when it does not come."""
+    """The monitor of a process that was just started. Raises MonitorError when it does not come.
+
+    A process that gives up may have had its monitor's socket before: its own words tell more than
+    the end of that."""
     path = runner.runtime(name) / MONITOR
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while True:
-                with suppress(OSError):
+                with suppress(OSError, MonitorError):
                     return await Monitor.connect(path)
                 if not await runner.alive(name):
                     raise MonitorError(await runner.said(name) or "it ended at once")
