@@ -119,6 +119,7 @@ class Presence:
     async def boot(self, doing: int) -> None:
         """Returns once it runs, or goes on from its suspended state; `wait` tells when it answers.
         Raises RpcError, and then nothing runs."""
+        await self._ends_within(SWITCH_OFF_SECONDS)  # what is undone of the last one is not ours
         before = self._kept.record
         self.set(doing)
         try:
@@ -177,6 +178,7 @@ class Presence:
         except TimeoutError:
             raise TimedOut(f"{self.name}: {what}; {await self._hindrance()}") from None
         if self.guest is None:
+            await self._ends_within(SWITCH_OFF_SECONDS)  # then the reason is written down
             why = self._kept.record.ended_because or "it was stopped"
             raise DriverError(f"{self.name}: the instance ended while it was waited for: {why}")
         if initialised:
@@ -200,7 +202,8 @@ class Presence:
         except RpcError as error:
             _log.warning("%s can't be reached: %s", self.name, error.message)
         finally:
-            if self.doing in refusals.COMING_UP:
+            current = self._answering is asyncio.current_task()  # no other has come up since
+            if current and self.doing in refusals.COMING_UP:
                 self.set(None)
 
     async def trouble(self) -> str:
@@ -262,10 +265,9 @@ class Presence:
     async def _watch(self, guest: Guest) -> None:
         reason = await guest.ended()
         self.guest = None
-        if self._answering is not None:
+        if self._answering is not None and not self._answering.done():
             self._answering.cancel()
-        if self.doing in refusals.COMING_UP and not self.expects_end:
-            self.doing = None
+            self._answering = self.doing = None  # what was being done to it was to come up
         with suppress(Exception):
             await self._networking.detach(self._kept.record)
         why = "" if self.expects_end else reason
