@@ -227,6 +227,15 @@ def test_clients_added_by_hand_guard_a_missing_file_too(tmp_path: Path) -> None:
 # Time
 
 
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> float:
+    """The time stands still: a moment is one on any machine."""
+    moment = time.time()
+    monkeypatch.setattr(time, "time", lambda: moment)
+    return moment
+
+
+@pytest.mark.usefixtures("now")
 def test_a_certificate_being_written_opens_no_door_and_says_so(tmp_path: Path) -> None:
     store = written(tmp_path / "certs", pem(1)[:50], age=0.0)
     assert store.state is TrustState.DAMAGED and "just being written" in store.damage
@@ -237,11 +246,11 @@ def test_a_certificate_being_written_opens_no_door_and_says_so(tmp_path: Path) -
 
 
 def test_a_torn_tail_becomes_a_problem_by_time_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: float
 ) -> None:
     store = written(tmp_path / "certs", pem(1) + pem(2)[:50], age=0.0)
     assert store.state is TrustState.TRUSTING and store.problems == []
-    later = time.time() + storeview.TORN_SECONDS + 1
+    later = now + storeview.TORN_SECONDS + 1
     monkeypatch.setattr(time, "time", lambda: later)
     monkeypatch.setattr(time, "monotonic", lambda: 1e12)
     store.refresh()
@@ -271,12 +280,15 @@ def test_a_clock_set_wrong_loses_nothing(
     assert again.fingerprints() == {NAME[2], NAME[3]}
 
 
-def test_a_file_emptied_by_an_editor_for_a_moment_opens_no_door(tmp_path: Path) -> None:
+def test_a_file_emptied_by_an_editor_for_a_moment_opens_no_door(
+    tmp_path: Path, now: float
+) -> None:
     store = enrolled(tmp_path / "certs", 1)
     os.truncate(store.path, 0)
+    os.utime(store.path, (now, now))
     store.refresh()
     assert "emptied just now" in store.damage
-    then = time.time() - storeview.TORN_SECONDS - 1
+    then = now - storeview.TORN_SECONDS - 1
     os.utime(store.path, (then, then))
     store.refresh()
     assert store.state is TrustState.EMPTY

@@ -172,7 +172,9 @@ def test_on_a_full_disk_a_removal_blanks_every_copy_and_the_next_with_room_tidie
     assert {record.name for record in opened(store.directory).records()} == {"client 3", ""}
 
 
-def test_the_last_one_removed_on_a_full_disk_leaves_the_store_empty(small_disk: Path) -> None:
+def test_the_last_one_removed_on_a_full_disk_leaves_the_store_empty(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At once for who removed it. Another process can't tell that from an editor at work while the
     side file has no room for the removal; it lets nobody in, for as long as an editor may take."""
     store = enrolled(small_disk / "certs", 1)
@@ -181,6 +183,9 @@ def test_the_last_one_removed_on_a_full_disk_leaves_the_store_empty(small_disk: 
     assert store.remove(NAME[1], 0)
     assert store.state is TrustState.EMPTY
     assert not store.path.read_bytes().strip()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)  # "just now" is that on any machine
+    os.utime(store.path, (now, now))
     assert other.refresh()
     assert "emptied just now" in other.damage
     assert later(store).state is TrustState.EMPTY
