@@ -14,6 +14,7 @@ from multipassd.cloudinit.hostkeys import ServiceKey
 from multipassd.drivers.driver import DriverError, Hardware, Machine
 from multipassd.images.image import Base, Image
 from multipassd.images.images import Images
+from multipassd.instances import guest
 from multipassd.instances import instance as instance_module
 from multipassd.instances.errors import RepeatedAddress
 from multipassd.instances.instances import Instances
@@ -177,6 +178,39 @@ def test_nobody_looks_again_for_a_machine_that_was_purged(sandbox: Sandbox) -> N
         await purging
         await asyncio.sleep(0.05)
         assert driver.looks == looks
+
+    asyncio.run(story())
+
+
+def test_whoever_waited_for_an_answer_of_the_last_boot_does_not_end_the_next_one(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ssh that asks takes its moment to end when its machine has."""
+    records.registry(sandbox).put(records.make("foo"))
+
+    async def story() -> None:
+        asking, may_end = asyncio.Event(), asyncio.Event()
+
+        async def ask(*_: object) -> str:
+            asking.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await may_end.wait()
+            return ""
+
+        monkeypatch.setattr(guest, "run", ask)
+        instances = instances_of(sandbox, Driver())
+        foo = instances.get("foo")
+        await foo.start()
+        await asking.wait()
+        await foo.stop(force=True)
+        assert foo.state == State.STOPPED
+        await foo.start()
+        may_end.set()
+        await asyncio.sleep(0.05)
+        assert foo.state == State.STARTING
+        await instances.purge(foo)
 
     asyncio.run(story())
 
