@@ -185,6 +185,7 @@ class Launch:
 
     def launch(self, requests: Any, context: Any) -> Iterable[bytes]:
         next(requests)
+        context.add_callback(lambda: self.asked.release(self._asks + 1))  # who left asks no more
         yield LaunchReply(create_message="Creating happy-panda").encode()
         yield LaunchReply(launch_progress=self._progress).encode()
         for _ in range(self._asks):
@@ -323,7 +324,7 @@ def test_a_launch_does_not_wait_for_an_answer(connect: Connect) -> None:
 
 
 def test_ctrl_c_ends_a_launch_that_is_asking(connect: Connect) -> None:
-    one = Launch(2, image("42"))
+    one = Launch(100, image("42"))  # not over before the key is pressed
     program, _ = connect(launch=one.launch, downloads=one.noting(growing("happy-panda")))
     command = [str(PROGRAM), "launch"]
     shown = [("612 MB", "\x03")]
