@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.instances.site import Site, site
+from tests.instances.site import Site, silent_disk, site
 from tools import cloudimage, roots
 from tools.imageserver import Faults, ImageServer, serving
 from tools.imagetree import ImageTree
 
 PROGRAMS = ("qemu-system-x86_64", "qemu-img", "ssh")
+SECTOR = 512  # bytes that boot
 SECONDS = 600  # emulated guests on a busy machine, and the image may have to be built first
 
 
@@ -57,10 +58,7 @@ def server(qemu: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ima
     """Of `noble`: a disk without a system, large enough to be broken off in the middle."""
     place = tmp_path_factory.mktemp("images")
     disk = place / "disk.raw"
-    disk.write_bytes(os.urandom(4 << 20))
-    with disk.open("r+b") as file:
-        file.seek(510)
-        file.write(b"\x55\xaa")
+    silent_disk(disk, os.urandom((4 << 20) - SECTOR))
     tree = ImageTree(place / "www")
     tree.publish(disk)
     with serving(tree.root) as running:

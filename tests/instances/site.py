@@ -157,9 +157,9 @@ class Site:
             time.sleep(POLL)
 
 
-def silent_disk(path: Path) -> str:
+def silent_disk(path: Path, rest: bytes = bytes(1 << 20)) -> str:
     """The URL of a disk without a system: it prints GREETING, and then nobody ever answers."""
-    path.write_bytes((PRINTS + GREETING).ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+    path.write_bytes((PRINTS + GREETING).ljust(510, b"\0") + b"\x55\xaa" + rest)
     return f"file://{path}"
 
 

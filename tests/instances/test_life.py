@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.instances.site import SIZE, Site
+from tests.instances.site import LAUNCH_SECONDS, SIZE, Site
 from tools import records
 
 CLOUD_INIT = "runcmd:\n- echo made by $(whoami) > /made\n- touch '/run/a b'\ntimezone: Asia/Tokyo\n"
@@ -101,7 +101,8 @@ def test_a_delayed_stop_that_is_due_stops(foo: Site) -> None:
     foo.daemon.kill()
     _make_due(foo, "foo")  # as if the minute had passed meanwhile
     foo.daemon.start()
-    foo.wait_for(lambda: foo.state("foo") == "Stopped", "the stop that was due")
+    # It is reached again first, and then has the service's 120 s to power down.
+    foo.wait_for(lambda: foo.state("foo") == "Stopped", "the stop that was due", LAUNCH_SECONDS)
     assert not foo.logged("foo ignores the power button")
     foo.done("stop", "foo")  # stopped already
 

@@ -12,7 +12,7 @@ import pytest
 from protocol.certificates import make_client
 from protocol.messages.common import InstanceNames, InstanceSnapshotPair, InstanceStatus
 from protocol.status import Status
-from tests.instances.site import Site
+from tests.instances.site import Site, silent_disk
 from tests.interop.grpc_client import Answer, GrpcClient
 from tools import records
 from tools.daemon import Daemon
@@ -43,9 +43,7 @@ def ends(one: Site) -> int:
 def test_a_daemon_idles_out_only_without_a_machine(asleep: Site, tmp_path: Path) -> None:
     asleep.done("list")
     asleep.wait_for(lambda: ends(asleep) == 1, "the idle exit")
-    disk = tmp_path / "disk.raw"
-    disk.write_bytes(b"\xf4" * 510 + b"\x55\xaa")
-    asleep.run_silent("foo", f"file://{disk}")
+    asleep.run_silent("foo", silent_disk(tmp_path / "disk.raw"))
     pid = asleep.daemon.pid
     time.sleep(2.5 * IDLE)  # that nothing happens can't be waited for
     assert (asleep.daemon.pid, ends(asleep)) == (pid, 1)

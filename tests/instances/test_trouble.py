@@ -41,7 +41,9 @@ def launch(one: Site, name: str, *arguments: str) -> subprocess.CompletedProcess
 
 
 def nothing_is_left(one: Site, name: str) -> bool:
-    return name not in one.states() and one.kept_of(name) == [] and one.qemus_of(name) == []
+    """Nor comes: a launch that is being undone has its name still, and may have no files yet."""
+    gone = f'instance "{name}" does not exist' in one.cli("info", name).stderr
+    return gone and one.kept_of(name) == [] and one.qemus_of(name) == []
 
 
 @contextmanager
