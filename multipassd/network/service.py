@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from multipassd import activation, log
 from multipassd.network.hostnetwork import HostNetwork
@@ -59,7 +59,7 @@ def _serve(directory: Path) -> int:
         return 2
     network = HostNetwork(directory)
     service = Service(network, socket.socket(fileno=next(iter(inherited))))
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, service.end)
     try:
         _caring(network.mend)
         _caring(network.resume)
@@ -71,15 +71,11 @@ def _serve(directory: Path) -> int:
     return 0
 
 
-def _end(number: int, frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end the tidying-up
-    raise SystemExit
-
-
 class Service:
     def __init__(self, network: HostNetwork, listener: socket.socket) -> None:
         self._network = network
         self._listener = listener
+        self._ending = False
         self._verbs: dict[str, Callable[[Request], object]] = {
             "attach": self._attach,
             "attach_to": self._attach_to,
@@ -89,11 +85,17 @@ class Service:
             "tidy": lambda request: network.tidy(),
         }
 
+    def end(self, number: int, frame: object) -> NoReturn:
+        """SIGTERM. What is under way is put back; where that fails, nothing new begins."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end the tidying-up
+        self._ending = True
+        raise SystemExit
+
     def run(self) -> None:
         """Returns when nobody has needed it for a while."""
         self._listener.settimeout(CARE_SECONDS)
         idle_since = time.monotonic()
-        while time.monotonic() - idle_since < LINGER_SECONDS:
+        while not self._ending and time.monotonic() - idle_since < LINGER_SECONDS:
             try:
                 connection, _ = self._listener.accept()
             except TimeoutError:

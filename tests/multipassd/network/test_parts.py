@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -9,8 +11,11 @@ import pytest
 
 from multipassd.network import firewall, forwarding, interfaces, reservations, subnet
 from multipassd.network.bridge import tap_name
+from multipassd.network.hostnetwork import HostNetwork
 from multipassd.network.interfaces import Interface
 from multipassd.network.reservations import NoAddress, Reservation
+from multipassd.network.service import Service
+from multipassd.network.tools import NetworkFailure
 
 NET = IPv4Network("10.55.0.0/24")
 
@@ -96,6 +101,30 @@ def test_a_way_out_that_goes_meanwhile_keeps_no_other_from_forwarding(
     assert forwarding.closed(["gone", "eth0", "eth1"]) == {"eth0"}
     forwarding.open_for(["gone", "eth0"])
     assert forwarding.closed(["eth0", "eth1"]) == set()
+
+
+def test_a_stop_counts_though_what_was_under_way_cannot_be_put_back(tmp_path: Path) -> None:
+    class Network(HostNetwork):
+        used = True  # so that nothing else ends the service
+
+        def bridge(self, device: str) -> str:
+            try:
+                service.end(signal.SIGTERM, None)
+            except SystemExit:
+                raise NetworkFailure(f"{device} could not be put back.") from None
+
+    before = signal.getsignal(signal.SIGTERM)
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as asked:
+        listener.bind("")  # the kernel names it
+        listener.listen()
+        asked.connect(listener.getsockname())
+        asked.sendall(b'{"do": "bridge", "device": "eth0"}\n')
+        service = Service(Network(tmp_path), listener)
+        try:
+            service.run()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        assert b"could not be put back" in asked.recv(4096)
 
 
 @pytest.mark.parametrize("hook", ["input", "forward"])
