@@ -11,6 +11,7 @@ import pytest
 
 from tests.packaging.snaphost import COMMON, PLUG_KVM, SNAP, SnapHost
 from tests.system.guests import guests_boot, in_guest, state, wait_until
+from tests.system.webserver import serve
 from tools import cloudimage
 
 IMAGE = "/srv/tiny.qcow2"
@@ -27,10 +28,7 @@ pytestmark = pytest.mark.host
 def served(machine: SnapHost) -> SnapHost:
     """With the tiny image on a server of its own."""
     shutil.copyfile(cloudimage.kept(), machine.inside(IMAGE))
-    machine.run(
-        "systemd-run", "--quiet", "--unit=images", "python3", "-m", "http.server",
-        "-b", "127.0.0.1", "-d", "/srv", str(PORT),
-    )  # fmt: skip
+    serve(machine, "/srv", PORT)
     return machine
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.host import Host, new_host
+from tests.system.webserver import serve
 from tools.imagetree import PATHS, ImageTree
 
 PORT = 8123
@@ -48,10 +49,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 def test_images_are_found_and_fetched_by_workers_with_a_network(host: Host) -> None:
-    host.run(
-        "systemd-run", "--quiet", "--unit=images-server", "/usr/bin/python3", "-m", "http.server",
-        "--directory=/srv/images", "--bind=127.0.0.1", str(PORT),
-    )  # fmt: skip
+    serve(host, "/srv/images", PORT)
     base = f"http://127.0.0.1:{PORT}/"
     lines = ["[images]", *(f"remote.{name}={base}{path}/" for name, path in PATHS.items())]
     host.run("install", "-D", "-m", "600", "/dev/stdin", SETTINGS, given="\n".join(lines) + "\n")
