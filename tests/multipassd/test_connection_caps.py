@@ -18,6 +18,7 @@ from multipassd.stream import Stream
 from multipassd.tls import make_context
 from multipassd.truststore import TrustStore
 from protocol.certificates import make_root, make_server
+from tests.waiting import PATIENCE
 
 ADMIN_GROUP = 27
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
@@ -88,7 +89,7 @@ def story(patch: pytest.MonkeyPatch, tell: Callable[[Arrivals], Awaitable[None]]
         await arrivals.leave()
         assert not arrivals.server._by_person and not arrivals.server._provisional
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
 
 
 def test_one_person_has_a_cap_and_others_are_served(small: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ from tests.multipassd.tls_client import (
     Victim,
     frames,
 )
+from tests.waiting import PATIENCE, until
 from tools.daemon import Daemon
 from tools.sandbox import Sandbox
 
@@ -288,7 +289,7 @@ def test_the_silent_are_sent_away_and_the_half_open_too(victim: Victim) -> None:
     for one in threads:
         one.start()
     for one in threads:
-        one.join(20)
+        one.join(limits.HANDSHAKE_TIMEOUT + PATIENCE)
     assert set(ends) == {"nothing", "half a record", "half open"}
 
 
@@ -332,10 +333,7 @@ def test_descriptors_of_the_gone_are_given_back(victim: Victim) -> None:
     before = _descriptors(victim)
     for _ in range(50):
         victim.daemon.connect().close()
-    deadline = time.monotonic() + 10
-    while _descriptors(victim) > before + 5 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert _descriptors(victim) <= before + 5
+    until(lambda: _descriptors(victim) <= before + 5, "the descriptors")
 
 
 def _descriptors(victim: Victim) -> int:

@@ -17,6 +17,7 @@ from multipassd.storeguard import LOCK_NAME
 from multipassd.truststore import TrustStore
 from protocol.pem import fingerprint
 from tests.multipassd.store_samples import der, pem
+from tests.waiting import PATIENCE
 
 
 def peer(number: int) -> Peer:
@@ -51,7 +52,7 @@ def test_no_first_client_is_adopted_after_another_process_has_let_one_in(
         with hold(tmp_path / "certs" / LOCK_NAME, 0.0):
             monkeypatch.setattr(filelock, "hold", announced)
             task = asyncio.create_task(adopting)
-            await asyncio.to_thread(waits.wait, 10)
+            assert await asyncio.to_thread(waits.wait, PATIENCE)
             store.path.write_bytes(pem(2))
             store.path.chmod(0o600)
         return await task, audit.who

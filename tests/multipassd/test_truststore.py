@@ -280,9 +280,7 @@ def test_a_clock_set_wrong_loses_nothing(
     assert again.fingerprints() == {NAME[2], NAME[3]}
 
 
-def test_a_file_emptied_by_an_editor_for_a_moment_opens_no_door(
-    tmp_path: Path, now: float
-) -> None:
+def test_a_file_emptied_by_an_editor_for_a_moment_opens_no_door(tmp_path: Path, now: float) -> None:
     store = enrolled(tmp_path / "certs", 1)
     os.truncate(store.path, 0)
     os.utime(store.path, (now, now))

@@ -20,10 +20,10 @@ from OpenSSL import SSL, crypto
 
 from protocol.certificates import KeyPair, make_client
 from protocol.grpc import frame, path
+from tests.waiting import PATIENCE
 from tools.daemon import Daemon
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-SECONDS = 20.0
 GOOD = make_client()
 
 
@@ -53,7 +53,7 @@ class TlsClient:
             key = load_pem_private_key(pair.key, None)
             context.use_privatekey(crypto.PKey.from_cryptography_key(key))  # type: ignore[arg-type]
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(SECONDS)
+        self.socket.settimeout(PATIENCE)
         self.socket.connect(str(daemon.socket_path))
         self._state = threading.Lock()  # OpenSSL takes one thread at a time
         self._wire = threading.Lock()  # and records must leave in order

@@ -149,9 +149,9 @@ def test_one_that_does_not_greet_is_given_up(tmp_path: Path) -> None:
 def test_nonsense_ends_the_connection_or_is_passed_over_and_hangs_nobody(
     tmp_path: Path, said: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multipassd.drivers.qemu.monitor.COMMAND_SECONDS", 0.5)
-
     async def story(monitor: Monitor) -> None:
+        # Not before it is connected: that takes as long as it takes.
+        monkeypatch.setattr("multipassd.drivers.qemu.monitor.COMMAND_SECONDS", 0.5)
         with pytest.raises(MonitorError):
             await monitor.execute("query-status")
 

@@ -61,15 +61,19 @@ def test_two_launches_share_one_download(
     tree: ImageTree, make_images: MakeImages, server: ImageServer, qcow2: Path
 ) -> None:
     tree.publish(qcow2)
-    server.faults.rate = 2_000_000
+    server.faults.gate = gate = threading.Event()
     images = make_images()
     seen: list[Progress] = []
 
     async def story() -> None:
         image = await images.resolve("noble", "")
         first = await begun(images, image)
-        second = images.fetch(image, lambda kind, _: seen.append(kind))
-        assert await second == await first
+
+        def joined(kind: Progress, _: int) -> None:
+            seen.append(kind)
+            gate.set()
+
+        assert await images.fetch(image, joined) == await first
 
     run(story())
     assert seen == [Progress.WAITING]

@@ -14,9 +14,10 @@ import pytest
 from multipassd.drivers.driver import DriverError
 from multipassd.instances import guest
 from multipassd.instances.guest import Endpoint, GuestSilent
+from tests.waiting import PATIENCE
 
 NOBODY = 3_999_999  # in no list of users
-SECONDS = 20.0
+SECONDS = PATIENCE
 CLOSED = Endpoint("foo", "127.0.0.1", 1, "ssh-ed25519 AAAA")
 
 needs_ssh = pytest.mark.skipif(shutil.which(guest.SSH) is None, reason="needs ssh")
@@ -47,8 +48,8 @@ def test_a_user_for_whom_ssh_does_not_work_is_told_and_not_waited_for() -> None:
     ours, theirs = fork.Pipe()
     child = fork.Process(target=say_as_nobody, args=(theirs,))
     child.start()
+    told = ours.recv() if ours.poll(2 * SECONDS) else "nothing"
     child.join(SECONDS)
-    told = ours.recv() if ours.poll() else "nothing"
     assert told.startswith(
         f"DriverError: Instances can't be reached: the service runs with user id {NOBODY}"
     )
