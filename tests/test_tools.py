@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DaemonFactory
+from tests.waiting import until
 from tools import roots, story
 from tools.sandbox import CHECKOUT, MULTIPASS, SOCKET_PATH_LIMIT, Sandbox
 from tools.terminal import converse
@@ -43,6 +44,20 @@ def test_activated_socket_is_closed_to_others_until_the_first_client(
     assert stat.S_IMODE(one.socket_path.stat().st_mode) == 0o660
     one.cli("alice", "list")
     assert stat.S_IMODE(one.socket_path.stat().st_mode) == 0o666
+
+
+def test_activator_that_is_stopped_as_soon_as_its_socket_is_there_ends_well(
+    daemon: DaemonFactory,
+) -> None:
+    for _ in range(5):
+        daemon(activated=True).stop()
+
+
+def test_activated_daemon_that_is_stopped_as_it_begins_ends_well(daemon: DaemonFactory) -> None:
+    one = daemon(activated=True)
+    with one.connect():
+        until(one.sandbox.pid_path.exists, "the daemon")
+        one.stop()
 
 
 def test_socket_path_of_a_sandbox_is_short(sandbox: Sandbox) -> None:

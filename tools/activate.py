@@ -124,8 +124,12 @@ class Activator:
         self.failures = 0
 
     def serve(self) -> int:
-        """Until a signal: wait for a caller, run the daemon to its end. The exit code."""
+        """Until a signal: wait for a caller, run the daemon to its end. The exit code.
+
+        A signal that was blocked until now counts: whoever sees the socket may stop it at once.
+        """
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             while self.failures < FAILURES_ALLOWED:
                 self._wait_for(self.listener.fileno())
                 self._run_once()
@@ -190,6 +194,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
 
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     first_signal = FirstSignal()
     for number in STOP_SIGNALS:
         signal.signal(number, first_signal)
