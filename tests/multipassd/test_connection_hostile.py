@@ -306,12 +306,13 @@ def test_a_thousand_connections_leave_room_for_the_trusted(victim: Victim) -> No
             one.close()
 
 
-def test_a_thousand_finished_handshakes_at_once_are_served(victim: Victim) -> None:
-    count = 300  # a thousand handshakes take this machine ten seconds
-    clients = [TlsClient(victim.daemon) for _ in range(count)]
+def test_hundreds_of_finished_handshakes_at_once_are_served(victim: Victim) -> None:
+    clients: list[TlsClient] = []
     try:
-        for one in clients:
-            one.handshake()
+        for _ in range(300):  # a thousand handshakes take this machine ten seconds
+            # One by one: a handshake's time begins when its connection does.
+            clients.append(TlsClient(victim.daemon))
+            clients[-1].handshake()
         victim.assert_well(growth=256 << 20)
     finally:
         for one in clients:
