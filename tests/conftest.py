@@ -53,6 +53,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.get_closest_marker("host") is None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def hangups() -> None:
+    """Under nohup, what tests start must heed them, but not who runs the tests: a handler is not
+    inherited. Set where xdist starts its workers, it would not reach these."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
+
+
 @pytest.fixture(scope="session")
 def copy() -> Iterator[Path]:
     """The project where every user can read it, as the checkout may lie where others can't go."""
