@@ -31,6 +31,10 @@ from protocol.errors import StorageFailed
 
 _log = log.get("launch")
 
+# The daemon has six threads on two processors, and others need some, too: for a passphrase, a
+# client's enrolment, a setting, another instance's start.
+CONFIGURED_AT_ONCE = 2
+
 FETCHING = {
     Progress.IMAGE: "download",
     Progress.VERIFY: "verify",
@@ -55,11 +59,12 @@ class Launcher:
         self._images = images
         self._key = key  # which instances let the service and its clients in by
         self._tasks = Tasks()
+        self._configuring = asyncio.Semaphore(CONFIGURED_AT_ONCE)
 
     async def launch(self, order: Order, report: Reporter) -> Instance:
         """Raises RpcError; see above for what is left then."""
         # Refused before anything is made; in a thread, as a megabyte of YAML takes seconds.
-        config = await asyncio.to_thread(userdata.checked, order.user_data)
+        config = await self._tasks.complete(self._checked(order.user_data))
         self._refuse_taken_addresses(order)
         with self._instances.reserved(order.name):
             instance = await self._make(order, config, report)
@@ -74,6 +79,11 @@ class Launcher:
         report.message("Waiting for initialization to complete")
         await self._await(instance, order.timeout or START_TIMEOUT)
         return instance
+
+    async def _checked(self, user_data: str) -> Config:
+        """Whoever hangs up can't stop the thread, and gives nobody else its turn."""
+        async with self._configuring:
+            return await asyncio.to_thread(userdata.checked, user_data)
 
     async def _await(self, instance: Instance, seconds: float) -> None:
         try:
@@ -120,7 +130,8 @@ class Launcher:
             await driver.create(machine, base, size)
             report.step(f"Configuring {order.name}")
             _stage(order.name, "seed")
-            await asyncio.to_thread(self._write_seed, machine.seed, order, config, record, keys)
+            async with self._configuring:
+                await asyncio.to_thread(self._write_seed, machine.seed, order, config, record, keys)
         except OSError as error:
             raise StorageFailed(
                 f"The files of {order.name} can't be written in {registry.place(order.name)}: "

@@ -4,13 +4,16 @@ where the other is to come between."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from multipassd.cloudinit import userdata
 from multipassd.cloudinit.hostkeys import ServiceKey
+from multipassd.cloudinit.userdata import UserDataError
 from multipassd.drivers.driver import DriverError, Hardware, Machine
 from multipassd.images.image import Base, Image
 from multipassd.images.images import Images
@@ -18,7 +21,7 @@ from multipassd.instances import guest
 from multipassd.instances import instance as instance_module
 from multipassd.instances.errors import RepeatedAddress
 from multipassd.instances.instances import Instances
-from multipassd.instances.launch import Launcher, Reporter
+from multipassd.instances.launch import CONFIGURED_AT_ONCE, Launcher, Reporter
 from multipassd.instances.order import NetworkOrder, Order
 from multipassd.instances.presence import State
 from multipassd.instances.record import Phase
@@ -215,11 +218,53 @@ def test_whoever_waited_for_an_answer_of_the_last_boot_does_not_end_the_next_one
     asyncio.run(story())
 
 
+def ignore(*_: object) -> None:
+    pass
+
+
+SILENT = Reporter(ignore, ignore, ignore, ignore)
+
+
 def order(name: str) -> Order:
     return Order(
         name=name, image="", remote="", cpus=1, memory=1 << 28, disk=0, time_zone="", user_data="",
         networks=(NetworkOrder("eth9", MAC, True),), timeout=0.0,
     )  # fmt: skip
+
+
+def test_many_long_configurations_at_once_leave_others_a_thread(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does hanging up make room for more of them: their threads go on."""
+    may_end = threading.Event()
+    begun: list[str] = []
+
+    def slowly(text: str) -> None:
+        begun.append(text)
+        may_end.wait(waiting.PATIENCE)
+        raise UserDataError("it took too long.")
+
+    monkeypatch.setattr(userdata, "checked", slowly)
+
+    async def story() -> None:
+        key = ServiceKey(sandbox.data)
+        launcher = Launcher(instances_of(sandbox, Driver()), cast(Images, OneImage()), key)
+        launches = [
+            asyncio.create_task(launcher.launch(order(f"foo{number}"), SILENT))
+            for number in range(40)  # more than there are threads
+        ]
+        await asyncio.sleep(0)
+        for launch in launches[:20]:
+            launch.cancel()
+        try:
+            async with asyncio.timeout(waiting.PATIENCE / 2):
+                assert await asyncio.to_thread(int) == 0
+            assert len(begun) == CONFIGURED_AT_ONCE
+        finally:
+            may_end.set()
+            await asyncio.wait(launches)
+
+    asyncio.run(story())
 
 
 def test_of_two_launches_at_once_only_one_gets_a_mac_address(sandbox: Sandbox) -> None:
@@ -232,9 +277,6 @@ def test_of_two_launches_at_once_only_one_gets_a_mac_address(sandbox: Sandbox) -
         driver.go_on.clear()
 
         def launch(name: str) -> asyncio.Task[Any]:
-            def ignore(*_: object) -> None:
-                pass
-
             report = Reporter(ignore, ignore, ignore, lambda: launched.append(name))
             return asyncio.create_task(launcher.launch(order(name), report))
 
