@@ -97,7 +97,9 @@ def test_a_guest_waits_for_room_at_its_first_boot_and_goes_on(small: Site) -> No
     writing = small.begin(
         "exec", "foo", "--", "sh", "-c", "dd if=/dev/zero of=f bs=1M count=20; sync; echo end"
     )
-    small.wait_for(lambda: small.daemon.log_text().count(FULL) > stalls, "the full disk")
+    small.wait_for(
+        lambda: small.daemon.log_text().count(FULL) > stalls, "the full disk", LAUNCH_SECONDS
+    )
     filler.unlink()
     assert "end" in writing.communicate()[0]
     assert small.boot_id("foo") == before
