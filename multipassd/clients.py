@@ -52,23 +52,13 @@ class Clients:
     def refresh(self) -> None:
         """Read what was appended since the last time, by us or by another process."""
         with self._reading:
-            self.problem = ""
-            try:
-                self._read()
-            except FileNotFoundError:
-                self._forget()
-            except OSError as error:
-                self._forget()
-                self.problem = (
-                    f"{self.path} is ignored, so names and dates of clients are unknown: "
-                    f"{error.strerror or error}. Remove it, or put it right."
-                )
-            for fingerprint, event in list(self._unwritten.items()):
-                self._apply(fingerprint, event)
+            self._refresh()
 
     def on_record(self) -> bool:
-        """Is there a client that nobody removed?"""
-        return bool(self._records)
+        """Is there a client that nobody removed? As of now, whatever another thread is at."""
+        with self._reading:
+            self._refresh()
+            return bool(self._records)
 
     def unknown(self, fingerprints: Iterable[str]) -> list[str]:
         return [each for each in fingerprints if each not in self._records]
@@ -164,6 +154,21 @@ class Clients:
             self.refresh()
 
     # The file
+
+    def _refresh(self) -> None:
+        self.problem = ""
+        try:
+            self._read()
+        except FileNotFoundError:
+            self._forget()
+        except OSError as error:
+            self._forget()
+            self.problem = (
+                f"{self.path} is ignored, so names and dates of clients are unknown: "
+                f"{error.strerror or error}. Remove it, or put it right."
+            )
+        for fingerprint, event in list(self._unwritten.items()):
+            self._apply(fingerprint, event)
 
     def _forget(self) -> None:
         self._records = {}

@@ -127,7 +127,6 @@ class Observer:
         return ""
 
     def _judge_missing(self) -> View:
-        self._clients.refresh()
         if self._clients.on_record():
             return self._damaged(
                 "is missing, though clients are on record that nobody removed",
@@ -167,10 +166,8 @@ class Observer:
     def _judge_blank(self, fresh: bool) -> View:
         # An editor that writes in place empties the file first: that moment must not open the
         # door to a first client.
-        if fresh:
-            self._clients.refresh()
-            if self._clients.on_record():
-                return self._damaged("was emptied just now", "Try again in a moment")
+        if fresh and self._clients.on_record():
+            return self._damaged("was emptied just now", "Try again in a moment")
         return View(TrustState.EMPTY)
 
     def _damaged(self, why: str, cure: str) -> View:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from pathlib import Path
@@ -41,6 +42,26 @@ def test_a_removed_client_is_off_the_record_and_a_restored_one_is_back(tmp_path:
     assert not opened(tmp_path).on_record()
     clients.restore(record)
     assert opened(tmp_path).describe(A) == record
+
+
+def test_a_removal_that_came_to_nothing_leaves_no_moment_with_nobody_on_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing store would be an empty one in it, for the thread that looks."""
+    clients = opened(tmp_path)
+    clients.enrolled(A, "laptop", "first", 0, 5.0)
+    clients.refresh()
+    record = clients.describe(A)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(module, "write_all", full)
+    with pytest.raises(OSError):
+        clients.removed(A, 0, 6.0)
+    assert not clients.on_record()
+    clients.restore(record)
+    assert clients.on_record()
 
 
 def test_another_process_s_events_are_picked_up_without_reading_all_again(tmp_path: Path) -> None:
