@@ -17,9 +17,12 @@ async def run(call: Call[DeleteRequest], daemon: Daemon) -> None:
         await for_each(chosen, lambda one: purge(one, call.peer, daemon))
         call.reply(DeleteReply(purged_instances=[instance.name for instance in chosen]))
     else:
-        complete, peer = daemon.tasks.complete, call.peer
-        await for_each(chosen, lambda one: complete(_delete(one, peer, daemon)))
+        await for_each(chosen, lambda one: _undisturbed(one, call.peer, daemon))
         call.reply(DeleteReply())
+
+
+async def _undisturbed(instance: Instance, peer: Peer, daemon: Daemon) -> None:
+    await daemon.tasks.complete(_delete(instance, peer, daemon))
 
 
 async def _delete(instance: Instance, peer: Peer, daemon: Daemon) -> None:

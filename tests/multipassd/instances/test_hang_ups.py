@@ -4,6 +4,7 @@ stop the work where the caller is to hang up."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -142,6 +143,22 @@ def test_a_deletion_that_nobody_waits_for_is_on_record(foo: Sandbox) -> None:
         assert audit.told == [("deleted", "foo")]
 
     asyncio.run(story())
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_deletion_that_was_asked_for_by_somebody_gone_at_once_is_none(foo: Sandbox) -> None:
+    async def story() -> None:
+        audit = Noted()
+        daemon, _ = service(foo, audit)
+        request = DeleteRequest(instance_snapshot_pairs=[InstanceSnapshotPair(instance_name="foo")])
+        task = asyncio.create_task(delet.run(call("delet", request), daemon))
+        await asyncio.sleep(0)  # it has begun, and nothing else has
+        task.cancel()
+        await asyncio.wait({task})
+        assert not daemon.instances.get("foo").record.deleted and audit.told == []
+
+    asyncio.run(story())
+    gc.collect()
 
 
 def test_a_disk_that_grows_while_its_user_hangs_up_has_the_size_that_is_kept(
