@@ -1,16 +1,14 @@
 """What the tests of a booted host share about trust: its places, its words, its journal."""
 
 import json
-import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from protocol.certificates import KeyPair
-from protocol.pem import fingerprint
 from tests.system.host import Done, Host
-from tests.system.site import NOT_AUTHENTICATED, NOT_SET
+from tests.system.site import NOT_AUTHENTICATED, NOT_SET, fingerprint_of, fingerprints_in
 from tools.roots import CLEAN_ENVIRONMENT
 from tools.terminal import Session, converse
 
@@ -61,9 +59,7 @@ class ServiceIn:
 
 def stored(host: Host) -> list[str]:
     """The fingerprints in the store's file, in its order."""
-    end = "-----END CERTIFICATE-----\n"
-    blocks = host.inside(STORE).read_text(encoding="ascii").split(end)[:-1]
-    return [_fingerprint(block + end) for block in blocks]
+    return fingerprints_in(host.inside(STORE).read_text(encoding="ascii"))
 
 
 def records(host: Host, event: str) -> list[dict[str, Any]]:
@@ -81,7 +77,7 @@ def uid(host: Host, user: str) -> int:
 
 def client_of(host: Host, user: str) -> str:
     """The fingerprint of the certificate that the user's CLI has."""
-    return _fingerprint(_certificate(host, user).read_text(encoding="ascii"))
+    return fingerprint_of(_certificate(host, user))
 
 
 def key_pair_of(host: Host, user: str) -> KeyPair:
@@ -117,8 +113,3 @@ def locked_out(host: Host, user: str) -> None:
     assert host.run("multipass", "authenticate", "guess", user=user, code=2).stdout == NOT_SET
     done = host.run("multipass", "set", "local.passphrase=x", user=user, code=2)
     assert done.stdout == SET_REFUSED
-
-
-def _fingerprint(pem: str) -> str:
-    start = pem.index("-----BEGIN CERTIFICATE-----")
-    return fingerprint(ssl.PEM_cert_to_DER_cert(pem[start:]))

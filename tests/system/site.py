@@ -30,6 +30,7 @@ WRONG = "authenticate failed: Passphrase is not correct. Please try again.\n"
 DENIED = "multipass socket access denied\n"
 ROOT_AUTHENTICATED = "This client (root) is now authenticated.\n"
 EMPTY_LIST = "No instances found.\n"
+BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 ASK, ASK_AGAIN = "Please enter passphrase: ", "Please re-enter passphrase: "
 
 # A call without the CLI's own logic around it, made by the client's modules under the bare Python.
@@ -194,8 +195,7 @@ class Site:
     def stored(self) -> set[str]:
         """The fingerprints in the store's file."""
         text = self.store.read_text(encoding="ascii", errors="replace")
-        blocks = text.split("-----END CERTIFICATE-----")[:-1]
-        return {_fingerprint(block + "-----END CERTIFICATE-----") for block in blocks}
+        return set(fingerprints_in(text))
 
     def until(self, condition: Callable[[], bool], what: str) -> float:
         """Seconds that it took."""
@@ -207,13 +207,17 @@ class Site:
         return time.monotonic() - started
 
 
-def _fingerprint(pem: str) -> str:
-    start = pem.index("-----BEGIN CERTIFICATE-----")
-    return fingerprint(ssl.PEM_cert_to_DER_cert(pem[start:]))
+def fingerprints_in(pem: str) -> list[str]:
+    """Those of the whole certificates in a text, in its order."""
+    found = []
+    for block in pem.split(END)[:-1]:
+        certificate = block[block.index(BEGIN) :] + END
+        found.append(fingerprint(ssl.PEM_cert_to_DER_cert(certificate)))
+    return found
 
 
 def fingerprint_of(certificate: Path) -> str:
-    return _fingerprint(certificate.read_text(encoding="ascii"))
+    return fingerprints_in(certificate.read_text(encoding="ascii"))[0]
 
 
 def first_line(text: str) -> str:
