@@ -26,9 +26,8 @@ REQUEST_BUFFERS = 64 * MIB  # unfinished requests of all connections together
 CONNECTIONS = 4096  # about 90 KiB each: 360 MiB at the very worst
 CONNECTIONS_PER_UID = 1024  # so four users are needed to come near the cap
 RESERVED_CONNECTIONS = 512  # the last of CONNECTIONS: for root, the admin group, trusted clients
-PROVISIONAL_CONNECTIONS = (
-    64  # of those, how many may be in a handshake to show that they are trusted
-)
+# Of those, how many may be in a handshake to show that they are trusted.
+PROVISIONAL_CONNECTIONS = 64
 
 ACCEPTS_PER_WAKEUP = 64  # then other connections have a turn
 ACCEPT_PAUSE = 0.5  # after the kernel refused a descriptor (EMFILE): retry later, don't spin
