@@ -108,6 +108,13 @@ def test_sandbox_that_cannot_be_where_it_is_wanted_is_elsewhere(tmp_path: Path) 
         sandbox.remove()
 
 
+def test_what_cannot_be_kept_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(roots.RootError, match=r"can't be kept in .* \(Not a directory\)"):
+        roots.kept("thing", "a", ".tar", Path.touch)
+
+
 def test_sandbox_lets_other_users_in_whatever_the_umask() -> None:
     before = os.umask(0o077)
     try:

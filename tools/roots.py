@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 SUITE = "trixie"
 MIRROR = os.environ.get("MULTIPASS_DEV_MIRROR", "http://deb.debian.org/debian")
@@ -81,9 +81,8 @@ def kept(name: str, identity: str, suffix: str, make: Callable[[Path], None]) ->
     processes at once, and made anew when too old. Older identities of the name are removed, but
     none that a process which was handed it may still be about to read."""
     place = cache_directory()
-    place.mkdir(parents=True, exist_ok=True)
     path = place / f"{name}-{identity}{suffix}"
-    with open(place / f"{name}.lock", "w") as lock:
+    with _lock_file(place / f"{name}.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would both make it
         if not path.exists() or time.time() - path.stat().st_mtime > MAX_AGE:
             part = place / f"{name}-{identity}.part{suffix}"
@@ -97,6 +96,17 @@ def kept(name: str, identity: str, suffix: str, make: Callable[[Path], None]) ->
         for old in ours[KEPT_VERSIONS:]:
             _remove_unless_held(old)
     return path
+
+
+def _lock_file(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "w")
+    except OSError as error:
+        raise RootError(
+            f"it can't be kept in {path.parent} ({error.strerror});"
+            " XDG_CACHE_HOME can name another place"
+        ) from None
 
 
 def _age(path: Path) -> float:
