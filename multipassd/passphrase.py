@@ -12,7 +12,9 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 from multipassd.tasks import Tasks
@@ -27,6 +29,10 @@ SALT_BYTES = 16
 MAX_MEMORY = 64 << 20
 MAX_LANES = 16
 MAX_RECORD = 1024
+
+_M_MMAP_THRESHOLD = -3  # <malloc.h>
+MMAP_THRESHOLD = 1 << 20  # bytes; what is larger has pages of its own, which go when it is freed
+
 _LOWER_HEX = frozenset("0123456789abcdef")
 
 Result = TypeVar("Result")
@@ -67,6 +73,7 @@ def is_record(record: str) -> bool:
 
 
 def _hash(passphrase: str, record: _Record) -> bytes:
+    _give_memory_back()
     return hashlib.scrypt(
         passphrase.encode("utf-8", "surrogatepass"),
         salt=record.salt,
@@ -76,6 +83,16 @@ def _hash(passphrase: str, record: _Record) -> bytes:
         maxmem=MAX_MEMORY,
         dklen=len(record.hash),
     )
+
+
+@cache
+def _give_memory_back() -> None:
+    """Else glibc, from the second hash in a thread on, keeps the 16 MiB of each for that thread:
+    a few guesses would make the daemon 100 MiB larger for as long as it runs."""
+    import ctypes  # at the first hash: most daemons see none
+
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD)
 
 
 def _parse(record: str) -> _Record | None:
