@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from multipassd.drivers.qemu import units
+from tests import waiting
 from tests.system.host import Host, new_host
 from tools import cloudimage
 
@@ -22,7 +23,7 @@ Wants=multipass-network.socket
 Environment=MULTIPASS_ACCELERATOR=tcg
 Environment=MULTIPASS_NETWORK_SOCKET=/run/multipass_network
 """
-SECONDS = 40.0
+SECONDS = 90.0  # an unused service stays for 10
 BRIDGE = "mpqemubr0"
 SERVICE, SOCKET = "multipass-network.service", "multipass-network.socket"
 TAP = "mp-525400000001"
@@ -175,7 +176,4 @@ def links(host: Host) -> set[str]:
 
 
 def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    waiting.until(true, seconds=SECONDS, every=0.1)
