@@ -178,11 +178,13 @@ class Host:
             _overlay(self.root, changes, root)
             yield one
         finally:
-            one.stop()
-            subprocess.run(["umount", "--lazy", root], check=False)
-            shutil.rmtree(changes, ignore_errors=True)
-            root.rmdir()
-            one.console.unlink(missing_ok=True)
+            try:
+                one.stop()
+            finally:
+                subprocess.run(["umount", "--lazy", root], check=False)
+                shutil.rmtree(changes, ignore_errors=True)
+                root.rmdir()
+                one.console.unlink(missing_ok=True)
 
     # Doing
 

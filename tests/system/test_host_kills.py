@@ -141,8 +141,10 @@ def taps(host: Host) -> list[str]:
 
 
 def lines(host: Host, path: str) -> list[str]:
-    file = host.root / path[1:]
-    return file.read_text().splitlines() if file.exists() else []
+    try:
+        return (host.root / path[1:]).read_text().splitlines()
+    except FileNotFoundError:  # not there yet, or not any more
+        return []
 
 
 def names(host: Host, path: str) -> list[str]:
