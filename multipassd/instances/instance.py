@@ -97,28 +97,27 @@ class Instance:
 
     # -- starting ---------------------------------------------------------------------------------
 
-    async def reattach(self) -> None:
+    async def reattach(self, *, again: bool = False) -> None:
         """Find the guest that an earlier daemon started, if it still runs. Never fails."""
         async with self._lock:
-            await self._reattach()
-
-    async def _reattach(self) -> None:
-        try:
-            if await self._presence.find():
+            if again and (self.state != State.UNKNOWN or self._kept.gone):
+                return  # whoever had the lock has ended just that
+            try:
+                if await self._presence.find():
+                    return
+            except DriverError as error:
+                _log.warning("%s", error.message)
+                self._presence.set(State.UNKNOWN)
+                self._tasks.spawn(self._reach_again())
                 return
-        except DriverError as error:
-            _log.warning("%s", error.message)
-            self._presence.set(State.UNKNOWN)
-            self._tasks.spawn(self._reach_again())
-            return
-        if self.record.phase is Phase.RUNNING and self.record.boot != bootid.current():
-            self._tasks.spawn(self._start_again())
-            return
-        self._tasks.spawn(self._unplug())
-        why = "" if self.record.phase is Phase.SUSPENDED else "it ended while nobody watched"
-        with suppress(StorageFailed):
-            resting = await self._presence.resting()
-            self._kept.change(phase=resting, stop_at=0.0, ended_because=why)
+            if self.record.phase is Phase.RUNNING and self.record.boot != bootid.current():
+                self._tasks.spawn(self._start_again())
+                return
+            self._tasks.spawn(self._unplug())
+            why = "" if self.record.phase is Phase.SUSPENDED else "it ended while nobody watched"
+            with suppress(StorageFailed):
+                resting = await self._presence.resting()
+                self._kept.change(phase=resting, stop_at=0.0, ended_because=why)
 
     async def _unplug(self) -> None:
         """What was set up on the host for one that ended while nobody watched. Never fails."""
@@ -139,9 +138,7 @@ class Instance:
 
     async def _reach_again(self) -> None:
         await asyncio.sleep(REACH_AGAIN)
-        async with self._lock:  # whoever has it may be ending just that
-            if self.state == State.UNKNOWN and not self._kept.gone:
-                await self._reattach()
+        await self.reattach(again=True)
 
     async def start(self) -> None:
         """Returns once the machine runs; `wait` tells when it answers. Nothing to do if it does."""
