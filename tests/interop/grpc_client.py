@@ -13,8 +13,9 @@ from protocol.certificates import KeyPair
 from protocol.grpc import path
 from protocol.methods import BY_PATH
 from protocol.status import Status
+from tests.waiting import PATIENCE
 
-SECONDS = 20.0
+SECONDS = 4 * PATIENCE  # of a call, in which a test waits for this and runs that
 
 
 class Answer(NamedTuple):

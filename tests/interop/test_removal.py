@@ -24,12 +24,13 @@ from tests.interop.grpc_client import Answer, GrpcClient
 from tests.interop.test_calls import NOT_TRUSTED
 from tests.multipassd.admin.trust import Trust
 from tests.multipassd.tls_client import H2Client
+from tests.waiting import PATIENCE
 from tools.daemon import Daemon
 from tools.imageserver import ImageServer, serving
 from tools.imagetree import ImageTree
 
 STAYS, GOES = make_client(), make_client()
-SECONDS = 20.0
+SECONDS = PATIENCE
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
