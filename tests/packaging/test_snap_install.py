@@ -19,7 +19,7 @@ from tests.packaging.snaphost import (
     WAKE_SERVICE,
     SnapHost,
 )  # fmt: skip
-from tests.system.hammer import LOOP
+from tests.system.hammer import BEGUN, LOOP, PATIENCE
 from tests.system.site import DENIED, EMPTY_LIST, NOT_AUTHENTICATED
 from tests.waiting import until
 from tools import roots
@@ -89,13 +89,16 @@ def test_restarts_under_load_and_failures_lose_no_call_of_the_cli(machine: SnapH
         for command in (*[("sh", "-c", LOOP)] * CALLERS, ("python3", "-c", RAW_LOOP))
     ]
     try:
+        for caller in callers[:CALLERS]:
+            assert caller.stdout is not None
+            assert (first := caller.stdout.readline()) == BEGUN, first
         for _ in range(RESTARTS):
             machine.run("snap", "restart", "multipass")
             # snapd leaves systemd's limit of five starts in ten seconds, which people don't reach.
             machine.run("systemctl", "reset-failed", SERVICE, SOCKET_UNIT, WAKE_SERVICE)
     finally:
         machine.run("touch", "/tmp/enough")
-        said = [caller.communicate(timeout=60)[0] for caller in callers]
+        said = [caller.communicate(timeout=PATIENCE)[0] for caller in callers]
     *by_cli, raw = said
     print(f"\n{RESTARTS} restarts; CLI: {' '.join(by_cli)}; raw connections: {raw}")
     assert not [text for text in by_cli if "LOST" in text], by_cli
@@ -179,11 +182,11 @@ def places_are_those_of_multipass(machine: SnapHost) -> None:
 
 
 def the_service_is_known_to_snapd(machine: SnapHost) -> None:
+    journal = machine.journal("-o", "json", f"_SYSTEMD_UNIT={SERVICE}")
+    records = [json.loads(line) for line in journal.splitlines()]
     logs = machine.run("snap", "logs", "-n", "100", "multipass").stdout
     assert "is ready" in logs
     assert PASSPHRASE not in logs
-    journal = machine.run("journalctl", "-o", "json", f"_SYSTEMD_UNIT={SERVICE}").stdout
-    records = [json.loads(line) for line in journal.splitlines()]
     assert {"denied", "granted"} <= {each.get("MULTIPASS_EVENT") for each in records}
     pid = machine.show(SERVICE, "MainPID")
     ready = next(each for each in records if "is ready" in each["MESSAGE"] and each["_PID"] == pid)
