@@ -119,7 +119,8 @@ class Presence:
     async def boot(self, doing: int) -> None:
         """Returns once it runs, or goes on from its suspended state; `wait` tells when it answers.
         Raises RpcError, and then nothing runs."""
-        await self._ends_within(SWITCH_OFF_SECONDS)  # what is undone of the last one is not ours
+        assert self.guest is None  # else this would wait for its end
+        await self._ends_within(None)  # what is undone of the last one is not ours
         before = self._kept.record
         self.set(doing)
         try:
@@ -256,7 +257,7 @@ class Presence:
         suspended = await self._driver.suspended(self.machine)
         return Phase.SUSPENDED if suspended else Phase.STOPPED
 
-    async def _ends_within(self, seconds: float) -> bool:
+    async def _ends_within(self, seconds: float | None) -> bool:
         if self._watcher is None:
             return True
         done, _ = await asyncio.wait({self._watcher}, timeout=seconds)
