@@ -57,8 +57,10 @@ class Peer:
     def check(self) -> None:
         """Raises Unverified when whoever answers can't prove to be the service."""
         socket = dial.dial(self._address)
-        uid = self._listener(socket)
-        socket.close()
+        try:
+            uid = self._listener(socket)
+        finally:
+            socket.close()
         if uid is None or not _is_own(uid):
             self.connect().close()
 

@@ -40,8 +40,8 @@ WRITE_TIMEOUT = 30.0  # for a peer that doesn't read
 CLOSE_TIMEOUT = 5.0  # for one that doesn't read the last bytes of a connection that ends
 # After SIGTERM, for a handshake to end, and for a peer that was told to ask the next service to
 # hear it and hang up. If we hung up first, a request on its way would break before the peer read
-# why.
-DRAIN_SILENCE = 1.0
+# why. On a busy host it may not run for a second.
+DRAIN_SILENCE = 2.0
 DRAIN_TIMEOUT = 10.0  # calls in flight at SIGTERM; systemd would kill after 30 s
 # The same for calls of peers that are not trusted. An honest one takes the time of a hash; one that
 # holds its request or our answer back, or waits for having guessed, must not hold up a restart.

@@ -214,12 +214,12 @@ def _bind_tcp(host: str, port: int) -> list[Listener]:
         )
         for family, *_, where in dict.fromkeys(found):
             listening = socket.socket(family, socket.SOCK_STREAM)
+            listeners.append(Listener(listening, bound=True))
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listening.bind(where)
             listening.listen(limits.BACKLOG)
-            listeners.append(Listener(listening, bound=True))
     except OSError as error:
         for listener in listeners:
             listener.close()

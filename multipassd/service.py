@@ -192,8 +192,9 @@ class Service:
         self._load_identity()
         self._reported = set()
         self._report_problems()
-        self._manager.ready(self._status())
         _log.info("reloaded: %s", self._status())
+        # Last: whoever waited for it may look at the log at once.
+        self._manager.ready(self._status())
 
     def _charge(self, uid: int) -> int:
         return self._subuids.charge(uid)

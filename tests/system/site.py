@@ -5,18 +5,16 @@ import signal
 import ssl
 import stat
 import subprocess
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from protocol.pem import fingerprint
+from tests import waiting
 from tests.system.people import People, Person
 from tools.daemon import CLI_SECONDS, Daemon
 from tools.sandbox import Sandbox
 from tools.terminal import Session, converse
-
-PATIENCE = 20.0  # for what takes less than a second on a machine that has nothing else to do
 
 NOT_AUTHENTICATED = (
     "list failed: The client is not authenticated with the Multipass service.\n"
@@ -199,12 +197,10 @@ class Site:
 
     def until(self, condition: Callable[[], bool], what: str) -> float:
         """Seconds that it took."""
-        started = time.monotonic()
-        while not condition():
-            waited = time.monotonic() - started
-            assert waited < PATIENCE, f"waited for {what}\n{self.daemon.log_text()}"
-            time.sleep(0.02)
-        return time.monotonic() - started
+        try:
+            return waiting.until(condition, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.daemon.log_text()}") from None
 
 
 def fingerprints_in(pem: str) -> list[str]:

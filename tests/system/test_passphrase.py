@@ -13,11 +13,11 @@ from tests.system.site import (
     ASK,
     ASK_AGAIN,
     EMPTY_LIST,
-    PATIENCE,
     WRONG,
     Site,
     end,
 )
+from tests.waiting import PATIENCE
 
 PASSPHRASE = "correct horse battery staple"
 ADDRESSLESS = 2_000_100_000  # uids that no account and no range of /etc/subuid has
