@@ -28,6 +28,9 @@ SOCKET = "MULTIPASS_NETWORK_SOCKET"
 # as much to get it back; whoever asks meanwhile waits for that.
 SECONDS = 150.0
 MAX_ANSWER = 1 << 20
+# An upgrade, or an administrator, may restart the service in the middle of a request, which undoes
+# what was half done; each may be made again.
+ATTEMPTS = 2
 SSH = 22
 
 
@@ -123,7 +126,7 @@ class BridgedNetworking:
         line = json.dumps({"do": what, **fields}).encode() + b"\n"
         try:
             async with asyncio.timeout(SECONDS):
-                answer = json.loads(await self._exchange(line) or b"{}")
+                answer = json.loads(await self._answer(line) or b"{}")
         except TimeoutError:
             raise NetworkError(
                 "The network service does not answer; `journalctl -u multipass-network` tells why."
@@ -143,11 +146,21 @@ class BridgedNetworking:
             )
         )
 
+    async def _answer(self, line: bytes) -> bytes:
+        """Empty if the service ended each time."""
+        answer = b""
+        for _ in range(ATTEMPTS):
+            answer = answer or await self._exchange(line)
+        return answer
+
     async def _exchange(self, line: bytes) -> bytes:
+        """Empty if the service ended before it answered. Raises OSError if it can't be reached."""
         reader, writer = await asyncio.open_unix_connection(self._socket, limit=MAX_ANSWER)
         try:
             writer.write(line)
             await writer.drain()
             return await reader.readline()
+        except (BrokenPipeError, ConnectionResetError):
+            return b""
         finally:
             writer.close()
