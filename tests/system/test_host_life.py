@@ -126,6 +126,9 @@ def removal_keeps_and_purge_takes(host: Host) -> None:
     host.run("dpkg", "-i", PACKAGE)
     assert host.run("multipass", "list", user="bob").stdout == EMPTY_LIST
     assert host.show("multipassd-tcp.socket", "ActiveState") == "active"
+    host.run("systemctl", "stop", "multipassd-tcp.socket", "multipassd.service")
+    host.run("dpkg", "-i", PACKAGE)  # an upgrade begins nothing that was stopped
+    assert host.show("multipassd-tcp.socket", "ActiveState") == "inactive"
     host.run("dpkg", "-P", "multipass")
     left = ("find", "/etc", "/usr", "/var", "/run", "-xdev", "-name", "*multipass*")
     kept = host.run(*left, code=None).stdout.splitlines()
