@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from multipassd import log
+from multipassd.byhand import Changes
+from multipassd.clientrecord import BY_HAND
 
 KINDS = 4096  # of refusals told apart; at 300 bytes each, 1 MB of first records a day
 KINDS_OF_A_UID = 256  # so that one user with ever new certificates does not take all of them
@@ -63,6 +65,14 @@ class Audit:
 
     def removed(self, fingerprint: str, uid: int | None) -> None:
         _record(Event.REMOVED, f"no longer trusts {_name(fingerprint)}", fingerprint, uid)
+
+    def by_hand(self, changes: Changes) -> None:
+        """One record for each client that was added to the store or removed from it by hand."""
+        added, removed = changes
+        for fingerprint in sorted(added):
+            self.granted(fingerprint, None, BY_HAND)
+        for fingerprint in sorted(removed):
+            self.removed(fingerprint, None)
 
     def changed(self, key: str, uid: int | None, fingerprint: str) -> None:
         """A setting; its value is not told."""

@@ -1,6 +1,8 @@
 """One client as the side file tells of it, to and from an event. Pure."""
 
+import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,3 +57,18 @@ def moment(value: object) -> float | None:
         with_fraction = float(value) if abs(value) < 1e15 else math.inf
         return with_fraction if math.isfinite(with_fraction) else None
     return None
+
+
+def last_enrolment(data: bytes, fingerprint: str) -> tuple[int, int]:
+    """Offset and length of the client's newest enrolment in the side file, without the line's end;
+    both 0 if there is none."""
+    end = len(data)
+    while (at := data.rfind(fingerprint.encode(), 0, end)) >= 0:
+        start = data.rfind(b"\n", 0, at) + 1
+        end = start
+        stop = data.find(b"\n", at)
+        line = data[start:stop]
+        with suppress(ValueError, RecursionError, AttributeError):
+            if json.loads(line).get("event") == "enrolled":
+                return start, len(line)
+    return 0, 0

@@ -1,8 +1,9 @@
 """What is known about each client beyond its certificate: a file of events beside the store.
 
-One JSON object a line, only ever appended to, so that a crash costs at most the last line. Trust
-never depends on it: losing it loses names and dates. One thing it guards: a store file that has
-gone missing while clients are on record here is damage, not a fresh start.
+One JSON object a line. Lines are appended, so that a crash costs at most the last one; only a
+removal that finds the disk full overwrites its client's line. Trust never depends on this file:
+losing it loses names and dates. It guards one thing: a store that is missing or empty while clients
+are on record here is damage, not a fresh start.
 """
 
 import json
@@ -11,19 +12,30 @@ import re
 import stat
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from multipassd.clientrecord import BY_HAND, TEXT_LIMIT, ClientRecord, as_event, as_record, moment
+from multipassd.clientrecord import (
+    BY_HAND,
+    TEXT_LIMIT,
+    ClientRecord,
+    as_event,
+    as_record,
+    last_enrolment,
+    moment,
+)
 from multipassd.files import (
     CREATE_FLAGS,
     READ_FLAGS,
     read_descriptor,
+    show_change,
     sync_directory,
     write_all,
     write_atomically,
 )
+from multipassd.storeguard import NO_ROOM
 
 FILE_LIMIT = 128 << 20  # 100,000 clients and as many events again at 300 bytes, with room
 SEEN_EVERY = 3600.0  # seconds between two "seen" events of a client: one line an hour at most
@@ -40,7 +52,8 @@ class Clients:
         self._owners = owners
         self._records: dict[str, ClientRecord] = {}
         self._removed: set[str] = set()
-        self._read_to: tuple[int, int, int] | None = None  # device, inode, offset of a line's end
+        # Device, inode, offset of a line's end, time stamp in nanoseconds.
+        self._read_to: tuple[int, int, int, int] | None = None
         self._lines = 0
         self._reading = threading.Lock()  # the event loop may look while a worker does
         self._unwritten: dict[str, dict[str, Any]] = {}  # removals the file had no room for
@@ -108,7 +121,9 @@ class Clients:
             self._seen.pop(each, None)
         try:
             self._append(events.values())
-        except OSError:
+        except OSError as error:
+            if error.errno in NO_ROOM and self._overwrite(events):
+                return
             with self._reading:
                 self._unwritten |= events
                 for each, event in events.items():
@@ -190,12 +205,14 @@ class Clients:
         whole = data.rfind(b"\n") + 1  # the rest is still being written, or was cut by a crash
         for line in data[:whole].splitlines():
             self._replay(line)
-        self._read_to = (status.st_dev, status.st_ino, offset + whole)
+        self._read_to = (status.st_dev, status.st_ino, offset + whole, status.st_mtime_ns)
 
     def _continues(self, status: os.stat_result) -> bool:
         assert self._read_to is not None
-        device, inode, offset = self._read_to
-        return (status.st_dev, status.st_ino) == (device, inode) and status.st_size >= offset
+        device, inode, offset, modified = self._read_to
+        if (status.st_dev, status.st_ino) != (device, inode) or status.st_size < offset:
+            return False
+        return status.st_size > offset or status.st_mtime_ns == modified  # else overwritten
 
     def _checked(self, descriptor: int) -> os.stat_result:
         status = os.fstat(descriptor)
@@ -253,6 +270,28 @@ class Clients:
         finally:
             os.close(descriptor)
         self._unwritten = {}
+
+
+    def _overwrite(self, events: dict[str, dict[str, Any]]) -> bool:
+        """Put removals in the place of the enrolments, which needs no room. False if it fails."""
+        with self._reading, suppress(OSError):
+            descriptor = os.open(self.path, READ_FLAGS & ~os.O_ACCMODE | os.O_RDWR)
+            try:
+                status = self._checked(descriptor)
+                data = read_descriptor(descriptor, FILE_LIMIT, self.path)
+                lines = {each: last_enrolment(data, each) for each in events}
+                for who, (start, length) in lines.items():
+                    event = {"event": "removed", "fingerprint": who, "at": events[who]["at"]}
+                    line = _encode([event]).rstrip().ljust(length)
+                    if len(line) != length or os.pwrite(descriptor, line, start) < length:
+                        return False
+                show_change(descriptor, status)
+                os.fsync(descriptor)
+                self._forget()  # the next look reads all of it
+                return True
+            finally:
+                os.close(descriptor)
+        return False
 
 
 def _ends_line(descriptor: int, size: int) -> bool:

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from multipassd import gate
 from multipassd.audit import Audit
-from multipassd.clientrecord import BY_HAND
 from multipassd.peer import Peer
 from multipassd.storeguard import StoreError
 from multipassd.tasks import Tasks
@@ -43,7 +42,7 @@ class Enrolment:
         return await self._undisturbed(self._remove(fingerprint, by))
 
     async def upkeep(self, everything: bool = False) -> None:
-        """What the store does now and then: take in what replaced files grew, note who was seen."""
+        """What the store does periodically: note who was seen, and who was added by hand."""
         await self._undisturbed(self._keep_up(everything))
 
     def refresh(self) -> None:
@@ -90,14 +89,9 @@ class Enrolment:
         return added
 
     async def _keep_up(self, everything: bool) -> None:
-        await asyncio.to_thread(self._store.fold)
         await asyncio.to_thread(self._store.flush, everything)
         # Only now: multipass-trust has put its changes on record, which tells them apart.
-        added, removed = self._store.take_changes()
-        for fingerprint in sorted(added):
-            self._audit.granted(fingerprint, None, BY_HAND)
-        for fingerprint in sorted(removed):
-            self._audit.removed(fingerprint, None)
+        self._audit.by_hand(self._store.take_changes())
 
     def _now(self) -> tuple[TrustState, frozenset[str]]:
         return self._store.state, self._store.fingerprints()

@@ -72,6 +72,12 @@ def is_record(record: str) -> bool:
     return _parse(record) is not None
 
 
+def is_unsalted(record: str) -> bool:
+    """Whether it is of Multipass 1.16's form, the only one that 1.16 can check."""
+    parsed = _parse(record)
+    return parsed is not None and not parsed.salt
+
+
 def _hash(passphrase: str, record: _Record) -> bytes:
     _give_memory_back()
     return hashlib.scrypt(

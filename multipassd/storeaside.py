@@ -27,8 +27,7 @@ def set_aside(disk: StoreDisk, side_file: Path) -> Path:
     directory = disk.path.parent
     kept = directory / f"damaged-{stamp}-{time.monotonic_ns():x}"
     kept.mkdir(mode=0o700)
-    old = [each.path for each in disk.old_files()]
-    for path in (*old, disk.path, side_file):
+    for path in (disk.path, side_file):
         if os.path.lexists(path):
             path.rename(kept / path.name)
     sync_directory(kept)

@@ -1,9 +1,8 @@
-"""The store's file on disk: read, appended to, replaced, and what writers held open folded in.
+"""The trust store's file on disk: read, create, append.
 
-Whoever appends by hand takes no lock and may hold the file open for long (`tee -a`). So an
-addition is one write to the end. When the file is replaced, the old one keeps a name that says
-how many of its bytes were taken over; what it grows beyond them belongs into the new file.
-The caller holds the store's lock, except for `read`.
+Administrators append by hand without the lock, and may hold the file open for long (`tee -a`). So
+the file is never replaced, and an addition is one write to its end. The caller holds the store's
+lock, except for `read`.
 """
 
 import errno
@@ -11,10 +10,8 @@ import os
 import re
 import secrets
 import stat
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd import storefile
@@ -27,10 +24,6 @@ from multipassd.files import (
 )
 
 STORE_LIMIT = 256 << 20  # 100,000 RSA certificates of 2 KB, with room
-
-# A certificate is appended in moments; a `tee -a` whose input a person still pastes takes longer.
-FOLD_SECONDS = 10.0
-
 
 TEMPORARY_NAME = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
@@ -56,92 +49,69 @@ def complaint(status: os.stat_result, owners: frozenset[int]) -> str:
     return ""
 
 
-@dataclass(frozen=True)
-class OldFile:
-    """A replaced file; its first `size` bytes were taken over, at `since` on the monotonic clock.
-
-    That clock is the machine's, not the process's, and nobody sets it. After a reboot it may be
-    anywhere, but then nobody holds the file open any more either.
-    """
-
-    path: Path
-    size: int
-    since: int  # nanoseconds
-
-    @property
-    def watched(self) -> bool:
-        """May someone who opened it before it was replaced still be writing?"""
-        return 0 <= time.monotonic_ns() - self.since < FOLD_SECONDS * 1e9
-
-
 class StoreDisk:
     def __init__(self, path: Path, owners: frozenset[int]) -> None:
         self.path = path
         self._owners = owners
-        self._old_name = re.compile(re.escape(f".{path.name}.") + r"(\d{1,15})\.(\d{1,19})\.old")
 
-    def read(self, path: Path | None = None) -> tuple[bytes, os.stat_result]:
-        """The content, and the status that the file had before it was read; of the store's file
-        unless another is named."""
-        path = path or self.path
-        descriptor = self._open(path)
+    def read(self) -> tuple[bytes, os.stat_result]:
+        """The content, and the status that the file had before it was read. Raises OSError."""
+        descriptor = self._open()
         try:
             status = os.fstat(descriptor)
             if wrong := complaint(status, self._owners):
                 raise UnsafeFile(errno.EPERM, wrong)
-            return read_descriptor(descriptor, STORE_LIMIT, path), status
+            return read_descriptor(descriptor, STORE_LIMIT, self.path), status
         finally:
             os.close(descriptor)
 
-    def _open(self, path: Path) -> int:
+    def _open(self) -> int:
         """Raises UnsafeFile, too, where what is wrong with the file is why it can't be opened."""
         try:
-            return os.open(path, READ_FLAGS)
+            return os.open(self.path, READ_FLAGS)
         except OSError as error:
             # Root without its capabilities may not open the file of another owner.
             if error.errno in (errno.EACCES, errno.ELOOP):
-                if wrong := complaint(os.lstat(path), self._owners):
+                if wrong := complaint(os.lstat(self.path), self._owners):
                     raise UnsafeFile(errno.EPERM, wrong) from error
             raise
 
-    # Adding
+    def add(self, text: bytes, before: storefile.Contents) -> None:
+        """Append a whole block to an existing file; `before` is what the file held when it was last
+        read. Durable on return.
 
-    def add(self, text: bytes, size: int, ends_line: bool) -> None:
-        """Put a whole block into an existing file that ends in no torn tail. Durable on return.
-
-        `size` and `ends_line` describe the file when it was last read. Raises OSError, and then
-        the file holds what it held before.
+        Raises OSError, and then the file holds what it held before.
         """
-        start, length = self._append(text if ends_line else b"\n" + text)
-        if start == size:
+        start, length = self._append(text if before.ends_line else b"\n" + text)
+        if start == before.size and before.torn is None:
             return
         data, status = self.read()
         if data[start : start + length].strip() != text.strip():
             raise ReplacedMeanwhile(errno.ESTALE, "it was replaced meanwhile")
-        if storefile.torn_start(data[:start]) is not None:
-            self._disentangle(data[:start], text, status, length)
+        torn = storefile.torn_start(data[:start])
+        if torn is not None:
+            block, unfinished = data[start : start + length], data[torn:start]
+            change = storefile.Change(torn, unfinished + block, block + unfinished)
+            self.overwrite([change], status)
 
-    def _disentangle(self, head: bytes, text: bytes, status: os.stat_result, length: int) -> None:
-        """Our append fell between the two halves of a block that someone wrote meanwhile.
+    def overwrite(self, changes: Iterable[storefile.Change], status: os.stat_result) -> None:
+        """Change bytes in place, in the file that had `status` when it was read. Durable on return.
 
-        Blanked out there, it lets the halves find each other, in the file that they hold open
-        as in the one that takes its place.
+        Beyond these bytes others may append at the same time. Raises ReplacedMeanwhile when the
+        file or these bytes are no longer what was read, and any other OSError.
         """
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(self.path, READ_FLAGS & ~os.O_ACCMODE | os.O_RDWR)
         try:
-            os.pwrite(descriptor, b"\n" * length, len(head))
+            if not os.path.samestat(os.fstat(descriptor), status):
+                raise ReplacedMeanwhile(errno.ESTALE, "it was replaced meanwhile")
+            for change in changes:
+                _overwrite(descriptor, change)
+            show_change(descriptor, status)
             os.fsync(descriptor)
+            if not os.path.samestat(os.lstat(self.path), status):
+                raise ReplacedMeanwhile(errno.ESTALE, "it was replaced meanwhile")
         finally:
             os.close(descriptor)
-        self.fold(self.replace(storefile.before_torn(head, text), len(head), status))
-
-    def insert(self, text: bytes) -> None:
-        """Put a block before the torn tail, or at the end if nothing is torn (any more)."""
-        data, status = self.read()
-        if storefile.torn_start(data) is None:
-            self.add(text, len(data), not data or data.endswith(b"\n"))
-        else:
-            self.replace(storefile.before_torn(data, text), len(data), status)
 
     def create(self, text: bytes) -> None:
         """Make the file, complete from its first moment; FileExistsError when there is one."""
@@ -176,99 +146,22 @@ class StoreDisk:
         finally:
             os.close(descriptor)
 
-    # Replacing
-
-    def replace(self, data: bytes, size: int, status: os.stat_result) -> OldFile:
-        """Put `data` in the place of the file that had `status`, and whose first `size` bytes
-        `data` takes over. Returns the old file."""
-        temporary = self._temporary()
-        old = self._old(size)
-        try:
-            write_new(temporary, data, stat.S_IMODE(status.st_mode))
-            os.link(self.path, old.path, follow_symlinks=False)
-            if old.path.lstat().st_ino != status.st_ino:
-                raise ReplacedMeanwhile(errno.ESTALE, "it was replaced meanwhile")
-            temporary.replace(self.path)
-        except BaseException:
-            for leftover in (temporary, old.path):
-                with suppress(OSError):
-                    leftover.unlink()
-            raise
-        sync_directory(self.path.parent)
-        return old
-
     def _temporary(self) -> Path:
         return self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}.tmp")
 
-    def _old(self, size: int) -> OldFile:
-        now = time.monotonic_ns()
-        return OldFile(self.path.with_name(f".{self.path.name}.{size}.{now}.old"), size, now)
-
-    # Folding in
-
-    def old_files(self) -> list[OldFile]:
-        return [
-            OldFile(self.path.with_name(name), int(found[1]), int(found[2]))
-            for name in self._names()
-            if (found := self._old_name.fullmatch(name))
-        ]
-
     def sweep(self) -> None:
         """Remove temporary files that a killed process left: under the lock nobody needs them."""
-        for name in self._names():
-            if TEMPORARY_NAME.fullmatch(name):
+        for path in self.path.parent.iterdir():
+            if TEMPORARY_NAME.fullmatch(path.name):
                 with suppress(OSError):
-                    self.path.with_name(name).unlink()
+                    path.unlink()
 
-    def _names(self) -> Iterator[str]:
-        return (each.name for each in sorted(self.path.parent.iterdir()))
 
-    def fold(self, old: OldFile) -> None:
-        """Take over what the old file grew, up to a block still unfinished; all of it at the end.
-
-        A crash after the taking over and before the renaming has it taken over twice, which
-        changes nothing: the store is a set. It can't revive a removed certificate, since every
-        removal folds in first and so takes out both.
-        """
-        final = not old.watched
-        if self._is_current(old):  # the replacing was interrupted before it happened
-            old.path.unlink()
-            return
-        if old.path.lstat().st_size > old.size:
-            old = self._take_over(old, final)
-        if final:
-            old.path.unlink()
-
-    def _is_current(self, old: OldFile) -> bool:
-        try:
-            return old.path.lstat().st_ino == self.path.lstat().st_ino
-        except FileNotFoundError:
-            return False
-
-    def _take_over(self, old: OldFile, final: bool) -> OldFile:
-        data, _ = self.read(old.path)
-        growth = storefile.growth(data, old.size, final)
-        if growth.taken == old.size:
-            return old
-        if growth.grown.strip():
-            self._put(growth.torn, growth.grown)
-        renamed = self._old(growth.taken)
-        old.path.rename(renamed.path)
-        return renamed
-
-    def _put(self, torn: bytes, grown: bytes) -> None:
-        text = torn + grown
-        if storefile.torn_start(text) is None:
-            text = storefile.lines_end(text)
-        try:
-            current, _ = self.read()
-        except FileNotFoundError:
-            self.create(text)
-            return
-        if torn and current.endswith(torn):
-            self._append(grown)
-        else:
-            self.insert(text)
+def _overwrite(descriptor: int, change: storefile.Change) -> None:
+    if os.pread(descriptor, len(change.old), change.start) != change.old:
+        raise ReplacedMeanwhile(errno.ESTALE, "it was changed meanwhile")
+    if os.pwrite(descriptor, change.new, change.start) < len(change.new):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _show_addition(written: int | Path, before: os.stat_result) -> None:

@@ -14,9 +14,6 @@ BEGIN = b"-----BEGIN CERTIFICATE-----"
 END = b"-----END CERTIFICATE-----"
 MARKER = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----")
 
-# More newlines than anyone types, fewer than the shortest certificate has bytes.
-BLANKED = re.compile(rb"\n{200,}")
-
 MAX_PROBLEMS = 100  # enough to see what is wrong; a file full of rubbish must not fill the journal
 
 
@@ -134,54 +131,79 @@ def torn_start(data: bytes) -> int | None:
     return None
 
 
-def before_torn(data: bytes, addition: bytes) -> bytes:
-    """The text with `addition` put in before its torn tail, so that the tail can still grow."""
-    torn = torn_start(data)
-    cut = len(data) if torn is None else torn
-    return lines_end(data[:cut]) + lines_end(addition) + data[cut:]
+@dataclass(frozen=True)
+class Change:
+    """Bytes to overwrite in place: at `start` the text holds `old`, and `new` is as long."""
+
+    start: int
+    old: bytes
+    new: bytes
 
 
-def lines_end(data: bytes) -> bytes:
-    """The text with a newline at its end, unless it is empty."""
-    return data if not data or data.endswith(b"\n") else data + b"\n"
+def removal(data: bytes, unwanted: str) -> list[Change]:
+    """What to overwrite so that this fingerprint is trusted no longer and no other becomes so.
 
-
-def spans(data: bytes, unwanted: str) -> list[tuple[int, int]]:
-    """Where the text is about that fingerprint: its blocks, each with the end of its line.
-
-    Text that is left over when no block at all is left was about the removed ones: it goes too,
-    since only an empty store is EMPTY.
+    A blanked block lets the two halves of a block around it join. If that would make a client
+    trusted who was not, a note is put there instead of newlines, which keeps the halves apart.
     """
-    found = []
-    for block in CERTIFICATE.finditer(data):
-        try:
-            name = fingerprint(body_to_der(block["body"]))
-        except ValueError:
-            continue
-        if name == unwanted:
-            found.append((block.start(), _after_newline(data, block.end())))
-    rest = _cut(data, found)
-    if found and not MARKER.search(rest) and torn_start(rest) is None:
-        return [(0, len(data))]
-    return found
+    wanted = _fingerprints(data) - {unwanted}
+    text, spans = _without(data, unwanted, _newlines)
+    if _fingerprints(text) != wanted:
+        text, spans = _without(data, unwanted, _note)
+    if spans and not MARKER.search(text) and torn_start(text) is None:
+        # No block is left: the remaining text was about the removed ones, and only an empty
+        # store is EMPTY.
+        text, spans = _newlines(len(data)), [(0, len(data))]
+    return [Change(start, data[start:end], text[start:end]) for start, end in spans]
 
 
-def without(data: bytes, unwanted: str) -> bytes:
-    """The text without every block of that fingerprint, and without what was blanked out of it
-    when there was no room to write it anew."""
-    rest = _cut(data, spans(data, unwanted))
-    torn = torn_start(rest)
-    if torn is None:
-        return BLANKED.sub(b"\n", rest)
-    return BLANKED.sub(b"\n", rest[:torn]) + rest[torn:]  # whose other half may still come
+def _without(
+    data: bytes, unwanted: str, filler: Callable[[int], bytes]
+) -> tuple[bytes, list[tuple[int, int]]]:
+    """Text of the same length, and where it differs, in an order in which no change undoes another.
+
+    Repeated, as a blanked block may join two halves of another one of the same client.
+    """
+    changed: list[tuple[int, int]] = []
+    while spans := _spans(data, unwanted):
+        for start, end in spans:
+            data = data[:start] + filler(end - start) + data[end:]
+        changed = [each for each in changed if not _within(each, spans)] + spans
+    return data, changed
 
 
-def _cut(data: bytes, spans: list[tuple[int, int]]) -> bytes:
-    kept, at = [], 0
-    for start, end in spans:
-        kept.append(data[at:start])
-        at = end
-    return b"".join([*kept, data[at:]])
+def _within(span: tuple[int, int], others: list[tuple[int, int]]) -> bool:
+    return any(start <= span[0] and span[1] <= end for start, end in others)
+
+
+def _newlines(length: int) -> bytes:
+    return b"\n" * length
+
+
+def _note(length: int) -> bytes:
+    """A line that is neither base64 nor a marker."""
+    return b"#" * (length - 1) + b"\n"
+
+
+def _spans(data: bytes, unwanted: str) -> list[tuple[int, int]]:
+    """Where that fingerprint's blocks are, each with the end of its line."""
+    return [
+        (block.start(), _after_newline(data, block.end()))
+        for block in CERTIFICATE.finditer(data)
+        if _fingerprint(block["body"]) == unwanted
+    ]
+
+
+def _fingerprints(data: bytes) -> set[str]:
+    return {_fingerprint(block["body"]) for block in CERTIFICATE.finditer(data)} - {""}
+
+
+def _fingerprint(body: bytes) -> str:
+    """Empty if the body is not base64."""
+    try:
+        return fingerprint(body_to_der(body))
+    except ValueError:
+        return ""
 
 
 def _after_newline(data: bytes, offset: int) -> int:
@@ -189,31 +211,3 @@ def _after_newline(data: bytes, offset: int) -> int:
         if data.startswith(newline, offset):
             return offset + len(newline)
     return offset
-
-
-@dataclass(frozen=True)
-class Growth:
-    """What a replaced file grew: `grown` continues `torn`, the tail that was there before.
-
-    `taken` is how much of the file is then taken over.
-    """
-
-    torn: bytes
-    grown: bytes
-    taken: int
-
-
-def growth(old: bytes, size: int, final: bool) -> Growth:
-    """What was appended beyond the first `size` bytes and may be taken over now.
-
-    That is all up to a block that is still unfinished; simply all when `final`.
-    """
-    torn_at = torn_start(old[:size])
-    torn = b"" if torn_at is None else old[torn_at:size]
-    # Newlines between the halves of a block may be where our own addition was blanked out.
-    rest = old[size:].lstrip(b"\n") if torn else old[size:]
-    unfinished = None if final else torn_start(torn + rest)
-    if unfinished is None:
-        return Growth(torn, rest, len(old))
-    whole = max(0, unfinished - len(torn))
-    return Growth(torn, rest[:whole], len(old) - len(rest) + whole if whole else size)

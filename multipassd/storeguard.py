@@ -14,7 +14,6 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 TOPICS = {
     "load": "The trust store could not be tidied up",
-    "fold": "What was appended to a replaced trust store could not be taken over",
     "record": "Names and dates of clients could not be written down",
 }
 

@@ -164,11 +164,14 @@ class Observer:
         )
 
     def _judge_blank(self, fresh: bool) -> View:
-        # An editor that writes in place empties the file first: that moment must not open the
-        # door to a first client.
-        if fresh and self._clients.on_record():
+        if not self._clients.on_record():
+            return View(TrustState.EMPTY)
+        # An editor that writes in place empties the file first.
+        if fresh:
             return self._damaged("was emptied just now", "Try again in a moment")
-        return View(TrustState.EMPTY)
+        return self._damaged(
+            "is empty, though clients are on record that nobody removed", "Restore it from a copy"
+        )
 
     def _damaged(self, why: str, cure: str) -> View:
         return _damaged(f"The trust store {self.path} {why}. {cure}, or {START_OVER}.")

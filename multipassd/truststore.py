@@ -3,7 +3,7 @@
 People append to the file by hand, so it stays the file of record and its text stays theirs.
 Everything that changes it takes a lock shared by all processes; reading takes none. What was read
 is one immutable view, replaced as a whole, so `refresh` and `trusts` may run in the event loop
-while one worker thread adds, removes, folds or flushes.
+while one worker thread adds, removes or flushes.
 """
 
 import os
@@ -16,10 +16,9 @@ from multipassd import storeaside, storecut
 from multipassd.byhand import ByHand, Changes
 from multipassd.clientrecord import ClientRecord
 from multipassd.clients import Clients
-from multipassd.files import TICK_SECONDS
 from multipassd.storecut import ATTEMPTS
-from multipassd.storedisk import ReplacedMeanwhile, StoreDisk, UnsafeFile
-from multipassd.storeguard import NO_ROOM, Guard, StoreError
+from multipassd.storedisk import ReplacedMeanwhile, StoreDisk
+from multipassd.storeguard import Guard, StoreError
 from multipassd.storeview import Observer, View
 from multipassd.truststate import TrustState
 from protocol.certificates import check
@@ -47,7 +46,6 @@ class TrustStore:
         self._publishing = threading.Lock()
         self._generation = 0
         self._guard = Guard(directory)
-        self._nothing_to_fold_at = -1  # the directory's time stamp then
         self._next_flush = -inf
 
     # Questions
@@ -94,7 +92,6 @@ class TrustStore:
             if not self._observer.directory_complaint():
                 with self._guard.locked():
                     self._disk.sweep()
-                    self._fold()
         self.refresh()
 
     def refresh(self) -> bool:
@@ -153,7 +150,7 @@ class TrustStore:
             with self._publishing:
                 generation, view = self._generation, self._in_order()
             if who in view.trusted:
-                return attempt > 0  # what we wrote was taken over by whoever replaced the file
+                return attempt > 0  # an editor has kept it in the file that replaced ours
             if only_first and view.state is not TrustState.EMPTY:
                 return False
             try:
@@ -167,28 +164,25 @@ class TrustStore:
         raise StoreError("other programs keep replacing the trust store")
 
     def _write(self, view: View, text: bytes) -> None:
-        contents = view.contents
-        if not view.exists:
-            self._disk.create(text)
-        elif contents.torn is not None:
-            self._disk.insert(text)
+        if view.exists:
+            self._disk.add(text, view.contents)
         else:
-            self._disk.add(text, contents.size, contents.ends_line)
+            self._disk.create(text)
 
     def remove(self, who: str, uid: int | None) -> bool:
         """Trust it no longer, durably on return; False if it was not trusted."""
         with self._by_hand.expecting(who), self._guard.changing("The client was not removed"):
-            with self._guard.reported("fold"):
-                self._fold()  # it may stand in what a replaced file still grew
             self._look_again()
             if who not in self._in_order().trusted:
                 return False
+            with self._guard.reported("record"):
+                self._by_hand.record()  # else an emptied store would have clients on record
             self._clients.refresh()
             record = self._clients.describe(who)
             with self._guard.reported("record"):
                 self._clients.removed(who, uid, time.time())
             try:
-                self._cut_out(who)
+                storecut.blank(self._disk, who)
             except OSError:
                 with self._guard.reported("record"):
                     self._clients.restore(record)
@@ -196,15 +190,6 @@ class TrustStore:
             finally:
                 self._look_again()
         return True
-
-    def _cut_out(self, unwanted: str) -> None:
-        try:
-            self._fold()  # or it could come back out of a replaced file
-            storecut.rewrite(self._disk, unwanted)
-        except OSError as error:
-            if error.errno not in NO_ROOM:
-                raise
-            storecut.blank(self._disk, unwanted)
 
     def reset(self) -> Path:
         """Make a DAMAGED store EMPTY; returns the directory that now keeps what was there."""
@@ -227,37 +212,6 @@ class TrustStore:
 
     # Upkeep, called by a timer
 
-    def fold(self) -> None:
-        """Take over what a replaced file still grew, through whoever held it open."""
-        if not self._by_hand.read and not self.directory.exists():
-            self.load()  # the disk refused to make it at start; it may be writable by now
-        if not self._may_fold():
-            return
-        with self._guard.reported("fold"), self._guard.locked():
-            self._fold()
-        self.refresh()
-
-    def _may_fold(self) -> bool:
-        """Costs one stat while there is nothing to fold."""
-        try:
-            changed = self.directory.stat().st_mtime_ns
-            if changed == self._nothing_to_fold_at:
-                return False
-            if self._disk.old_files():
-                return not self._observer.directory_complaint()
-        except OSError:
-            return False
-        if time.time_ns() - changed > TICK_SECONDS * 1e9:
-            self._nothing_to_fold_at = changed
-        return False
-
-    def _fold(self) -> None:
-        for old in self._disk.old_files():
-            try:
-                self._disk.fold(old)
-            except UnsafeFile as error:
-                self._guard.problems["old"] = f"{old.path} is ignored: {error.strerror}."
-
     def seen(self, fingerprint: str, when: float) -> None:
         """Note that a trusted client called; `flush` puts it into the side file."""
         if self.trusts(fingerprint):
@@ -265,6 +219,8 @@ class TrustStore:
 
     def flush(self, everything: bool = False) -> None:
         """Bring the side file up to date: who was added by hand, who was seen (once an hour)."""
+        if not self._by_hand.read and not self.directory.exists():
+            self.load()  # the disk refused to make it at start; it may be writable by now
         if time.monotonic() < self._next_flush and not everything:
             return
         if self._observer.directory_complaint():

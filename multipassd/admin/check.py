@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from multipassd import identity, listener, words
+from multipassd import identity, listener, passphrase, words
 from multipassd.admin import lockedout, probe, units
 from multipassd.admin.change import LOOSE, repair_modes, repairable
 from multipassd.admin.list_ import expiries
@@ -107,8 +107,14 @@ def _settings(settings: Settings, report: Report) -> None:
     if settings.problem:
         report.problem(settings.problem)
         return
-    state = "set" if settings.passphrase_record() else "not set"
+    record = settings.passphrase_record()
+    state = "set" if record else "not set"
     report.fine(f"the passphrase for `multipass authenticate` is {state} ({settings.path})")
+    if record and not passphrase.is_unsalted(record):
+        report.note(
+            "Multipass 1.16 can't check this passphrase, as it is kept with a salt: after going"
+            " back to 1.16, set it again with `multipass set local.passphrase`"
+        )
 
 
 # The daemon's own certificates

@@ -38,7 +38,9 @@ def _run(place: Place, options: Namespace) -> int:
     by = invoker()
     if not store.remove(record.fingerprint, by):
         raise TrustError(f"{shown} was not trusted any more: another process removed it.")
-    Audit().removed(record.fingerprint, by)
+    audit = Audit()
+    audit.removed(record.fingerprint, by)
+    audit.by_hand(store.take_changes())
     settle_socket(place, store)
     print(f"{shown} is no longer trusted.")
     if not len(store):

@@ -57,6 +57,7 @@ def test_a_removal_that_came_to_nothing_leaves_no_moment_with_nobody_on_record(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(module, "write_all", full)
+    monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError):
         clients.removed(A, 0, 6.0)
     assert not clients.on_record()

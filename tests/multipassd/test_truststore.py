@@ -39,7 +39,7 @@ def test_removing_the_last_client_empties_the_store_at_once(tmp_path: Path) -> N
     store = enrolled(tmp_path / "certs", 1)
     assert store.remove(NAME[1], 0)
     assert store.state is TrustState.EMPTY
-    assert store.path.read_bytes() == b""
+    assert not store.path.read_bytes().strip()
     assert opened(tmp_path / "certs").state is TrustState.EMPTY
     store.path.unlink()
     store.refresh()
@@ -119,6 +119,14 @@ def tear(store: TrustStore) -> None:
     store.path.write_bytes(pem(1)[:100])
 
 
+def cut_to_nothing(store: TrustStore) -> None:
+    store.path.write_bytes(b"")
+
+
+def blank(store: TrustStore) -> None:
+    store.path.write_bytes(b" \n\n")
+
+
 def tear_apart(store: TrustStore) -> None:
     store.path.write_bytes(b"\x00" * 4096)
 
@@ -131,7 +139,7 @@ def remove_directory(store: TrustStore) -> None:
 
 DAMAGES = [
     loosen_file, loosen_directory, link, dangle, make_directory, make_fifo, unlink, spoil,
-    scribble, tear, tear_apart, remove_directory,
+    scribble, tear, cut_to_nothing, blank, tear_apart, remove_directory,
     pytest.param(give_away, marks=pytest.mark.skipif(os.geteuid() != 0, reason="chown needs root")),
 ]  # fmt: skip
 
@@ -272,15 +280,17 @@ def test_a_clock_set_wrong_loses_nothing(
         assert store.remove(NAME[1], 0)
         held.write(pem(3)[:90])
         held.flush()
-        store.fold()
+        store.refresh()
         held.write(pem(3)[90:])
-    store.fold()
+    store.refresh()
     assert store.fingerprints() == {NAME[2], NAME[3]}
     again = opened(tmp_path / "certs")
     assert again.fingerprints() == {NAME[2], NAME[3]}
 
 
-def test_a_file_emptied_by_an_editor_for_a_moment_opens_no_door(tmp_path: Path, now: float) -> None:
+def test_a_store_cut_to_nothing_with_clients_on_record_is_damaged_and_opens_no_door(
+    tmp_path: Path, now: float
+) -> None:
     store = enrolled(tmp_path / "certs", 1)
     os.truncate(store.path, 0)
     os.utime(store.path, (now, now))
@@ -289,4 +299,9 @@ def test_a_file_emptied_by_an_editor_for_a_moment_opens_no_door(tmp_path: Path, 
     then = now - storeview.TORN_SECONDS - 1
     os.utime(store.path, (then, then))
     store.refresh()
+    assert "clients are on record" in store.damage
+    assert opened(store.directory).state is TrustState.DAMAGED
+    with pytest.raises(StoreError, match="clients are on record"):
+        store.add(der(2), "first", 0, only_first=True)
+    store.reset()
     assert store.state is TrustState.EMPTY

@@ -1,12 +1,15 @@
 """Changes of the store, and what is on record about them."""
 
+import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from multipassd import filelock, storeguard, truststore
 from multipassd.storedisk import StoreDisk
+from multipassd.storeguard import StoreError
 from multipassd.truststate import TrustState
 from tests.multipassd.store_samples import NAME, der, enrolled, opened, pem, written
 
@@ -38,9 +41,57 @@ def test_removing_takes_out_every_copy_and_nobody_else(tmp_path: Path) -> None:
     store = written(tmp_path / "certs", pem(1) + pem(2) + b"note\n" + pem(1)[:-1])
     assert store.remove(NAME[1], 0)
     assert not store.remove(NAME[1], 0)
-    assert store.path.read_bytes() == pem(2) + b"note\n"
+    blank = [b"\n" * len(each) for each in (pem(1), pem(1)[:-1])]
+    assert store.path.read_bytes() == blank[0] + pem(2) + b"note\n" + blank[1]
     assert store.path.stat().st_mode & 0o777 == 0o644
     assert opened(tmp_path / "certs").fingerprints() == {NAME[2]}
+
+
+def with_crlf(text: bytes) -> bytes:
+    return text.replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize("cut", [5, 27, 60, 200, len(pem(1)) - 20])
+def test_halves_that_a_removal_would_join_to_the_same_client_go_too(
+    tmp_path: Path, cut: int
+) -> None:
+    data = pem(0) + pem(1)[:cut] + with_crlf(pem(1)) + pem(1)[cut:]
+    store = written(tmp_path / "certs", data)
+    assert store.remove(NAME[1], 0)
+    assert store.fingerprints() == {NAME[0]}
+    assert opened(store.directory).fingerprints() == {NAME[0]}
+
+
+@pytest.mark.parametrize("cut", [5, 27, 60, 200, len(pem(2)) - 20])
+def test_halves_that_a_removal_would_join_to_another_client_stay_apart(
+    tmp_path: Path, cut: int
+) -> None:
+    halves = pem(2)[:cut], pem(2)[cut:]
+    store = written(tmp_path / "certs", pem(0) + halves[0] + pem(1) + halves[1])
+    assert store.fingerprints() == {NAME[0], NAME[1]}
+    assert store.remove(NAME[1], 0)
+    assert store.fingerprints() == {NAME[0]}
+    assert opened(store.directory).fingerprints() == {NAME[0]}
+    assert all(half in store.path.read_bytes() for half in halves)
+    os.utime(store.path, (1.0, 1.0))  # it may not be an append that is still going on
+    assert opened(store.directory).problems
+
+
+def test_a_client_that_is_appended_again_and_again_is_not_reported_as_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = enrolled(tmp_path / "certs", 1, 2)
+    overwrite = StoreDisk.overwrite
+
+    def then_append(disk: StoreDisk, *arguments: Any) -> None:
+        overwrite(disk, *arguments)
+        with disk.path.open("ab") as file:
+            file.write(pem(1))
+
+    monkeypatch.setattr(StoreDisk, "overwrite", then_append)
+    with pytest.raises(StoreError, match="not removed: other programs keep changing"):
+        store.remove(NAME[1], 0)
+    assert store.trusts(NAME[1])
 
 
 def test_changes_by_hand_are_news_once_and_our_own_are_not(tmp_path: Path) -> None:
@@ -106,6 +157,19 @@ def test_a_change_by_hand_is_news_once_each_time_also_across_restarts(tmp_path: 
         assert daemon.take_changes() == (added, removed)
         daemon.flush(everything=True)
         assert daemon.take_changes() == NOTHING
+
+
+def test_the_last_one_removed_just_after_another_was_removed_by_hand_leaves_the_store_empty(
+    tmp_path: Path,
+) -> None:
+    daemon = enrolled(tmp_path / "certs", 1, 2)
+    daemon.flush()
+    daemon.path.write_bytes(pem(2))
+    program = opened(tmp_path / "certs")
+    assert program.remove(NAME[2], 0)
+    assert program.take_changes() == (NONE, frozenset({NAME[1]}))
+    assert opened(tmp_path / "certs").state is TrustState.EMPTY
+    assert daemon.refresh() and daemon.state is TrustState.EMPTY
 
 
 def test_trust_lost_together_with_its_records_is_news(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import pytest
 
 from multipassd import storeview
 from multipassd.clients import Clients
-from multipassd.storedisk import StoreDisk
 from multipassd.storeguard import StoreError
 from multipassd.truststate import TrustState
 from multipassd.truststore import CLIENTS_NAME, TrustStore
@@ -146,7 +145,7 @@ def later(store: TrustStore) -> TrustStore:
     return opened(store.directory)
 
 
-def test_on_a_full_disk_a_removal_blanks_every_copy_and_the_next_with_room_tidies_up(
+def test_on_a_full_disk_a_removal_blanks_every_copy(
     small_disk: Path,
 ) -> None:
     store = enrolled(small_disk / "certs", 1, 2, 3)
@@ -166,33 +165,30 @@ def test_on_a_full_disk_a_removal_blanks_every_copy_and_the_next_with_room_tidie
         assert not each.remove(NAME[2], 0)
     ballast.unlink()
     assert store.remove(NAME[1], 0)
-    assert store.path.read_bytes() == b"\n" + pem(3) + b"# again\n" + broken + pem(4)
+    assert store.path.read_bytes() == b"".join((newlines(1), *whole[1:]))
     store.flush()
     assert not any("written down" in each for each in store.problems)
     assert {record.name for record in opened(store.directory).records()} == {"client 3", ""}
 
 
-def test_the_last_one_removed_on_a_full_disk_leaves_the_store_empty(
-    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_last_one_removed_on_a_full_disk_leaves_the_store_empty_for_all(
+    small_disk: Path,
 ) -> None:
-    """At once for who removed it. Another process can't tell that from an editor at work while the
-    side file has no room for the removal; it lets nobody in, for as long as an editor may take."""
-    store = enrolled(small_disk / "certs", 1)
+    """The removal takes the place of the enrolment in the side file, which has room for no more."""
+    store = enrolled(small_disk / "certs", 1, 2)
+    store.seen(NAME[1], 5.0)
+    store.flush()
     fill_up(store)
     other = opened(store.directory)
-    assert store.remove(NAME[1], 0)
+    for number in (2, 1):
+        assert store.remove(NAME[number], 0)
     assert store.state is TrustState.EMPTY
     assert not store.path.read_bytes().strip()
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now)  # "just now" is that on any machine
-    os.utime(store.path, (now, now))
-    assert other.refresh()
-    assert "emptied just now" in other.damage
-    assert later(store).state is TrustState.EMPTY
-    assert other.refresh()
-    assert not other.damage
+    assert other.refresh() and other.state is TrustState.EMPTY
+    other.flush()
+    assert other.take_changes() == (frozenset(), frozenset())
     store.path.unlink()
-    assert opened(store.directory).state is TrustState.DAMAGED  # as far as the side file knows
+    assert opened(store.directory).state is TrustState.EMPTY
 
 
 def test_the_first_client_after_that_is_one_again_once_there_is_room(small_disk: Path) -> None:
@@ -258,23 +254,6 @@ def test_what_is_appended_by_hand_around_a_removal_on_a_full_disk_stays(small_di
     assert store.fingerprints() == {NAME[2], NAME[3]}
 
 
-def test_it_does_not_come_back_out_of_a_replaced_file_that_could_not_be_folded_in(
-    small_disk: Path,
-) -> None:
-    store = enrolled(small_disk / "certs", 1, 2)
-    with store.path.open("ab", buffering=0) as tee:
-        assert store.remove(NAME[2], 0)
-        fill_up(store)
-        with store.path.open("ab") as file:
-            file.write(b"#" * (-store.path.stat().st_size % PAGE - 1) + b"\n")
-        tee.write(pem(1) + pem(3))
-    assert store.remove(NAME[1], 0)
-    assert store.state is TrustState.EMPTY
-    (small_disk / "ballast").unlink()
-    store.fold()
-    assert store.fingerprints() == {NAME[3]}
-
-
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_where_overwriting_needs_room_too_the_error_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
@@ -287,7 +266,6 @@ def test_where_overwriting_needs_room_too_the_error_says_what_to_do(
         raise OSError(code, os.strerror(code))
 
     with monkeypatch.context() as patched:
-        patched.setattr(StoreDisk, "replace", full)
         patched.setattr(os, "pwrite", full)
         with pytest.raises(StoreError, match=r"not removed: .*\. Free some space") as caught:
             store.remove(NAME[1], 0)
@@ -295,9 +273,7 @@ def test_where_overwriting_needs_room_too_the_error_says_what_to_do(
     assert store.trusts(NAME[1])
     assert store.path.read_bytes() == before
     assert store.records()[0].how == "passphrase"
-    with monkeypatch.context() as patched:
-        patched.setattr(StoreDisk, "replace", full)
-        assert store.remove(NAME[1], 0)
+    assert store.remove(NAME[1], 0)
     assert opened(store.directory).state is TrustState.EMPTY
 
 

@@ -1,24 +1,14 @@
 """Appends by hand while the store is being changed: nothing of them is ever lost."""
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from multipassd import storedisk
 from multipassd.storedisk import StoreDisk
-from multipassd.truststate import TrustState
 from multipassd.truststore import TrustStore
 from tests.multipassd.store_samples import NAME, der, opened, pem
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a disk that takes seconds to sync, too, a replaced file is watched until the test is over:
-    when that ends is proven by itself."""
-    monkeypatch.setattr(storedisk, "FOLD_SECONDS", 3600.0)
 
 
 @pytest.fixture
@@ -80,8 +70,7 @@ CHANGES = [enrol, remove, both, restart]
 
 
 def settled(store: TrustStore) -> frozenset[str]:
-    """What everybody sees once the timer has run, and a new daemon, too."""
-    store.fold()
+    """The trusted clients, which a new daemon agrees on."""
     store.refresh()
     again = TrustStore(store.directory)
     again.load()
@@ -120,7 +109,7 @@ def test_a_certificate_appended_in_two_writes_survives_a_change_between_them(
     tee = writer(store.path)
     tee.write(pem(3)[:cut])
     change(store)
-    store.fold()
+    store.refresh()
     tee.write(pem(3)[cut:])
     assert settled(store) == expected(change)
     tee.close()
@@ -134,31 +123,15 @@ def test_three_parts_with_a_look_after_each_arrive_whole(
     change(store)
     for start in range(0, len(pem(3)), 99):
         tee.write(pem(3)[start : start + 99])
-        store.fold()
+        store.refresh()
     assert settled(store) == expected(change)
     tee.close()
 
 
-def test_an_old_and_a_new_appender_in_parts_do_not_spoil_each_other(store: TrustStore) -> None:
-    old = Tee(store.path)
-    remove(store)
-    new = Tee(store.path)
-    new.write(pem(2)[:100])
-    old.write(pem(3)[:100])
-    store.fold()
-    old.write(pem(3)[100:])
-    store.fold()
-    new.write(pem(2)[100:])
-    assert settled(store) == {NAME[1], NAME[2], NAME[3]}
-    old.close()
-    new.close()
-
-
-def test_a_removed_certificate_does_not_come_back_by_folding(store: TrustStore) -> None:
+def test_a_removed_certificate_does_not_come_back_through_an_open_file(store: TrustStore) -> None:
     tee = Tee(store.path)
     remove(store)
     tee.write(pem(3))
-    store.fold()
     assert store.remove(NAME[3], 0)
     assert settled(store) == {NAME[1]}
     tee.write(pem(4))
@@ -166,30 +139,18 @@ def test_a_removed_certificate_does_not_come_back_by_folding(store: TrustStore) 
     tee.close()
 
 
-def test_one_appended_but_not_yet_folded_in_can_be_removed_for_good(store: TrustStore) -> None:
-    tee = Tee(store.path)
-    remove(store)
-    tee.write(pem(3))
-    assert store.remove(NAME[3], 0)
-    assert settled(store) == {NAME[1]}
-    tee.close()
-
-
-def test_after_its_time_the_replaced_file_is_let_go_with_all_it_has(
-    store: TrustStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("change", [*CHANGES, lambda store: store.reset()])
+def test_nothing_but_a_reset_replaces_the_file(
+    store: TrustStore, change: Callable[[TrustStore], object]
 ) -> None:
-    tee = Tee(store.path)
-    remove(store)
-    tee.write(pem(3) + pem(4)[:100])
-    store.fold()
-    assert len(StoreDisk(store.path, frozenset({os.geteuid()})).old_files()) == 1
-    real = time.monotonic_ns()
-    monkeypatch.setattr(time, "monotonic_ns", lambda: real + 2 * 3600 * 10**9)
-    store.fold()
-    tee.close()
-    assert StoreDisk(store.path, frozenset({os.geteuid()})).old_files() == []
-    assert store.fingerprints() == {NAME[1], NAME[3]}
-    assert store.path.read_bytes().endswith(pem(4)[:100])
+    inode = store.path.stat().st_ino
+    if change in CHANGES:
+        change(store)
+        assert store.path.stat().st_ino == inode
+    else:
+        store.path.write_bytes(b"*")
+        change(store)
+        assert not store.path.exists()
 
 
 @pytest.mark.parametrize("cut", [1, 11, 27, 28, 120, len(pem(3)) - 26, len(pem(3)) - 2])
@@ -211,7 +172,7 @@ def test_an_append_between_our_look_and_our_write_is_taken_apart(
     enrol(store)
     for start in range(cut, len(pem(3)), step):
         tee.write(pem(3)[start : start + step])
-        store.fold()
+        store.refresh()
     assert settled(store) == expected(enrol)
     tee.close()
 
@@ -249,20 +210,3 @@ def test_an_editor_that_replaces_the_file_under_our_append_does_not_swallow_it(
     monkeypatch.setattr(StoreDisk, "_append", overtaken)
     enrol(store)
     assert settled(store) == {NAME[0], NAME[1], NAME[2]} | set(NAME[3 : 3 + times])
-
-
-def test_old_files_planted_in_a_loose_directory_are_not_believed(store: TrustStore) -> None:
-    planted = store.directory / f".{store.path.name}.0.1.old"
-    planted.write_bytes(pem(5))
-    store.directory.chmod(0o777)
-    again = TrustStore(store.directory)
-    again.load()
-    assert again.state is TrustState.DAMAGED
-    again.fold()
-    assert planted.exists()
-    planted.chmod(0o666)
-    store.directory.chmod(0o700)
-    store.fold()
-    store.refresh()
-    assert not store.trusts(NAME[5])
-    assert any(str(planted) in each for each in store.problems)

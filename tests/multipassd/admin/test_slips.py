@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+from multipassd import passphrase
 from multipassd.settings import FIELDS, Settings
 from tests.conftest import DaemonFactory
 from tests.multipassd.admin.trust import TRUST, Trust, client
@@ -95,6 +97,29 @@ def test_check_tells_that_names_and_dates_are_ignored(trust: Trust) -> None:
     done = trust.run("check")
     assert done.returncode == 1
     assert "names and dates of clients are unknown: others may write to it" in done.stdout
+
+
+def test_check_says_which_passphrases_a_1_16_daemon_can_not_check(trust: Trust) -> None:
+    settings = trust.sandbox.settings_path
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    of_1_16 = hashlib.scrypt(b"secret", salt=b"", n=1 << 14, r=8, p=1, dklen=64).hex()
+    for record, refused in ((passphrase.make("secret"), True), (of_1_16, False)):
+        settings.write_text(f"[General]\nlocal.passphrase={record}\n")
+        said = trust.run("check").stdout
+        assert "the passphrase for `multipass authenticate` is set" in said
+        assert ("Multipass 1.16 can't check this passphrase" in said) == refused
+
+
+def test_a_store_cut_to_nothing_is_named_with_its_cure(trust: Trust) -> None:
+    pair, _ = client()
+    trust.done("add", "-", input=pair.certificate)
+    os.truncate(trust.store, 0)
+    os.utime(trust.store, (1.0, 1.0))
+    done = trust.run("check")
+    assert done.returncode == 1
+    assert "is empty, though clients are on record that nobody removed" in done.stdout
+    assert "reset" in done.stdout
+    trust.refused("add", "-", input=pair.certificate)
 
 
 def test_list_says_what_it_cannot_show_and_what_mends_it(trust: Trust) -> None:
