@@ -66,7 +66,7 @@ async def power_down(environ: Mapping[str, str], seconds: float) -> None:
 def _runner(environ: Mapping[str, str]) -> Runner:
     """Units where the package has set them up, else processes of our own."""
     if socket := environ.get(unit.SOCKET):
-        return UnitRunner(socket)
+        return UnitRunner(socket, Path(places.machines_directory(environ)))
     return _detached(environ)
 
 

@@ -178,6 +178,8 @@ class Service:
 
     def _prune(self) -> None:
         in_use = self._daemon.instances.registry.images()
+        if in_use is None:
+            return  # a disk may stand on any of them
         self._pruning = self._loop.create_task(self._daemon.images.prune(in_use))
 
     def _plan_renewal(self) -> None:

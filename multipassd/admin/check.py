@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from multipassd import identity, listener, passphrase, words
-from multipassd.admin import lockedout, probe, units
+from multipassd.admin import instances, lockedout, probe, units
 from multipassd.admin.change import LOOSE, repair_modes, repairable
 from multipassd.admin.list_ import expiries
 from multipassd.admin.place import Place
@@ -37,6 +37,7 @@ def _run(place: Place, options: Namespace) -> int:
     _directories(place, report)
     _settings(settings, report)
     _certificates(place, report)
+    instances.look(place, report)
     _socket(place, store, report)
     if place.state(store) is TrustState.TRUSTING:
         lockedout.look(store, bool(settings.passphrase_record()), report)

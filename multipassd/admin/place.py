@@ -23,6 +23,7 @@ PACKAGED = {"MULTIPASS_STORAGE": places.STATE_DIRECTORY, "DAEMON_CONFIG_HOME": "
 @dataclass(frozen=True)
 class Place:
     data: Path
+    machines: Path  # instances' disks, one directory each
     settings: Path
     root_certificate: Path
     socket: Path | None  # None: there is no saying which socket belongs to the data
@@ -62,8 +63,12 @@ def find(environ: Mapping[str, str], data: Path | None, socket: Path | None) -> 
         # Never with other data: the standard socket does not belong to that, and narrowing it
         # would lock others' users out.
         socket = Path(places.default_socket(environ))
+    storage = Path(places.machines_directory(environ))
+    if data and data != Path(places.daemon_data_directory(environ)):
+        storage = data.parent if data.name == "data" else data  # as that data's daemon has it
     return Place(
         data=Path(data or places.daemon_data_directory(environ)),
+        machines=storage / "machines",
         settings=Path(places.daemon_settings_file(environ)),
         root_certificate=Path(places.daemon_root_certificate(environ)),
         socket=socket,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -117,5 +116,9 @@ class Driver(Protocol):
     async def clear(self, name: str) -> None:
         """End what may still run under this name and remove its runtime files. Never fails."""
 
-    async def clear_others(self, names: Container[str]) -> None:
-        """The same for whatever runs under another name than these."""
+    def names(self) -> list[str]:
+        """Under which machines may run, of this service's instances and others."""
+
+    async def stranger(self, name: str) -> str:
+        """Of a machine that runs under a name that is no instance's: what it is, and what to do
+        about it; empty if none runs. It is left alone, as it may be anybody's."""

@@ -31,6 +31,15 @@ class NameTaken(RpcError):
         super().__init__(f'instance "{name}" already exists')
 
 
+class NameNotFree(RpcError):
+    """What has the name is no instance that could be used."""
+
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f'instance "{name}" already exists: {why}')
+
+
 class NoSuchSnapshot(RpcError):
     """There are none yet."""
 

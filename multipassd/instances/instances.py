@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
-from multipassd import log
+from multipassd import bootid, log
 from multipassd.drivers.driver import Driver
+from multipassd.instances.damaged import CannotRebuild, Damaged, InstanceDamaged
 from multipassd.instances.errors import (
     BeingPrepared,
     InstanceDeleted,
+    NameNotFree,
     NameTaken,
     NoSuchInstance,
     NoSuchSnapshot,
@@ -23,6 +26,8 @@ from multipassd.instances.registry import Registry
 from multipassd.network.networking import Networking
 from protocol.errors import RpcError
 from protocol.messages.common import InstanceNames, InstanceSnapshotPair
+
+Found = TypeVar("Found", Instance, Damaged, Instance | Damaged)
 
 _log = log.get("instances")
 
@@ -57,12 +62,15 @@ class Instances:
             self.add(record)
 
     async def resume(self) -> None:
-        """Find the guests that run, and remove what was left over by a daemon that was killed."""
-        leftovers = self.registry.leftovers()
-        await self.driver.clear_others(self.registry.known())
-        for name in leftovers:
-            _log.info("removing what is left over of %s", name)
+        """Find the guests that run, and complete what a killed daemon was about to remove."""
+        for name in self.registry.leftovers():
+            _log.info("removing what a launch or a purge has left over of %s", name)
+            await self.driver.clear(name)
             await asyncio.to_thread(self.registry.remove_files, name)
+        await asyncio.to_thread(self.registry.settle)
+        for name in self.driver.names():
+            if name not in self.taken() and (why := await self.driver.stranger(name)):
+                _log.warning("%s", why)
         ran = [one for one in self._instances.values() if one.record.phase is Phase.RUNNING]
         await asyncio.gather(*(instance.reattach() for instance in ran))
         if self.registry.whole:
@@ -86,6 +94,11 @@ class Instances:
     def all(self) -> list[Instance]:
         return [self._instances[name] for name in sorted(self._instances)]
 
+    def everything(self) -> list[Instance | Damaged]:
+        """The damaged ones, too, by name."""
+        found: dict[str, Instance | Damaged] = {**self._instances, **self.registry.damaged}
+        return [found[name] for name in sorted(found)]
+
     def live(self) -> list[Instance]:
         return [one for one in self.all() if not one.record.deleted]
 
@@ -93,16 +106,23 @@ class Instances:
         return [one for one in self.all() if one.record.deleted]
 
     def get(self, name: str) -> Instance:
-        """Live or deleted. Raises NoSuchInstance, BeingPrepared."""
+        """Live or deleted. Raises NoSuchInstance, BeingPrepared, InstanceDamaged."""
+        found = self.find(name)
+        if isinstance(found, Damaged):
+            raise InstanceDamaged(found)
+        return found
+
+    def find(self, name: str) -> Instance | Damaged:
+        """Raises NoSuchInstance, BeingPrepared."""
         if name in self.preparing:
             raise BeingPrepared(name)
-        instance = self._instances.get(name)
-        if instance is None:
+        found = self.registry.damaged.get(name) or self._instances.get(name)
+        if found is None:
             raise NoSuchInstance(name)
-        return instance
+        return found
 
     def get_live(self, name: str) -> Instance:
-        """Raises NoSuchInstance, InstanceDeleted, BeingPrepared."""
+        """Raises NoSuchInstance, InstanceDeleted, BeingPrepared, InstanceDamaged."""
         instance = self.get(name)
         if instance.record.deleted:
             raise InstanceDeleted(name)
@@ -113,12 +133,12 @@ class Instances:
         wanted = list(dict.fromkeys(names))
         return collect(wanted, self.get_live) if wanted else self.live()
 
-    def paired(self, pairs: Sequence[InstanceSnapshotPair]) -> list[Instance]:
-        """Live or deleted, each once; all of them if there is no pair. Raises Several, for any
-        snapshot too."""
+    def paired(self, pairs: Sequence[InstanceSnapshotPair]) -> list[Instance | Damaged]:
+        """Live, deleted or damaged, each once; all of them if there is no pair. Raises Several,
+        for any snapshot too."""
         if not pairs:
-            return self.all()
-        found = collect(dict.fromkeys(pair.instance_name for pair in pairs), self.get)
+            return self.everything()
+        found = collect(dict.fromkeys(pair.instance_name for pair in pairs), self.find)
         snapshots = [
             NoSuchSnapshot(pair.instance_name, pair.snapshot_name)
             for pair in pairs
@@ -132,11 +152,19 @@ class Instances:
 
     @contextmanager
     def reserved(self, name: str) -> Iterator[None]:
-        """Nobody else may take the name meanwhile. Raises NameTaken, BeingPrepared."""
+        """Nobody else may take the name meanwhile. Raises NameTaken, BeingPrepared, NameNotFree."""
         if name in self.preparing:
             raise BeingPrepared(name)
         if name in self._instances:
             raise NameTaken(name)
+        if damaged := self.registry.damaged.get(name):
+            raise NameNotFree(name, damaged.trouble)
+        if self.registry.has_traces_of(name):
+            raise NameNotFree(
+                name,
+                f"the service does not know what lies in {self.registry.place(name)}, and leaves "
+                "it alone. A restart of the service reads it.",
+            )
         self.preparing.add(name)
         try:
             yield
@@ -144,7 +172,7 @@ class Instances:
             self.preparing.discard(name)
 
     def taken(self) -> set[str]:
-        return self.preparing | self._instances.keys()
+        return self.preparing | self._instances.keys() | self.registry.damaged.keys()
 
     def add(self, record: Record) -> Instance:
         instance = Instance(
@@ -154,12 +182,53 @@ class Instances:
         self._on_change()
         return instance
 
-    async def purge(self, instance: Instance) -> None:
+    async def purge(self, instance: Instance | Damaged) -> None:
         """Gone for good. Its name is free when this returns."""
+        if isinstance(instance, Damaged):
+            await self._purge_damaged(instance)
+            return
         await instance.purge()
         if self._instances.get(instance.name) is instance:
             del self._instances[instance.name]
         self._on_change()
+
+    async def _purge_damaged(self, damaged: Damaged) -> None:
+        """Raises StorageFailed, NoSuchInstance where another purge or a recovery came first."""
+        with self._only_one(damaged):
+            self.registry.give_up(damaged.name)
+            await self.driver.clear(damaged.name)  # it may run all the same
+            if damaged.copy is not None:
+                with suppress(Exception):  # it is gone all the same
+                    await self.networking.forget(damaged.copy)
+            self.registry.remove(damaged.name)
+            await asyncio.to_thread(self.registry.remove_files, damaged.name)
+
+    async def rebuild(self, damaged: Damaged) -> Instance:
+        """An instance again, by the copy of its record. Raises CannotRebuild, StorageFailed."""
+        if damaged.copy is None:
+            raise CannotRebuild(damaged)
+        with self._only_one(damaged):
+            # It may run, and what is known is as old as the copy: so it is looked for.
+            seen = {"phase": Phase.RUNNING, "boot": bootid.current()}
+            record = damaged.copy.model_copy(update={**seen, "deleted": False, "stop_at": 0.0})
+            self.registry.rebuild(damaged, record)
+            instance = self.add(record)
+            await instance.reattach()
+            if not instance.busy:
+                instance.change(ended_because=damaged.copy.ended_because)
+        return instance
+
+    @contextmanager
+    def _only_one(self, damaged: Damaged) -> Iterator[None]:
+        """Nobody else may give it up or rebuild it meanwhile."""
+        if self.find(damaged.name) is not damaged:
+            raise NoSuchInstance(damaged.name)
+        self.preparing.add(damaged.name)
+        try:
+            yield
+        finally:
+            self.preparing.discard(damaged.name)
+            self._on_change()
 
     def stop_what_is_due(self) -> None:
         """To be called every second or so."""
@@ -175,9 +244,9 @@ def named(names: InstanceNames | None) -> list[str]:
     return names.instance_name if names is not None else []
 
 
-def collect(names: Iterable[str], find: Callable[[str], Instance]) -> list[Instance]:
+def collect(names: Iterable[str], find: Callable[[str], Found]) -> list[Found]:
     """Every one found, or all that is wrong with the names. Raises Several."""
-    found: list[Instance] = []
+    found: list[Found] = []
     errors: list[RpcError] = []
     for name in names:
         try:
@@ -189,9 +258,7 @@ def collect(names: Iterable[str], find: Callable[[str], Instance]) -> list[Insta
     return found
 
 
-async def for_each(
-    instances: Iterable[Instance], work: Callable[[Instance], Awaitable[None]]
-) -> None:
+async def for_each(instances: Iterable[Found], work: Callable[[Found], Awaitable[None]]) -> None:
     """Do it to all at once. Raises Several with what went wrong, after all have ended."""
     results = await asyncio.gather(*(work(one) for one in instances), return_exceptions=True)
     errors = [result for result in results if isinstance(result, BaseException)]

@@ -36,7 +36,8 @@ class KeptRecord:
         self._changed()
 
     def remove(self) -> None:
-        """The instance is no more, whatever is left of its files. Raises StorageFailed."""
+        """The instance is no more, and its files may be removed. Raises StorageFailed."""
+        self._registry.give_up(self.name)
         self._registry.remove(self.name)
         self.gone = True
 

@@ -20,7 +20,7 @@ from multipassd.cloudinit.userdata import Config
 from multipassd.drivers.driver import Machine
 from multipassd.images.image import Base, Image, Progress
 from multipassd.images.images import Images
-from multipassd.instances.errors import RepeatedAddress, Several, TimedOut
+from multipassd.instances.errors import NameNotFree, RepeatedAddress, Several, TimedOut
 from multipassd.instances.instance import Instance
 from multipassd.instances.instances import Instances
 from multipassd.instances.order import Order
@@ -97,6 +97,8 @@ class Launcher:
     async def _make(self, order: Order, config: Config, report: Reporter) -> Instance:
         report.step(f"Creating {order.name}")
         await self._instances.driver.ready()
+        if stranger := await self._instances.driver.stranger(order.name):
+            raise NameNotFree(order.name, stranger)
         image = await self._images.resolve(order.image, order.remote)
         _stage(order.name, "image")
         base = await self._images.fetch(image, _noted(order.name, report.progress), order.name)
@@ -106,18 +108,39 @@ class Launcher:
         try:
             return await asyncio.shield(furnishing)
         except BaseException:
-            await self._tasks.complete(self._undo(order.name, furnishing))
+            await self._tasks.complete(self._undo(furnishing))
             raise
 
-    async def _undo(self, name: str, furnishing: asyncio.Task[Instance]) -> None:
+    async def _undo(self, furnishing: asyncio.Task[Instance]) -> None:
         """Once it has ended: its threads would go on writing."""
         await asyncio.wait({furnishing})
         if not furnishing.cancelled() and furnishing.exception() is None:
             await self._instances.purge(furnishing.result())
-        else:
-            await asyncio.to_thread(self._instances.registry.remove_files, name)
 
     async def _furnish(
+        self, order: Order, config: Config, image: Image, base: Base, size: int, report: Reporter
+    ) -> Instance:
+        """Whatever ends this early leaves nothing of what was made here, and all else alone."""
+        registry = self._instances.registry
+        made = await asyncio.to_thread(self._make_place, order.name)
+        try:
+            return await self._furnish_place(order, config, image, base, size, report)
+        except BaseException:
+            await asyncio.to_thread(registry.unmake_place, order.name, made)
+            raise
+
+    def _make_place(self, name: str) -> str:
+        """Raises NameNotFree, StorageFailed."""
+        registry = self._instances.registry
+        try:
+            return registry.make_place(name)
+        except FileExistsError:
+            why = f"{registry.place(name)} is in the way, and is left alone."
+            raise NameNotFree(name, why) from None
+        except OSError as error:
+            raise _not_written(name, registry.place(name), error) from error
+
+    async def _furnish_place(
         self, order: Order, config: Config, image: Image, base: Base, size: int, report: Reporter
     ) -> Instance:
         registry, driver = self._instances.registry, self._instances.driver
@@ -125,7 +148,7 @@ class Launcher:
         record = await self._record(order, image, base, size, keys)
         try:
             _stage(order.name, "overlay")
-            place = await asyncio.to_thread(registry.make_place, order.name)
+            place = registry.place(order.name)
             machine = Machine(order.name, place, order.cpus, order.memory, record.hardware, ())
             await driver.create(machine, base, size)
             report.step(f"Configuring {order.name}")
@@ -133,10 +156,7 @@ class Launcher:
             async with self._configuring:
                 await asyncio.to_thread(self._write_seed, machine.seed, order, config, record, keys)
         except OSError as error:
-            raise StorageFailed(
-                f"The files of {order.name} can't be written in {registry.place(order.name)}: "
-                f"{error.strerror or error}."
-            ) from error
+            raise _not_written(order.name, registry.place(order.name), error) from error
         _stage(order.name, "record")
         self._refuse_taken_addresses(order)  # another launch may have been faster
         registry.put(record)
@@ -174,6 +194,12 @@ class Launcher:
         for network in order.networks:
             if network.mac in taken:
                 raise RepeatedAddress(network.mac)
+
+
+def _not_written(name: str, place: Path, error: OSError) -> StorageFailed:
+    return StorageFailed(
+        f"The files of {name} can't be written in {place}: {error.strerror or error}."
+    )
 
 
 def interfaces(record: Record) -> tuple[Interface, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from multipassd.drivers.driver import Hardware
 from protocol import names
+
+FORMAT: Final = 1  # of the file; a later one is left alone by this release
 
 
 class Phase(Enum):
@@ -54,7 +56,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    format: Literal[1] = 1  # of the file; a later one is left alone by this release
+    format: Literal[1] = FORMAT
     name: Name
     instance_id: str  # cloud-init's; never changes
     image: ImageOrigin

@@ -1,10 +1,13 @@
-"""The records of all instances, in files: which exist. A file that is there is an instance; a
-directory of an instance without one is left over from a launch or a purge that was cut short.
+"""The records of all instances, in files: which exist. A file that is there is an instance.
+
+A directory of an instance without a record, and a record that can't be read, are a damaged
+instance, which is left alone: only what is marked as never launched or as purged is removed
+(`place.py`).
 """
 
 from __future__ import annotations
 
-import shutil
+import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,17 +16,17 @@ from pydantic import ValidationError
 from multipassd import log
 from multipassd.files import read_regular, sync_directory, write_atomically
 from multipassd.instances import marks
+from multipassd.instances.damaged import Damaged
 from multipassd.instances.marks import Marks
-from multipassd.instances.record import Phase, Record, mac_addresses
+from multipassd.instances.place import FILE_MODE, MAX_FILE, Place
+from multipassd.instances.record import FORMAT, Phase, Record, mac_addresses
+from protocol import names
 from protocol.errors import StorageFailed
 
 SUFFIX = ".json"
-FILE_MODE = 0o600
+# What a record that was rebuilt is kept as, for whoever wants to know what it held.
+ASIDE = ".json.damaged"
 DIRECTORY_MODE = 0o700
-# The hypervisor's group, which the deb's directories hand down, must get to the files in there. No
-# chmod, as that would take setgid away, and giving it is what the daemon's sandbox forbids.
-PLACE_MODE = 0o750
-MAX_FILE = 1 << 20  # a record has about 1 KiB
 
 _log = log.get("instances")
 
@@ -37,7 +40,8 @@ class Registry:
         self._places = places
         self._marks = Marks(records.with_name(marks.DIRECTORY))
         self._records: dict[str, Record] = {}
-        self.whole = False  # no record is there that could not be read
+        self.damaged: dict[str, Damaged] = {}
+        self.strange: list[str] = []  # of what else lies among the records, a sentence each
 
     def names(self) -> list[str]:
         return sorted(self._records)
@@ -51,115 +55,236 @@ class Registry:
     def place(self, name: str) -> Path:
         return self._places / name
 
+    # -- reading ----------------------------------------------------------------------------------
+
     def load(self) -> None:
-        """Read every record; one that can't be read is reported and left alone."""
-        self._records = {}
-        try:
-            read = [self._load(path) for path in self._files()]
-        except FileNotFoundError:
-            return  # there never was an instance
-        except OSError as error:
-            _log.error("no instance is shown, as their records can't be listed: %s", error)
-            return
-        self.whole = all(read)
+        """Read every record, and report what can't be used; it is left alone."""
+        self._tidy()
+        self.read()
+        for why in (*self.strange, *(one.trouble for one in self.damaged.values())):
+            _log.error("%s", why)
         self._marks.keep_only(
             {one.name for one in self._records.values() if one.phase is Phase.RUNNING}
         )
 
+    def read(self) -> None:
+        """The same, without a word and without any change."""
+        self._records, self.damaged, self.strange = {}, {}, []
+        lost = "is missing"
+        known = False  # which records there are
+        try:
+            for path in self._files():
+                self._load(path)
+            known = True
+        except FileNotFoundError:
+            pass  # there never was an instance, or all records are lost
+        except OSError as error:
+            lost = f"can't be looked for: {error}"
+        leftovers = self.leftovers() if known else []
+        for name in self._place_names():
+            if name not in {*self._records, *self.damaged, *leftovers}:
+                self._add_damaged(name, f"its record {self._file(name)} {lost}")
+
+    @property
+    def whole(self) -> bool:
+        """There is no instance that could not be read."""
+        return not self.damaged
+
     def _files(self) -> list[Path]:
-        """The records, sorted. Raises OSError. What a killed write left over is removed."""
-        files = []
-        for path in sorted(self._directory.iterdir()):
-            if path.name.startswith("."):
-                with suppress(OSError):
+        """The records, sorted. Raises OSError."""
+        found = sorted(self._directory.iterdir())
+        return [path for path in found if path.suffix == SUFFIX and path.name[0] != "."]
+
+    def _tidy(self) -> None:
+        """What a killed write left over is removed."""
+        with suppress(OSError):
+            for path in self._directory.iterdir():
+                if path.name[0] == ".":
                     path.unlink()
-            elif path.suffix == SUFFIX:
-                files.append(path)
-        return files
+
+    def _load(self, path: Path) -> None:
+        try:
+            record = _read(read_regular(path, MAX_FILE))
+            if record.name != path.stem:
+                raise ValueError(f"it is the record of {record.name}")
+        except (OSError, ValueError) as error:
+            later = self._is_of_later_release(path.stem)
+            why = "a later release wrote it" if later else _reason(error)
+            self._add_damaged(path.stem, f"its record {path} can't be read: {why}")
+        else:
+            self._records[record.name] = record
+
+    def _place_names(self) -> list[str]:
+        """Sorted. What has no instance's name never was one: lost+found, for example."""
+        with suppress(OSError):
+            return sorted(
+                path.name
+                for path in self._places.iterdir()
+                if names.valid(path.name) and path.is_dir()
+            )
+        return []
+
+    def _add_damaged(self, name: str, why: str) -> None:
+        if names.valid(name):
+            self.damaged[name] = Damaged(name, why, self.place(name), self._copy(name))
+        else:
+            self.strange.append(f"what is no instance's is left alone: {why}")
+
+    def _copy(self, name: str) -> Record | None:
+        with suppress(OSError, ValueError):
+            record = _read(Place(self.place(name)).copy())
+            return record if record.name == name and not self._is_of_later_release(name) else None
+        return None
+
+    def _is_of_later_release(self, name: str) -> bool:
+        """Its record is sound then, and must stay where it is."""
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            return int(json.loads(read_regular(self._file(name), MAX_FILE))["format"]) > FORMAT
+        return False
+
+    # -- changing ---------------------------------------------------------------------------------
 
     def put(self, record: Record) -> None:
         """Durable when this returns. Raises StorageFailed; then nothing has changed."""
-        data = record.model_dump_json(indent=1).encode()
+        place = Place(self.place(record.name))
         try:
             self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             if record.phase is Phase.RUNNING:
+                place.settle()  # before it runs at the latest: then its disk holds something
                 self._marks.add(record.name)
-            write_atomically(self._file(record.name), data + b"\n", FILE_MODE)
+            write_atomically(self._file(record.name), _text(record), FILE_MODE)
         except OSError as error:
+            if record.name not in self._records and record.name not in self.damaged:
+                with suppress(OSError):  # it may have been put there, but not for certain
+                    self._file(record.name).unlink()
             raise _failed(record.name, "written", error) from error
         if record.phase is not Phase.RUNNING:
             self._marks.drop(record.name)
         self._records[record.name] = record
+        self._settle(record)
 
-    def make_place(self, name: str) -> Path:
-        """The directory of a new instance. Raises OSError.
+    def _settle(self, record: Record) -> None:
+        """Nothing but its purge removes its disk any more, and its record can be rebuilt."""
+        place = Place(self.place(record.name))
+        try:
+            place.settle()
+            place.keep_copy(_text(record))
+        except OSError as error:
+            _log.warning(
+                "the copy of the record of %s beside its disk, which a lost record is rebuilt "
+                "from, can't be kept up to date: %s", record.name, error,
+            )  # fmt: skip
 
-        The records' directory comes first: where places are without it, it was lost, and what
-        lies in them is somebody's instances and not left over.
-        """
-        self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        place = self.place(name)
-        place.mkdir(mode=PLACE_MODE, parents=True)
-        return place
+    def settle(self) -> None:
+        """For all that are on record: what a killed daemon or an earlier release left undone."""
+        for record in self.all():
+            self._settle(record)
 
-    def remove(self, name: str) -> None:
-        """The instance is gone when this returns; its files may be removed then.
-        Raises StorageFailed."""
+    def rebuild(self, damaged: Damaged, record: Record) -> None:
+        """Put this record in the place of one that is lost; what could not be read is kept aside.
+        Raises StorageFailed, and then nothing has changed."""
+        path = self._file(damaged.name)
         try:
             with suppress(FileNotFoundError):
-                self._file(name).unlink()
-                sync_directory(self._directory)
+                path.replace(path.with_suffix(ASIDE))
+        except OSError as error:
+            raise _failed(damaged.name, "moved aside", error) from error
+        self.put(record)
+        self.damaged.pop(damaged.name, None)
+
+    def give_up(self, name: str) -> None:
+        """All of it may be removed from now on, whatever comes. Raises StorageFailed."""
+        try:
+            Place(self.place(name)).give_up()
+        except OSError as error:
+            raise _failed(name, "removed", error) from error
+
+    def remove(self, name: str) -> None:
+        """The instance is gone when this returns; its files may be removed then, if it was given
+        up. Raises StorageFailed."""
+        path = self._file(name)
+        try:
+            for each in (path.with_suffix(ASIDE), path):
+                with suppress(FileNotFoundError):
+                    each.unlink()
+                    sync_directory(self._directory)
         except OSError as error:
             raise _failed(name, "removed", error) from error
         self._marks.drop(name)
         self._records.pop(name, None)
+        self.damaged.pop(name, None)
 
-    def known(self) -> set[str]:
-        """The names of all instances, of those with unreadable records, too."""
-        with suppress(OSError):
-            return {path.stem for path in self._files()} | self._records.keys()
-        return set(self._records)
+    # -- directories ------------------------------------------------------------------------------
+
+    def make_place(self, name: str) -> str:
+        """The directory of a new instance; what `unmake_place` is to be told. Raises OSError."""
+        self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        return Place(self.place(name)).make()
+
+    def unmake_place(self, name: str, token: str) -> None:
+        """Remove what this call of `make_place` has made. Never fails."""
+        Place(self.place(name)).unmake(token)
+
+    def has_traces_of(self, name: str) -> bool:
+        """Has a directory or a record of any kind this name, also one that came after `load`?"""
+        return any(
+            path.is_symlink() or path.exists() for path in (self._file(name), self.place(name))
+        )
 
     def leftovers(self) -> list[str]:
-        """Names of directories that belong to no instance; none while that is not certain."""
-        with suppress(FileNotFoundError):
-            places = {path.name for path in self._places.iterdir()}
-            try:
-                return sorted(places - {path.stem for path in self._files()}) if places else []
-            except OSError as error:
-                _log.error(
-                    "what may be left over in %s is left alone, as the instances' records can't "
-                    "be listed: %s", self._places, error,
-                )  # fmt: skip
-        return []
+        """Names of directories that a launch or a purge has left over, which nobody misses; none
+        while it is not certain that they are not on record."""
+        try:
+            recorded = {path.stem for path in self._files()}
+        except OSError:
+            return []
+        return [
+            name
+            for name in self._place_names()
+            if name not in recorded and Place(self.place(name)).may_go
+        ]
 
     def remove_files(self, name: str) -> None:
-        shutil.rmtree(self.place(name), ignore_errors=True)
+        """Of one that was given up. Never fails: the next start goes on with it."""
+        place = Place(self.place(name))
+        place.remove_given_up()
+        if place.path.exists():
+            _log.warning("not all of %s could be removed; the next start tries again", place.path)
+
+    # -- what they use ----------------------------------------------------------------------------
 
     def mac_addresses(self) -> set[str]:
-        return {mac for record in self._records.values() for mac in mac_addresses(record)}
+        return {mac for record in self._understood() for mac in mac_addresses(record)}
 
-    def images(self) -> set[str]:
-        """The images that instances stand on."""
-        return {record.image.id for record in self._records.values()}
+    def images(self) -> set[str] | None:
+        """The images that instances stand on; None while that is not known of each."""
+        if any(one.copy is None for one in self.damaged.values()):
+            return None
+        return {record.image.id for record in self._understood()}
 
-    def _load(self, path: Path) -> bool:
-        try:
-            record = Record.model_validate_json(read_regular(path, MAX_FILE))
-            if record.name != path.stem:
-                raise ValueError(f"it is the record of {record.name}")
-        except (OSError, ValueError) as error:
-            why = f"{error.error_count()} errors" if isinstance(error, ValidationError) else error
-            _log.error(
-                "the instance in %s is not shown, as its record can't be read: %s. "
-                "Its disk is left alone.", path, why,
-            )  # fmt: skip
-            return False
-        self._records[record.name] = record
-        return True
+    def _understood(self) -> list[Record]:
+        copies = [one.copy for one in self.damaged.values() if one.copy is not None]
+        return [*self._records.values(), *copies]
 
     def _file(self, name: str) -> Path:
         return self._directory / f"{name}{SUFFIX}"
+
+
+def _read(data: bytes) -> Record:
+    """Raises ValueError."""
+    return Record.model_validate_json(data)
+
+
+def _text(record: Record) -> bytes:
+    return record.model_dump_json(indent=1).encode() + b"\n"
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {first['msg']}" if where else str(first["msg"])
+    return str(error)
 
 
 def _failed(name: str, what: str, error: OSError) -> StorageFailed:

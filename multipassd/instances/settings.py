@@ -13,6 +13,7 @@ from functools import partial
 
 from multipassd import log
 from multipassd.cloudinit import seed
+from multipassd.instances.damaged import InstanceDamaged
 from multipassd.instances.errors import BeingPrepared, InstanceDeleted, NoSuchInstance, WrongState
 from multipassd.instances.instance import Instance
 from multipassd.instances.instances import Instances
@@ -87,6 +88,8 @@ def show(instances: Instances, key: Key, bridged_network: str) -> str:
         raise NotObtained(key.instance, "No such instance") from None
     except BeingPrepared:
         raise NotObtained(key.instance, "instance is being prepared") from None
+    except InstanceDamaged as error:
+        raise NotObtained(key.instance, error.message) from None
     match key.property:
         case "cpus":
             return str(record.cpus)
@@ -141,6 +144,8 @@ def _changeable(instances: Instances, name: str) -> Instance:
         raise NotUpdated(name, "Instance is deleted") from None
     except BeingPrepared:
         raise NotUpdated(name, "instance is being prepared") from None
+    except InstanceDamaged as error:
+        raise NotUpdated(name, error.message) from None
 
 
 async def _put(instance: Instance, key: Key, value: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
+from multipassd.instances.damaged import Damaged, InstanceDamaged
 from multipassd.instances.instance import Instance
 from multipassd.instances.instances import for_each
 from multipassd.methods.purge import purge
@@ -12,7 +13,10 @@ from protocol.messages.lifecycle import DeleteReply, DeleteRequest
 
 
 async def run(call: Call[DeleteRequest], daemon: Daemon) -> None:
-    chosen = daemon.instances.paired(call.request.instance_snapshot_pairs)
+    pairs = call.request.instance_snapshot_pairs
+    chosen = daemon.instances.paired(pairs)
+    if not pairs:  # all that can be used: a damaged one is given up by its name only
+        chosen = [instance for instance in chosen if isinstance(instance, Instance)]
     if call.request.purge:
         await for_each(chosen, lambda one: purge(one, call.peer, daemon))
         call.reply(DeleteReply(purged_instances=[instance.name for instance in chosen]))
@@ -21,7 +25,9 @@ async def run(call: Call[DeleteRequest], daemon: Daemon) -> None:
         call.reply(DeleteReply())
 
 
-async def _undisturbed(instance: Instance, peer: Peer, daemon: Daemon) -> None:
+async def _undisturbed(instance: Instance | Damaged, peer: Peer, daemon: Daemon) -> None:
+    if isinstance(instance, Damaged):
+        raise InstanceDamaged(instance)
     await daemon.tasks.complete(_delete(instance, peer, daemon))
 
 

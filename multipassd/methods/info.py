@@ -9,6 +9,7 @@ from multipassd import log
 from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.instances import runtime
+from multipassd.instances.damaged import Damaged
 from multipassd.instances.guest import GuestSilent
 from multipassd.instances.instance import Instance
 from multipassd.instances.runtime import Runtime
@@ -35,17 +36,23 @@ async def run(call: Call[InfoRequest], daemon: Daemon) -> None:
     call.reply(InfoReply(details=list(items)))
 
 
-async def _explain(call: Call[InfoRequest], chosen: list[Instance]) -> None:
+async def _explain(call: Call[InfoRequest], chosen: list[Instance | Damaged]) -> None:
     """1.16's reply has no field for why an instance stopped or does not answer; -v tells it."""
     if call.verbosity <= 0:
         return
-    for text in await asyncio.gather(*(instance.trouble() for instance in chosen)):
+    for text in await asyncio.gather(*(_trouble(one) for one in chosen)):
         if text:
             told = {"name": _log.name, "levelname": "WARNING", "msg": text}
             call.log_line(log.line(logging.makeLogRecord(told)) + "\n")
 
 
-async def _item(instance: Instance, asks: bool) -> DetailedInfoItem:
+async def _trouble(one: Instance | Damaged) -> str:
+    return one.trouble if isinstance(one, Damaged) else await one.trouble()
+
+
+async def _item(instance: Instance | Damaged, asks: bool) -> DetailedInfoItem:
+    if isinstance(instance, Damaged):
+        return _damaged(instance)
     told = await _ask(instance) if asks and instance.running else Runtime()
     record = instance.record
     return DetailedInfoItem(
@@ -67,6 +74,19 @@ async def _item(instance: Instance, asks: bool) -> DetailedInfoItem:
             creation_timestamp=Timestamp(seconds=int(record.created)),
         ),
     )
+
+
+def _damaged(damaged: Damaged) -> DetailedInfoItem:
+    """With what the copy of its record tells."""
+    about = InstanceDetails()
+    if (record := damaged.copy) is not None:
+        about = InstanceDetails(
+            image_release=record.image.release,
+            id=record.image.sha256,
+            creation_timestamp=Timestamp(seconds=int(record.created)),
+        )
+    status = InstanceStatus(status=damaged.state)
+    return DetailedInfoItem(name=damaged.name, instance_status=status, instance_info=about)
 
 
 async def _ask(instance: Instance) -> Runtime:

@@ -2,6 +2,7 @@
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
+from multipassd.instances.damaged import Damaged
 from multipassd.instances.instance import Instance
 from protocol.messages.common import InstanceStatus
 from protocol.messages.listing import (
@@ -18,11 +19,15 @@ async def run(call: Call[ListRequest], daemon: Daemon) -> None:
         call.reply(ListReply(snapshot_list=SnapshotsList()))
         return
     wanted = call.request.request_ipv4
-    rows = [_row(instance, wanted) for instance in daemon.instances.all()]
+    rows = [_row(instance, wanted) for instance in daemon.instances.everything()]
     call.reply(ListReply(instance_list=InstancesList(instances=rows)))
 
 
-def _row(instance: Instance, addresses: bool) -> ListVMInstance:
+def _row(instance: Instance | Damaged, addresses: bool) -> ListVMInstance:
+    if isinstance(instance, Damaged):
+        release = instance.copy.image.release if instance.copy is not None else ""
+        status = InstanceStatus(status=instance.state)
+        return ListVMInstance(name=instance.name, instance_status=status, current_release=release)
     return ListVMInstance(
         name=instance.name,
         instance_status=InstanceStatus(status=instance.state),

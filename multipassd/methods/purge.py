@@ -2,6 +2,7 @@
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
+from multipassd.instances.damaged import Damaged
 from multipassd.instances.instance import Instance
 from multipassd.instances.instances import for_each
 from multipassd.peer import Peer
@@ -14,11 +15,11 @@ async def run(call: Call[PurgeRequest], daemon: Daemon) -> None:
     call.reply(PurgeReply(purged_instances=[instance.name for instance in gone]))
 
 
-async def purge(instance: Instance, peer: Peer, daemon: Daemon) -> None:
+async def purge(instance: Instance | Damaged, peer: Peer, daemon: Daemon) -> None:
     """With a record of who did it, which a caller who hangs up takes back neither of."""
     await daemon.tasks.complete(_purge(instance, peer, daemon))
 
 
-async def _purge(instance: Instance, peer: Peer, daemon: Daemon) -> None:
+async def _purge(instance: Instance | Damaged, peer: Peer, daemon: Daemon) -> None:
     await daemon.instances.purge(instance)
     daemon.audit.instance("purged", instance.name, peer.uid, peer.fingerprint)

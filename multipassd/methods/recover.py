@@ -1,17 +1,27 @@
-"""`recover`: get deleted instances back."""
+"""`recover`: get deleted instances back, and damaged ones by the copies of their records."""
+
+from __future__ import annotations
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
-from multipassd.instances.instances import collect, named
+from multipassd.instances.damaged import Damaged
+from multipassd.instances.instance import Instance
+from multipassd.instances.instances import collect, for_each, named
+from multipassd.peer import Peer
 from protocol.messages.lifecycle import RecoverReply, RecoverRequest
 
 
 async def run(call: Call[RecoverRequest], daemon: Daemon) -> None:
     wanted = named(call.request.instance_names)
     instances = daemon.instances
-    chosen = collect(dict.fromkeys(wanted), instances.get) if wanted else instances.deleted()
-    peer = call.peer
-    for instance in chosen:
-        instance.change(deleted=False)
-        daemon.audit.instance("recovered", instance.name, peer.uid, peer.fingerprint)
+    chosen = collect(dict.fromkeys(wanted), instances.find) if wanted else instances.deleted()
+    await for_each(chosen, lambda one: daemon.tasks.complete(_recover(one, call.peer, daemon)))
     call.reply(RecoverReply())
+
+
+async def _recover(found: Instance | Damaged, peer: Peer, daemon: Daemon) -> None:
+    if isinstance(found, Damaged):
+        await daemon.instances.rebuild(found)
+    else:
+        found.change(deleted=False)
+    daemon.audit.instance("recovered", found.name, peer.uid, peer.fingerprint)

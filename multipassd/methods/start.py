@@ -28,9 +28,9 @@ async def run(call: Call[StartRequest], daemon: Daemon) -> None:
 
 
 def _missing(names: list[str], daemon: Daemon) -> dict[str, Code]:
-    """An instance that is being prepared is none of them: `chosen` says so."""
-    there = {one.name for one in daemon.instances.live()} | daemon.instances.preparing
+    """One that is being prepared or damaged is none of them: `chosen` says so."""
     deleted = {one.name for one in daemon.instances.deleted()}
+    there = daemon.instances.taken() - deleted
     return {
         name: Code.INSTANCE_DELETED if name in deleted else Code.DOES_NOT_EXIST
         for name in names

@@ -18,7 +18,8 @@ from multipassd.drivers.qemu.command import MONITOR, SYSTEM, probe
 from multipassd.drivers.qemu.monitor import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner
 
-PROBE = f"probe-{secrets.token_hex(6)}"  # no instance is called so
+PROBE = f"multipass-probe-{secrets.token_hex(6)}"
+ANY_PROBE = re.compile(r"multipass-probe-[0-9a-f]{12}")  # of a daemon that was killed, too
 GREETING_SECONDS = 10.0
 POLL = 0.02
 ALIAS = re.compile(r"^(\S+)\s.*\(alias of (\S+)\)", re.MULTILINE)  # short, versioned

@@ -161,6 +161,10 @@ class DetachedRunner:
     async def alive(self, name: str) -> bool:
         return self._identity(name) is not None
 
+    def advice(self, name: str) -> str:
+        identity = self._identity(name)
+        return f"`sudo kill -KILL {identity.pid}`" if identity else "Its end"
+
     async def said(self, name: str) -> str:
         try:
             text = _end_of(self._log(name)).decode("utf-8", "replace")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Container
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from multipassd.drivers.qemu.acceleration import Ability, reach
 from multipassd.drivers.qemu.command import MONITOR, SUSPENDED, Process
 from multipassd.drivers.qemu.guest import QemuGuest, suspended_mark
 from multipassd.drivers.qemu.monitor import Monitor, MonitorError
-from multipassd.drivers.qemu.runner import Runner
+from multipassd.drivers.qemu.runner import Runner, shown
 from multipassd.images.image import Base
 from multipassd.tasks import Tasks
 
@@ -82,6 +81,7 @@ class QemuDriver:
         monitor = None
         try:
             monitor = await Monitor.connect(path, GREETING_SECONDS)
+            await _check_whose(machine, monitor)
             guest = QemuGuest(machine, monitor, self._runner)
             if await guest.settle():
                 return guest
@@ -108,11 +108,19 @@ class QemuDriver:
     async def clear(self, name: str) -> None:
         await self._runner.clear(name)
 
-    async def clear_others(self, names: Container[str]) -> None:
-        for name in self._runner.names():
-            if name not in names:
-                _log.info("ending what is left over of %s", name)
-                await self._runner.clear(name)
+    def names(self) -> list[str]:
+        return self._runner.names()
+
+    async def stranger(self, name: str) -> str:
+        if acceleration.ANY_PROBE.fullmatch(name):
+            await self._runner.clear(name)  # left over by a daemon that was killed
+        if not await self._runner.alive(name):
+            return ""
+        return (
+            f"a machine runs under the name {shown(name)}, and no instance of that name is known "
+            f"in {self._place.parent}. It is left alone: it may belong to another storage "
+            f"directory of this service. {self._runner.advice(name)} ends it."
+        )
 
     async def _look(self) -> Ability:
         """Whoever hangs up meanwhile leaves no probe behind, which is a process, too."""
@@ -129,6 +137,21 @@ class QemuDriver:
         """As when it was launched: its CPU model is one that only this accelerator has."""
         await self._look()
         return "kvm" if machine.hardware.cpu == "host" else "tcg"
+
+
+async def _check_whose(machine: Machine, monitor: Monitor) -> None:
+    """Units have names for all storage directories together. Raises MonitorError if this machine
+    is not the one that is meant, and has its disk elsewhere."""
+    devices = await monitor.execute("query-block")
+    found = devices if isinstance(devices, list) else []
+    if str(machine.disk) not in {_file_of(device) for device in found}:
+        raise MonitorError(f"its disk is not {machine.disk}: it is of another storage directory")
+
+
+def _file_of(device: object) -> str:
+    """Empty for one without any. A guest that took QEMU over may say anything."""
+    inserted = device.get("inserted") if isinstance(device, dict) else None
+    return str(inserted.get("file")) if isinstance(inserted, dict) else ""
 
 
 def _failed(machine: Machine, resume: bool, why: str) -> DriverError:

@@ -35,3 +35,6 @@ class Runner(Protocol):
 
     async def clear(self, name: str) -> None:
         """End it, if it runs, and remove its runtime directory. Never fails."""
+
+    def advice(self, name: str) -> str:
+        """What an administrator types to end it, if it runs."""

@@ -22,8 +22,9 @@ _log = log.get("qemu")
 
 
 class UnitRunner:
-    def __init__(self, socket: str) -> None:
+    def __init__(self, socket: str, storage: Path) -> None:
         self._socket = socket
+        self._storage = storage
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     def runtime(self, name: str) -> Path:
@@ -43,6 +44,9 @@ class UnitRunner:
     async def alive(self, name: str) -> bool:
         return self.runtime(name).is_dir()  # systemd removes it with the unit
 
+    def advice(self, name: str) -> str:
+        return f"`sudo systemctl stop {units.PREFIX}{shown(name)}`"
+
     async def said(self, name: str) -> str:
         _, text = await self._ask("said", name)
         return text
@@ -55,7 +59,8 @@ class UnitRunner:
 
     async def _ask(self, verb: str, name: str, command: Sequence[str] = ()) -> tuple[int, str]:
         """Code, 0 for done, and text of the answer."""
-        request = {"do": verb, "name": name, "command": list(command)}
+        storage = str(self._storage)
+        request = {"do": verb, "name": name, "command": list(command), "storage": storage}
         try:
             async with self._turns, asyncio.timeout(SECONDS):
                 reader, writer = await asyncio.open_unix_connection(self._socket)

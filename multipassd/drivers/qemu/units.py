@@ -93,8 +93,11 @@ def _answer(line: bytes) -> dict[str, Any]:
         verb, name = request["do"], request["name"]
         if not (isinstance(name, str) and names.valid(name) and len(name) <= MAX_NAME):
             raise ValueError(f"{name!r} is no instance's name")
+        base = Path(places.machines_directory(os.environ))
+        if trouble := _of_another(request.get("storage", str(base)), name, base):
+            return {"code": 1, "said": trouble[-MAX_SAID:]}
         if verb == "start":
-            code, said = _start(name, _checked(request["command"]))
+            code, said = _start(name, _checked(request["command"]), base)
         else:
             code, said = {"said": _said, "clear": _clear}[verb](name)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -111,10 +114,29 @@ def _checked(command: object) -> list[str]:
     return command
 
 
-def _start(name: str, command: list[str]) -> tuple[int, str]:
+def _of_another(storage: str, name: str, base: Path) -> str:
+    """Why nothing is done to a unit that is not, or not certainly, this storage directory's;
+    empty where it is."""
+    if storage != str(base):
+        return (
+            f"the service keeps its instances in {storage}, and multipass-machines@.service looks "
+            f"in {base}: set MULTIPASS_STORAGE for both, see multipassd(8)"
+        )
+    if not runtime(name).exists():
+        return ""
+    # Of a unit that is gone this is empty.
+    code, paths = _run("systemctl", "show", "--value", "--property=BindPaths", _unit(name))
+    if code or (paths and f"{base}/machines/{name}" not in paths.replace(":", " ").split()):
+        return (
+            f"{_unit(name)} runs for another storage directory and is left alone; "
+            f"`sudo systemctl stop {_unit(name)}` ends it"
+        )
+    return ""
+
+
+def _start(name: str, command: list[str], base: Path) -> tuple[int, str]:
     if runtime(name).exists():
         _clear(name)
-    base = Path(places.machines_directory(os.environ))
     stopper = f"{POWER_DOWN} {runtime(name) / STOPPER} {STOP_SECONDS}"
     properties = (*PROPERTIES, *own_properties(name, base), ("ExecStop", stopper))
     return _run(

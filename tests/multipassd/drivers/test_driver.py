@@ -5,6 +5,7 @@ daemon left it.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import subprocess
@@ -44,7 +45,8 @@ def driver(tmp_path: Path) -> Iterator[QemuDriver]:
         pytest.skip("needs qemu-system-x86_64")
     one = QemuDriver(DetachedRunner(tmp_path / "run"), tmp_path / "machines", "tcg")
     yield one
-    asyncio.run(one.clear_others([]))
+    for name in one.names():
+        asyncio.run(one.clear(name))
 
 
 @pytest.fixture
@@ -188,18 +190,29 @@ def test_one_whose_monitor_somebody_holds_runs_and_can_t_be_reached(
     ("said", "why"),
     [
         (
-            b'{"QMP": {}}\n{"return": {}, "id": 1}\n{"return": null, "id": 2}\n',
+            b'{"QMP": {}}\n{"return": {}, "id": 1}\n'
+            b'{"return": [{"inserted": {"file": "DISK"}}], "id": 2}\n'
+            b'{"return": null, "id": 3}\n',
             "QEMU does not tell what its guest does",
+        ),
+        (
+            b'{"QMP": {}}\n{"return": {}, "id": 1}\n'
+            b'{"return": [null, {"inserted": 1}, {"inserted": {"file": "/other"}}], "id": 2}\n',
+            "its disk is not .*: it is of another storage directory",
+        ),
+        (
+            b'{"QMP": {}}\n{"return": {}, "id": 1}\n{"return": 3, "id": 2}\n',
+            "its disk is not .*: it is of another storage directory",
         ),
         (b"[" * 100_000 + b"\n", "QEMU's monitor can't be understood"),
     ],
-    ids=["no status", "a deep greeting"],
+    ids=["no status", "another's disk", "no disks", "a deep greeting"],
 )
 def test_one_that_a_guest_took_over_is_one_that_can_t_be_reached(
     driver: QemuDriver, machine: Machine, tmp_path: Path, said: bytes, why: str
 ) -> None:
     """And no reason for a daemon not to start."""
-    (tmp_path / "said").write_bytes(said)
+    (tmp_path / "said").write_bytes(said.replace(b"DISK", os.fsencode(machine.disk)))
     path = tmp_path / "run/foo" / MONITOR
 
     async def story() -> None:

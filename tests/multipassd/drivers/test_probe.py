@@ -47,6 +47,9 @@ class Runner:
     async def said(self, name: str) -> str:
         return ""
 
+    def advice(self, name: str) -> str:
+        return ""
+
     async def clear(self, name: str) -> None:
         self.there = [one for one in self.there if one != name]
         self.cleared += 1

@@ -47,7 +47,8 @@ def busy(instances: Instances) -> bool:
 
 def furnish(instances: Instances, name: str) -> Path:
     """Just enough for QEMU to run it; its disk."""
-    place = instances.registry.make_place(name)
+    place = instances.registry.place(name)
+    place.mkdir(parents=True)
     (place / "seed.iso").write_bytes(bytes(4096))
     disk = place / "disk.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "1M"], check=True)

@@ -1,5 +1,9 @@
+"""Which instances there are, by their records, and what is never removed."""
+
 import logging
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,15 @@ from tools.records import make
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     return Registry(tmp_path / "instances", tmp_path / "machines")
+
+
+def launch(registry: Registry, name: str) -> Path:
+    """As far as its files go; its disk."""
+    registry.make_place(name)
+    disk = registry.place(name) / "disk.qcow2"
+    disk.write_text("a user's")
+    registry.put(make(name))
+    return disk
 
 
 def reread(registry: Registry, tmp_path: Path) -> Registry:
@@ -34,15 +47,6 @@ def test_a_removed_one_is_not(registry: Registry, tmp_path: Path) -> None:
     assert reread(registry, tmp_path).names() == []
 
 
-def test_a_place_without_a_record_is_left_over(registry: Registry) -> None:
-    registry.make_place("killed")
-    registry.make_place("foo")
-    registry.put(make("foo"))
-    assert registry.leftovers() == ["killed"]
-    registry.remove_files("killed")
-    assert registry.leftovers() == []
-
-
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b'{"name": "foo"}', b"\xff\xfe", b'{"format": 2}'],
@@ -56,21 +60,25 @@ def test_an_unreadable_record_is_told_and_its_disk_left_alone(
     with caplog.at_level(logging.ERROR, "multipassd"):
         again = reread(registry, tmp_path)
     assert again.names() == again.leftovers() == []
-    assert again.known() == {"foo"}
-    assert "foo.json" in caplog.text and "Its disk is left alone." in caplog.text
+    assert again.damaged.keys() == {"foo"} and not again.whole
+    assert "foo.json" in caplog.text and "is left alone" in caplog.text
 
 
-def test_a_record_of_a_later_format_is_not_read_as_ours(registry: Registry, tmp_path: Path) -> None:
-    registry.put(make("foo"))
+def test_a_record_of_a_later_format_is_not_read_as_ours_nor_moved_aside(
+    registry: Registry, tmp_path: Path
+) -> None:
+    launch(registry, "foo")
     path = tmp_path / "instances" / "foo.json"
     path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
-    assert reread(registry, tmp_path).names() == []
+    damaged = reread(registry, tmp_path).damaged["foo"]
+    assert damaged.copy is None and "a later release wrote it" in damaged.trouble
 
 
-def test_a_record_under_another_name_is_not_shown(registry: Registry, tmp_path: Path) -> None:
+def test_a_record_under_another_name_is_damage(registry: Registry, tmp_path: Path) -> None:
     registry.put(make("foo"))
     (tmp_path / "instances" / "foo.json").rename(tmp_path / "instances" / "bar.json")
-    assert reread(registry, tmp_path).names() == []
+    again = reread(registry, tmp_path)
+    assert again.names() == [] and again.damaged.keys() == {"bar"}
 
 
 def test_what_a_killed_write_left_over_is_removed(registry: Registry, tmp_path: Path) -> None:
@@ -78,16 +86,6 @@ def test_what_a_killed_write_left_over_is_removed(registry: Registry, tmp_path: 
     (tmp_path / "instances" / ".foo.json.0123.tmp").write_text("{")
     assert reread(registry, tmp_path).names() == ["foo"]
     assert os.listdir(tmp_path / "instances") == ["foo.json"]
-
-
-def test_without_the_directory_of_records_no_disk_is_left_over(
-    registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    registry.make_place("foo")
-    (tmp_path / "instances").rmdir()
-    with caplog.at_level(logging.ERROR, "multipassd"):
-        assert reread(registry, tmp_path).leftovers() == []
-    assert "is left alone" in caplog.text
 
 
 def test_no_instance_ever_is_no_reason_for_a_word(
@@ -102,3 +100,146 @@ def test_a_record_that_can_t_be_written_changes_nothing(registry: Registry, tmp_
     with pytest.raises(StorageFailed, match="The record of foo can't be written"):
         registry.put(make("foo"))
     assert registry.names() == []
+
+
+def start_over(registry: Registry, tmp_path: Path) -> Registry:
+    """As a daemon does at its start."""
+    again = reread(registry, tmp_path)
+    for name in again.leftovers():
+        again.remove_files(name)
+    again.settle()
+    return again
+
+
+def lose_one(records: Path) -> None:
+    (records / "foo.json").unlink()
+
+
+def lose_all(records: Path) -> None:
+    shutil.rmtree(records)
+
+
+def lose_each(records: Path) -> None:
+    for path in records.iterdir():
+        path.unlink()
+
+
+def lose_sight(records: Path) -> None:
+    shutil.rmtree(records)
+    records.write_text("no directory")
+
+
+@pytest.mark.parametrize("lose", [lose_one, lose_all, lose_each, lose_sight])
+def test_no_disk_of_an_instance_goes_with_its_record(
+    registry: Registry, tmp_path: Path, lose: Callable[[Path], None]
+) -> None:
+    disk = launch(registry, "foo")
+    lose(tmp_path / "instances")
+    again = start_over(registry, tmp_path)
+    assert disk.read_text() == "a user's"
+    copy = again.damaged["foo"].copy
+    assert copy is not None and copy == make("foo", created=copy.created)
+    assert again.has_traces_of("foo") and again.images() == {"0" * 64}
+
+
+def test_no_disk_of_an_earlier_release_goes_with_its_record(
+    registry: Registry, tmp_path: Path
+) -> None:
+    """They have no marks and no copies."""
+    (registry.place("foo")).mkdir(parents=True)
+    (registry.place("foo") / "disk.qcow2").touch()
+    registry.put(make("bar"))
+    again = start_over(registry, tmp_path)
+    assert again.damaged["foo"].copy is None and again.images() is None
+    assert (registry.place("foo") / "disk.qcow2").exists()
+
+
+def test_an_instance_of_an_earlier_release_gets_its_copy_at_the_start(
+    registry: Registry, tmp_path: Path
+) -> None:
+    registry.put(make("foo"))
+    registry.place("foo").mkdir(parents=True)
+    start_over(registry, tmp_path)
+    (tmp_path / "instances" / "foo.json").write_bytes(b"")
+    assert reread(registry, tmp_path).damaged["foo"].copy is not None
+
+
+def test_what_a_killed_launch_left_is_removed_and_nothing_else(
+    registry: Registry, tmp_path: Path
+) -> None:
+    registry.make_place("killed")
+    (registry.place("killed") / "disk.qcow2").touch()
+    launch(registry, "foo")
+    assert start_over(registry, tmp_path).names() == ["foo"]
+    assert os.listdir(tmp_path / "machines") == ["foo"]
+
+
+def test_a_launch_that_fails_removes_what_it_made_itself(registry: Registry) -> None:
+    disk = launch(registry, "foo")
+    with pytest.raises(FileExistsError):
+        registry.make_place("foo")
+    token = registry.make_place("bar")
+    shutil.rmtree(registry.place("bar"))
+    registry.make_place("bar")
+    registry.unmake_place("bar", token)
+    registry.unmake_place("foo", token)
+    assert disk.exists() and registry.place("bar").exists()
+
+
+def test_a_purge_that_was_cut_short_is_completed(registry: Registry, tmp_path: Path) -> None:
+    launch(registry, "foo")
+    registry.give_up("foo")
+    registry.remove("foo")
+    assert start_over(registry, tmp_path).damaged == {}
+    assert os.listdir(tmp_path / "machines") == []
+
+
+def test_a_purge_that_did_not_get_as_far_as_the_record_changes_nothing(
+    registry: Registry, tmp_path: Path
+) -> None:
+    disk = launch(registry, "foo")
+    registry.give_up("foo")
+    start_over(registry, tmp_path)
+    lose_one(tmp_path / "instances")
+    assert start_over(registry, tmp_path).damaged.keys() == {"foo"}
+    assert disk.exists()
+
+
+def test_no_files_go_that_were_not_given_up(registry: Registry) -> None:
+    disk = launch(registry, "foo")
+    registry.remove_files("foo")
+    assert disk.exists()
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_a_copy_that_others_may_have_written_is_not_believed(
+    registry: Registry, tmp_path: Path, mode: int
+) -> None:
+    launch(registry, "foo")
+    (registry.place("foo") / "record.json").chmod(mode)
+    lose_one(tmp_path / "instances")
+    assert reread(registry, tmp_path).damaged["foo"].copy is None
+
+
+def test_a_rebuilt_record_is_the_copy_and_the_unreadable_one_is_kept_aside(
+    registry: Registry, tmp_path: Path
+) -> None:
+    launch(registry, "foo")
+    (tmp_path / "instances" / "foo.json").write_text("{")
+    again = reread(registry, tmp_path)
+    damaged = again.damaged["foo"]
+    assert damaged.copy is not None
+    again.rebuild(damaged, damaged.copy)
+    assert reread(registry, tmp_path).all() == [damaged.copy]
+    assert (tmp_path / "instances" / "foo.json.damaged").read_text() == "{"
+    again.remove("foo")
+    assert os.listdir(tmp_path / "instances") == []
+
+
+def test_a_foreign_directory_among_the_machines_is_no_instance(
+    registry: Registry, tmp_path: Path
+) -> None:
+    (tmp_path / "machines" / "lost+found").mkdir(parents=True)
+    launch(registry, "foo")
+    assert start_over(registry, tmp_path).damaged == {}
+    assert (tmp_path / "machines" / "lost+found").exists()

@@ -1,0 +1,19 @@
+"""What check says of instances: those that are damaged, and those of Multipass 1.16."""
+
+from __future__ import annotations
+
+from multipassd.admin.place import Place
+from multipassd.admin.report import Report
+from multipassd.instances.registry import Registry
+
+
+def look(place: Place, report: Report) -> None:
+    registry = Registry(place.data / "instances", place.machines)
+    registry.read()
+    for damaged in registry.damaged.values():
+        report.problem(damaged.what, damaged.cure)
+    for why in registry.strange:
+        report.note(why)
+    if registry.whole and registry.names():
+        count = len(registry.names())
+        report.fine(f"the records of {count} instance{'' if count == 1 else 's'}")
