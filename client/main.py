@@ -54,6 +54,7 @@ def _dispatch(words: Sequence[str]) -> int:
             console.line_err(f"\n{command.options_hint}")
         return FAILURE
     session = Session(line, os.environ)
+    session.make_certificate()
     if line.help:
         from client import help
 

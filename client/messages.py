@@ -48,7 +48,7 @@ def unknown_command(word: str) -> str:
 
 
 def not_here(word: str) -> str:
-    return f"Multipass has a command '{word}', but this version of the service does not offer it."
+    return f"Multipass has a command '{word}', but this version of the client does not have it."
 
 
 def unknown_help(word: str) -> str:

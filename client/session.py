@@ -6,6 +6,7 @@ import os
 
 from client import certificate, console, home
 from client.channel import PATIENCE, Channel
+from client.errors import CommandFailed
 from protocol import addresses, places
 
 TYPE_CHECKING = False
@@ -52,6 +53,14 @@ class Session:
     def of(self, line: CommandLine) -> Session:
         """For another command of the same run."""
         return Session(line, self._environ)
+
+    def make_certificate(self) -> None:
+        """Make this client's certificate if it can be made: scripts append it to the trust store
+        after any command. This enrols no client."""
+        try:
+            self._identity(MAKE)
+        except CommandFailed:
+            pass  # the command says so, if it needs one
 
     def settings_file(self) -> str:
         return places.client_settings_file(self._environ, self._home)

@@ -1,7 +1,7 @@
 """`multipass version`: the client's version, and the service's where it answers.
 
-A diagnosis: it works with no service, no certificate and no home, never makes a certificate, and
-so never takes the first client's place.
+A diagnosis: it works with no service, no certificate and no home, and asks `ping` first, which
+enrols no client, so it never takes the first client's place.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from protocol.messages.mounts import IdMap, MountInfo
 
 LABEL_WIDTH = 16
-ID_LENGTH = 12  # digits of an image's id that are shown everywhere but in csv
+ID_LENGTH = 12  # digits of an image's id that the table shows
 ANY_USER = -1  # in an id map: the instance's login user
 
 INSTANCE_CSV = (

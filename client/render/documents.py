@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client.render.details import ID_LENGTH, id_pair
+from client.render.details import id_pair
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _json_instance(one: View) -> dict[str, Any]:
     memory = {"used": about.memory_usage, "total": one.memory_total}
     record: dict[str, Any] = {
         "state": one.state,
-        "image_hash": about.id[:ID_LENGTH],
+        "image_hash": about.id,
         "image_release": about.image_release,
         "release": about.current_release,
         "cpu_count": one.cpus,
@@ -82,8 +82,8 @@ def _yaml_instance(one: View) -> dict[str, Any]:
     if about.num_snapshots is not None:
         record["snapshot_count"] = about.num_snapshots
     record |= {
-        "image_hash": about.id[:ID_LENGTH] or None,
-        "image_release": about.image_release or None,
+        "image_hash": about.id or None,
+        "image_release": about.image_release,
         "release": about.current_release or None,
         "cpu_count": one.cpus or None,
     }

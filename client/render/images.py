@@ -92,7 +92,7 @@ def _csv(images: Sequence[_Entry], blueprints: Sequence[_Entry]) -> str:
     for kind, entries in (("Cloud Image", images), (BLUEPRINT, blueprints)):
         for one in entries:
             aliases = ";".join(one.aliases)
-            cells = (one.name, one.remote, aliases, one.os, one.release, one.version, kind)
+            cells = (one.full_name, one.remote, aliases, one.os, one.release, one.version, kind)
             lines.append(",".join(cells) + "\n")
     return "".join(lines)
 

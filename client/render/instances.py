@@ -49,7 +49,7 @@ def _table(instances: Sequence[ListVMInstance]) -> str:
     rows = [("Name", "State", "IPv4", "Image")]
     for one in instances:
         first, *others = one.ipv4 or [NOTHING]
-        rows.append((one.name, _state(one), first, _release(one) or NOT_AVAILABLE))
+        rows.append((one.name, _state(one), first, _release(one)))
         rows += [("", "", address, "") for address in others]
     text = table.render(rows, (table.automatic(names, NAME_WIDTH), STATE_WIDTH, IPV4_WIDTH))
     return "\n".join(line.rstrip() for line in text.split("\n"))
@@ -63,7 +63,7 @@ def _csv(instances: Sequence[ListVMInstance]) -> str:
             _state(one),
             one.ipv4[0] if one.ipv4 else "",
             one.ipv6[0] if one.ipv6 else "",
-            _release(one) or NOT_AVAILABLE,
+            _release(one),
             f'"{",".join(one.ipv4)}"',
         )
         lines.append(",".join(cells) + "\n")
@@ -101,4 +101,4 @@ def _state(instance: ListVMInstance) -> str:
 
 
 def _release(instance: ListVMInstance) -> str:
-    return f"Ubuntu {instance.current_release}" if instance.current_release else ""
+    return f"Ubuntu {instance.current_release}" if instance.current_release else NOT_AVAILABLE

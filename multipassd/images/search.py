@@ -34,12 +34,13 @@ def pick(images: Iterable[Image], query: str) -> Image | None:
 
 
 def overview(lists: Lists, remotes: Iterable[str], unsupported: bool) -> list[ImageInfo]:
-    """What `find` shows unasked: of each remote the first image of each release."""
+    """What `find` shows unasked: of each host the first image of each release."""
     shown: list[ImageInfo] = []
+    of_ubuntu: set[str] = set()
     for remote in remotes:
         if remote in HIDDEN:
             continue
-        titles: set[str] = set()
+        titles = of_ubuntu if remote in UBUNTU_HOST else set()
         for image in _wanted(lists(remote), unsupported):
             if image.release not in titles and image.aliases:
                 titles.add(image.release)

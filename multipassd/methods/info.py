@@ -71,6 +71,7 @@ async def _item(instance: Instance | Damaged, asks: bool) -> DetailedInfoItem:
             ipv4=instance.addresses(),
             cpu_times=told.cpu_times,
             uptime=told.uptime,
+            num_snapshots=0,  # always sent: scripts read csv's column 16
             creation_timestamp=Timestamp(seconds=int(record.created)),
         ),
     )

@@ -7,6 +7,7 @@ from multipassd.daemon import Daemon
 from multipassd.instances import guest
 from multipassd.instances.errors import NotRunning
 from multipassd.instances.instance import Instance
+from multipassd.instances.instances import collect
 from multipassd.instances.presence import State
 from protocol.errors import RpcError
 from protocol.messages.lifecycle import SSHInfo, SSHInfoReply, SSHInfoRequest
@@ -21,8 +22,8 @@ class Unknown(RpcError):
 
 async def run(call: Call[SSHInfoRequest], daemon: Daemon) -> None:
     names = dict.fromkeys(call.request.instance_name)
-    found = {name: _info(daemon.instances.get_live(name), daemon) for name in names}
-    call.reply(SSHInfoReply(ssh_info=found))
+    chosen = collect(names, daemon.instances.get_live)
+    call.reply(SSHInfoReply(ssh_info={each.name: _info(each, daemon) for each in chosen}))
 
 
 def _info(instance: Instance, daemon: Daemon) -> SSHInfo:

@@ -112,7 +112,7 @@ def test_a_command_of_multipass_that_is_not_offered_is_told_apart(
     assert result.code == 1
     assert result.out.startswith(f"Error: Unknown command or alias '{word}' (try ")
     assert result.err == (
-        f"Multipass has a command '{word}', but this version of the service does not offer it.\n"
+        f"Multipass has a command '{word}', but this version of the client does not have it.\n"
     )
     assert word not in commands.MODULES
 
@@ -145,11 +145,23 @@ def test_help_and_version_work_with_nothing_at_all(tmp_path: Path) -> None:
     assert program.run("version").out == f"multipass   {VERSION}\n"
 
 
-def test_diagnosis_makes_no_certificate(program: Program) -> None:
-    program.run("version")
-    program.run("wait-ready", "--timeout", "1")
-    program.run("help")
-    assert not program.home.exists()
+@pytest.mark.parametrize(
+    "words", [["version"], ["wait-ready", "--timeout", "1"], ["help"], ["list", "--help"], ["list"]]
+)
+def test_every_command_makes_the_certificate_that_scripts_append_to_the_store(
+    program: Program, words: list[str]
+) -> None:
+    program.run(*words)
+    assert [each.name for each in program.home.rglob("multipass_cert*.pem")]
+
+
+@pytest.mark.parametrize("words", [["version"], ["help"], ["list", "--help"]])
+def test_a_diagnosis_works_where_no_certificate_can_be_made(
+    program: Program, words: list[str]
+) -> None:
+    program.home.write_bytes(b"")  # not a directory
+    result = program.run(*words)
+    assert (result.code, result.err) == (0, "")
 
 
 def test_another_program_at_the_address_is_told(program: Program, tmp_path: Path) -> None:

@@ -61,6 +61,14 @@ def test_a_long_name_widens_its_column_and_unknowns_have_words() -> None:
     assert lines[1] == f"{ODD.name:<34}{'Unknown':<18}{'--':<17}Not Available"
 
 
+def test_an_image_that_is_no_release_is_not_available_in_every_form() -> None:
+    assert "Not Available" in instances.render([ODD], "csv", "")
+    assert library.loads(instances.render([ODD], "json", ""))["list"][0]["release"] == (
+        "Not Available"
+    )
+    assert "    release: Not Available\n" in instances.render([ODD], "yaml", "")
+
+
 def test_csv_of_instances() -> None:
     assert instances.render([BUILDER, PRIMARY], "csv", "primary") == (
         "Name,State,IPv4,IPv6,Release,AllIPv4\n"

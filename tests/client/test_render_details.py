@@ -183,13 +183,13 @@ def test_nothing_found() -> None:
 def test_yaml_is_the_documented_example() -> None:
     assert (
         documents.yaml(Details([SNAPSHOT, STOPPED], ""))
-        == """\
+        == f"""\
 errors:
   - ~
 builder:
   - state: Stopped
     snapshot_count: 1
-    image_hash: 0a1b2c3d4e5f
+    image_hash: {HASH}
     image_release: 22.04 LTS
     release: ~
     cpu_count: ~
@@ -221,6 +221,11 @@ builder:
     )
 
 
+def test_yaml_of_an_image_that_is_no_release() -> None:
+    text = documents.yaml(Details([UNCOUNTED], ""))
+    assert '    image_hash: ~\n    image_release: ""\n    release: ~\n' in text
+
+
 def test_yaml_of_a_running_instance() -> None:
     text = documents.yaml(Details([PRIMARY], ""))
     assert "    load:\n      - 0.10\n      - 0.02\n      - 0.00\n" in text
@@ -233,7 +238,7 @@ def test_json_of_instances_and_snapshots() -> None:
     assert info["primary"] == {
         "state": "Running",
         "snapshot_count": "0",
-        "image_hash": "0a1b2c3d4e5f",
+        "image_hash": HASH,
         "image_release": "24.04 LTS",
         "release": "Ubuntu 24.04.1 LTS",
         "cpu_count": "2",

@@ -47,7 +47,7 @@ def test_csv_of_images() -> None:
     assert lines[:3] == [
         "Image,Remote,Aliases,OS,Release,Version,Type",
         "24.04,,noble;lts,Ubuntu,24.04 LTS,20260101,Cloud Image",
-        "devel,daily,,Ubuntu,26.04,20260102,Cloud Image",
+        "daily:devel,daily,,Ubuntu,26.04,20260102,Cloud Image",
     ]
     assert lines[-1] == "charm-dev,,,,A test,0.1,Blueprint (deprecated)"
 

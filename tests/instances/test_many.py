@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +23,7 @@ from tools.daemon import Daemon
 State = InstanceStatus.Status
 OWNER = make_client()
 IDLE = 1  # seconds
+ERRORS = "The following errors occurred:"
 
 
 @pytest.fixture
@@ -73,19 +77,27 @@ def test_a_foreign_client_gets_an_answer_from_each_method(own: Site) -> None:
             ("gone", State.DELETED),
         ]
         (details,) = ask("info", instance_snapshot_pairs=pair).replies[0].details
+        assert details.instance_info.num_snapshots == 0
         assert details.name == "foo" and details.instance_info.image_release == "24.04 LTS"
         for method in ("stop", "suspend"):
             assert ask(method, instance_names=names("foo")).status is Status.OK
         assert ask("restart", instance_names=names("foo")).status is Status.FAILED_PRECONDITION
         assert ask("ssh_info", instance_name=["foo"]).status is Status.ABORTED
-        assert ask("ssh_info", instance_name=["nobody"]).status is Status.NOT_FOUND
+        missing = ask("ssh_info", instance_name=["nobody"])
+        assert (missing.status, missing.message) == (
+            Status.NOT_FOUND, f'{ERRORS}\ninstance "nobody" does not exist'
+        )  # fmt: skip
+        deleted = ask("ssh_info", instance_name=["gone"])
+        assert (deleted.status, deleted.message) == (
+            Status.INVALID_ARGUMENT, f'{ERRORS}\ninstance "gone" is deleted'
+        )  # fmt: skip
         keys = ask("Guests/host_keys", instance_name=["foo"]).replies[0].host_keys
         assert keys == {"foo": "ssh-ed25519 AAAA"}
         refused = ask("start", instance_names=names("foo", "gone", "nobody"))
         assert (refused.status, refused.message) == (Status.ABORTED, "instance(s) missing")
         refused = ask("stop", instance_names=names("gone", "nobody"))
         assert refused.message == (
-            "The following errors occurred:\n"
+            f"{ERRORS}\n"
             'instance "gone" is deleted\ninstance "nobody" does not exist'
         )
         assert ask("launch", instance_name="foo", image="x").status is Status.INVALID_ARGUMENT
@@ -107,4 +119,8 @@ def test_two_hundred_instances_are_listed_and_told_in_one_call(own: Site) -> Non
     own.daemon.start()
     assert len(own.states()) == 200
     told = own.done("info", "--no-runtime-information", "--format", "csv")
-    assert len(told.splitlines()) == 201
+    rows = list(csv.DictReader(io.StringIO(told)))
+    assert len(rows) == 200
+    assert {row["Snapshots"] for row in rows} == {"0"}
+    info = json.loads(own.done("info", "foo7", "--format", "json"))["info"]["foo7"]
+    assert info["snapshot_count"] == "0"
