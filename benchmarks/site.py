@@ -13,6 +13,7 @@ from benchmarks.place import CLIENT
 from benchmarks.wire import Connection, context
 from multipassd.images import cache
 from multipassd.images.image import Base
+from multipassd.images.place import Place
 from protocol.messages.launch import LaunchRequest
 from tools import machines
 from tools.daemon import Daemon
@@ -75,13 +76,11 @@ class Site:
         tag = self.sandbox.root / "tag"
         tag.write_text(release.name)
         directory = self.sandbox.storage / "images" / self.publish(release, tag)
-        cache.make_directory(directory.parent)
-        cache.make_directory(directory)
-        disk = directory / "made"
-        write_disk(disk, size)
-        path = str(directory / cache.DISK)
-        base = Base(id=directory.name, path=path, format="raw", virtual_size=size)
-        cache.store(directory, base, disk)
+        with Place.at(directory) as place:
+            write_disk(directory / "made", size)
+            path = str(directory / cache.DISK)
+            base = Base(id=directory.name, path=path, format="raw", virtual_size=size)
+            cache.store(place, base, "made")
 
     def forget_images(self) -> None:
         for directory in (self.sandbox.storage / "images").iterdir():

@@ -27,12 +27,13 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def read_regular(path: Path, limit: int) -> bytes:
-    """The whole file, which must be regular (no symbolic link) and at most `limit` bytes long.
+def read_regular(path: Path, limit: int, directory: int | None = None) -> bytes:
+    """The whole file, which must be regular (no symbolic link) and at most `limit` bytes long;
+    `directory` is the descriptor that a relative path begins at.
 
     Raises OSError; EFBIG when the file is longer than `limit`.
     """
-    descriptor = os.open(path, READ_FLAGS)
+    descriptor = os.open(path, READ_FLAGS, dir_fd=directory)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
@@ -66,26 +67,30 @@ def show_change(file: int | Path, before: os.stat_result) -> None:
     os.utime(file, ns=(now.st_atime_ns, modified))
 
 
-def write_atomically(path: Path, data: bytes, mode: int) -> None:
+def write_atomically(path: Path, data: bytes, mode: int, directory: int | None = None) -> None:
     """Put `data` at `path`: after a crash it holds the old content or the new, never a mixture.
 
     A symbolic link at `path` is replaced, not followed. `mode` holds whatever the umask says.
+    With the descriptor of a `directory`, `path` is a name in it.
     Raises OSError, and then nothing has changed and no temporary file is left.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        write_new(temporary, data, mode)
-        temporary.replace(path)
+        write_new(temporary, data, mode, directory)
+        os.replace(temporary, path, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
         with suppress(OSError):
-            temporary.unlink()
+            os.unlink(temporary, dir_fd=directory)
         raise
-    sync_directory(path.parent)
+    if directory is None:
+        sync_directory(path.parent)
+    else:
+        os.fsync(directory)
 
 
-def write_new(path: Path, data: bytes, mode: int) -> None:
+def write_new(path: Path, data: bytes, mode: int, directory: int | None = None) -> None:
     """Create a file that must not exist yet, and make its content durable."""
-    descriptor = os.open(path, CREATE_FLAGS, 0o600)
+    descriptor = os.open(path, CREATE_FLAGS, 0o600, dir_fd=directory)
     try:
         write_all(descriptor, data)
         os.fchmod(descriptor, mode)

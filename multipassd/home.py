@@ -14,7 +14,7 @@ import pwd
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NoReturn
 
@@ -50,7 +50,7 @@ def run_as(
         answer = _receive(reader, timeout)
     finally:
         os.close(reader)
-        _end(child)
+        end_child(child)
     if answer[:1] == _DONE:
         return answer[1:]
     text = answer[1:].decode("utf-8", "replace") or "it ended without an answer"
@@ -72,8 +72,8 @@ def _receive(reader: int, timeout: float) -> bytes:
             raise HomeError(f"The user's home handed back more than {LIMIT} bytes.")
 
 
-def _end(child: int) -> None:
-    with suppress(ProcessLookupError):
+def end_child(child: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # a sandbox may lack the right to
         os.kill(child, signal.SIGKILL)  # it has answered, or its time is up
     deadline = time.monotonic() + REAP_TIMEOUT
     with suppress(ChildProcessError):  # somebody else reaps all children
@@ -85,7 +85,7 @@ def _child(user: pwd.struct_passwd, function: Callable[[], bytes], writer: int) 
     """Never returns into the caller's code, whatever happens."""
     try:
         try:
-            _shed_files(writer)
+            shed_files(writer)
             _become(user)
             _write(writer, _DONE + function())
         except BaseException as error:
@@ -101,14 +101,14 @@ def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _shed_files(writer: int) -> None:
-    """The user gets none of the daemon's files and sockets."""
+def shed_files(kept: int) -> None:
+    """The user gets none of this process's files and sockets but `kept`."""
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
-        if standard != writer:
+        if standard != kept:
             os.dup2(null, standard)
-    os.closerange(3, writer)
-    os.closerange(max(3, writer + 1), os.sysconf("SC_OPEN_MAX"))
+    os.closerange(3, kept)
+    os.closerange(max(3, kept + 1), os.sysconf("SC_OPEN_MAX"))
 
 
 def _become(user: pwd.struct_passwd) -> None:
@@ -116,10 +116,7 @@ def _become(user: pwd.struct_passwd) -> None:
         signal.signal(number, signal.SIG_DFL)
     os.setsid()  # no terminal of ours
     if os.geteuid() == 0:
-        os.initgroups(user.pw_name, user.pw_gid)
-        os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
-        os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)  # and the capabilities go with it
-        _check_no_way_back(user)
+        take_on(user.pw_uid, user.pw_gid, os.getgrouplist(user.pw_name, user.pw_gid))
     os.umask(UMASK)
     os.chdir("/")
     os.environ.clear()
@@ -128,12 +125,15 @@ def _become(user: pwd.struct_passwd) -> None:
     )
 
 
-def _check_no_way_back(user: pwd.struct_passwd) -> None:
-    """Unusual security bits of a process keep capabilities across setuid."""
-    if user.pw_uid == 0:
+def take_on(uid: int, gid: int, groups: Iterable[int]) -> None:
+    """Root becomes this user, in this process and with no way back. Raises PermissionError."""
+    os.setgroups(sorted(groups))
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)  # and the capabilities go with it
+    if uid == 0:
         return
     try:
-        os.setuid(0)
+        os.setuid(0)  # unusual security bits of a process keep capabilities across setuid
     except PermissionError:
         return
     raise PermissionError("root's rights could not be given up")

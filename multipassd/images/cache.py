@@ -16,18 +16,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from multipassd.files import read_regular, write_atomically
 from multipassd.images.image import Base
+from multipassd.images.place import DIRECTORY_FLAGS, Place
 
 LISTS = "lists"
 RECORD = "image.json"
 DISK = "disk.img"
 PART = "download.part"
+NOTE = "download.json"
 UNPACKED = "unpacked.part"
 MAX_RECORD = 64 << 10
 MAX_AGE = 14 * 86400  # seconds unused: 1.16's two weeks
-# The machines run as a user of their own, who has to get to the disk and no further.
-DIRECTORY_MODE = 0o711
 DISK_MODE = 0o444
 RECORD_MODE = 0o600
 
@@ -35,20 +34,32 @@ RECORD_MODE = 0o600
 def load(directory: Path) -> Base | None:
     """The image that is complete in there."""
     try:
-        base = Base.model_validate_json(read_regular(directory / RECORD, MAX_RECORD))
+        descriptor = os.open(directory, DIRECTORY_FLAGS | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    with Place(descriptor, directory) as place:
+        return load_from(place)
+
+
+def load_from(place: Place) -> Base | None:
+    try:
+        base = Base.model_validate_json(place.read(RECORD, MAX_RECORD))
+        os.close(place.open(DISK))
     except (OSError, ValueError):
         return None
-    base = base.model_copy(update={"path": str(directory / DISK)})  # the storage may have moved
-    return base if os.path.isfile(base.path) else None
+    return base.model_copy(update={"path": str(place.path / DISK)})  # the storage may have moved
 
 
-def store(directory: Path, base: Base, disk: Path) -> None:
-    """`disk` becomes the image's; complete when this returns."""
-    disk.chmod(DISK_MODE)
-    disk.replace(directory / DISK)
-    write_atomically(directory / RECORD, base.model_dump_json().encode(), RECORD_MODE)
-    for left in (directory / PART, directory / UNPACKED):
-        left.unlink(missing_ok=True)
+def store(place: Place, base: Base, disk: str) -> None:
+    """The file named `disk` becomes the image's; complete when this returns."""
+    opened = place.open(disk)
+    try:
+        os.fchmod(opened, DISK_MODE)
+    finally:
+        os.close(opened)
+    place.rename(disk, DISK)
+    place.write(RECORD, base.model_dump_json().encode(), RECORD_MODE)
+    place.remove(PART, UNPACKED)
 
 
 def touch(directory: Path) -> None:
@@ -67,49 +78,23 @@ def newest_of(images: Path, url: str) -> Base | None:
 
 
 @contextmanager
-def held(images: Path, name: str) -> Iterator[Path]:
+def held(images: Place, name: str) -> Iterator[Place]:
     """An image's directory, made if missing, for one process at a time."""
-    directory = images / name
-    descriptor = _lock(images, directory)
-    while not _is_still_there(descriptor, directory):  # who held it before gave up and removed it
-        os.close(descriptor)
-        descriptor = _lock(images, directory)
-    try:
-        yield directory
-    finally:
-        os.close(descriptor)
+    place = _lock(images, name)
+    while not images.holds(name, place.descriptor):  # who held it before gave up and removed it
+        os.close(place.descriptor)
+        place = _lock(images, name)
+    with place:
+        yield place
 
 
-def _lock(images: Path, directory: Path) -> int:
+def _lock(images: Place, name: str) -> Place:
     while True:
-        make_directory(images)
         with suppress(FileNotFoundError):
-            make_directory(directory)
-            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            place = images.within(name)
             break
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return descriptor
-
-
-def _is_still_there(descriptor: int, directory: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), directory.stat())
-    except FileNotFoundError:
-        return False
-
-
-def make_directory(path: Path) -> None:
-    """One that is there keeps its mode: the deb's is for the machines' group alone."""
-    try:
-        path.mkdir(parents=True)
-    except FileExistsError:
-        return
-    path.chmod(DIRECTORY_MODE)
-
-
-def empty(directory: Path) -> None:
-    """Nothing is left of an attempt, not even the directory."""
-    shutil.rmtree(directory, ignore_errors=True)
+    fcntl.flock(place.descriptor, fcntl.LOCK_EX)
+    return place
 
 
 def prune(images: Path, in_use: set[str]) -> list[str]:

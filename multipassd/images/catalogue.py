@@ -10,9 +10,10 @@ from pathlib import Path
 
 from multipassd import log
 from multipassd.files import read_regular
-from multipassd.images.cache import LISTS, make_directory
+from multipassd.images.cache import LISTS
 from multipassd.images.errors import ImageError, RemoteUnreachable, UnknownRemote
 from multipassd.images.image import Image
+from multipassd.images.place import make_directory
 from multipassd.images.remotes import Remote
 from multipassd.images.tasks import Listing, Refresh
 from multipassd.images.workers import Workers

@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from pydantic import BaseModel
 
-from multipassd.files import read_regular, write_atomically
+from multipassd.images.cache import NOTE, PART
 from multipassd.images.errors import HashMismatch, ImageError, NoRoom, Unreachable
 from multipassd.images.http import Http, check_status, shown
 from multipassd.images.image import Image, Transfer
 from multipassd.images.meter import Meter
+from multipassd.images.place import Place
 from multipassd.images.sparse import SparseWriter
 from protocol import sizes
 
@@ -30,9 +28,6 @@ PAUSE = 0.3  # seconds before the second try, doubled with each one
 CHUNK = 1 << 20
 MAX_SIZE = 256 << 30  # of a file whose size nobody told
 MAX_NOTE = 64 << 10
-# Of a file of this host, which may have become a device or a pipe since it was looked at: opening
-# that must neither hang nor do anything.
-FILE_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 Report = Callable[[Transfer], None]
 
@@ -45,13 +40,12 @@ class Note(BaseModel):
 
 
 class Download:
-    """`part` grows to the whole file; it is left behind where going on later makes sense."""
+    """PART grows to the whole file; it is left behind where going on later makes sense."""
 
-    def __init__(self, http: Http, image: Image, part: Path, report: Report) -> None:
+    def __init__(self, http: Http, image: Image, place: Place, report: Report) -> None:
         self._http = http
         self._image = image
-        self._part = part
-        self._note_file = part.with_suffix(".json")
+        self._place = place
         self._note = Note(url=image.url)
         self._meter = Meter(report)
         self._total = image.size
@@ -59,7 +53,7 @@ class Download:
 
     def run(self) -> str:
         """The SHA-256 of the whole file. Raises ImageError or OSError."""
-        resumed = self._part.exists()
+        resumed = self._place.has(PART)
         try:
             return self._checked(self._fetch())
         except HashMismatch:
@@ -71,8 +65,7 @@ class Download:
         return self._checked(self._fetch())
 
     def discard(self) -> None:
-        for path in (self._part, self._note_file):
-            path.unlink(missing_ok=True)
+        self._place.remove(PART, NOTE)
 
     def _checked(self, digest: str) -> str:
         wanted = self._image.sha256
@@ -83,9 +76,7 @@ class Download:
         return digest
 
     def _fetch(self) -> str:
-        descriptor = os.open(
-            self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
+        descriptor = self._place.open(PART, os.O_RDWR | os.O_CREAT)
         try:
             self._file = descriptor
             self._resume()
@@ -94,14 +85,14 @@ class Download:
             self._writer.finish()
         finally:
             os.close(descriptor)
-        self._note_file.unlink(missing_ok=True)
+        self._place.remove(NOTE)
         return self._hash.hexdigest()
 
     def _resume(self) -> None:
         """Take over what is there if it is a part of this very file."""
         self._restart()
         try:
-            note = Note.model_validate_json(read_regular(self._note_file, MAX_NOTE))
+            note = Note.model_validate_json(self._place.read(NOTE, MAX_NOTE))
         except (OSError, ValueError):
             note = Note(url="")
         # Where a hash is promised it settles the matter, so a piece without a validator will do.
@@ -123,7 +114,7 @@ class Download:
         if needed > free:
             raise NoRoom(
                 f"The image was not downloaded: it needs {sizes.human(needed)} and there are "
-                f"{sizes.human(free)} free in {self._part.parent.parent}. Make room there."
+                f"{sizes.human(free)} free in {self._place.path.parent}. Make room there."
             )
 
     def _until_complete(self) -> None:
@@ -183,7 +174,7 @@ class Download:
             self._total = self._writer.position + int(length)
             self._check_room()
         self._note = Note(url=self._image.url, validator=validator(response))
-        write_atomically(self._note_file, self._note.model_dump_json().encode(), 0o600)
+        self._place.write(NOTE, self._note.model_dump_json().encode(), 0o600)
 
     def _take(self, chunk: bytes) -> None:
         self._hash.update(chunk)
@@ -212,22 +203,20 @@ def validator(response: httpx.Response) -> str:
     return str(response.headers.get("Last-Modified", ""))
 
 
-def import_file(source: Path, part: Path, report: Report) -> str:
-    """Copy a file of this host; its SHA-256. Raises ImageError or OSError."""
+def import_file(source: BinaryIO, place: Place, report: Report) -> str:
+    """Copy a regular file of this host; its SHA-256. Raises OSError."""
     digest = hashlib.sha256()
     meter = Meter(report)
-    opened = os.open(source, FILE_FLAGS)
-    with open(opened, "rb", buffering=0) as reader, part.open("wb", buffering=0) as target:
-        status = os.fstat(opened)
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"Custom image `{source}` is not a regular file any more.")
-        total = status.st_size
-        writer = SparseWriter(target.fileno())
-        while chunk := reader.read(CHUNK):
+    total = os.fstat(source.fileno()).st_size
+    target = place.open(PART, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        source.seek(0)
+        writer = SparseWriter(target)
+        while chunk := source.read(CHUNK):
             digest.update(chunk)
             writer.write(chunk)
             meter.at(Transfer(writer.position, total, writer.position))
         writer.finish()
-    with suppress(OSError):
-        part.chmod(0o600)
+    finally:
+        os.close(target)
     return digest.hexdigest()

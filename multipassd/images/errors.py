@@ -16,6 +16,17 @@ class Unreachable(ImageError):
     """No answer, or one that says to come again: trying later may help."""
 
 
+class OverTcp(ImageError):
+    """Who calls over TCP is no user of this host, whose rights a file could be opened with."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"The image `{url}` is a file of the service's host, which is opened with the rights "
+            "of the user who calls there. Over TCP that is no user of that host: launch it on the "
+            "host itself, over its Unix socket, or offer it by http:// or https://."
+        )
+
+
 class UnknownRemote(RpcError):
     status = Status.INVALID_ARGUMENT
 

@@ -22,6 +22,7 @@ from multipassd.images.image import Base, Image, Transfer
 from multipassd.images.remotes import CORE, CORE_NAME, DEFAULT, HIDDEN, Remote
 from multipassd.images.tasks import Look, Prepare
 from multipassd.images.workers import Workers, ignore
+from multipassd.peer import Credentials
 from multipassd.settings import Settings
 from protocol.messages.information import ImageInfo
 from protocol.settings import MIRROR
@@ -45,10 +46,11 @@ class Images:
         self._fetches: dict[str, Fetch] = {}
         self._told: set[str] = set()  # problems with the settings, each logged once
 
-    async def resolve(self, image: str, remote: str) -> Image:
-        """What a launch asks for. Raises RpcError with a sentence for whoever launches."""
+    async def resolve(self, image: str, remote: str, caller: Credentials | None = None) -> Image:
+        """What a launch asks for; `caller` is the user of this host who does, None over TCP.
+        Raises RpcError with a sentence for whoever launches."""
         if image.startswith(OWN_IMAGES):
-            return await self._look(image)
+            return await self._look(image, caller)
         if remote:
             if not image:
                 raise NoImageNamed
@@ -59,7 +61,13 @@ class Images:
             raise UnknownImage(image or DEFAULT_IMAGE, remote)
         return found
 
-    async def fetch(self, image: Image, progress: Report = ignore, name: str = "") -> Base:
+    async def fetch(
+        self,
+        image: Image,
+        progress: Report = ignore,
+        name: str = "",
+        caller: Credentials | None = None,
+    ) -> Base:
         """The image in the cache, for the instance `name`. Ends with the last caller that waits.
 
         Raises ImageError, Unreachable (the next call goes on where this one ended) or NoRoom.
@@ -67,7 +75,7 @@ class Images:
         directory = self._directory / image.id
         base = await asyncio.to_thread(cache.load, directory)
         if base is None:
-            base = await self._fetch_of(image).wait(progress, name)
+            base = await self._fetch_of(image, caller).wait(progress, name)
         await asyncio.to_thread(cache.touch, directory)
         return base
 
@@ -150,15 +158,17 @@ class Images:
             raise failures.get(DEFAULT) or next(iter(failures.values()))
         return found
 
-    def _fetch_of(self, image: Image) -> Fetch:
+    def _fetch_of(self, image: Image, caller: Credentials | None) -> Fetch:
         fetch = self._fetches.get(image.id)
         if fetch is None or fetch.over:
-            fetch = Fetch(lambda me: self._prepare(image, me))
+            fetch = Fetch(lambda me: self._prepare(image, caller, me))
             self._fetches[image.id] = fetch
         return fetch
 
-    async def _prepare(self, image: Image, me: Fetch) -> Base:
-        task = Prepare(image=image, directory=str(self._directory), proxy=self._proxy())
+    async def _prepare(self, image: Image, caller: Credentials | None, me: Fetch) -> Base:
+        task = Prepare(
+            image=image, directory=str(self._directory), proxy=self._proxy(), caller=caller
+        )
         try:
             answer = await self._workers.run(task, me.report, me.move)
         finally:
@@ -167,9 +177,9 @@ class Images:
         assert answer.base is not None
         return answer.base
 
-    async def _look(self, url: str) -> Image:
+    async def _look(self, url: str, caller: Credentials | None) -> Image:
         try:
-            answer = await self._workers.run(Look(url=url, proxy=self._proxy()))
+            answer = await self._workers.run(Look(url=url, proxy=self._proxy(), caller=caller))
         except Unreachable as error:
             base = await asyncio.to_thread(cache.newest_of, self._directory, url)
             if base is None:

@@ -12,7 +12,6 @@ import os
 import pwd
 import struct
 import subprocess
-from pathlib import Path
 
 from multipassd.images.errors import ImageError
 from protocol import places
@@ -51,20 +50,22 @@ _FOREIGN = {
 }
 
 
-def inspect(path: Path) -> tuple[str, int]:
+def inspect(descriptor: int) -> tuple[str, int]:
     """Format and virtual size in bytes. Raises ImageError."""
-    with path.open("rb") as file:
-        head = file.read(SECTOR)
-        if not head.startswith(QCOW2):
-            return "raw", _raw_size(head, os.fstat(file.fileno()).st_size)
-        check_header(head)
-        size = _measured(file.fileno())
+    head = os.pread(descriptor, SECTOR, 0)
+    if check_start(head) == "raw":
+        return "raw", -(-os.fstat(descriptor).st_size // SECTOR) * SECTOR
+    size = _measured(descriptor)
     if not 0 < size <= MAX_VIRTUAL:
         raise ImageError(f"The image is refused: a disk of {size} bytes is none to boot from.")
     return "qcow2", size
 
 
-def _raw_size(head: bytes, length: int) -> int:
+def check_start(head: bytes) -> str:
+    """The format, by the first sector. Raises ImageError for what is no image to launch."""
+    if head.startswith(QCOW2):
+        check_header(head)
+        return "qcow2"
     for magic, name in _FOREIGN.items():
         if head.startswith(magic):
             raise ImageError(
@@ -73,7 +74,7 @@ def _raw_size(head: bytes, length: int) -> int:
             )
     if len(head) < SECTOR or head[-2:] != BOOT_SIGNATURE:
         raise ImageError("The image is refused: it is no disk image, neither qcow2 nor raw.")
-    return -(-length // SECTOR) * SECTOR
+    return "raw"
 
 
 def check_header(head: bytes) -> None:

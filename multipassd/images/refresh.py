@@ -7,11 +7,11 @@ from urllib.parse import urljoin
 
 from pydantic import ValidationError
 
-from multipassd.files import write_atomically
 from multipassd.images import streams
 from multipassd.images.errors import ImageError
 from multipassd.images.http import Http
 from multipassd.images.image import Image
+from multipassd.images.place import Place
 from multipassd.images.remotes import CORE
 from multipassd.images.streams import Index, Stream
 from multipassd.images.tasks import Listing, Refresh
@@ -19,13 +19,13 @@ from multipassd.images.tasks import Listing, Refresh
 MODE = 0o600
 
 
-def refresh(task: Refresh) -> None:
+def refresh(task: Refresh, lists: Place) -> None:
     """Raises ImageError, and then the old list is still there."""
     http = Http(task.proxy, plain=task.insecure)
     images = _core(http, task.base) if task.remote == CORE else _streamed(http, task)
     listing = Listing(base=task.base, mirror=task.mirror, images=images)
     data = listing.model_dump_json(exclude_defaults=True).encode()
-    write_atomically(Path(task.file), data, MODE)
+    lists.write(Path(task.file).name, data, MODE)
 
 
 def _streamed(http: Http, task: Refresh) -> list[Image]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from multipassd.images.image import Base, Image, Transfer
+from multipassd.peer import Credentials
 
 # Built at the first use: the daemon starts often, and asks workers seldom.
 _DEFERRED = ConfigDict(defer_build=True)
@@ -35,6 +36,7 @@ class Look(BaseModel):
     kind: Literal["look"] = "look"
     url: str
     proxy: str = ""
+    caller: Credentials | None = None  # who opens a file; None: no file can be opened
 
 
 class Prepare(BaseModel):
@@ -46,6 +48,7 @@ class Prepare(BaseModel):
     image: Image
     directory: str
     proxy: str = ""
+    caller: Credentials | None = None  # as above
 
 
 Task = Refresh | Look | Prepare

@@ -5,7 +5,6 @@ from __future__ import annotations
 import lzma
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 from multipassd.images.errors import ImageError
@@ -23,28 +22,41 @@ ENDS_EARLY = "The image can't be unpacked: it ends too early."
 Report = Callable[[int], None]
 
 
-def is_packed(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(XZ)).startswith((XZ, ZSTD))
+def is_packed(head: bytes) -> bool:
+    """By the first bytes of a file."""
+    return head.startswith((XZ, ZSTD))
 
 
-def unpack(packed: Path, target: Path, report: Report) -> None:
-    """Raises ImageError when the data is damaged or unreasonable, and OSError."""
-    with packed.open("rb") as source, target.open("wb", buffering=0) as file:
-        total = max(os.fstat(source.fileno()).st_size, 1)
-        first = source.read(len(XZ))
-        source.seek(0)
-        chunks = _xz(source) if first.startswith(XZ) else _zstd(source)
-        writer = SparseWriter(file.fileno())
-        shown = None
-        for chunk in chunks:
-            writer.write(chunk)
-            if writer.position > MAX_UNPACKED:
-                raise ImageError(f"The image unpacks to more than {MAX_UNPACKED} bytes.")
-            percent = min(source.tell() * 100 // total, 100)
-            if percent != shown:
-                report(shown := percent)
-        writer.finish()
+def head(packed: BinaryIO, length: int) -> bytes:
+    """The first bytes of what it unpacks to; fewer if there are no more. Raises ImageError."""
+    data = bytearray()
+    for chunk in _chunks(packed):
+        data += chunk
+        if len(data) >= length:
+            break
+    return bytes(data[:length])
+
+
+def unpack(packed: BinaryIO, target: int, report: Report) -> None:
+    """Into an empty file. Raises ImageError when the data is damaged or unreasonable, OSError."""
+    total = max(os.fstat(packed.fileno()).st_size, 1)
+    writer = SparseWriter(target)
+    shown = None
+    for chunk in _chunks(packed):
+        writer.write(chunk)
+        if writer.position > MAX_UNPACKED:
+            raise ImageError(f"The image unpacks to more than {MAX_UNPACKED} bytes.")
+        percent = min(packed.tell() * 100 // total, 100)
+        if percent != shown:
+            report(shown := percent)
+    writer.finish()
+
+
+def _chunks(packed: BinaryIO) -> Iterator[bytes]:
+    packed.seek(0)
+    first = packed.read(len(XZ))
+    packed.seek(0)
+    return _xz(packed) if first.startswith(XZ) else _zstd(packed)
 
 
 def _xz(source: BinaryIO) -> Iterator[bytes]:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
+from typing import BinaryIO
 
+from multipassd import rights
 from multipassd.files import write_all
 from multipassd.images import prepare, refresh
-from multipassd.images.errors import ImageError, NoRoom, Unreachable
+from multipassd.images.errors import ImageError, NoRoom, OverTcp, Unreachable
 from multipassd.images.image import Progress, Transfer
+from multipassd.images.opening import FILE, open_as
+from multipassd.images.place import Place
 from multipassd.images.tasks import TASKS, Answer, Look, Refresh, Task
 
 STDIN, STDOUT = 0, 1
@@ -27,7 +32,6 @@ def main() -> int:
     if not line.endswith(b"\n"):
         return EXIT_ABANDONED  # whoever asks ended while asking
     task = TASKS.validate_json(line)
-    threading.Thread(target=_end_with_caller, daemon=True).start()
     try:
         answer = _run(task)
     except (ImageError, NoRoom) as error:
@@ -43,12 +47,41 @@ def main() -> int:
 
 
 def _run(task: Task) -> Answer:
+    """What takes a right is opened first: the rest is done without, on names that the daemon can
+    write."""
+    path, file = _opened(task)
+    place = _place(task)
+    rights.drop_capabilities(rights.DAC_OVERRIDE, rights.DAC_READ_SEARCH)
+    threading.Thread(target=_end_with_caller, daemon=True).start()  # none before a fork
     if isinstance(task, Refresh):
-        refresh.refresh(task)
+        assert place is not None
+        refresh.refresh(task, place)
         return Answer(done=True)
     if isinstance(task, Look):
-        return Answer(done=True, image=prepare.look(task))
-    return Answer(done=True, base=prepare.prepare(task, _report))
+        if file is not None:
+            return Answer(done=True, image=prepare.look_at_file(task.url, path, file))
+        return Answer(done=True, image=prepare.look_at_url(task))
+    assert place is not None
+    return Answer(done=True, base=prepare.prepare(task, place, file, _report))
+
+
+def _opened(task: Task) -> tuple[str, BinaryIO | None]:
+    """The file of this host that is asked for, if it is one."""
+    if isinstance(task, Refresh):
+        return "", None
+    url = task.url if isinstance(task, Look) else task.image.url
+    if not url.startswith(FILE):
+        return "", None
+    if task.caller is None:
+        raise OverTcp(url)
+    return open_as(task.caller, url)
+
+
+def _place(task: Task) -> Place | None:
+    """The directory of the cache that it writes to."""
+    if isinstance(task, Look):
+        return None
+    return Place.at(Path(task.file).parent if isinstance(task, Refresh) else Path(task.directory))
 
 
 def _report(kind: Progress, percent: int, transfer: Transfer | None) -> None:

@@ -99,9 +99,10 @@ class Launcher:
         await self._instances.driver.ready()
         if stranger := await self._instances.driver.stranger(order.name):
             raise NameNotFree(order.name, stranger)
-        image = await self._images.resolve(order.image, order.remote)
+        image = await self._images.resolve(order.image, order.remote, order.caller)
         _stage(order.name, "image")
-        base = await self._images.fetch(image, _noted(order.name, report.progress), order.name)
+        told = _noted(order.name, report.progress)
+        base = await self._images.fetch(image, told, order.name, order.caller)
         size = order.disk_for(base)
         report.step(f"Preparing image for {order.name}")
         furnishing = self._tasks.spawn(self._furnish(order, config, image, base, size, report))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from multipassd.images.image import Base
 from multipassd.instances import names as friendly
@@ -13,6 +14,9 @@ from protocol import names, sizes
 from protocol.errors import RpcError
 from protocol.messages.launch import LaunchError, LaunchRequest
 from protocol.status import Status
+
+if TYPE_CHECKING:
+    from multipassd.peer import Credentials
 
 Code = LaunchError.ErrorCodes
 Mode = LaunchRequest.NetworkOptions.Mode
@@ -55,6 +59,7 @@ class Order:
     user_data: str  # YAML, or empty
     networks: tuple[NetworkOrder, ...]
     timeout: float  # seconds; 0: the usual
+    caller: Credentials | None = None  # whose rights a file:// image is opened with; None: nobody's
 
     def disk_for(self, base: Base) -> int:
         """How large the disk becomes. Raises DiskTooSmall."""

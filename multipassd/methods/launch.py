@@ -20,6 +20,7 @@ from protocol.settings import BRIDGED_NETWORK
 
 async def run(call: Call[LaunchRequest], daemon: Daemon) -> None:
     asked = order.read(call.request, daemon.instances.taken())
+    asked = replace(asked, caller=call.peer.credentials)
     if not asked.networks:
         await _launch(call, asked, daemon)
         return

@@ -1,6 +1,7 @@
 """A server of small fake images, and the daemon's images pointed at it."""
 
 import asyncio
+import os
 import subprocess
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -12,11 +13,13 @@ from multipassd.images.fetching import Report
 from multipassd.images.image import Base, Image
 from multipassd.images.images import Images
 from multipassd.images.workers import ignore
+from multipassd.peer import Credentials
 from multipassd.settings import Settings
 from tools.imageserver import ImageServer, serving
 from tools.imagetree import ImageTree
 
 Result = TypeVar("Result")
+ME = Credentials(os.geteuid(), os.getegid(), os.getpid(), frozenset(os.getgroups()))
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -24,11 +27,16 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
     return asyncio.run(work)
 
 
-def launched(images: Images, image: str = "noble", report: Report = ignore) -> Base:
+def launched(
+    images: Images,
+    image: str = "noble",
+    report: Report = ignore,
+    caller: Credentials | None = ME,
+) -> Base:
     """What a launch does up to the base."""
 
     async def story() -> Base:
-        return await images.fetch(await images.resolve(image, ""), report)
+        return await images.fetch(await images.resolve(image, "", caller), report, "", caller)
 
     return run(story())
 

@@ -15,7 +15,7 @@ import zstandard
 from multipassd.images.errors import HashMismatch, ImageError, UnknownImage, Unreachable
 from multipassd.images.image import UNKNOWN, Progress, Transfer
 from multipassd.images.images import Images
-from tests.multipassd.images.conftest import begun, launched, make_qcow2, run
+from tests.multipassd.images.conftest import ME, begun, launched, make_qcow2, run
 from tools.imageserver import CHUNK, ImageServer
 from tools.imagetree import ImageTree
 
@@ -229,7 +229,7 @@ def test_a_file_is_imported_once_and_survives_its_original(
 )
 def test_a_file_that_is_none_is_refused(make_images: MakeImages, url: str, text: str) -> None:
     with pytest.raises(ImageError) as caught:
-        run(make_images().resolve(url, ""))
+        run(make_images().resolve(url, "", ME))
     assert caught.value.message == text
 
 
@@ -237,15 +237,15 @@ def test_a_file_that_becomes_a_pipe_or_device_is_not_read(
     make_images: MakeImages, raw: Path, tmp_path: Path
 ) -> None:
     images = make_images()
-    image = run(images.resolve(f"file://{raw}", ""))
+    image = run(images.resolve(f"file://{raw}", "", ME))
     raw.unlink()
     os.mkfifo(raw)
 
     async def story() -> None:
         async with asyncio.timeout(30):
-            await images.fetch(image)
+            await images.fetch(image, caller=ME)
 
-    with pytest.raises(ImageError, match="is not a regular file any more"):
+    with pytest.raises(ImageError, match="is not a regular file"):
         run(story())
     assert not left(tmp_path / "images")
 

@@ -18,8 +18,9 @@ DATA = bytes(range(256)) * 8192 + bytes(5 << 20) + b"the end"
 def unpacked(directory: Path, packed: bytes) -> Path:
     source, target = directory / "packed", directory / "unpacked"
     source.write_bytes(packed)
-    assert is_packed(source)
-    unpack(source, target, lambda percent: None)
+    assert is_packed(packed[:512])
+    with source.open("rb") as file, target.open("wb") as written:
+        unpack(file, written.fileno(), lambda percent: None)
     return target
 
 

@@ -115,10 +115,10 @@ class Driver:
 
 
 class OneImage:
-    async def resolve(self, image: str, remote: str) -> Image:
+    async def resolve(self, image: str, remote: str, caller: object) -> Image:
         return Image(id=BASE.id, url="")
 
-    async def fetch(self, image: Image, progress: object, name: str) -> Base:
+    async def fetch(self, image: Image, progress: object, name: str, caller: object) -> Base:
         return BASE
 
 
