@@ -32,15 +32,20 @@ async def run(call: Call[InfoRequest], daemon: Daemon) -> None:
         return
     asks = not call.request.no_runtime_information
     items = await asyncio.gather(*(_item(instance, asks) for instance in chosen))
-    await _explain(call, chosen)
+    await _explain(call, chosen, daemon)
     call.reply(InfoReply(details=list(items)))
 
 
-async def _explain(call: Call[InfoRequest], chosen: list[Instance | Damaged]) -> None:
+async def _explain(
+    call: Call[InfoRequest], chosen: list[Instance | Damaged], daemon: Daemon
+) -> None:
     """1.16's reply has no field for why an instance stopped or does not answer; -v tells it."""
     if call.verbosity <= 0:
         return
-    for text in await asyncio.gather(*(_trouble(one) for one in chosen)):
+    told_of_all = await asyncio.gather(*(_trouble(one) for one in chosen))
+    if any(isinstance(one, Instance) and one.running for one in chosen):
+        told_of_all += daemon.instances.networking.troubles()
+    for text in told_of_all:
         if text:
             told = {"name": _log.name, "levelname": "WARNING", "msg": text}
             call.log_line(log.line(logging.makeLogRecord(told)) + "\n")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import stat
+import pwd
+import subprocess
 from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -16,7 +17,7 @@ from multipassd.network.tools import NetworkFailure
 BRIDGE = OURS
 TUN = Path("/dev/net/tun")
 IPV6 = Path("/proc/sys/net/ipv6/conf")
-FOR_ALL = 0o006  # harmless: a tap of one's own is all that one gets
+IFF_UP = 1  # linux/if.h
 
 
 def tap_name(mac: str) -> str:
@@ -65,10 +66,44 @@ def _accept_no_router() -> None:
         (IPV6 / BRIDGE / "accept_ra").write_text("0\n")
 
 
+def fault(subnet: IPv4Network) -> str:
+    """What keeps guests from being reached by it, as the end of a sentence; or nothing. Raises
+    NetworkFailure."""
+    if not exists(BRIDGE):
+        return "is gone"
+    (found,) = tools.listed("ip", "-json", "address", "show", "dev", BRIDGE)
+    if "UP" not in found["flags"]:
+        return "is down"
+    address = str(subnets.gateway(subnet))
+    if all(entry.get("local") != address for entry in found["addr_info"]):
+        return f"has lost its address {address}"
+    return ""
+
+
+def rejoin(tap: str) -> bool:
+    """Put a tap that is on no bridge, or down, back on ours; was there anything to do? One that is
+    on another bridge was put there by someone. Raises NetworkFailure."""
+    master = NET / tap / "master"
+    try:
+        if master.exists() and master.resolve().name != BRIDGE:
+            return False
+        if master.exists() and int((NET / tap / "flags").read_text(), 16) & IFF_UP:
+            return False
+    except FileNotFoundError:  # it went meanwhile
+        return False
+    tools.run("ip", "link", "set", tap, "master", BRIDGE, "up")
+    return True
+
+
 def remove() -> None:
-    """With all taps on it. Raises NetworkFailure."""
+    """With all taps on it; not while devices of others are on it. Raises NetworkFailure."""
     for tap in taps(BRIDGE):
         remove_tap(tap)
+    if others := members(BRIDGE):
+        raise NetworkFailure(
+            f"The bridge {BRIDGE} stays, as devices are on it that are not instances' of this "
+            f"service: {', '.join(sorted(others))}. When they are gone, `ip link delete {BRIDGE}`."
+        )
     if exists(BRIDGE):
         tools.run("ip", "link", "delete", BRIDGE)
 
@@ -80,7 +115,7 @@ def add_tap(name: str, bridge: str, user: str) -> None:
             f"Instances' network cards need {TUN}, which this host does not have. "
             "Please load the kernel module tun (`modprobe tun`), then try again."
         )
-    if user != "root" and stat.S_IMODE(TUN.stat().st_mode) & FOR_ALL != FOR_ALL:
+    if user != "root" and not may_open(user):
         raise NetworkFailure(
             f"{TUN} can't be opened by {user}, as whom instances run. Please let everybody open "
             f"it, as Linux systems do (`chmod 666 {TUN}`), then try again."
@@ -92,6 +127,22 @@ def add_tap(name: str, bridge: str, user: str) -> None:
     except BaseException:  # also if the service is stopped in between
         remove_tap(name)
         raise
+
+
+def may_open(user: str) -> bool:
+    """Tried as this user: groups and access control lists count, too. Harmless where everybody
+    may: a tap of one's own is all that one gets."""
+    try:
+        account = pwd.getpwnam(user)
+        done = subprocess.run(
+            ["/usr/bin/test", "-r", str(TUN), "-a", "-w", str(TUN)],
+            user=account.pw_uid, group=account.pw_gid,
+            extra_groups=os.getgrouplist(user, account.pw_gid),
+            check=False, timeout=tools.SECONDS, env=tools.ENVIRONMENT,
+        )  # fmt: skip
+    except (KeyError, OSError, subprocess.SubprocessError):
+        return True  # it could not be tried; the hypervisor says so if it can't
+    return done.returncode == 0
 
 
 def remove_tap(name: str) -> None:

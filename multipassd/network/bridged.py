@@ -17,7 +17,7 @@ from multipassd.drivers.driver import Link
 from multipassd.files import read_regular
 from multipassd.instances.errors import NotRunning
 from multipassd.instances.record import Record, mac_addresses
-from multipassd.network import reservations
+from multipassd.network import reservations, troubles
 from multipassd.network.bridge import tap_name
 from multipassd.network.reservations import BRIDGES, DEFAULT_DIRECTORY, DIRECTORY
 from protocol.errors import RpcError
@@ -98,6 +98,9 @@ class BridgedNetworking:
     def addresses(self, record: Record) -> list[str]:
         address = self._addresses().get(record.mac)
         return [] if address is None else [address]
+
+    def troubles(self) -> list[str]:
+        return troubles.read(self._directory)
 
     def _on_wires(self) -> set[str]:
         """Cards that bridges on the host's devices are kept for. Not by uplinks.py, which most

@@ -1,15 +1,14 @@
-"""Our own table of the packet filter, and whether others' tables let instances through."""
+"""Our own table of the packet filter, and what is said where others' keep instances back."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import IPv4Network
-from typing import Any
 
 from multipassd.network import subnet as subnets
 from multipassd.network import tools
+from multipassd.network.probe import Passage
 from multipassd.network.tools import NetworkFailure
 
 TABLE = "multipass"
@@ -78,35 +77,51 @@ def remove() -> None:
     tools.run("nft", "-f", "-", given=f"table inet {TABLE}\ndelete table inet {TABLE}\n")
 
 
-def refuse_closed(bridge: str) -> None:
-    """Raises NetworkFailure if somebody else's firewall keeps instances from their network."""
-    try:
-        said = json.loads(tools.run("nft", "-j", "list", "ruleset"))
-    except (NetworkFailure, ValueError):
-        return  # an nft without JSON; what else is wrong will be seen when our own table is made
-    if chain := blocker(said.get("nftables", []), bridge):
+def refuse_closed(passage: Passage, bridge: str) -> None:
+    """Raises NetworkFailure if no guest can get an address."""
+    if passage.dhcp is False:
         raise NetworkFailure(
-            f"The firewall drops what instances send: its chain {chain} has the policy drop and no "
-            f"rule for the bridge {bridge}. Please let {bridge} through, with ufw by `ufw allow in "
-            f"on {bridge}`, `ufw route allow in on {bridge}` and `ufw route allow out on "
-            f"{bridge}`, with Docker by `iptables -I DOCKER-USER -i {bridge} -j ACCEPT` and "
-            f"`iptables -I DOCKER-USER -o {bridge} -j ACCEPT`; then try again."
+            "The host's firewall drops or rejects what instances ask their address by (DHCP), so "
+            f"none could be reached{_suspects('input')}. {_remedy(bridge)}; then try again."
         )
 
 
-def blocker(objects: Iterable[dict[str, Any]], bridge: str) -> str:
-    """A chain that drops by policy, in a table that does not name the bridge; or nothing. Pure."""
-    entries = list(objects)
-    knowing = {
-        _table(one["rule"]) for one in entries if "rule" in one and bridge in json.dumps(one)
-    }
-    for one in entries:
-        chain = one.get("chain", {})
-        closed = chain.get("hook") in ("input", "forward") and chain.get("policy") == "drop"
-        if closed and _table(chain) not in knowing and chain["family"] in ("ip", "inet"):
-            return f"{chain['family']} {chain['table']} {chain['name']}"
+def warning(passage: Passage, bridge: str) -> str:
+    """What guests will miss, which is no reason not to start them; or nothing."""
+    if passage.dhcp is None:
+        return ""
+    if passage.dns is False:
+        return (
+            "The host's firewall drops or rejects what instances ask for names (DNS at the bridge "
+            f"{bridge}){_suspects('input')}. {_remedy(bridge)}."
+        )
+    if passage.world is False:
+        return (
+            "The host's firewall drops or rejects what instances send to the world: they can be "
+            f"reached, but reach only this host{_suspects('forward')}. {_remedy(bridge)}."
+        )
     return ""
 
 
-def _table(entry: dict[str, Any]) -> tuple[str, str]:
-    return entry["family"], entry["table"]
+def _suspects(hook: str) -> str:
+    """Which chains may do it. Only a hint: what happens was tried, not read from these."""
+    chains: dict[str, str] = {}
+    with suppress(NetworkFailure, ValueError, KeyError, TypeError):
+        for entry in tools.listed("nft", "-j", "list", "chains")["nftables"]:
+            chain = entry.get("chain", {})
+            if chain.get("hook") == hook and chain["table"] != TABLE:
+                name = f"{chain['family']} {chain['table']} {chain['name']}"
+                chains[name] = chain["policy"]
+    if closed := [name for name, policy in chains.items() if policy == "drop"]:
+        return f"; its chain {closed[0]} has the policy drop"
+    return f"; its chains for that are {', '.join(chains)}" if chains else ""
+
+
+def _remedy(bridge: str) -> str:
+    return (
+        f"Please let {bridge} through, with ufw by `ufw allow in on {bridge}`, `ufw route allow in "
+        f"on {bridge}` and `ufw route allow out on {bridge}`, with firewalld by `firewall-cmd "
+        f"--permanent --zone=trusted --add-interface={bridge}` and `firewall-cmd --reload`, with "
+        f"Docker by `iptables -I DOCKER-USER -i {bridge} -j ACCEPT` and `iptables -I DOCKER-USER "
+        f"-o {bridge} -j ACCEPT`"
+    )

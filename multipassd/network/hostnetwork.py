@@ -6,18 +6,20 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from multipassd import log
 from multipassd.files import read_regular, write_atomically
-from multipassd.network import bridge, firewall, forwarding, interfaces, reservations
+from multipassd.network import bridge, firewall, forwarding, interfaces, probe, reservations
 from multipassd.network import subnet as subnets
 from multipassd.network.bridge import BRIDGE
 from multipassd.network.dnsmasq import Dnsmasq
 from multipassd.network.reservations import NoAddress, Reservation
 from multipassd.network.tools import NetworkFailure
+from multipassd.network.troubles import Troubles
 from multipassd.network.uplinks import Uplinks
+from multipassd.network.watch import BridgeWatch
 
 STATE_FILE = "state.json"
 STATE_MODE = 0o644
@@ -33,6 +35,8 @@ class HostNetwork:
         self._subnet: IPv4Network | None = None
         self._opened: set[str] = set()  # devices that forward because we said so
         self._uplinks = Uplinks(directory)
+        self._troubles = Troubles(directory)
+        self._watch = BridgeWatch(self._troubles)
         self._load()
 
     @property
@@ -42,24 +46,42 @@ class HostNetwork:
 
     def resume(self) -> None:
         """Take up what an earlier service left. Raises NetworkFailure."""
-        if bridge.taps(BRIDGE):
-            self.up()
+        if self._taps():
+            self.keep()
         elif bridge.exists(BRIDGE):
             self.down()
 
+    def _taps(self) -> list[str]:
+        """Those of guests that belong on our bridge, also when it is gone."""
+        reserved = {bridge.tap_name(mac) for mac in reservations.read(self._directory)}
+        on_it = set(bridge.members(BRIDGE))
+        return [tap for tap in bridge.taps() if tap in reserved or tap in on_it]
+
     def attach(self, name: str, mac: str, user: str) -> str:
         """Connect an instance; its address. Raises NetworkFailure; then nothing has changed."""
-        fresh = not bridge.taps(BRIDGE)
+        fresh = not self._taps()
+        tap = bridge.tap_name(mac)
         try:
-            firewall.refuse_closed(BRIDGE)
             self.up()
             address = self._reserve(name, mac)
-            bridge.add_tap(bridge.tap_name(mac), BRIDGE, user)
+            bridge.add_tap(tap, BRIDGE, user)
+            self._try_firewall(tap, address)
         except NetworkFailure:
+            bridge.remove_tap(tap)
             if fresh:
                 self.down()
             raise
-        return address
+        return str(address)
+
+    def _try_firewall(self, tap: str, address: IPv4Address) -> None:
+        """Raises NetworkFailure if the guest could not be reached."""
+        assert self._subnet is not None
+        outside = bool(forwarding.ways_out())
+        passage = probe.attempt(tap, BRIDGE, address, subnets.gateway(self._subnet), outside)
+        if passage.dhcp is None:
+            _log.info("what the firewall does with instances' packets could not be tried")
+        firewall.refuse_closed(passage, BRIDGE)
+        self._troubles.tell("firewall", firewall.warning(passage, BRIDGE))
 
     def attach_to(self, other: str, mac: str, user: str) -> None:
         """Connect an instance's further card to a bridge of the host's, or to an ethernet device
@@ -116,12 +138,19 @@ class HostNetwork:
 
     def up(self) -> None:
         """Set up what is missing. Raises NetworkFailure."""
-        if self._dnsmasq is not None and self._dnsmasq.runs and bridge.exists(BRIDGE):
+        runs = self._dnsmasq is not None and self._dnsmasq.runs and bridge.exists(BRIDGE)
+        if runs and self._subnet is not None and not bridge.fault(self._subnet):
             return
         subnet = self._choose()
         bridge.make(subnet)
         self._open()
         firewall.apply(BRIDGE, subnet, self._opened - {BRIDGE})
+        if not runs:
+            self._serve(subnet)
+
+    def _serve(self, subnet: IPv4Network) -> None:
+        """DHCP and DNS, anew: dnsmasq does not follow a bridge that was made again. Raises
+        NetworkFailure."""
         self._write(reservations.read(self._directory))  # dnsmasq wants the file
         if self._dnsmasq is not None:
             self._dnsmasq.stop()
@@ -140,6 +169,7 @@ class HostNetwork:
             _log.info("no instance is connected: %s goes", BRIDGE)
         forwarding.close_for(self._opened - {BRIDGE})
         self._opened = set()
+        self._troubles.clear()
         for step in (bridge.remove, firewall.remove, self._save):
             try:
                 step()
@@ -153,19 +183,27 @@ class HostNetwork:
 
     def release(self) -> None:
         """The service ends: what instances use stays, all else goes."""
-        if self.used:
-            if self._dnsmasq is not None:
-                self._dnsmasq.stop()
-        else:
+        if not self.used:
             self.down()
+        elif self._dnsmasq is not None:
+            self._dnsmasq.stop()
+
+    def care(self) -> None:
+        """To be called every few seconds. What is wrong is told once. Never fails."""
+        try:
+            self.keep()
+            self._troubles.tell("the network's care", "")
+        except (NetworkFailure, OSError) as error:
+            self._troubles.tell("the network's care", str(error))
 
     def keep(self) -> None:
-        """To be called every few seconds: mend what broke, follow the ways out. Raises
-        NetworkFailure."""
-        if bridge.taps(BRIDGE):
-            self.up()
+        """Mend what broke, follow the ways out. Raises NetworkFailure, OSError."""
+        if taps := self._taps():
+            if self._subnet is None:
+                self.up()
+            assert self._subnet is not None
+            self._watch.look(self._subnet, taps, self.up)
             if self._open() or not firewall.applied():
-                assert self._subnet is not None
                 firewall.apply(BRIDGE, self._subnet, self._opened - {BRIDGE})
         self.mend()
 
@@ -188,7 +226,7 @@ class HostNetwork:
         return changed
 
     def _choose(self) -> IPv4Network:
-        if self._subnet is not None and bridge.taps(BRIDGE):
+        if self._subnet is not None and self._taps():
             return self._subnet  # guests have addresses of it
         try:
             chosen = subnets.choose(self._subnet, bridge.routes())
@@ -203,7 +241,7 @@ class HostNetwork:
             self._save()
         return chosen
 
-    def _reserve(self, name: str, mac: str) -> str:
+    def _reserve(self, name: str, mac: str) -> IPv4Address:
         assert self._subnet is not None and self._dnsmasq is not None
         known = reservations.read(self._directory)
         found = known.get(mac)
@@ -220,7 +258,7 @@ class HostNetwork:
             found = known[mac] = Reservation(mac, address, name)
             self._write(known)
             self._dnsmasq.read_reservations()
-        return str(found.address)
+        return found.address
 
     # -- files ------------------------------------------------------------------------------------
 

@@ -41,3 +41,7 @@ class Networking(Protocol):
 
     def addresses(self, record: Record) -> list[str]:
         """A running guest's IPv4 addresses, the one to reach it by first; ["N/A"] if unknown."""
+
+    def troubles(self) -> list[str]:
+        """What is wrong with the network of all guests, or what it lacks: sentences, with what to
+        do."""

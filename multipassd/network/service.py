@@ -93,13 +93,14 @@ class Service:
 
     def run(self) -> None:
         """Returns when nobody has needed it for a while."""
-        self._listener.settimeout(CARE_SECONDS)
-        idle_since = time.monotonic()
+        idle_since = cared = time.monotonic()
         while not self._ending and time.monotonic() - idle_since < LINGER_SECONDS:
+            self._listener.settimeout(max(cared + CARE_SECONDS - time.monotonic(), 0.001))
             try:
                 connection, _ = self._listener.accept()
-            except TimeoutError:
-                _caring(self._network.keep)
+            except TimeoutError:  # also however often it is asked meanwhile
+                self._network.care()
+                cared = time.monotonic()
             else:
                 with connection:
                     self._answer(connection)

@@ -53,6 +53,9 @@ class UserNetworking:
     def addresses(self, record: Record) -> list[str]:
         return [UNKNOWN]
 
+    def troubles(self) -> list[str]:
+        return []
+
     def _choose(self) -> int:
         taken = self._taken()
         for _ in range(ATTEMPTS):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +17,17 @@ from multipassd.instances.registry import Registry
 from multipassd.network import reservations
 from multipassd.network.bridge import tap_name
 from tests.multipassd.network import netns
-from tests.multipassd.network.test_bridge import Site, record, site, until
-
-__all__ = ["site"]
+from tests.multipassd.network.site import Site, new_site, record, until
 
 ENDED, PURGED, BROKEN = (f"52:54:00:00:00:0{number}" for number in range(3))
 
 pytestmark = pytest.mark.skipif(bool(netns.missing()), reason=netns.missing())
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with new_site() as made:
+        yield made
 
 
 def known(tmp_path: Path) -> Registry:

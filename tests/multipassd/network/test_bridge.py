@@ -9,35 +9,32 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from multipassd.drivers.driver import Hardware
-from multipassd.instances.record import ImageOrigin, Record
 from multipassd.network import reservations
 from multipassd.network.bridge import BRIDGE, tap_name
-from multipassd.network.bridged import BridgedNetworking, NetworkError, NoAddressYet
+from multipassd.network.bridged import NetworkError, NoAddressYet
 from multipassd.network.networkmanager import Plan
 from tests.multipassd.network import netns
 from tests.multipassd.network.netns import Namespace
+from tests.multipassd.network.site import (
+    MAC,
+    OTHER,
+    ROOT,
+    SECONDS,
+    WORLD,
+    Site,
+    ask_for_address,
+    record,
+    until,
+    way_out,
+)
 
-ROOT = Path(__file__).resolve().parents[3]
-MAC, OTHER = "52:54:00:00:00:01", "52:54:00:00:00:02"
-WORLD = "192.0.2.1"
-UDHCPC_SCRIPT = """#!/bin/sh
-if [ "$1" = bound ]; then
-    ip address add "$ip/$mask" dev "$interface"
-    ip route add default via "$router"
-    echo "$ip $router $dns $domain"
-fi
-"""
 # A router's advertisement (RFC 4861) to all, then an echo request, whose answer is waited for.
 ROUTER = """
 import socket, struct, sys
@@ -53,101 +50,13 @@ with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as r
     while raw.recv(4096)[0] != 129:
         pass
 """
-SECONDS = 30.0
 
 pytestmark = pytest.mark.skipif(bool(netns.missing()), reason=netns.missing())
 
 
-class Site:
-    """A host with the network's service, started by its socket as systemd would."""
-
-    def __init__(self, host: Namespace, place: Path) -> None:
-        self.host = host
-        self.directory = place / "state"
-        self.directory.mkdir()
-        self._socket = place / "socket"
-        environ = {
-            "MULTIPASS_NETWORK_SOCKET": str(self._socket),
-            "MULTIPASS_NETWORK_DIRECTORY": str(self.directory),
-        }
-        self.networking = BridgedNetworking(environ, "root")
-        self._place = place
-        self._environ = environ
-
-    @contextmanager
-    def service(self) -> Iterator[subprocess.Popen[bytes]]:
-        words = [
-            sys.executable, "-m", "tools.activate",
-            "--socket", str(self._socket), "--mode", "600",
-            "--", str(ROOT / "bin/multipass-network"), "serve",
-        ]  # fmt: skip
-        self._socket.unlink(missing_ok=True)  # an earlier service's would be taken for this one's
-        with open(self._place / "log", "ab") as log:
-            process = subprocess.Popen(
-                self.host.entering(*words), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, env={**os.environ, **self._environ, "PYTHONPATH": str(ROOT)},
-            )  # fmt: skip
-        try:
-            until(self._is_open)
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(SECONDS)
-
-    def _is_open(self) -> bool:
-        """It exists before anybody listens; its mode comes last."""
-        return self._socket.exists() and self._socket.stat().st_mode & 0o777 != 0
-
-    def attach(self, one: Record) -> None:
-        asyncio.run(self.networking.attach(one))
-
-    def detach(self, one: Record) -> None:
-        asyncio.run(self.networking.detach(one))
-
-    def subnet(self) -> str:
-        state: dict[str, Any] = json.loads((self.directory / "state.json").read_text())
-        return str(state["subnet"])
-
-    def log(self) -> str:
-        return (self._place / "log").read_text()
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    # Not below pytest's own: dnsmasq's user reads what lies there.
-    with tempfile.TemporaryDirectory(prefix="multipass-net-") as place, netns.namespace() as host:
-        Path(place).chmod(0o755)
-        yield Site(host, Path(place))
-
-
-def record(name: str = "one", mac: str = MAC) -> Record:
-    return Record(
-        name=name, instance_id=name, image=ImageOrigin(id="x"), cpus=1, memory=1, disk=1, mac=mac,
-        hardware=Hardware("pc", "max", "bios"), host_key="",
-    )  # fmt: skip
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def ask_for_address(guest: Namespace, place: Path, code: int | None = 0) -> str:
-    script = place / "udhcpc"
-    script.write_text(UDHCPC_SCRIPT)
-    script.chmod(0o755)
-    words = ("-i", "eth0", "-n", "-q", "-f", "-t", "5", "-T", "1", "-s", str(script))
-    return guest.run("udhcpc", *words, code=code)
-
-
 def test_a_guest_gets_the_address_that_the_daemon_reaches_it_by(site: Site, tmp_path: Path) -> None:
     with netns.namespace() as guest, netns.namespace() as world, site.service():
-        netns.connect(site.host, "uplink", world, "eth0")
-        site.host.run("ip", "address", "add", "192.0.2.9/24", "dev", "uplink")
-        site.host.run("ip", "route", "add", "default", "via", WORLD)
-        world.run("ip", "address", "add", f"{WORLD}/24", "dev", "eth0")
+        way_out(site.host, world)
         with pytest.raises(NoAddressYet):
             site.networking.endpoint(record())
 
@@ -330,19 +239,6 @@ def test_a_taken_port_breaks_one_launch_and_leaves_nothing(site: Site) -> None:
         other.wait(SECONDS)
         other.stdout.close()
     with site.service():
-        site.attach(record())
-
-
-def test_a_firewall_that_drops_by_policy_is_named(site: Site) -> None:
-    site.host.run("nft", "add table ip filter")
-    site.host.run(
-        "nft", "add chain ip filter INPUT { type filter hook input priority 0; policy drop; }"
-    )
-    with site.service():
-        with pytest.raises(NetworkError, match="its chain ip filter INPUT has the policy drop"):
-            site.attach(record())
-        assert BRIDGE not in site.host.links()
-        site.host.run("nft", f"add rule ip filter INPUT iifname {BRIDGE} accept")
         site.attach(record())
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import tempfile
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 
-from multipassd.network import firewall, forwarding, interfaces, reservations, subnet
+from multipassd.network import bridge, forwarding, interfaces, reservations, subnet
 from multipassd.network.bridge import tap_name
 from multipassd.network.hostnetwork import HostNetwork
 from multipassd.network.interfaces import Interface
@@ -91,6 +93,23 @@ def test_a_tap_is_named_by_its_mac_address_within_linux_limit() -> None:
     assert len(tap_name("52:54:00:ab:cd:ef")) == 15
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+@pytest.mark.parametrize(
+    ("mode", "group", "may"), [(0o666, 0, True), (0o660, 1, True), (0o660, 0, False)]
+)
+def test_who_may_open_taps_is_tried_not_read_from_the_mode(
+    monkeypatch: pytest.MonkeyPatch, mode: int, group: int, may: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as place:  # pytest's own is closed to others
+        os.chmod(place, 0o755)
+        device = Path(place) / "tun"
+        device.touch()
+        os.chown(device, 0, group)
+        device.chmod(mode)
+        monkeypatch.setattr(bridge, "TUN", device)
+        assert bridge.may_open("daemon") is may  # whose group has the number 1
+
+
 def test_a_way_out_that_goes_meanwhile_keeps_no_other_from_forwarding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,15 +144,6 @@ def test_a_stop_counts_though_what_was_under_way_cannot_be_put_back(tmp_path: Pa
         finally:
             signal.signal(signal.SIGTERM, before)
         assert b"could not be put back" in asked.recv(4096)
-
-
-@pytest.mark.parametrize("hook", ["input", "forward"])
-def test_a_chain_that_drops_by_policy_is_found_unless_its_table_knows_the_bridge(hook: str) -> None:
-    chain = {"family": "ip", "table": "filter", "name": "X", "hook": hook, "policy": "drop"}
-    rule = {"family": "ip", "table": "filter", "chain": "Y", "expr": [{"right": "mpqemubr0"}]}
-    assert firewall.blocker([{"chain": chain}], "mpqemubr0") == "ip filter X"
-    assert firewall.blocker([{"chain": chain}, {"rule": rule}], "mpqemubr0") == ""
-    assert firewall.blocker([{"chain": chain | {"policy": "accept"}}], "mpqemubr0") == ""
 
 
 def test_only_ethernet_devices_and_bridges_are_networks(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""What is wrong with the instances' network and does not keep it from working at all: told once in
+the log, and kept in a file where the daemon finds it for `info -v`."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from multipassd import log
+from multipassd.files import read_regular, write_atomically
+
+FILE = "troubles.json"
+MODE = 0o644  # nothing in it is secret; the daemon reads it
+MAX_SIZE = 1 << 16
+
+_log = log.get("network")
+
+
+class Troubles:
+    """One sentence a topic, as long as it is true."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / FILE
+        self._known: dict[str, str] = {}
+
+    def tell(self, topic: str, sentence: str) -> None:
+        """Empty: there is nothing wrong any more. Logged when it changes. Never fails."""
+        if self._known.get(topic, "") == sentence:
+            return
+        if sentence:
+            self._known[topic] = sentence
+            _log.warning("%s", sentence)
+        else:
+            del self._known[topic]
+            _log.info("no longer so: %s", topic)
+        self._write()
+
+    def clear(self) -> None:
+        """There is no network to be wrong."""
+        self._known = {}
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        data = json.dumps(list(self._known.values())).encode() + b"\n"
+        with suppress(OSError):  # the log has it
+            write_atomically(self._path, data, MODE)
+
+
+def read(directory: Path) -> list[str]:
+    """The sentences; none if there is no file that can be read."""
+    try:
+        return [str(sentence) for sentence in json.loads(read_regular(directory / FILE, MAX_SIZE))]
+    except (OSError, ValueError, TypeError):
+        return []
