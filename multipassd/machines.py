@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from multipassd import log
 from multipassd.cloudinit.hostkeys import ServiceKey
 from multipassd.drivers.qemu import powerdown, unit
 from multipassd.drivers.qemu.command import STOPPER
@@ -15,6 +16,7 @@ from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.drivers.qemu.runner import USER, Runner
 from multipassd.drivers.qemu.unit import UnitRunner
 from multipassd.images.images import Images
+from multipassd.instances import earlier
 from multipassd.instances.instances import Instances
 from multipassd.instances.launch import Launcher
 from multipassd.instances.registry import Registry
@@ -26,6 +28,8 @@ from multipassd.settings import Settings
 from protocol import places
 
 ACCELERATOR = "MULTIPASS_ACCELERATOR"  # "kvm" or "tcg", where the administrator knows better
+
+_log = log.get("instances")
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,9 @@ class Machines:
         key = ServiceKey(data)
         instances = Instances(registry, driver, networking, key.path)
         instances.load()
+        if text := earlier.told(data):
+            instances.earlier = text
+            _log.warning("%s", text)
         images = Images(base / "images", settings, environ)
         launcher = Launcher(instances, images, key)
         return cls(instances, images, launcher, key)

@@ -13,6 +13,7 @@ from multipassd.admin.add import Candidate, enrol
 from multipassd.admin.change import open_store, say, short
 from multipassd.admin.place import Place, certificates_in
 from multipassd.admin.verb import DONE, TrustError, Verb, add_repair
+from multipassd.instances import earlier
 from multipassd.settings import Settings
 from protocol import certificates, places
 from protocol.errors import RpcError
@@ -66,6 +67,8 @@ def _run(place: Place, options: Namespace) -> int:
     print(f"Settings: {settings or 'none found (name them with --settings)'}")
     if taken is not None:
         _take_over(taken, Settings(place.settings), options.dry_run)
+    if stores is not None and (left := earlier.told(stores.parent.parent)):
+        print(left)
     return DONE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from multipassd.admin.place import Place
 from multipassd.admin.report import Report
+from multipassd.instances import earlier
 from multipassd.instances.registry import Registry
 
 
@@ -12,8 +13,9 @@ def look(place: Place, report: Report) -> None:
     registry.read()
     for damaged in registry.damaged.values():
         report.problem(damaged.what, damaged.cure)
-    for why in registry.strange:
-        report.note(why)
+    for why in (*registry.strange, earlier.told(place.data)):
+        if why:
+            report.note(why)
     if registry.whole and registry.names():
         count = len(registry.names())
         report.fine(f"the records of {count} instance{'' if count == 1 else 's'}")

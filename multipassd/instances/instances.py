@@ -42,6 +42,7 @@ class Instances:
         self._key = key
         self._instances: dict[str, Instance] = {}
         self.preparing: set[str] = set()  # names that launches have taken
+        self.earlier = ""  # of instances of 1.16 in this storage, a sentence
         self.changed: Callable[[], None] = lambda: None  # set by the service
         self._settling: asyncio.Task[None] | None = None
 

@@ -20,6 +20,8 @@ async def run(call: Call[ListRequest], daemon: Daemon) -> None:
         return
     wanted = call.request.request_ipv4
     rows = [_row(instance, wanted) for instance in daemon.instances.everything()]
+    if daemon.instances.earlier and not rows:  # else it says that there are none, and no more
+        call.log_line(f"{daemon.instances.earlier}\n")
     call.reply(ListReply(instance_list=InstancesList(instances=rows)))
 
 
