@@ -13,7 +13,7 @@ from pathlib import Path
 
 from OpenSSL import SSL
 
-from multipassd import listener, log, tls
+from multipassd import listener, log, storage, tls
 from multipassd.audit import Audit
 from multipassd.daemon import Daemon
 from multipassd.dispatcher import Dispatcher
@@ -141,6 +141,7 @@ class Service:
             self._settings.problem,
             *self._settings.warnings,
             self._identity.problem,
+            storage.problem(self._data),
         } - {""}
         for problem in sorted(problems - self._reported):
             if problem == self._store.damage:

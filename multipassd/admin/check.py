@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from multipassd import identity, listener, passphrase, words
-from multipassd.admin import instances, lockedout, probe, units
+from multipassd.admin import instances, lockedout, probe, storage, units
 from multipassd.admin.change import LOOSE, repair_modes, repairable
 from multipassd.admin.list_ import expiries
 from multipassd.admin.place import Place
@@ -35,6 +35,7 @@ def _run(place: Place, options: Namespace) -> int:
     settings = Settings(place.settings)
     _store(place, store, report)
     _directories(place, report)
+    storage.look(place, report)
     _settings(settings, report)
     _certificates(place, report)
     instances.look(place, report)

@@ -9,15 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from multipassd.admin import units
 from multipassd.storedisk import StoreDisk
 from multipassd.truststate import TrustState
 from multipassd.truststore import TrustStore
+from multipassd.words import DEB
 from protocol import places
 from protocol.pem import CERTIFICATE, body_to_der, fingerprint
 
 INSTALLED = Path("/usr/lib/multipass")  # the deb's code
 # What the packaged unit sets for the daemon.
 PACKAGED = {"MULTIPASS_STORAGE": places.STATE_DIRECTORY, "DAEMON_CONFIG_HOME": "/etc"}
+KEPT = {*PACKAGED, "MULTIPASS_ROOT_CERT"}  # what tells where things lie
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Place:
     settings: Path
     root_certificate: Path
     socket: Path | None  # None: there is no saying which socket belongs to the data
+    of_unit: bool = False  # it is where the packaged unit has the service look
 
     @property
     def store_path(self) -> Path:
@@ -57,9 +61,10 @@ class Place:
 
 def find(environ: Mapping[str, str], data: Path | None, socket: Path | None) -> Place:
     """The place that the options name, else the one that the environment leads to."""
+    named = environ.get("MULTIPASS_STORAGE")
     environ = _as_the_daemon_has_it(environ)
-    named = environ.get("MULTIPASS_STORAGE") or places.STATE_DIRECTORY
-    if socket is None and data is None and named == places.STATE_DIRECTORY:
+    of_unit = data is None and (not named or named == _service(environ)["MULTIPASS_STORAGE"])
+    if socket is None and of_unit:
         # Never with other data: the standard socket does not belong to that, and narrowing it
         # would lock others' users out.
         socket = Path(places.default_socket(environ))
@@ -72,6 +77,7 @@ def find(environ: Mapping[str, str], data: Path | None, socket: Path | None) -> 
         settings=Path(places.daemon_settings_file(environ)),
         root_certificate=Path(places.daemon_root_certificate(environ)),
         socket=socket,
+        of_unit=of_unit and environ.get("MULTIPASS_STORAGE") is not None,
     )
 
 
@@ -82,10 +88,19 @@ def _as_the_daemon_has_it(environ: Mapping[str, str]) -> dict[str, str]:
     # before its first start, which makes the directory, if this program is that package's.
     packaged = os.path.isdir(places.STATE_DIRECTORY) or INSTALLED in Path(__file__).parents
     if packaged and not environ.get("MULTIPASS_STORAGE") and not places.in_snap(environ):
-        environ = {**PACKAGED, **environ, "MULTIPASS_STORAGE": places.STATE_DIRECTORY}
+        service = _service(environ)
+        environ = {**service, **environ, "MULTIPASS_STORAGE": service["MULTIPASS_STORAGE"]}
     if os.geteuid() == 0:
         environ["HOME"] = pwd.getpwuid(0).pw_dir  # the daemon's: some sudo keep the caller's
     return environ
+
+
+def _service(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the packaged unit, with what an administrator's drop-ins change."""
+    own = {**PACKAGED, "MULTIPASS_STORAGE": places.STATE_DIRECTORY}
+    if not places.in_snap(environ) and units.manager_runs():
+        own |= {key: value for key, value in units.environment(DEB.unit).items() if key in KEPT}
+    return own
 
 
 def _make_state_directory() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 
@@ -23,6 +24,15 @@ def show(unit: str, *names: str) -> list[str]:
     lines = _run("show", "-p", ",".join(names), unit).stdout.splitlines()
     found = dict(line.split("=", 1) for line in reversed(lines) if "=" in line)
     return [found.get(name, "") for name in names]
+
+
+def environment(unit: str) -> dict[str, str]:
+    """What Environment= sets for it, with its drop-ins."""
+    try:
+        words = shlex.split(show(unit, "Environment")[0])
+    except ValueError:
+        return {}
+    return dict(word.split("=", 1) for word in words if "=" in word)
 
 
 def active(unit: str) -> bool:

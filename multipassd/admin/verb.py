@@ -5,8 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from multipassd.admin.place import Place
+if TYPE_CHECKING:
+    from multipassd.admin.place import Place  # which needs this
 
 DONE, FAILED, USAGE = 0, 1, 2  # exit codes, documented in multipass-trust(8)
 

@@ -106,7 +106,8 @@ class Instance:
                 if await self._presence.find():
                     return
             except DriverError as error:
-                _log.warning("%s", error.message)
+                if not again:
+                    _log.warning("%s", error.message)
                 self._presence.set(State.UNKNOWN)
                 self._tasks.spawn(self._reach_again())
                 return

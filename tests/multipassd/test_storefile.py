@@ -103,9 +103,7 @@ def test_a_block_that_a_power_cut_left_half_blank_is_no_certificate(
 
 @settings(max_examples=300)
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 3), st.integers(0, 700), st.booleans(), BETWEEN), max_size=8
-    ),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 700), st.booleans(), BETWEEN), max_size=8),
     st.integers(0, 3),
 )
 def test_a_removal_from_any_heap_of_blocks_and_halves_adds_trust_in_no_other(

@@ -13,6 +13,7 @@ import pytest
 
 from tests.system.guests import guests_boot, in_guest, state, wait_until
 from tests.system.host import PACKAGE, Host, new_host
+from tests.system.test_host_dropins import documented, write
 from tools import cloudimage
 
 SERVICE = "multipassd.service"
@@ -32,6 +33,7 @@ Environment=MULTIPASS_ACCELERATOR=tcg
 ExecStart=
 ExecStart=/usr/sbin/multipassd --idle-exit 2
 """
+MOVED = "[Service]\nEnvironment=MULTIPASS_STORAGE=/srv/multipass\n"
 # What QEMU can see of the files below its unit's directories, from its own mount namespace.
 SEEN = f"find {STORAGE} /run -mindepth 1 -maxdepth 2 ! -type l | sort"
 
@@ -55,6 +57,7 @@ def test_an_instance_outlives_the_daemon_and_comes_back_with_the_host(host: Host
     launched(host)
     qemu_reaches_its_own_files_only(host)
     the_daemon_comes_and_goes(host)
+    another_storage_directory_leaves_it_alone(host)
     the_host_goes_down_in_order_and_starts_it_again(host)
     a_guest_that_crashed_while_nobody_watched_stays_stopped(host)
     without_a_running_instance_nothing_stays(host)
@@ -117,6 +120,32 @@ def the_daemon_comes_and_goes(host: Host) -> None:
     served_by = host.show(SERVICE, "MainPID")
     time.sleep(5)  # longer than it takes to be idle
     assert host.show(SERVICE, "MainPID") == served_by != "0"
+
+
+def another_storage_directory_leaves_it_alone(host: Host) -> None:
+    boot = guests_boot(host)
+    write(host, f"/etc/systemd/system/{SERVICE}.d/storage.conf", MOVED)
+    host.run("systemctl", "restart", SERVICE)
+    assert host.show(UNIT, "ActiveState") == "active"
+    told = host.journal("-u", SERVICE)
+    assert "the storage directory /srv/multipass/data is read-only for the service" in told
+    assert "a machine runs under the name foo, and no instance of that name is known" in told
+    found = host.run("multipass-trust", "check", code=1).stdout
+    assert "the storage directory /srv/multipass is read-only for multipassd.service" in found
+    for unit in (SERVICE, "multipass-images@.service", REQUEST):
+        write(host, *documented(unit, "storage"))
+    for place in ("", "/machines", "/images"):
+        host.run("install", "-d", "-m", "2750", "-g", "multipass-vm", f"/srv/multipass{place}")
+    host.run("systemctl", "restart", SERVICE)
+    assert host.run("multipass", "list").stdout == "No instances found.\n"
+    assert "storage directory" not in host.run("multipass-trust", "check", code=None).stdout
+    refused = host.run("multipass", "launch", "--name", "foo", f"file://{IMAGE}", code=2)
+    assert "a machine runs under the name foo" in refused.stdout
+    for unit in (SERVICE, "multipass-images@.service", REQUEST):
+        host.run("rm", f"/etc/systemd/system/{unit}.d/storage.conf")
+    host.run("systemctl", "daemon-reload")
+    host.run("systemctl", "restart", SERVICE)
+    assert guests_boot(host) == boot
 
 
 def the_host_goes_down_in_order_and_starts_it_again(host: Host) -> None:

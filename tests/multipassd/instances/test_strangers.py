@@ -1,0 +1,122 @@
+"""Machines that run and are none of this storage directory's: left alone, and told of. They are
+real ones."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from multipassd.cloudinit.hostkeys import ServiceKey
+from multipassd.drivers.driver import DriverError, Link, Machine
+from multipassd.drivers.qemu.detached import DetachedRunner
+from multipassd.drivers.qemu.driver import QemuDriver
+from multipassd.images.images import Images
+from multipassd.instances.errors import NameNotFree
+from multipassd.instances.instances import Instances
+from multipassd.instances.launch import Launcher
+from multipassd.network.user import UserNetworking
+from tests.multipassd.drivers.test_units import PROGRAM
+from tests.multipassd.instances.test_overlaps import SILENT, OneImage, order
+from tools import machines, records
+from tools.sandbox import Sandbox
+
+
+@pytest.fixture
+def elsewhere(sandbox: Sandbox) -> Machine:
+    """foo, whose files are in another storage directory."""
+    if shutil.which("qemu-system-x86_64") is None:
+        pytest.skip("needs qemu-system-x86_64")
+    place = sandbox.root / "elsewhere/machines/foo"
+    place.mkdir(parents=True)
+    (place / "seed.iso").write_bytes(bytes(4096))
+    disk = str(place / "disk.qcow2")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "1M"], check=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        link = Link("52:54:00:00:00:01", ssh_port=probe.getsockname()[1])
+    return Machine("foo", place, 1, 64 << 20, records.HARDWARE, (link,))
+
+
+@pytest.fixture
+def driver(sandbox: Sandbox) -> Iterator[QemuDriver]:
+    """Where machines run is shared by all storage directories, as it is with units."""
+    runner = DetachedRunner(sandbox.storage / "run")
+    yield QemuDriver(runner, sandbox.storage / "machines", "tcg")
+    machines.end(sandbox)
+
+
+def instances(sandbox: Sandbox, driver: QemuDriver) -> Instances:
+    one = Instances(records.registry(sandbox), driver, UserNetworking(set), Path("/no/such/key"))
+    one.load()
+    return one
+
+
+def test_a_machine_that_no_record_knows_goes_on_and_is_named(
+    sandbox: Sandbox, driver: QemuDriver, elsewhere: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        guest = await driver.start(elsewhere)
+        known = instances(sandbox, driver)
+        with caplog.at_level(logging.WARNING, "multipassd"):
+            await known.resume()
+        assert "a machine runs under the name foo, and no instance of that name" in caplog.text
+        assert "kill -KILL" in caplog.text
+        launcher = Launcher(known, cast(Images, OneImage()), ServiceKey(sandbox.data))
+        with pytest.raises(NameNotFree, match="a machine runs under the name foo"):
+            await launcher.launch(order("foo"), SILENT)
+        assert await DetachedRunner(sandbox.storage / "run").alive("foo")
+        await guest.kill()
+        await guest.ended()
+        known.close()
+
+    asyncio.run(story())
+
+
+def test_a_machine_of_the_same_name_with_another_disk_is_not_taken_up(
+    sandbox: Sandbox, driver: QemuDriver, elsewhere: Machine
+) -> None:
+    async def story() -> None:
+        guest = await driver.start(elsewhere)
+        guest.close()  # QEMU talks to one at a time
+        records.put(sandbox, records.make("foo"))
+        ours = instances(sandbox, driver).get("foo").machine
+        with pytest.raises(DriverError, match="is of another storage directory"):
+            await driver.find(ours)
+        assert await driver.find(elsewhere) is not None
+        await driver.clear("foo")
+
+    asyncio.run(story())
+
+
+def test_no_unit_is_made_or_ended_for_another_storage_directory_than_its_maker_s(
+    tmp_path: Path,
+) -> None:
+    for verb in ("start", "clear", "said"):
+        request: dict[str, object] = {
+            "do": verb,
+            "name": "foo",
+            "command": [],
+            "storage": "/srv/multipass",
+        }
+        done = subprocess.run(
+            [sys.executable, "-I", PROGRAM],
+            input=json.dumps(request) + "\n",
+            env={**os.environ, "MULTIPASS_STORAGE": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        answer = json.loads(done.stdout)
+        assert answer["code"] == 1
+        assert "set MULTIPASS_STORAGE for both, see multipassd(8)" in answer["said"]
