@@ -271,7 +271,6 @@ class Clients:
             os.close(descriptor)
         self._unwritten = {}
 
-
     def _overwrite(self, events: dict[str, dict[str, Any]]) -> bool:
         """Put removals in the place of the enrolments, which needs no room. False if it fails."""
         with self._reading, suppress(OSError):

@@ -12,11 +12,13 @@ from pathlib import Path
 from multipassd import bootid, log
 from multipassd.drivers.driver import Driver, DriverError, Machine
 from multipassd.instances import refusals
+from multipassd.instances.answering import PROBE_SECONDS, START_TIMEOUT
 from multipassd.instances.errors import NoSuchInstance
 from multipassd.instances.guest import Endpoint, GuestSilent
 from multipassd.instances.kept import KeptRecord
-from multipassd.instances.presence import PROBE_SECONDS, START_TIMEOUT, Presence, State
+from multipassd.instances.presence import Presence, State
 from multipassd.instances.record import Phase, Record
+from multipassd.instances.refusals import Rule
 from multipassd.instances.registry import Registry
 from multipassd.network.networking import Networking
 from multipassd.tasks import Tasks
@@ -143,12 +145,12 @@ class Instance:
 
     async def start(self) -> None:
         """Returns once the machine runs; `wait` tells when it answers. Nothing to do if it does."""
-        self._allowed(refusals.start)
+        self._allowed(refusals.START)
         await self._tasks.complete(self._start())
 
     async def _start(self) -> None:
         async with self._lock:
-            self._allowed(refusals.start)
+            self._allowed(refusals.START)
             if self._presence.guest is None:
                 await self._presence.boot(State.STARTING)
             elif self.running:  # one that comes up is started by `exec`, which is to cancel nothing
@@ -161,42 +163,42 @@ class Instance:
         if force:
             await self._tasks.complete(self._force_stop())
         else:
-            self._allowed(refusals.stop)
+            self._allowed(refusals.STOP)
             await self._tasks.complete(self._stop())
 
     async def _stop(self) -> None:
         async with self._lock:
-            self._allowed(refusals.stop)
+            self._allowed(refusals.STOP)
             await self._power_down()
 
     async def _force_stop(self) -> None:
         await self._presence.kill()  # whoever holds the lock waits for this guest in vain
         async with self._lock:
-            self._allowed(refusals.nothing)
+            self._allowed(refusals.FORCE)
             await self._presence.switch_off()
             await self._driver.forget_suspended(self.machine)
             self._kept.change(phase=Phase.STOPPED, stop_at=0.0)
             self._presence.set(None)
 
     async def restart(self) -> None:
-        self._allowed(refusals.restart)
+        self._allowed(refusals.RESTART)
         await self._tasks.complete(self._restart())
 
     async def _restart(self) -> None:
         async with self._lock:
-            self._allowed(refusals.restart)
+            self._allowed(refusals.RESTART)
             self._presence.set(State.RESTARTING)
             await self._power_down()
             await self._presence.boot(State.RESTARTING)
 
     async def suspend(self) -> None:
         """Nothing to do for one that is stopped or suspended."""
-        self._allowed(refusals.suspend)
+        self._allowed(refusals.SUSPEND)
         await self._tasks.complete(self._suspend())
 
     async def _suspend(self) -> None:
         async with self._lock:
-            self._allowed(refusals.suspend)
+            self._allowed(refusals.SUSPEND)
             guest = self._presence.guest
             if guest is None:
                 return
@@ -217,7 +219,7 @@ class Instance:
 
     async def _delete(self) -> None:
         async with self._lock:
-            self._allowed(refusals.delete)
+            self._allowed(refusals.DELETE)
             await self._power_down()
             self._kept.change(deleted=True)
 
@@ -244,7 +246,11 @@ class Instance:
     # -- delayed stops ----------------------------------------------------------------------------
 
     def schedule_stop(self, minutes: int) -> None:
-        """Also tells who is logged in; a guest that can't is no reason to fail."""
+        """Also tells who is logged in; a guest that can't is no reason to fail. Nothing to do for
+        one that does not run. Raises WrongState."""
+        self._allowed(refusals.STOP)
+        if not self._presence.on:
+            return
         self._kept.change(stop_at=time.time() + 60 * minutes)
         text = f"The system is going down for poweroff in {minutes} minutes"
         self._tasks.spawn(self._announce(f"wall {shlex.quote(text)}"))
@@ -258,7 +264,7 @@ class Instance:
 
     def stop_if_due(self) -> None:
         """A delayed stop stays written down until it is done. Never fails."""
-        if self.running and self.stops_within(0) and not self._lock.locked():
+        if self._presence.on and self.stops_within(0) and not self._lock.locked():
             self._tasks.spawn(self._stop_now())
 
     async def _stop_now(self) -> None:
@@ -271,11 +277,11 @@ class Instance:
         if self.record.stop_at:
             self._kept.change(stop_at=0.0)
 
-    def _allowed(self, rule: Callable[[str, int], None]) -> None:
+    def _allowed(self, rule: Rule) -> None:
         """Asked before the lock, to answer at once, and again when it is ours."""
         if self._kept.gone:
             raise NoSuchInstance(self.name)
-        rule(self.name, self.state)
+        rule.check(self.name, self.state, unattended=self._presence.unattended)
 
     # -- the record -------------------------------------------------------------------------------
 
@@ -286,9 +292,9 @@ class Instance:
     @asynccontextmanager
     async def held_stopped(self) -> AsyncIterator[None]:
         """Nobody can start it meanwhile. Raises WrongState, at once, if it is not stopped."""
-        self._allowed(refusals.modify)
+        self._allowed(refusals.MODIFY)
         async with self._lock:
-            self._allowed(refusals.modify)
+            self._allowed(refusals.MODIFY)
             yield
 
     async def grow_disk(self, size: int) -> None:

@@ -20,11 +20,11 @@ from multipassd.cloudinit.userdata import Config
 from multipassd.drivers.driver import Machine
 from multipassd.images.image import Base, Image, Progress
 from multipassd.images.images import Images
+from multipassd.instances.answering import START_TIMEOUT
 from multipassd.instances.errors import NameNotFree, RepeatedAddress, Several, TimedOut
 from multipassd.instances.instance import Instance
 from multipassd.instances.instances import Instances
 from multipassd.instances.order import Order
-from multipassd.instances.presence import START_TIMEOUT
 from multipassd.instances.record import ImageOrigin, Network, Record
 from multipassd.tasks import Tasks
 from protocol.errors import StorageFailed

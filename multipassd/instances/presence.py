@@ -12,6 +12,7 @@ from multipassd import bootid, log
 from multipassd.drivers.driver import Driver, DriverError, Guest, Link, Machine
 from multipassd.instances import guest as ssh
 from multipassd.instances import refusals
+from multipassd.instances.answering import NOTHING, Answering
 from multipassd.instances.errors import NotRunning, TimedOut
 from multipassd.instances.kept import KeptRecord
 from multipassd.instances.record import Phase
@@ -22,15 +23,11 @@ from protocol.messages.common import InstanceStatus
 State = InstanceStatus.Status
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
-START_TIMEOUT = 300.0  # seconds until SSH answers; an emulated guest needs minutes
 SWITCH_OFF_SECONDS = 15.0  # from being switched off to being seen to have ended
-PROBE_INTERVAL = 0.5
-PROBE_SECONDS = 15.0  # one attempt to log in
-CONSOLE_LINES, CONSOLE_LIMIT = 10, 1000  # of a silent guest's console that the log gets
+PRESS_SECONDS = 10.0  # a guest that is still booting misses what came too early
 
 # Cloud-init writes this when the first boot's work is done.
 FINISHED = "test -e /var/lib/cloud/instance/boot-finished"
-NOTHING = "true"
 
 _log = log.get("instances")
 
@@ -61,8 +58,8 @@ class Presence:
         self._spawn = spawn
         self._changed = changed
         self._watcher: asyncio.Task[None] | None = None
+        self._answers: Answering | None = None  # of the last guest
         self._answering: asyncio.Task[None] | None = None
-        self._answered = False  # somebody could log in since it started
 
     @property
     def name(self) -> str:
@@ -75,6 +72,8 @@ class Presence:
             return State.DELETED
         if self.doing is not None:
             return self.doing
+        if self.guest is not None and self._answers is not None and self._answers.silent:
+            return State.UNKNOWN
         if self.guest is not None:
             return State.DELAYED_SHUTDOWN if record.stop_at else State.RUNNING
         return State.SUSPENDED if record.phase is Phase.SUSPENDED else State.STOPPED
@@ -82,6 +81,15 @@ class Presence:
     @property
     def busy(self) -> bool:
         return self.guest is not None or self.doing is not None
+
+    @property
+    def on(self) -> bool:
+        return self.guest is not None
+
+    @property
+    def unattended(self) -> bool:
+        """It runs, and no client waits until it answers."""
+        return self.on and (self._answers is None or not self._answers.clients)
 
     @property
     def machine(self) -> Machine:
@@ -142,10 +150,11 @@ class Presence:
     def _own(self, guest: Guest, doing: int) -> None:
         """It counts as starting, or whatever `doing` is, until somebody can log in."""
         self.guest = guest
-        self._answered = self.expects_end = False
-        self._watcher = self._spawn(self._watch(guest))
+        self.expects_end = False
+        self._answers = Answering(self.name, guest, self.execute, self._on_silence)
+        self._watcher = self._spawn(self._watch(guest, self._answers))
         self.set(doing)
-        self._answering = self._spawn(self._answer())
+        self._answering = self._spawn(self._answer(self._answers))
 
     # -- reaching it ------------------------------------------------------------------------------
 
@@ -160,74 +169,64 @@ class Presence:
         """Run a command in the guest. Raises GuestSilent, NotRunning, DriverError."""
         guest = self.guest
         output = await ssh.run(self.endpoint(), self._key, command, seconds)
-        self._answered = self._answered or self.guest is guest
+        if self.guest is guest and self._answers is not None:
+            self._answers.hear()
         return output
 
     async def wait(self, seconds: float, *, initialised: bool) -> None:
         """Until SSH answers and, if asked, cloud-init is done. Raises TimedOut, DriverError."""
+        if self._answers is None or self._answering is None:
+            raise NotRunning(self.name)
+        with self._answers.awaited():
+            await self._wait(self._answers, self._answering, seconds, initialised)
+
+    async def _wait(
+        self, answers: Answering, answering: asyncio.Task[None], seconds: float, initialised: bool
+    ) -> None:
         initialised = initialised and not self._kept.record.ready
         what = "timed out waiting for response"
         try:
             async with asyncio.timeout(seconds):
-                if self._answering is not None:
-                    await asyncio.wait({self._answering})
-                if not self._answered:
-                    await self._until(NOTHING)
+                await asyncio.wait({answering})
+                if not answers.answered:
+                    await answers.until(NOTHING)
                 if initialised:
                     what = "timed out waiting for initialization to complete"
-                    await self._until(FINISHED)
+                    await answers.until(FINISHED)
         except TimeoutError:
-            raise TimedOut(f"{self.name}: {what}; {await self._hindrance()}") from None
-        if self.guest is None:
+            raise TimedOut(f"{self.name}: {what}; {await answers.hindrance()}") from None
+        if answers.over:
             await self._ends_within(SWITCH_OFF_SECONDS)  # then the reason is written down
             why = self._kept.record.ended_because or "it was stopped"
             raise DriverError(f"{self.name}: the instance ended while it was waited for: {why}")
         if initialised:
             self._kept.change(ready=True)
 
-    async def _until(self, command: str) -> None:
-        """Until it succeeds in the guest, or the guest ends."""
-        while self.guest is not None:
-            try:
-                await self.execute(command, PROBE_SECONDS)
-                return
-            except (ssh.GuestSilent, NotRunning):
-                await asyncio.sleep(PROBE_INTERVAL)
-
-    async def _answer(self) -> None:
+    async def _answer(self, answers: Answering) -> None:
         try:
-            async with asyncio.timeout(START_TIMEOUT):
-                await self._until(NOTHING)
-        except TimeoutError:
-            await self._report_silence()
+            await answers.listen()
         except RpcError as error:
             _log.warning("%s can't be reached: %s", self.name, error.message)
         finally:
-            current = self._answering is asyncio.current_task()  # no other has come up since
-            if current and self.doing in refusals.COMING_UP:
-                self.set(None)
+            if self._answers is answers:  # no other has come up since
+                self._end_coming_up()
+
+    def _on_silence(self) -> None:
+        self._end_coming_up()
+        self._changed()
+
+    def _end_coming_up(self) -> None:
+        if self.doing in refusals.COMING_UP:
+            self.set(None)
 
     async def trouble(self) -> str:
         """What keeps it from running or answering, in a sentence; empty where nothing does."""
-        if self.guest is None:
+        if self.guest is None or self._answers is None:
             why = self._kept.record.ended_because
             return f"{self.name} is not running: {why}" if why else ""
-        if self._answered and not self.guest.stalled:
+        if self._answers.answered and not self.guest.stalled:
             return ""
-        return f"{self.name} does not answer; {await self._hindrance()}"
-
-    async def _report_silence(self) -> None:
-        why = await self._hindrance()
-        _log.warning("%s did not answer within %.0f s; %s", self.name, START_TIMEOUT, why)
-
-    async def _hindrance(self) -> str:
-        """What is known of why it does not answer."""
-        if self.guest is not None and self.guest.stalled:
-            return self.guest.stalled
-        printed = await self.guest.console() if self.guest is not None else ""
-        lines = ["".join(filter(str.isprintable, line)) for line in printed.splitlines()]
-        end = " | ".join(filter(None, lines[-CONSOLE_LINES:]))[-CONSOLE_LIMIT:]
-        return f"the end of its console: {end or 'empty'}"
+        return f"{self.name} does not answer; {await self._answers.hindrance()}"
 
     # -- its end ----------------------------------------------------------------------------------
 
@@ -236,8 +235,13 @@ class Presence:
         if self.guest is None:
             return True
         self.expects_end = True
-        await self.guest.power_down()
-        return await self._ends_within(seconds)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self.guest is not None and (left := end - loop.time()) > 0:
+            await self.guest.power_down()
+            if await self._ends_within(min(left, PRESS_SECONDS)):
+                return True
+        return self.guest is None
 
     async def kill(self) -> None:
         """Off at once, without waiting for its end."""
@@ -263,9 +267,10 @@ class Presence:
         done, _ = await asyncio.wait({self._watcher}, timeout=seconds)
         return bool(done)
 
-    async def _watch(self, guest: Guest) -> None:
+    async def _watch(self, guest: Guest, answers: Answering) -> None:
         reason = await guest.ended()
         self.guest = None
+        answers.over = True
         if self._answering is not None and not self._answering.done():
             self._answering.cancel()
             self._answering = self.doing = None  # what was being done to it was to come up

@@ -22,6 +22,8 @@ async def run(call: Call[RecoverRequest], daemon: Daemon) -> None:
 async def _recover(found: Instance | Damaged, peer: Peer, daemon: Daemon) -> None:
     if isinstance(found, Damaged):
         await daemon.instances.rebuild(found)
-    else:
+    elif found.record.deleted:
         found.change(deleted=False)
+    else:
+        return  # nothing to recover, so nothing to put on record
     daemon.audit.instance("recovered", found.name, peer.uid, peer.fingerprint)

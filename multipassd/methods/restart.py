@@ -2,9 +2,9 @@
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
+from multipassd.instances.answering import START_TIMEOUT
 from multipassd.instances.instance import Instance
 from multipassd.instances.instances import for_each, named
-from multipassd.instances.presence import START_TIMEOUT
 from protocol.messages.lifecycle import RestartReply, RestartRequest
 
 

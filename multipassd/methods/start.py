@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from multipassd.call import Call
 from multipassd.daemon import Daemon
+from multipassd.instances.answering import START_TIMEOUT
 from multipassd.instances.errors import InstancesMissing
 from multipassd.instances.instance import Instance
 from multipassd.instances.instances import for_each, named
-from multipassd.instances.presence import START_TIMEOUT
 from protocol.messages.lifecycle import StartError, StartReply, StartRequest
 
 Code = StartError.ErrorCode

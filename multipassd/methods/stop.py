@@ -23,7 +23,4 @@ async def run(call: Call[StopRequest], daemon: Daemon) -> None:
 
 
 async def _later(instance: Instance, minutes: int) -> None:
-    if not instance.running:
-        await instance.stop()  # nothing to do, or it says why it can't be done
-        return
     instance.schedule_stop(minutes)

@@ -17,7 +17,7 @@ import pytest
 from protocol.certificates import KeyPair
 from protocol.messages.common import InstanceNames
 from protocol.status import Status
-from tests.instances.site import GREETING, SMALL, Site, silent_disk, site
+from tests.instances.site import GREETING, SMALL, Site, give_up, silent_disk, site
 from tests.interop.grpc_client import GrpcClient
 from tools import records
 
@@ -108,11 +108,17 @@ def test_a_guest_that_never_answers_ends_the_wait_and_stays(quiet: Site, disk: s
         seconds *= 2
     quiet.wait_for(lambda: tells_its_console(quiet, "foo"), "its greeting")
     assert tells_its_console(quiet, "foo")  # as often as it is asked for
+    quiet.done("stop", "--force", "foo")
+    assert quiet.state("foo") == "Stopped"
+    told = quiet.cli("restart", "foo")
+    assert told.returncode == 2 and "`multipass start foo` starts it." in told.stderr
+    waiting = quiet.starting("foo")
+    quiet.wait_for(lambda: quiet.state("foo") == "Starting", "the start")
     refused = quiet.cli("stop", "foo")
     assert refused.returncode == 2 and "while starting" in refused.stderr
     assert "Use --force" in refused.stderr
+    give_up(waiting)
     quiet.done("stop", "--force", "foo")
-    assert quiet.state("foo") == "Stopped"
     answer = quiet.cli("start", "--timeout", "1", "foo")
     assert answer.returncode == 5, answer
     assert "Timed out waiting for instance to start." in answer.stderr
