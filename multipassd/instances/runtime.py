@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from multipassd.instances.record import Record
 
 SECONDS = 10.0
 MARK = "--multipass--"
@@ -36,6 +38,15 @@ class Runtime:
     release: str = ""
     uptime: str = ""
     cpu_times: str = ""
+
+    def completed(self, record: Record) -> Runtime:
+        """With what its record knows of it where the guest did not say."""
+        return replace(
+            self,
+            cpus=self.cpus or str(record.cpus),
+            memory_total=self.memory_total or str(record.memory),
+            disk_total=self.disk_total or str(record.disk),
+        )
 
 
 def read(output: str) -> Runtime:

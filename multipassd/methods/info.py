@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from multipassd import log
 from multipassd.call import Call
@@ -22,6 +23,9 @@ from protocol.messages.information import (
     InstanceDetails,
 )
 
+State = InstanceStatus.Status
+AT_REST = (State.STOPPED, State.SUSPENDED, State.DELETED)  # 1.16 tells only of one that is on
+
 _log = log.get("instances")
 
 
@@ -31,7 +35,10 @@ async def run(call: Call[InfoRequest], daemon: Daemon) -> None:
         call.reply(InfoReply(snapshots=True))
         return
     asks = not call.request.no_runtime_information
-    items = await asyncio.gather(*(_item(instance, asks) for instance in chosen))
+    silent: list[str] = []
+    items = await asyncio.gather(*(_item(instance, asks, silent.append) for instance in chosen))
+    for text in silent:
+        _tell(call, text)
     await _explain(call, chosen, daemon)
     call.reply(InfoReply(details=list(items)))
 
@@ -47,19 +54,28 @@ async def _explain(
         told_of_all += daemon.instances.networking.troubles()
     for text in told_of_all:
         if text:
-            told = {"name": _log.name, "levelname": "WARNING", "msg": text}
-            call.log_line(log.line(logging.makeLogRecord(told)) + "\n")
+            _tell(call, text)
+
+
+def _tell(call: Call[InfoRequest], text: str) -> None:
+    told = {"name": _log.name, "levelname": "WARNING", "msg": text}
+    call.log_line(log.line(logging.makeLogRecord(told)) + "\n")
 
 
 async def _trouble(one: Instance | Damaged) -> str:
     return one.trouble if isinstance(one, Damaged) else await one.trouble()
 
 
-async def _item(instance: Instance | Damaged, asks: bool) -> DetailedInfoItem:
+async def _item(
+    instance: Instance | Damaged, asks: bool, silent: Callable[[str], None]
+) -> DetailedInfoItem:
+    """`silent` is told of a guest that should have said what it uses, and did not."""
     if isinstance(instance, Damaged):
-        return _damaged(instance)
-    told = await _ask(instance) if asks and instance.running else Runtime()
+        return _damaged(instance, asks)
+    told = await _ask(instance, silent) if asks and instance.running else Runtime()
     record = instance.record
+    if asks and instance.state not in AT_REST:
+        told = told.completed(record)
     return DetailedInfoItem(
         name=instance.name,
         instance_status=InstanceStatus(status=instance.state),
@@ -82,22 +98,32 @@ async def _item(instance: Instance | Damaged, asks: bool) -> DetailedInfoItem:
     )
 
 
-def _damaged(damaged: Damaged) -> DetailedInfoItem:
+def _damaged(damaged: Damaged, asks: bool) -> DetailedInfoItem:
     """With what the copy of its record tells."""
-    about = InstanceDetails()
-    if (record := damaged.copy) is not None:
-        about = InstanceDetails(
+    status = InstanceStatus(status=damaged.state)
+    if (record := damaged.copy) is None:
+        about = InstanceDetails(num_snapshots=0)
+        return DetailedInfoItem(name=damaged.name, instance_status=status, instance_info=about)
+    told = Runtime().completed(record) if asks else Runtime()
+    return DetailedInfoItem(
+        name=damaged.name,
+        instance_status=status,
+        memory_total=told.memory_total,
+        disk_total=told.disk_total,
+        cpu_count=told.cpus,
+        instance_info=InstanceDetails(
             image_release=record.image.release,
             id=record.image.sha256,
+            num_snapshots=0,
             creation_timestamp=Timestamp(seconds=int(record.created)),
-        )
-    status = InstanceStatus(status=damaged.state)
-    return DetailedInfoItem(name=damaged.name, instance_status=status, instance_info=about)
+        ),
+    )
 
 
-async def _ask(instance: Instance) -> Runtime:
+async def _ask(instance: Instance, silent: Callable[[str], None]) -> Runtime:
     """What it says; nothing if it is silent, which is no reason to fail."""
     try:
         return runtime.read(await instance.execute(runtime.COMMAND, runtime.SECONDS))
-    except (GuestSilent, RpcError):
+    except (GuestSilent, RpcError) as error:
+        silent(f"what {instance.name} uses is not known, as it could not be asked: {error}")
         return Runtime()
