@@ -35,6 +35,12 @@ def download_rows(place: Place) -> Iterator[Row]:
     return downloads.rows(place)
 
 
+def stranger_rows(place: Place) -> Iterator[Row]:
+    from benchmarks import strangers
+
+    return strangers.rows(place)
+
+
 PARTS: dict[str, Callable[[Place], Iterable[Row]]] = {
     "client": starts.client_rows,
     "rates": rates.rows,
@@ -43,6 +49,7 @@ PARTS: dict[str, Callable[[Place], Iterable[Row]]] = {
     "trust": trust_rows,
     "instances": instance_rows,
     "downloads": download_rows,
+    "strangers": stranger_rows,
 }
 
 

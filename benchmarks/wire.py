@@ -27,8 +27,8 @@ def context(root_cert: Path, certificate: Path, key: Path) -> ssl.SSLContext:
 class Connection:
     def __init__(self, path: Path, tls: ssl.SSLContext):
         plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        plain.connect(str(path))  # waits where the queue is full, which a time-out makes an error
         plain.settimeout(TIMEOUT)
-        plain.connect(str(path))
         self._socket = tls.wrap_socket(plain, server_hostname="localhost")
         self._opening = (
             PREFACE + frame(SETTINGS, 0, 0, b"") + frame(WINDOW_UPDATE, 0, 0, WHOLE_WINDOW)

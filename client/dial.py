@@ -72,7 +72,35 @@ def denied_hint(address: Address) -> str:
 
 def _dial_unix(address: UnixAddress) -> Socket:
     socket = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-    return _connected(socket, os.fsencode(address.path), UNIX_TIMEOUT)
+    path = os.fsencode(address.path)
+    try:
+        return _connected(socket, path, UNIX_TIMEOUT)
+    except BlockingIOError:  # as many callers wait as the socket has room for
+        socket = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        return _queued(socket, path)
+
+
+def _queued(socket: Socket, path: bytes) -> Socket:
+    """Wait in the kernel's line, where the first who came is the first to be let in; asking again
+    and again would lose to whoever asks more often."""
+    try:
+        _limit_sending(socket, UNIX_TIMEOUT)
+        socket.connect(path)
+        # A stop and `fg` interrupt the wait, which the library takes for a connection.
+        socket.getpeername()
+        _limit_sending(socket, 0)
+        socket.settimeout(UNIX_TIMEOUT)
+    except BaseException:
+        socket.close()
+        raise
+    return socket
+
+
+def _limit_sending(socket: Socket, seconds: float) -> None:
+    """The kernel's own limit, which holds for connect(2) too; 0 for none."""
+    from _struct import pack  # only here: most callers never wait
+
+    socket.setsockopt(SOL_SOCKET, _socket.SO_SNDTIMEO, pack("ll", int(seconds), 0))
 
 
 def _dial_tcp(address: TcpAddress) -> Socket:
@@ -121,6 +149,8 @@ def _remedy(path: str) -> str:
 def _why(error: OSError) -> str:
     if isinstance(error, TimeoutError):  # TLS would name a line of its source
         return messages.NO_ANSWER
+    if isinstance(error, BlockingIOError):
+        return messages.TOO_MANY_CALLERS
     return error.strerror or str(error)
 
 

@@ -15,10 +15,12 @@ from OpenSSL import SSL
 
 from multipassd import limits, log
 from multipassd.limits import PeerLimits
-from multipassd.peer import Credentials, Peer
+from multipassd.origin import Caller
+from multipassd.peer import Peer
 from multipassd.session import Handler, Session
 from multipassd.stream import Stream
 from multipassd.tls import TlsError, TlsSession
+from multipassd.turns import Turns, Worker, measured
 from protocol.pem import fingerprint
 
 _log = log.get("connection")
@@ -27,28 +29,33 @@ _log = log.get("connection")
 class Host(Handler, Protocol):
     """What a connection needs of the service."""
 
+    turns: Turns
+    reading: memoryview  # where all connections read to: what is read is copied at once
+
+    def context(self) -> SSL.Context: ...
     def established(self, connection: Connection) -> bool: ...
     def closed(self, connection: Connection) -> None: ...
     def trusts(self, peer: Peer) -> bool: ...
 
 
-class Connection(asyncio.Protocol):
-    """`provisional`: taken from the reserve, so closed unless its certificate is trusted."""
+class Connection(asyncio.BufferedProtocol, Worker):
+    """TLS and HTTP/2 are made at the first byte. What a peer without trust sends waits for its
+    person's turn, and no more is read until then."""
 
-    def __init__(
-        self, host: Host, context: SSL.Context, credentials: Credentials | None, provisional: bool
-    ) -> None:
+    def __init__(self, host: Host, caller: Caller) -> None:
         self._host = host
-        self._credentials = credentials
-        self.provisional = provisional
+        self._caller = caller
         self.peer: Peer | None = None
         self.limits: PeerLimits = limits.UNTRUSTED
         self.closing = False
-        self._tls = TlsSession(context)
-        self._session = Session(self, host)
+        self._tls: TlsSession | None = None
+        self._session: Session | None = None
+        self._received = b""  # not decrypted yet
+        self._plain = b""  # decrypted, and not handled yet
         self._transport: asyncio.Transport | None = None  # until asyncio has taken the socket over
         self._loop = asyncio.get_running_loop()
         self._opened = self._loop.time()
+        self._spent = 0.0  # of the person's account
         self._stalled: float | None = None  # since when the peer does not read
         self._flush_scheduled = False
         self._draining = False
@@ -64,13 +71,68 @@ class Connection(asyncio.Protocol):
         if self.closing:  # the service stopped meanwhile
             transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        trusted = self.limits is limits.TRUSTED
+        return self._host.reading[: limits.READ if trusted else limits.STRANGERS_READ]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._received += bytes(self._host.reading[:nbytes])
+        account, now = self._caller.account, self._loop.time()
+        if self.limits is limits.TRUSTED or account.exempt:
+            self._work_all()
+        elif self.peer is None and account.known(now) and account.solvent(now):
+            while measured(self):
+                pass
+        else:
+            assert self._transport is not None
+            self._transport.pause_reading()
+            self._host.turns.ask(account, self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closing = True
+        if self._session is not None:
+            self._session.abandon()
+        self._host.closed(self)
+
+    def pause_writing(self) -> None:
+        self._stalled = self._loop.time()
+        if self._transport is not None:
+            self._transport.pause_reading()  # who doesn't read isn't read either
+
+    def resume_writing(self) -> None:
+        self._stalled = None
+        self._read_on()
+
+    # -- work -------------------------------------------------------------------------------------
+
+    def work(self) -> bool:
+        """A small step with what was received: one flight of the handshake, or some frames."""
+        self._step(limits.STRANGERS_PIECE)
+        if self.limits is limits.TRUSTED:
+            self._work_all()
+        if self._received or self._plain:
+            return True
+        self._read_on()
+        return False
+
+    def charge(self, seconds: float) -> None:
+        if self.limits is not limits.TRUSTED:
+            self._spent += seconds
+            self._caller.account.spend(seconds, self._loop.time())
+
+    def _work_all(self) -> None:
+        while self._received or self._plain:
+            self._step(limits.READ)
+
+    def _step(self, size: int) -> None:
         try:
-            plain = self._tls.receive(data)
-            if self.peer is None and self._tls.established:
-                self._begin_http2()
-            if plain and not self.closing:
-                self._session.receive(plain)
+            if self._received and not self.closing:
+                self._decrypt()
+            if self.closing:
+                self._received = self._plain = b""
+            elif self._plain and self._session is not None:
+                piece, self._plain = self._plain[:size], self._plain[size:]
+                self._session.receive(piece)
         except TlsError:
             self.flush()  # the alert, if OpenSSL made one
             self.close()
@@ -83,25 +145,30 @@ class Connection(asyncio.Protocol):
         else:
             self.flush()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closing = True
-        self._session.abandon()
-        self._host.closed(self)
+    def _decrypt(self) -> None:
+        if self._tls is None or self._session is None:
+            self._tls = TlsSession(self._host.context())
+            self._session = Session(self, self._host)
+            if self._draining:
+                self._session.drain()
+        data, self._received = self._received, b""
+        self._plain += self._tls.receive(data)
+        if self.peer is None and self._tls.established:
+            self._begin_http2(self._tls, self._session)
 
-    def pause_writing(self) -> None:
-        self._stalled = self._loop.time()
-        if self._transport is not None:
-            self._transport.pause_reading()  # who doesn't read isn't read either
-
-    def resume_writing(self) -> None:
-        self._stalled = None
-        if self._transport is not None and not self._transport.is_closing():
+    def _read_on(self) -> None:
+        ready = self._stalled is None and not self._received and not self._plain
+        if ready and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     # -- for the service --------------------------------------------------------------------------
 
     def __str__(self) -> str:
-        return str(self.peer or self._credentials or "TCP client")
+        return str(self.peer or self._caller.credentials or "TCP client")
+
+    @property
+    def person(self) -> str:
+        return self._caller.person
 
     @property
     def established(self) -> bool:
@@ -110,11 +177,14 @@ class Connection(asyncio.Protocol):
     def trust(self, trusted: bool) -> None:
         """Set the limits by whether the peer is trusted now."""
         chosen = limits.TRUSTED if trusted else limits.UNTRUSTED
-        if chosen is self.limits or self.closing:
+        if chosen is self.limits or self.closing or self._session is None:
             return
         self._use(chosen)
         self._session.limits_changed()
         self.flush()
+
+    def take_control_frame(self) -> bool:
+        return self._caller.account.take_control_frame(self._loop.time())
 
     def check(self, now: float) -> None:
         """End what lasts too long: handshake, silence, half a request, a reply nobody reads."""
@@ -123,7 +193,7 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             self._check_ending(now)
             return
-        if not self.established:
+        if self._session is None or not self.established:
             if now - self._opened > limits.HANDSHAKE_TIMEOUT:
                 self.close()
             return
@@ -150,7 +220,7 @@ class Connection(asyncio.Protocol):
         and what a handshake under way brings, is still answered."""
         self._draining = True
         self._drained_from = self._loop.time()
-        if not self.closing:
+        if not self.closing and self._session is not None:
             self._session.drain()
             self.flush()
 
@@ -160,12 +230,13 @@ class Connection(asyncio.Protocol):
         now = self._loop.time()
         if self.limits is limits.UNTRUSTED and now - self._drained_from > limits.DRAIN_STRANGERS:
             return True
-        quiet = now - self._session.active > limits.DRAIN_SILENCE
-        return self.established and not self._session.streams and quiet
+        if self._session is None or not self.established or self._session.streams:
+            return False
+        return now - self._session.active > limits.DRAIN_SILENCE
 
     def shut(self, code: int) -> None:
         """GOAWAY, then close."""
-        if self.established and not self.closing:
+        if self._session is not None and self.established and not self.closing:
             self._session.end(code)
         self.close()
 
@@ -176,14 +247,17 @@ class Connection(asyncio.Protocol):
         self.flush()
         self.closing = True
         if self._transport is not None:
-            self._tls.close()
-            self._write(self._tls.outgoing())
+            if self._tls is not None:
+                self._tls.close()
+                self._write(self._tls.outgoing())
             self._transport.close()
 
     def flush(self) -> None:
         """Send what HTTP/2 and TLS have ready, in one write."""
         self._flush_scheduled = False
         if self._transport is None or self._transport.is_closing():
+            return
+        if self._tls is None or self._session is None:
             return
         try:
             if data := self._session.data_to_send():
@@ -200,26 +274,29 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self.flush)
 
     def ended(self, stream: Stream) -> None:
-        self._session.ended(stream)
+        if self._session is not None:
+            self._session.ended(stream)
 
     # -- its parts --------------------------------------------------------------------------------
 
-    def _begin_http2(self) -> None:
-        if not self._tls.speaks_http2:
+    def _begin_http2(self, tls: TlsSession, session: Session) -> None:
+        if not tls.speaks_http2:
             self.close()
             return
-        certificate = self._tls.peer_certificate()
-        self.peer = Peer(
-            self._credentials, certificate, fingerprint(certificate) if certificate else ""
-        )
+        certificate = tls.peer_certificate()
+        name = fingerprint(certificate) if certificate else ""
+        self.peer = Peer(self._caller.credentials, certificate, name, self._caller.person)
         if not self._host.established(self):
             self.close()
             return
         self._use(limits.TRUSTED if self._host.trusts(self.peer) else limits.UNTRUSTED)
-        self._session.begin()
+        session.begin()
 
     def _use(self, chosen: PeerLimits) -> None:
         self.limits = chosen
+        if chosen is limits.TRUSTED:
+            self._caller.account.prove(self._spent, self._loop.time())
+            self._spent = 0.0
         if self._transport is not None:
             self._transport.set_write_buffer_limits(high=chosen.buffers)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from multipassd.audit import Audit
@@ -26,7 +25,6 @@ class Daemon:
     settings: Settings
     verifier: Verifier
     guesses: Guesses
-    charge: Callable[[int], int]  # a uid to the user it was lent by (multipassd/subuids.py)
     audit: Audit
     instances: Instances
     images: Images
@@ -36,10 +34,10 @@ class Daemon:
     tasks: Tasks = field(default_factory=Tasks)  # what a caller who hangs up does not cut short
 
     def person(self, peer: Peer) -> str:
-        """Who is charged for a guess: a user and all the subordinate ids lent to them are one.
+        """Who is charged for a guess: a user, or an address (`origin.py`).
 
         A trusted client is charged for itself alone, so that no stranger's guesses delay it.
         """
         if self.store.trusts(peer.fingerprint):
             return f"client {peer.fingerprint}"
-        return "tcp" if peer.uid is None else str(self.charge(peer.uid))
+        return peer.person

@@ -21,17 +21,26 @@ UNTRUSTED = PeerLimits(message=16 * KIB, streams=4, buffers=64 * KIB, idle=60)
 # A trusted client may send cloud-init data; gRPC's own default is 4 MiB and 100 streams.
 TRUSTED = PeerLimits(message=4 * MIB, streams=100, buffers=4 * MIB, idle=3600)
 
-REQUEST_BUFFERS = 64 * MIB  # unfinished requests of all connections together
+# Unfinished requests. Trusted clients and others have a pool each, so that the others never fill
+# what the trusted need; of either pool a person has a share.
+TRUSTED_BUFFERS, TRUSTED_SHARE = 64 * MIB, 16 * MIB  # four launches with all the data there may be
+STRANGERS_BUFFERS, STRANGERS_SHARE = 16 * MIB, 1 * MIB  # 64 requests of 16 KiB
 
 CONNECTIONS = 4096  # about 90 KiB each: 360 MiB at the very worst
-CONNECTIONS_PER_UID = 1024  # so four users are needed to come near the cap
+# So four persons are needed to come near the cap. As many again are kept of those that come after
+# that and prove to be trusted.
+CONNECTIONS_PER_PERSON = 1024
 RESERVED_CONNECTIONS = 512  # the last of CONNECTIONS: for root, the admin group, trusted clients
-# Of those, how many may be in a handshake to show that they are trusted.
+# How many beyond those caps may be in a handshake to show that they are trusted. When there are
+# more, the person with most of them loses its oldest.
 PROVISIONAL_CONNECTIONS = 64
+PROVISIONAL_PER_PERSON = 16
 
-ACCEPTS_PER_WAKEUP = 64  # then other connections have a turn
+ACCEPT_SLICE = 0.0005  # of accepting at a time; then other connections have a turn
 ACCEPT_PAUSE = 0.5  # after the kernel refused a descriptor (EMFILE): retry later, don't spin
-BACKLOG = 4096  # callers that wait while the daemon starts or pauses
+# Callers that wait to be accepted. When a flood keeps the queue full, each caller waits for all of
+# it: at 10 us each that is 5 ms. A caller that finds it full waits outside (`client/dial.py`).
+BACKLOG = 512
 
 HANDSHAKE_TIMEOUT = 5.0  # a handshake needs two round trips
 REQUEST_TIMEOUT = 30.0  # from a call's headers to its whole message
@@ -47,8 +56,34 @@ DRAIN_TIMEOUT = 10.0  # calls in flight at SIGTERM; systemd would kill after 30 
 # holds its request or our answer back, or waits for having guessed, must not hold up a restart.
 DRAIN_STRANGERS = 3.0
 
+
+# What peers without trust may cost: seconds of the event loop's processor time, a second. It is
+# measured, so no kind of bytes is cheaper than it should be. A handshake and a refused call take
+# some 3 ms.
+@dataclass(frozen=True, slots=True)
+class WorkRate:
+    share: float
+    burst: float
+
+
+STRANGERS_WORK = WorkRate(share=0.05, burst=0.25)  # some 15 commands a second, 80 at once
+# For a user whose client proved to be trusted in the last KNOWN_FOR seconds. What that client does
+# is free, so this is for the rest, such as a handshake that is not finished yet.
+KNOWN_WORK = WorkRate(share=0.25, burst=1.0)
+KNOWN_FOR = 24 * 3600.0
+PERSONS = 4096  # whose work is remembered; of some 300 bytes each
+STRANGERS_SLICE = 0.001  # of work for strangers at a time; then trusted clients have a turn
+PARKED_LOOK = 0.02  # how often those who have used up their share are looked at again
+# What is not measured: taking a connection over and closing it; reading from it; beginning and
+# ending a call.
+CONNECTION_WORK, READ_WORK, CALL_WORK = 300e-6, 30e-6, 200e-6
+
+READ = 64 * KIB  # bytes taken from a connection at a time
+STRANGERS_READ = 4 * KIB  # the same; they may have to wait in memory, 16 MiB for all CONNECTIONS
+STRANGERS_PIECE = 256  # bytes of a stranger's HTTP/2 handled at a time: at most 28 frames, 1 ms
+
 # Frames that make work and carry no call (PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA):
-# an honest client sends a handful a call.
+# an honest client sends a handful a call. Counted by person, over all its connections.
 CONTROL_FRAMES_BURST = 1000
 CONTROL_FRAMES_PER_SECOND = 200.0
 HEADER_LIST = 16 * KIB  # gRPC's C++ default is 8 KiB

@@ -8,6 +8,7 @@ import grp
 import os
 import socket
 import stat
+import time
 from collections.abc import Callable
 
 from multipassd import activation, limits, log
@@ -140,6 +141,7 @@ def _stream_socket(descriptor: int) -> socket.socket | None:
         return None
     listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     if found.type == socket.SOCK_STREAM and listens:
+        found.listen(limits.BACKLOG)  # whatever length the unit gave its line
         return found
     found.detach()
     return None
@@ -228,7 +230,8 @@ def _bind_tcp(host: str, port: int) -> list[Listener]:
 
 
 class Acceptor:
-    """Accepts from one listener while there is room; waits without spinning while there is none."""
+    """Accepts from one listener while there is room; waits without spinning while there is none.
+    A slice of time in each turn of the loop: a flood of callers holds nothing else up."""
 
     def __init__(
         self,
@@ -263,7 +266,8 @@ class Acceptor:
             self._loop.remove_reader(self._listener.socket)
 
     def _accept(self) -> None:
-        for _ in range(limits.ACCEPTS_PER_WAKEUP):
+        end = time.perf_counter() + limits.ACCEPT_SLICE
+        while time.perf_counter() < end:
             if not self._has_room():
                 self._pause()  # `resume` comes when a connection ends
                 return

@@ -31,11 +31,13 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`credentials` is None over TCP; `certificate` is DER, empty if none was presented."""
+    """`credentials` is None over TCP; `certificate` is DER, empty if none was presented; `person`
+    is who is charged for what the peer does (`origin.py`)."""
 
     credentials: Credentials | None
     certificate: bytes
     fingerprint: str
+    person: str = ""
 
     @property
     def uid(self) -> int | None:
@@ -64,6 +66,12 @@ class AdminRule:
         if credentials.uid in (0, self.own_uid):
             return True
         return self.group != 0 and self.group in credentials.groups
+
+
+def uid_of(connection: socket.socket) -> int:
+    """The user at the other end of a Unix socket. Raises OSError if the peer is gone."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return int(_UCRED.unpack(raw)[1]) & 0xFFFFFFFF
 
 
 def credentials_of(connection: socket.socket) -> Credentials | None:

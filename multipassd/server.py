@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import Counter
 from collections.abc import Callable
 
 from h2.errors import ErrorCodes
 from OpenSSL import SSL
 
-from multipassd import limits, log
+from multipassd import buffers, limits
+from multipassd.admission import Admission, Standing
 from multipassd.connection import Connection
 from multipassd.dispatcher import Dispatcher
 from multipassd.listener import Acceptor, Listener
-from multipassd.peer import Credentials, Peer, credentials_of
+from multipassd.origin import Caller, Charge, TcpOrigins, account_of_uid, person_of_uid
+from multipassd.peer import Peer, credentials_of, uid_of
+from multipassd.socketowner import OwnerLookup
 from multipassd.truststore import TrustStore
-
-_log = log.get("server")
+from multipassd.turns import Turns
+from multipassd.work import Account, Accounts
 
 SWEEP_INTERVAL = 1.0  # how exactly time-outs of connections are kept
 
@@ -29,18 +31,22 @@ class Server:
         self,
         dispatcher: Dispatcher,
         store: TrustStore,
-        charge: Callable[[int], int],
+        charge: Charge,
         context: Callable[[], SSL.Context],
     ) -> None:
-        self.buffered = 0
+        self.turns = Turns()
+        self.reading = memoryview(bytearray(limits.READ))
+        self.trusted_buffers = buffers.for_trusted()
+        self.strangers_buffers = buffers.for_strangers()
         self.serve = dispatcher.serve
         self._dispatcher = dispatcher
         self._store = store
         self._charge = charge
         self._context = context
-        self._connections: dict[Connection, str] = {}  # with the person charged
-        self._by_person: Counter[str] = Counter()
-        self._provisional = 0
+        self._tcp = TcpOrigins(charge, OwnerLookup())
+        self._accounts = Accounts()
+        self._admission = Admission()
+        self._connections: set[Connection] = set()
         self._acceptors: list[Acceptor] = []
         self._arriving: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
@@ -55,7 +61,7 @@ class Server:
         return 0.0 if self._connections else self._loop.time() - self._last_closed
 
     def start(self, listeners: list[Listener]) -> None:
-        self._acceptors = [Acceptor(one, self._has_room, self._take) for one in listeners]
+        self._acceptors = [Acceptor(one, self._admission.has_room, self._take) for one in listeners]
         for acceptor in self._acceptors:
             acceptor.start()
 
@@ -87,68 +93,67 @@ class Server:
 
     # -- for connections --------------------------------------------------------------------------
 
+    def context(self) -> SSL.Context:
+        return self._context()
+
     def trusts(self, peer: Peer) -> bool:
         return bool(peer.fingerprint) and self._store.trusts(peer.fingerprint)
 
     def established(self, connection: Connection) -> bool:
         """May a connection whose peer is known now stay?"""
-        if not connection.provisional:
-            return True
-        connection.provisional = False
-        self._provisional -= 1
         assert connection.peer is not None
-        return self.trusts(connection.peer)
+        return self._admission.settle(connection, self.trusts(connection.peer))
 
     def closed(self, connection: Connection) -> None:
-        person = self._connections.pop(connection, None)
-        if person is None:
+        if not self._admission.remove(connection):
             return
+        self._connections.discard(connection)
         self._last_closed = self._loop.time()
-        self._by_person[person] -= 1
-        if not self._by_person[person]:
-            del self._by_person[person]
-        if connection.provisional:
-            self._provisional -= 1
         for acceptor in self._acceptors:
             acceptor.resume()
 
     # -- arriving ---------------------------------------------------------------------------------
 
-    def _has_room(self) -> bool:
-        return len(self._connections) < limits.CONNECTIONS
-
     def _take(self, accepted: socket.socket) -> None:
+        """The cheapest refusal comes first: of who has used up what its person may cost."""
         try:
-            credentials = credentials_of(accepted)
-            if accepted.family != socket.AF_UNIX:
-                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            caller = self._caller(accepted)
         except OSError:
-            accepted.close()  # gone already
-            return
-        person = self._person(credentials)
-        admin = self._dispatcher.admins.covers(credentials)
-        provisional = self._in_reserve() and not admin
-        root = credentials is not None and credentials.uid == 0
-        if not root and self._by_person[person] >= limits.CONNECTIONS_PER_UID:
+            caller = None  # gone already
+        if caller is None:
             accepted.close()
             return
-        if provisional and self._provisional >= limits.PROVISIONAL_CONNECTIONS:
-            accepted.close()
-            return
-        self._admit(accepted, credentials, person, provisional)
+        root = caller.credentials is not None and caller.credentials.uid == 0
+        admin = self._dispatcher.admins.covers(caller.credentials)
+        standing = self._admission.standing(caller.person, admin=admin, root=root)
+        self._admit(accepted, caller, standing)
 
-    def _admit(
-        self,
-        accepted: socket.socket,
-        credentials: Credentials | None,
-        person: str,
-        provisional: bool,
-    ) -> None:
-        connection = Connection(self, self._context(), credentials, provisional)
-        self._connections[connection] = person
-        self._by_person[person] += 1
-        self._provisional += provisional
+    def _caller(self, accepted: socket.socket) -> Caller | None:
+        """None for one whose account is empty. Raises OSError."""
+        now = self._loop.time()
+        if accepted.family != socket.AF_UNIX:
+            person = self._tcp.person(accepted)
+            account = self._accounts.of(person, now)
+            if not account.solvent(now):
+                return None
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            return Caller(None, person, account)
+        uid = uid_of(accepted)
+        person = person_of_uid(uid, self._charge)
+        if uid in (0, self._dispatcher.admins.own_uid):
+            account = Account(person, now, exempt=True)
+        else:
+            account = self._accounts.of(account_of_uid(uid, self._charge), now)
+            if not account.solvent(now):
+                return None
+        return Caller(credentials_of(accepted), person, account)
+
+    def _admit(self, accepted: socket.socket, caller: Caller, standing: Standing) -> None:
+        connection = Connection(self, caller)
+        connection.charge(limits.CONNECTION_WORK)
+        self._connections.add(connection)
+        self._admission.admit(connection, caller.person, standing)
         task = self._loop.create_task(
             self._loop.connect_accepted_socket(lambda: connection, accepted)
         )
@@ -161,12 +166,6 @@ class Server:
         self._arriving.discard(task)
         if task.cancelled() or task.exception():  # asyncio could not take the socket over
             self.closed(connection)
-
-    def _in_reserve(self) -> bool:
-        return len(self._connections) >= limits.CONNECTIONS - limits.RESERVED_CONNECTIONS
-
-    def _person(self, credentials: Credentials | None) -> str:
-        return "tcp" if credentials is None else str(self._charge(credentials.uid))
 
     def _sweep(self) -> None:
         now = self._loop.time()

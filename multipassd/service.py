@@ -74,7 +74,6 @@ class Service:
             settings=self._settings,
             verifier=Verifier(),
             guesses=Guesses(self._data / "guesses.json"),
-            charge=self._charge,
             audit=self._audit,
             instances=self._machines.instances,
             images=self._machines.images,

@@ -25,6 +25,7 @@ from h2.exceptions import H2Error, ProtocolError
 from h2.settings import SettingCodes
 
 from multipassd import limits
+from multipassd.buffers import RequestBuffers
 from multipassd.http2 import ServerConnection
 from multipassd.limits import PeerLimits
 from multipassd.stream import Carrier, Stream, well_formed
@@ -35,7 +36,8 @@ from protocol.grpc import FramingError, MessageTooLarge
 class Handler(Protocol):
     """What a session needs of the service: who answers its calls."""
 
-    buffered: int  # bytes of unfinished requests, all connections together
+    trusted_buffers: RequestBuffers
+    strangers_buffers: RequestBuffers
 
     async def serve(self, stream: Stream) -> None: ...
 
@@ -45,6 +47,10 @@ class Link(Carrier, Protocol):
 
     closing: bool
 
+    @property
+    def person(self) -> str: ...
+    def charge(self, seconds: float) -> None: ...
+    def take_control_frame(self) -> bool: ...
     def close(self) -> None: ...
     def shut(self, code: int) -> None: ...
 
@@ -59,7 +65,7 @@ class Session:
         self._link = link
         self._handler = handler
         self._http2 = ServerConnection(_CONFIGURATION)
-        self._control = _Allowance(self.active)
+        self._person = link.person
         self._draining = False
         self._told = False  # of it
 
@@ -143,7 +149,8 @@ class Session:
         if self._draining and not self._told:
             self._say_goodbye()
         self.active = self._loop.time()
-        stream = Stream(self._link, self._http2, event.stream_id, self.active)
+        self._link.charge(limits.CALL_WORK)
+        stream = Stream(self._link, self._http2, event.stream_id, self.active, self._buffers())
         self.streams[stream.id] = stream
         headers = [(str(name), str(value)) for name, value in event.headers]
         if not well_formed(headers):
@@ -177,7 +184,7 @@ class Session:
             stream.hear(message)
         elif message is not None:
             self._start(stream, message)
-        elif self._handler.buffered > limits.REQUEST_BUFFERS:
+        elif stream.buffers.exceeded(self._person):
             stream.fail(TooLarge("The service holds too many requests. Please try again."))
 
     def _start(self, stream: Stream, message: bytes) -> None:
@@ -205,33 +212,23 @@ class Session:
     def _count_control(self) -> None:
         """Frames without a call are free for trusted peers and rationed for others."""
         untrusted = self._link.limits is limits.UNTRUSTED
-        if untrusted and not self._control.take(self._loop.time()):
+        if untrusted and not self._link.take_control_frame():
             self._link.shut(ErrorCodes.ENHANCE_YOUR_CALM)
 
     # -- bookkeeping ------------------------------------------------------------------------------
 
+    def _buffers(self) -> RequestBuffers:
+        trusted = self._link.limits is limits.TRUSTED
+        return self._handler.trusted_buffers if trusted else self._handler.strangers_buffers
+
     def _account(self, stream: Stream, buffered: int) -> None:
-        self._handler.buffered += buffered - stream.accounted
+        stream.buffers.change(self._person, buffered - stream.accounted)
         stream.accounted = buffered
 
     def _forget(self, stream: Stream) -> None:
         self.streams.pop(stream.id, None)
         self._account(stream, 0)
         stream.abandon()
-
-
-class _Allowance:
-    """A token bucket for control frames."""
-
-    def __init__(self, now: float) -> None:
-        self._tokens = float(limits.CONTROL_FRAMES_BURST)
-        self._at = now
-
-    def take(self, now: float) -> bool:
-        earned = (now - self._at) * limits.CONTROL_FRAMES_PER_SECOND
-        self._tokens = min(limits.CONTROL_FRAMES_BURST, self._tokens + earned) - 1
-        self._at = now
-        return self._tokens >= 0
 
 
 def _larger_than(allowed: PeerLimits) -> str:

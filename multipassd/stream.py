@@ -10,6 +10,7 @@ from h2.connection import H2Connection
 from h2.exceptions import H2Error
 
 from multipassd import limits
+from multipassd.buffers import RequestBuffers
 from multipassd.limits import PeerLimits
 from multipassd.peer import Peer
 from protocol.errors import NotImplementedYet, RpcError, TooLarge
@@ -61,10 +62,16 @@ class Carrier(Protocol):
 
 
 class Stream:
-    """`task` serves the call once `message` is whole; `finished` once its status is known."""
+    """`task` serves the call once `message` is whole; `finished` once its status is known.
+    `buffers` is where an unfinished request is counted."""
 
     def __init__(
-        self, connection: Carrier, http2: H2Connection, stream_id: int, now: float
+        self,
+        connection: Carrier,
+        http2: H2Connection,
+        stream_id: int,
+        now: float,
+        buffers: RequestBuffers,
     ) -> None:
         self.connection = connection
         self.id = stream_id
@@ -73,7 +80,8 @@ class Stream:
         self.task: asyncio.Task[None] | None = None
         self.half_closed = False
         self.finished = False
-        self.accounted = 0  # bytes of this stream in the service's count of unfinished requests
+        self.buffers = buffers
+        self.accounted = 0  # bytes of this stream that `buffers` has counted
         self._stopped = False
         self._listening: asyncio.Future[bytes | None] | None = None
         self._http2 = http2

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -196,6 +197,9 @@ class Daemon:
     def connect(self) -> socket.socket:
         """A plain connection to the daemon's socket, for tests that speak below TLS."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(CLI_SECONDS)
+        # With Python's own time-out a full queue would be an error instead of a wait.
+        limit = struct.pack("ll", int(CLI_SECONDS), 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         connection.connect(str(self.socket_path))
+        connection.settimeout(CLI_SECONDS)
         return connection

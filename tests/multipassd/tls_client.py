@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -52,9 +51,8 @@ class TlsClient:
             context.use_certificate(crypto.X509.from_cryptography(certificate))
             key = load_pem_private_key(pair.key, None)
             context.use_privatekey(crypto.PKey.from_cryptography_key(key))  # type: ignore[arg-type]
-        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket = daemon.connect()
         self.socket.settimeout(PATIENCE)
-        self.socket.connect(str(daemon.socket_path))
         self._state = threading.Lock()  # OpenSSL takes one thread at a time
         self._wire = threading.Lock()  # and records must leave in order
         self._tls = SSL.Connection(context, None)
