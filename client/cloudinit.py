@@ -36,10 +36,12 @@ def _read_file(path: str) -> bytes:
         # Before it is opened: opening a device may do something, waiting for a FIFO is meant.
         mode = os.stat(path).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-            raise UsageError(sentences.unreadable_cloud_init(path))
+            why = "It is a directory." if stat.S_ISDIR(mode) else "It is not a regular file."
+            raise UsageError(sentences.unreadable_cloud_init(path, why))
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        raise UsageError(sentences.unreadable_cloud_init(path)) from None
+    except OSError as error:
+        why = f"{error.strerror or error}."
+        raise UsageError(sentences.unreadable_cloud_init(path, why)) from None
     try:
         return _read(descriptor)
     finally:
@@ -68,10 +70,18 @@ def _fetch(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=FETCH_WITHIN) as answer:
             data: bytes = answer.read(MAX_TEXT + 1)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise UsageError(sentences.bad_cloud_init(f"{url}: {error}")) from None
+        raise UsageError(sentences.bad_cloud_init(f"{url}: {_why_not_fetched(error)}")) from None
     if len(data) > MAX_TEXT:
         raise UsageError(sentences.bad_cloud_init(sentences.CLOUD_INIT_TOO_LARGE))
     return data
+
+
+def _why_not_fetched(error: Exception) -> str:
+    """urllib wraps what the system said in words of its own: `<urlopen error [Errno 111] ...>`."""
+    from urllib.error import HTTPError
+
+    reason = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
+    return str(getattr(reason, "strerror", "") or reason)
 
 
 def _check(text: str) -> None:

@@ -75,8 +75,8 @@ def bad_cloud_init(why: str) -> str:
     return f"Could not load cloud-init configuration: {why}"
 
 
-def unreadable_cloud_init(path: str) -> str:
-    return bad_cloud_init(f"bad file: {path}\nPlease ensure that Multipass can read it.")
+def unreadable_cloud_init(path: str, why: str) -> str:
+    return bad_cloud_init(f"bad file: {path}\nPlease ensure that Multipass can read it.\n{why}")
 
 
 NO_YAML = "the Python package yaml is missing"

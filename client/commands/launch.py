@@ -46,7 +46,7 @@ def run(session: Session) -> int:
 
 
 def _request(session: Session) -> LaunchRequest:
-    """Raises UsageError, SizeError; nothing was sent by then."""
+    """Raises UsageError; nothing was sent by then."""
     from client import hosttime
 
     line = session.line
@@ -101,9 +101,12 @@ def _memory(line: CommandLine) -> str:
 
 
 def _size(given: str) -> str:
-    """As it was given, if it is a size; whether one that will do, the service says."""
+    """As it was given, if it is a size; the service checks its value. Raises UsageError."""
     if given:
-        sizes.parse(given)
+        try:
+            sizes.parse(given)
+        except sizes.SizeError as error:
+            raise UsageError(str(error), error.hint) from None
     return given
 
 

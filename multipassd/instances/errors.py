@@ -27,8 +27,12 @@ class InstanceDeleted(RpcError):
 class NameTaken(RpcError):
     status = Status.INVALID_ARGUMENT
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f'instance "{name}" already exists')
+    def __init__(self, name: str, deleted: bool) -> None:
+        hint = (
+            f"\nIt is deleted. `multipass recover {name}` brings it back; "
+            f"`multipass delete --purge {name}` removes it with its disk."
+        )
+        super().__init__(f'instance "{name}" already exists' + (hint if deleted else ""))
 
 
 class NameNotFree(RpcError):

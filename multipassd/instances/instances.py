@@ -156,8 +156,8 @@ class Instances:
         """Nobody else may take the name meanwhile. Raises NameTaken, BeingPrepared, NameNotFree."""
         if name in self.preparing:
             raise BeingPrepared(name)
-        if name in self._instances:
-            raise NameTaken(name)
+        if found := self._instances.get(name):
+            raise NameTaken(name, deleted=found.record.deleted)
         if damaged := self.registry.damaged.get(name):
             raise NameNotFree(name, damaged.trouble)
         if self.registry.has_traces_of(name):

@@ -20,8 +20,10 @@ from multipassd.cloudinit.userdata import Config
 from multipassd.drivers.driver import Machine
 from multipassd.images.image import Base, Image, Progress
 from multipassd.images.images import Images
+from multipassd.instances import host_limits
 from multipassd.instances.answering import START_TIMEOUT
 from multipassd.instances.errors import NameNotFree, RepeatedAddress, Several, TimedOut
+from multipassd.instances.host_limits import TooLarge
 from multipassd.instances.instance import Instance
 from multipassd.instances.instances import Instances
 from multipassd.instances.order import Order
@@ -65,6 +67,7 @@ class Launcher:
         """Raises RpcError; see above for what is left then."""
         # Refused before anything is made; in a thread, as a megabyte of YAML takes seconds.
         config = await self._tasks.complete(self._checked(order.user_data))
+        self._refuse_too_large(order)
         self._refuse_taken_addresses(order)
         with self._instances.reserved(order.name):
             instance = await self._make(order, config, report)
@@ -189,6 +192,13 @@ class Launcher:
     ) -> None:
         merged = userdata.merge(config, order.name, self._key.public, keys, order.time_zone)
         seed.write(path, Seed(order.name, record.instance_id, merged, interfaces(record)))
+
+    def _refuse_too_large(self, order: Order) -> None:
+        """Only a disk size that was asked for: the default one is there to be grown into."""
+        limits = host_limits.read(self._instances.registry.place(order.name).parent)
+        why = limits.memory_excess(order.memory) or limits.disk_excess(order.disk)
+        if why:
+            raise TooLarge(f"{why}. Ask for less with --memory or --disk.")
 
     def _refuse_taken_addresses(self, order: Order) -> None:
         taken = self._instances.registry.mac_addresses()

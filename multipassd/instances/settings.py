@@ -13,8 +13,10 @@ from functools import partial
 
 from multipassd import log
 from multipassd.cloudinit import seed
+from multipassd.instances import host_limits
 from multipassd.instances.damaged import InstanceDamaged
 from multipassd.instances.errors import BeingPrepared, InstanceDeleted, NoSuchInstance, WrongState
+from multipassd.instances.host_limits import HostLimits
 from multipassd.instances.instance import Instance
 from multipassd.instances.instances import Instances
 from multipassd.instances.launch import interfaces, mac_address
@@ -30,7 +32,6 @@ from protocol.status import Status
 
 PROPERTIES = ("bridged", "cpus", "disk", "memory")
 MAX_DIGITS = 9  # of a count that is read at all
-MAX_SIZE = 1 << 50  # a typing error rather than a wish: no host has a pebibyte for a guest
 
 Connect = Callable[[str], Awaitable[None]]
 Changing = Callable[[], Coroutine[None, None, None]]
@@ -153,7 +154,7 @@ async def _put(instance: Instance, key: Key, value: str) -> None:
         case "cpus":
             instance.change(cpus=_cpus(key, value))
         case "memory":
-            instance.change(memory=_memory(key, value))
+            instance.change(memory=_memory(instance, key, value))
         case "disk":
             await _grow(instance, key, value)
 
@@ -172,19 +173,25 @@ def _size(key: Key, value: str) -> int:
     try:
         size = sizes.parse(value)
     except sizes.SizeError as error:
-        raise InvalidSetting(key.text, value, str(error)) from None
+        why = f"{error}\n{error.hint}" if error.hint else str(error)
+        raise InvalidSetting(key.text, value, why) from None
     if not size:
         raise InvalidSetting(key.text, value, "Need a positive size.")
-    if size > MAX_SIZE:
-        raise InvalidSetting(key.text, value, f"More than {sizes.human(MAX_SIZE)} is not possible")
     return size
 
 
-def _memory(key: Key, value: str) -> int:
+def _limits(instance: Instance) -> HostLimits:
+    return host_limits.read(instance.machine.directory.parent)
+
+
+def _memory(instance: Instance, key: Key, value: str) -> int:
     size = _size(key, value)
     if size < MIN_MEMORY:
         why = f"Memory less than {MIN_MEMORY >> 20}M minimum not allowed"
         raise InvalidSetting(key.text, value, why)
+    excess = _limits(instance).memory_excess(size)
+    if excess and size != instance.record.memory:
+        raise InvalidSetting(key.text, value, f"{excess}.")
     return size
 
 
@@ -192,8 +199,11 @@ async def _grow(instance: Instance, key: Key, value: str) -> None:
     present, size = instance.record.disk, _size(key, value)
     if size < present:
         raise InvalidSetting(key.text, value, "Disk can only be expanded")
-    if size > present:
-        await instance.grow_disk(size)
+    if size == present:
+        return
+    if excess := _limits(instance).disk_excess(size):
+        raise InvalidSetting(key.text, value, f"{excess}.")
+    await instance.grow_disk(size)
 
 
 def _wants_bridge(instance: Instance, key: Key, value: str, network: str) -> bool:

@@ -58,3 +58,13 @@ def test_cloud_init_is_taken_from_a_pipe_a_fifo_and_a_url(connect: Connect, tmp_
         web.server_close()
     sent = [LaunchRequest.decode(data) for data in service.requests["launch"]]
     assert [request.cloud_init_user_data for request in sent] == [text] * 3
+
+
+def test_a_file_that_only_others_may_read_is_told_apart(connect: Connect, tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read every file")
+    program, _ = connect()
+    (tmp_path / "secret").write_text("a: 1\n")
+    (tmp_path / "secret").chmod(0)
+    result = program.run("launch", "--cloud-init", str(tmp_path / "secret"))
+    assert result.code == 1 and result.err.endswith("\nPermission denied.\n")

@@ -19,7 +19,7 @@ from tools.sandbox import MULTIPASS, Sandbox
 from tools.terminal import Credentials, Session, converse
 
 SIZE = ("--memory", "160M", "--disk", "1G")
-SMALL = ("--memory", "128M", "--disk", "512M")  # for an image without a system
+SMALL = ("--memory", "128M")  # for an image without a system
 LAUNCH_SECONDS = 280.0  # an emulated guest on a busy machine
 WAIT_SECONDS = 60.0
 POLL = 0.01

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.instances.site import LAUNCH_SECONDS, SIZE, SMALL, Site, silent_disk, site
+from tests.instances.site import LAUNCH_SECONDS, SMALL, Site, silent_disk, site
 from tools.imageserver import ImageServer
 
 pytestmark = pytest.mark.root
 
+# Without a disk size: one that is asked for has to fit the file system as a whole.
+SIZE = ("--memory", "160M")
 FULL = "foo: the host's disk is full"
 
 
@@ -33,6 +35,16 @@ def fill(one: Site) -> Path:
                 file.flush()
         except OSError:
             return path
+
+
+@pytest.mark.parametrize("more", [("--memory", "9999G"), ("--disk", "9999G")])
+def test_more_than_the_host_has_is_refused_before_anything_is_made(
+    small: Site, more: tuple[str, str]
+) -> None:
+    answer = small.cli("launch", "--name", "foo", *more, "noble")
+    assert answer.returncode == 2
+    assert "Ask for less with --memory or --disk." in answer.stderr
+    assert small.kept_of("foo") == []
 
 
 def test_a_full_disk_under_a_download_leaves_nothing(small: Site, tmp_path: Path) -> None:

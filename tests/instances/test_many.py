@@ -102,7 +102,15 @@ def test_a_foreign_client_gets_an_answer_from_each_method(own: Site) -> None:
         )
         assert ask("launch", instance_name="foo", image="x").status is Status.INVALID_ARGUMENT
         assert ask("launch", instance_name="-").message == "Invalid arguments supplied"
+        assert ask("launch", instance_name="gone", image="x").message == (
+            'instance "gone" already exists\nIt is deleted. `multipass recover gone` brings it '
+            "back; `multipass delete --purge gone` removes it with its disk."
+        )
+        assert ask("recover", instance_names=names("foo")).status is Status.OK
+        assert ask("recover").status is Status.OK
+        assert "foo was recovered" not in own.daemon.log_text(), "it was not deleted"
         assert ask("recover", instance_names=names("gone")).status is Status.OK
+        assert own.daemon.log_text().count("gone was recovered") == 1
         assert ask("delet", instance_snapshot_pairs=pair).status is Status.OK
         assert ask("purge").replies[0].purged_instances == ["foo"]
         gone = [InstanceSnapshotPair(instance_name="gone")]

@@ -102,7 +102,9 @@ def test_the_present_value_again_is_no_error(service: Daemon) -> None:
         ("memory=many", WRONG_SIZE.format("many")),
         ("disk=0G", "Need a positive size."),
         ("disk=1023M", "Disk can only be expanded"),
-        ("disk=" + "9" * 18 + "G", "More than 1048576.0GiB is not possible"),
+        ("memory=1,5G", WRONG_SIZE.format("1,5G") + "\nDid you mean 1.5G?"),
+        ("disk=1T", WRONG_SIZE.format("1T") + "\nDid you mean 1024G?"),
+        ("disk=2.5", WRONG_SIZE.format("2.5") + "\nDid you mean 2.5G?"),
         ("bridged=perhaps", BOOLEAN),
         ("bridged=false", "Removing the bridged network is currently not supported"),
     ],
@@ -115,6 +117,17 @@ def test_a_wrong_value_is_named_and_changes_nothing(service: Daemon, pair: str, 
     after = records.registry(service.sandbox)
     after.load()
     assert after.all() == before.all()
+
+
+@pytest.mark.parametrize(
+    ("pair", "why"),
+    [
+        ("disk=" + "9" * 18 + "G", "is larger than the host's whole file system at "),
+        ("memory=" + "9" * 9 + "G", "of memory is more than this host has, which is "),
+    ],
+)
+def test_more_than_the_host_has_is_a_sentence(service: Daemon, pair: str, why: str) -> None:
+    assert why in change(service, f"local.foo.{pair}")
 
 
 @pytest.mark.parametrize(
