@@ -1,7 +1,8 @@
-"""How often a passphrase may be guessed: one bucket for all, and a growing delay for each.
+"""How often a passphrase may be guessed: a few times a day by each person, beyond that from one
+bucket for all, and with a growing delay for each.
 
-The clock is handed in. Clients that are trusted already, and root, take nothing from the bucket:
-nobody else's guesses delay them, as long as they are charged under a name of their own.
+The clock is handed in. Clients that are trusted already, and root, take nothing from either: only
+their own guesses delay them, as they are charged under a name of their own.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from multipassd.guessfile import GuessFile
+from multipassd.guessfile import GuessFile, GuessState
+from multipassd.ownguesses import OwnGuesses
 from protocol.errors import TooManyGuesses
 
 BURST = 10  # a household's typing errors
-SECONDS_A_TOKEN = 6.0  # ten guesses a minute in all: 5 million a year against any passphrase
+SECONDS_A_TOKEN = 6.0  # ten guesses a minute by all: 5 million a year against any passphrase
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 30.0
 LONGEST_WAIT = 30.0  # a call that would have to wait longer is refused instead of being held
@@ -35,11 +37,13 @@ class Guesses:
     """Admission of guesses. `now` is time.time(); if it is set back nothing breaks."""
 
     def __init__(self, path: Path | None = None, now: float | None = None) -> None:
-        """`path` is where the bucket is kept across restarts; None for nowhere."""
+        """`path` is where what is left is kept across restarts; None for nowhere."""
         self._file = GuessFile(path) if path else None
         moment = time.time() if now is None else now
         kept = self._file.read(moment) if self._file else None
-        self._tokens, self._filled_at = kept or (float(BURST), moment)
+        kept = kept or GuessState(float(BURST), moment)
+        self._tokens, self._filled_at = kept.tokens, kept.at
+        self._own = OwnGuesses(kept.own)
         self._guessers: dict[str, _Guesser] = {}  # in order of their last guess
 
     def admit(self, who: str, privileged: bool, now: float) -> float:
@@ -52,7 +56,7 @@ class Guesses:
         wait = max(0.0, guesser.free_at - now)
         if wait > LONGEST_WAIT:
             raise TooManyGuesses(_sentence(wait - LONGEST_WAIT))
-        if not privileged:
+        if not privileged and not self._take_own(who, now):
             self._take_token(now)
             guesser.charged += 1
         guesser.guesses += 1
@@ -66,7 +70,9 @@ class Guesses:
             guesser.charged = max(0, guesser.charged - 1)
 
     def succeeded(self, who: str, now: float) -> None:
-        """Gives the token back: knowing the passphrase is no guess."""
+        """Gives back what was taken: knowing the passphrase is no guess."""
+        if self._own.renew(who):
+            self._save()
         guesser = self._guessers.get(who)
         if guesser is None:
             return
@@ -99,6 +105,12 @@ class Guesses:
         if len(self._guessers) > MAX_GUESSERS:
             del self._guessers[next(iter(self._guessers))]
 
+    def _take_own(self, who: str, now: float) -> bool:
+        taken = self._own.take(who, now)
+        if taken:
+            self._save()
+        return taken
+
     def _take_token(self, now: float) -> None:
         self._refill(now)
         if self._tokens < 1:
@@ -112,8 +124,11 @@ class Guesses:
 
     def _set_tokens(self, tokens: float) -> None:
         self._tokens = min(float(BURST), tokens)
+        self._save()
+
+    def _save(self) -> None:
         if self._file:
-            self._file.write(self._tokens, self._filled_at)
+            self._file.write(GuessState(self._tokens, self._filled_at, self._own.used()))
 
 
 def _delay(guesses: int) -> float:

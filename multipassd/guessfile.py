@@ -1,18 +1,29 @@
-"""Keeping the number of guesses left across restarts, so that restarting gains no guesses."""
+"""Keeping the guesses left across restarts, so that restarting gains no guesses."""
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from multipassd import log
+from multipassd import log, ownguesses
 from multipassd.files import read_regular, write_atomically
+from multipassd.ownguesses import Used
 
 MODE = 0o600
-MAX_FILE = 4096
+MAX_FILE = 1 << 20  # all the persons that are remembered, at some 60 bytes each, twice over
 
 _log = log.get("guesses")
+
+
+@dataclass(frozen=True)
+class GuessState:
+    """The bucket's tokens and when they were counted; what persons have used of their own."""
+
+    tokens: float
+    at: float
+    own: dict[str, Used] = field(default_factory=dict)
 
 
 class GuessFile:
@@ -22,8 +33,8 @@ class GuessFile:
         self._path = path
         self._reported = False
 
-    def read(self, now: float) -> tuple[float, float] | None:
-        """The tokens and when they were counted; None if there is no file.
+    def read(self, now: float) -> GuessState | None:
+        """None if there is no file.
 
         A file that makes no sense is an empty bucket, which is full again a minute later.
         """
@@ -33,10 +44,10 @@ class GuessFile:
             return None
         except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             _log.warning("%s is no count of guesses (%s), so none is left", self._path, error)
-            return 0.0, now
+            return GuessState(0.0, now)
 
-    def write(self, tokens: float, now: float) -> None:
-        data = json.dumps({"tokens": tokens, "at": now}).encode()
+    def write(self, state: GuessState) -> None:
+        data = json.dumps({"tokens": state.tokens, "at": state.at, "own": state.own}).encode()
         try:
             write_atomically(self._path, data, MODE)
             self._reported = False
@@ -46,9 +57,9 @@ class GuessFile:
             self._reported = True
 
 
-def _parse(data: bytes) -> tuple[float, float]:
+def _parse(data: bytes) -> GuessState:
     state = json.loads(data)
     tokens, at = float(state["tokens"]), float(state["at"])
     if not (math.isfinite(tokens) and math.isfinite(at)):
         raise ValueError("a number is out of range")
-    return max(0.0, tokens), at
+    return GuessState(max(0.0, tokens), at, ownguesses.parse(state.get("own", {})))

@@ -38,7 +38,9 @@ _LOWER_HEX = frozenset("0123456789abcdef")
 Result = TypeVar("Result")
 
 WORKERS = 2  # guesses hashed at once: 32 MiB, and one core stays free for trusted clients on two
-MAX_WAITING = 32  # with the two at work some 2 s of hashing; more would only wait in vain
+# A person's guesses come one after the other (`guesses.py`), so these are of as many persons; the
+# last of them waits for some 25 s of hashing. More would only wait in vain.
+MAX_WAITING = 1024
 
 
 @dataclass(frozen=True)
@@ -144,19 +146,27 @@ class Verifier:
 
     def __init__(self, workers: int = WORKERS, max_waiting: int = MAX_WAITING) -> None:
         self._slots = asyncio.Semaphore(workers)
+        self._slot_of_the_trusted = asyncio.Semaphore(1)
         self._places = workers + max_waiting
         self._taken = 0
         self._tasks = Tasks()
 
-    async def verify(self, passphrase: str, record: str) -> bool:
-        """Like `verify`; raises TooManyGuesses when the queue is full."""
-        return await self._in_thread(lambda: verify(passphrase, record))
+    async def verify(self, passphrase: str, record: str, privileged: bool = False) -> bool:
+        """Like `verify`; raises TooManyGuesses when the queue is full. Root and trusted clients
+        (`privileged`) wait for each other only."""
+        if privileged:
+            return await self._for_trusted(lambda: verify(passphrase, record))
+        return await self._for_strangers(lambda: verify(passphrase, record))
 
     async def make(self, passphrase: str) -> str:
-        """Like `make`; raises TooManyGuesses when the queue is full."""
-        return await self._in_thread(lambda: make(passphrase))
+        """Like `make`, which only trusted clients ask for."""
+        return await self._for_trusted(lambda: make(passphrase))
 
-    async def _in_thread(self, function: Callable[[], Result]) -> Result:
+    async def _for_trusted(self, function: Callable[[], Result]) -> Result:
+        await self._slot_of_the_trusted.acquire()
+        return await self._tasks.complete(self._work(function, self._slot_of_the_trusted))
+
+    async def _for_strangers(self, function: Callable[[], Result]) -> Result:
         if self._taken >= self._places:
             raise TooManyGuesses(
                 "Too many passphrases are being checked at this moment. Please try again shortly."
@@ -167,13 +177,19 @@ class Verifier:
         except BaseException:
             self._taken -= 1
             raise
-        # A caller that goes away can't stop the thread, so its slot must outlive the caller:
-        # otherwise calls that are cancelled at once would start any number of threads.
-        return await self._tasks.complete(self._work(function))
+        return await self._tasks.complete(self._counted(function))
 
-    async def _work(self, function: Callable[[], Result]) -> Result:
+    async def _counted(self, function: Callable[[], Result]) -> Result:
+        try:
+            return await self._work(function, self._slots)
+        finally:
+            self._taken -= 1
+
+    @staticmethod
+    async def _work(function: Callable[[], Result], slot: asyncio.Semaphore) -> Result:
+        """A caller that goes away can't stop the thread, so its slot must outlive the caller:
+        otherwise calls that are cancelled at once would start any number of threads."""
         try:
             return await asyncio.to_thread(function)
         finally:
-            self._slots.release()
-            self._taken -= 1
+            slot.release()

@@ -10,13 +10,23 @@ from hypothesis import strategies as st
 
 from multipassd import guesses, guessfile
 from multipassd.guesses import BURST, LONGEST_DELAY, LONGEST_WAIT, SECONDS_A_TOKEN, Guesses
+from multipassd.ownguesses import OWN_GUESSES
 from protocol.errors import TooManyGuesses
 from protocol.status import Status
 
 
+def has_none_of_its_own(limits: Guesses, *persons: str, now: float = 0.0) -> None:
+    """As after that many wrong ones, without the delays of those."""
+    for person in persons:
+        while limits._own.take(person, now):
+            pass
+
+
 def spend_all(limits: Guesses, now: float = 0.0) -> None:
     for number in range(BURST):
-        limits.admit(f"spender {number}", False, now)
+        person = f"spender {number}"
+        has_none_of_its_own(limits, person, now=now)
+        limits.admit(person, False, now)
 
 
 def test_wrong_guesses_of_one_user_wait_longer_each_time_up_to_the_cap() -> None:
@@ -34,12 +44,23 @@ def test_guesses_at_once_queue_one_behind_the_other_and_too_many_are_refused() -
     assert [limits.admit("1000", False, 0.0) for _ in range(5)] == [0, 1, 3, 7, 15]
     with pytest.raises(TooManyGuesses, match=r"try again in 1 second\."):
         limits.admit("1000", False, 0.0)
-    assert limits.tokens(0.0) == BURST - 5  # the refused one took nothing
+    assert limits.tokens(0.0) == BURST - (5 - OWN_GUESSES)  # the refused one took nothing
 
 
-def test_an_empty_bucket_refuses_everybody_and_says_for_how_long() -> None:
+def test_whoever_guessed_wrong_nothing_is_taken_from_a_person_who_did_not() -> None:
     limits = Guesses(now=0.0)
     spend_all(limits)
+    assert limits.admit("honest", False, 0.0) == 0
+    limits.failed("honest", 0.0)
+    assert limits.admit("honest", False, 1.0) == 0, "after a typing error, too"
+    limits.succeeded("honest", 1.0)
+    assert limits.tokens(1.0) < 1
+
+
+def test_an_empty_bucket_refuses_who_has_no_guess_of_its_own_and_says_for_how_long() -> None:
+    limits = Guesses(now=0.0)
+    spend_all(limits)
+    has_none_of_its_own(limits, "new", "newer")
     with pytest.raises(TooManyGuesses, match="6 seconds") as caught:
         limits.admit("new", False, 0.0)
     assert caught.value.status is Status.RESOURCE_EXHAUSTED
@@ -57,6 +78,7 @@ def test_root_and_trusted_clients_are_not_touched_by_others_guesses() -> None:
 
 def test_a_right_guess_gives_its_token_back_and_ends_the_delay() -> None:
     limits = Guesses(now=0.0)
+    has_none_of_its_own(limits, "1000")
     for _ in range(3):
         limits.admit("1000", False, 0.0)
         limits.failed("1000", 0.0)
@@ -107,6 +129,8 @@ def test_restarting_gains_no_guesses(tmp_path: Path) -> None:
     spend_all(Guesses(path, now=1000.0), 1000.0)
     assert path.stat().st_mode & 0o777 == 0o600
     again = Guesses(path, now=1000.0)
+    for person in ("spender 0", "x"):
+        has_none_of_its_own(again, person, now=1000.0)
     with pytest.raises(TooManyGuesses):
         again.admit("x", False, 1000.0)
     assert Guesses(path, now=1000.0 + 3 * SECONDS_A_TOKEN).tokens(1018.0) == pytest.approx(3)
@@ -115,7 +139,21 @@ def test_restarting_gains_no_guesses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b"[1]", b"null", b"\xff", b'{"tokens": 1e999, "at": 0}', b"[" * 4000]
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"[1]",
+        b"null",
+        b"\xff",
+        b'{"tokens": 1e999, "at": 0}',
+        b"[" * 4000,
+        b'{"tokens": 9, "at": 5, "own": []}',
+        b'{"tokens": 9, "at": 5, "own": {"1000": 3}}',
+        b'{"tokens": 9, "at": 5, "own": {"1000": [1e999, 0]}}',
+        b'{"tokens": 9, "at": 5, "own": {"1000": [1, 1e999]}}',
+    ],
 )
 def test_a_file_that_makes_no_sense_is_an_empty_bucket(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "guesses.json"
@@ -130,6 +168,27 @@ def test_no_file_is_a_full_bucket_and_a_symbolic_link_an_empty_one(tmp_path: Pat
     assert Guesses(path, now=5.0).tokens(5.0) == BURST
     path.symlink_to(tmp_path / "elsewhere")
     assert Guesses(path, now=5.0).tokens(5.0) == 0
+
+
+def test_restarting_gives_a_person_no_more_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "guesses.json"
+    first = Guesses(path, now=0.0)
+    first.admit("1000", False, 0.0)
+    spend_all(first)
+    again = Guesses(path, now=0.0)
+    for number in range(OWN_GUESSES - 1):
+        again.admit("1000", False, 100.0 * number)
+    spend_all(again, 200.0)
+    with pytest.raises(TooManyGuesses):
+        again.admit("1000", False, 200.0)
+
+
+def test_a_file_of_the_version_before_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "guesses.json"
+    path.write_text('{"tokens": 4.0, "at": 5.0}')
+    limits = Guesses(path, now=5.0)
+    assert limits.tokens(5.0) == 4
+    assert limits.admit("1000", False, 5.0) == 0
 
 
 def test_a_disk_that_refuses_stops_no_guess(

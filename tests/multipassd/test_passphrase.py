@@ -140,6 +140,30 @@ def test_a_caller_that_goes_away_frees_its_slot_only_when_its_thread_ends(
     asyncio.run(story())
 
 
+def test_strangers_in_the_queue_do_not_hold_up_the_trusted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, started = threading.Event(), threading.Semaphore(0)
+
+    def slow(text: str, record: str) -> bool:
+        started.release()
+        return gate.wait(30) if text == "stranger's" else True
+
+    async def story() -> None:
+        verifier = Verifier(workers=1, max_waiting=1)
+        strangers = [asyncio.create_task(verifier.verify("stranger's", "")) for _ in range(2)]
+        await asyncio.to_thread(started.acquire)
+        with pytest.raises(TooManyGuesses):
+            await verifier.verify("stranger's", "")
+        assert await verifier.verify("alice's", "", privileged=True)
+        assert passphrase.is_record(await verifier.make("new"))
+        gate.set()
+        assert await asyncio.gather(*strangers) == [True] * 2
+
+    monkeypatch.setattr(passphrase, "verify", slow)
+    asyncio.run(story())
+
+
 def test_verifier_makes_records_that_verify() -> None:
     async def story() -> bool:
         verifier = Verifier()
