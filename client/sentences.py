@@ -26,6 +26,10 @@ TIMED_OUT_HINT = (
     "It may still be starting: `multipass list` shows its state, and `multipass info -v` what it "
     "printed while it booted, or what else keeps it from answering."
 )
+LAUNCH_TIMED_OUT_HINT = (
+    "The launch goes on: `multipass list` shows the instance once its image is there, and "
+    "`multipass info -v` what it printed while it booted. If it fails, the service's log says why."
+)
 LAUNCH_TOO_MANY = "Too many arguments supplied"
 BAD_IMAGE_NAME = "Invalid remote and source image name supplied"
 TWO_MEMORIES = (

@@ -36,7 +36,7 @@ def run(session: Session) -> int:
     try:
         reply = _launch(session, request, timeouts.deadline(limit))
     except DeadlinePassed as error:
-        raise TimedOut(sentences.LAUNCH_TIMED_OUT, sentences.TIMED_OUT_HINT) from error
+        raise TimedOut(sentences.LAUNCH_TIMED_OUT, sentences.LAUNCH_TIMED_OUT_HINT) from error
     name = reply.vm_instance_name or request.instance_name
     console.line_out(sentences.launched(name))
     if name == session.primary():

@@ -69,14 +69,19 @@ class Instances:
             await self.driver.clear(name)
             await asyncio.to_thread(self.registry.remove_files, name)
         await asyncio.to_thread(self.registry.settle)
-        for name in self.driver.names():
-            if name not in self.taken() and (why := await self.driver.stranger(name)):
-                _log.warning("%s", why)
+        strangers = await self._strangers()
+        for why in strangers:
+            _log.warning("%s", why)
         ran = [one for one in self._instances.values() if one.record.phase is Phase.RUNNING]
         await asyncio.gather(*(instance.reattach() for instance in ran))
-        if self.registry.whole:
+        if self.registry.whole and not strangers:  # else it may be one of theirs
             # Later: nobody is to wait for a network that is in trouble.
             self._settling = asyncio.create_task(self._settle_network())
+
+    async def _strangers(self) -> list[str]:
+        """A sentence for each machine that runs and is none of these instances'."""
+        others = [name for name in self.driver.names() if name not in self.taken()]
+        return [why for name in others if (why := await self.driver.stranger(name))]
 
     async def _settle_network(self) -> None:
         try:

@@ -1,7 +1,8 @@
 """Launching: from a request to an instance that somebody can log in to, in named stages.
 
 Whatever ends the launch before the machine runs leaves nothing behind. From then on the instance
-stays, also when it takes too long to boot or its user no longer waits for it.
+stays, also when it takes too long to boot or its user no longer waits for it. A client that leaves
+ends a launch, but not one whose time (`--timeout`) is over: that goes on, as the client was told.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ _log = log.get("launch")
 # client's enrolment, a setting, another instance's start.
 CONFIGURED_AT_ONCE = 2
 
+# A client's clock begins before its launch gets here: the service may have to be started first.
+CLOCK_SLACK = 10.0  # seconds
+
 FETCHING = {
     Progress.IMAGE: "download",
     Progress.VERIFY: "verify",
@@ -61,10 +65,41 @@ class Launcher:
         self._images = images
         self._key = key  # which instances let the service and its clients in by
         self._tasks = Tasks()
+        self.left: dict[str, asyncio.Task[Instance]] = {}  # those that go on without a client
         self._configuring = asyncio.Semaphore(CONFIGURED_AT_ONCE)
 
     async def launch(self, order: Order, report: Reporter) -> Instance:
         """Raises RpcError; see above for what is left then."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + order.timeout - CLOCK_SLACK
+        making = self._tasks.spawn(self._make_and_start(order, report))
+        try:
+            instance = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            if order.timeout and loop.time() > due:
+                self._leave(order.name, making)
+            else:
+                making.cancel()
+                await asyncio.wait({making})
+            raise
+        report.message("Waiting for initialization to complete")
+        await self._await(instance, order.timeout or START_TIMEOUT)
+        return instance
+
+    def _leave(self, name: str, making: asyncio.Task[Instance]) -> None:
+        """Its client has been told that it may still be starting."""
+
+        def tell(task: asyncio.Task[Instance]) -> None:
+            del self.left[name]
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                why = "the launch of %s, whose client waits no longer, failed: %s"
+                _log.warning(why, name, error)
+
+        self.left[name] = making
+        making.add_done_callback(tell)
+
+    async def _make_and_start(self, order: Order, report: Reporter) -> Instance:
         # Refused before anything is made; in a thread, as a megabyte of YAML takes seconds.
         config = await self._tasks.complete(self._checked(order.user_data))
         self._refuse_too_large(order)
@@ -79,8 +114,6 @@ class Launcher:
             await self._tasks.complete(self._instances.purge(instance))
             raise
         report.launched()
-        report.message("Waiting for initialization to complete")
-        await self._await(instance, order.timeout or START_TIMEOUT)
         return instance
 
     async def _checked(self, user_data: str) -> Config:

@@ -10,6 +10,7 @@ from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.images.image import Progress
 from multipassd.instances import order
+from multipassd.instances.instance import Instance
 from multipassd.instances.launch import Reporter
 from multipassd.instances.order import NetworkOrder, Order
 from multipassd.network import choice, interfaces
@@ -29,9 +30,18 @@ async def run(call: Call[LaunchRequest], daemon: Daemon) -> None:
         await _launch(call, asked, daemon)
     except BaseException:
         if call.request.permission_to_bridge:
-            with suppress(RpcError):  # what went wrong first is what counts
-                await asyncio.shield(asyncio.create_task(daemon.instances.networking.tidy()))
+            tidying = daemon.tasks.spawn(_tidy(daemon, daemon.launcher.left.get(asked.name)))
+            if asked.name not in daemon.launcher.left:
+                await asyncio.shield(tidying)
         raise
+
+
+async def _tidy(daemon: Daemon, left: asyncio.Task[Instance] | None) -> None:
+    """Put back what was bridged for nothing; of a launch that goes on, once that is known."""
+    if left is not None:
+        await asyncio.wait({left})
+    with suppress(RpcError):  # what went wrong first is what counts
+        await daemon.instances.networking.tidy()
 
 
 async def _launch(call: Call[LaunchRequest], asked: Order, daemon: Daemon) -> None:

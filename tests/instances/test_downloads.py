@@ -60,6 +60,17 @@ def test_ctrl_c_leaves_what_the_next_launch_goes_on_with(served: Site, server: I
     assert kept(served) == {"disk.img"}
 
 
+def test_a_launch_whose_time_is_over_while_it_downloads_goes_on(
+    served: Site, server: ImageServer
+) -> None:
+    server.faults.gate = threading.Event()
+    said = served.cli("launch", "--name", "foo", "--timeout", "1", *SMALL, "noble")
+    assert said.returncode == 5 and "The launch goes on: " in said.stderr
+    assert 'instance "foo" is being prepared' in served.cli("info", "foo").stderr
+    server.faults.gate.set()
+    served.wait_for(lambda: served.states() == {"foo": "Starting"}, "the instance")
+
+
 def test_two_launches_at_once_make_two_instances_of_one_download(
     served: Site, server: ImageServer
 ) -> None:

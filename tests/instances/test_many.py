@@ -97,8 +97,7 @@ def test_a_foreign_client_gets_an_answer_from_each_method(own: Site) -> None:
         assert (refused.status, refused.message) == (Status.ABORTED, "instance(s) missing")
         refused = ask("stop", instance_names=names("gone", "nobody"))
         assert refused.message == (
-            f"{ERRORS}\n"
-            'instance "gone" is deleted\ninstance "nobody" does not exist'
+            f'{ERRORS}\ninstance "gone" is deleted\ninstance "nobody" does not exist'
         )
         assert ask("launch", instance_name="foo", image="x").status is Status.INVALID_ARGUMENT
         assert ask("launch", instance_name="-").message == "Invalid arguments supplied"

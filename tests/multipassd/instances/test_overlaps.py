@@ -4,8 +4,10 @@ where the other is to come between."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -68,7 +70,7 @@ class Driver:
     name = "none"
 
     def __init__(self) -> None:
-        self.unreachable = False
+        self.unreachable = self.fails = False
         self.looks = 0  # how often somebody looked for one that runs
         self.clearing, self.go_on = asyncio.Event(), asyncio.Event()
         self.go_on.set()
@@ -83,6 +85,8 @@ class Driver:
     async def create(self, machine: Machine, base: Base, size: int) -> None:
         self.created += 1
         await self.go_on.wait()
+        if self.fails:
+            raise DriverError("no luck")
 
     async def grow(self, machine: Machine, size: int) -> None:
         pass
@@ -256,10 +260,10 @@ def test_many_long_configurations_at_once_leave_others_a_thread(
             asyncio.create_task(launcher.launch(order(f"foo{number}"), SILENT))
             for number in range(40)  # more than there are threads
         ]
-        await asyncio.sleep(0)
-        for launch in launches[:20]:
-            launch.cancel()
         try:
+            await until(lambda: len(begun) == CONFIGURED_AT_ONCE)
+            for launch in launches[:20]:
+                launch.cancel()
             async with asyncio.timeout(waiting.PATIENCE / 2):
                 assert await asyncio.to_thread(int) == 0
             assert len(begun) == CONFIGURED_AT_ONCE
@@ -296,3 +300,62 @@ def test_of_two_launches_at_once_only_one_gets_a_mac_address(sandbox: Sandbox) -
         await instances.purge(instances.get(launched[0]))
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(("timeout", "goes_on"), [(1.0, True), (0.0, False), (1000.0, False)])
+def test_a_launch_whose_time_is_over_goes_on_and_one_that_is_broken_off_does_not(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, timeout: float, goes_on: bool
+) -> None:
+    async def silent(*_: object) -> str:
+        raise guest.GuestSilent("nobody there")
+
+    monkeypatch.setattr(guest, "run", silent)
+
+    async def story() -> None:
+        driver = Driver()
+        instances = instances_of(sandbox, driver)
+        launcher = Launcher(instances, cast(Images, OneImage()), ServiceKey(sandbox.data))
+        launched: list[str] = []
+        report = Reporter(ignore, ignore, ignore, lambda: launched.append("foo"))
+        driver.go_on.clear()
+        wanted = replace(order("foo"), timeout=timeout)
+        client = asyncio.create_task(launcher.launch(wanted, report))
+        await until(lambda: driver.created == 1)
+        client.cancel()
+        await asyncio.sleep(0)
+        driver.go_on.set()
+        await asyncio.wait({client})
+        assert client.cancelled() and list(launcher.left) == (["foo"] if goes_on else [])
+        await until(lambda: not launcher.left)
+        assert bool(launched) == goes_on
+        assert list(instances.taken()) == launched
+        if goes_on:
+            foo = instances.get("foo")
+            assert foo.state == State.STARTING
+            await foo.stop()  # nobody waits for it
+            await instances.purge(foo)
+
+    asyncio.run(story())
+
+
+def test_a_launch_that_fails_without_its_client_is_told_to_the_log(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        driver = Driver()
+        instances = instances_of(sandbox, driver)
+        launcher = Launcher(instances, cast(Images, OneImage()), ServiceKey(sandbox.data))
+        driver.go_on.clear()
+        wanted = replace(order("foo"), timeout=1.0)
+        client = asyncio.create_task(launcher.launch(wanted, SILENT))
+        await until(lambda: driver.created == 1)
+        client.cancel()
+        await asyncio.wait({client})
+        driver.fails = True
+        driver.go_on.set()
+        await until(lambda: not launcher.left)
+        assert instances.taken() == set()
+
+    with caplog.at_level(logging.WARNING, "multipassd"):
+        asyncio.run(story())
+    assert "the launch of foo, whose client waits no longer, failed: no luck" in caplog.text

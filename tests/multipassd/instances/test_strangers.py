@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -25,6 +25,7 @@ from multipassd.images.images import Images
 from multipassd.instances.errors import NameNotFree
 from multipassd.instances.instances import Instances
 from multipassd.instances.launch import Launcher
+from multipassd.instances.record import Record
 from multipassd.network.user import UserNetworking
 from tests.multipassd.drivers.test_units import PROGRAM
 from tests.multipassd.instances.test_overlaps import SILENT, OneImage, order
@@ -56,6 +57,15 @@ def driver(sandbox: Sandbox) -> Iterator[QemuDriver]:
     machines.end(sandbox)
 
 
+class Settling(UserNetworking):
+    def __init__(self) -> None:
+        super().__init__(set)
+        self.settled = False
+
+    async def settle(self, records: Iterable[Record]) -> None:
+        self.settled = True
+
+
 def instances(sandbox: Sandbox, driver: QemuDriver) -> Instances:
     one = Instances(records.registry(sandbox), driver, UserNetworking(set), Path("/no/such/key"))
     one.load()
@@ -68,6 +78,7 @@ def test_a_machine_that_no_record_knows_goes_on_and_is_named(
     async def story() -> None:
         guest = await driver.start(elsewhere)
         known = instances(sandbox, driver)
+        known.networking = networking = Settling()
         with caplog.at_level(logging.WARNING, "multipassd"):
             await known.resume()
         assert "a machine runs under the name foo, and no instance of that name" in caplog.text
@@ -76,6 +87,7 @@ def test_a_machine_that_no_record_knows_goes_on_and_is_named(
         with pytest.raises(NameNotFree, match="a machine runs under the name foo"):
             await launcher.launch(order("foo"), SILENT)
         assert await DetachedRunner(sandbox.storage / "run").alive("foo")
+        assert not networking.settled, "its address and tap would be taken back"
         await guest.kill()
         await guest.ended()
         known.close()
