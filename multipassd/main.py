@@ -10,6 +10,7 @@ from multipassd import listener, log, service, snapoptions, words
 from multipassd.audit import Audit
 from multipassd.installer import InstallerError, enrol_installer
 from multipassd.listener import ListenError
+from multipassd.network.helper import HelperError
 from multipassd.options import parse_options
 from multipassd.storeguard import StoreError
 from multipassd.takeover import take_over
@@ -39,8 +40,8 @@ def main(arguments: list[str]) -> int:
             print(_enrol(options.enrol_installer))
             return 0
         addresses = options.address or _bindable(set_for_snap)
-        return asyncio.run(service.serve(addresses, options.idle_exit))
-    except (ListenError, InstallerError, StoreError) as error:
+        return asyncio.run(service.serve(addresses, options.idle_exit, options.network))
+    except (ListenError, HelperError, InstallerError, StoreError) as error:
         print(f"multipassd: {error}", file=sys.stderr)
         return EXIT_FAILED
 

@@ -46,6 +46,13 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         f"the service again (default: {IDLE_EXIT}; 0: never)",
     )
     parser.add_argument(
+        "--network",
+        choices=("bridge", "user"),
+        help="how instances are connected: on a bridge of this host's, which a daemon that systemd "
+        "did not start then makes itself, as root; or by QEMU's own networking, without addresses "
+        "(default: the bridge where MULTIPASS_NETWORK_SOCKET names its service)",
+    )
+    parser.add_argument(
         "--enrol-installer",
         metavar="USER",
         help="trust USER's client, make its certificate if there is none, and exit; "

@@ -23,6 +23,7 @@ from multipassd.identity import Identity, ensure
 from multipassd.listener import Listener
 from multipassd.machines import Machines
 from multipassd.manager import Manager
+from multipassd.network.helper import HelperError
 from multipassd.passphrase import Verifier
 from multipassd.peer import own_rule
 from multipassd.server import Server
@@ -42,10 +43,11 @@ RETRY_INTERVAL = 60.0  # the same while it could not be saved: the disk may have
 DESCRIPTORS = 65536  # connections, and room for files
 
 
-async def serve(addresses: list[Address], idle_exit: float) -> int:
+async def serve(addresses: list[Address], idle_exit: float, network: str | None = None) -> int:
     """Run until SIGTERM or SIGINT, or `idle_exit` seconds without a connection where the service
-    manager holds all sockets (0: never). Returns the exit code; raises ListenError at once."""
-    service = Service(addresses, idle_exit)
+    manager holds all sockets (0: never). `network`: see `Machines.assemble`. Returns the exit code;
+    raises ListenError, HelperError at once."""
+    service = Service(addresses, idle_exit, network)
     await service.start()
     await service.stopped.wait()
     await service.stop()
@@ -53,7 +55,7 @@ async def serve(addresses: list[Address], idle_exit: float) -> int:
 
 
 class Service:
-    def __init__(self, addresses: list[Address], idle_exit: float) -> None:
+    def __init__(self, addresses: list[Address], idle_exit: float, network: str | None) -> None:
         environ = os.environ
         self._loop = asyncio.get_running_loop()
         self.stopped = asyncio.Event()
@@ -67,7 +69,12 @@ class Service:
         self._listeners, self._group = _listen(addresses)
         self._names = _certificate_names(addresses, self._listeners)
         enrolment = Enrolment(self._store, self._audit, self._trust_changed)
-        self._machines = Machines.assemble(environ, self._data, self._settings)
+        try:
+            self._machines = Machines.assemble(environ, self._data, self._settings, network)
+        except HelperError:
+            for one in self._listeners:
+                one.close()
+            raise
         self._daemon = Daemon(
             store=self._store,
             enrolment=enrolment,
@@ -103,6 +110,8 @@ class Service:
         self._warn_if_not_root()
         self._set_modes()
         self._handle_signals()
+        if self._machines.helper is not None:
+            self._machines.helper.start()
         await self._daemon.instances.resume()
         self._server.start(self._listeners)
         self._watch()  # reports problems, too
@@ -230,6 +239,8 @@ class Service:
         await self._server.drain()
         await self._daemon.enrolment.upkeep(everything=True)
         self._daemon.instances.close()
+        if self._machines.helper is not None:
+            await self._machines.helper.stop()
         self._audit.summarise()
         for one in self._listeners:
             one.close()

@@ -50,7 +50,7 @@ async def _explain(
     if call.verbosity <= 0:
         return
     told_of_all = await asyncio.gather(*(_trouble(one) for one in chosen))
-    if any(isinstance(one, Instance) and one.running for one in chosen):
+    if any(isinstance(one, Instance) and one.state not in AT_REST for one in chosen):
         told_of_all += daemon.instances.networking.troubles()
     for text in told_of_all:
         if text:

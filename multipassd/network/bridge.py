@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
-import subprocess
 from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -18,6 +16,7 @@ BRIDGE = OURS
 TUN = Path("/dev/net/tun")
 IPV6 = Path("/proc/sys/net/ipv6/conf")
 IFF_UP = 1  # linux/if.h
+MAX_ALIAS = 255  # bytes; Linux takes no more
 
 
 def tap_name(mac: str) -> str:
@@ -49,10 +48,25 @@ def routes() -> list[IPv4Network]:
     return [IPv4Network(one["dst"], strict=False) for one in others]
 
 
-def make(subnet: IPv4Network) -> None:
+def signature(directory: Path) -> str:
+    """Of the service that keeps its files there, as far as the kernel takes it."""
+    return str(directory)[:MAX_ALIAS]
+
+
+def owner() -> str:
+    """The signature of the service that made it; empty if there is none, or it has none."""
+    try:
+        return (NET / BRIDGE / "ifalias").read_text().strip()
+    except OSError:
+        return ""
+
+
+def make(subnet: IPv4Network, signed: str) -> None:
     """Make or mend it. Raises NetworkFailure."""
     if not exists(BRIDGE):
         tools.run("ip", "link", "add", BRIDGE, "type", "bridge", "stp_state", "0")
+    if owner() != signed:
+        tools.run("ip", "link", "set", BRIDGE, "alias", signed)
     _accept_no_router()
     address = f"{subnets.gateway(subnet)}/{subnet.prefixlen}"
     tools.run("ip", "address", "replace", address, "brd", "+", "dev", BRIDGE)
@@ -115,7 +129,7 @@ def add_tap(name: str, bridge: str, user: str) -> None:
             f"Instances' network cards need {TUN}, which this host does not have. "
             "Please load the kernel module tun (`modprobe tun`), then try again."
         )
-    if user != "root" and not may_open(user):
+    if user != "root" and not tools.may(user, TUN, "-r", "-w"):
         raise NetworkFailure(
             f"{TUN} can't be opened by {user}, as whom instances run. Please let everybody open "
             f"it, as Linux systems do (`chmod 666 {TUN}`), then try again."
@@ -127,22 +141,6 @@ def add_tap(name: str, bridge: str, user: str) -> None:
     except BaseException:  # also if the service is stopped in between
         remove_tap(name)
         raise
-
-
-def may_open(user: str) -> bool:
-    """Tried as this user: groups and access control lists count, too. Harmless where everybody
-    may: a tap of one's own is all that one gets."""
-    try:
-        account = pwd.getpwnam(user)
-        done = subprocess.run(
-            ["/usr/bin/test", "-r", str(TUN), "-a", "-w", str(TUN)],
-            user=account.pw_uid, group=account.pw_gid,
-            extra_groups=os.getgrouplist(user, account.pw_gid),
-            check=False, timeout=tools.SECONDS, env=tools.ENVIRONMENT,
-        )  # fmt: skip
-    except (KeyError, OSError, subprocess.SubprocessError):
-        return True  # it could not be tried; the hypervisor says so if it can't
-    return done.returncode == 0
 
 
 def remove_tap(name: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from multipassd.instances.errors import NotRunning
 from multipassd.instances.record import Record, mac_addresses
 from multipassd.network import reservations, troubles
 from multipassd.network.bridge import tap_name
-from multipassd.network.reservations import BRIDGES, DEFAULT_DIRECTORY, DIRECTORY
+from multipassd.network.reservations import BRIDGES
 from protocol.errors import RpcError
 from protocol.status import Status
 
@@ -45,13 +45,14 @@ class NoAddressYet(NotRunning):
 
 
 class BridgedNetworking:
-    """`user` is who opens the guests' taps, i.e. runs the hypervisor."""
+    """`directory` is the service's own; `user` is who opens the guests' taps, i.e. runs the
+    hypervisor."""
 
     reaches_host_networks = True
 
-    def __init__(self, environ: Mapping[str, str], user: str) -> None:
-        self._socket = environ[SOCKET]
-        self._directory = Path(environ.get(DIRECTORY, DEFAULT_DIRECTORY))
+    def __init__(self, socket: Path, directory: Path, user: str) -> None:
+        self._socket = socket
+        self._directory = directory
         self._user = user
         self._stamp: tuple[int, int] | None = None
         self._known: dict[str, str] = {}
@@ -136,8 +137,9 @@ class BridgedNetworking:
             ) from None
         except (OSError, ValueError) as error:
             raise NetworkError(
-                f"The network service can't be reached at {self._socket}: {error}. "
-                "Please try `systemctl restart multipass-network.socket`."
+                f"The network service can't be reached at {self._socket}: {error}. Please try "
+                "`systemctl restart multipass-network.socket`, or restart a multipassd that was "
+                "started by hand."
             ) from None
         if "done" in answer:
             return answer["done"]

@@ -21,7 +21,8 @@ class NoNetworks(RpcError):
     status = Status.FAILED_PRECONDITION
     sentence = (
         "Instances can't be connected to networks of the host here, as they use QEMU's own "
-        "networking: the service was not started as root by systemd, as its package does."
+        "networking. Where the service runs as root it connects them: as its package's units start "
+        "it, or by hand with `multipassd --network=bridge`."
     )
 
 

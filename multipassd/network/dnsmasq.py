@@ -40,7 +40,9 @@ def arguments(bridge: str, subnet: IPv4Network, directory: Path, user: str) -> l
 
 class Dnsmasq:
     def __init__(self, bridge: str, subnet: IPv4Network, directory: Path) -> None:
-        self._words = arguments(bridge, subnet, directory, _user())
+        self._user = _user()
+        self._directory = directory
+        self._words = arguments(bridge, subnet, directory, self._user)
         self._address = str(subnets.gateway(subnet))
         self._process: subprocess.Popen[str] | None = None
         self._ready = threading.Event()
@@ -53,6 +55,12 @@ class Dnsmasq:
     def start(self) -> None:
         """Returns once it answers. Raises NetworkFailure."""
         program = tools.program("dnsmasq")
+        if not tools.may(self._user, self._directory / reservations.FILE, "-r"):
+            raise NetworkFailure(
+                f"The user {self._user}, as whom dnsmasq runs, can't read the instances' addresses "
+                f"in {self._directory}. Please open the directories above to it (`chmod o+x`), or "
+                f"name another by {reservations.DIRECTORY}, then try again."
+            )
         self._ready.clear()
         try:
             process = self._process = subprocess.Popen(

@@ -4,26 +4,20 @@ service which was killed goes on where it was."""
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from multipassd import log
-from multipassd.files import read_regular, write_atomically
 from multipassd.network import bridge, firewall, forwarding, interfaces, probe, reservations
 from multipassd.network import subnet as subnets
 from multipassd.network.bridge import BRIDGE
 from multipassd.network.dnsmasq import Dnsmasq
 from multipassd.network.reservations import NoAddress, Reservation
+from multipassd.network.state import State, unwritable
 from multipassd.network.tools import NetworkFailure
 from multipassd.network.troubles import Troubles
 from multipassd.network.uplinks import Uplinks
 from multipassd.network.watch import BridgeWatch
-
-STATE_FILE = "state.json"
-STATE_MODE = 0o644
-MAX_STATE = 4096
 
 _log = log.get("network")
 
@@ -32,12 +26,10 @@ class HostNetwork:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._dnsmasq: Dnsmasq | None = None
-        self._subnet: IPv4Network | None = None
-        self._opened: set[str] = set()  # devices that forward because we said so
+        self._state = State(directory)
         self._uplinks = Uplinks(directory)
         self._troubles = Troubles(directory)
         self._watch = BridgeWatch(self._troubles)
-        self._load()
 
     @property
     def used(self) -> bool:
@@ -50,11 +42,24 @@ class HostNetwork:
             self.keep()
         elif bridge.exists(BRIDGE):
             self.down()
+        if keeper := self._other_keeper():
+            _log.warning("%s", keeper)
+
+    def _other_keeper(self) -> str:
+        """Whose the bridge is, if it is not ours, in a sentence."""
+        owner = bridge.owner()
+        if owner in ("", bridge.signature(self._directory)):
+            return ""
+        return (
+            f"The bridge {BRIDGE} is another Multipass service's, which keeps it for {owner}. One "
+            "service at a time can have it: purge or stop the instances of the other, end it, then "
+            "try again."
+        )
 
     def _taps(self) -> list[str]:
         """Those of guests that belong on our bridge, also when it is gone."""
         reserved = {bridge.tap_name(mac) for mac in reservations.read(self._directory)}
-        on_it = set(bridge.members(BRIDGE))
+        on_it = set() if self._other_keeper() else set(bridge.members(BRIDGE))
         return [tap for tap in bridge.taps() if tap in reserved or tap in on_it]
 
     def attach(self, name: str, mac: str, user: str) -> str:
@@ -75,9 +80,9 @@ class HostNetwork:
 
     def _try_firewall(self, tap: str, address: IPv4Address) -> None:
         """Raises NetworkFailure if the guest could not be reached."""
-        assert self._subnet is not None
+        assert self._state.subnet is not None
         outside = bool(forwarding.ways_out())
-        passage = probe.attempt(tap, BRIDGE, address, subnets.gateway(self._subnet), outside)
+        passage = probe.attempt(tap, BRIDGE, address, subnets.gateway(self._state.subnet), outside)
         if passage.dhcp is None:
             _log.info("what the firewall does with instances' packets could not be tried")
         firewall.refuse_closed(passage, BRIDGE)
@@ -138,13 +143,15 @@ class HostNetwork:
 
     def up(self) -> None:
         """Set up what is missing. Raises NetworkFailure."""
+        if keeper := self._other_keeper():
+            raise NetworkFailure(keeper)
         runs = self._dnsmasq is not None and self._dnsmasq.runs and bridge.exists(BRIDGE)
-        if runs and self._subnet is not None and not bridge.fault(self._subnet):
+        if runs and self._state.subnet is not None and not bridge.fault(self._state.subnet):
             return
         subnet = self._choose()
-        bridge.make(subnet)
+        bridge.make(subnet, bridge.signature(self._directory))
         self._open()
-        firewall.apply(BRIDGE, subnet, self._opened - {BRIDGE})
+        firewall.apply(BRIDGE, subnet, self._state.opened - {BRIDGE})
         if not runs:
             self._serve(subnet)
 
@@ -160,17 +167,20 @@ class HostNetwork:
         _log.info("instances are on %s, by the bridge %s", subnet, BRIDGE)
 
     def down(self) -> None:
-        """Leaves nothing but the subnet and the reserved addresses in their files."""
+        """Leaves nothing but the subnet and the reserved addresses in their files; another
+        service's network alone."""
+        if self._other_keeper():
+            return
         if self._dnsmasq is not None:
             self._dnsmasq.stop()
             self._dnsmasq = None
             self._tidy()
         if bridge.exists(BRIDGE):
             _log.info("no instance is connected: %s goes", BRIDGE)
-        forwarding.close_for(self._opened - {BRIDGE})
-        self._opened = set()
+        forwarding.close_for(self._state.opened - {BRIDGE})
+        self._state.opened = set()
         self._troubles.clear()
-        for step in (bridge.remove, firewall.remove, self._save):
+        for step in (bridge.remove, firewall.remove, self._state.save):
             try:
                 step()
             except NetworkFailure as error:
@@ -199,61 +209,61 @@ class HostNetwork:
     def keep(self) -> None:
         """Mend what broke, follow the ways out. Raises NetworkFailure, OSError."""
         if taps := self._taps():
-            if self._subnet is None:
+            if self._state.subnet is None:
                 self.up()
-            assert self._subnet is not None
-            self._watch.look(self._subnet, taps, self.up)
+            assert self._state.subnet is not None
+            self._watch.look(self._state.subnet, taps, self.up)
             if self._open() or not firewall.applied():
-                firewall.apply(BRIDGE, self._subnet, self._opened - {BRIDGE})
+                firewall.apply(BRIDGE, self._state.subnet, self._state.opened - {BRIDGE})
         self.mend()
 
     def _open(self) -> bool:
         """Let the bridge and the ways out forward; did anything change? Raises NetworkFailure."""
-        before = set(self._opened)
+        before = set(self._state.opened)
         try:
             closed: set[str] = set()
             if forwarding.everywhere():
-                self._opened = set()  # also if somebody else saw to that since
+                self._state.opened = set()  # also if somebody else saw to that since
             else:
                 closed = forwarding.closed({BRIDGE, *forwarding.ways_out()})
-                self._opened |= closed
-            changed = self._opened != before
+                self._state.opened |= closed
+            changed = self._state.opened != before
             if changed:
-                self._save()  # first: who is killed in between must not leave a router
+                self._state.save()  # first: who is killed in between must not leave a router
             forwarding.open_for(closed)
         except OSError as error:
             raise NetworkFailure(f"Forwarding can't be switched on: {error}.") from None
         return changed
 
     def _choose(self) -> IPv4Network:
-        if self._subnet is not None and self._taps():
-            return self._subnet  # guests have addresses of it
+        if self._state.subnet is not None and self._taps():
+            return self._state.subnet  # guests have addresses of it
         try:
-            chosen = subnets.choose(self._subnet, bridge.routes())
+            chosen = subnets.choose(self._state.subnet, bridge.routes())
         except subnets.NoSubnet:
             raise NetworkFailure(
                 "No private subnet is free for instances: routes of this host lead into all that "
                 "were tried. `ip route show table all` shows them."
             ) from None
-        if chosen != self._subnet:
-            self._subnet = chosen
+        if chosen != self._state.subnet:
+            self._state.subnet = chosen
             self._write({})  # addresses of another subnet are of no use
-            self._save()
+            self._state.save()
         return chosen
 
     def _reserve(self, name: str, mac: str) -> IPv4Address:
-        assert self._subnet is not None and self._dnsmasq is not None
+        assert self._state.subnet is not None and self._dnsmasq is not None
         known = reservations.read(self._directory)
         found = known.get(mac)
-        if found is None or found.name != name or found.address not in self._subnet:
+        if found is None or found.name != name or found.address not in self._state.subnet:
             others = [one for one in known.values() if one.mac != mac]
             leases = reservations.leased(self._directory)
             try:
-                address = reservations.choose(self._subnet, mac, others, leases)
+                address = reservations.choose(self._state.subnet, mac, others, leases)
             except NoAddress:
                 raise NetworkFailure(
-                    f"All addresses of the subnet {self._subnet} are taken by instances. Please "
-                    "purge some that are no longer needed."
+                    f"All addresses of the subnet {self._state.subnet} are taken by instances. "
+                    "Please purge some that are no longer needed."
                 ) from None
             found = known[mac] = Reservation(mac, address, name)
             self._write(known)
@@ -262,39 +272,15 @@ class HostNetwork:
 
     # -- files ------------------------------------------------------------------------------------
 
-    def _load(self) -> None:
-        with suppress(FileNotFoundError):
-            try:
-                state = json.loads(read_regular(self._directory / STATE_FILE, MAX_STATE))
-                self._subnet = IPv4Network(state["subnet"]) if state["subnet"] else None
-                self._opened = {str(device) for device in state["opened"]}
-            except (ValueError, KeyError, TypeError) as error:
-                _log.warning("%s is not used: %s", STATE_FILE, error)
-
     def _tidy(self) -> None:
         """No lease outlives its instance. dnsmasq must not run."""
         try:
             reservations.drop_leases(self._directory, reservations.read(self._directory))
         except OSError as error:
-            raise _unwritable(self._directory, error) from None
-
-    def _save(self) -> None:
-        state = {
-            "subnet": str(self._subnet) if self._subnet else "",
-            "opened": sorted(self._opened),
-        }
-        data = json.dumps(state).encode() + b"\n"
-        try:
-            write_atomically(self._directory / STATE_FILE, data, STATE_MODE)
-        except OSError as error:
-            raise _unwritable(self._directory, error) from None
+            raise unwritable(self._directory, error) from None
 
     def _write(self, known: dict[str, Reservation]) -> None:
         try:
             reservations.write(self._directory, known)
         except OSError as error:
-            raise _unwritable(self._directory, error) from None
-
-
-def _unwritable(directory: Path, error: OSError) -> NetworkFailure:
-    return NetworkFailure(f"The instances' network can't be kept in {directory}: {error.strerror}.")
+            raise unwritable(self._directory, error) from None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 SECONDS = 20.0
@@ -12,7 +15,7 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C"}
 PACKAGES = {
     "ip": "iproute2", "nft": "nftables", "dnsmasq": "dnsmasq-base", "nmcli": "network-manager",
-    "networkctl": "systemd",
+    "networkctl": "systemd", "test": "coreutils",
 }  # fmt: skip
 
 
@@ -49,6 +52,25 @@ def run(name: str, *arguments: str, given: str = "", seconds: float = SECONDS) -
             f"`{name} {' '.join(arguments)}` failed: {why[0] if why else 'no reason given'}"
         )
     return done.stdout
+
+
+def may(user: str, path: Path, *tests: str) -> bool:
+    """Tried as this user by test(1), e.g. "-r": groups, access control lists and the directories
+    above count, too. True where it can't be tried: who really does it then says so."""
+    try:
+        account = pwd.getpwnam(user)
+        for test in tests:
+            done = subprocess.run(
+                [program("test"), test, str(path)],
+                user=account.pw_uid, group=account.pw_gid,
+                extra_groups=os.getgrouplist(user, account.pw_gid),
+                check=False, timeout=SECONDS, env=ENVIRONMENT, cwd="/",
+            )  # fmt: skip
+            if done.returncode:
+                return False
+    except (KeyError, OSError, NetworkFailure, subprocess.SubprocessError):
+        return True
+    return True
 
 
 def listed(name: str, *arguments: str) -> Any:

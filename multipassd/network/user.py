@@ -17,7 +17,9 @@ ATTEMPTS = 50  # at a port that nobody has
 class UserNetworking:
     reaches_host_networks = False
 
-    def __init__(self, taken: Callable[[], set[int]]) -> None:
+    def __init__(self, taken: Callable[[], set[int]], why: str = "") -> None:
+        """`why` there is no bridge, and what to do: the end of a sentence, or nothing."""
+        self._why = why
         self._taken = taken  # the ports that other instances keep
 
     def prepared(self, record: Record) -> Record:
@@ -54,7 +56,9 @@ class UserNetworking:
         return [UNKNOWN]
 
     def troubles(self) -> list[str]:
-        return []
+        if not self._why:
+            return []
+        return [f"Instances have no addresses ({UNKNOWN}), as {self._why}"]
 
     def _choose(self) -> int:
         taken = self._taken()

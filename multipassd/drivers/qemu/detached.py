@@ -73,6 +73,7 @@ class DetachedRunner:
         self._base = base
         self._shared = (base, *shared)
         self._account = _account() if os.geteuid() == 0 else None
+        self.user = self._account.pw_name if self._account else "root"
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
         self._warned = False

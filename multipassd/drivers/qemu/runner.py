@@ -17,6 +17,8 @@ def shown(text: object) -> str:
 
 
 class Runner(Protocol):
+    user: str  # who QEMU runs as
+
     def runtime(self, name: str) -> Path:
         """Where the process of this name keeps its sockets."""
 

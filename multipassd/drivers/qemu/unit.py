@@ -12,7 +12,7 @@ from pathlib import Path
 from multipassd import log
 from multipassd.drivers.driver import DriverError
 from multipassd.drivers.qemu import units
-from multipassd.drivers.qemu.runner import shown
+from multipassd.drivers.qemu.runner import USER, shown
 
 SOCKET = "MULTIPASS_MACHINES_SOCKET"  # names where units.py is asked
 SECONDS = 150.0  # all that one request may take: its commands have limits of their own
@@ -22,6 +22,8 @@ _log = log.get("qemu")
 
 
 class UnitRunner:
+    user = USER
+
     def __init__(self, socket: str, storage: Path) -> None:
         self._socket = socket
         self._storage = storage

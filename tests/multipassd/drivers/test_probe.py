@@ -21,6 +21,8 @@ pytestmark = pytest.mark.skipif(
 class Runner:
     """Its processes come to be in a thread, which no cancelling stops."""
 
+    user = "root"
+
     def __init__(self, place: Path) -> None:
         self._place = place
         self.began, self.go_on = threading.Event(), threading.Event()

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Site:
             "MULTIPASS_NETWORK_SOCKET": str(self._socket),
             "MULTIPASS_NETWORK_DIRECTORY": str(self.directory),
         }
-        self.networking = BridgedNetworking(environ, "root")
+        self.networking = BridgedNetworking(self._socket, self.directory, "root")
         self._place = place
         self._environ = environ
 
@@ -89,11 +89,15 @@ class Site:
 
 
 @contextmanager
-def new_site() -> Iterator[Site]:
+def new_site(host: Namespace | None = None) -> Iterator[Site]:
+    """On this host, or on one of its own."""
     # Not below pytest's own: dnsmasq's user reads what lies there.
-    with tempfile.TemporaryDirectory(prefix="multipass-net-") as place, netns.namespace() as host:
+    with (
+        tempfile.TemporaryDirectory(prefix="multipass-net-") as place,
+        nullcontext(host) if host else netns.namespace() as at,
+    ):
         Path(place).chmod(0o755)
-        yield Site(host, Path(place))
+        yield Site(at, Path(place))
 
 
 def record(name: str = "one", mac: str = MAC) -> Record:

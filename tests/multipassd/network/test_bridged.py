@@ -26,7 +26,7 @@ async def bridge(socket: Path, ends: int) -> tuple[str, list[str]]:
         writer.close()
 
     async with await asyncio.start_unix_server(serve, socket):
-        networking = BridgedNetworking({"MULTIPASS_NETWORK_SOCKET": str(socket)}, "root")
+        networking = BridgedNetworking(socket, socket.parent, "root")
         return await networking.bridge("eth0"), asked
 
 
