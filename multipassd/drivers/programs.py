@@ -19,7 +19,7 @@ PACKAGES = {
 def check(program: str) -> None:
     """Raises DriverError if it is not installed."""
     if shutil.which(program) is None:
-        raise _missing(program)
+        raise missing(program)
 
 
 @asynccontextmanager
@@ -37,7 +37,7 @@ async def child(
             stdin=DEVNULL, stdout=stdout, stderr=stderr, pass_fds=descriptors,
         )  # fmt: skip
     except FileNotFoundError:
-        raise _missing(program) from None
+        raise missing(program) from None
     try:
         yield process
     finally:
@@ -47,6 +47,6 @@ async def child(
             await process.wait()
 
 
-def _missing(program: str) -> DriverError:
+def missing(program: str) -> DriverError:
     package = PACKAGES[program]
     return DriverError(f"The program {program} is missing. Please install the package {package}.")

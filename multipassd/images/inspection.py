@@ -1,28 +1,20 @@
-"""Is this a disk image, of which kind and size, and does it stand alone?
+"""Is this a disk image, of which kind and size, is it whole, and does it stand alone?
 
 The format is decided here, by the first bytes, and said to QEMU ever after: QEMU guessing would
 let a guest write a header into its raw disk and have it believed. qemu-img looks at a qcow2 only
-after the header proved to name no other file, and unprivileged: it parses what a stranger wrote.
+after the header proved to name no other file, and without rights: it parses what a stranger wrote.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pwd
 import struct
-import subprocess
+from typing import Any
 
 from multipassd.images.errors import ImageError
-from protocol import places
-
-USERS = ("multipass-vm", "nobody")  # the first one there is looks at images
-SNAP_USERS = ("snap_daemon",)  # the only one that a snap may become
-SNAP_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
-SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-QEMU_IMG = "qemu-img"
-SECONDS = 30
-LIMITS = ("--cpu=10", f"--as={1 << 30}", "--core=0", "--fsize=0", "--nofile=64", "--nproc=64")
+from multipassd.qemuimg import asking, request
+from multipassd.qemuimg.request import QemuImgError
 
 QCOW2 = b"QFI\xfb"
 _HEADER = struct.Struct(">4sIQIIQI")  # up to the encryption method
@@ -97,69 +89,37 @@ def check_header(head: bytes) -> None:
 
 def _measured(descriptor: int) -> int:
     """The virtual size as qemu-img sees it, which also finds what else is wrong."""
-    # Readable to whoever holds the descriptor; the directories above keep others out.
+    # Readable to who holds the descriptor; the directories above keep others out.
     os.fchmod(descriptor, 0o644)
-    command = [*_unprivileged(), "prlimit", *LIMITS, "--", QEMU_IMG, "info", "--output=json"]
-    command += ["--force-share", "-f", "qcow2", f"/proc/self/fd/{descriptor}"]
-    try:
-        done = subprocess.run(
-            command,
-            pass_fds=(descriptor,),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            cwd="/",
-            env=_environment(),
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ImageError(f"The image is refused: qemu-img took over {SECONDS} seconds.") from error
-    except OSError as error:
-        raise ImageError(f"The image can't be looked at: {error.strerror or error}.") from error
-    if done.returncode:
-        raise ImageError(_failure(done.returncode, done.stderr.decode("utf-8", "replace")))
-    return _size(done.stdout)
-
-
-def _environment() -> dict[str, str]:
-    """A snap's programs and their libraries lie elsewhere; snapd has set where."""
-    own = {key: os.environ[key] for key in SNAP_VARIABLES if key in os.environ}
-    return {"PATH": SEARCH_PATH, "LANG": "C.UTF-8"} | (own if places.in_snap(os.environ) else {})
-
-
-def _size(output: bytes) -> int:
-    try:
-        facts = json.loads(output)
-        size = facts["virtual-size"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ImageError("The image is refused: qemu-img could not tell its size.") from error
+    facts = _facts(descriptor, "info")
     specific = facts.get("format-specific", {}).get("data", {})
     if "backing-filename" in facts or "data-file" in specific:
         raise ImageError("The image is refused: it needs another file.")
-    return int(size)
+    try:
+        return int(facts["virtual-size"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ImageError("The image is refused: qemu-img could not tell its size.") from error
 
 
-def _failure(code: int, stderr: str) -> str:
-    if "No such file" in stderr and QEMU_IMG in stderr.partition("No such file")[0]:
-        return "The image can't be looked at: qemu-img is missing. Install the package qemu-utils."
-    lines = stderr.strip().splitlines() or [f"qemu-img ended with {code}"]
-    reason = lines[-1].rpartition("': ")[2][:300]
-    return f"The image is refused: {''.join(c if c.isprintable() else '?' for c in reason)}."
+def _facts(descriptor: int, verb: str) -> dict[str, Any]:
+    words = (verb, "--output=json", "--force-share", "-f", "qcow2", request.file(0))
+    try:
+        answer = asking.ask(*words, descriptors=[descriptor])
+    except QemuImgError as error:
+        raise ImageError(f"The image can't be looked at: {error}") from error
+    if answer.code == request.MISSING:
+        raise ImageError(
+            "The image can't be looked at: qemu-img is missing. Install the package qemu-utils."
+        )
+    try:
+        facts = json.loads(answer.output) if answer.code == 0 else None
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise ImageError(f"The image is refused: {_told(answer.reason)}.")
+    return facts
 
 
-def _unprivileged() -> list[str]:
-    command = ["setpriv", "--no-new-privs"]
-    if os.geteuid() == 0:
-        user = _user()
-        command += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-        command += ["--inh-caps=-all"]
-    return [*command, "--"]
-
-
-def _user() -> pwd.struct_passwd:
-    for name in SNAP_USERS if places.in_snap(os.environ) else USERS:
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise ImageError("The image can't be looked at: there is no unprivileged user to do it.")
+def _told(reason: str) -> str:
+    """Without the names that qemu-img has for itself and the file."""
+    return reason.rpartition("': ")[2]

@@ -24,11 +24,39 @@ with socket.socket(socket.AF_UNIX) as asked:
     print(asked.makefile().readlines()[-1])
 """
 
-# Stands in for the real one, which is as good as its libraries: only root's rights would be missed.
+ASK_DISKS = """
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as asked:
+    asked.connect("/run/multipass_disks")
+    socket.send_fds(asked, [b'["info"]\\n'], [os.open(sys.argv[1], os.O_RDONLY)])
+    print(json.loads(asked.makefile().readline())[2])
+"""
+
+# Stands in for the real one, which is as good as its libraries: only what it is kept from would be
+# missed. It tells that by its complaint where the image is none.
 LOOK = """#!/bin/sh
 for file; do :; done
-[ "$(id -un)" != root ] && [ "$(head -c 3 "$file")" = QFI ] && echo '{"virtual-size": 1048576}'
+case $file in json:*) file=/proc/self/fd/100;; esac
+[ "$(id -u)" != 0 ] && [ "$(head -c 3 "$file")" = QFI ] && echo '{"virtual-size": 1048576}'
 """
+TELL = """#!/bin/sh
+echo uid "$(id -u)" >&2
+echo groups "$(id -G)" >&2
+echo network "$(readlink /proc/self/ns/net)" >&2
+grep -E 'CapBnd|CapEff|NoNewPrivs|Seccomp:' /proc/self/status >&2
+ls -d /* /etc/* /run/* /run/*/* /root/* /var/* /tmp/* /proc/[0-9]* >&2 2>/dev/null
+touch /usr/x /tmp/x /var/tmp/x /run/x /x 2>/dev/null && echo written >&2
+for file in /proc/self/fd/*; do echo "open $(readlink "$file")" >&2; done
+exit 1
+"""
+
+# And what systemd mounts for itself.
+EMPTY_ROOT = {
+    "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sys", "/tmp", "/usr",
+    "/var", "/var/tmp", "/run/host", "/run/host/inaccessible", "/run/systemd",
+    "/run/host/os-release", "/run/systemd/incoming", "/run/systemd/inaccessible",
+    "/run/systemd/journal",
+}  # fmt: skip
 
 pytestmark = pytest.mark.host
 
@@ -69,6 +97,7 @@ def test_images_are_found_and_fetched_by_workers_with_a_network(host: Host) -> N
 
     files_are_opened_as_the_caller(host)
     a_planted_link_leads_nowhere(host)
+    qemu_img_has_nothing_but_the_file_that_it_is_handed(host)
 
 
 def asked(host: Host, task: dict[str, object]) -> dict[str, Any]:
@@ -105,3 +134,24 @@ def a_planted_link_leads_nowhere(host: Host) -> None:
     task |= {"directory": "/home/alice"}
     answer = asked(host, task | {"image": {"id": "closed", "url": "http://127.0.0.1:1/"}})
     assert "Permission denied" in answer["error"]
+
+
+def qemu_img_has_nothing_but_the_file_that_it_is_handed(host: Host) -> None:
+    host.run("install", "-m", "755", "/dev/stdin", "/usr/bin/qemu-img", given=TELL)
+    said = host.run("python3", "-c", ASK_DISKS, "/multipass.deb").stdout.splitlines()
+    words = [line.partition(" ") for line in said]
+    facts = {name: value for name, _, value in words if name in {"uid", "groups", "network"}}
+    group = host.run("getent", "group", "multipass-vm").stdout.split(":")[2]
+    assert 61184 <= int(facts["uid"]) <= 65519  # systemd's own, for this one run
+    assert facts["groups"].split() == [facts["uid"], group]
+    assert facts["network"] != host.run("readlink", "/proc/self/ns/net").stdout.strip()
+    rights = {line.split(":")[0]: line.split()[1] for line in said if ":\t" in line}
+    assert rights == {"CapEff": "0" * 16, "CapBnd": "0" * 16, "NoNewPrivs": "1", "Seccomp": "2"}
+    seen = {line for line in said if line.startswith("/") and "*" not in line}
+    processes = {place for place in seen if place.startswith("/proc/")}
+    assert len(processes) <= 3, processes  # the helper, the script, and what it runs
+    assert seen - processes <= EMPTY_ROOT, seen
+    assert "written" not in said
+    opened = {line.removeprefix("open ") for line in said if line.startswith("open /")}
+    assert opened <= {"/dev/null", "/multipass.deb", "/usr/bin/qemu-img"}, opened
+    assert host.exposure("multipass-disks@.service") <= 1.0

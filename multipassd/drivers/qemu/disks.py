@@ -1,35 +1,41 @@
-"""The disks, by qemu-img."""
+"""The disks, by qemu-img without rights on files that are opened here."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-from asyncio.subprocess import PIPE
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile
 
+from multipassd.drivers import programs
 from multipassd.drivers.driver import DriverError
-from multipassd.drivers.programs import child
-from multipassd.files import read_regular
+from multipassd.qemuimg import asking, request
+from multipassd.qemuimg.request import QemuImgError
 
-IMG = "qemu-img"
-SECONDS = 120.0
+IMG = request.PROGRAM
 SECTOR = 512
 BOOT_SIGNATURE = b"\x55\xaa"
 BOOT_CODE = 440  # bytes of a master boot record before its table
 MAGIC = b"QFI\xfb\0\0\0\3"  # qcow2, version 3
 HEADER_SIZE = 80  # bytes; as far as the incompatible features
 EXTERNAL_DATA = 4  # the one of them that names another file
-MODE = 0o660  # the hypervisor's user has it by its group
+READ = os.O_RDONLY | os.O_CLOEXEC
+OWN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+NEW = OWN | os.O_CREAT | os.O_EXCL
+
+_disks = asking.Disks()
 
 
 async def create(path: Path, base: Path, base_format: str, size: int) -> None:
-    """An overlay: the base is read through it and never written."""
-    await _img(
-        "create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(path), str(size)
-    )
-    os.chmod(path, MODE)
+    """An overlay: the base is read through it and never written, and not even looked at here."""
+    with _made(path) as disk:
+        await _img(
+            "create", "-q", "-u", "-f", "qcow2", "-F", base_format, "-b", str(base),
+            request.file(0), str(size),
+            descriptors=[disk],
+        )  # fmt: skip
 
 
 async def grow(path: Path, size: int) -> None:
@@ -38,8 +44,9 @@ async def grow(path: Path, size: int) -> None:
 
 async def copy(source: Path, path: Path) -> None:
     """A raw file as qcow2."""
-    await _img("convert", "-q", "-f", "raw", "-O", "qcow2", str(source), str(path))
-    os.chmod(path, MODE)
+    with _opened(source, READ) as raw, _made(path) as disk:
+        files = request.file(0), request.file(1)
+        await _img("convert", "-q", "-f", "raw", "-O", "qcow2", *files, descriptors=[raw, disk])
 
 
 async def drop_snapshot(path: Path, name: str) -> None:
@@ -48,31 +55,32 @@ async def drop_snapshot(path: Path, name: str) -> None:
 
 async def boots_by_bios(base: Path, base_format: str) -> bool:
     """Is there boot code in the first sector?"""
-    with TemporaryDirectory() as place:
-        target = Path(place) / "sector"
-        await _img(
-            "dd", "-f", base_format, "-O", "raw", f"bs={SECTOR}", "count=1",
-            f"if={base}", f"of={target}",
-        )  # fmt: skip
-        sector = read_regular(target, SECTOR)
+    with _opened(base, READ) as disk:
+        sector = os.pread(disk, SECTOR, 0) if base_format == "raw" else await _first_sector(disk)
     return sector[510:512] == BOOT_SIGNATURE and any(sector[:BOOT_CODE])
+
+
+async def _first_sector(disk: int) -> bytes:
+    with NamedTemporaryFile() as target:
+        _lend(target.fileno(), Path(target.name))
+        await _img(
+            "dd", "--force-share", "-f", "qcow2", "-O", "raw", f"bs={SECTOR}", "count=1",
+            f"if={request.file(0)}", f"of={request.file(1)}",
+            descriptors=[disk, target.fileno()],
+        )  # fmt: skip
+        return os.pread(target.fileno(), SECTOR, 0)
 
 
 async def _on_own(*arguments: str, path: Path, last: tuple[str, ...] = ()) -> None:
     """Work on a machine's disk. QEMU's user may have written anything there, so neither a link nor
-    a file that the disk's header names is followed with this process's rights."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise DriverError(f"The disk {path} can't be used: {error.strerror}.") from None
-    try:
+    a file that the disk's header names is followed."""
+    with _opened(path, OWN) as descriptor:
         if _has_data_elsewhere(os.pread(descriptor, HEADER_SIZE, 0)):
             raise DriverError(f"The disk {path} is damaged, or keeps its data in another file.")
-        file = {"driver": "file", "filename": f"/proc/self/fd/{descriptor}"}
+        _lend(descriptor, path)
+        file = {"driver": "file", "filename": request.file(0)}
         disk = json.dumps({"driver": "qcow2", "backing": None, "file": file})
-        await _img(*arguments, f"json:{disk}", *last, descriptors=(descriptor,))
-    finally:
-        os.close(descriptor)
+        await _img(*arguments, f"json:{disk}", *last, descriptors=[descriptor])
 
 
 def _has_data_elsewhere(header: bytes) -> bool:
@@ -82,17 +90,40 @@ def _has_data_elsewhere(header: bytes) -> bool:
     return bool(int.from_bytes(header[72:80], "big") & EXTERNAL_DATA)
 
 
-async def _img(*arguments: str, descriptors: tuple[int, ...] = ()) -> None:
+@contextmanager
+def _made(path: Path) -> Iterator[int]:
+    """A new file that qemu-img may write."""
+    with _opened(path, NEW) as descriptor:
+        _lend(descriptor, path)
+        yield descriptor
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise DriverError(f"The disk {path} can't be used: {error.strerror}.") from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lend(descriptor: int, path: Path) -> None:
+    try:
+        asking.lend(descriptor)
+    except (OSError, QemuImgError) as error:
+        raise DriverError(f"The disk {path} can't be given to {IMG}: {error}") from None
+
+
+async def _img(*arguments: str, descriptors: Sequence[int]) -> None:
     """Raises DriverError with its reason."""
-    async with child(IMG, *arguments, stderr=PIPE, descriptors=descriptors) as process:
-        try:
-            async with asyncio.timeout(SECONDS):
-                _, errors = await process.communicate()
-        except TimeoutError:
-            why = f"qemu-img {arguments[0]} took longer than {SECONDS:.0f} s."
-            raise DriverError(why) from None
-    if process.returncode:
-        said = errors.decode("utf-8", "replace").strip().splitlines()
-        raise DriverError(
-            f"qemu-img {arguments[0]} failed: {said[-1] if said else 'no reason given'}"
-        )
+    try:
+        answer = await _disks.ask(*arguments, descriptors=descriptors)
+    except QemuImgError as error:
+        raise DriverError(str(error)) from None
+    if answer.code == request.MISSING:
+        raise programs.missing(IMG)
+    if answer.code:
+        raise DriverError(f"{IMG} {arguments[0]} failed: {answer.reason}")

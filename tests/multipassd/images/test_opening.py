@@ -15,6 +15,7 @@ from multipassd.peer import Credentials
 from tests import ports
 from tests.conftest import DaemonFactory
 from tests.multipassd.images.conftest import ME, launched, run
+from tests.reachable import reachable
 
 MakeImages = Callable[..., Images]
 GROUP = 4242  # a group that no user has by the host's own files
@@ -25,9 +26,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become 
 @pytest.fixture
 def bob(tmp_path: Path) -> Credentials:
     """Another user, who reaches the directory of the test and not what is closed in it."""
-    for place in (tmp_path, *tmp_path.parents[:3]):
-        if place != Path("/tmp"):
-            place.chmod(0o711)
+    reachable(tmp_path)
     user = pwd.getpwnam("daemon")
     return Credentials(user.pw_uid, user.pw_gid, 1, frozenset({user.pw_gid, GROUP}))
 

@@ -32,6 +32,7 @@ from protocol.messages.common import InstanceSnapshotPair
 from protocol.messages.lifecycle import DeleteRequest
 from protocol.methods import BY_PATH
 from tests import waiting
+from tests.reachable import reachable
 from tools import records
 from tools.sandbox import Sandbox
 
@@ -164,6 +165,7 @@ def test_a_deletion_that_was_asked_for_by_somebody_gone_at_once_is_none(foo: San
 def test_a_disk_that_grows_while_its_user_hangs_up_has_the_size_that_is_kept(
     foo: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    reachable(tmp_path, 0o777)  # it is run by a user without rights
     slow = tmp_path / "qemu-img"
     slow.write_text(SLOW_IMG)
     slow.chmod(0o755)
