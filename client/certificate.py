@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 
 from client import messages
@@ -16,9 +17,19 @@ Identity = tuple[str, str]  # paths of the certificate and of the key
 
 
 def existing(directory: str) -> Identity | None:
-    """What is there already; nothing is made."""
-    certificate, key = f"{directory}/{CERTIFICATE}", f"{directory}/{KEY}"
-    return (certificate, key) if os.path.exists(certificate) and os.path.exists(key) else None
+    """What is there already; nothing is made. Raises CommandFailed where it is no file: TLS would
+    wait for the writer of a FIFO."""
+    identity = f"{directory}/{CERTIFICATE}", f"{directory}/{KEY}"
+    for path in identity:
+        try:
+            mode = os.stat(path).st_mode
+        except (OSError, ValueError):
+            return None
+        if not stat.S_ISREG(mode):
+            why = messages.NOT_REGULAR
+            hint = messages.bad_certificate_hint(directory)
+            raise CommandFailed(messages.bad_certificate(path, why), hint)
+    return identity
 
 
 def ensure(directory: str) -> Identity:

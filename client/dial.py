@@ -5,9 +5,11 @@ from __future__ import annotations
 import _socket
 import errno
 import os
+import time
 from _socket import SO_PEERCRED, SOL_SOCKET
 
 from client import messages
+from client.console import HEED_SIGNALS_EVERY
 from client.errors import AccessDenied, CommandFailed, Unreachable
 from protocol.addresses import UnixAddress
 
@@ -71,23 +73,33 @@ def denied_hint(address: Address) -> str:
 
 
 def _dial_unix(address: UnixAddress) -> Socket:
-    socket = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     path = os.fsencode(address.path)
     try:
-        return _connected(socket, path, UNIX_TIMEOUT)
+        return _connected(_unix_socket(), path, UNIX_TIMEOUT)
     except BlockingIOError:  # as many callers wait as the socket has room for
-        socket = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-        return _queued(socket, path)
+        return _queued(_unix_socket(), path)
+
+
+def _unix_socket() -> Socket:
+    return Socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
 
 
 def _queued(socket: Socket, path: bytes) -> Socket:
-    """Wait in the kernel's line, where the first who came is the first to be let in; asking again
-    and again would lose to whoever asks more often."""
+    """Wait in the kernel for room, where callers get in in the order they came; one that only asks
+    again and again loses to any that asks more often. Raises BlockingIOError when it takes too
+    long."""
+    end = time.monotonic() + UNIX_TIMEOUT
     try:
-        _limit_sending(socket, UNIX_TIMEOUT)
-        socket.connect(path)
-        # A stop and `fg` interrupt the wait, which the library takes for a connection.
-        socket.getpeername()
+        _limit_sending(socket, HEED_SIGNALS_EVERY)
+        while True:
+            try:
+                socket.connect(path)
+                socket.getpeername()  # a stop and `fg` end the wait as a connection does
+                break
+            except OSError as error:
+                waits = error.errno in (errno.EAGAIN, errno.ENOTCONN)
+                if not waits or time.monotonic() >= end:
+                    raise
         _limit_sending(socket, 0)
         socket.settimeout(UNIX_TIMEOUT)
     except BaseException:
@@ -100,7 +112,9 @@ def _limit_sending(socket: Socket, seconds: float) -> None:
     """The kernel's own limit, which holds for connect(2) too; 0 for none."""
     from _struct import pack  # only here: most callers never wait
 
-    socket.setsockopt(SOL_SOCKET, _socket.SO_SNDTIMEO, pack("ll", int(seconds), 0))
+    whole = int(seconds)
+    limit = pack("ll", whole, int((seconds - whole) * 1e6))
+    socket.setsockopt(SOL_SOCKET, _socket.SO_SNDTIMEO, limit)
 
 
 def _dial_tcp(address: TcpAddress) -> Socket:

@@ -185,6 +185,7 @@ def no_certificate(directory: str, why: str) -> str:
 NO_CERTIFICATE_HINT = "Make that directory writable, or name another one in XDG_DATA_HOME."
 NO_CRYPTOGRAPHY = "the Python package cryptography is missing"
 NO_CRYPTOGRAPHY_HINT = "Install it, for example with `sudo apt install python3-cryptography`."
+NOT_REGULAR = "it is not a regular file"
 
 
 def bad_certificate(path: str, why: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -74,6 +76,8 @@ def _certificate_in(directory: Path, make: bool) -> bytes:
         client_certificate.ensure(directory)
     descriptor = os.open(certificate, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(certificate))
         return file.read(LIMIT)
 
 
