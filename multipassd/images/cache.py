@@ -3,6 +3,7 @@
 <images>/<id>/image.json      what it is: a Base; its time is when it was last used
 <images>/<id>/disk.img        the base, never written again
 <images>/<id>/download.part   what is there of a download that broke off, with download.json
+<images>/<id>/refused.json    why what was fetched is no image to launch: a Refusal
 <images>/lists/<remote>.json  what a remote offers
 """
 
@@ -16,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from multipassd.images.image import Base
 from multipassd.images.place import DIRECTORY_FLAGS, Place
 
@@ -24,11 +27,18 @@ RECORD = "image.json"
 DISK = "disk.img"
 PART = "download.part"
 NOTE = "download.json"
+REFUSED = "refused.json"
 UNPACKED = "unpacked.part"
 MAX_RECORD = 64 << 10
+REFUSED_SECONDS = 3600  # without another download of what was refused: servers are mended by then
 MAX_AGE = 14 * 86400  # seconds unused: 1.16's two weeks
 DISK_MODE = 0o444
 RECORD_MODE = 0o600
+
+
+class Refusal(BaseModel):
+    message: str
+    when: float  # seconds since 1970
 
 
 def load(directory: Path) -> Base | None:
@@ -59,7 +69,27 @@ def store(place: Place, base: Base, disk: str) -> None:
         os.close(opened)
     place.rename(disk, DISK)
     place.write(RECORD, base.model_dump_json().encode(), RECORD_MODE)
-    place.remove(PART, UNPACKED)
+    place.remove(PART, UNPACKED, REFUSED)
+
+
+def refuse(place: Place, message: str) -> None:
+    """Nothing but that is left there."""
+    place.remove(PART, NOTE, UNPACKED)
+    refusal = Refusal(message=message, when=time.time())
+    place.write(REFUSED, refusal.model_dump_json().encode(), RECORD_MODE)
+
+
+def refused(place: Place) -> tuple[str, int] | None:
+    """Why, and for how many minutes it is still left alone."""
+    try:
+        refusal = Refusal.model_validate_json(place.read(REFUSED, MAX_RECORD))
+    except (OSError, ValueError):
+        return None
+    left = refusal.when + REFUSED_SECONDS - time.time()
+    if 0 < left <= REFUSED_SECONDS:  # more: the clock was set back
+        return refusal.message, int(left / 60) + 1
+    place.remove(REFUSED)
+    return None
 
 
 def touch(directory: Path) -> None:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, BinaryIO
 from pydantic import BaseModel
 
 from multipassd.images.cache import NOTE, PART
-from multipassd.images.errors import HashMismatch, ImageError, NoRoom, Unreachable
+from multipassd.images.errors import HashMismatch, NoRoom, Refused, Unreachable
 from multipassd.images.http import Http, check_status, shown
 from multipassd.images.image import Image, Transfer
 from multipassd.images.meter import Meter
 from multipassd.images.place import Place
+from multipassd.images.remotes import CORE_NAME
 from multipassd.images.sparse import SparseWriter
 from protocol import sizes
 
@@ -64,6 +65,11 @@ class Download:
         self._note = Note(url=self._image.url)
         return self._checked(self._fetch())
 
+    @property
+    def repeatable(self) -> bool:
+        """Would the same image bring the same file? Else each look at it finds another image."""
+        return bool(self._image.sha256 or self._note.validator)
+
     def discard(self) -> None:
         self._place.remove(PART, NOTE)
 
@@ -72,7 +78,8 @@ class Download:
         if wanted and digest != wanted:
             self.discard()
             url = shown(self._image.url)
-            raise HashMismatch(url.rpartition("/")[2] or url, wanted)
+            file, remote = url.rpartition("/")[2] or url, self._image.remote or CORE_NAME
+            raise HashMismatch(file, wanted, digest, url, remote)
         return digest
 
     def _fetch(self) -> str:
@@ -181,7 +188,7 @@ class Download:
         self._writer.write(chunk)
         if self._writer.position > (self._image.size or MAX_SIZE):
             self.discard()
-            raise ImageError(
+            raise Refused(
                 f"{shown(self._image.url)} is larger than it should be: it is not the image wanted."
             )
         self._fetched += len(chunk)

@@ -70,9 +70,27 @@ class NothingListed(ImageError):
         super().__init__(f"{text}\n{why}" if why else text)
 
 
-class HashMismatch(ImageError):
-    def __init__(self, file: str, wanted: str) -> None:
-        super().__init__(f"Hash of {file} does not match {wanted}")
+class Refused(ImageError):
+    """What was fetched is not the image, or none to launch: another try would fetch the same."""
+
+
+class HashMismatch(Refused):
+    def __init__(self, file: str, wanted: str, found: str, url: str, remote: str) -> None:
+        super().__init__(
+            f"Hash of {file} does not match {wanted}\n"
+            f'The list of remote "{remote}" promises that hash, and what came from {url} has '
+            f"{found}. The server may be between two versions, or something on the way to it gives "
+            "out another file. What came was removed. Try again later, or launch another image "
+            f"(`multipass find {remote}:` lists them)."
+        )
+
+
+class RefusedBefore(Refused):
+    def __init__(self, message: str, minutes: int) -> None:
+        super().__init__(
+            f"{message}\nThat was found before, so it was not fetched again. It will be in "
+            f"{minutes} min, or at once when its server has another file."
+        )
 
 
 class NoRoom(RpcError):

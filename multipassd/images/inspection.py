@@ -12,7 +12,8 @@ import os
 import struct
 from typing import Any
 
-from multipassd.images.errors import ImageError
+from multipassd.images import partitions
+from multipassd.images.errors import ImageError, Refused
 from multipassd.qemuimg import asking, request
 from multipassd.qemuimg.request import QemuImgError
 
@@ -21,8 +22,10 @@ _HEADER = struct.Struct(">4sIQIIQI")  # up to the encryption method
 _HEADER_SIZE = 72  # of version 2
 _FEATURES = struct.Struct(">Q")
 _CORRUPT, _EXTERNAL_DATA = 1 << 1, 1 << 2
-SECTOR = 512
+SECTOR = partitions.SECTOR
 BOOT_SIGNATURE = b"\x55\xaa"  # at the end of the first sector, on GPT disks too
+FOUND = {2, 3}  # exit codes of a check that found errors, or clusters that nothing uses
+COPY_AGAIN = "Fetch or copy it again, and compare its size or checksum with its source's."
 MAX_VIRTUAL = 64 << 40  # bytes; larger than any disk, smaller than what overflows
 
 # What is an image, but none of ours: told apart from raw so that nobody boots a header.
@@ -43,14 +46,35 @@ _FOREIGN = {
 
 
 def inspect(descriptor: int) -> tuple[str, int]:
-    """Format and virtual size in bytes. Raises ImageError."""
-    head = os.pread(descriptor, SECTOR, 0)
-    if check_start(head) == "raw":
-        return "raw", -(-os.fstat(descriptor).st_size // SECTOR) * SECTOR
+    """Format and virtual size in bytes. Raises ImageError; Refused if the image is at fault."""
+    head = os.pread(descriptor, partitions.HEAD, 0)
+    if check_start(head[:SECTOR]) == "raw":
+        return "raw", _raw_size(head, os.fstat(descriptor).st_size)
     size = _measured(descriptor)
     if not 0 < size <= MAX_VIRTUAL:
-        raise ImageError(f"The image is refused: a disk of {size} bytes is none to boot from.")
+        raise Refused(f"The image is refused: a disk of {size} bytes is none to boot from.")
+    _check_whole(descriptor)
     return "qcow2", size
+
+
+def _raw_size(head: bytes, length: int) -> int:
+    if (wanted := partitions.end(head)) > length:
+        raise Refused(
+            f"The image is refused: it is cut off. By its partition table it has {wanted} bytes, "
+            f"and {length} are there. {COPY_AGAIN}"
+        )
+    return -(-length // SECTOR) * SECTOR
+
+
+def _check_whole(descriptor: int) -> None:
+    """All that the tables of a qcow2 speak of has to be there; the data itself is not read."""
+    facts, complaints = _facts(descriptor, "check")
+    if wrong := facts.get("corruptions", 0) or facts.get("check-errors", 0):
+        length = os.fstat(descriptor).st_size
+        raise Refused(
+            f"The image is refused: it is cut off or damaged. qemu-img check finds {wrong} errors "
+            f"in its {length} bytes, the first: {complaints}. {COPY_AGAIN}"
+        )
 
 
 def check_start(head: bytes) -> str:
@@ -60,48 +84,49 @@ def check_start(head: bytes) -> str:
         return "qcow2"
     for magic, name in _FOREIGN.items():
         if head.startswith(magic):
-            raise ImageError(
+            raise Refused(
                 f"The image is refused: it is {name}. Convert it to qcow2 or raw first; xz and "
                 "zstd are unpacked."
             )
     if len(head) < SECTOR or head[-2:] != BOOT_SIGNATURE:
-        raise ImageError("The image is refused: it is no disk image, neither qcow2 nor raw.")
+        raise Refused("The image is refused: it is no disk image, neither qcow2 nor raw.")
     return "raw"
 
 
 def check_header(head: bytes) -> None:
     """Refuse a qcow2 that would read other files. Raises ImageError."""
     if len(head) < _HEADER_SIZE:
-        raise ImageError("The image is refused: it ends within its header.")
+        raise Refused("The image is refused: it ends within its header.")
     _, version, backing, _, _, _, encryption = _HEADER.unpack_from(head)
     if version not in {2, 3}:
-        raise ImageError(f"The image is refused: qcow2 version {version} is not known.")
+        raise Refused(f"The image is refused: qcow2 version {version} is not known.")
     if backing:
-        raise ImageError("The image is refused: it is based on another file (a backing file).")
+        raise Refused("The image is refused: it is based on another file (a backing file).")
     if encryption:
-        raise ImageError("The image is refused: it is encrypted.")
+        raise Refused("The image is refused: it is encrypted.")
     features = _FEATURES.unpack_from(head, _HEADER_SIZE)[0] if version == 3 else 0
     if features & _EXTERNAL_DATA:
-        raise ImageError("The image is refused: its data is in another file.")
+        raise Refused("The image is refused: its data is in another file.")
     if features & _CORRUPT:
-        raise ImageError("The image is refused: it is marked as corrupt.")
+        raise Refused("The image is refused: it is marked as corrupt.")
 
 
 def _measured(descriptor: int) -> int:
     """The virtual size as qemu-img sees it, which also finds what else is wrong."""
     # Readable to who holds the descriptor; the directories above keep others out.
     os.fchmod(descriptor, 0o644)
-    facts = _facts(descriptor, "info")
+    facts, _ = _facts(descriptor, "info")
     specific = facts.get("format-specific", {}).get("data", {})
     if "backing-filename" in facts or "data-file" in specific:
-        raise ImageError("The image is refused: it needs another file.")
+        raise Refused("The image is refused: it needs another file.")
     try:
         return int(facts["virtual-size"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ImageError("The image is refused: qemu-img could not tell its size.") from error
+        raise Refused("The image is refused: qemu-img could not tell its size.") from error
 
 
-def _facts(descriptor: int, verb: str) -> dict[str, Any]:
+def _facts(descriptor: int, verb: str) -> tuple[dict[str, Any], str]:
+    """What qemu-img tells of a qcow2, and the first of its complaints."""
     words = (verb, "--output=json", "--force-share", "-f", "qcow2", request.file(0))
     try:
         answer = asking.ask(*words, descriptors=[descriptor])
@@ -111,15 +136,19 @@ def _facts(descriptor: int, verb: str) -> dict[str, Any]:
         raise ImageError(
             "The image can't be looked at: qemu-img is missing. Install the package qemu-utils."
         )
+    if answer.code < 0:
+        raise ImageError(f"The image can't be looked at: {answer.reason}.")  # killed, by a limit
     try:
-        facts = json.loads(answer.output) if answer.code == 0 else None
+        facts = json.loads(answer.output)
     except (ValueError, RecursionError):
         facts = None
-    if not isinstance(facts, dict):
-        raise ImageError(f"The image is refused: {_told(answer.reason)}.")
-    return facts
+    told = answer.code == 0 or (verb == "check" and answer.code in FOUND)
+    if not told or not isinstance(facts, dict):
+        raise Refused(f"The image is refused: {_reason(answer.errors)}.")
+    return facts, _reason(answer.errors)
 
 
-def _told(reason: str) -> str:
-    """Without the names that qemu-img has for itself and the file."""
-    return reason.rpartition("': ")[2]
+def _reason(errors: str) -> str:
+    """The first complaint, without the names that qemu-img has for itself and the file."""
+    lines = [line for line in errors.splitlines() if line.strip()] or ["qemu-img gave no reason"]
+    return request.shown(lines[0].rpartition("': ")[2].removeprefix("ERROR").lstrip(": "))

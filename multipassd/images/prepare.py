@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from multipassd.images import cache
 from multipassd.images.download import Download, import_file, validator
-from multipassd.images.errors import ImageError, NoRoom, Unreachable
+from multipassd.images.errors import ImageError, NoRoom, Refused, RefusedBefore, Unreachable
 from multipassd.images.http import Http, check_status
 from multipassd.images.image import UNKNOWN, Base, Image, Progress, Transfer
 from multipassd.images.inspection import SECTOR, check_start, inspect
@@ -48,8 +48,11 @@ def prepare(task: Prepare, images: Place, file: BinaryIO | None, report: Report)
     a next try can use is left behind then."""
     try:
         with cache.held(images, task.image.id) as place:
-            base = cache.load_from(place)
-            return base or _prepared_or_nothing(task, images, place, file, report)
+            if base := cache.load_from(place):
+                return base
+            if refused := cache.refused(place):
+                raise RefusedBefore(*refused)
+            return _prepared_or_nothing(task, images, place, file, report)
     except OSError as error:
         raise _disk_problem(error, images) from error
 
@@ -57,10 +60,18 @@ def prepare(task: Prepare, images: Place, file: BinaryIO | None, report: Report)
 def _prepared_or_nothing(
     task: Prepare, images: Place, place: Place, file: BinaryIO | None, report: Report
 ) -> Base:
+    download = None if file is not None else _download(task, place, report)
     try:
-        return _prepared(task.image, place, _fetch(task, place, file, report), report)
+        if file is not None:
+            check_start(_first_sector(file))  # before any of it is copied: it may be no image
+            digest = import_file(file, place, _retrieving(report))
+        elif download is not None:
+            digest = download.run()
+        return _prepared(task.image, place, digest, report)
     except BaseException as error:
-        if not (isinstance(error, Unreachable) and place.has(cache.PART)):
+        if isinstance(error, Refused) and download is not None and download.repeatable:
+            cache.refuse(place, error.message)
+        elif not (isinstance(error, Unreachable) and place.has(cache.PART)):
             images.remove_tree(task.image.id)  # else what came so far is kept
         raise
 
@@ -99,17 +110,15 @@ def _unpacked(place: Place, report: Report) -> str:
     return cache.UNPACKED
 
 
-def _fetch(task: Prepare, place: Place, file: BinaryIO | None, report: Report) -> str:
-    def retrieving(transfer: Transfer) -> None:
-        report(Progress.IMAGE, transfer.percent, transfer)
-
+def _download(task: Prepare, place: Place, report: Report) -> Download:
     image = task.image
-    if file is not None:
-        check_start(_first_sector(file))  # before any of it is copied: it may be no image at all
-        return import_file(file, place, retrieving)
     # A promised hash makes up for a redirect to plain http; without one the user has to ask for it.
     http = Http(task.proxy, plain=bool(image.sha256) or image.url.startswith("http://"))
-    return Download(http, image, place, retrieving).run()
+    return Download(http, image, place, _retrieving(report))
+
+
+def _retrieving(report: Report) -> Callable[[Transfer], None]:
+    return lambda transfer: report(Progress.IMAGE, transfer.percent, transfer)
 
 
 def _first_sector(file: BinaryIO) -> bytes:

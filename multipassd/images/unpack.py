@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from multipassd.images.errors import ImageError
+from multipassd.images.errors import Refused
 from multipassd.images.sparse import SparseWriter
 
 XZ = b"\xfd7zXZ\x00"
@@ -28,7 +28,7 @@ def is_packed(head: bytes) -> bool:
 
 
 def head(packed: BinaryIO, length: int) -> bytes:
-    """The first bytes of what it unpacks to; fewer if there are no more. Raises ImageError."""
+    """The first bytes of what it unpacks to; fewer if there are no more. Raises Refused."""
     data = bytearray()
     for chunk in _chunks(packed):
         data += chunk
@@ -38,14 +38,14 @@ def head(packed: BinaryIO, length: int) -> bytes:
 
 
 def unpack(packed: BinaryIO, target: int, report: Report) -> None:
-    """Into an empty file. Raises ImageError when the data is damaged or unreasonable, OSError."""
+    """Into an empty file. Raises Refused when the data is damaged or unreasonable, OSError."""
     total = max(os.fstat(packed.fileno()).st_size, 1)
     writer = SparseWriter(target)
     shown = None
     for chunk in _chunks(packed):
         writer.write(chunk)
         if writer.position > MAX_UNPACKED:
-            raise ImageError(f"The image unpacks to more than {MAX_UNPACKED} bytes.")
+            raise Refused(f"The image unpacks to more than {MAX_UNPACKED} bytes.")
         percent = min(packed.tell() * 100 // total, 100)
         if percent != shown:
             report(shown := percent)
@@ -71,9 +71,9 @@ def _xz(source: BinaryIO) -> Iterator[bytes]:
                 yield from _drain(decoder, data)
                 begun, data = True, decoder.unused_data
     except lzma.LZMAError as error:
-        raise ImageError(f"The image can't be unpacked: {error}.") from error
+        raise Refused(f"The image can't be unpacked: {error}.") from error
     if begun and not decoder.eof:
-        raise ImageError(ENDS_EARLY)
+        raise Refused(ENDS_EARLY)
 
 
 def _xz_decoder() -> lzma.LZMADecompressor:
@@ -104,6 +104,6 @@ def _zstd(source: BinaryIO) -> Iterator[bytes]:
                 yield decoder.decompress(data)
                 data = decoder.unused_data
     except zstandard.ZstdError as error:
-        raise ImageError(f"The image can't be unpacked: {error}.") from error
+        raise Refused(f"The image can't be unpacked: {error}.") from error
     if not decoder.eof:
-        raise ImageError(ENDS_EARLY)
+        raise Refused(ENDS_EARLY)

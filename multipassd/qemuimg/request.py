@@ -26,8 +26,13 @@ class Answer(NamedTuple):
     @property
     def reason(self) -> str:
         """The last line of what it complained about, fit to show."""
-        lines = self.errors.strip().splitlines() or [f"{PROGRAM} ended with {self.code}"]
-        return "".join(char if char.isprintable() else "?" for char in lines[-1])[:300]
+        lines = self.errors.strip().splitlines() or [f"{PROGRAM} ended with code {self.code}"]
+        return shown(lines[-1])
+
+
+def shown(text: str) -> str:
+    """A line of qemu-img's, fit for a terminal: who made the image may have chosen it."""
+    return "".join(char if char.isprintable() else "?" for char in text)[:300]
 
 
 def file(index: int) -> str:

@@ -157,7 +157,7 @@ def test_a_request_that_is_none_is_answered() -> None:
 
 def test_what_it_says_is_fit_to_show() -> None:
     assert Answer(1, "", "first\nlast\x1b[2J" + "x" * 1000).reason == "last?[2J" + "x" * 292
-    assert Answer(-11, "", "").reason == "qemu-img ended with -11"
+    assert Answer(-11, "", "").reason == "qemu-img ended with code -11"
 
 
 def test_nothing_else_in_the_daemon_runs_it() -> None:
