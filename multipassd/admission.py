@@ -19,7 +19,7 @@ class Standing(Enum):
 
 
 class Member(Protocol):
-    def close(self) -> None: ...
+    def abort(self) -> None: ...
 
 
 class Admission:
@@ -89,4 +89,4 @@ class Admission:
     def _displace(self, person: str) -> None:
         oldest = next(one for one, who in self._provisional.items() if who == person)
         del self._provisional[oldest]
-        oldest.close()
+        oldest.abort()

@@ -14,14 +14,14 @@ from h2.exceptions import H2Error, ProtocolError
 from OpenSSL import SSL
 
 from multipassd import limits, log
+from multipassd.conversation import Conversation
 from multipassd.limits import PeerLimits
 from multipassd.origin import Caller
 from multipassd.peer import Peer
-from multipassd.session import Handler, Session
+from multipassd.session import Handler
 from multipassd.stream import Stream
-from multipassd.tls import TlsError, TlsSession
+from multipassd.tls import TlsError
 from multipassd.turns import Turns, Worker, measured
-from protocol.pem import fingerprint
 
 _log = log.get("connection")
 
@@ -48,10 +48,7 @@ class Connection(asyncio.BufferedProtocol, Worker):
         self.peer: Peer | None = None
         self.limits: PeerLimits = limits.UNTRUSTED
         self.closing = False
-        self._tls: TlsSession | None = None
-        self._session: Session | None = None
-        self._received = b""  # not decrypted yet
-        self._plain = b""  # decrypted, and not handled yet
+        self._talk: Conversation | None = None
         self._transport: asyncio.Transport | None = None  # until asyncio has taken the socket over
         self._loop = asyncio.get_running_loop()
         self._opened = self._loop.time()
@@ -76,10 +73,12 @@ class Connection(asyncio.BufferedProtocol, Worker):
         return self._host.reading[: limits.READ if trusted else limits.STRANGERS_READ]
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._received += bytes(self._host.reading[:nbytes])
+        if self._talk is None:
+            self._talk = self._begin()
+        self._talk.take(bytes(self._host.reading[:nbytes]))
         account, now = self._caller.account, self._loop.time()
         if self.limits is limits.TRUSTED or account.exempt:
-            self._work_all()
+            self._work_all(self._talk)
         elif self.peer is None and account.known(now) and account.solvent(now):
             while measured(self):
                 pass
@@ -90,8 +89,8 @@ class Connection(asyncio.BufferedProtocol, Worker):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closing = True
-        if self._session is not None:
-            self._session.abandon()
+        if self._talk is not None:
+            self._talk.session.abandon()
         self._host.closed(self)
 
     def pause_writing(self) -> None:
@@ -107,10 +106,11 @@ class Connection(asyncio.BufferedProtocol, Worker):
 
     def work(self) -> bool:
         """A small step with what was received: one flight of the handshake, or some frames."""
-        self._step(limits.STRANGERS_PIECE)
+        assert self._talk is not None
+        self._step(self._talk, limits.STRANGERS_PIECE)
         if self.limits is limits.TRUSTED:
-            self._work_all()
-        if self._received or self._plain:
+            self._work_all(self._talk)
+        if self._talk.pending:
             return True
         self._read_on()
         return False
@@ -120,19 +120,20 @@ class Connection(asyncio.BufferedProtocol, Worker):
             self._spent += seconds
             self._caller.account.spend(seconds, self._loop.time())
 
-    def _work_all(self) -> None:
-        while self._received or self._plain:
-            self._step(limits.READ)
+    def _work_all(self, talk: Conversation) -> None:
+        while talk.pending:
+            self._step(talk, limits.READ)
 
-    def _step(self, size: int) -> None:
+    def _step(self, talk: Conversation, size: int) -> None:
         try:
-            if self._received and not self.closing:
-                self._decrypt()
+            if not self.closing:
+                talk.decrypt()
+                if self.peer is None and talk.established:
+                    self._meet(talk)
             if self.closing:
-                self._received = self._plain = b""
-            elif self._plain and self._session is not None:
-                piece, self._plain = self._plain[:size], self._plain[size:]
-                self._session.receive(piece)
+                talk.discard()
+            else:
+                talk.handle(size)
         except TlsError:
             self.flush()  # the alert, if OpenSSL made one
             self.close()
@@ -145,19 +146,26 @@ class Connection(asyncio.BufferedProtocol, Worker):
         else:
             self.flush()
 
-    def _decrypt(self) -> None:
-        if self._tls is None or self._session is None:
-            self._tls = TlsSession(self._host.context())
-            self._session = Session(self, self._host)
-            if self._draining:
-                self._session.drain()
-        data, self._received = self._received, b""
-        self._plain += self._tls.receive(data)
-        if self.peer is None and self._tls.established:
-            self._begin_http2(self._tls, self._session)
+    def _begin(self) -> Conversation:
+        talk = Conversation(self._host.context(), self, self._host)
+        if self._draining:
+            talk.session.drain()
+        return talk
+
+    def _meet(self, talk: Conversation) -> None:
+        """The handshake is over: who is it, and may it stay?"""
+        if not talk.speaks_http2:
+            self.close()
+            return
+        self.peer = talk.peer(self._caller)
+        if not self._host.established(self):
+            self.close()
+            return
+        self._use(limits.TRUSTED if self._host.trusts(self.peer) else limits.UNTRUSTED)
+        talk.session.begin()
 
     def _read_on(self) -> None:
-        ready = self._stalled is None and not self._received and not self._plain
+        ready = self._stalled is None and not (self._talk and self._talk.pending)
         if ready and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -177,10 +185,10 @@ class Connection(asyncio.BufferedProtocol, Worker):
     def trust(self, trusted: bool) -> None:
         """Set the limits by whether the peer is trusted now."""
         chosen = limits.TRUSTED if trusted else limits.UNTRUSTED
-        if chosen is self.limits or self.closing or self._session is None:
+        if chosen is self.limits or self.closing or self._talk is None:
             return
         self._use(chosen)
-        self._session.limits_changed()
+        self._talk.session.limits_changed()
         self.flush()
 
     def take_control_frame(self) -> bool:
@@ -193,17 +201,18 @@ class Connection(asyncio.BufferedProtocol, Worker):
         if self._transport.is_closing():
             self._check_ending(now)
             return
-        if self._session is None or not self.established:
+        if self._talk is None or not self.established:
             if now - self._opened > limits.HANDSHAKE_TIMEOUT:
                 self.close()
             return
         if self._stalled is not None and now - self._stalled > limits.WRITE_TIMEOUT:
             self._transport.abort()
             return
-        self._session.reset_overdue(now)
-        if not self._session.streams and now - self._session.active > self.limits.idle:
+        session = self._talk.session
+        if session.reset_overdue(now):
+            self.flush()
+        if not session.streams and now - session.active > self.limits.idle:
             self.shut(ErrorCodes.NO_ERROR)
-        self.flush()
 
     def _check_ending(self, now: float) -> None:
         """A transport closes by itself when all is sent; a peer that doesn't read prevents that."""
@@ -220,8 +229,8 @@ class Connection(asyncio.BufferedProtocol, Worker):
         and what a handshake under way brings, is still answered."""
         self._draining = True
         self._drained_from = self._loop.time()
-        if not self.closing and self._session is not None:
-            self._session.drain()
+        if not self.closing and self._talk is not None:
+            self._talk.session.drain()
             self.flush()
 
     def drained(self) -> bool:
@@ -230,14 +239,14 @@ class Connection(asyncio.BufferedProtocol, Worker):
         now = self._loop.time()
         if self.limits is limits.UNTRUSTED and now - self._drained_from > limits.DRAIN_STRANGERS:
             return True
-        if self._session is None or not self.established or self._session.streams:
+        if self._talk is None or not self.established or self._talk.session.streams:
             return False
-        return now - self._session.active > limits.DRAIN_SILENCE
+        return now - self._talk.session.active > limits.DRAIN_SILENCE
 
     def shut(self, code: int) -> None:
         """GOAWAY, then close."""
-        if self._session is not None and self.established and not self.closing:
-            self._session.end(code)
+        if self._talk is not None and self.established and not self.closing:
+            self._talk.session.end(code)
         self.close()
 
     def close(self) -> None:
@@ -247,25 +256,25 @@ class Connection(asyncio.BufferedProtocol, Worker):
         self.flush()
         self.closing = True
         if self._transport is not None:
-            if self._tls is not None:
-                self._tls.close()
-                self._write(self._tls.outgoing())
+            if self._talk is not None:
+                self._write(self._talk.last_words())
             self._transport.close()
+
+    def abort(self) -> None:
+        """Close without a word: nothing of it stays, whether the peer reads or not."""
+        self.closing = True
+        if self._transport is not None:
+            self._transport.abort()
 
     def flush(self) -> None:
         """Send what HTTP/2 and TLS have ready, in one write."""
         self._flush_scheduled = False
-        if self._transport is None or self._transport.is_closing():
-            return
-        if self._tls is None or self._session is None:
+        if self._talk is None or self._transport is None or self._transport.is_closing():
             return
         try:
-            if data := self._session.data_to_send():
-                self._tls.send(data)
+            self._write(self._talk.output())
         except TlsError:
             self._transport.abort()
-            return
-        self._write(self._tls.outgoing())
 
     def schedule_flush(self) -> None:
         """One write for all that happens in this turn of the loop: the largest gain measured."""
@@ -274,23 +283,10 @@ class Connection(asyncio.BufferedProtocol, Worker):
             self._loop.call_soon(self.flush)
 
     def ended(self, stream: Stream) -> None:
-        if self._session is not None:
-            self._session.ended(stream)
+        if self._talk is not None:
+            self._talk.session.ended(stream)
 
     # -- its parts --------------------------------------------------------------------------------
-
-    def _begin_http2(self, tls: TlsSession, session: Session) -> None:
-        if not tls.speaks_http2:
-            self.close()
-            return
-        certificate = tls.peer_certificate()
-        name = fingerprint(certificate) if certificate else ""
-        self.peer = Peer(self._caller.credentials, certificate, name, self._caller.person)
-        if not self._host.established(self):
-            self.close()
-            return
-        self._use(limits.TRUSTED if self._host.trusts(self.peer) else limits.UNTRUSTED)
-        session.begin()
 
     def _use(self, chosen: PeerLimits) -> None:
         self.limits = chosen

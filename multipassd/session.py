@@ -91,12 +91,14 @@ class Session:
     def data_to_send(self) -> bytes:
         return self._http2.data_to_send()
 
-    def reset_overdue(self, now: float) -> None:
-        for stream in list(self.streams.values()):
-            if stream.overdue(now):
-                with suppress(ProtocolError):  # closed already
-                    self._http2.reset_stream(stream.id, ErrorCodes.CANCEL)
-                self._forget(stream)
+    def reset_overdue(self, now: float) -> bool:
+        """End the calls that last too long; True if there were any."""
+        overdue = [stream for stream in self.streams.values() if stream.overdue(now)]
+        for stream in overdue:
+            with suppress(ProtocolError):  # closed already
+                self._http2.reset_stream(stream.id, ErrorCodes.CANCEL)
+            self._forget(stream)
+        return bool(overdue)
 
     def drain(self) -> None:
         """Ask the peer to take its next call elsewhere."""

@@ -36,13 +36,14 @@ def ask(path: Path, root_certificate: Path) -> Finding:
     """Never raises for what is wrong at the other end."""
     deadline = time.monotonic() + SECONDS
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(SECONDS)
         try:
-            connection.connect(str(path))
+            _connect(connection, path)
         except FileNotFoundError:
             return Finding(None, f"there is no socket {path}")
         except ConnectionRefusedError:
             return Finding(None, f"nobody listens on {path}")
+        except BlockingIOError:
+            return Finding(None, f"too many callers wait at {path}: it was full for {SECONDS:g} s")
         except OSError as error:
             return Finding(None, f"{path} can't be connected to: {error.strerror or error}")
         packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
@@ -58,6 +59,15 @@ def ask(path: Path, root_certificate: Path) -> Finding:
             return Finding(uid, f"clients can't verify the service: {why}")
         except (OSError, ProtocolError) as error:
             return Finding(uid, f"the service broke the connection off: {error}")
+
+
+def _connect(connection: socket.socket, path: Path) -> None:
+    """Wait where as many callers wait already as the socket has room for. Raises OSError."""
+    # The kernel's own limit: with Python's, a full queue is an error at once.
+    limit = struct.pack("ll", int(SECONDS), int(SECONDS % 1 * 1e6))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    connection.connect(str(path))
+    connection.settimeout(SECONDS)
 
 
 def _context(root_certificate: Path) -> ssl.SSLContext:

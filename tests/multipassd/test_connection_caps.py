@@ -88,8 +88,8 @@ class Arrivals:
         """The first byte of the last who arrived, until it was taken."""
         self._ends[-1].sendall(b"\x16")
         for _ in range(1000):
-            if connection._session is not None:
-                return connection._session
+            if connection._talk is not None:
+                return connection._talk.session
             await asyncio.sleep(0.001)
         raise AssertionError("it is not read")
 
@@ -262,7 +262,7 @@ def test_nothing_of_tls_or_http2_is_made_before_the_first_byte(small: pytest.Mon
         assert connection is not None
         await asyncio.sleep(0.01)
         assert connection._transport is not None
-        assert connection._tls is None and connection._session is None
+        assert connection._talk is None
         await callers.say_hello(connection)
 
     story(small, tell)
