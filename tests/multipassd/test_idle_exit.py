@@ -16,7 +16,7 @@ from multipassd import service
 from protocol.addresses import UnixAddress
 
 async def story(path):
-    one = service.Service([UnixAddress(path)], 60.0)
+    one = service.Service([UnixAddress(path)], 60.0, None)
     one._idle_exit = 1e-9
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(path)
