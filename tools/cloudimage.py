@@ -30,13 +30,14 @@ APPLETS = (  # noqa: SIM905 - a list literal would take a page
     "acpid awk blockdev cat chgrp chmod chown cp cut date dd df dmesg echo env expr false "
     "findfs free grep gzip halt head hostname id init ip kill killall ln ls md5sum mkdir "
     "mount mv nproc ping poweroff printf ps pwd reboot rm sed seq sh sha256sum sleep sort "
-    "stat stty su sync tail tee test touch tr true tty udhcpc umount uname uptime vi wall wc "
+    "stat stty sync tail tee test touch tr true tty udhcpc umount uname uptime vi wall wc "
     "wget which whoami xargs yes "
 ).split()
 PARTITION_SIZE = 96 << 20  # bytes; the root file system, with room
 OPTIONS = "console=ttyS0 quiet panic=5 net.ifnames=0"
 OS_RELEASE = 'PRETTY_NAME="Tiny 1.0 LTS"\nNAME="Tiny"\nID=tiny\nVERSION_ID="1.0"\n'
-ACCOUNTS = "root:x:0:0:root:/root:/bin/sh\nubuntu:x:1000:1000:Ubuntu:/home/ubuntu:/bin/sh\n"
+# Without a password root is whoever runs `su`, which is what `sudo` does.
+ACCOUNTS = "root::0:0:root:/root:/bin/sh\nubuntu:x:1000:1000:Ubuntu:/home/ubuntu:/bin/sh\n"
 GROUPS = "root:x:0:\nubuntu:x:1000:\n"
 
 
@@ -83,6 +84,8 @@ def _furnish(root: Path, system: Path) -> None:
     (system / "etc/group").write_text(GROUPS)
     (system / "etc/shells").write_text("/bin/sh\n")
     _install("sudo", system / "usr/bin/sudo")
+    shutil.copy(_busybox(root), system / "bin/su")  # a file of its own, as it has rights
+    (system / "bin/su").chmod(0o4755)
 
 
 def _initramfs(root: Path, work: Path, kernel: str) -> None:

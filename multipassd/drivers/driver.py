@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -57,7 +58,11 @@ class Machine:
 
 
 class Guest(Protocol):
-    """A machine that runs."""
+    """A machine that runs. `goes_on` is called each time that it goes on after it stood still, and
+    is to be set before anything is awaited; `stood_still` tells that it did so before that."""
+
+    stood_still: bool
+    goes_on: Callable[[], None]
 
     @property
     def stalled(self) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 from multipassd import bootid, log
 from multipassd.drivers.driver import Driver, DriverError, Guest, Link, Machine
+from multipassd.instances import clock, refusals
 from multipassd.instances import guest as ssh
-from multipassd.instances import refusals
 from multipassd.instances.answering import NOTHING, Answering
 from multipassd.instances.errors import NotRunning, TimedOut
 from multipassd.instances.kept import KeptRecord
@@ -151,10 +151,11 @@ class Presence:
         """It counts as starting, or whatever `doing` is, until somebody can log in."""
         self.guest = guest
         self.expects_end = False
+        guest.goes_on = self._on_going_on
         self._answers = Answering(self.name, guest, self.execute, self._on_silence)
         self._watcher = self._spawn(self._watch(guest, self._answers))
         self.set(doing)
-        self._answering = self._spawn(self._answer(self._answers))
+        self._answering = self._spawn(self._answer(guest, self._answers))
 
     # -- reaching it ------------------------------------------------------------------------------
 
@@ -202,14 +203,30 @@ class Presence:
         if initialised:
             self._kept.change(ready=True)
 
-    async def _answer(self, answers: Answering) -> None:
+    async def _answer(self, guest: Guest, answers: Answering) -> None:
         try:
             await answers.listen()
+            if guest.stood_still:
+                await self._set_clock(guest)
         except RpcError as error:
             _log.warning("%s can't be reached: %s", self.name, error.message)
         finally:
             if self._answers is answers:  # no other has come up since
                 self._end_coming_up()
+
+    def _on_going_on(self) -> None:
+        """A full disk made it stand still. Before it has answered, that is waited for."""
+        if self.guest is not None and self._answers is not None and self._answers.answered:
+            self._spawn(self._set_clock(self.guest))
+
+    async def _set_clock(self, guest: Guest) -> None:
+        """Never fails: a guest may have a way of its own, and the log has what was tried."""
+        try:
+            if self.guest is guest:
+                await self.execute(clock.command(), clock.SECONDS)
+        except (ssh.GuestSilent, RpcError) as error:
+            why = "the clock of %s may be behind by the time that it stood still: %s"
+            _log.warning(why, self.name, error)
 
     def _on_silence(self) -> None:
         self._end_coming_up()

@@ -99,7 +99,7 @@ class Registry:
         """What a killed write left over is removed."""
         with suppress(OSError):
             for path in self._directory.iterdir():
-                if path.name[0] == ".":
+                if path.name[0] == "." and path.suffix == ".tmp":
                     path.unlink()
 
     def _load(self, path: Path) -> None:

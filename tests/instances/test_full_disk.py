@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.root
 # Without a disk size: one that is asked for has to fit the file system as a whole.
 SIZE = ("--memory", "160M")
 FULL = "foo: the host's disk is full"
+STOOD = 1000  # seconds
 
 
 @pytest.fixture
@@ -24,6 +26,10 @@ def small(tiny_image: None) -> Iterator[Site]:
     """A daemon whose storage has 64 MiB."""
     with site(storage_size="64m") as one:
         yield one
+
+
+def clock_of(one: Site, name: str) -> int:
+    return int(one.inside(name, "date +%s"))
 
 
 def fill(one: Site) -> Path:
@@ -105,6 +111,8 @@ def test_a_guest_waits_for_room_at_its_first_boot_and_goes_on(small: Site) -> No
     small.wait_for(lambda: small.logged("foo goes on"), "the word that it goes on")
     before = small.boot_id("foo")
     stalls = small.daemon.log_text().count(FULL)
+    # As if it were to stand still for so long.
+    small.inside("foo", f"sudo date -u -s @$(( $(date +%s) - {STOOD} ))")
     filler = fill(small)
     writing = small.begin(
         "exec", "foo", "--", "sh", "-c", "dd if=/dev/zero of=f bs=1M count=20; sync; echo end"
@@ -115,6 +123,7 @@ def test_a_guest_waits_for_room_at_its_first_boot_and_goes_on(small: Site) -> No
     filler.unlink()
     assert "end" in writing.communicate()[0]
     assert small.boot_id("foo") == before
+    small.wait_for(lambda: abs(clock_of(small, "foo") - time.time()) < STOOD / 2, "the right time")
 
     filler = fill(small)
     refused = small.cli("suspend", "foo")

@@ -18,6 +18,7 @@ from tools import records
 
 CLOUD_INIT = "runcmd:\n- echo made by $(whoami) > /made\n- touch '/run/a b'\ntimezone: Asia/Tokyo\n"
 LEFT_RUNNING = "(sleep 5000 </dev/null >/dev/null 2>&1 &)"
+SLEPT = 1000  # seconds
 SLEEPERS = "ps | grep -c '[s]leep 5000'"
 
 
@@ -72,6 +73,21 @@ def test_a_suspended_guest_goes_on_where_it_was(foo: Site) -> None:
     assert (foo.boot_id("foo"), foo.inside("foo", SLEEPERS)) == (before, "1")
     # A state that was gone on from must never be loaded again: the disk has changed since.
     assert not (foo.storage / "machines/foo/suspended").exists()
+
+
+def test_a_guest_that_was_suspended_has_the_time_again(foo: Site) -> None:
+    foo.inside("foo", f"sudo date -u -s @$(( $(date +%s) - {SLEPT} ))")  # as if it slept so long
+    foo.done("suspend", "foo")
+    foo.done("start", "foo")
+    assert abs(int(foo.inside("foo", "date +%s")) - time.time()) < SLEPT / 2
+
+
+def test_a_guest_whose_clock_is_ahead_keeps_it(foo: Site) -> None:
+    foo.inside("foo", f"sudo date -u -s @$(( $(date +%s) + {SLEPT} ))")
+    foo.done("suspend", "foo")
+    foo.done("start", "foo")
+    assert int(foo.inside("foo", "date +%s")) - time.time() > SLEPT / 2
+    foo.inside("foo", f"sudo date -u -s @$(( $(date +%s) - {SLEPT} ))")
 
 
 def test_a_delayed_stop_is_shown_cancelled_and_kept_over_a_restart(foo: Site) -> None:

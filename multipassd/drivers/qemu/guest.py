@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,6 +57,8 @@ class QemuGuest:
         self._let_go = False
         self._retrying: asyncio.Task[None] | None = None
         self._printed = ""
+        self.stood_still = False
+        self.goes_on: Callable[[], None] = lambda: None
         monitor.on_full_disk = self._on_full_disk
 
     @property
@@ -92,6 +95,7 @@ class QemuGuest:
         suspended_mark(self._machine).unlink(missing_ok=True)
         sync_directory(self._machine.directory)
         await self._monitor.execute("cont")
+        self.stood_still = True
         await self._forget_state()
 
     async def settle(self) -> bool:
@@ -104,6 +108,7 @@ class QemuGuest:
             return False
         elif status in STANDING:
             await self._monitor.execute("cont")
+            self.stood_still = True
         return True
 
     def _snapshot(self) -> dict[str, object]:
@@ -154,4 +159,6 @@ class QemuGuest:
                 await asyncio.sleep(RETRY_SETTLES)
                 status = await self._monitor.status()
             _log.info("%s goes on", self._machine.name)
+            self.stood_still = True
+            self.goes_on()
         self._retrying = None

@@ -40,8 +40,10 @@ class Guest:
     """Runs until it is killed, and answers nobody."""
 
     stalled = ""
+    stood_still = False
 
     def __init__(self) -> None:
+        self.goes_on: Callable[[], None] = lambda: None
         self._ended = asyncio.Event()
 
     async def power_down(self) -> None:
