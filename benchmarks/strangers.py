@@ -38,7 +38,10 @@ def rows(place: Place) -> Iterator[Row]:
 
 def _row(name: str, crowd: int, taken: list[float], idle: list[float]) -> Row:
     median, usual = statistics.median(taken), statistics.median(idle)
-    figures = f"{median * 1e3:.1f} ms, worst {max(taken) * 1e3:.1f} ms, idle {usual * 1e3:.1f} ms"
+    figures = (
+        f"{min(taken) * 1e3:.0f} to {max(taken) * 1e3:.0f} ms, median {median * 1e3:.0f}; "
+        f"idle {min(idle) * 1e3:.0f} to {max(idle) * 1e3:.0f} ms, median {usual * 1e3:.0f}"
+    )
     if failures := taken.count(LIST_SECONDS):
         figures += f"; {failures} of {len(taken)} failed"
     what = f"`list` under {name} by {crowd} uid{'s' * (crowd > 1)}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import resource
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -218,17 +220,39 @@ class H2Client(TlsClient):
         return self.answer(stream)
 
 
+class CalledBy(Daemon):
+    """The same daemon, called as another user. Root only."""
+
+    def __init__(self, daemon: Daemon, uid: int) -> None:
+        self.__dict__.update(daemon.__dict__)
+        self._uid = uid
+
+    def connect(self) -> socket.socket:
+        os.seteuid(self._uid)
+        try:
+            return super().connect()
+        finally:
+            os.seteuid(0)
+
+
 class Victim:
-    """A daemon with a trusted client, and what must hold after every attack on it."""
+    """A daemon with a trusted client, and what must hold after every attack on it. `daemon` is how
+    attackers reach it."""
 
     def __init__(self, daemon: Daemon) -> None:
-        self.daemon = daemon
+        self.daemon = self._own = daemon
         assert self.call() == ("0", "")
         self._memory = self.memory()
 
     def call(self) -> tuple[str, str]:
-        with H2Client(self.daemon, GOOD) as client:
+        with H2Client(self._own, GOOD) as client:
             return client.call()
+
+    def attacked_by(self, uid: int) -> Victim:
+        """The same for attacks of another user. Root only."""
+        victim = copy.copy(self)
+        victim.daemon = CalledBy(self._own, uid)
+        return victim
 
     def memory(self) -> int:
         with open(f"/proc/{self.daemon.pid}/statm") as file:

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from multipassd.ownguesses import OWN_GUESSES
+from tests import ports
 from tests.system.people import ROOT, People, Person, stranger
 from tests.system.site import (
     ASK,
@@ -137,6 +138,28 @@ def test_a_right_passphrase_is_checked_whatever_other_users_guess(
     try:
         site.until(lambda: refused(at_work) > len(crowd), "the refusal of most guesses")
         done = site.run(people.bob, "authenticate", PASSPHRASE)
+        assert (done.returncode, done.stderr) == (0, ""), done
+    finally:
+        for process in at_work:
+            end(process)
+
+
+def test_one_guesser_over_tcp_keeps_no_other_user_s_passphrase_out(
+    site: Site, people: People
+) -> None:
+    with ports.reserved() as port:
+        site.start("--address", site.daemon.address, "--address", f"{ports.LOOPBACK}:{port}")
+    site.enrol_first(people.alice)
+    site.set_passphrase(people.alice, PASSPHRASE)
+    over_tcp = {"MULTIPASS_SERVER_ADDRESS": f"localhost:{port}"}
+    mallory = guesser(0)
+    site.make_certificate(mallory)
+    at_work = [
+        site.spawn(mallory, "authenticate", "guess", env=over_tcp) for _ in range(GUESSES_EACH)
+    ]
+    try:
+        site.until(lambda: refused(at_work) > 1, "the refusal of a guess")
+        done = site.run(people.bob, "authenticate", PASSPHRASE, env=over_tcp)
         assert (done.returncode, done.stderr) == (0, ""), done
     finally:
         for process in at_work:
