@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from multipassd.images.image import Base
 from multipassd.images.place import DIRECTORY_FLAGS, Place
 
 LISTS = "lists"
+ID = re.compile(r"[0-9a-f]{64}")  # SHA-256
 RECORD = "image.json"
 DISK = "disk.img"
 PART = "download.part"
@@ -158,7 +160,8 @@ def _used(directory: Path) -> float:
 
 
 def _directories(images: Path) -> list[Path]:
+    """Of images; what has another name is none of this cache's."""
     try:
-        return [path for path in images.iterdir() if path.name != LISTS and path.is_dir()]
+        return [path for path in images.iterdir() if ID.fullmatch(path.name) and path.is_dir()]
     except OSError:
         return []

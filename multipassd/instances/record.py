@@ -6,7 +6,7 @@ import time
 from enum import Enum
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from multipassd.drivers.driver import Hardware
 from protocol import names
@@ -79,3 +79,21 @@ class Record(BaseModel):
 
 def mac_addresses(record: Record) -> set[str]:
     return {record.mac, *(network.mac for network in record.networks)}
+
+
+def record_of(text: bytes) -> Record:
+    """Raises ValueError."""
+    return Record.model_validate_json(text)
+
+
+def text_of(record: Record) -> bytes:
+    return record.model_dump_json(indent=1).encode() + b"\n"
+
+
+def reason_of(error: OSError | ValueError) -> str:
+    """Why a record could not be read, in a few words."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {first['msg']}" if where else str(first["msg"])
+    return str(error)

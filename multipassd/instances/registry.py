@@ -8,10 +8,9 @@ instance, which is left alone: only what is marked as never launched or as purge
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from multipassd import log
 from multipassd.files import read_regular, sync_directory, write_atomically
@@ -19,7 +18,15 @@ from multipassd.instances import marks
 from multipassd.instances.damaged import Damaged
 from multipassd.instances.marks import Marks
 from multipassd.instances.place import FILE_MODE, MAX_FILE, Place
-from multipassd.instances.record import FORMAT, Phase, Record, mac_addresses
+from multipassd.instances.record import (
+    FORMAT,
+    Phase,
+    Record,
+    mac_addresses,
+    reason_of,
+    record_of,
+    text_of,
+)
 from protocol import names
 from protocol.errors import StorageFailed
 
@@ -41,7 +48,7 @@ class Registry:
         self._marks = Marks(records.with_name(marks.DIRECTORY))
         self._records: dict[str, Record] = {}
         self.damaged: dict[str, Damaged] = {}
-        self.strange: list[str] = []  # of what else lies among the records, a sentence each
+        self.strange: list[str] = []  # of what else can't be understood, a sentence each
 
     def names(self) -> list[str]:
         return sorted(self._records)
@@ -84,11 +91,13 @@ class Registry:
         for name in self._place_names():
             if name not in {*self._records, *self.damaged, *leftovers}:
                 self._add_damaged(name, f"its record {self._file(name)} {lost}")
+        if unlisted := self._unlisted():
+            self.strange.append(unlisted)
 
     @property
     def whole(self) -> bool:
-        """There is no instance that could not be read."""
-        return not self.damaged
+        """There is no instance that could not be read, or may be hidden."""
+        return not self.damaged and not self.strange
 
     def _files(self) -> list[Path]:
         """The records, sorted. Raises OSError."""
@@ -104,12 +113,12 @@ class Registry:
 
     def _load(self, path: Path) -> None:
         try:
-            record = _read(read_regular(path, MAX_FILE))
+            record = record_of(read_regular(path, MAX_FILE))
             if record.name != path.stem:
                 raise ValueError(f"it is the record of {record.name}")
         except (OSError, ValueError) as error:
             later = self._is_of_later_release(path.stem)
-            why = "a later release wrote it" if later else _reason(error)
+            why = "a later release wrote it" if later else reason_of(error)
             self._add_damaged(path.stem, f"its record {path} can't be read: {why}")
         else:
             self._records[record.name] = record
@@ -124,6 +133,17 @@ class Registry:
             )
         return []
 
+    def _unlisted(self) -> str:
+        """What may hide instances."""
+        for path in (self._directory, self._places):
+            try:
+                os.listdir(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                return f"{path} can't be listed, so instances may be missing: {error.strerror}"
+        return ""
+
     def _add_damaged(self, name: str, why: str) -> None:
         if names.valid(name):
             self.damaged[name] = Damaged(name, why, self.place(name), self._copy(name))
@@ -132,7 +152,7 @@ class Registry:
 
     def _copy(self, name: str) -> Record | None:
         with suppress(OSError, ValueError):
-            record = _read(Place(self.place(name)).copy())
+            record = record_of(Place(self.place(name)).copy())
             return record if record.name == name and not self._is_of_later_release(name) else None
         return None
 
@@ -152,7 +172,7 @@ class Registry:
             if record.phase is Phase.RUNNING:
                 place.settle()  # before it runs at the latest: then its disk holds something
                 self._marks.add(record.name)
-            write_atomically(self._file(record.name), _text(record), FILE_MODE)
+            write_atomically(self._file(record.name), text_of(record), FILE_MODE)
         except OSError as error:
             if record.name not in self._records and record.name not in self.damaged:
                 with suppress(OSError):  # it may have been put there, but not for certain
@@ -168,7 +188,7 @@ class Registry:
         place = Place(self.place(record.name))
         try:
             place.settle()
-            place.keep_copy(_text(record))
+            place.keep_copy(text_of(record))
         except OSError as error:
             _log.warning(
                 "the copy of the record of %s beside its disk, which a lost record is rebuilt "
@@ -258,7 +278,7 @@ class Registry:
 
     def images(self) -> set[str] | None:
         """The images that instances stand on; None while that is not known of each."""
-        if any(one.copy is None for one in self.damaged.values()):
+        if self.strange or any(one.copy is None for one in self.damaged.values()):
             return None
         return {record.image.id for record in self._understood()}
 
@@ -268,23 +288,6 @@ class Registry:
 
     def _file(self, name: str) -> Path:
         return self._directory / f"{name}{SUFFIX}"
-
-
-def _read(data: bytes) -> Record:
-    """Raises ValueError."""
-    return Record.model_validate_json(data)
-
-
-def _text(record: Record) -> bytes:
-    return record.model_dump_json(indent=1).encode() + b"\n"
-
-
-def _reason(error: OSError | ValueError) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return f"{where}: {first['msg']}" if where else str(first["msg"])
-    return str(error)
 
 
 def _failed(name: str, what: str, error: OSError) -> StorageFailed:

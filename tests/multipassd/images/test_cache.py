@@ -44,8 +44,10 @@ def test_images_that_nobody_used_for_two_weeks_go_and_others_stay(
     launched(make_images())
     age(cache, old, MAX_AGE + 60)
     age(cache, used, MAX_AGE + 60)
+    (cache / "mine").mkdir()  # an administrator's
+    os.utime(cache / "mine", (0, 0))
     run(make_images().prune({used}))
-    assert {path.name for path in cache.iterdir()} == {"lists", used, fresh}
+    assert {path.name for path in cache.iterdir()} == {"lists", "mine", used, fresh}
     run(make_images().prune(set()))  # the one in use counts as used until now
     assert (cache / used / "disk.img").exists()
 

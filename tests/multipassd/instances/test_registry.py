@@ -140,7 +140,8 @@ def test_no_disk_of_an_instance_goes_with_its_record(
     assert disk.read_text() == "a user's"
     copy = again.damaged["foo"].copy
     assert copy is not None and copy == make("foo", created=copy.created)
-    assert again.has_traces_of("foo") and again.images() == {"0" * 64}
+    assert again.has_traces_of("foo") and not again.whole
+    assert again.images() == (None if lose is lose_sight else {"0" * 64})
 
 
 def test_no_disk_of_an_earlier_release_goes_with_its_record(
@@ -235,6 +236,16 @@ def test_a_rebuilt_record_is_the_copy_and_the_unreadable_one_is_kept_aside(
     assert (tmp_path / "instances" / "foo.json.damaged").read_text() == "{"
     again.remove("foo")
     assert os.listdir(tmp_path / "instances") == []
+
+
+def test_no_image_is_known_to_be_unused_while_the_places_can_t_be_listed(
+    registry: Registry, tmp_path: Path
+) -> None:
+    launch(registry, "foo")
+    shutil.rmtree(tmp_path / "machines")
+    (tmp_path / "machines").write_text("no directory")
+    again = reread(registry, tmp_path)
+    assert again.images() is None and not again.whole and again.names() == ["foo"]
 
 
 def test_a_foreign_directory_among_the_machines_is_no_instance(
