@@ -119,12 +119,12 @@ class Place:
     def copy(self) -> bytes:
         """Empty if there is none that may be believed: what it says is run by root."""
         with suppress(OSError):
-            if _ours(self.path) and _ours(self.path / COPY):
+            # The directory may be on another disk, behind a link of root's.
+            if _ours(self.path.stat()) and _ours((self.path / COPY).lstat()):
                 return read_regular(self.path / COPY, MAX_FILE)
         return b""
 
 
-def _ours(path: Path) -> bool:
+def _ours(status: os.stat_result) -> bool:
     """Can nobody but this user have written it?"""
-    status = path.lstat()
     return status.st_uid == os.geteuid() and not status.st_mode & WRITABLE_BY_OTHERS

@@ -73,9 +73,22 @@ def test_the_administrators_program_looks_where_the_unit_has_the_service_look(
     text = f"PATH=/bin 'MULTIPASS_STORAGE={tmp_path}/a b' DAEMON_CONFIG_HOME=/etc"
     monkeypatch.setattr(places, "STATE_DIRECTORY", str(tmp_path))
     monkeypatch.setattr(units, "manager_runs", lambda: True)
-    monkeypatch.setattr(units, "show", lambda unit, *names: [text])
+    monkeypatch.setattr(units, "show", lambda unit, *names, timeout=0: [text])
     found = place.find({"HOME": "/root"}, None, None)
     assert found.data == tmp_path / "a b/data" and found.machines == tmp_path / "a b/machines"
     assert found.of_unit and found.socket == Path("/run/multipass_socket")
     other = place.find({"MULTIPASS_STORAGE": str(tmp_path)}, None, None)
     assert other.data == tmp_path / "data" and other.socket is None and not other.of_unit
+
+
+def test_a_systemd_that_hangs_keeps_nobody_from_the_repair(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hanging = tmp_path / "systemctl"
+    hanging.write_text("#!/bin/sh\nexec sleep 1000\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr(places, "STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(units, "manager_runs", lambda: True)
+    monkeypatch.setattr(units, "_tool", lambda: str(hanging))
+    monkeypatch.setattr(units, "SOON", 0.1)
+    assert place.find({"HOME": "/root"}, None, None).data == tmp_path / "data"

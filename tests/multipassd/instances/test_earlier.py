@@ -9,7 +9,7 @@ import pytest
 
 from multipassd.instances import earlier
 from tests.conftest import DaemonFactory
-from tests.multipassd.admin.trust import Trust, snapshot
+from tests.multipassd.admin.trust import Trust, client, snapshot
 from tools.sandbox import Sandbox
 
 RECORD = {"num_cores": 2, "mem_size": "1073741824", "disk_space": "5368709120", "state": 4}
@@ -35,6 +35,15 @@ def test_they_are_named_by_list_the_log_and_check(daemon: DaemonFactory, sandbox
     assert TOLD in service.log_text()
     assert f"note     {TOLD}" in Trust(sandbox).run("check").stdout
     assert snapshot(sandbox.data / "vault") == before
+
+
+def test_import_says_that_they_are_not_taken_over(sandbox: Sandbox, tmp_path: Path) -> None:
+    pair, _ = client()
+    data = tmp_path / "data"
+    (data / "authenticated-certs").mkdir(parents=True)
+    Trust(sandbox).put(data / "authenticated-certs/multipass_client_certs.pem", pair)
+    put(data, foo=RECORD, bar=RECORD)
+    assert TOLD in Trust(sandbox).done("import", tmp_path)
 
 
 @pytest.mark.parametrize(

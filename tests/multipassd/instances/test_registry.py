@@ -223,6 +223,16 @@ def test_a_copy_that_others_may_have_written_is_not_believed(
     assert reread(registry, tmp_path).damaged["foo"].copy is None
 
 
+def test_the_copy_of_an_instance_whose_directory_is_on_another_disk_counts(
+    registry: Registry, tmp_path: Path
+) -> None:
+    launch(registry, "foo")
+    registry.place("foo").rename(tmp_path / "elsewhere")
+    registry.place("foo").symlink_to(tmp_path / "elsewhere")
+    lose_one(tmp_path / "instances")
+    assert reread(registry, tmp_path).damaged["foo"].copy is not None
+
+
 def test_a_rebuilt_record_is_the_copy_and_the_unreadable_one_is_kept_aside(
     registry: Registry, tmp_path: Path
 ) -> None:
