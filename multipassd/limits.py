@@ -72,6 +72,7 @@ STRANGERS_WORK = WorkRate(share=0.05, burst=0.25)  # some 15 commands a second, 
 KNOWN_WORK = WorkRate(share=0.25, burst=1.0)
 KNOWN_FOR = 24 * 3600.0
 PERSONS = 4096  # whose work is remembered; of some 300 bytes each
+REPORT_EVERY = 600.0  # a line in the log for each person that has used up its share
 STRANGERS_SLICE = 0.001  # of work for strangers at a time; then trusted clients have a turn
 PARKED_LOOK = 0.02  # how often those who have used up their share are looked at again
 # What is not measured: taking a connection over and closing it; reading from it; beginning and

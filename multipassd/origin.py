@@ -38,7 +38,7 @@ def account_of_uid(uid: int, charge: Charge) -> str:
     """Work is charged to the user, that of lent ids apart: a user's containers must not use up
     what the user's own client needs."""
     owner = charge(uid)
-    return str(uid) if owner == uid else f"lent by {owner}"
+    return str(uid) if owner == uid else f"uids lent by uid {owner}"
 
 
 class TcpOrigins:

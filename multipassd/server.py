@@ -9,7 +9,7 @@ from collections.abc import Callable
 from h2.errors import ErrorCodes
 from OpenSSL import SSL
 
-from multipassd import buffers, limits
+from multipassd import buffers, limits, log
 from multipassd.admission import Admission, Standing
 from multipassd.connection import Connection
 from multipassd.dispatcher import Dispatcher
@@ -20,6 +20,8 @@ from multipassd.socketowner import OwnerLookup
 from multipassd.truststore import TrustStore
 from multipassd.turns import Turns
 from multipassd.work import Account, Accounts
+
+_log = log.get("server")
 
 SWEEP_INTERVAL = 1.0  # how exactly time-outs of connections are kept
 
@@ -134,7 +136,7 @@ class Server:
         if accepted.family != socket.AF_UNIX:
             person = self._tcp.person(accepted)
             account = self._accounts.of(person, now)
-            if not account.solvent(now):
+            if not self._solvent(account, now):
                 return None
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -145,9 +147,21 @@ class Server:
             account = Account(person, now, exempt=True)
         else:
             account = self._accounts.of(account_of_uid(uid, self._charge), now)
-            if not account.solvent(now):
+            if not self._solvent(account, now):
                 return None
         return Caller(credentials_of(accepted), person, account)
+
+    @staticmethod
+    def _solvent(account: Account, now: float) -> bool:
+        if account.solvent(now):
+            return True
+        if account.report(now):
+            _log.warning(
+                "%s has used up what it may cost the service: its new connections are closed "
+                "until it makes fewer",
+                account,
+            )
+        return False
 
     def _admit(self, accepted: socket.socket, caller: Caller, standing: Standing) -> None:
         connection = Connection(self, caller)

@@ -12,7 +12,16 @@ from multipassd.limits import WorkRate
 class Account:
     """One person's bucket. An exempt one (root's) is never empty."""
 
-    __slots__ = ("_at", "_control", "_control_at", "_known_until", "_left", "exempt", "person")
+    __slots__ = (
+        "_at",
+        "_control",
+        "_control_at",
+        "_known_until",
+        "_left",
+        "_report_from",
+        "exempt",
+        "person",
+    )
 
     def __init__(self, person: str, now: float, *, exempt: bool = False) -> None:
         self.person = person
@@ -22,6 +31,17 @@ class Account:
         self._at = now
         self._control = float(limits.CONTROL_FRAMES_BURST)
         self._control_at = now
+        self._report_from = now
+
+    def __str__(self) -> str:
+        return f"uid {self.person}" if self.person.isdigit() else self.person
+
+    def report(self, now: float) -> bool:
+        """Is it time to put on record that this account is empty? Not again for a while."""
+        due = now >= self._report_from
+        if due:
+            self._report_from = now + limits.REPORT_EVERY
+        return due
 
     def known(self, now: float) -> bool:
         """Did a client of this person prove to be trusted lately?"""

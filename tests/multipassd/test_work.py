@@ -55,6 +55,13 @@ def test_a_user_with_a_trusted_client_may_cost_more_for_a_day_and_not_without_en
     assert not account.known(limits.KNOWN_FOR)
 
 
+def test_that_an_account_is_empty_is_put_on_record_now_and_then() -> None:
+    account = Account("1000", 0.0)
+    assert account.report(0.0) and not account.report(limits.REPORT_EVERY - 1)
+    assert account.report(limits.REPORT_EVERY)
+    assert str(account) == "uid 1000" and str(Account("tcp 192.0.2.1", 0.0)) == "tcp 192.0.2.1"
+
+
 def test_root_s_account_is_never_empty() -> None:
     account = Account("0", 0.0, exempt=True)
     account.spend(1e6, 0.0)
