@@ -180,8 +180,11 @@ class Instance:
             self._kept.change(phase=Phase.STOPPED, stop_at=0.0)
             self._presence.set(None)
 
-    async def restart(self) -> None:
+    def may_restart(self) -> None:
+        """Raises WrongState."""
         self._allowed(refusals.RESTART)
+
+    async def restart(self) -> None:
         await self._tasks.complete(self._restart())
 
     async def _restart(self) -> None:

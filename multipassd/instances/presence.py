@@ -72,11 +72,17 @@ class Presence:
             return State.DELETED
         if self.doing is not None:
             return self.doing
-        if self.guest is not None and self._answers is not None and self._answers.silent:
+        if self.guest is not None and self._stands_still:
             return State.UNKNOWN
         if self.guest is not None:
             return State.DELAYED_SHUTDOWN if record.stop_at else State.RUNNING
         return State.SUSPENDED if record.phase is Phase.SUSPENDED else State.STOPPED
+
+    @property
+    def _stands_still(self) -> bool:
+        """It does not answer, or waits for room on the host's disk."""
+        silent = self._answers is not None and self._answers.silent
+        return silent or bool(self.guest and self.guest.stalled)
 
     @property
     def busy(self) -> bool:

@@ -12,6 +12,9 @@ async def run(call: Call[RestartRequest], daemon: Daemon) -> None:
     chosen = daemon.instances.chosen(named(call.request.instance_names))
     seconds = float(call.request.timeout if call.request.timeout > 0 else START_TIMEOUT)
 
+    for instance in chosen:
+        instance.may_restart()  # told without the heading of a list, as in 1.16
+
     async def restart(instance: Instance) -> None:
         await instance.restart()
         await instance.wait(seconds)

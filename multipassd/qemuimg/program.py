@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import resource
 import selectors
+import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -35,10 +36,11 @@ POLL = 0.01  # seconds; for a program that closed its output and has not ended
 
 def main() -> int:
     with socket.socket(fileno=0) as connection:
+        program = _program()
         _give_up_rights()
         line, descriptors = _received(connection)
         try:
-            answer = _answer(request.decode(line), descriptors, connection)
+            answer = _answer(program, request.decode(line), descriptors, connection)
         except (ValueError, OSError) as error:
             answer = Answer(1, "", f"the request can't be served: {error}")
         with suppress(OSError):
@@ -68,10 +70,18 @@ def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
     ]
 
 
-def _answer(words: Sequence[str], descriptors: Sequence[int], caller: socket.socket) -> Answer:
+def _program() -> str:
+    """Found while it has its rights: PATH may lead through directories that others can't enter."""
+    found = shutil.which(request.PROGRAM, path=_environment()["PATH"])
+    return os.path.realpath(found) if found else request.PROGRAM
+
+
+def _answer(
+    program: str, words: Sequence[str], descriptors: Sequence[int], caller: socket.socket
+) -> Answer:
     try:
         process = subprocess.Popen(
-            [request.PROGRAM, *words],
+            [program, *words],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             pass_fds=descriptors, cwd="/", env=_environment(),
             preexec_fn=lambda: _limit(words[0]),

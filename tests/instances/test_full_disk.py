@@ -120,8 +120,12 @@ def test_a_guest_waits_for_room_at_its_first_boot_and_goes_on(small: Site) -> No
     small.wait_for(
         lambda: small.daemon.log_text().count(FULL) > stalls, "the full disk", LAUNCH_SECONDS
     )
+    assert small.state("foo") == "Unknown"
+    assert f"foo does not answer; {full}" in small.cli("info", "-v", "foo").stderr
+    assert "in unknown state" in small.cli("exec", "foo", "true").stderr
     filler.unlink()
     assert "end" in writing.communicate()[0]
+    small.wait_for(lambda: small.state("foo") == "Running", "the word that it goes on")
     assert small.boot_id("foo") == before
     small.wait_for(lambda: abs(clock_of(small, "foo") - time.time()) < STOOD / 2, "the right time")
 

@@ -109,7 +109,10 @@ def test_a_guest_that_never_answers_ends_the_wait_and_stays(quiet: Site, disk: s
     quiet.done("stop", "--force", "foo")
     assert quiet.state("foo") == "Stopped"
     told = quiet.cli("restart", "foo")
-    assert told.returncode == 2 and "`multipass start foo` starts it." in told.stderr
+    assert (told.returncode, told.stderr) == (
+        2, "restart failed: Cannot restart instance 'foo', as it is stopped. "
+        "`multipass start foo` starts it.\n",
+    )  # fmt: skip
     waiting = quiet.starting("foo")
     quiet.wait_for(lambda: quiet.state("foo") == "Starting", "the start")
     refused = quiet.cli("stop", "foo")
