@@ -85,24 +85,22 @@ def _why_not_fetched(error: Exception) -> str:
 
 
 def _check(text: str) -> None:
-    """Is it YAML at all? What it means is for the service and cloud-init to say."""
+    """Can it be read at all? What it means is for the service and cloud-init to say."""
+    from protocol.userdatakinds import CONFIG, headed, kind
+
+    if kind(text) != CONFIG:
+        return
     add_site_packages()
+    from protocol.yamltext import Unreadable, load
+
     try:
-        import yaml
+        content = load(text)
     except ImportError:
         raise CommandFailed(
             sentences.bad_cloud_init(sentences.NO_YAML),
             sentences.NO_YAML_HINT,
         ) from None
-    try:
-        yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(sentences.bad_cloud_init(_where(error))) from None
-
-
-def _where(error: Exception) -> str:
-    """The parser's reason in one line, without the text itself: it may hold secrets."""
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).split("\n")[0]
-    place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
-    return f"{problem}{place}"
+    except Unreadable as error:
+        raise UsageError(sentences.bad_cloud_init(str(error))) from None
+    if content is None and not headed(text):
+        raise UsageError(sentences.bad_cloud_init(sentences.CLOUD_INIT_EMPTY))

@@ -86,6 +86,7 @@ def unreadable_cloud_init(path: str, why: str) -> str:
 NO_YAML = "the Python package yaml is missing"
 NO_YAML_HINT = "Install it, for example with `sudo apt install python3-yaml`."
 CLOUD_INIT_TOO_LARGE = "it is larger than 1 MiB"
+CLOUD_INIT_EMPTY = "it is empty, or has nothing but comments"
 CLOUD_INIT_NO_TEXT = "it is not UTF-8 text"
 
 

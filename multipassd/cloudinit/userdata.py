@@ -1,24 +1,39 @@
-"""The user's cloud-init configuration and ours in one. Pure.
+"""The user's data for cloud-init and ours in one. Pure.
 
 Ours wins where the service depends on it (the host key, our way in); elsewhere the user's does.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from multipassd.cloudinit.excess import Excessive, refuse_excessive
+from multipassd.cloudinit import schema
 from multipassd.cloudinit.hostkeys import SshKey
+from multipassd.cloudinit.inside import Broken, configurations
+from multipassd.cloudinit.mime import Part, message
+from multipassd.cloudinit.shapes import Misshapen
 from multipassd.instances.guest import USER
+from protocol import yamltext
 from protocol.errors import RpcError
 from protocol.status import Status
+from protocol.userdatakinds import CONFIG, kind
 
 HEADER = "#cloud-config\n"
 MAX_USER_DATA = 1 << 20  # bytes; cloud-init's own sources allow far less
 
 KEY_NAMES = ("ssh_authorized_keys", "ssh-authorized-keys")
 
+# How cloud-init merges what comes with what was before: docs.cloud-init.io, "Merging user data
+# sections". Without a word the later part's keys replace the earlier one's.
+THEIRS = "dict(no_replace,recurse_list)+list(append)+str()"  # ours stays, their users come behind
+OURS_FIRST = "dict(no_replace,recurse_list)+list(prepend)+str()"
+OURS_LAST = "dict(no_replace,recurse_list)+list(append)+str()"
+OUR_KEYS = "dict(no_replace,recurse_str)+list()+str()"
+IF_MISSING = "dict(no_replace)+list()+str()"
+
 Config = dict[str, Any]
+UserData = Config | Part  # a configuration, or something else that cloud-init takes, as it came
 
 
 class UserDataError(RpcError):
@@ -30,18 +45,46 @@ class UserDataError(RpcError):
         super().__init__(f"The cloud-init configuration can't be used: {why}")
 
 
-def parse(text: str) -> Config:
-    """The user's configuration; empty for an empty text. Raises UserDataError."""
+def checked(text: str) -> UserData:
+    """What a user gives, of which `merge` is known to succeed. Raises UserDataError."""
     if len(text) > MAX_USER_DATA:
         raise UserDataError(f"it is longer than {MAX_USER_DATA} characters.")
-    import yaml  # 13 ms of the daemon's start that only a launch needs
+    found = kind(text)
+    if found != CONFIG:
+        _check_inside(found, text)
+        return Part(found, text)
+    config = parse(text)
+    if config:
+        import yaml  # as in yamltext.py: only a launch needs it
 
+        try:
+            schema.check(config)
+            merge(config, "trial", "", SshKey(b"", ""), "")
+        except Misshapen as error:
+            raise UserDataError(str(error)) from None
+        except (yaml.YAMLError, RecursionError):
+            raise UserDataError("it is nested too deeply.") from None
+    return config
+
+
+def _check_inside(found: str, text: str) -> None:
+    """Raises UserDataError."""
     try:
-        config = _loaded(text)
-    except Excessive as error:
+        for inside in configurations(found, text):
+            config = parse(inside)
+            schema.check(config)
+            if not isinstance(config.get("users", []), list | str):
+                raise UserDataError("`users` must be a list of users in a part, or ours is lost.")
+    except (Broken, Misshapen) as error:
         raise UserDataError(str(error)) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise UserDataError(f"it is no valid YAML: {_position(error)}") from None
+
+
+def parse(text: str) -> Config:
+    """A configuration; empty for an empty text. Raises UserDataError."""
+    try:
+        config = yamltext.load(text)
+    except yamltext.Unreadable as error:
+        raise UserDataError(str(error)) from None
     if config is None:
         return {}
     if not isinstance(config, dict):
@@ -49,36 +92,40 @@ def parse(text: str) -> Config:
     return config
 
 
-def _loaded(text: str) -> object:
-    import yaml
-
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        refuse_excessive(node)
-        loaded: object = loader.construct_document(node)
-        return loaded
-    finally:
-        loader.dispose()
-
-
-def checked(text: str) -> Config:
-    """The user's configuration, of which `merge` is known to succeed. Raises UserDataError."""
-    import yaml
-
-    config = parse(text)
-    if config:
-        try:
-            merge(config, "trial", "", SshKey(b"", ""), "")
-        except (yaml.YAMLError, RecursionError):
-            raise UserDataError("it is nested too deeply.") from None
-    return config
-
-
-def merge(user: Config, name: str, authorised_key: str, host_key: SshKey, time_zone: str) -> str:
+def merge(user: UserData, name: str, authorised_key: str, host_key: SshKey, time_zone: str) -> str:
     """The text of user-data for the instance `name`."""
+    defaults = _defaults(name, time_zone)
+    if isinstance(user, Part):
+        return _layered(user, defaults, authorised_key, host_key)
+    merged = defaults | user
+    merged["users"] = _users(user.get("users", ["default"]), authorised_key)
+    merged["ssh_keys"] = _mapping(user.get("ssh_keys")) | _host_keys(host_key)
+    return HEADER + _readable(merged)
+
+
+def _layered(theirs: Part, defaults: Config, authorised_key: str, host_key: SshKey) -> str:
+    """What theirs says is known in the guest only, so cloud-init merges. Ours is said before it and
+    again behind it, as parts that it brings itself may replace what was before. Of a user the
+    first entry makes them, whatever fails with others, and what the last one says counts."""
+    ours = {"users": [_our_user(authorised_key)]}
+    keys = {"ssh_keys": _host_keys(host_key)}
+    return message(
+        (
+            _config({"users": [*ours["users"], "default"], **keys}),
+            replace(theirs, merge=THEIRS),
+            _config(ours, OURS_FIRST),
+            _config(ours, OURS_LAST),
+            _config(keys, OUR_KEYS),
+            _config(defaults, IF_MISSING),
+        )
+    )
+
+
+def _config(config: Config, merge: str = "") -> Part:
+    return Part(CONFIG, HEADER + _readable(config), merge)
+
+
+def _defaults(name: str, time_zone: str) -> Config:
     ours: Config = {
         "hostname": name,
         "preserve_hostname": False,
@@ -87,14 +134,11 @@ def merge(user: Config, name: str, authorised_key: str, host_key: SshKey, time_z
     }
     if time_zone:
         ours["timezone"] = time_zone
-    merged = ours | user
-    merged["users"] = _users(user.get("users", ["default"]), authorised_key)
-    merged["ssh_keys"] = {
-        **_mapping(user.get("ssh_keys")),
-        "ed25519_private": host_key.private.decode(),
-        "ed25519_public": host_key.public,
-    }
-    return HEADER + _readable(merged)
+    return ours
+
+
+def _host_keys(host_key: SshKey) -> Config:
+    return {"ed25519_private": host_key.private.decode(), "ed25519_public": host_key.public}
 
 
 def _readable(config: Config) -> str:
@@ -114,13 +158,20 @@ def _readable(config: Config) -> str:
 
 
 def _users(given: object, authorised_key: str) -> list[object]:
-    """The user's list with ours in it: named, as not every image's default user is called so."""
+    """The user's list with ours in it: named, as not every image's default user is called so; and
+    first, as cloud-init makes no more users after one that it can't make."""
     users = _listed(given)
-    for number, entry in enumerate(users):
+    ours: object = _our_user(authorised_key)
+    for entry in users:
         if isinstance(entry, dict) and entry.get("name") == USER:
-            users[number] = _with_key(entry, authorised_key)
-            return users
-    ours = {
+            ours = _with_key(entry, authorised_key)
+            users.remove(entry)
+            break
+    return [ours, *(user for user in users if user not in (None, USER))]
+
+
+def _our_user(authorised_key: str) -> Config:
+    return {
         "name": USER,
         "gecos": "Ubuntu",
         "groups": ["adm", "sudo"],
@@ -129,7 +180,6 @@ def _users(given: object, authorised_key: str) -> list[object]:
         "lock_passwd": True,
         "ssh_authorized_keys": [authorised_key],
     }
-    return [*(user for user in users if user not in (None, USER)), ours]
 
 
 def _listed(given: object) -> list[object]:
@@ -166,12 +216,3 @@ def _with_key(entry: Config, authorised_key: str) -> Config:
 
 def _mapping(value: object) -> Config:
     return value if isinstance(value, dict) else {}
-
-
-def _position(error: Exception) -> str:
-    import yaml
-
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}."
-    return "it is nested too deeply or not text."

@@ -17,7 +17,7 @@ from multipassd import log
 from multipassd.cloudinit import hostkeys, seed, userdata
 from multipassd.cloudinit.hostkeys import ServiceKey, SshKey
 from multipassd.cloudinit.seed import Interface, Seed
-from multipassd.cloudinit.userdata import Config
+from multipassd.cloudinit.userdata import UserData
 from multipassd.drivers.driver import Machine
 from multipassd.images.image import Base, Image, Progress
 from multipassd.images.images import Images
@@ -101,11 +101,11 @@ class Launcher:
 
     async def _make_and_start(self, order: Order, report: Reporter) -> Instance:
         # Refused before anything is made; in a thread, as a megabyte of YAML takes seconds.
-        config = await self._tasks.complete(self._checked(order.user_data))
+        user = await self._tasks.complete(self._checked(order.user_data))
         self._refuse_too_large(order)
         self._refuse_taken_addresses(order)
         with self._instances.reserved(order.name):
-            instance = await self._make(order, config, report)
+            instance = await self._make(order, user, report)
         try:
             report.step(f"Starting {order.name}")
             _stage(order.name, "start")
@@ -116,7 +116,7 @@ class Launcher:
         report.launched()
         return instance
 
-    async def _checked(self, user_data: str) -> Config:
+    async def _checked(self, user_data: str) -> UserData:
         """Whoever hangs up can't stop the thread, and gives nobody else its turn."""
         async with self._configuring:
             return await asyncio.to_thread(userdata.checked, user_data)
@@ -130,7 +130,7 @@ class Launcher:
         except TimedOut as error:
             raise Several([error]) from None  # in 1.16's words
 
-    async def _make(self, order: Order, config: Config, report: Reporter) -> Instance:
+    async def _make(self, order: Order, user: UserData, report: Reporter) -> Instance:
         report.step(f"Creating {order.name}")
         await self._instances.driver.ready()
         if stranger := await self._instances.driver.stranger(order.name):
@@ -141,7 +141,7 @@ class Launcher:
         base = await self._images.fetch(image, told, order.name, order.caller)
         size = order.disk_for(base)
         report.step(f"Preparing image for {order.name}")
-        furnishing = self._tasks.spawn(self._furnish(order, config, image, base, size, report))
+        furnishing = self._tasks.spawn(self._furnish(order, user, image, base, size, report))
         try:
             return await asyncio.shield(furnishing)
         except BaseException:
@@ -155,13 +155,13 @@ class Launcher:
             await self._instances.purge(furnishing.result())
 
     async def _furnish(
-        self, order: Order, config: Config, image: Image, base: Base, size: int, report: Reporter
+        self, order: Order, user: UserData, image: Image, base: Base, size: int, report: Reporter
     ) -> Instance:
         """Whatever ends this early leaves nothing of what was made here, and all else alone."""
         registry = self._instances.registry
         made = await asyncio.to_thread(self._make_place, order.name)
         try:
-            return await self._furnish_place(order, config, image, base, size, report)
+            return await self._furnish_place(order, user, image, base, size, report)
         except BaseException:
             await asyncio.to_thread(registry.unmake_place, order.name, made)
             raise
@@ -178,7 +178,7 @@ class Launcher:
             raise _not_written(name, registry.place(name), error) from error
 
     async def _furnish_place(
-        self, order: Order, config: Config, image: Image, base: Base, size: int, report: Reporter
+        self, order: Order, user: UserData, image: Image, base: Base, size: int, report: Reporter
     ) -> Instance:
         registry, driver = self._instances.registry, self._instances.driver
         keys = await asyncio.to_thread(hostkeys.make)
@@ -191,7 +191,7 @@ class Launcher:
             report.step(f"Configuring {order.name}")
             _stage(order.name, "seed")
             async with self._configuring:
-                await asyncio.to_thread(self._write_seed, machine.seed, order, config, record, keys)
+                await asyncio.to_thread(self._write_seed, machine.seed, order, user, record, keys)
         except OSError as error:
             raise _not_written(order.name, registry.place(order.name), error) from error
         _stage(order.name, "record")
@@ -221,9 +221,9 @@ class Launcher:
         )
 
     def _write_seed(
-        self, path: Path, order: Order, config: Config, record: Record, keys: SshKey
+        self, path: Path, order: Order, user: UserData, record: Record, keys: SshKey
     ) -> None:
-        merged = userdata.merge(config, order.name, self._key.public, keys, order.time_zone)
+        merged = userdata.merge(user, order.name, self._key.public, keys, order.time_zone)
         seed.write(path, Seed(order.name, record.instance_id, merged, interfaces(record)))
 
     def _refuse_too_large(self, order: Order) -> None:

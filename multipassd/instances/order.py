@@ -56,7 +56,7 @@ class Order:
     memory: int  # bytes
     disk: int  # bytes; 0: as large as usual and as the image needs
     time_zone: str
-    user_data: str  # YAML, or empty
+    user_data: str  # as cloud-init takes it, or empty
     networks: tuple[NetworkOrder, ...]
     timeout: float  # seconds; 0: the usual
     caller: Credentials | None = None  # whose rights a file:// image is opened with; None: nobody's

@@ -12,7 +12,11 @@ from protocol.messages.launch import LaunchReply, LaunchRequest
 from tests.client.service import Connect, replying
 
 
-@pytest.mark.parametrize("text", ["a: [", "a: b: c", "\tx: 1", "a: 1\n---\nb: 2", "x: !!nope 1"])
+@pytest.mark.parametrize(
+    "text",
+    ["a: [", "a: b: c", "\tx: 1", "a: 1\n---\nb: 2", "x: !!nope 1", 'x: !!int ""', "? [a]\n: b",
+     "!!timestamp x", "a: 1\nb: 2\na: 3"],
+)  # fmt: skip
 def test_bad_yaml_is_refused_before_anything_is_sent(
     connect: Connect, tmp_path: Path, text: str
 ) -> None:
@@ -68,3 +72,32 @@ def test_a_file_that_only_others_may_read_is_told_apart(connect: Connect, tmp_pa
     (tmp_path / "secret").chmod(0)
     result = program.run("launch", "--cloud-init", str(tmp_path / "secret"))
     assert result.code == 1 and result.err.endswith("\nPermission denied.\n")
+
+
+@pytest.mark.parametrize("text", ["", " \n\n", "# a note\n", "---\n...\n"])
+def test_an_empty_configuration_is_refused(connect: Connect, tmp_path: Path, text: str) -> None:
+    program, service = connect(launch=replying(LaunchReply(vm_instance_name="x")))
+    (tmp_path / "empty").write_text(text)
+    for source in ("-", str(tmp_path / "empty")):
+        result = program.run("launch", "--cloud-init", source, input=text.encode())
+        assert (result.code, result.out) == (1, "")
+        said = "Could not load cloud-init configuration: it is empty, or has nothing but comments"
+        assert result.err == f"{said}\n"
+    assert service.requests == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#cloud-config\n",
+        "#!/bin/sh\necho 'a: [' {{ x }}\n",
+        "#include\nhttp://example.invalid/\n",
+        "## template: jinja\n#cloud-config\n{% if x %}\na: {{ b }}\n{% endif %}\n",
+        "Content-Type: multipart/mixed; boundary=x\nMIME-Version: 1.0\n\n--x--\n",
+    ],
+)
+def test_whatever_cloud_init_takes_is_sent_as_it_is(connect: Connect, text: str) -> None:
+    program, service = connect(launch=replying(LaunchReply(vm_instance_name="x")))
+    assert program.run("launch", "--cloud-init", "-", input=text.encode()).code == 0
+    (sent,) = service.requests["launch"]
+    assert LaunchRequest.decode(sent).cloud_init_user_data == text

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from multipassd.cloudinit import hostkeys, seed, userdata
 from multipassd.cloudinit.seed import Interface, Seed
@@ -74,6 +75,50 @@ final_message: "up after $UPTIME s"
 """,
 }
 
+CONFIGURATION = """\
+#cloud-config
+users:
+- {name: bob, shell: /bin/sh, ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaBOBS bob]}
+write_files:
+- {path: /srv/greeting, content: "from NAME"}
+"""
+JINJA = "## template: jinja\n" + CONFIGURATION.replace("NAME", "{{ v1.local_hostname }}")
+SCRIPT = "#!/bin/sh\necho 'ä' > /srv/ran\n"
+PLAIN_SCRIPT = SCRIPT.replace("ä", "a")
+MIXED = (
+    'Content-Type: multipart/mixed; boundary="==x=="\nMIME-Version: 1.0\n\n'
+    f"--==x==\nContent-Type: text/x-shellscript\n\n{PLAIN_SCRIPT}\n--==x==\n"
+    f"Content-Type: text/cloud-config\n\n{CONFIGURATION}\n--==x==--\n"
+)
+# What its schema refuses, and we before a launch.
+REFUSED = (
+    "users: [{sudo: x}]",
+    "users: [{name: bob, lock_passwd: 1}]",
+    "users: 3",
+    "runcmd: reboot",
+    "runcmd: [{echo: hello}]",
+    "write_files: [{content: x}]",
+    "packages: jq",
+    "hostname: [a]",
+    "ssh_authorized_keys: {a: b}",
+    "bootcmd: [[a], {b: c}]",
+    "timezone: 3",
+)
+# What it takes, and so do we.
+TAKEN = (
+    "runcmd: [[ls, -l], reboot, null]",
+    "users: [default, {name: b, sudo: [x, y]}, {name: c, sudo: null}, {name: d, uid: 7}]",
+    "users: [{name: a, groups: {x: null}}, {name: b, groups: [x]}, {name: c, groups: x}]",
+    "users: {name: bob}",
+    "write_files: [{path: /x}, {path: /y, permissions: '0644', append: true, defer: true}]",
+    "packages: [jq, [tree, '2.1']]",
+    "locale: false",
+    "mounts: [[/dev/sdb, /x, auto, defaults, '0', '2'], [swap]]",
+    "chpasswd: {expire: false}",
+    "disable_root: true",
+    "ssh_pwauth: true",
+)
+
 
 @dataclass
 class Guest:
@@ -93,7 +138,7 @@ class Guest:
         self.said = json.loads(lines[-1])
 
     def put(self, text: str, *interfaces: Interface) -> None:
-        user_data = userdata.merge(userdata.parse(text), NAME, OUR_KEY, HOST_KEY, "Europe/Berlin")
+        user_data = userdata.merge(userdata.checked(text), NAME, OUR_KEY, HOST_KEY, "Europe/Berlin")
         content = seed.files(Seed(NAME, INSTANCE_ID, user_data, interfaces or (FIRST,)))
         place = self.root / PLACE
         place.mkdir(parents=True, exist_ok=True)
@@ -105,6 +150,11 @@ class Guest:
         path = f"/{PLACE}/{name}"
         done = self.run("cloud-init", "schema", "-t", kind, "--config-file", path)
         assert done.stdout == f"Valid schema {path}\n"
+
+    def refuses(self, text: str) -> bool:
+        (self.root / "config").write_text(f"#cloud-config\n{text}\n")
+        words = "cloud-init schema --config-file /config && echo TAKEN || echo REFUSED"
+        return "REFUSED" in self.run("sh", "-c", f"{words} 2>&1").stdout.split()
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return roots.run_in(self.root, *command)
@@ -182,3 +232,99 @@ def test_netplan_sets_each_card_up_by_its_address_and_the_first_has_the_routes(
         assert "ClientIdentifier=mac" in unit
     assert "RouteMetric=100" in first
     assert "RouteMetric=200" in second
+
+
+def is_let_in(guest: Guest) -> None:
+    assert OUR_KEY in guest.text("home/ubuntu/.ssh/authorized_keys").splitlines()
+    assert guest.text("etc/ssh/ssh_host_ed25519_key").encode() == HOST_KEY.private
+    assert guest.users()["ubuntu"].pw_shell == "/bin/bash"
+    assert guest.said["merged"]["hostname"] == NAME
+    assert guest.text("etc/timezone").strip() == "Europe/Berlin"
+
+
+def test_a_template_s_values_win_as_others_do(guest: Guest) -> None:
+    guest.consume("## template: jinja\n#cloud-config\nhostname: x\ntimezone: Asia/Tokyo\n")
+    assert guest.said["merged"]["hostname"] == "x"
+    assert guest.text("etc/timezone").strip() == "Asia/Tokyo"
+
+
+def test_a_template_is_rendered_in_the_guest(guest: Guest) -> None:
+    guest.consume(JINJA)
+    assert guest.said["said"] == []
+    is_let_in(guest)
+    assert guest.text("srv/greeting") == f"from {NAME}"
+    assert guest.users()["bob"].pw_shell == "/bin/sh"
+    assert "BOBS" in guest.text("home/bob/.ssh/authorized_keys")
+
+
+def test_a_template_without_users_keeps_the_image_s_own(guest: Guest) -> None:
+    guest.consume("## template: jinja\n#cloud-config\nruncmd: [true]\n")
+    is_let_in(guest)
+    assert {"debian", "ubuntu"} <= guest.users().keys()
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        "[{name: ubuntu, shell: /bin/sh, ssh_authorized_keys: [ssh-ed25519 AAAA theirs]}]",
+        "{ubuntu: {gecos: x}}", "ubuntu", "[ubuntu, {name: bob}]", "null", "3",
+    ],
+)  # fmt: skip
+def test_no_template_s_users_lock_the_service_out(guest: Guest, users: str) -> None:
+    guest.consume(f"## template: jinja\n#cloud-config\nusers: {users}\nssh_keys: x\n")
+    is_let_in(guest)
+
+
+def test_a_user_that_can_t_be_made_keeps_ours_from_nothing(guest: Guest) -> None:
+    """Unseen by our own check, as it is in a template."""
+    text = "## template: jinja\n#cloud-config\nusers: [{name: bob, sudo: true}]\n"
+    guest.consume(text)
+    assert any("sudo" in line for line in guest.said["said"])
+    is_let_in(guest)
+
+
+@pytest.mark.parametrize("text", [SCRIPT, PLAIN_SCRIPT, MIXED], ids=["encoded", "plain", "mixed"])
+def test_a_script_is_kept_for_the_end_of_the_boot(guest: Guest, text: str) -> None:
+    guest.consume(text)
+    assert guest.said["said"] == []
+    is_let_in(guest)
+    (script,) = (guest.root / f"var/lib/cloud/instances/{INSTANCE_ID}/scripts").iterdir()
+    assert script.read_text() == (SCRIPT if text == SCRIPT else PLAIN_SCRIPT)
+    if text == MIXED:
+        assert guest.text("srv/greeting") == "from NAME"
+        assert guest.users()["bob"].pw_shell == "/bin/sh"
+
+
+@pytest.mark.parametrize("users", ["[{name: bob}]", "bob", "[{name: ubuntu, shell: /bin/sh}]"])
+def test_no_part_s_users_lock_the_service_out(guest: Guest, users: str) -> None:
+    config = f"#cloud-config\nusers: {users}\nssh_keys: {{rsa_public: x}}\nhostname: x\n"
+    archive = yaml.safe_dump([{"type": "text/cloud-config", "content": config}])
+    guest.consume(f"#cloud-config-archive\n{archive}")
+    assert guest.said["merged"]["hostname"] == "x"
+    guest.said["merged"]["hostname"] = NAME
+    is_let_in(guest)
+
+
+def test_an_image_whose_own_user_is_ubuntu_lets_us_in_beside_the_user_s_keys(guest: Guest) -> None:
+    place = guest.root / "etc/cloud/cloud.cfg.d/99-ubuntu.cfg"
+    place.write_text("system_info: {default_user: {name: ubuntu, shell: /bin/bash}}\n")
+    try:
+        guest.consume("ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaEVERYBODY everybody]\n")
+        assert guest.said["said"] == []
+        is_let_in(guest)
+        assert "EVERYBODY" in guest.text("home/ubuntu/.ssh/authorized_keys")
+    finally:
+        place.unlink()
+
+
+def test_what_its_schema_refuses_is_refused_before_a_launch(guest: Guest) -> None:
+    assert [text for text in REFUSED if not guest.refuses(text)] == []
+    for text in REFUSED:
+        with pytest.raises(userdata.UserDataError):
+            userdata.checked(text)
+
+
+def test_what_its_schema_takes_is_taken(guest: Guest) -> None:
+    assert [text for text in TAKEN if guest.refuses(text)] == []
+    for text in TAKEN:
+        assert userdata.checked(text)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import email
+from email.message import Message
 from typing import Any
 
 import pytest
@@ -11,6 +13,24 @@ from multipassd.cloudinit.userdata import UserDataError
 
 HOST_KEY = make()
 AUTHORISED = "ssh-ed25519 AAAAservice"
+
+
+JINJA = "## template: jinja\n#cloud-config\nruncmd:\n- echo {{ v1.local_hostname }} > /x\n"
+SCRIPT = "#!/bin/sh\necho 'ä' \\\n  $1\n\n"
+MIXED = (
+    'Content-Type: multipart/mixed; boundary="==x=="\nMIME-Version: 1.0\n\n'
+    "--==x==\nContent-Type: text/x-shellscript\n\n#!/bin/sh\ntrue\n--==x==\n"
+    "Content-Type: text/cloud-config\n\n#cloud-config\na: b\n--==x==--\n"
+)
+OTHERS = {
+    "text/jinja2": JINJA,
+    "text/x-shellscript": SCRIPT,
+    "text/x-include-url": "#include\nhttp://example.invalid/a\n",
+    "text/x-include-once-url": "#include-once\nhttp://example.invalid/a",
+    "text/cloud-config-archive": "#cloud-config-archive\n- {type: text/x, content: x}\n",
+    "text/cloud-boothook": "#cloud-boothook\n#!/bin/sh\ntrue\n",
+    "text/part-handler": "#part-handler\ndef list_types():\r\n    return []\n",
+}
 
 
 def merged(text: str = "") -> dict[str, Any]:
@@ -34,7 +54,7 @@ def ubuntu(text: str) -> dict[str, Any]:
 def test_without_a_user_s_configuration_ours_is_whole() -> None:
     found = merged()
     assert (found["hostname"], found["timezone"]) == ("foo", "Asia/Tokyo")
-    assert found["users"][0] == "default"
+    assert found["users"][1:] == ["default"]
     assert ubuntu("")["ssh_authorized_keys"] == [AUTHORISED]
     assert found["ssh_keys"] == {
         "ed25519_private": HOST_KEY.private.decode(),
@@ -75,10 +95,10 @@ def test_host_keys_that_are_none_are_replaced(value: str) -> None:
 )
 def test_ubuntu_joins_whatever_users_were_given(text: str, others: list[object]) -> None:
     found = merged(text)["users"]
-    assert found[:-1] == others
-    assert found[-1] == ubuntu(text)
-    assert found[-1]["ssh_authorized_keys"] == [AUTHORISED]
-    assert found[-1]["sudo"]
+    assert found[1:] == others
+    assert found[0] == ubuntu(text), "cloud-init makes no more users after one that fails"
+    assert found[0]["ssh_authorized_keys"] == [AUTHORISED]
+    assert found[0]["sudo"]
 
 
 @pytest.mark.parametrize("name", ["ssh_authorized_keys", "ssh-authorized-keys"])
@@ -86,7 +106,9 @@ def test_ubuntu_joins_whatever_users_were_given(text: str, others: list[object])
 def test_an_entry_for_ubuntu_is_the_user_s_with_our_key_behind_theirs(
     name: str, given: str
 ) -> None:
-    found = ubuntu(f"users:\n- name: ubuntu\n  shell: /bin/zsh\n  {name}: {given}\n- default")
+    text = f"users:\n- default\n- name: ubuntu\n  shell: /bin/zsh\n  {name}: {given}\n"
+    found = ubuntu(text)
+    assert merged(text)["users"] == [found, "default"]
     assert found == {
         "name": "ubuntu",
         "shell": "/bin/zsh",
@@ -109,6 +131,28 @@ def test_an_entry_for_ubuntu_is_the_user_s_with_our_key_behind_theirs(
         ("users: 3", "`users` must be a list"),
         ("users: [{name: ubuntu, ssh_authorized_keys: 3}]", "must be a list of keys"),
         ("a: " + "b" * (1 << 20), "longer than"),
+        ("a: 1\nb: 2\na: 3", "the key `a` is there twice, in line 1 and line 3"),
+        ("users:\n- name: bob\n  shell: a\n  shell: b", "`shell` is there twice, in line 3 and"),
+        ("network: {version: 2, ethernets: {}}", "takes no network configuration"),
+        ("network: {config: disabled}", "takes no network configuration"),
+        ("version: 2\nethernets: {eth0: {dhcp4: true}}", "takes no network configuration"),
+        ("users: [{name: cookie, sudo: true}]", "`users[0].sudo` must be rules of sudo"),
+        ("users: [{sudo: x}]", "`users[0]` has no `name`"),
+        ("users: [{name: bob, lock_passwd: 1}]", "`users[0].lock_passwd` must be true or false"),
+        ("runcmd: reboot", "`runcmd` must be a list of commands. It is a text."),
+        ("runcmd: [{echo: hello}]", "`runcmd[0]` must be a text or a list of texts"),
+        ("write_files: [{content: x}]", "`write_files[0]` has no `path`"),
+        ("write_files: [{path: /x, permissions: [a]}]", "`write_files[0].permissions` must be a"),
+        ("content-type: x\n\nä", "characters beyond ASCII"),
+        ("Content-Type: multipart/mixed\n\n#!/bin/sh\n", "cloud-init would find none"),
+        (MIXED.replace("a: b", "users: {bob: {}}"), "`users` must be a list of users"),
+        (MIXED.replace("a: b", "users: 3"), "`users` must be a list of users"),
+        (MIXED.replace("a: b", "a: ["), "no valid YAML"),
+        ("#cloud-config-archive\na: b", "must be a list of parts"),
+        ("#cloud-config-archive\n- !!int ''", "no !!int"),
+        ('#cloud-config-archive\n- "#cloud-config\\nusers: null"', "`users` must be a list"),
+        ("packages: jq", "`packages` must be a list"),
+        ("hostname: [a]", "`hostname` must be a text"),
     ],
 )
 def test_what_can_t_be_used_is_refused_with_its_reason(text: str, why: str) -> None:
@@ -116,6 +160,69 @@ def test_what_can_t_be_used_is_refused_with_its_reason(text: str, why: str) -> N
         userdata.checked(text)
     assert error.value.message.startswith("The cloud-init configuration can't be used: ")
     assert why in error.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "runcmd: [[ls, -l], reboot, [sleep, 1], null]",
+        "users: [default, {name: a, sudo: false}, {name: b, sudo: [x, y]}, {name: c, uid: 7}]",
+        "write_files: [{path: /x}, {path: /y, permissions: '0644', append: true}]",
+        "packages: [jq, [tree, '2.1'], {snap: [x]}]",
+        "my_own_module: {anything: [1, {a: b}]}",
+        "expiry: 2030-01-01\nbytes: !!binary aGVsbG8=\nset: !!set {a, b}",
+        "a: &a [*a]",
+        "base: &b {k: 1}\nuse: {<<: *b, k: 2}",
+        "version: 3",
+    ],
+)
+def test_what_cloud_init_takes_is_taken(text: str) -> None:
+    assert userdata.checked(text)
+
+
+def parts_of(text: str) -> tuple[str, list[Message]]:
+    made = userdata.merge(userdata.checked(text), "foo", AUTHORISED, HOST_KEY, "Asia/Tokyo")
+    message = email.message_from_bytes(made.encode())
+    assert message.get_content_type() == "multipart/mixed" and not message.defects
+    parts = message.get_payload()
+    assert isinstance(parts, list)
+    return made, parts  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("type_", OTHERS)
+def test_what_is_no_configuration_reaches_cloud_init_as_it_came(type_: str) -> None:
+    text = OTHERS[type_]
+    made, parts = parts_of(text)
+    assert text in made or not text.isascii()
+    (found,) = (part for part in parts if part.get_content_type() == type_)
+    payload = found.get_payload(decode=True)
+    assert isinstance(payload, bytes) and payload.decode() == text
+
+
+def test_a_message_of_several_parts_is_one_of_ours() -> None:
+    made, parts = parts_of(MIXED)
+    assert MIXED in made
+    (theirs,) = (part for part in parts if part.is_multipart())
+    found = [part.get_content_type() for part in theirs.walk()]
+    assert found == ["multipart/mixed", "text/x-shellscript", "text/cloud-config"]
+
+
+def test_beside_it_is_all_that_the_service_needs() -> None:
+    _, parts = parts_of(JINJA)
+    first, _, before, after, keys, defaults = parts
+
+    def said(part: Message) -> dict[str, Any]:
+        loaded: dict[str, Any] = yaml.safe_load(part.get_payload())  # type: ignore[arg-type]
+        return loaded
+
+    assert (said(defaults)["hostname"], said(defaults)["timezone"]) == ("foo", "Asia/Tokyo")
+    assert said(first)["users"][1:] == ["default"]
+    for part, way in ((first, None), (before, "prepend"), (after, "append")):
+        ours = said(part)["users"][0]
+        assert (ours["name"], ours["ssh_authorized_keys"]) == ("ubuntu", [AUTHORISED])
+        assert way is None or way in part["Merge-Type"]
+    for part in (first, keys):
+        assert said(part)["ssh_keys"]["ed25519_public"] == HOST_KEY.public
 
 
 def test_a_bomb_of_aliases_stays_as_small_as_it_came() -> None:
@@ -157,6 +264,6 @@ def test_a_text_that_stands_for_far_more_than_it_is_long_is_refused(text: str, w
 
 
 def test_merge_keys_and_aliases_are_taken() -> None:
-    config = userdata.checked(merging(3, 2) + "users: &users [default]\nalso: *users\n")
+    config = userdata.parse(merging(3, 2) + "users: &users [default]\nalso: *users\n")
     assert config["a3"] == {"k": "v", "k1": "v", "k2": "v", "k3": "v"}
     assert config["also"] == ["default"]

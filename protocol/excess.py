@@ -3,9 +3,11 @@ gigabytes, and long numbers take minutes to read. Plain aliases only point. Pure
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-Node = Any  # PyYAML's, which is not loaded before it is needed
+    Node = Any  # PyYAML's, which is not loaded before it is needed
 
 MERGE = "tag:yaml.org,2002:merge"
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
