@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from benchmarks.wire import (
     DATA,
@@ -20,6 +21,7 @@ from benchmarks.wire import (
     PING,
     PREFACE,
     SETTINGS,
+    Connection,
     frame,
     header_block,
 )
@@ -96,6 +98,19 @@ def rapid_reset(path: str) -> None:
     _flood(path, b"", resets)
 
 
+def refused_calls(path: str) -> None:
+    """One call after the other, as fast as they are answered."""
+    context = _context()
+    while True:
+        try:
+            connection = Connection(Path(path), context)
+            while True:
+                with suppress(RuntimeError):  # it was refused
+                    connection.call(LIST, b"")
+        except OSError:
+            time.sleep(PAUSE)
+
+
 ATTACKS: dict[str, Callable[[str], None]] = {
     "spin": spin,
     "connect-and-close": connect_and_close,
@@ -104,15 +119,14 @@ ATTACKS: dict[str, Callable[[str], None]] = {
     "single-bytes": single_bytes,
     "control-frames": control_frames,
     "rapid-reset": rapid_reset,
+    "refused-calls": refused_calls,
 }
 
 
 def _flood(path: str, first: bytes, more: Callable[[int], bytes]) -> None:
     """Send until the service hangs up, on one connection after the other. Without `more` a
     connection is held until then."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_alpn_protocols(["h2"])
+    context = _context()
     while True:
         try:
             plain = _socket()
@@ -126,6 +140,14 @@ def _flood(path: str, first: bytes, more: Callable[[int], bytes]) -> None:
                     number += 1
         except OSError:
             time.sleep(PAUSE)
+
+
+def _context() -> ssl.SSLContext:
+    """Without a certificate of its own, and without a look at the service's."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    return context
 
 
 def _socket() -> socket.socket:
