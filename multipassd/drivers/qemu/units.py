@@ -126,7 +126,9 @@ def _of_another(storage: str, name: str, base: Path) -> str:
         return ""
     # Of a unit that is gone this is empty.
     code, paths = _run("systemctl", "show", "--value", "--property=BindPaths", _unit(name))
-    if code or (paths and f"{base}/machines/{name}" not in paths.replace(":", " ").split()):
+    if code:
+        return f"systemd does not tell which storage directory {_unit(name)} is of: {paths}"
+    if paths and f"{base}/machines/{name}" not in paths.replace(":", " ").split():
         return (
             f"{_unit(name)} runs for another storage directory and is left alone; "
             f"`sudo systemctl stop {_unit(name)}` ends it"
