@@ -6,9 +6,11 @@ import ctypes
 import os
 import signal
 import struct
+from collections.abc import Iterable
 
 # linux/capability.h, linux/prctl.h, linux/sched.h
 DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2
+ALL = range(64)
 _SET_PDEATHSIG, _SET_NO_NEW_PRIVS = 1, 38
 _NEW_NETWORK, _NEW_IPC = 0x40000000, 0x08000000
 _VERSION_3 = 0x20080522
@@ -17,14 +19,15 @@ _SETS = struct.Struct("=6I")  # effective, permitted, inheritable; of 0 to 31, t
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def drop_capabilities(*numbers: int) -> None:
-    """Of the first 32; those that this process lacks are no error. Raises OSError."""
-    lost = sum(1 << number for number in numbers)
+def drop_capabilities(numbers: Iterable[int]) -> None:
+    """Those that this process lacks are no error. Raises OSError."""
+    lost = sum(1 << number for number in set(numbers))
     header = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION_3, 0))
     data = ctypes.create_string_buffer(_SETS.size)
     _check(_libc.capget(header, data))
-    sets = _SETS.unpack(data.raw[: _SETS.size])
-    kept = [word & ~lost if index < 3 else word for index, word in enumerate(sets)]
+    words = _SETS.unpack(data.raw[: _SETS.size])
+    kept = [word & ~(lost >> (0 if index < 3 else 32)) for index, word in enumerate(words)]
+    kept = [word & 0xFFFFFFFF for word in kept]
     _check(_libc.capset(header, ctypes.create_string_buffer(_SETS.pack(*kept))))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from multipassd.images.image import Progress, Transfer
 from multipassd.images.opening import FILE, open_as
 from multipassd.images.place import Place
 from multipassd.images.tasks import TASKS, Answer, Look, Refresh, Task
+from multipassd.qemuimg import asking
 
 STDIN, STDOUT = 0, 1
 MAX_TASK = 1 << 20
@@ -51,7 +53,7 @@ def _run(task: Task) -> Answer:
     write."""
     path, file = _opened(task)
     place = _place(task)
-    rights.drop_capabilities(rights.DAC_OVERRIDE, rights.DAC_READ_SEARCH)
+    rights.drop_capabilities(_done_with())
     threading.Thread(target=_end_with_caller, daemon=True).start()  # none before a fork
     if isinstance(task, Refresh):
         assert place is not None
@@ -63,6 +65,14 @@ def _run(task: Task) -> Answer:
         return Answer(done=True, image=prepare.look_at_url(task))
     assert place is not None
     return Answer(done=True, base=prepare.prepare(task, place, file, _report))
+
+
+def _done_with() -> Iterable[int]:
+    """The capabilities that nothing needs from now on. A child that gives rights up by itself, to
+    run qemu-img, takes some."""
+    if os.environ.get(asking.SOCKET):
+        return rights.ALL
+    return rights.DAC_OVERRIDE, rights.DAC_READ_SEARCH
 
 
 def _opened(task: Task) -> tuple[str, BinaryIO | None]:

@@ -97,6 +97,10 @@ def qemu_reaches_its_own_files_only(host: Host) -> None:
     assert PLACE in seen
     assert f"{RUNTIME}/stop" in seen
     assert not [path for path in seen if path.startswith(f"{STORAGE}/data") or "socket" in path]
+    # Other machines' processes, which are the same user's; as root, who would see all there is.
+    assert (
+        host.run("nsenter", "-t", pid, "-m", "--", "find", "/proc", "-mindepth", "1").stdout == ""
+    )
     # The files' own modes, without the namespace.
     host.run(*as_qemu, "test", "-w", f"{PLACE}/disk.qcow2")
     for path in (f"{PLACE}/new", f"{STORAGE}/machines/new", f"{STORAGE}/images/new"):

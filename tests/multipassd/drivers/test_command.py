@@ -38,6 +38,13 @@ def test_nothing_comes_with_it_that_was_not_asked_for() -> None:
     assert after("-netdev", line) == []
 
 
+def test_what_a_guest_prints_is_kept_in_a_ring_in_memory_and_in_no_file() -> None:
+    line = words(machine())
+    (console,) = (word for word in after("-chardev", line) if "console" in word)
+    assert console == f"ringbuf,id=console,size={64 << 10}"
+    assert after("-serial", line) == ["chardev:console"]
+
+
 def test_emulation_keeps_its_cache_small_and_kvm_has_none() -> None:
     assert "tb-size" in after("-accel", words(machine()))[0]
     assert after("-accel", words(machine(), accelerator="kvm")) == ["kvm"]

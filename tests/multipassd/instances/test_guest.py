@@ -14,6 +14,7 @@ import pytest
 from multipassd.drivers.driver import DriverError
 from multipassd.instances import guest
 from multipassd.instances.guest import Endpoint, GuestSilent
+from tests.client.ssh import sshd
 from tests.waiting import PATIENCE
 
 NOBODY = 3_999_999  # in no list of users
@@ -68,3 +69,22 @@ def test_a_guest_that_goes_on_and_on_is_not_listened_to(
     babbling.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert said() == f"GuestSilent: foo said more than {guest.MAX_OUTPUT} bytes"
+
+
+@pytest.mark.skipif(bool(sshd.missing()), reason=sshd.missing())
+def test_a_guest_with_another_host_key_than_was_made_for_it_is_not_talked_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = sshd.Sshd(tmp_path)
+    monkeypatch.setattr(guest, "USER", server.user)
+
+    def says(host_key: str) -> str:
+        endpoint = Endpoint("foo", "127.0.0.1", server.port, host_key)
+        return asyncio.run(guest.run(endpoint, tmp_path / "user_key", "echo hello", SECONDS))
+
+    try:
+        assert says(server.host_key) == "hello\n"
+        with pytest.raises(GuestSilent, match="ssh ended with 255"):
+            says(sshd.make_key(tmp_path / "other_key")[1])
+    finally:
+        server.close()

@@ -1,0 +1,189 @@
+"""ARCHITECTURE.md's "Who is held by what": each clause of its last column has tests, named here."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTER = "## Who is held by what"
+
+# By who, the beginning of the clause, and the tests that hold it (below tests/).
+HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "a user of the host": {
+        "the gate": (
+            "multipassd/test_gate.py::test_a_stranger_gets_through_only_where_the_policy_is_open_"
+            "or_the_caller_is_root",
+            "multipassd/test_gate.py::test_every_method_has_a_policy_and_only_these_are_not_"
+            "adopting",
+        ),
+        "`multipassd/limits.py`": (
+            "multipassd/test_connection_caps.py::test_one_person_has_a_cap_and_others_are_served",
+            "multipassd/test_work.py::test_a_new_connection_finds_the_account_as_the_last_one_left_"
+            "it",
+            "multipassd/test_buffers.py::test_strangers_hold_a_pool_that_the_trusted_never_meet",
+            "system/test_strangers.py::test_others_are_served_under_attack",
+        ),
+        "`guesses.py`": (
+            "multipassd/test_guesses.py::test_wrong_guesses_of_one_user_wait_longer_each_time_up_"
+            "to_the_cap",
+            "system/test_host_guesses.py::test_a_thousand_uids_and_tcp_guess_no_faster_than_one_"
+            "and_slow_nobody_trusted",
+        ),
+        "the helpers' sockets": (
+            "system/test_host_holders.py::test_the_helpers_sockets_are_roots_alone",
+            "system/test_host_holders.py::test_records_keys_and_settings_are_roots_alone",
+        ),
+        "disks and seeds": (
+            "system/test_host_instance.py::qemu_reaches_its_own_files_only",
+            "multipassd/cloudinit/test_seed.py::test_the_hypervisor_s_user_reads_it_and_does_no_"
+            "more_and_others_do_not",
+        ),
+        "over TCP": ("interop/test_calls.py::test_tcp_never_enrols_by_itself",),
+    },
+    "a trusted client": {
+        "names, MAC addresses": (
+            "multipassd/instances/test_order.py::test_a_name_that_can_be_none_is_refused",
+            "multipassd/instances/test_order.py::test_what_is_no_mac_address_is_refused",
+            "multipassd/network/test_choice.py::test_an_unknown_network_is_an_invalid_option",
+        ),
+        "images are regular files": (
+            "multipassd/images/test_fetch.py::test_a_file_that_is_none_is_refused",
+            "multipassd/images/test_fetch.py::test_what_needs_another_file_or_is_no_image_is_"
+            "refused_and_removed",
+            "multipassd/images/test_refused.py::test_a_qcow2_that_is_cut_off_is_refused",
+        ),
+        "a `file://` image": (
+            "multipassd/images/test_opening.py::test_a_file_that_the_caller_can_not_read_is_"
+            "refused_though_root_could",
+            "multipassd/images/test_opening.py::test_in_a_closed_directory_what_exists_and_what_"
+            "does_not_are_told_alike",
+            "multipassd/images/test_opening.py::test_over_tcp_no_file_of_the_host_is_launched",
+            "system/test_host_images.py::files_are_opened_as_the_caller",
+        ),
+        "cloud-init data": (
+            "multipassd/cloudinit/test_userdata.py::test_a_text_that_stands_for_far_more_than_it_"
+            "is_long_is_refused",
+        ),
+        "settings": (
+            "multipassd/test_settings.py::test_no_value_writes_to_the_terminal_that_shows_it",
+        ),
+        "the passphrase": (
+            "multipassd/test_settings.py::test_a_plain_passphrase_is_hashed_before_it_is_stored",
+            "multipassd/test_settings.py::test_of_the_passphrase_only_whether_it_is_set_is_told",
+        ),
+        "nothing of theirs": (
+            "multipassd/drivers/test_units.py::test_only_instances_of_qemu_are_touched",
+            "multipassd/drivers/test_command.py::test_a_comma_in_a_path_ends_no_option",
+        ),
+    },
+    "root in a guest": {
+        "host keys": (
+            "multipassd/instances/test_guest.py::test_a_guest_with_another_host_key_than_was_made_"
+            "for_it_is_not_talked_to",
+            "client/ssh/test_exec.py::test_another_host_key_is_refused_without_a_question",
+        ),
+        "addresses by MAC": (
+            "multipassd/network/test_bridge.py::test_a_stranger_on_the_bridge_gets_no_address",
+        ),
+        "no packets": (
+            "multipassd/network/test_bridge.py::test_no_guest_becomes_the_host_s_router",
+        ),
+        "`runtime.py`": (
+            "multipassd/instances/test_runtime.py::test_what_is_no_figure_is_left_out",
+            "multipassd/instances/test_guest.py::test_a_guest_that_goes_on_and_on_is_not_listened_"
+            "to",
+        ),
+        "the console": (
+            "multipassd/drivers/test_command.py::test_what_a_guest_prints_is_kept_in_a_ring_in_"
+            "memory_and_in_no_file",
+            "multipassd/drivers/test_detached.py::test_a_process_that_never_stops_complaining_"
+            "fills_no_disk",
+        ),
+    },
+    "who took a QEMU over": {
+        "a user without rights": ("system/test_host_instance.py::qemu_reaches_its_own_files_only",),
+        "the monitor's answers": (
+            "multipassd/drivers/test_monitor.py::test_nonsense_ends_the_connection_or_is_passed_"
+            "over_and_hangs_nobody",
+        ),
+        "its words": (
+            "multipassd/drivers/test_monitor.py::test_what_it_says_is_fit_for_a_terminal",
+        ),
+        "its disk's header": (
+            "multipassd/drivers/test_disks.py::test_a_disk_whose_header_names_another_file_for_"
+            "its_data_is_left_alone",
+            "multipassd/drivers/test_disks.py::test_a_link_in_a_disks_place_is_not_followed",
+        ),
+    },
+    "who took qemu-img over": {
+        "in the deb": (
+            "system/test_host_images.py::qemu_img_has_nothing_but_the_file_that_it_is_handed",
+        ),
+        "elsewhere": (
+            "multipassd/qemuimg/test_qemuimg.py::test_roots_becomes_a_user_without_rights_or_"
+            "network",
+            "multipassd/qemuimg/test_qemuimg.py::test_it_can_have_no_more_rights_than_it_has_and_"
+            "sees_no_other_file",
+        ),
+        "it ends with": (
+            "multipassd/qemuimg/test_qemuimg.py::test_who_hangs_up_ends_it",
+            "multipassd/qemuimg/test_qemuimg.py::test_one_that_talks_without_end_is_ended",
+        ),
+        "nothing else": (
+            "multipassd/qemuimg/test_qemuimg.py::test_nothing_else_in_the_daemon_runs_it",
+        ),
+    },
+    "who took the daemon over": {
+        "root without": (
+            "system/test_host_holders.py::test_the_daemon_has_no_capability_no_way_to_gain_one_"
+            "and_a_filter",
+            "system/test_host_holders.py::test_from_the_daemon_s_sandbox_neither_systemd_nor_the_"
+            "bus_nor_other_files_are_reached",
+        ),
+        "the image worker": (
+            "multipassd/images/test_opening.py::test_a_link_planted_in_the_cache_is_not_followed",
+            "multipassd/images/test_opening.py::test_a_file_that_is_no_image_is_refused_before_"
+            "any_of_it_is_copied",
+            "system/test_host_images.py::a_planted_link_leads_nowhere",
+        ),
+        "the helpers": (
+            "system/test_host_holders.py::test_the_machines_helper_makes_nothing_but_qemu",
+            "system/test_host_holders.py::test_the_network_s_helper_takes_names_addresses_and_its_"
+            "own_verbs_only",
+        ),
+    },
+}
+
+
+def rows() -> dict[str, list[str]]:
+    """The clauses of each row's last column."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    chapter = text.partition(CHAPTER)[2].partition("\n## ")[0]
+    lines = [line.strip("| ").split(" | ") for line in chapter.splitlines() if line[:2] == "| "]
+    return {who: held.split("; ") for who, _, held in lines[1:]}
+
+
+@cache
+def functions(file: str) -> set[str]:
+    tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_each_clause_has_tests_and_each_test_has_its_clause() -> None:
+    found = rows()
+    assert len(found) == len(HOLDERS)
+    for (who, clauses), (name, held) in zip(found.items(), HOLDERS.items(), strict=True):
+        assert who.startswith(name)
+        assert len(clauses) == len(held), (who, clauses)
+        for clause, beginning in zip(clauses, held, strict=True):
+            assert clause.startswith(beginning), (who, clause)
+
+
+@pytest.mark.parametrize(
+    "test", sorted({test for held in HOLDERS.values() for tests in held.values() for test in tests})
+)
+def test_the_tests_that_are_named_are_there(test: str) -> None:
+    file, _, name = test.partition("::")
+    assert name in functions(file)
