@@ -32,6 +32,16 @@ LAUNCH_TIMED_OUT_HINT = (
 )
 LAUNCH_TOO_MANY = "Too many arguments supplied"
 BAD_IMAGE_NAME = "Invalid remote and source image name supplied"
+
+
+def unexpanded_home(url: str) -> str:
+    return f"A URL has its whole path, as shells don't replace ~ within one. Write {url}"
+
+
+def path_instead_of_url(path: str, url: str) -> str:
+    return f"{path} is the path of a file, not the name of an image. To launch that, write {url}"
+
+
 TWO_MEMORIES = (
     "Error: invalid option(s) used for memory allocation. "
     'Please use "--memory" to specify amount of memory to allocate.'

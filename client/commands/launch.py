@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BRIDGED = "bridged"  # the network that local.bridged-network names
 WEB = ("http://", "https://")
 FILE = "file://"
+PATHS = ("/", "./", "../", "~")  # no image is called so
+DISKS = (".img", ".qcow2", ".raw", ".xz", ".zst")
 
 PROGRESS = {
     LaunchProgress.ProgressTypes.IMAGE: RETRIEVING,
@@ -74,8 +76,14 @@ def _image(given: str) -> tuple[str, str]:
     if given.lower().startswith(WEB):
         return "", given
     if given.lower().startswith(FILE):
+        path = given[len(FILE) :]
+        if path.startswith("~"):
+            raise UsageError(sentences.unexpanded_home(FILE + os.path.expanduser(path)))
         # The service has another working directory.
-        return "", FILE + os.path.abspath(given[len(FILE) :])
+        return "", FILE + os.path.abspath(path)
+    if given.startswith(PATHS) or (given.endswith(DISKS) and os.path.isfile(given)):
+        url = FILE + os.path.abspath(os.path.expanduser(given))
+        raise UsageError(sentences.path_instead_of_url(given, url))
     remote, colon, image = given.partition(":")
     if ":" in image:
         raise UsageError(sentences.BAD_IMAGE_NAME)

@@ -54,7 +54,8 @@ class Catalogue:
             await self._refresh(remote, proxy, force, patience)
             listing, age = await asyncio.to_thread(self._load, remote)
         if listing is None:
-            raise RemoteUnreachable(name, self._failed.get(remote, (0.0, "It gave no list."))[1])
+            _, why = self._failed.get(remote, (0.0, "It gave no list."))
+            raise RemoteUnreachable(remote.label, why)
         return listing.images
 
     async def _refresh(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from protocol.errors import RpcError
 from protocol.status import Status
 
@@ -42,6 +44,29 @@ class UnknownImage(RpcError):
 
     def __init__(self, image: str, remote: str) -> None:
         super().__init__(f'Unable to find an image matching "{image}" in remote "{remote}".')
+
+
+class NotFoundSoFar(RpcError):
+    """No list that could be had knows the image; others could not be had."""
+
+    status = Status.FAILED_PRECONDITION
+
+    def __init__(self, image: str, failures: Sequence[RemoteUnreachable]) -> None:
+        text = f'Unable to find an image matching "{image}" in remote "".'
+        super().__init__(
+            "\n".join([text, "It may be misspelt, or in a list that could not be had:"])
+            + "".join(f"\n{failure.message}" for failure in failures)
+        )
+
+
+class NoUrl(RpcError):
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"`{path}` is the path of a file. To launch a file of this host, write file:// and its "
+            "whole path, as in file:///home/alice/disk.img."
+        )
 
 
 class AmbiguousImage(RpcError):

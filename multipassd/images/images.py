@@ -12,7 +12,9 @@ from multipassd.images.catalogue import Catalogue
 from multipassd.images.errors import (
     ImageError,
     NoImageNamed,
+    NotFoundSoFar,
     NothingListed,
+    NoUrl,
     RemoteUnreachable,
     UnknownImage,
     Unreachable,
@@ -31,6 +33,7 @@ _log = log.get("images")
 
 DEFAULT_IMAGE = "default"
 OWN_IMAGES = ("http://", "https://", "file://")
+PATHS = ("/", "./", "../", "~")  # no image is called so
 PROXY = "proxy"
 
 
@@ -51,6 +54,8 @@ class Images:
         Raises RpcError with a sentence for whoever launches."""
         if image.startswith(OWN_IMAGES):
             return await self._look(image, caller)
+        if image.startswith(PATHS) and not remote:
+            raise NoUrl(image)
         if remote:
             if not image:
                 raise NoImageNamed
@@ -112,17 +117,20 @@ class Images:
             _log.info("image %s was not used for two weeks and is removed", gone[:12])
 
     async def _anywhere(self, query: str) -> Image | None:
-        failure: RemoteUnreachable | None = None
-        for name in self._order(query):
+        failures: list[RemoteUnreachable] = []
+        names = self._order(query)
+        for name in names:
             try:
                 images = await self._catalogue.images(name)
             except RemoteUnreachable as error:
-                failure = failure or error
+                failures.append(error)
                 continue
             if found := search.pick(images, query):
                 return found
-        if failure is not None:
-            raise failure  # it may have had the image
+        if failures and len(failures) == len(names):
+            raise failures[0]
+        if failures:
+            raise NotFoundSoFar(query, failures)
         return None
 
     def _order(self, query: str) -> list[str]:

@@ -13,6 +13,8 @@ from typing import Any
 import grpc
 import pytest
 
+from client.commands import launch
+from client.errors import UsageError
 from protocol.messages.launch import LaunchError, LaunchProgress, LaunchReply, LaunchRequest
 from tests.client.program import PROGRAM
 from tests.client.service import SKIPPING, Connect, detailed, replying
@@ -113,6 +115,34 @@ def test_images_are_names_or_urls(connect: Connect, given: str, remote: str, ima
     assert program.run("launch", given).code == 0
     request = LaunchRequest.decode(service.requests["launch"][0])
     assert (request.remote_name, request.image) == (remote, image)
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("file://~/a.img", "file:///home/alice/a.img"),
+        ("./a.img", "file:///a.img"),  # the tests' client runs in /
+        ("../x/a.img", "file:///x/a.img"),
+        ("/srv/a.img", "file:///srv/a.img"),
+        ("~/a.img", "file:///home/alice/a.img"),
+    ],
+)
+def test_a_path_is_answered_with_the_url_to_write(connect: Connect, given: str, url: str) -> None:
+    program, service = connect(launch=replying(LaunchReply(vm_instance_name="x")))
+    said = program.run("launch", given, HOME="/home/alice")
+    assert said.code == 1
+    assert said.err.splitlines()[0].endswith(f"rite {url}")
+    assert "launch" not in service.requests
+
+
+def test_the_name_of_a_disk_that_lies_here_is_answered_with_its_url(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("disk.img").touch()
+    with pytest.raises(UsageError, match=f"write file://{tmp_path}/disk.img"):
+        launch._image("disk.img")
+    assert launch._image("other.img") == ("", "other.img")
 
 
 def test_the_former_name_of_memory_still_works(connect: Connect) -> None:

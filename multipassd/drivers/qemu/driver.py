@@ -10,7 +10,7 @@ from pathlib import Path
 from multipassd import log
 from multipassd.drivers import programs
 from multipassd.drivers.driver import DriverError, Hardware, Machine
-from multipassd.drivers.qemu import acceleration, command, disks
+from multipassd.drivers.qemu import acceleration, bases, command, disks
 from multipassd.drivers.qemu.acceleration import Ability, reach
 from multipassd.drivers.qemu.command import MONITOR, SUSPENDED, Process
 from multipassd.drivers.qemu.guest import QemuGuest, suspended_mark
@@ -61,6 +61,7 @@ class QemuDriver:
         await disks.grow(machine.disk, size)
 
     async def start(self, machine: Machine) -> QemuGuest:
+        await asyncio.to_thread(bases.check, machine.name, machine.disk, self._place.parent)
         resume = await self.suspended(machine)
         process = Process(
             self._runner.runtime(machine.name), await self._accelerator(machine), resume

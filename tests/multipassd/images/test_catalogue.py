@@ -13,7 +13,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from multipassd.images import catalogue
-from multipassd.images.errors import NothingListed, RemoteUnreachable, UnknownRemote
+from multipassd.images.errors import (
+    NotFoundSoFar,
+    NothingListed,
+    NoUrl,
+    RemoteUnreachable,
+    UnknownRemote,
+)
 from multipassd.images.images import Images
 from multipassd.settings import Settings
 from tests.multipassd.images.conftest import run
@@ -79,6 +85,26 @@ def test_without_any_list_the_reason_is_told(make_images: MakeImages, server: Im
         names(images, remote="dialy")
     with pytest.raises(RemoteUnreachable, match='Remote "release" is unknown or unreachable'):
         run(images.resolve("noble", "release"))
+
+
+def test_a_misspelt_image_is_told_as_one_while_another_list_is_away(
+    tree: ImageTree, make_images: MakeImages, qcow2: Path
+) -> None:
+    tree.publish(qcow2)  # and nothing of Ubuntu Core's
+    images = make_images()
+    with pytest.raises(NotFoundSoFar) as caught:
+        run(images.resolve("nobel", ""))
+    first, second, *others = caught.value.message.splitlines()
+    assert first == 'Unable to find an image matching "nobel" in remote "".'
+    assert second == "It may be misspelt, or in a list that could not be had:"
+    assert others[-1].startswith('Remote "core" is unknown or unreachable. http://')
+    assert 'Remote ""' not in caught.value.message
+
+
+@pytest.mark.parametrize("path", ["/srv/a.img", "./a.img", "../a.img", "~/a.img"])
+def test_a_path_is_told_to_be_none_of_an_image(make_images: MakeImages, path: str) -> None:
+    with pytest.raises(NoUrl, match=f"`{path}` is the path of a file. To launch a file of this"):
+        run(make_images().resolve(path, ""))
 
 
 def test_core_images_are_found_and_the_builders_hidden(
