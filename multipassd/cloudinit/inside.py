@@ -8,6 +8,8 @@ from protocol import yamltext
 from protocol.userdatakinds import CONFIG, MIME, headed
 
 ARCHIVE = "text/cloud-config-archive"
+MAX_PARTS = 100  # each may take a second to read
+TOO_MANY = f"it has more than {MAX_PARTS} parts."
 CONTENT, TYPE = "content", "type"  # keys of an archive's entries
 
 
@@ -30,6 +32,8 @@ def _of_message(text: str) -> Iterator[str]:
             "it is a MIME message with characters beyond ASCII, which cloud-init can't read. "
             "Please encode such a part in base64, as `cloud-init devel make-mime` does."
         )
+    if text.lower().count("content-type:") > MAX_PARTS:
+        raise Broken(TOO_MANY)
     try:
         whole = email.message_from_string(text)
         if whole.get_content_maintype() == "multipart" and whole.defects:
@@ -54,6 +58,8 @@ def _of_archive(text: str) -> Iterator[str]:
         raise Broken(str(error)) from None
     if not isinstance(entries, list):
         raise Broken("an archive must be a list of parts.")
+    if len(entries) > MAX_PARTS:
+        raise Broken(TOO_MANY)
     for entry in entries:
         content = entry.get(CONTENT) if isinstance(entry, dict) else entry
         named = isinstance(entry, dict) and entry.get(TYPE) == CONFIG

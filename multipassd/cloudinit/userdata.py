@@ -162,10 +162,10 @@ def _users(given: object, authorised_key: str) -> list[object]:
     first, as cloud-init makes no more users after one that it can't make."""
     users = _listed(given)
     ours: object = _our_user(authorised_key)
-    for entry in users:
+    for number, entry in enumerate(users):
         if isinstance(entry, dict) and entry.get("name") == USER:
             ours = _with_key(entry, authorised_key)
-            users.remove(entry)
+            del users[number]
             break
     return [ours, *(user for user in users if user not in (None, USER))]
 

@@ -41,6 +41,11 @@ def members(bridge: str) -> list[str]:
         return []
 
 
+def others() -> list[str]:
+    """Devices on our bridge that are no instances'."""
+    return sorted(name for name in members(BRIDGE) if not name.startswith(TAP))
+
+
 def routes() -> list[IPv4Network]:
     """What the host reaches otherwise than by our bridge. Raises NetworkFailure."""
     found = tools.listed("ip", "-json", "-4", "route", "show", "table", "all")
@@ -113,10 +118,10 @@ def remove() -> None:
     """With all taps on it; not while devices of others are on it. Raises NetworkFailure."""
     for tap in taps(BRIDGE):
         remove_tap(tap)
-    if others := members(BRIDGE):
+    if strangers := others():
         raise NetworkFailure(
             f"The bridge {BRIDGE} stays, as devices are on it that are not instances' of this "
-            f"service: {', '.join(sorted(others))}. When they are gone, `ip link delete {BRIDGE}`."
+            f"service: {', '.join(strangers)}. When they are gone, `ip link delete {BRIDGE}`."
         )
     if exists(BRIDGE):
         tools.run("ip", "link", "delete", BRIDGE)

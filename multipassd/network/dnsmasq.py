@@ -19,8 +19,12 @@ DOMAIN = "multipass"
 LEASE = "1h"
 USERS = ("dnsmasq", "nobody")  # the first is the package's own
 READY = "started, version"  # logged once all of its sockets are bound
-READY_SECONDS = 10.0
+READY_SECONDS = 30.0  # on a machine that is busy with other things
 STOP_SECONDS = 5.0
+LATE = (
+    "dnsmasq, which gives instances their addresses, runs, and did not say that it is ready within "
+    f"{READY_SECONDS:.0f} s. Please look at the host's load, then try again."
+)
 
 
 def arguments(bridge: str, subnet: IPv4Network, directory: Path, user: str) -> list[str]:
@@ -71,9 +75,10 @@ class Dnsmasq:
             raise NetworkFailure(f"{program} can't be started: {error.strerror}.") from None
         threading.Thread(target=self._pass_on, args=(process,), daemon=True).start()
         self._ready.wait(READY_SECONDS)
-        if not self.runs or not self._ready.is_set() or self._last.startswith("dnsmasq: failed"):
+        late = not self._ready.is_set()
+        if late or not self.runs or self._last.startswith("dnsmasq: failed"):
             self.stop()
-            raise NetworkFailure(self._reason())
+            raise NetworkFailure(LATE if late else self._reason())
 
     def read_reservations(self) -> None:
         if self._process is not None:

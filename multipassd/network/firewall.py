@@ -78,11 +78,16 @@ def remove() -> None:
 
 
 def refuse_closed(passage: Passage, bridge: str) -> None:
-    """Raises NetworkFailure if no guest can get an address."""
+    """Raises NetworkFailure if no guest could be reached."""
     if passage.dhcp is False:
         raise NetworkFailure(
             "The host's firewall drops or rejects what instances ask their address by (DHCP), so "
             f"none could be reached{_suspects('input')}. {_remedy(bridge)}; then try again."
+        )
+    if passage.ssh is False:
+        raise NetworkFailure(
+            "The host's firewall drops or rejects what the host sends to instances (SSH), so none "
+            f"could be reached{_suspects('output')}. {_remedy(bridge)}; then try again."
         )
 
 

@@ -48,6 +48,13 @@ class HostNetwork:
     def _other_keeper(self) -> str:
         """Whose the bridge is, if it is not ours, in a sentence."""
         owner = bridge.owner()
+        if not owner and (others := bridge.others()):
+            return (
+                f"The bridge {BRIDGE} was made by another program, whose devices are on it: "
+                f"{', '.join(others)}. Multipass 1.16 names its bridge so, too: please stop its "
+                f"instances and end it, remove the bridge (`ip link delete {BRIDGE}`), then try "
+                "again."
+            )
         if owner in ("", bridge.signature(self._directory)):
             return ""
         return (

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import socket
 import struct
 import time
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,7 @@ from multipassd.network.tools import NetworkFailure
 TABLE = "multipass_probe"
 # Before connection tracking (-200) and everything that filters; after everything that filters.
 FIRST, LAST = -1000, 1_000_000
-DNS, HTTP, HTTPS = 53, 80, 443
+SSH, DNS, HTTP, HTTPS = 22, 53, 80, 443
 # A public address: firewalls drop what goes to reserved ones. No probe gets there.
 WORLD = IPv4Address("1.1.1.1")
 ARRIVAL_SECONDS = 3.0  # until the bridge passes on what the tap sends; some milliseconds as a rule
@@ -42,6 +43,7 @@ class Passage:
     dhcp: bool | None = None  # a request for an address
     dns: bool | None = None  # a question to the host's resolver for instances
     world: bool | None = None  # anything that was sent to the world
+    ssh: bool | None = None  # the host's own, to the guest
 
 
 def attempt(
@@ -53,13 +55,22 @@ def attempt(
     try:
         frames = _frames(bridge, mac, address, gateway)
         wanted = set(frames if outside else frames.keys() - {"world"})
-        with _counting(bridge, mac), _opened(tap) as wire:
+        with _counting(bridge, mac, address), _opened(tap) as wire:
+            _connect(address)
             counts = _sent(wire, [frame for name in wanted for frame in frames[name]], wanted)
     except (NetworkFailure, OSError, ValueError, KeyError, TypeError):
         return Passage()
     if not counts[ARRIVED]:
         return Passage()
-    return Passage(**{name: counts[name] > 0 for name in wanted})
+    return Passage(**{name: counts[name] > 0 for name in (*wanted, "ssh")})
+
+
+def _connect(address: IPv4Address) -> None:
+    """Begin to: our table ends it before it has left the host."""
+    with socket.socket() as end:
+        end.setblocking(False)
+        with suppress(OSError):
+            end.connect((str(address), SSH))
 
 
 def _frames(
@@ -103,9 +114,9 @@ def _counts() -> dict[str, int]:
 
 
 @contextmanager
-def _counting(bridge: str, mac: bytes) -> Iterator[None]:
+def _counting(bridge: str, mac: bytes, address: IPv4Address) -> Iterator[None]:
     """Raises NetworkFailure."""
-    tools.run("nft", "-f", "-", given=ruleset(bridge, mac.hex(":")))
+    tools.run("nft", "-f", "-", given=ruleset(bridge, mac.hex(":"), address))
     try:
         yield
     finally:
@@ -113,10 +124,11 @@ def _counting(bridge: str, mac: bytes) -> Iterator[None]:
             tools.run("nft", "delete", "table", "inet", TABLE)
 
 
-def ruleset(bridge: str, mac: str) -> str:
-    """Pure. What a killed service left is replaced; it concerns no guest, as it names `mac`."""
+def ruleset(bridge: str, mac: str, address: IPv4Address) -> str:
+    """Pure. What a killed service left is replaced. It names `mac`, which is no guest's, and SSH to
+    a guest that does not run yet."""
     ours = f'iifname "{bridge}" ether saddr {mac}'
-    names = (ARRIVED, "dhcp", "dns", "world")
+    names = (ARRIVED, "dhcp", "dns", "world", "ssh")
     return (
         f"table inet {TABLE}\n"
         f"delete table inet {TABLE}\n"
@@ -134,6 +146,10 @@ def ruleset(bridge: str, mac: str) -> str:
         "  chain forward {\n"
         f"    type filter hook forward priority {LAST}; policy accept;\n"
         f'    {ours} counter name "world" drop\n'
+        "  }\n"
+        "  chain output {\n"
+        f"    type filter hook output priority {LAST}; policy accept;\n"
+        f'    oifname "{bridge}" ip daddr {address} tcp dport {SSH} counter name "ssh" drop\n'
         "  }\n"
         "}\n"
     )

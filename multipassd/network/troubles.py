@@ -22,7 +22,7 @@ class Troubles:
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE
-        self._known: dict[str, str] = {}
+        self._known = _read(directory)  # an earlier service's are true until the next look
 
     def tell(self, topic: str, sentence: str) -> None:
         """Empty: there is nothing wrong any more. Logged when it changes. Never fails."""
@@ -43,14 +43,19 @@ class Troubles:
             self._path.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        data = json.dumps(list(self._known.values())).encode() + b"\n"
+        data = json.dumps(self._known).encode() + b"\n"
         with suppress(OSError):  # the log has it
             write_atomically(self._path, data, MODE)
 
 
 def read(directory: Path) -> list[str]:
     """The sentences; none if there is no file that can be read."""
+    return list(_read(directory).values())
+
+
+def _read(directory: Path) -> dict[str, str]:
     try:
-        return [str(sentence) for sentence in json.loads(read_regular(directory / FILE, MAX_SIZE))]
-    except (OSError, ValueError, TypeError):
-        return []
+        known = json.loads(read_regular(directory / FILE, MAX_SIZE))
+        return {str(topic): str(sentence) for topic, sentence in known.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}

@@ -6,12 +6,19 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from multipassd.cloudinit import userdata
 from multipassd.cloudinit.hostkeys import make
 from multipassd.cloudinit.userdata import UserDataError
+from tests.protocol.test_yamltext import TAGS, VALUES
 
 HOST_KEY = make()
+KEYS = (
+    "name: ubuntu", "{name: ubuntu}", "\nusers:", "\n- name: x", "\n  sudo: true", "? ", ", ", "]",
+    "ubuntu", "default", "\nssh_keys: {ed25519_private: x}", "\nruncmd:", "&a", "*a", "|\n  x\n",
+)  # fmt: skip
 AUTHORISED = "ssh-ed25519 AAAAservice"
 
 
@@ -148,6 +155,8 @@ def test_an_entry_for_ubuntu_is_the_user_s_with_our_key_behind_theirs(
         (MIXED.replace("a: b", "users: {bob: {}}"), "`users` must be a list of users"),
         (MIXED.replace("a: b", "users: 3"), "`users` must be a list of users"),
         (MIXED.replace("a: b", "a: ["), "no valid YAML"),
+        ("#cloud-config-archive\n" + "- x\n" * 101, "more than 100 parts"),
+        ("Content-Type: x/y\n" * 101, "more than 100 parts"),
         ("#cloud-config-archive\na: b", "must be a list of parts"),
         ("#cloud-config-archive\n- !!int ''", "no !!int"),
         ('#cloud-config-archive\n- "#cloud-config\\nusers: null"', "`users` must be a list"),
@@ -267,3 +276,19 @@ def test_merge_keys_and_aliases_are_taken() -> None:
     config = userdata.parse(merging(3, 2) + "users: &users [default]\nalso: *users\n")
     assert config["a3"] == {"k": "v", "k1": "v", "k2": "v", "k3": "v"}
     assert config["also"] == ["default"]
+
+
+@given(
+    st.sampled_from(["", "users: ", "users: [", "- ", "#cloud-config-archive\n- ", "ssh_keys: "]),
+    st.lists(st.sampled_from([*TAGS, *VALUES, *KEYS]), max_size=12).map(" ".join),
+)
+def test_all_that_is_taken_can_be_merged_and_all_else_is_a_sentence(start: str, rest: str) -> None:
+    try:
+        user = userdata.checked(start + rest)
+    except UserDataError as error:
+        assert error.message.endswith(".") and error.message.isprintable()
+        return
+    made = userdata.merge(user, "foo", AUTHORISED, HOST_KEY, "")
+    made.encode()
+    if isinstance(user, dict):
+        assert yaml.safe_load(made)["users"][0]["name"] == "ubuntu"

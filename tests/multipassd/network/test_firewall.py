@@ -101,6 +101,16 @@ def test_a_firewall_that_rejects_requests_for_addresses_is_told(site: Site) -> N
         assert tap_name(MAC) not in site.host.links()
 
 
+def test_a_firewall_that_keeps_the_host_from_guests_is_told(site: Site) -> None:
+    site.host.run("nft", "add table ip fw")
+    site.host.run("nft", "add chain ip fw OUT { type filter hook output priority 0; policy drop; }")
+    with site.service():
+        with pytest.raises(NetworkError, match=r"\(SSH\).*its chain ip fw OUT has the policy drop"):
+            site.attach(record())
+        site.host.run("nft", "add rule ip fw OUT ip daddr 10.0.0.0/8 accept")
+        site.attach(record())
+
+
 def test_a_firewall_that_keeps_guests_from_the_world_is_told_once_and_they_start(
     site: Site,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from multipassd.network.bridge import BRIDGE, tap_name
+from multipassd.network.bridged import NetworkError
 from tests.multipassd.network import netns
 from tests.multipassd.network.site import (
     MAC,
@@ -87,6 +87,18 @@ def test_a_bridge_with_devices_of_others_is_not_removed(site: Site) -> None:
     site.host.run("ip", "link", "add", "theirs", "type", "veth")
     site.host.run("ip", "link", "set", "theirs", "master", BRIDGE)
     with site.service():
-        asyncio.run(site.networking.tidy())
+        with pytest.raises(NetworkError, match="was made by another program, .*: theirs"):
+            site.attach(record())
     assert {BRIDGE, "theirs"} <= site.host.links()
-    assert "stays, as devices are on it" in site.log()
+    assert tap_name(MAC) not in site.host.links()
+    assert site.host.run("ip", "-4", "address", "show", "dev", BRIDGE) == ""
+
+
+def test_ours_with_a_device_of_another_s_is_not_removed(site: Site) -> None:
+    site.host.run("ip", "link", "add", "theirs", "type", "veth")
+    with site.service():
+        site.attach(record())
+        site.host.run("ip", "link", "set", "theirs", "master", BRIDGE)
+        site.detach(record())
+    until(lambda: "stays, as devices are on it" in site.log())
+    assert {BRIDGE, "theirs"} <= site.host.links()
