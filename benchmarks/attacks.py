@@ -166,7 +166,7 @@ def _client_hello() -> bytes:
 def main() -> None:
     name, path, uid = sys.argv[1], sys.argv[2], int(sys.argv[3])
     # One processor for all attackers: what is measured is the service, not how the kernel shares
-    # processors among users, which is the same for any program of theirs ("spin").
+    # processors among users, which is the same for any program ("spin").
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     resource.setrlimit(resource.RLIMIT_NOFILE, (HELD + 100, HELD + 100))
     os.setgroups([])

@@ -118,7 +118,7 @@ class Peer:
             return tls.connect(context, socket)
         except tls.SSLCertVerificationError as error:
             raise _NotVerified(error.verify_message) from None
-        except (tls.SSLEOFError, ConnectionResetError, BrokenPipeError) as error:
+        except tls.HUNG_UP as error:
             raise HungUp(messages.CONNECTION_LOST, messages.LOST_HINT) from error
         except tls.SSLError as error:
             raise CommandFailed(

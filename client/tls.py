@@ -40,15 +40,19 @@ if TYPE_CHECKING:
     from client.dial import Socket
 
 __all__ = [
+    "HUNG_UP",
     "Context",
     "SSLCertVerificationError",
-    "SSLEOFError",
     "SSLError",
     "Stream",
     "connect",
     "make_context",
     "present",
 ]
+
+# What a handshake ends with when the peer closes the connection. Python has OpenSSL take an end
+# without TLS's own goodbye for an orderly one.
+HUNG_UP = (SSLEOFError, SSLZeroReturnError, ConnectionResetError, BrokenPipeError)
 
 SERVER_NAME = "localhost"  # the C half takes it as it is, without the tables of encodings.idna
 ALPN_H2 = b"\x02h2"

@@ -87,6 +87,6 @@ class Admission:
             self._displace(by_person.most_common(1)[0][0])
 
     def _displace(self, person: str) -> None:
-        oldest = next(one for one, who in self._provisional.items() if who == person)
+        oldest = next(member for member, who in self._provisional.items() if who == person)
         del self._provisional[oldest]
         oldest.abort()

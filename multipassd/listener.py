@@ -141,7 +141,7 @@ def _stream_socket(descriptor: int) -> socket.socket | None:
         return None
     listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     if found.type == socket.SOCK_STREAM and listens:
-        found.listen(limits.BACKLOG)  # whatever length the unit gave its line
+        found.listen(limits.BACKLOG)  # the unit may have set another length
         return found
     found.detach()
     return None

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 OWN_GUESSES = 3  # a day: a right passphrase, after two typing errors
 DAY = 24 * 3600.0
-# How many persons may have used some of theirs within a day; who comes after that has none, so that
-# no number of addresses makes more guesses. Users have names of their own here, so that addresses,
-# which a stranger may have any number of, can't fill the users' part.
+# How many persons may have used some of theirs within a day. Those who come after that have none,
+# so that no number of addresses makes more guesses. Users are counted apart from addresses, of
+# which a stranger may have any number.
 MAX_USERS = 4096
 MAX_ADDRESSES = 1024
 

@@ -63,7 +63,9 @@ class Server:
         return 0.0 if self._connections else self._loop.time() - self._last_closed
 
     def start(self, listeners: list[Listener]) -> None:
-        self._acceptors = [Acceptor(one, self._admission.has_room, self._take) for one in listeners]
+        self._acceptors = [
+            Acceptor(listener, self._admission.has_room, self._take) for listener in listeners
+        ]
         for acceptor in self._acceptors:
             acceptor.start()
 

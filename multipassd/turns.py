@@ -65,7 +65,7 @@ class Turns:
     def _look(self) -> None:
         self._looking = None
         now = self._loop.time()
-        for account in [one for one in self._parked if one.solvent(now)]:
+        for account in [each for each in self._parked if each.solvent(now)]:
             self._queues[account] = self._parked.pop(account)
         if self._parked:
             self._looking = self._loop.call_later(limits.PARKED_LOOK, self._look)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from client import dial, peer
-from client.errors import Unverified
+from client.errors import HungUp, Unverified
 from client.peer import Peer
 from protocol import certificates
-from protocol.addresses import UnixAddress
+from protocol.addresses import TcpAddress, UnixAddress
 from tests.client.service import Service
 
 
@@ -78,6 +80,24 @@ def test_one_s_own_service_need_not_verify(service: Service, tmp_path: Path) -> 
     own.connect().close()
     own.connect().close()
     assert len(warnings) == 1
+
+
+def test_a_service_that_closes_the_connection_unanswered_has_hung_up(tmp_path: Path) -> None:
+    """Which is a reason to ask again; one that answers with something else is another program."""
+    (tmp_path / "root.pem").write_bytes(certificates.make_root().certificate)
+
+    def hang_up(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(1 << 16)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=hang_up, args=[listening])
+        thread.start()
+        address = TcpAddress("127.0.0.1", listening.getsockname()[1])
+        with pytest.raises(HungUp):
+            Peer(address, [str(tmp_path / "root.pem")], None, lambda _: None).connect()
+        thread.join()
 
 
 def test_a_service_that_says_nothing_is_told_without_the_library_s_words() -> None:

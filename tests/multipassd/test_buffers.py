@@ -1,4 +1,4 @@
-"""Unfinished requests: nobody's fill what others need."""
+"""Unfinished requests: one person's leave room for others'."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from multipassd import socketowner
 from multipassd.origin import LOOPBACK, TcpOrigins, account_of_uid, person_of_address, person_of_uid
 from multipassd.socketowner import OwnerLookup
 
-SOMEBODY = 2_000_300_000  # a uid that no account has
+ANOTHER_USER = 2_000_300_000  # a uid that no account has
 
 
 def charge(uid: int) -> int:
@@ -61,8 +61,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as
 @needs_root
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_local_tcp_peer_is_charged_as_its_user(host: str) -> None:
-    with accepted(host, SOMEBODY) as (ours, _):
-        assert persons().person(ours) == str(SOMEBODY) == person_of_uid(SOMEBODY, charge)
+    with accepted(host, ANOTHER_USER) as (ours, _):
+        assert persons().person(ours) == str(ANOTHER_USER) == person_of_uid(ANOTHER_USER, charge)
 
 
 @needs_root
@@ -77,7 +77,7 @@ def test_root_over_tcp_is_not_charged_as_root_itself() -> None:
         assert persons().person(ours) == "tcp root"
 
 
-def test_a_peer_that_closed_is_nobody_in_particular() -> None:
+def test_a_peer_that_closed_is_charged_to_no_user() -> None:
     """The kernel says root of a socket without an owner."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         theirs = socket.create_connection(listening.getsockname())

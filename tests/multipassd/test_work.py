@@ -1,4 +1,4 @@
-"""What peers without trust may cost: a bucket a person, whatever connections it comes by."""
+"""What peers without trust may cost: a bucket for each person, kept over its connections."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_table_is_bounded_and_drops_the_person_that_came_longest_ago(
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 5)), max_size=50))
-def test_a_debt_is_worked_off_in_bounded_time_whatever_was_spent(
+def test_a_debt_is_worked_off_in_bounded_time(
     steps: list[tuple[float, float]],
 ) -> None:
     account, now = Account("1000", 0.0), 0.0

@@ -1,4 +1,4 @@
-"""Users without trust who do their worst: it is them who are turned away, and nobody else."""
+"""Users without trust who do their worst: they are turned away, and others are served."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.waiting import until
 from tools.sandbox import CHECKOUT
 
 MALLORY = 2_000_400_000  # a uid that no account has
-MOST = 3000  # handshakes: more work than anybody's burst
+MOST = 3000  # handshakes: more work than a burst allows
 
 
 def turned_away(path: str) -> int:
