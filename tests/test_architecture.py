@@ -21,6 +21,7 @@ PURE = (
     "multipassd/cloudinit/schema.py",
     "multipassd/cloudinit/shapes.py",
     "multipassd/cloudinit/inside.py",
+    "multipassd/cloudinit/knownkeys.py",
     "multipassd/cloudinit/mime.py",
     "multipassd/drivers/driver.py",
     "multipassd/drivers/qemu/command.py",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd import log
-from multipassd.cloudinit import hostkeys, seed, userdata
+from multipassd.cloudinit import hostkeys, knownkeys, seed, userdata
 from multipassd.cloudinit.hostkeys import ServiceKey, SshKey
 from multipassd.cloudinit.seed import Interface, Seed
 from multipassd.cloudinit.userdata import UserData
@@ -57,6 +57,7 @@ class Reporter:
     progress: Callable[[Progress, int], None]
     message: Callable[[str], None]  # what is waited for
     launched: Callable[[], None]  # it runs, and stays whatever comes
+    warn: Callable[[str], None] = lambda text: None  # of what is no reason to refuse
 
 
 class Launcher:
@@ -102,6 +103,8 @@ class Launcher:
     async def _make_and_start(self, order: Order, report: Reporter) -> Instance:
         # Refused before anything is made; in a thread, as a megabyte of YAML takes seconds.
         user = await self._tasks.complete(self._checked(order.user_data))
+        for text in knownkeys.unknown(user) if isinstance(user, dict) else ():
+            report.warn(text)
         self._refuse_too_large(order)
         self._refuse_taken_addresses(order)
         with self._instances.reserved(order.name):

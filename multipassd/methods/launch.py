@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from dataclasses import replace
 
+from multipassd import log
 from multipassd.call import Call
 from multipassd.daemon import Daemon
 from multipassd.images.image import Progress
@@ -17,6 +19,8 @@ from multipassd.network import choice, interfaces
 from protocol.errors import RpcError
 from protocol.messages.launch import LaunchProgress, LaunchReply, LaunchRequest
 from protocol.settings import BRIDGED_NETWORK
+
+_log = log.get("launch")
 
 
 async def run(call: Call[LaunchRequest], daemon: Daemon) -> None:
@@ -51,6 +55,7 @@ async def _launch(call: Call[LaunchRequest], asked: Order, daemon: Daemon) -> No
         progress=lambda kind, percent: call.reply(_progress(kind, percent)),
         message=lambda text: call.reply(LaunchReply(reply_message=text)),
         launched=lambda: daemon.audit.instance("launched", asked.name, peer.uid, peer.fingerprint),
+        warn=lambda text: call.log_line(_warning(text)),
     )
     instance = await daemon.launcher.launch(asked, report)
     call.reply(LaunchReply(vm_instance_name=instance.name))
@@ -79,3 +84,9 @@ async def _networks(
 def _progress(kind: Progress, percent: int) -> LaunchReply:
     progress = LaunchProgress(type=int(kind), percent_complete=str(percent))
     return LaunchReply(launch_progress=progress)
+
+
+def _warning(text: str) -> str:
+    """1.16's clients show it on stderr, whatever their verbosity."""
+    told = {"name": _log.name, "levelname": "WARNING", "msg": text}
+    return log.line(logging.makeLogRecord(told)) + "\n"

@@ -71,8 +71,9 @@ class NetworkHelper:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def _prepare(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.directory.chmod(STATE_MODE)
+        if not self.directory.exists():
+            self.directory.mkdir(parents=True)
+            self.directory.chmod(STATE_MODE)  # whatever the umask
         with suppress(FileNotFoundError):
             self.socket.unlink()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from multipassd.cloudinit import hostkeys, seed, userdata
+from multipassd.cloudinit import hostkeys, knownkeys, seed, userdata
 from multipassd.cloudinit.seed import Interface, Seed
 from tests.system import host
 from tools import roots
@@ -322,6 +322,16 @@ def test_what_its_schema_refuses_is_refused_before_a_launch(guest: Guest) -> Non
     for text in REFUSED:
         with pytest.raises(userdata.UserDataError):
             userdata.checked(text)
+
+
+def test_its_schema_s_keys_are_known_to_us(guest: Guest) -> None:
+    place = "usr/lib/python3/dist-packages/cloudinit/config/schemas/schema-cloud-config-v1.json"
+    schema = json.loads(guest.text(place))
+    user = schema["$defs"]["users_groups.user"]["properties"]
+    file = schema["$defs"]["cc_write_files"]["properties"]["write_files"]["items"]["properties"]
+    assert knownkeys.unknown(dict.fromkeys(schema["properties"])) == []
+    assert knownkeys.unknown({"users": [dict.fromkeys(user)]}) == []
+    assert knownkeys.unknown({"write_files": [dict.fromkeys(file)]}) == []
 
 
 def test_what_its_schema_takes_is_taken(guest: Guest) -> None:

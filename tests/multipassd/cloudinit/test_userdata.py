@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multipassd.cloudinit import userdata
+from multipassd.cloudinit import knownkeys, userdata
 from multipassd.cloudinit.hostkeys import make
 from multipassd.cloudinit.userdata import UserDataError
 from tests.protocol.test_yamltext import TAGS, VALUES
@@ -187,6 +187,21 @@ def test_what_can_t_be_used_is_refused_with_its_reason(text: str, why: str) -> N
 )
 def test_what_cloud_init_takes_is_taken(text: str) -> None:
     assert userdata.checked(text)
+
+
+def test_keys_that_cloud_init_does_not_know_are_told_with_what_was_meant() -> None:
+    config = {
+        "pakages": [], "my_module": {}, "ca-certs": {}, "bell\a": 1, 3: 4,
+        "users": ["default", {"name": "bob", "ssh_authorised_keys": []}],
+        "write_files": [{"path": "/x", "permission": "0600"}],
+    }  # fmt: skip
+    told = knownkeys.unknown(config)
+    assert [text.split("`")[1::2] for text in told] == [
+        ["pakages", "packages"], ["my_module"], ["bell"], ["3"],
+        ["users[1].ssh_authorised_keys", "ssh_authorized_keys"],
+        ["write_files[0].permission", "permissions"],
+    ]  # fmt: skip
+    assert len(knownkeys.unknown(dict.fromkeys(map(str, range(99))))) == knownkeys.MAX_TOLD
 
 
 def parts_of(text: str) -> tuple[str, list[Message]]:

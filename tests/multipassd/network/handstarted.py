@@ -12,6 +12,7 @@ from tests import waiting
 from tests.instances.site import LAUNCH_SECONDS
 from tests.multipassd.network.netns import Namespace
 from tests.multipassd.network.site import ROOT, Site
+from tools import machines
 from tools.sandbox import MULTIPASS, Sandbox
 
 
@@ -19,7 +20,7 @@ class HandStarted:
     def __init__(self, host: Namespace, sandbox: Sandbox, *options: str) -> None:
         socket = sandbox.root / "hand"
         self._log = sandbox.root / "hand.log"
-        storage = sandbox.root / "storage"
+        storage = sandbox.storage
         self.env = {
             **sandbox.env("root"), "MULTIPASS_STORAGE": str(storage),
             "MULTIPASS_SERVER_ADDRESS": f"unix:{socket}", "MULTIPASS_ACCELERATOR": "tcg",
@@ -65,4 +66,5 @@ def hand_started(site: Site, *options: str) -> Iterator[HandStarted]:
             daemon.cli("delete", "--all", "--purge")
         daemon.process.send_signal(signal.SIGTERM)
         daemon.process.wait(60)
+        machines.end(sandbox)
         sandbox.remove()

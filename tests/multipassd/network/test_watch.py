@@ -39,14 +39,16 @@ from multipassd import log
 from multipassd.network.hostnetwork import HostNetwork
 log.configure("stderr", "info")
 network = HostNetwork(Path(sys.argv[1]))
-network.attach("one", {MAC!r}, "root")
-for _ in range(int(sys.argv[2])):
-    for line in sys.argv[3:]:
-        subprocess.run(line, shell=True, check=True)
+try:
+    network.attach("one", {MAC!r}, "root")
+    for _ in range(int(sys.argv[2])):
+        for line in sys.argv[3:]:
+            subprocess.run(line, shell=True, check=True)
+        network.care()
+    subprocess.run("ip -4 address show mpqemubr0; ip link show master mpqemubr0", shell=True)
     network.care()
-subprocess.run("ip -4 address show mpqemubr0; ip link show master mpqemubr0", shell=True)
-network.care()
-network.release()
+finally:
+    network.release()
 """
 
 
