@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from multipassd import log
 from multipassd.drivers.driver import Guest
@@ -23,39 +23,32 @@ _log = log.get("instances")
 
 class Answering:
     """`execute` runs a command in the guest: it raises GuestSilent, and NotRunning once the guest
-    has ended. `changed` is told when `silent` has changed."""
+    has ended. `unattended` tells whether no client waits, `changed` is told when `silent` changed.
+    """
 
     def __init__(
         self,
         name: str,
         guest: Guest,
         execute: Callable[[str, float], Awaitable[str]],
+        unattended: Callable[[], bool],
         changed: Callable[[], None],
     ) -> None:
         self.answered = False  # somebody could log in
         self.silent = False  # nobody could in time, and no client waits any longer
         self.over = False  # the guest has ended
-        self.clients = 0  # that wait for it
         self._name = name
         self._guest = guest
         self._execute = execute
+        self._unattended = unattended
         self._changed = changed
-
-    @contextmanager
-    def awaited(self) -> Iterator[None]:
-        """While a client waits, nothing is cut short."""
-        self.clients += 1
-        try:
-            yield
-        finally:
-            self.clients -= 1
 
     async def listen(self) -> None:
         """Until it answers or ends. Raises RpcError where nobody can ask it."""
         loop = asyncio.get_running_loop()
         due = loop.time() + START_TIMEOUT
         while not await self._tried(NOTHING):
-            if loop.time() > due and not self.clients and not self.silent:
+            if loop.time() > due and self._unattended() and not self.silent:
                 await self._fall_silent()
             await asyncio.sleep(LATE_INTERVAL if self.silent else PROBE_INTERVAL)
 

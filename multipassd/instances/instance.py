@@ -48,6 +48,7 @@ class Instance:
         self._tasks = Tasks()
         self._kept = KeptRecord(record, registry, changed)
         self._presence = Presence(self._kept, driver, networking, key, self._tasks.spawn, changed)
+        self.awaited = self._presence.awaited  # for a client that starts it and then waits
         self._driver = driver
         self._networking = networking
         self._lock = asyncio.Lock()  # of what changes the machine

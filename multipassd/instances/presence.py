@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class Presence:
         self._spawn = spawn
         self._changed = changed
         self._watcher: asyncio.Task[None] | None = None
+        self._clients = 0  # that wait until it answers
         self._answers: Answering | None = None  # of the last guest
         self._answering: asyncio.Task[None] | None = None
 
@@ -95,7 +96,16 @@ class Presence:
     @property
     def unattended(self) -> bool:
         """It runs, and no client waits until it answers."""
-        return self.on and (self._answers is None or not self._answers.clients)
+        return self.on and not self._clients
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """While a client waits for its answer, nothing is cut short."""
+        self._clients += 1
+        try:
+            yield
+        finally:
+            self._clients -= 1
 
     @property
     def machine(self) -> Machine:
@@ -158,7 +168,9 @@ class Presence:
         self.guest = guest
         self.expects_end = False
         guest.goes_on = self._on_going_on
-        self._answers = Answering(self.name, guest, self.execute, self._on_silence)
+        self._answers = Answering(
+            self.name, guest, self.execute, lambda: self.unattended, self._on_silence
+        )
         self._watcher = self._spawn(self._watch(guest, self._answers))
         self.set(doing)
         self._answering = self._spawn(self._answer(guest, self._answers))
@@ -182,24 +194,20 @@ class Presence:
 
     async def wait(self, seconds: float, *, initialised: bool) -> None:
         """Until SSH answers and, if asked, cloud-init is done. Raises TimedOut, DriverError."""
-        if self._answers is None or self._answering is None:
+        answers, answering = self._answers, self._answering
+        if answers is None or answering is None:
             raise NotRunning(self.name)
-        with self._answers.awaited():
-            await self._wait(self._answers, self._answering, seconds, initialised)
-
-    async def _wait(
-        self, answers: Answering, answering: asyncio.Task[None], seconds: float, initialised: bool
-    ) -> None:
         initialised = initialised and not self._kept.record.ready
         what = "timed out waiting for response"
         try:
-            async with asyncio.timeout(seconds):
-                await asyncio.wait({answering})
-                if not answers.answered:
-                    await answers.until(NOTHING)
-                if initialised:
-                    what = "timed out waiting for initialization to complete"
-                    await answers.until(FINISHED)
+            with self.awaited():
+                async with asyncio.timeout(seconds):
+                    await asyncio.wait({answering})
+                    if not answers.answered:
+                        await answers.until(NOTHING)
+                    if initialised:
+                        what = "timed out waiting for initialization to complete"
+                        await answers.until(FINISHED)
         except TimeoutError:
             raise TimedOut(f"{self.name}: {what}; {await answers.hindrance()}") from None
         if answers.over:
@@ -226,13 +234,8 @@ class Presence:
             self._spawn(self._set_clock(self.guest))
 
     async def _set_clock(self, guest: Guest) -> None:
-        """Never fails: a guest may have a way of its own, and the log has what was tried."""
-        try:
-            if self.guest is guest:
-                await self.execute(clock.command(), clock.SECONDS)
-        except (ssh.GuestSilent, RpcError) as error:
-            why = "the clock of %s may be behind by the time that it stood still: %s"
-            _log.warning(why, self.name, error)
+        if self.guest is guest:
+            await clock.put_right(self.name, self.execute)
 
     def _on_silence(self) -> None:
         self._end_coming_up()

@@ -16,8 +16,9 @@ async def run(call: Call[RestartRequest], daemon: Daemon) -> None:
         instance.may_restart()  # told without the heading of a list, as in 1.16
 
     async def restart(instance: Instance) -> None:
-        await instance.restart()
-        await instance.wait(seconds)
+        with instance.awaited():
+            await instance.restart()
+            await instance.wait(seconds)
 
     await for_each(chosen, restart)
     call.reply(RestartReply())

@@ -20,8 +20,9 @@ async def run(call: Call[StartRequest], daemon: Daemon) -> None:
     seconds = float(call.request.timeout if call.request.timeout > 0 else START_TIMEOUT)
 
     async def start(instance: Instance) -> None:
-        await instance.start()
-        await instance.wait(seconds)
+        with instance.awaited():
+            await instance.start()
+            await instance.wait(seconds)
 
     await for_each(daemon.instances.chosen(wanted), start)
     call.reply(StartReply())

@@ -89,6 +89,17 @@ def test_while_a_client_waits_it_is_not_stopped(sandbox: Sandbox) -> None:
     tell(sandbox, story)
 
 
+@pytest.mark.usefixtures("ssh")
+def test_it_is_not_stopped_between_its_start_and_the_wait_for_it(sandbox: Sandbox) -> None:
+    async def story(foo: Instance) -> None:
+        with foo.awaited():
+            with pytest.raises(WrongState, match="Cannot shut down instance foo while starting"):
+                await foo.stop()
+        await foo.stop()
+
+    tell(sandbox, story)
+
+
 def test_one_that_answers_in_time_runs(sandbox: Sandbox, ssh: Ssh) -> None:
     async def story(foo: Instance) -> None:
         ssh.answers = True
