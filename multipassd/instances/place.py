@@ -64,9 +64,18 @@ class Place:
     def give_up(self) -> None:
         """The user wants all of it removed; a kill from here on does not change that. Raises
         OSError."""
-        with suppress(FileNotFoundError, FileExistsError):
+        try:
             write_new(self.path / PURGED, b"", FILE_MODE)
-            sync_directory(self.path)
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            return  # there is no directory
+        except OSError as error:  # a full disk, which a purge is to make room on
+            try:
+                (self.path / COPY).rename(self.path / PURGED)
+            except OSError:
+                raise error from None
+        sync_directory(self.path)
 
     def remove_given_up(self) -> None:
         """Remove what may be removed, if nothing is on record. Never fails; what could not be

@@ -4,12 +4,14 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from multipassd.instances.registry import Registry
 from protocol.errors import StorageFailed
+from tests import smalldisk
 from tools.records import make
 
 
@@ -205,6 +207,23 @@ def test_a_purge_that_did_not_get_as_far_as_the_record_changes_nothing(
     lose_one(tmp_path / "instances")
     assert start_over(registry, tmp_path).damaged.keys() == {"foo"}
     assert disk.exists()
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
+def test_a_purge_needs_no_room(tmp_path: Path) -> None:
+    with smalldisk.mounted(tmp_path / "full", "1m,nr_inodes=20") as full:
+        known = Registry(full / "instances", full / "machines")
+        launch(known, "foo")
+        with suppress(OSError):
+            for number in range(20):
+                (full / f"filler{number}").touch()
+        with pytest.raises(OSError, match="No space left"):
+            (full / "one-more").touch()
+        known.give_up("foo")
+        known.remove("foo")
+        known.remove_files("foo")
+        assert os.listdir(full / "machines") == os.listdir(full / "instances") == []
 
 
 def test_no_files_go_that_were_not_given_up(registry: Registry) -> None:
