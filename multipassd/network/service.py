@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from multipassd import activation, log
+from multipassd import activation, filelock, log
 from multipassd.network.hostnetwork import HostNetwork
 from multipassd.network.reservations import DEFAULT_DIRECTORY, DIRECTORY
 from multipassd.network.tools import NetworkFailure
@@ -29,6 +29,8 @@ LINGER_SECONDS = 10.0  # unused; an instance that restarts finds its network sti
 CARE_SECONDS = 5.0  # between two looks at what the network needs
 REQUEST_SECONDS = 5.0  # for root's own daemon to send its line
 MAX_REQUEST = 4096
+# When a daemon started by hand is killed, its service tidies up while the next one's starts.
+LOCK, LOCK_SECONDS = "lock", 60.0
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 DEVICE = re.compile(r"[^\s/:]{1,15}")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -44,7 +46,7 @@ def main(words: list[str]) -> int:
     os.umask(0o022)  # dnsmasq's own user reads what we write
     directory = Path(os.environ.get(DIRECTORY, DEFAULT_DIRECTORY))
     if words == ["serve"]:
-        return _serve(directory)
+        return serve(directory)
     if words == ["down"]:
         HostNetwork(directory).dismantle()
         return 0
@@ -52,13 +54,24 @@ def main(words: list[str]) -> int:
     return 2
 
 
-def _serve(directory: Path) -> int:
+def serve(directory: Path) -> int:
+    """The exit code."""
     inherited = activation.descriptors()
     if not inherited:
         sys.stderr.write("multipass-network is started by multipass-network.socket\n")
         return 2
-    network = HostNetwork(directory)
-    service = Service(network, socket.socket(fileno=next(iter(inherited))))
+    listener = socket.socket(fileno=next(iter(inherited)))
+    try:
+        with filelock.hold(directory / LOCK, LOCK_SECONDS):
+            _keep(HostNetwork(directory), listener)
+    except (OSError, TimeoutError) as error:
+        _log.error("%s", error)
+        return 1
+    return 0
+
+
+def _keep(network: HostNetwork, listener: socket.socket) -> None:
+    service = Service(network, listener)
     signal.signal(signal.SIGTERM, service.end)
     try:
         _caring(network.mend)
@@ -68,7 +81,6 @@ def _serve(directory: Path) -> int:
     except SystemExit:
         pass
     network.release()
-    return 0
 
 
 class Service:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.network import forwarding, interfaces, reservations, subnet, tools
+from multipassd import activation, filelock
+from multipassd.network import forwarding, interfaces, reservations, service, subnet, tools
 from multipassd.network.bridge import tap_name
 from multipassd.network.hostnetwork import HostNetwork
 from multipassd.network.interfaces import Interface
@@ -127,7 +128,7 @@ def test_a_stop_counts_though_what_was_under_way_cannot_be_put_back(tmp_path: Pa
 
         def bridge(self, device: str) -> str:
             try:
-                service.end(signal.SIGTERM, None)
+                serving.end(signal.SIGTERM, None)
             except SystemExit:
                 raise NetworkFailure(f"{device} could not be put back.") from None
 
@@ -137,12 +138,23 @@ def test_a_stop_counts_though_what_was_under_way_cannot_be_put_back(tmp_path: Pa
         listener.listen()
         asked.connect(listener.getsockname())
         asked.sendall(b'{"do": "bridge", "device": "eth0"}\n')
-        service = Service(Network(tmp_path), listener)
+        serving = Service(Network(tmp_path), listener)
         try:
-            service.run()
+            serving.run()
         finally:
             signal.signal(signal.SIGTERM, before)
         assert b"could not be put back" in asked.recv(4096)
+
+
+def test_two_services_never_work_on_one_directory_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "LOCK_SECONDS", 0.0)
+    with socket.socket(socket.AF_UNIX) as listener, filelock.hold(tmp_path / service.LOCK, 0):
+        given = {listener.detach(): "x"}
+        monkeypatch.setattr(activation, "descriptors", lambda: given)
+        assert service.serve(tmp_path) == 1
+    assert os.listdir(tmp_path) == [service.LOCK]
 
 
 def test_only_ethernet_devices_and_bridges_are_networks(tmp_path: Path) -> None:
