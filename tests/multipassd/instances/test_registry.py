@@ -146,6 +146,22 @@ def test_no_disk_of_an_instance_goes_with_its_record(
     assert again.images() == (None if lose is lose_sight else {"0" * 64})
 
 
+@pytest.mark.parametrize("moved", [("instances", "machines"), ("instances",), ("machines",)])
+def test_no_disk_goes_with_a_storage_that_was_moved(tmp_path: Path, moved: tuple[str, ...]) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    launch(Registry(before / "instances", before / "machines"), "foo")
+    after.mkdir()
+    for name in moved:
+        (before / name).rename(after / name)
+    again = Registry(after / "instances", after / "machines")
+    again.load()
+    for name in again.leftovers():
+        again.remove_files(name)
+    again.settle()
+    assert {*again.names(), *again.damaged} == {"foo"}
+    assert len(list(tmp_path.rglob("disk.qcow2"))) == 1
+
+
 def test_no_disk_of_an_earlier_release_goes_with_its_record(
     registry: Registry, tmp_path: Path
 ) -> None:
