@@ -61,6 +61,7 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "does_not_are_told_alike",
             "multipassd/images/test_opening.py::test_over_tcp_no_file_of_the_host_is_launched",
             "system/test_host_images.py::files_are_opened_as_the_caller",
+            "system/test_host_instance.py::another_user_can_not_launch_roots_file",
         ),
         "cloud-init data": (
             "multipassd/cloudinit/test_userdata.py::test_a_text_that_stands_for_far_more_than_it_"

@@ -55,6 +55,7 @@ def host() -> Iterator[Host]:
 def test_an_instance_outlives_the_daemon_and_comes_back_with_the_host(host: Host) -> None:
     units_are_sound(host)
     launched(host)
+    another_user_can_not_launch_roots_file(host)
     qemu_reaches_its_own_files_only(host)
     the_daemon_comes_and_goes(host)
     another_storage_directory_leaves_it_alone(host)
@@ -85,6 +86,16 @@ def launched(host: Host) -> None:
     assert state(host) == "Running"
     assert host.run("ls", MARK).stdout.strip() == MARK
     assert host.show(SERVICE, "StatusText").endswith(" · 1 instance")
+
+
+def another_user_can_not_launch_roots_file(host: Host) -> None:
+    host.run("multipass-trust", "add", "--user", "bob")
+    said = host.run("multipass", "launch", f"file://{IMAGE}", user="bob", code=2).stdout
+    assert f"Custom image `{IMAGE}` can't be read: Permission denied. It is opened" in said
+    assert (
+        "does not exist"
+        in host.run("multipass", "launch", "file:///srv/none.img", user="bob", code=2).stdout
+    )  # /srv is open to all
 
 
 def qemu_reaches_its_own_files_only(host: Host) -> None:

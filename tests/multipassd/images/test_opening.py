@@ -2,11 +2,13 @@
 
 import os
 import pwd
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from multipassd.images import opening
 from multipassd.images.errors import ImageError, OverTcp
 from multipassd.images.image import Progress
 from multipassd.images.images import Images
@@ -110,6 +112,21 @@ def test_a_path_is_taken_as_it_is_written_before_it_is_decoded(
     assert launched(images, f"file://{tmp_path}/a%20b.img").format == "raw"
     (tmp_path / "a%20b.img").write_bytes(qcow2.read_bytes())
     assert launched(images, f"file://{tmp_path}/a%20b.img").format == "qcow2"
+
+
+def test_a_file_system_that_does_not_answer_is_given_up(
+    raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_open", lambda caller, path: signal.pause())
+    monkeypatch.setattr(opening, "SECONDS", 0.2)
+    with pytest.raises(ImageError, match="can't be read: Connection timed out"):
+        open_as(ME, f"file://{raw}")
+
+
+def test_a_child_that_dies_is_an_error(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "_open", lambda caller, path: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(ImageError, match="can't be read: Input/output error"):
+        open_as(ME, f"file://{raw}")
 
 
 def test_in_the_snap_others_have_what_everybody_may_read(
