@@ -136,6 +136,17 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/qemuimg/test_qemuimg.py::test_nothing_else_in_the_daemon_runs_it",
         ),
     },
+    "who took an image worker over": {
+        "in the deb": (
+            "multipassd/test_rights.py::test_all_go",
+            "system/test_host_holders.py::test_an_image_worker_at_work_has_no_capability_and_sees_"
+            "neither_trust_nor_disks",
+        ),
+        "neither trust": (
+            "system/test_host_holders.py::test_an_image_worker_at_work_has_no_capability_and_sees_"
+            "neither_trust_nor_disks",
+        ),
+    },
     "who took the daemon over": {
         "root without": (
             "system/test_host_holders.py::test_the_daemon_has_no_capability_no_way_to_gain_one_"

@@ -36,6 +36,28 @@ for path in ("/etc", "/usr", "/home", "/root", "/run", "/var", "/boot", "/opt"):
         pass
 print("homes", os.listdir("/home") if os.path.isdir("/home") else [])
 """
+# Ask for a look at what a server has that never answers, and look at the worker.
+AT_WORK = """
+import json, socket, subprocess
+listener = socket.create_server(("127.0.0.1", 0))
+url = f"http://127.0.0.1:{listener.getsockname()[1]}/disk.img"
+asked = socket.socket(socket.AF_UNIX)
+asked.connect("/run/multipass_images")
+asked.sendall(json.dumps({"kind": "look", "url": url}).encode() + b"\\n")
+held, _ = listener.accept()
+listing = ["systemctl", "list-units", "--plain", "--no-legend", "multipass-images@*"]
+unit = subprocess.check_output(listing, text=True).split()[0]
+pid = subprocess.check_output(["systemctl", "show", "-P", "MainPID", unit], text=True).strip()
+print(open(f"/proc/{pid}/status").read())
+enter = ["nsenter", "-t", pid, "-m", "--"]
+storage = "/var/lib/multipassd"
+for path in (f"{storage}/data", "/etc/multipassd"):
+    print("seen", *subprocess.check_output([*enter, "ls", "-A", path], text=True).split())
+places = (f"{storage}/machines", f"{storage}/data", "/etc", "/run", "/home", f"{storage}/images")
+for path in places:
+    made = subprocess.run([*enter, "touch", f"{path}/made"], capture_output=True)
+    print("wrote", *([path] if made.returncode == 0 else []))
+"""
 NETWORK_REQUESTS: tuple[object, ...] = (
     {"do": "attach", "name": "foo", "mac": "52:54:00:00:00:01; id", "user": "root"},
     {"do": "attach", "name": "../foo", "mac": "52:54:00:00:00:01", "user": "multipass-vm"},
@@ -91,6 +113,18 @@ def test_records_keys_and_settings_are_roots_alone(host: Host) -> None:
     public = {("644", "root", f"{data}/certificates/localhost.pem")}  # the server's certificate
     assert {tuple(file) for file in files if file[:2] != ["600", "root"]} <= public, found
     assert host.run("ls", data, user="bob", code=2).stdout.endswith("Permission denied\n")
+
+
+def test_an_image_worker_at_work_has_no_capability_and_sees_neither_trust_nor_disks(
+    host: Host,
+) -> None:
+    said = host.run("python3", "-c", AT_WORK).stdout.splitlines()
+    rights = {line.split()[0]: int(line.split()[1], 16) for line in said if line[:3] == "Cap"}
+    assert not rights["CapPrm:"] | rights["CapEff:"] | rights["CapInh:"] | rights["CapAmb:"]
+    assert "NoNewPrivs:\t1" in said
+    assert [line.strip() for line in said if line.startswith("seen")] == ["seen", "seen"]
+    wrote = {word for line in said if line.startswith("wrote") for word in line.split()[1:]}
+    assert wrote == {f"{STORAGE}/images"}
 
 
 def test_the_machines_helper_makes_nothing_but_qemu(host: Host) -> None:
