@@ -94,6 +94,13 @@ def refused(place: Place) -> tuple[str, int] | None:
     return None
 
 
+def forget_refusals(images: Path) -> None:
+    """So that all may be fetched again at once."""
+    for directory in _directories(images):
+        with suppress(OSError):
+            (directory / REFUSED).unlink()
+
+
 def touch(directory: Path) -> None:
     with suppress(OSError):
         os.utime(directory / RECORD)

@@ -114,7 +114,8 @@ class RefusedBefore(Refused):
     def __init__(self, message: str, minutes: int) -> None:
         super().__init__(
             f"{message}\nThat was found before, so it was not fetched again. It will be in "
-            f"{minutes} min, or at once when its server has another file."
+            f"{minutes} min, or at once when its server names another file or after "
+            "`multipass find --force-update`."
         )
 
 

@@ -87,7 +87,10 @@ class Images:
     async def find(
         self, query: str, remote: str, unsupported: bool = False, force: bool = False
     ) -> list[ImageInfo]:
-        """What `find` shows. Raises UnknownRemote, NothingListed or RemoteUnreachable."""
+        """What `find` shows; `force` also has refused images fetched again. Raises UnknownRemote,
+        NothingListed or RemoteUnreachable."""
+        if force:
+            await asyncio.to_thread(cache.forget_refusals, self._directory)
         if remote:
             images = await self._of_remote(remote, force)
             if query:

@@ -30,6 +30,8 @@ def test_an_image_with_another_checksum_is_refused_and_thrown_away(
     assert "launch failed: Hash of ubuntu-24.04-server-cloudimg-" in refused(served, "foo")
     assert kept(served) == set()
     server.faults.corrupt = set()
+    assert "so it was not fetched again" in refused(served, "foo")
+    served.done("find", "--force-update")
     served.run_silent("foo", "noble")
     assert kept(served) == {"disk.img"}
 

@@ -128,7 +128,8 @@ def test_a_mismatch_is_not_fetched_again_for_an_hour(
     again = refusal(make_images())  # by another daemon, too
     assert again == (
         f"{first}\nThat was found before, so it was not fetched again. It will be in "
-        f"{REFUSED_SECONDS // 60} min, or at once when its server has another file."
+        f"{REFUSED_SECONDS // 60} min, or at once when its server names another file or after "
+        "`multipass find --force-update`."
     )
     assert len(server.fetched(".img")) == fetched
     note = tmp_path / "images" / digest / "refused.json"
@@ -153,6 +154,20 @@ def test_a_new_list_is_followed_at_once_after_a_mismatch(
         await images.find("", "release", force=True)
 
     asyncio.run(story())
+    assert launched(images).id == digest
+
+
+def test_a_forced_update_of_the_lists_has_it_fetched_again(
+    tree: ImageTree, make_images: MakeImages, server: ImageServer, qcow2: Path
+) -> None:
+    digest = tree.publish(qcow2)
+    server.faults.corrupt = {".img"}
+    refusal(make_images())
+    server.faults.corrupt = set()
+    images = make_images()
+    asyncio.run(images.find("", ""))
+    assert "not fetched again" in refusal(images)
+    asyncio.run(images.find("", "", force=True))
     assert launched(images).id == digest
 
 
