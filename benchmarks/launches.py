@@ -9,7 +9,7 @@ from benchmarks.place import CLIENT, Place
 from benchmarks.proc import rss_mib
 from benchmarks.report import Goal, Row
 from benchmarks.site import RUNNING, Site, site
-from multipassd.cloudinit.hostkeys import KEY_FILE
+from multipassd.cloudinit.ssh_keys import KEY_FILE
 from tools import cloudimage, machines, records
 from tools.imagetree import JAMMY, NOBLE
 from tools.sandbox import MULTIPASS, Sandbox

@@ -13,7 +13,7 @@ from benchmarks.place import CLIENT
 from benchmarks.wire import Connection, context
 from multipassd.images import cache
 from multipassd.images.image import Base
-from multipassd.images.place import Place
+from multipassd.images.image_directory import Place
 from protocol.messages.launch import LaunchRequest
 from tools import machines
 from tools.daemon import Daemon

@@ -7,9 +7,9 @@ from pathlib import Path
 from benchmarks.measure import take_turns
 from benchmarks.place import CLIENT, Place
 from benchmarks.report import Goal, Row
-from multipassd.gate import Verdict, decide
-from multipassd.peer import AdminRule, Credentials, Peer
-from multipassd.truststore import TrustStore
+from multipassd.auth.gate import Verdict, decide
+from multipassd.auth.peer import AdminRule, Credentials, Peer
+from multipassd.trust.store import TrustStore
 from protocol.certificates import make_client
 from protocol.methods import Policy
 from protocol.pem import der_to_pem, fingerprint, pem_to_der

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from client.commandline import Option
+    from client.arguments.commandline import Option
     from client.session import Session
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 
-from client import console, rpc
+from client import rpc
 from client.errors import StatusError
-from client.rate import Rate
-from client.render.transfer import Transfer
+from client.render.download_line import Transfer
 from client.session import IF_PRESENT
+from client.terminal import console
+from client.terminal.rate import Rate
 from protocol import grpc
 from protocol.messages.downloads import DownloadsReply, DownloadsRequest
 from protocol.messages.launch import LaunchProgress

@@ -1,6 +1,6 @@
 """What a command can end with: one class a kind, each with its exit code.
 
-They become text and exit status at one place, `client/running.py`.
+They become text and exit status at one place, `client/runner.py`.
 """
 
 from __future__ import annotations

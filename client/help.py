@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from client import messages
-from client.commandline import HELP, VERBOSE
+from client.arguments.commandline import HELP, VERBOSE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from client.arguments.commandline import Option
     from client.command import Command
-    from client.commandline import Option
     from client.session import Session
 
 FIRST_LINE = 79  # columns of an entry's first line

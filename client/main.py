@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from client import commands, console, messages, running
-from client.commandline import CommandLine, parse, split_command
+from client import commands, messages, runner
+from client.arguments.commandline import CommandLine, parse, split_command
 from client.errors import SUCCESS
 from client.session import Session
+from client.terminal import console
 from protocol.addresses import AddressError
 
 TYPE_CHECKING = False
@@ -60,7 +61,7 @@ def _dispatch(words: Sequence[str]) -> int:
 
         console.out(help.of_command(command, help.has_primary(session, command)))
         return SUCCESS
-    return running.run(command, session)
+    return runner.run(command, session)
 
 
 def _without_command(word: str | None, line: CommandLine) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from client import console, messages
+from client import messages
 from client.errors import CommandFailed, Status, StatusError
 from client.session import IF_PRESENT, MAKE
+from client.terminal import console
 from protocol.codec import DecodeError
 
 TYPE_CHECKING = False
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeVar
 
-    from client.channel import Call, Channel
     from client.session import Session
+    from client.transport.channel import Call, Channel
     from protocol.codec import Message
 
     Reply = TypeVar("Reply", bound=Message)
@@ -124,6 +125,6 @@ def _helpful(session: Session, error: StatusError) -> StatusError:
     """The service keeps users out with the words of a closed socket, so it gets the same hint."""
     if error.status != Status.PERMISSION_DENIED or error.sentence != messages.ACCESS_DENIED:
         return error
-    from client import dial
+    from client.transport import dial
 
     return StatusError(error.status, error.sentence, dial.denied_hint(session.address()))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 
-from client import certificate, console, home
-from client.channel import PATIENCE, Channel
+from client import certificate, home
 from client.errors import CommandFailed
+from client.terminal import console
+from client.transport.channel import PATIENCE, Channel
 from protocol import addresses, places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from client.commandline import CommandLine
+    from client.arguments.commandline import CommandLine
     from protocol.addresses import Address
 
 # Which certificate a call presents. Presenting one to a service without clients enrols it.
@@ -43,7 +44,7 @@ class Session:
         warn: Callable[[str], None] = console.line_err,
     ) -> Channel:
         """The way to the service. Raises AddressError, CommandFailed."""
-        from client.peer import Peer  # loads the TLS library
+        from client.transport.server_identity import Peer  # loads the TLS library
 
         address = self.address()
         files = places.root_certificates(self._environ)

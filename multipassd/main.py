@@ -6,14 +6,17 @@ import asyncio
 import os
 import sys
 
-from multipassd import listener, log, service, snapoptions, words
-from multipassd.audit import Audit
-from multipassd.installer import InstallerError, enrol_installer
-from multipassd.listener import ListenError
-from multipassd.network.helper import HelperError
+from multipassd import service
+from multipassd.auth.audit import Audit
+from multipassd.auth.installer import InstallerError, enrol_installer
+from multipassd.network.helper_process import HelperError
 from multipassd.options import parse_options
-from multipassd.storeguard import StoreError
-from multipassd.takeover import take_over
+from multipassd.snap import options as snap_options
+from multipassd.snap.takeover import take_over
+from multipassd.system import installation, log
+from multipassd.transport import listener
+from multipassd.transport.listener import ListenError
+from multipassd.trust.lock import StoreError
 from protocol.addresses import Address, parse
 
 EXIT_FAILED = 1
@@ -30,11 +33,11 @@ def main(arguments: list[str]) -> int:
     set_for_snap, problem = _set_for_snap()
     verbosity = options.verbosity or set_for_snap.get("verbosity", "info")
     # Run by hand it is no part of the daemon's unit, whose journal is to know of it all the same.
-    about = {"OBJECT_SYSTEMD_UNIT": words.here().unit} if options.enrol_installer else None
+    about = {"OBJECT_SYSTEMD_UNIT": installation.here().unit} if options.enrol_installer else None
     log.configure(options.logger, verbosity, about)
     for text in filter(None, (problem, take_over(os.environ))):
         _log.warning("%s", text)
-    os.environ.update(snapoptions.proxies(set_for_snap))
+    os.environ.update(snap_options.proxies(set_for_snap))
     try:
         if options.enrol_installer:
             print(_enrol(options.enrol_installer))
@@ -46,15 +49,15 @@ def main(arguments: list[str]) -> int:
         return EXIT_FAILED
 
 
-def _set_for_snap() -> tuple[snapoptions.Options, str]:
+def _set_for_snap() -> tuple[snap_options.Options, str]:
     """What `snap set` has set; a file that can't be read is told, and no reason to exit."""
     try:
-        return snapoptions.load(os.environ), ""
-    except snapoptions.OptionError as error:
+        return snap_options.load(os.environ), ""
+    except snap_options.OptionError as error:
         return {}, str(error)
 
 
-def _bindable(set_for_snap: snapoptions.Options) -> list[Address]:
+def _bindable(set_for_snap: snap_options.Options) -> list[Address]:
     """The address from `snap set`, unless it can't be had: the Unix socket is served all the same,
     or nobody could put the address right."""
     if "address" not in set_for_snap:
@@ -72,10 +75,10 @@ def _bindable(set_for_snap: snapoptions.Options) -> list[Address]:
 def _enrol(user: str) -> str:
     """Raises InstallerError, StoreError."""
     # The daemon itself needs none of this, and is told by its unit what is found out here.
-    from multipassd.admin import change, place
+    from multipassd.admin.access import locations, store_access
 
-    here = place.find(os.environ, data=None, socket=None)
+    here = locations.find(os.environ, data=None, socket=None)
     store = here.store(change=True)
     said = enrol_installer(user, store, os.environ, Audit())
-    change.settle_socket(here, store)
+    store_access.settle_socket(here, store)
     return said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from multipassd.log import LEVELS
+from multipassd.system.log import LEVELS
 from protocol.addresses import Address, AddressError, parse
 from protocol.version import VERSION
 

@@ -13,24 +13,25 @@ from pathlib import Path
 
 from OpenSSL import SSL
 
-from multipassd import listener, log, storage, tls
-from multipassd.audit import Audit
-from multipassd.daemon import Daemon
-from multipassd.dispatcher import Dispatcher
-from multipassd.enrolment import Enrolment
-from multipassd.guesses import Guesses
-from multipassd.identity import Identity, ensure
-from multipassd.listener import Listener
-from multipassd.machines import Machines
-from multipassd.manager import Manager
-from multipassd.network.helper import HelperError
-from multipassd.passphrase import Verifier
-from multipassd.peer import own_rule
-from multipassd.server import Server
+from multipassd.auth.audit import Audit
+from multipassd.auth.enrolment import Enrolment
+from multipassd.auth.guess_limiter import Guesses
+from multipassd.auth.passphrase import Verifier
+from multipassd.auth.peer import own_rule
+from multipassd.auth.server_certificate import Identity, ensure
+from multipassd.auth.subuids import SubordinateUids
+from multipassd.backend import Machines
+from multipassd.network.helper_process import HelperError
+from multipassd.rpc.context import Daemon
+from multipassd.rpc.dispatcher import Dispatcher
 from multipassd.settings import Settings
-from multipassd.subuids import SubordinateUids
-from multipassd.truststate import TrustState
-from multipassd.truststore import TrustStore
+from multipassd.system import log, storage
+from multipassd.system.notices import Manager
+from multipassd.transport import listener, tls
+from multipassd.transport.connection_pool import Server
+from multipassd.transport.listener import Listener
+from multipassd.trust.state import TrustState
+from multipassd.trust.store import TrustStore
 from protocol import places
 from protocol.addresses import Address, TcpAddress, UnixAddress
 from protocol.version import VERSION

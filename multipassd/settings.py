@@ -16,8 +16,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from multipassd import passphrase
-from multipassd.files import TICK_SECONDS, read_regular, write_atomically
+from multipassd.auth import passphrase
+from multipassd.system.files import TICK_SECONDS, read_regular, write_atomically
 from protocol import settings as names
 from protocol.errors import InvalidSetting, RpcError, StorageFailed, UnknownSetting
 from protocol.inifile import IniFile

@@ -21,7 +21,7 @@ from protocol.messages import (
 
 
 class Policy(Enum):
-    """Who may call. The gate (`multipassd/gate.py`) holds one rule for each."""
+    """Who may call. The gate (`multipassd/auth/gate.py`) holds one rule for each."""
 
     ADOPT_FIRST = "trusted clients; on an empty store the caller becomes the first"
     MEMBERS_ONLY = "trusted clients; never adopts"

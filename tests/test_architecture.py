@@ -15,42 +15,42 @@ PROGRAMS = {"multipassd", "client"}
 PURE = (
     "protocol",  # the whole package
     "client/render",
-    "multipassd/gate.py",
-    "multipassd/tls.py",
+    "multipassd/auth/gate.py",
+    "multipassd/transport/tls.py",
     "multipassd/cloudinit/userdata.py",
     "multipassd/cloudinit/schema.py",
-    "multipassd/cloudinit/shapes.py",
-    "multipassd/cloudinit/inside.py",
+    "multipassd/cloudinit/value_checks.py",
+    "multipassd/cloudinit/parts.py",
     "multipassd/cloudinit/knownkeys.py",
     "multipassd/cloudinit/mime.py",
-    "multipassd/drivers/driver.py",
-    "multipassd/drivers/qemu/command.py",
+    "multipassd/drivers/interface.py",
+    "multipassd/drivers/qemu/command_line.py",
     "multipassd/images/image.py",
     "multipassd/images/remotes.py",
     "multipassd/images/search.py",
-    "multipassd/images/streams.py",
-    "multipassd/instances/names.py",
-    "multipassd/instances/order.py",
-    "multipassd/instances/record.py",
-    "multipassd/instances/refusals.py",
-    "multipassd/instances/runtime.py",
-    "multipassd/network/choice.py",
+    "multipassd/images/worker/simplestreams.py",
+    "multipassd/instances/launching/petnames.py",
+    "multipassd/instances/launching/launch_spec.py",
+    "multipassd/instances/records/record.py",
+    "multipassd/instances/states/transitions.py",
+    "multipassd/instances/guests/guest_stats.py",
+    "multipassd/instances/launching/launch_networks.py",
     "multipassd/network/subnet.py",
 )
 DOES_IO = {"asyncio", "socket", "ssl", "select", "selectors", "socketserver", "subprocess"}
 
 # A backend comes or goes without anybody noticing but the place that puts the parts together.
-KNOWS_BACKENDS = ("multipassd/drivers/qemu/", "multipassd/machines.py")
+KNOWS_BACKENDS = ("multipassd/drivers/qemu/", "multipassd/backend.py")
 # Rooms by what they may not know: what stands above them, or beside them for no reason.
 CLOSED_TO = {
-    "multipassd/methods": {"multipassd.drivers", "multipassd.machines"},
-    "multipassd/instances": {"multipassd.methods"},
-    "multipassd/network": {"multipassd.methods", "multipassd.drivers.qemu"},
-    "multipassd/cloudinit": {"multipassd.methods", "multipassd.drivers", "multipassd.images"},
+    "multipassd/methods": {"multipassd.drivers", "multipassd.backend"},
+    "multipassd/instances": {"multipassd.rpc.methods"},
+    "multipassd/network": {"multipassd.rpc.methods", "multipassd.drivers.qemu"},
+    "multipassd/cloudinit": {"multipassd.rpc.methods", "multipassd.drivers", "multipassd.images"},
     "multipassd/images": {
-        "multipassd.methods", "multipassd.drivers", "multipassd.instances", "multipassd.network",
+        "multipassd.rpc.methods", "multipassd.drivers", "multipassd.instances", "multipassd.network",
     },
-    "multipassd/drivers": {"multipassd.methods", "multipassd.instances", "multipassd.network"},
+    "multipassd/drivers": {"multipassd.rpc.methods", "multipassd.instances", "multipassd.network"},
 }  # fmt: skip
 # What only the image worker's process loads.
 HEAVY_FOR_DAEMON = {"httpx", "zstandard"}
@@ -173,7 +173,7 @@ def test_the_daemon_loads_nothing_that_its_image_worker_is_there_for() -> None:
             file = ROOT / f"{name.replace('.', '/')}.py"
             if file.is_file() and file not in seen:
                 waiting.append(file)
-    assert ROOT / "multipassd/images/images.py" in seen
+    assert ROOT / "multipassd/images/library.py" in seen
     assert not {"download.py", "prepare.py", "worker.py"} & {path.name for path in seen}
 
 

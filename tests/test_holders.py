@@ -13,20 +13,20 @@ CHAPTER = "## Who is held by what"
 HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
     "a user of the host": {
         "the gate": (
-            "multipassd/test_gate.py::test_a_stranger_gets_through_only_where_the_policy_is_open_"
+            "multipassd/auth/test_gate.py::test_a_stranger_gets_through_only_where_the_policy_is_open_"
             "or_the_caller_is_root",
-            "multipassd/test_gate.py::test_every_method_has_a_policy_and_only_these_are_not_"
+            "multipassd/auth/test_gate.py::test_every_method_has_a_policy_and_only_these_are_not_"
             "adopting",
         ),
-        "`multipassd/limits.py`": (
-            "multipassd/test_connection_caps.py::test_one_person_has_a_cap_and_others_are_served",
-            "multipassd/test_work.py::test_a_new_connection_finds_the_account_as_the_last_one_left_"
+        "`multipassd/transport/quota/limits.py`": (
+            "multipassd/transport/test_connection_caps.py::test_one_person_has_a_cap_and_others_are_served",
+            "multipassd/transport/quota/test_work_budget.py::test_a_new_connection_finds_the_account_as_the_last_one_left_"
             "it",
-            "multipassd/test_buffers.py::test_strangers_hold_a_pool_that_the_trusted_never_meet",
+            "multipassd/transport/quota/test_request_memory.py::test_strangers_hold_a_pool_that_the_trusted_never_meet",
             "system/test_strangers.py::test_others_are_served_under_attack",
         ),
         "`guesses.py`": (
-            "multipassd/test_guesses.py::test_wrong_guesses_of_one_user_wait_longer_each_time_up_"
+            "multipassd/auth/test_guess_limiter.py::test_wrong_guesses_of_one_user_wait_longer_each_time_up_"
             "to_the_cap",
             "system/test_host_guesses.py::test_a_thousand_uids_and_tcp_guess_no_faster_than_one_"
             "and_slow_nobody_trusted",
@@ -44,9 +44,9 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "a trusted client": {
         "names, MAC addresses": (
-            "multipassd/instances/test_order.py::test_a_name_that_can_be_none_is_refused",
-            "multipassd/instances/test_order.py::test_what_is_no_mac_address_is_refused",
-            "multipassd/network/test_choice.py::test_an_unknown_network_is_an_invalid_option",
+            "multipassd/instances/launching/test_launch_spec.py::test_a_name_that_can_be_none_is_refused",
+            "multipassd/instances/launching/test_launch_spec.py::test_what_is_no_mac_address_is_refused",
+            "multipassd/instances/launching/test_launch_networks.py::test_an_unknown_network_is_an_invalid_option",
         ),
         "images are regular files": (
             "multipassd/images/test_fetch.py::test_a_file_that_is_none_is_refused",
@@ -55,11 +55,11 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/images/test_refused.py::test_a_qcow2_that_is_cut_off_is_refused",
         ),
         "a `file://` image": (
-            "multipassd/images/test_opening.py::test_a_file_that_the_caller_can_not_read_is_"
+            "multipassd/images/test_open_as_caller.py::test_a_file_that_the_caller_can_not_read_is_"
             "refused_though_root_could",
-            "multipassd/images/test_opening.py::test_in_a_closed_directory_what_exists_and_what_"
+            "multipassd/images/test_open_as_caller.py::test_in_a_closed_directory_what_exists_and_what_"
             "does_not_are_told_alike",
-            "multipassd/images/test_opening.py::test_over_tcp_no_file_of_the_host_is_launched",
+            "multipassd/images/test_open_as_caller.py::test_over_tcp_no_file_of_the_host_is_launched",
             "system/test_host_images.py::files_are_opened_as_the_caller",
             "system/test_host_instance.py::another_user_can_not_launch_roots_file",
         ),
@@ -75,15 +75,15 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/test_settings.py::test_of_the_passphrase_only_whether_it_is_set_is_told",
         ),
         "nothing of theirs": (
-            "multipassd/drivers/test_units.py::test_only_instances_of_qemu_are_touched",
-            "multipassd/drivers/test_command.py::test_a_comma_in_a_path_ends_no_option",
+            "multipassd/drivers/qemu/helper/test_main.py::test_only_instances_of_qemu_are_touched",
+            "multipassd/drivers/qemu/test_command_line.py::test_a_comma_in_a_path_ends_no_option",
         ),
     },
     "root in a guest": {
         "host keys": (
-            "multipassd/instances/test_guest.py::test_a_guest_with_another_host_key_than_was_made_"
+            "multipassd/instances/guests/test_guest_ssh.py::test_a_guest_with_another_host_key_than_was_made_"
             "for_it_is_not_talked_to",
-            "client/ssh/test_exec.py::test_another_host_key_is_refused_without_a_question",
+            "client/guests/test_exec.py::test_another_host_key_is_refused_without_a_question",
         ),
         "addresses by MAC": (
             "multipassd/network/test_bridge.py::test_a_stranger_on_the_bridge_gets_no_address",
@@ -92,30 +92,30 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/network/test_bridge.py::test_no_guest_becomes_the_host_s_router",
         ),
         "`runtime.py`": (
-            "multipassd/instances/test_runtime.py::test_what_is_no_figure_is_left_out",
-            "multipassd/instances/test_guest.py::test_a_guest_that_goes_on_and_on_is_not_listened_"
+            "multipassd/instances/guests/test_guest_stats.py::test_what_is_no_figure_is_left_out",
+            "multipassd/instances/guests/test_guest_ssh.py::test_a_guest_that_goes_on_and_on_is_not_listened_"
             "to",
         ),
         "the console": (
-            "multipassd/drivers/test_command.py::test_what_a_guest_prints_is_kept_in_a_ring_in_"
+            "multipassd/drivers/qemu/test_command_line.py::test_what_a_guest_prints_is_kept_in_a_ring_in_"
             "memory_and_in_no_file",
-            "multipassd/drivers/test_detached.py::test_a_process_that_never_stops_complaining_"
+            "multipassd/drivers/qemu/test_detached_runner.py::test_a_process_that_never_stops_complaining_"
             "fills_no_disk",
         ),
     },
     "who took a QEMU over": {
         "a user without rights": ("system/test_host_instance.py::qemu_reaches_its_own_files_only",),
         "the monitor's answers": (
-            "multipassd/drivers/test_monitor.py::test_nonsense_ends_the_connection_or_is_passed_"
+            "multipassd/drivers/qemu/test_qmp.py::test_nonsense_ends_the_connection_or_is_passed_"
             "over_and_hangs_nobody",
         ),
         "its words": (
-            "multipassd/drivers/test_monitor.py::test_what_it_says_is_fit_for_a_terminal",
+            "multipassd/drivers/qemu/test_qmp.py::test_what_it_says_is_fit_for_a_terminal",
         ),
         "its disk's header": (
-            "multipassd/drivers/test_disks.py::test_a_disk_whose_header_names_another_file_for_"
+            "multipassd/drivers/qemu/test_disks.py::test_a_disk_whose_header_names_another_file_for_"
             "its_data_is_left_alone",
-            "multipassd/drivers/test_disks.py::test_a_link_in_a_disks_place_is_not_followed",
+            "multipassd/drivers/qemu/test_disks.py::test_a_link_in_a_disks_place_is_not_followed",
         ),
     },
     "who took qemu-img over": {
@@ -123,22 +123,22 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "system/test_host_images.py::qemu_img_has_nothing_but_the_file_that_it_is_handed",
         ),
         "elsewhere": (
-            "multipassd/qemuimg/test_qemuimg.py::test_roots_becomes_a_user_without_rights_or_"
+            "multipassd/disk_helper/test_disk_helper.py::test_roots_becomes_a_user_without_rights_or_"
             "network",
-            "multipassd/qemuimg/test_qemuimg.py::test_it_can_have_no_more_rights_than_it_has_and_"
+            "multipassd/disk_helper/test_disk_helper.py::test_it_can_have_no_more_rights_than_it_has_and_"
             "sees_no_other_file",
         ),
         "it ends with": (
-            "multipassd/qemuimg/test_qemuimg.py::test_who_hangs_up_ends_it",
-            "multipassd/qemuimg/test_qemuimg.py::test_one_that_talks_without_end_is_ended",
+            "multipassd/disk_helper/test_disk_helper.py::test_who_hangs_up_ends_it",
+            "multipassd/disk_helper/test_disk_helper.py::test_one_that_talks_without_end_is_ended",
         ),
         "nothing else": (
-            "multipassd/qemuimg/test_qemuimg.py::test_nothing_else_in_the_daemon_runs_it",
+            "multipassd/disk_helper/test_disk_helper.py::test_nothing_else_in_the_daemon_runs_it",
         ),
     },
     "who took an image worker over": {
         "in the deb": (
-            "multipassd/test_rights.py::test_all_go",
+            "multipassd/system/test_rights.py::test_all_go",
             "system/test_host_holders.py::test_an_image_worker_at_work_has_no_capability_and_sees_"
             "neither_trust_nor_disks",
         ),
@@ -155,8 +155,8 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "bus_nor_other_files_are_reached",
         ),
         "the image worker": (
-            "multipassd/images/test_opening.py::test_a_link_planted_in_the_cache_is_not_followed",
-            "multipassd/images/test_opening.py::test_a_file_that_is_no_image_is_refused_before_"
+            "multipassd/images/test_open_as_caller.py::test_a_link_planted_in_the_cache_is_not_followed",
+            "multipassd/images/test_open_as_caller.py::test_a_file_that_is_no_image_is_refused_before_"
             "any_of_it_is_copied",
             "system/test_host_images.py::a_planted_link_leads_nowhere",
         ),

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from client import commands
+from client.arguments.commandline import GLOBAL_OPTIONS, HELP, VERBOSE, Option
 from client.command import Command
-from client.commandline import GLOBAL_OPTIONS, HELP, VERBOSE, Option
 from client.settings import DEFAULTS
 from protocol.settings import DAEMON_KEYS
 

@@ -7,7 +7,7 @@ import os
 import signal
 from contextlib import suppress
 
-from multipassd.drivers.qemu.detached import Identity
+from multipassd.drivers.qemu.detached_runner import Identity
 from tools.sandbox import Sandbox
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 
-from multipassd.drivers.driver import Hardware
-from multipassd.instances.record import ImageOrigin, Record
-from multipassd.instances.registry import Registry
+from multipassd.drivers.interface import Hardware
+from multipassd.instances.records.record import ImageOrigin, Record
+from multipassd.instances.records.registry import Registry
 from tools.sandbox import Sandbox
 
 HARDWARE = Hardware("pc", "max,la57=off", "bios")

@@ -19,7 +19,7 @@ PLATFORMS = {
     "amd64": ("manylinux2014_x86_64", "manylinux_2_28_x86_64"),
     "arm64": ("manylinux2014_aarch64", "manylinux_2_28_aarch64"),
 }
-WITHOUT_WHEEL = ("systemd-python",)  # multipassd/activation.py and journal.py do without it
+WITHOUT_WHEEL = ("systemd-python",)  # multipassd/system/activation.py and journal.py do without it
 HEAD = """\
 # What the snap carries beside our code: wheels alone, for CPython 3.12 or for every Python 3,
 # pinned by hash, for amd64 and arm64. Written by `python -m tools.snap_pins` from requirements.txt.

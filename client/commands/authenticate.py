@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from client import console, messages, prompts, rpc
+from client import messages, rpc
 from client.command import Argument, Command
 from client.errors import SUCCESS, Status, StatusError, UsageError
 from client.session import Session
+from client.terminal import console, prompts
 from protocol.addresses import UnixAddress
 from protocol.messages.access import AuthenticateReply, AuthenticateRequest
 

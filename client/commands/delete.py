@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from client import console, prompts, rpc, selection, sentences
+from client import rpc, sentences
+from client.arguments import instances as arguments_instances
+from client.arguments.commandline import Option
 from client.command import Argument, Command
-from client.commandline import Option
 from client.errors import SUCCESS, CannotAsk, StatusError
 from client.session import Session
+from client.terminal import console, prompts
 from protocol.messages.common import InstanceSnapshotPair
 from protocol.messages.lifecycle import DeleteReply, DeleteRequest
 
 
 def run(session: Session) -> int:
-    chosen = selection.named(session)
+    chosen = arguments_instances.named(session)
     purge = "purge" in session.line.flags
     request = DeleteRequest(
-        instance_snapshot_pairs=[selection.pair(name) for name in chosen.names],
+        instance_snapshot_pairs=[arguments_instances.pair(name) for name in chosen.names],
         purge=purge,
         purge_snapshots=purge,
         verbosity_level=session.verbosity,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from client import guest, quoting, rpc, running, sentences, ssh
+from client import rpc, runner, sentences
+from client.arguments.commandline import Option
 from client.command import Argument, Command
-from client.commandline import Option
 from client.errors import Status, StatusError, UsageError
+from client.guests import guest, quoting, ssh
 from client.session import Session
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ def run(session: Session) -> int:
     except StatusError as error:
         if error.status != Status.ABORTED:  # the instance does not run
             raise
-        if code := running.inner(session, "start", "--", name):
+        if code := runner.inner(session, "start", "--", name):
             return code
         found = guest.reach(session, name, rpc.open_channel(session))
     return ssh.run(found, command_text(words, directory, found.ssh.username))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from client import console, messages, settings
+from client import messages, settings
+from client.arguments.commandline import Option
 from client.command import Argument, Command
-from client.commandline import Option
 from client.errors import SUCCESS, Unreachable, UsageError
 from client.session import Session
+from client.terminal import console
 from protocol.settings import PASSPHRASE, is_for_daemon
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from client import commands, console, help, messages
+from client import commands, help, messages
 from client.command import Argument, Command
 from client.errors import SUCCESS, UsageError
 from client.session import Session
+from client.terminal import console
 
 
 def run(session: Session) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from client import console, notices, render, rpc, selection, sentences
+from client import render, rpc, sentences
+from client.arguments import instances
+from client.arguments.commandline import FORMAT, Option
 from client.command import Argument, Command
-from client.commandline import FORMAT, Option
 from client.errors import SUCCESS, UsageError
 from client.session import Session
+from client.terminal import console, notices
 from protocol.messages.information import InfoReply, InfoRequest
 
 
@@ -18,7 +20,7 @@ def run(session: Session) -> int:
         if line.positionals:
             raise UsageError(sentences.name_with_all(len(line.positionals)))
     form = render.form(line.value("format", render.TABLE))
-    pairs = [selection.pair(word) for word in line.positionals]
+    pairs = [instances.pair(word) for word in line.positionals]
     of_snapshots = {pair.snapshot_name is not None for pair in pairs}
     if form == render.CSV and not snapshots and len(of_snapshots) > 1:
         raise UsageError(sentences.MIXED_CSV)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 
-from client import console, counts, networkspec, notices, prompts, rpc, sentences, timeouts
+from client import rpc, sentences
+from client.arguments import networks, numbers, timeouts
+from client.arguments.commandline import Option
 from client.command import Argument, Command
-from client.commandline import Option
 from client.errors import SUCCESS, DeadlinePassed, Status, StatusError, TimedOut, UsageError
-from client.progress import PREPARING, RETRIEVING, Progress
 from client.session import Session
+from client.terminal import console, notices, prompts
+from client.terminal.progress import PREPARING, RETRIEVING, Progress
 from protocol import sizes
 from protocol.messages.launch import LaunchError, LaunchProgress, LaunchReply, LaunchRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from client.commandline import CommandLine
+    from client.arguments.commandline import CommandLine
 
 BRIDGED = "bridged"  # the network that local.bridged-network names
 WEB = ("http://", "https://")
@@ -49,7 +51,7 @@ def run(session: Session) -> int:
 
 def _request(session: Session) -> LaunchRequest:
     """Raises UsageError; nothing was sent by then."""
-    from client import hosttime
+    from client.arguments import time_zone
 
     line = session.line
     if len(line.positionals) > 1:
@@ -66,7 +68,7 @@ def _request(session: Session) -> LaunchRequest:
         disk_space=_size(line.value("disk", "")),
         network_options=_networks(line),
         cloud_init_user_data=_cloud_init(line),
-        time_zone=hosttime.zone(os.environ),
+        time_zone=time_zone.zone(os.environ),
         verbosity_level=session.verbosity,
     )
 
@@ -94,7 +96,7 @@ def _cpus(line: CommandLine) -> int:
     if "cpus" not in line.values:
         return 0
     given = line.value("cpus", "")
-    number = counts.parse(given)
+    number = numbers.parse(given)
     if not number:
         raise UsageError(sentences.invalid_cpus(given))
     return number
@@ -120,13 +122,13 @@ def _size(given: str) -> str:
 
 def _networks(line: CommandLine) -> list[LaunchRequest.NetworkOptions]:
     bridged = [BRIDGED] if "bridged" in line.flags else []
-    return [networkspec.parse(spec) for spec in (*bridged, *line.values.get("network", ()))]
+    return [networks.parse(spec) for spec in (*bridged, *line.values.get("network", ()))]
 
 
 def _cloud_init(line: CommandLine) -> str:
     if "cloud-init" not in line.values:
         return ""
-    from client import cloudinit
+    from client.arguments import cloudinit
 
     return cloudinit.load(line.value("cloud-init", ""))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from client import console, messages, notices, render, rpc
+from client import messages, render, rpc
+from client.arguments.commandline import FORMAT
 from client.command import Command
-from client.commandline import FORMAT
 from client.errors import SUCCESS, UsageError
 from client.session import Session
+from client.terminal import console, notices
 from protocol.messages.information import NetworksReply, NetworksRequest
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from client import rpc, selection
+from client import rpc
+from client.arguments import instances
+from client.arguments.commandline import Option
 from client.command import Argument, Command
-from client.commandline import Option
 from client.errors import SUCCESS
 from client.session import Session
 from protocol.messages.lifecycle import RecoverReply, RecoverRequest
@@ -12,7 +13,7 @@ from protocol.messages.lifecycle import RecoverReply, RecoverRequest
 
 def run(session: Session) -> int:
     request = RecoverRequest(
-        instance_names=selection.named(session).request(), verbosity_level=session.verbosity
+        instance_names=instances.named(session).request(), verbosity_level=session.verbosity
     )
     rpc.call(session, "recover", request, RecoverReply)
     return SUCCESS

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from client import following, notices, rpc, selection, sentences, timeouts
+from client import rpc, rpc_progress, sentences
+from client.arguments import instances, timeouts
+from client.arguments.commandline import Option
 from client.command import Command
-from client.commandline import Option
 from client.errors import SUCCESS, DeadlinePassed, TimedOut
 from client.session import Session
+from client.terminal import notices
 from protocol.messages.lifecycle import RestartReply, RestartRequest
 
 
 def run(session: Session) -> int:
     limit = timeouts.seconds(session)
-    chosen = selection.named_or_primary(session)
+    chosen = instances.named_or_primary(session)
     request = RestartRequest(
         instance_names=chosen.request(),
         verbosity_level=session.verbosity,
@@ -21,7 +23,7 @@ def run(session: Session) -> int:
     channel = rpc.open_channel(session, timeouts.deadline(limit))
     doing = chosen.doing("Restarting")
     try:
-        reply = following.follow(session, "restart", request, RestartReply, doing, channel)
+        reply = rpc_progress.follow(session, "restart", request, RestartReply, doing, channel)
     except DeadlinePassed as error:
         raise TimedOut(sentences.RESTART_TIMED_OUT, sentences.TIMED_OUT_HINT) from error
     notices.update(reply.update_info)
@@ -37,7 +39,7 @@ COMMAND = Command(
         Option(("all",), "Restart all instances"),
         timeouts.OPTION,
     ),
-    syntax=selection.SYNTAX,
-    syntax_without_primary=selection.SYNTAX_WITHOUT_PRIMARY,
-    arguments=(selection.argument("restart"),),
+    syntax=instances.SYNTAX,
+    syntax_without_primary=instances.SYNTAX_WITHOUT_PRIMARY,
+    arguments=(instances.argument("restart"),),
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from client import console, messages, prompts, settings
+from client import messages, settings
 from client.command import Argument, Command
 from client.errors import SUCCESS, UsageError
 from client.session import Session
+from client.terminal import console, prompts
 from protocol.settings import DRIVER, PASSPHRASE, is_for_daemon
 
 TYPE_CHECKING = False
@@ -49,7 +50,8 @@ def _ask(session: Session, key: str) -> str:
 
 
 def _set_in_service(session: Session, key: str, value: str) -> None:
-    from client import rpc, spinner
+    from client import rpc
+    from client.terminal import spinner
     from protocol.messages.access import SetReply, SetRequest
 
     request = SetRequest(key=key, val=value, verbosity_level=session.verbosity)

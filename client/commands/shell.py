@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from client import guest, messages, rpc, running, sentences, ssh, timeouts
+from client import messages, rpc, runner, sentences
+from client.arguments import timeouts
+from client.arguments.commandline import Option
 from client.command import Argument, Command
-from client.commandline import Option
 from client.errors import (
     SUCCESS,
     CommandFailed,
@@ -15,6 +16,7 @@ from client.errors import (
     Unreachable,
     UsageError,
 )
+from client.guests import guest, ssh
 from client.session import Session
 
 
@@ -50,9 +52,9 @@ def _made_to_run(session: Session, name: str, is_primary: bool, error: CommandFa
     status = error.status if isinstance(error, StatusError) else 0
     timeout = [f"--timeout={given[-1]}"] if (given := session.line.values.get("timeout")) else []
     if status == Status.ABORTED:
-        return running.inner(session, "start", *timeout, "--", name)
+        return runner.inner(session, "start", *timeout, "--", name)
     if is_primary and (status == Status.NOT_FOUND or isinstance(error, Unreachable)):
-        return running.inner(session, "launch", *timeout, "--name", name)
+        return runner.inner(session, "launch", *timeout, "--name", name)
     raise error
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from client import following, notices, rpc, running, selection, sentences, timeouts
+from client import rpc, rpc_progress, runner, sentences
+from client.arguments import instances, timeouts
+from client.arguments.commandline import Option
 from client.command import Command
-from client.commandline import Option
 from client.errors import SUCCESS, CommandFailed, DeadlinePassed, Status, StatusError, TimedOut
 from client.session import Session
+from client.terminal import notices
 from protocol.messages.lifecycle import StartError, StartReply, StartRequest
 
 
 def run(session: Session) -> int:
     limit = timeouts.seconds(session)
-    chosen = selection.named_or_primary(session)
+    chosen = instances.named_or_primary(session)
     deadline = timeouts.deadline(limit)
     try:
         problems = _start(session, chosen, limit, deadline)
@@ -28,7 +30,7 @@ def run(session: Session) -> int:
 
 
 def _start(
-    session: Session, chosen: selection.Selection, limit: int | None, deadline: float | None
+    session: Session, chosen: instances.Selection, limit: int | None, deadline: float | None
 ) -> dict[str, int]:
     """What kept instances from being started, if something did. Raises CommandFailed."""
     request = StartRequest(
@@ -39,7 +41,7 @@ def _start(
     doing = chosen.doing("Starting")
     try:
         channel = rpc.open_channel(session, deadline)
-        reply = following.follow(session, "start", request, StartReply, doing, channel)
+        reply = rpc_progress.follow(session, "start", request, StartReply, doing, channel)
     except StatusError as error:
         problems = rpc.details(error, StartError).instance_errors
         if error.status == Status.ABORTED and problems:
@@ -53,7 +55,7 @@ def _launch_primary(session: Session) -> int:
     words = ["--name", session.primary()]
     if given := session.line.values.get("timeout"):
         words += ["--timeout", given[-1]]
-    return running.inner(session, "launch", *words)
+    return runner.inner(session, "launch", *words)
 
 
 def _told(problems: dict[str, int], primary: str) -> str:
@@ -80,7 +82,7 @@ COMMAND = Command(
         Option(("all",), "Start all instances"),
         timeouts.OPTION,
     ),
-    syntax=selection.SYNTAX,
-    syntax_without_primary=selection.SYNTAX_WITHOUT_PRIMARY,
-    arguments=(selection.argument("start"),),
+    syntax=instances.SYNTAX,
+    syntax_without_primary=instances.SYNTAX_WITHOUT_PRIMARY,
+    arguments=(instances.argument("start"),),
 )

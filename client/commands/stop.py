@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from client import counts, following, rpc, selection, sentences
+from client import rpc, rpc_progress, sentences
+from client.arguments import instances, numbers
+from client.arguments.commandline import Option
 from client.command import Command
-from client.commandline import Option
 from client.errors import SUCCESS, StatusError, UsageError
 from client.session import Session
 from protocol.messages.lifecycle import StopReply, StopRequest
@@ -19,7 +20,7 @@ def run(session: Session) -> int:
     if force and (cancel or timed):
         raise UsageError(sentences.FORCE_WITH_OTHERS)
     minutes = _minutes(session.line.value("time", "0"))
-    chosen = selection.named_or_primary(session)
+    chosen = instances.named_or_primary(session)
     request = StopRequest(
         instance_names=chosen.request(),
         time_minutes=minutes,
@@ -28,7 +29,7 @@ def run(session: Session) -> int:
         force_stop=force,
     )
     try:
-        following.follow(session, "stop", request, StopReply, chosen.doing("Stopping"))
+        rpc_progress.follow(session, "stop", request, StopReply, chosen.doing("Stopping"))
     except StatusError as error:
         rpc.advise(error, sentences.FORCE_HINT)
         raise
@@ -36,7 +37,7 @@ def run(session: Session) -> int:
 
 
 def _minutes(text: str) -> int:
-    number = counts.parse(text.removeprefix("+"))
+    number = numbers.parse(text.removeprefix("+"))
     if number is None:
         raise UsageError(sentences.TIME_IN_DIGITS)
     return number
@@ -62,7 +63,7 @@ COMMAND = Command(
             "or was suspended, is lost.",
         ),
     ),
-    syntax=selection.SYNTAX,
-    syntax_without_primary=selection.SYNTAX_WITHOUT_PRIMARY,
-    arguments=(selection.argument("stop"),),
+    syntax=instances.SYNTAX,
+    syntax_without_primary=instances.SYNTAX_WITHOUT_PRIMARY,
+    arguments=(instances.argument("stop"),),
 )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from client import following, selection
+from client import rpc_progress
+from client.arguments import instances
+from client.arguments.commandline import Option
 from client.command import Command
-from client.commandline import Option
 from client.errors import SUCCESS
 from client.session import Session
 from protocol.messages.lifecycle import SuspendReply, SuspendRequest
 
 
 def run(session: Session) -> int:
-    chosen = selection.named_or_primary(session)
+    chosen = instances.named_or_primary(session)
     request = SuspendRequest(instance_names=chosen.request(), verbosity_level=session.verbosity)
-    following.follow(session, "suspend", request, SuspendReply, chosen.doing("Suspending"))
+    rpc_progress.follow(session, "suspend", request, SuspendReply, chosen.doing("Suspending"))
     return SUCCESS
 
 
@@ -23,7 +24,7 @@ COMMAND = Command(
     "Keep on disk what runs in instances and free their memory, until they are\nstarted again.",
     run,
     options=(Option(("all",), "Suspend all instances"),),
-    syntax=selection.SYNTAX,
-    syntax_without_primary=selection.SYNTAX_WITHOUT_PRIMARY,
-    arguments=(selection.argument("suspend"),),
+    syntax=instances.SYNTAX,
+    syntax_without_primary=instances.SYNTAX_WITHOUT_PRIMARY,
+    arguments=(instances.argument("suspend"),),
 )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 
-from client import console, messages, render, rpc
+from client import messages, render, rpc
+from client.arguments.commandline import FORMAT
 from client.command import Command
-from client.commandline import FORMAT
 from client.errors import SUCCESS, CommandFailed, UsageError
 from client.session import IF_PRESENT, Session
+from client.terminal import console
 from protocol.messages.access import VersionReply, VersionRequest
 
 ANSWER_WITHIN = 5.0  # seconds; a service that hangs must not hang its diagnosis

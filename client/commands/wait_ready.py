@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from client import messages, rpc, timeouts
+from client import messages, rpc
+from client.arguments import timeouts
+from client.arguments.commandline import Option
 from client.command import Command
-from client.commandline import Option
 from client.errors import (
     SUCCESS,
     DeadlinePassed,
@@ -17,7 +18,7 @@ from client.errors import (
     UsageError,
 )
 from client.session import NONE, Session
-from client.spinner import Spinner
+from client.terminal.spinner import Spinner
 from protocol.messages.access import WaitReadyReply, WaitReadyRequest
 
 RETRY_EVERY = 0.5  # seconds

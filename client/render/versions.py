@@ -28,7 +28,7 @@ def _table(service: str, update: UpdateInfo | None) -> str:
     if service:
         text += f"{'multipassd':<{LABEL_WIDTH}}{service}\n"
     if update is not None:
-        from client.render.update import notice
+        from client.render.update_notice import notice
 
         text += notice(update)
     return text

@@ -4,7 +4,7 @@ One file a verb; this table says which there are.
 """
 
 from multipassd.admin import add, check, import_, list_, remove, reset, tcp
-from multipassd.admin.verb import Verb
+from multipassd.admin.access.verb import Verb
 
 VERBS: tuple[Verb, ...] = (
     add.VERB,

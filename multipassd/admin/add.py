@@ -5,12 +5,12 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 
-from multipassd.admin import material, user
-from multipassd.admin.change import described, open_store, say, settle_socket
-from multipassd.admin.place import Place, invoker
-from multipassd.admin.verb import DONE, Verb, add_repair
-from multipassd.audit import Audit
-from multipassd.truststore import TrustStore
+from multipassd.admin.access import certificate_input, user
+from multipassd.admin.access.locations import Place, invoker
+from multipassd.admin.access.store_access import described, open_store, say, settle_socket
+from multipassd.admin.access.verb import DONE, Verb, add_repair
+from multipassd.auth.audit import Audit
+from multipassd.trust.store import TrustStore
 from protocol.pem import fingerprint
 
 HOW = "multipass-trust"
@@ -37,7 +37,7 @@ def _run(place: Place, options: Namespace) -> int:
     candidates = [
         Candidate(der, options.name)
         for source in dict.fromkeys(options.certificates)
-        for der in material.read(source)
+        for der in certificate_input.read(source)
     ]
     store = open_store(place, options.repair, options.dry_run)
     if options.user:

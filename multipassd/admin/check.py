@@ -11,18 +11,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from multipassd import identity, listener, passphrase, words
-from multipassd.admin import instances, lockedout, probe, storage, units
-from multipassd.admin.change import LOOSE, repair_modes, repairable
+from multipassd.admin.access import units
+from multipassd.admin.access.locations import Place
+from multipassd.admin.access.store_access import LOOSE, repair_modes, repairable
+from multipassd.admin.access.verb import DONE, FAILED, Verb, add_repair
+from multipassd.admin.findings import instances, lockout, probe, storage
+from multipassd.admin.findings.report import Report
 from multipassd.admin.list_ import expiries
-from multipassd.admin.place import Place
-from multipassd.admin.report import Report
-from multipassd.admin.verb import DONE, FAILED, Verb, add_repair
-from multipassd.files import read_regular
+from multipassd.auth import certificate_checks, passphrase, server_certificate
 from multipassd.settings import Settings
-from multipassd.truststate import TrustState
-from multipassd.truststore import TrustStore
-from protocol import places, validity
+from multipassd.system import installation
+from multipassd.system.files import read_regular
+from multipassd.transport import listener
+from multipassd.trust.state import TrustState
+from multipassd.trust.store import TrustStore
+from protocol import places
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -41,7 +44,7 @@ def _run(place: Place, options: Namespace) -> int:
     instances.look(place, report)
     _socket(place, store, report)
     if place.state(store) is TrustState.TRUSTING:
-        lockedout.look(store, bool(settings.passphrase_record()), report)
+        lockout.look(store, bool(settings.passphrase_record()), report)
     if report.problems:
         print(f"{report.problems} problem{'s' if report.problems > 1 else ''} found.")
         return FAILED
@@ -50,7 +53,7 @@ def _run(place: Place, options: Namespace) -> int:
 
 
 def _store(place: Place, store: TrustStore, report: Report) -> None:
-    program = words.here().trust
+    program = installation.here().trust
     match place.state(store):
         case TrustState.DAMAGED:
             cure = "restore it from a copy, or begin an empty one by `{program} reset`"
@@ -60,7 +63,7 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
         case TrustState.EMPTY if _lost(place):
             report.problem(
                 f"{place.store_directory} is missing, and with it whoever was trusted",
-                f"restore it from a copy, or begin an empty one by {words.here().restart}",
+                f"restore it from a copy, or begin an empty one by {installation.here().restart}",
             )
         case TrustState.EMPTY:
             report.note("nobody is trusted yet: the first client from root or the admin group is")
@@ -94,7 +97,7 @@ def _directories(place: Place, report: Report) -> None:
         if status.st_mode & LOOSE:
             report.problem(
                 f"others may write to {path} ({_mode(status):04o}), and so replace what is in it",
-                f"`sudo chmod go-w {path}`, then look through `sudo {words.here().trust} list`",
+                f"`sudo chmod go-w {path}`, then look through `sudo {installation.here().trust} list`",
             )
         if path in state and not status.st_mode & stat.S_IXOTH:
             report.problem(
@@ -127,12 +130,12 @@ def _certificates(place: Place, report: Report) -> None:
     if not directory.exists() and not place.root_certificate.exists():
         report.note("the service has no certificates yet; its first start makes them")
         return
-    cure = f"restart the service; it makes what is missing: {words.here().restart}"
+    cure = f"restart the service; it makes what is missing: {installation.here().restart}"
     before = report.problems
-    for path in (directory / identity.KEY, directory / identity.ROOT_KEY):
+    for path in (directory / server_certificate.KEY, directory / server_certificate.ROOT_KEY):
         _secret(path, report, cure)
     root = _read(place.root_certificate, report, cure)
-    server = _read(directory / identity.CERTIFICATE, report, cure)
+    server = _read(directory / server_certificate.CERTIFICATE, report, cure)
     if root and not place.root_certificate.stat().st_mode & stat.S_IROTH:
         path = place.root_certificate
         report.problem(f"users can't read {path}, so clients can't verify the service",
@@ -158,7 +161,7 @@ def _secret(path: Path, report: Report, cure: str) -> None:
 
 def _read(path: Path, report: Report, cure: str) -> bytes:
     try:
-        return read_regular(path, identity.MAX_FILE)
+        return read_regular(path, server_certificate.MAX_FILE)
     except OSError as error:
         report.problem(f"{path}: {error.strerror or error}", cure)
         return b""
@@ -168,12 +171,12 @@ def _pair(root: bytes, server: bytes, report: Report, cure: str) -> None:
     now = datetime.now(UTC)
     for name, text in (("root", root), ("server", server)):
         try:
-            if not validity.valid_at(text, now):
+            if not certificate_checks.valid_at(text, now):
                 report.problem(f"the {name} certificate is not valid now", cure)
         except ValueError as error:
             report.problem(f"the {name} certificate is none: {error}", cure)
             return
-    if not validity.is_issued_by(server, root):
+    if not certificate_checks.is_issued_by(server, root):
         report.problem("the server certificate was not issued by the root certificate", cure)
 
 
@@ -185,7 +188,7 @@ def _socket(place: Place, store: TrustStore, report: Report) -> None:
     if path is None:
         report.note("no socket was looked at: name one with --socket")
         return
-    start, look = words.here().start, words.here().look
+    start, look = installation.here().start, installation.here().look
     if masked := _masked(path):
         start = look = f"`sudo systemctl unmask {masked}`, then {start}"
     try:

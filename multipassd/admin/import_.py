@@ -9,11 +9,11 @@ import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from multipassd.admin.access.locations import Place, certificates_in
+from multipassd.admin.access.store_access import open_store, say, short
+from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
 from multipassd.admin.add import Candidate, enrol
-from multipassd.admin.change import open_store, say, short
-from multipassd.admin.place import Place, certificates_in
-from multipassd.admin.verb import DONE, TrustError, Verb, add_repair
-from multipassd.instances import earlier
+from multipassd.instances.records import earlier_installation
 from multipassd.settings import Settings
 from protocol import certificates, places
 from protocol.errors import RpcError
@@ -67,7 +67,7 @@ def _run(place: Place, options: Namespace) -> int:
     print(f"Settings: {settings or 'none found (name them with --settings)'}")
     if taken is not None:
         _take_over(taken, Settings(place.settings), options.dry_run)
-    if stores is not None and (left := earlier.told(stores.parent.parent)):
+    if stores is not None and (left := earlier_installation.told(stores.parent.parent)):
         print(left)
     return DONE
 

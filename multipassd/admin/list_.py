@@ -10,13 +10,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from multipassd import words
-from multipassd.admin.change import repairable, short
-from multipassd.admin.place import Place, certificates_in
-from multipassd.admin.verb import DONE, TrustError, Verb
-from multipassd.clientrecord import ClientRecord
-from multipassd.truststate import TrustState
-from protocol import validity
+from multipassd.admin.access.locations import Place, certificates_in
+from multipassd.admin.access.store_access import repairable, short
+from multipassd.admin.access.verb import DONE, TrustError, Verb
+from multipassd.auth import certificate_checks
+from multipassd.system import installation
+from multipassd.trust.client_record import ClientRecord
+from multipassd.trust.state import TrustState
 
 HEADINGS = ("NAME", "FINGERPRINT", "HOW", "BY", "ENROLLED", "LAST SEEN", "EXPIRES")
 NONE = "--"
@@ -31,7 +31,7 @@ def _run(place: Place, options: Namespace) -> int:
     store = place.store(change=False)
     state = place.state(store)
     if state is TrustState.DAMAGED:
-        program = words.here().trust
+        program = installation.here().trust
         cure = f" `sudo {program} check --repair` keeps what it holds." if repairable(place) else ""
         raise TrustError(f"Nobody can be listed. {store.damage}{cure}")
     records = [] if state is TrustState.EMPTY else store.records()
@@ -56,7 +56,7 @@ def expiries(place: Place) -> dict[str, datetime]:
     ends = {}
     for who, der in found.items():
         with suppress(ValueError):
-            ends[who] = validity.not_after(der)
+            ends[who] = certificate_checks.not_after(der)
     return ends
 
 

@@ -8,11 +8,11 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from multipassd import log, words
 from multipassd.admin import VERBS
-from multipassd.admin.place import find, may_change
-from multipassd.admin.verb import FAILED, TrustError
-from multipassd.storeguard import StoreError
+from multipassd.admin.access.locations import find, may_change
+from multipassd.admin.access.verb import FAILED, TrustError
+from multipassd.system import installation, log
+from multipassd.trust.lock import StoreError
 from protocol.version import VERSION
 
 IDENTIFIER = "multipass-trust"  # in the journal, whatever package it is of
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _complain(sentence: str) -> None:
-    print(f"{words.here().trust}: {sentence}", file=sys.stderr)
+    print(f"{installation.here().trust}: {sentence}", file=sys.stderr)
 
 
 def _output_is_stuck() -> bool:
@@ -73,7 +73,7 @@ def _configure_log() -> None:
         log.configure(
             "platform",
             "info",
-            {"SYSLOG_IDENTIFIER": IDENTIFIER, "OBJECT_SYSTEMD_UNIT": words.here().unit},
+            {"SYSLOG_IDENTIFIER": IDENTIFIER, "OBJECT_SYSTEMD_UNIT": installation.here().unit},
         )
     else:
         log.configure("stderr", "warning")
@@ -82,7 +82,7 @@ def _configure_log() -> None:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog=words.here().trust,
+        prog=installation.here().trust,
         description="Say who may use the Multipass service; it may be up, down or broken.",
         allow_abbrev=False,
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from argparse import ArgumentParser, Namespace
 
-from multipassd import words
-from multipassd.admin.change import described, open_store, say, settle_socket
-from multipassd.admin.place import Place, invoker
-from multipassd.admin.verb import DONE, TrustError, Verb, add_repair
-from multipassd.audit import Audit
-from multipassd.clientrecord import ClientRecord
-from multipassd.truststate import TrustState
+from multipassd.admin.access.locations import Place, invoker
+from multipassd.admin.access.store_access import described, open_store, say, settle_socket
+from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
+from multipassd.auth.audit import Audit
+from multipassd.system import installation
+from multipassd.trust.client_record import ClientRecord
+from multipassd.trust.state import TrustState
 
 PREFIX = re.compile(r"[0-9a-f]{4,64}")  # fewer digits are as likely a slip as a choice
 
@@ -62,7 +62,7 @@ def _choose(records: list[ClientRecord], wanted: str) -> ClientRecord:
     if not found:
         raise TrustError(
             f"No trusted client has the name or the beginning of a fingerprint {wanted!r}. "
-            f"`{words.here().trust} list` shows all; at least 4 digits are needed."
+            f"`{installation.here().trust} list` shows all; at least 4 digits are needed."
         )
     candidates = "\n".join(f"  {each.fingerprint}  {each.name}".rstrip() for each in found)
     raise TrustError(f"{wanted!r} fits {len(found)} clients, so none was removed:\n{candidates}")

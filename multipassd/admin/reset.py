@@ -7,12 +7,12 @@ import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from multipassd import log, words
-from multipassd.admin.change import say, settle_socket
-from multipassd.admin.place import Place
-from multipassd.admin.verb import DONE, TrustError, Verb
-from multipassd.files import sync_directory
-from multipassd.truststate import TrustState
+from multipassd.admin.access.locations import Place
+from multipassd.admin.access.store_access import say, settle_socket
+from multipassd.admin.access.verb import DONE, TrustError, Verb
+from multipassd.system import installation, log
+from multipassd.system.files import sync_directory
+from multipassd.trust.state import TrustState
 
 WARNING = (
     "After this nobody is trusted, and the next client from root or the admin group becomes the "
@@ -31,7 +31,7 @@ def _run(place: Place, options: Namespace) -> int:
     if place.state(store) is not TrustState.DAMAGED:
         raise TrustError(
             "The trust store is in order, so it was not reset. "
-            f"`{words.here().trust} remove` takes single clients out."
+            f"`{installation.here().trust} remove` takes single clients out."
         )
     print(store.damage)
     if options.dry_run:
@@ -47,7 +47,7 @@ def _run(place: Place, options: Namespace) -> int:
     _log.info("the trust store was reset; what it held is kept in %s", kept)
     settle_socket(place, store)
     print(f"The trust store is empty now. What it held is kept in {kept}.")
-    print(f"Next: `{words.here().trust} add --user NAME`, or the first client calls.")
+    print(f"Next: `{installation.here().trust} add --user NAME`, or the first client calls.")
     return DONE
 
 

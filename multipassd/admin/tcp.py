@@ -9,12 +9,13 @@ import socket
 import time
 from argparse import ArgumentParser, Namespace
 
-from multipassd import installer, log, words
-from multipassd.admin import units, user
+from multipassd.admin.access import units, user
+from multipassd.admin.access.locations import Place, invoker
+from multipassd.admin.access.store_access import open_store, say
+from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
 from multipassd.admin.add import Candidate, enrol
-from multipassd.admin.change import open_store, say
-from multipassd.admin.place import Place, invoker
-from multipassd.admin.verb import DONE, TrustError, Verb, add_repair
+from multipassd.auth import installer
+from multipassd.system import installation, log
 from protocol import places
 
 SERVICE, SOCKET = "multipassd.service", "multipassd-tcp.socket"
@@ -49,7 +50,7 @@ def _check_host() -> None:
     if places.in_snap(os.environ):
         raise TrustError(
             "A snap has no units to switch. `sudo snap set multipass address=127.0.0.1:50051` has "
-            f"the service listen on TCP, and `sudo {words.here().trust} add -` lets a user in."
+            f"the service listen on TCP, and `sudo {installation.here().trust} add -` lets a user in."
         )
     if not units.manager_runs():
         raise TrustError(

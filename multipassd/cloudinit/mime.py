@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from protocol.userdatakinds import MIME
+from protocol.user_data_kinds import MIME
 
 
 @dataclass(frozen=True)

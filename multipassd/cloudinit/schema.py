@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from multipassd.cloudinit.shapes import Misshapen, Shape
+from multipassd.cloudinit.value_checks import Misshapen, Shape
 
 TEXT = Shape("a text", texts=True)
 TEXT_OR_NUMBER = Shape("a text or a number", texts=True, numbers=True)

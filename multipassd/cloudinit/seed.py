@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from multipassd.files import write_atomically
+from multipassd.system.files import write_atomically
 
 # The hypervisor's user reads it by its group, and writes nothing that root parses later
 # (add_interfaces). Others don't read it: it may hold the user's secrets.

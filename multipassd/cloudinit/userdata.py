@@ -9,15 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 from multipassd.cloudinit import schema
-from multipassd.cloudinit.hostkeys import SshKey
-from multipassd.cloudinit.inside import Broken, configurations
 from multipassd.cloudinit.mime import Part, message
-from multipassd.cloudinit.shapes import Misshapen
-from multipassd.instances.guest import USER
-from protocol import yamltext
+from multipassd.cloudinit.parts import Broken, configurations
+from multipassd.cloudinit.ssh_keys import SshKey
+from multipassd.cloudinit.value_checks import Misshapen
+from multipassd.instances.guests.guest_ssh import USER
+from protocol import yaml_text
 from protocol.errors import RpcError
 from protocol.status import Status
-from protocol.userdatakinds import CONFIG, kind
+from protocol.user_data_kinds import CONFIG, kind
 
 HEADER = "#cloud-config\n"
 MAX_USER_DATA = 1 << 20  # bytes; cloud-init's own sources allow far less
@@ -82,8 +82,8 @@ def _check_inside(found: str, text: str) -> None:
 def parse(text: str) -> Config:
     """A configuration; empty for an empty text. Raises UserDataError."""
     try:
-        config = yamltext.load(text)
-    except yamltext.Unreadable as error:
+        config = yaml_text.load(text)
+    except yaml_text.Unreadable as error:
         raise UserDataError(str(error)) from None
     if config is None:
         return {}

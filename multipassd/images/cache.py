@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from multipassd.images.image import Base
-from multipassd.images.place import DIRECTORY_FLAGS, Place
+from multipassd.images.image_directory import DIRECTORY_FLAGS, Place
 
 LISTS = "lists"
 ID = re.compile(r"[0-9a-f]{64}")  # SHA-256

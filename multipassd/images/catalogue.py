@@ -8,15 +8,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from multipassd import log
-from multipassd.files import read_regular
 from multipassd.images.cache import LISTS
 from multipassd.images.errors import ImageError, RemoteUnreachable, UnknownRemote
 from multipassd.images.image import Image
-from multipassd.images.place import make_directory
+from multipassd.images.image_directory import make_directory
 from multipassd.images.remotes import Remote
-from multipassd.images.tasks import Listing, Refresh
-from multipassd.images.workers import Workers
+from multipassd.images.worker_client import Workers
+from multipassd.images.worker_protocol import Listing, Refresh
+from multipassd.system import log
+from multipassd.system.files import read_regular
 
 _log = log.get("images")
 

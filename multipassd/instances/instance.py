@@ -9,19 +9,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from multipassd import bootid, log
-from multipassd.drivers.driver import Driver, DriverError, Machine
-from multipassd.instances import refusals
-from multipassd.instances.answering import PROBE_SECONDS, START_TIMEOUT
-from multipassd.instances.errors import NoSuchInstance
-from multipassd.instances.guest import Endpoint, GuestSilent
-from multipassd.instances.kept import KeptRecord
-from multipassd.instances.presence import Presence, State
-from multipassd.instances.record import Phase, Record
-from multipassd.instances.refusals import Rule
-from multipassd.instances.registry import Registry
-from multipassd.network.networking import Networking
-from multipassd.tasks import Tasks
+from multipassd.drivers.interface import Driver, DriverError, Machine
+from multipassd.instances.guests.guest_ssh import Endpoint, GuestSilent
+from multipassd.instances.guests.reachability import PROBE_SECONDS, START_TIMEOUT
+from multipassd.instances.guests.running_guest import Presence, State
+from multipassd.instances.records.kept_record import KeptRecord
+from multipassd.instances.records.record import Phase, Record
+from multipassd.instances.records.registry import Registry
+from multipassd.instances.states import transitions
+from multipassd.instances.states.errors import NoSuchInstance
+from multipassd.instances.states.transitions import Rule
+from multipassd.network.interface import Networking
+from multipassd.system import boot_id, log
+from multipassd.system.background import Tasks
 from protocol.errors import RpcError, StorageFailed
 
 POWER_DOWN_TIMEOUT = 120.0  # then the guest ignores the power button, and is switched off
@@ -68,7 +68,7 @@ class Instance:
     @property
     def running(self) -> bool:
         """As far as addresses, figures and logging in go."""
-        return self.state in refusals.RUNNING
+        return self.state in transitions.RUNNING
 
     @property
     def busy(self) -> bool:
@@ -114,7 +114,7 @@ class Instance:
                 self._presence.set(State.UNKNOWN)
                 self._tasks.spawn(self._reach_again())
                 return
-            if self.record.phase is Phase.RUNNING and self.record.boot != bootid.current():
+            if self.record.phase is Phase.RUNNING and self.record.boot != boot_id.current():
                 self._tasks.spawn(self._start_again())
                 return
             self._tasks.spawn(self._unplug())
@@ -146,12 +146,12 @@ class Instance:
 
     async def start(self) -> None:
         """Returns once the machine runs; `wait` tells when it answers. Nothing to do if it does."""
-        self._allowed(refusals.START)
+        self._allowed(transitions.START)
         await self._tasks.complete(self._start())
 
     async def _start(self) -> None:
         async with self._lock:
-            self._allowed(refusals.START)
+            self._allowed(transitions.START)
             if self._presence.guest is None:
                 await self._presence.boot(State.STARTING)
             elif self.running:  # one that comes up is started by `exec`, which is to cancel nothing
@@ -164,18 +164,18 @@ class Instance:
         if force:
             await self._tasks.complete(self._force_stop())
         else:
-            self._allowed(refusals.STOP)
+            self._allowed(transitions.STOP)
             await self._tasks.complete(self._stop())
 
     async def _stop(self) -> None:
         async with self._lock:
-            self._allowed(refusals.STOP)
+            self._allowed(transitions.STOP)
             await self._power_down()
 
     async def _force_stop(self) -> None:
         await self._presence.kill()  # whoever holds the lock waits for this guest in vain
         async with self._lock:
-            self._allowed(refusals.FORCE)
+            self._allowed(transitions.FORCE)
             await self._presence.switch_off()
             await self._driver.forget_suspended(self.machine)
             self._kept.change(phase=Phase.STOPPED, stop_at=0.0)
@@ -183,26 +183,26 @@ class Instance:
 
     def may_restart(self) -> None:
         """Raises WrongState."""
-        self._allowed(refusals.RESTART)
+        self._allowed(transitions.RESTART)
 
     async def restart(self) -> None:
         await self._tasks.complete(self._restart())
 
     async def _restart(self) -> None:
         async with self._lock:
-            self._allowed(refusals.RESTART)
+            self._allowed(transitions.RESTART)
             self._presence.set(State.RESTARTING)
             await self._power_down()
             await self._presence.boot(State.RESTARTING)
 
     async def suspend(self) -> None:
         """Nothing to do for one that is stopped or suspended."""
-        self._allowed(refusals.SUSPEND)
+        self._allowed(transitions.SUSPEND)
         await self._tasks.complete(self._suspend())
 
     async def _suspend(self) -> None:
         async with self._lock:
-            self._allowed(refusals.SUSPEND)
+            self._allowed(transitions.SUSPEND)
             guest = self._presence.guest
             if guest is None:
                 return
@@ -223,7 +223,7 @@ class Instance:
 
     async def _delete(self) -> None:
         async with self._lock:
-            self._allowed(refusals.DELETE)
+            self._allowed(transitions.DELETE)
             await self._power_down()
             self._kept.change(deleted=True)
 
@@ -252,7 +252,7 @@ class Instance:
     def schedule_stop(self, minutes: int) -> None:
         """Also tells who is logged in; a guest that can't is no reason to fail. Nothing to do for
         one that does not run. Raises WrongState."""
-        self._allowed(refusals.STOP)
+        self._allowed(transitions.STOP)
         if not self._presence.on:
             return
         self._kept.change(stop_at=time.time() + 60 * minutes)
@@ -296,9 +296,9 @@ class Instance:
     @asynccontextmanager
     async def held_stopped(self) -> AsyncIterator[None]:
         """Nobody can start it meanwhile. Raises WrongState, at once, if it is not stopped."""
-        self._allowed(refusals.MODIFY)
+        self._allowed(transitions.MODIFY)
         async with self._lock:
-            self._allowed(refusals.MODIFY)
+            self._allowed(transitions.MODIFY)
             yield
 
     async def grow_disk(self, size: int) -> None:

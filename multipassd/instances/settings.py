@@ -11,19 +11,24 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from multipassd import log
 from multipassd.cloudinit import seed
 from multipassd.instances import host_limits
-from multipassd.instances.damaged import InstanceDamaged
-from multipassd.instances.errors import BeingPrepared, InstanceDeleted, NoSuchInstance, WrongState
+from multipassd.instances.collection import Instances
 from multipassd.instances.host_limits import HostLimits
 from multipassd.instances.instance import Instance
-from multipassd.instances.instances import Instances
-from multipassd.instances.launch import interfaces, mac_address
-from multipassd.instances.order import MAX_CPUS, MIN_CPUS, MIN_MEMORY
-from multipassd.instances.record import Network, Record
-from multipassd.instances.refusals import MUST_BE_STOPPED
+from multipassd.instances.launching.launch_spec import MAX_CPUS, MIN_CPUS, MIN_MEMORY
+from multipassd.instances.launching.launcher import interfaces, mac_address
+from multipassd.instances.records.damaged import InstanceDamaged
+from multipassd.instances.records.record import Network, Record
+from multipassd.instances.states.errors import (
+    BeingPrepared,
+    InstanceDeleted,
+    NoSuchInstance,
+    WrongState,
+)
+from multipassd.instances.states.transitions import MUST_BE_STOPPED
 from multipassd.settings import boolean_word
+from multipassd.system import log
 from protocol import sizes
 from protocol.errors import InvalidSetting, RpcError, StorageFailed
 from protocol.messages.common import InstanceStatus

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from multipassd.files import read_regular, write_atomically
 from multipassd.network import subnet as subnets
+from multipassd.system.files import read_regular, write_atomically
 
 DIRECTORY = "MULTIPASS_NETWORK_DIRECTORY"  # the variable that names where the files lie
 DEFAULT_DIRECTORY = "/var/lib/multipass-network"

@@ -7,8 +7,8 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from multipassd import log
-from multipassd.files import read_regular, write_atomically
+from multipassd.system import log
+from multipassd.system.files import read_regular, write_atomically
 
 FILE = "troubles.json"
 MODE = 0o644  # nothing in it is secret; the daemon reads it

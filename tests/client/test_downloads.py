@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from client import downloads
 from client.main import INTERRUPTED
-from client.progress import RETRIEVING
-from client.rate import SURE_AFTER, WINDOW, Rate
-from client.render.transfer import Transfer, amount, duration, line
+from client.render.download_line import Transfer, amount, duration, line
+from client.terminal.progress import RETRIEVING
+from client.terminal.rate import SURE_AFTER, WINDOW, Rate
 from protocol.messages.downloads import Download, DownloadsReply
 from protocol.messages.launch import LaunchProgress, LaunchReply
 from tests.client.program import PROGRAM, Program

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from client import commands, help
+from client.arguments.commandline import Option
 from client.command import Argument, Command
-from client.commandline import Option
 
 DOCUMENTED = """\
 Usage: multipass authenticate [options] [<passphrase>]

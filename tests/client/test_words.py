@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client import hosttime, networkspec, quoting
+from client.arguments import networks, time_zone
 from client.errors import UsageError
+from client.guests import quoting
 from protocol.messages.launch import LaunchRequest
 
 Options = LaunchRequest.NetworkOptions
@@ -47,7 +48,7 @@ def test_a_real_shell_reads_quoted_words_back() -> None:
     ],
 )
 def test_networks_are_names_or_fields(spec: str, options: Options) -> None:
-    assert networkspec.parse(spec) == options
+    assert networks.parse(spec) == options
 
 
 @pytest.mark.parametrize(
@@ -55,27 +56,27 @@ def test_networks_are_names_or_fields(spec: str, options: Options) -> None:
 )
 def test_other_networks_are_refused(spec: str) -> None:
     with pytest.raises(UsageError):
-        networkspec.parse(spec)
+        networks.parse(spec)
 
 
 def test_the_time_zone_is_the_host_s_or_the_environment_s(tmp_path: Path) -> None:
     link = tmp_path / "localtime"
     link.symlink_to("/usr/share/zoneinfo/America/Argentina/Ushuaia")
-    assert hosttime.zone({}, str(link)) == "America/Argentina/Ushuaia"
-    assert hosttime.zone({"TZ": ":Europe/Berlin"}, str(link)) == "Europe/Berlin"
-    assert hosttime.zone({"TZ": "CET-1CEST"}, str(link)) == "America/Argentina/Ushuaia"
-    assert hosttime.zone({}, str(tmp_path / "none")) == "Etc/UTC"
+    assert time_zone.zone({}, str(link)) == "America/Argentina/Ushuaia"
+    assert time_zone.zone({"TZ": ":Europe/Berlin"}, str(link)) == "Europe/Berlin"
+    assert time_zone.zone({"TZ": "CET-1CEST"}, str(link)) == "America/Argentina/Ushuaia"
+    assert time_zone.zone({}, str(tmp_path / "none")) == "Etc/UTC"
 
 
 def test_the_time_left_is_guessed_only_when_there_is_something_to_guess_from(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from client import progress
+    from client.terminal import progress
 
     clock = iter([0.0, 0.0, 1.0, 30.0, 30.0, 90.0, 91.0])  # begun, then one a percentage
     shown: list[str] = []
     stand_in = SimpleNamespace(monotonic=lambda: next(clock))
-    monkeypatch.setattr("client.progress.time", stand_in)
+    monkeypatch.setattr("client.terminal.progress.time", stand_in)
     made = progress.Progress()
     monkeypatch.setattr(made, "_terminal", True)
     monkeypatch.setattr(made._spinner, "show", lambda text, still: shown.append(text))

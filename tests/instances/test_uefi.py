@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.drivers.qemu import command
+from multipassd.drivers.qemu import command_line
 from tests.instances.site import Site
 from tools import cloudimage
 
@@ -19,7 +19,7 @@ SLEEPERS = "ps | grep -c '[s]leep 5000'"
 
 @pytest.fixture(scope="module")
 def foo(shared: Site) -> Iterator[Site]:
-    if not command.OVMF_CODE.exists():
+    if not command_line.OVMF_CODE.exists():
         pytest.skip("needs ovmf")
     image = cloudimage.kept("uefi")
     launched = shared.cli("launch", "--name", "foo", *SIZE, f"file://{image}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.methods import HANDLERS
+from multipassd.rpc.methods import HANDLERS
 from protocol.certificates import KeyPair, make_client
 from protocol.messages.common import InstanceNames, InstanceSnapshotPair
 from protocol.messages.information import InfoRequest

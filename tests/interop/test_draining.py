@@ -10,7 +10,7 @@ from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame, SettingsFrame
 
 from protocol.grpc import frame
 from tests.conftest import DaemonFactory
-from tests.multipassd.tls_client import GOOD, H2Client, frames
+from tests.multipassd.transport.tls_client import GOOD, H2Client, frames
 from tools.daemon import Daemon
 
 SECONDS = 30.0

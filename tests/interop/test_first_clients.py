@@ -11,12 +11,12 @@ from typing import Any, cast
 
 import pytest
 
-from multipassd.audit import Audit
-from multipassd.daemon import Daemon as Parts
-from multipassd.dispatcher import Dispatcher
-from multipassd.enrolment import Enrolment
-from multipassd.peer import AdminRule, Credentials, Peer
-from multipassd.truststore import TrustStore
+from multipassd.auth.audit import Audit
+from multipassd.auth.enrolment import Enrolment
+from multipassd.auth.peer import AdminRule, Credentials, Peer
+from multipassd.rpc.context import Daemon as Parts
+from multipassd.rpc.dispatcher import Dispatcher
+from multipassd.trust.store import TrustStore
 from protocol import grpc
 from protocol.certificates import make_client
 from protocol.errors import RpcError
@@ -24,7 +24,7 @@ from protocol.methods import BY_PATH
 from protocol.pem import fingerprint, pem_to_der
 from protocol.status import Status
 from tests.conftest import DaemonFactory
-from tests.multipassd.tls_client import H2Client
+from tests.multipassd.transport.tls_client import H2Client
 
 ROUNDS, CROWD = 100, 50
 ROOT = Credentials(0, 0, 1, frozenset({0}))
@@ -45,7 +45,7 @@ def open_store(folder: Path) -> TrustStore:
 def test_of_fifty_first_clients_one_is_enrolled_a_hundred_times(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "multipassd.audit")
+    caplog.set_level(logging.INFO, "multipassd.auth.audit")
 
     async def one_round(number: int) -> None:
         store = open_store(tmp_path / str(number))
@@ -65,7 +65,7 @@ def test_of_fifty_first_clients_one_is_enrolled_a_hundred_times(
 def test_a_first_client_who_hangs_up_lets_no_second_one_in(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "multipassd.audit")
+    caplog.set_level(logging.INFO, "multipassd.auth.audit")
     changes = 0
 
     def changed() -> None:
@@ -103,7 +103,7 @@ def test_a_first_client_who_hangs_up_lets_no_second_one_in(
 def test_edits_by_hand_during_an_enrolment_are_on_record(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "multipassd.audit")
+    caplog.set_level(logging.INFO, "multipassd.auth.audit")
 
     async def story() -> None:
         store = open_store(tmp_path)
@@ -164,7 +164,7 @@ class Refused:
 def test_a_hundred_thousand_denials_hide_no_grant(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "multipassd.audit")
+    caplog.set_level(logging.INFO, "multipassd.auth.audit")
     denials = 100_000
 
     async def story() -> None:

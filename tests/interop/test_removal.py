@@ -23,7 +23,7 @@ from tests.conftest import DaemonFactory
 from tests.interop.grpc_client import Answer, GrpcClient
 from tests.interop.test_calls import NOT_TRUSTED
 from tests.multipassd.admin.trust import Trust
-from tests.multipassd.tls_client import H2Client
+from tests.multipassd.transport.tls_client import H2Client
 from tests.waiting import PATIENCE
 from tools.daemon import Daemon
 from tools.imageserver import ImageServer, serving

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DaemonFactory
-from tests.multipassd.tls_client import GOOD, H2Client
+from tests.multipassd.transport.tls_client import GOOD, H2Client
 from tools.daemon import Daemon
 from tools.notify import NotifySocket
 from tools.sandbox import Sandbox, daemon_command

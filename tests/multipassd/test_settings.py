@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from multipassd import passphrase
 from multipassd import settings as module
-from multipassd.files import TICK_SECONDS
+from multipassd.auth import passphrase
 from multipassd.settings import Settings, SettingsUnusable
+from multipassd.system.files import TICK_SECONDS
 from protocol.errors import InvalidSetting, StorageFailed, UnknownSetting
 from protocol.status import Status
 

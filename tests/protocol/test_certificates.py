@@ -13,7 +13,8 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import certificates, validity
+from multipassd.auth import certificate_checks
+from protocol import certificates
 from protocol.certificates import CertificateError, KeyPair
 from protocol.pem import pem_to_der
 
@@ -55,30 +56,30 @@ def test_certificates_begin_a_day_back_and_last_as_decided(root: KeyPair) -> Non
         (certificates.make_server(root, [], now), 365),
         (certificates.make_client(now), 365),
     ):
-        assert validity.pem_not_after(pair.certificate) == now + timedelta(days=days)
-        assert validity.not_after(pem_to_der(pair.certificate)) == now + timedelta(days=days)
-        assert validity.valid_at(pair.certificate, now - timedelta(hours=23))
-        assert not validity.valid_at(pair.certificate, now - timedelta(hours=25))
+        assert certificate_checks.pem_not_after(pair.certificate) == now + timedelta(days=days)
+        assert certificate_checks.not_after(pem_to_der(pair.certificate)) == now + timedelta(days=days)
+        assert certificate_checks.valid_at(pair.certificate, now - timedelta(hours=23))
+        assert not certificate_checks.valid_at(pair.certificate, now - timedelta(hours=25))
 
 
 def test_server_is_valid_for_localhost_and_the_given_names(root: KeyPair) -> None:
     server = certificates.make_server(root, ["10.0.0.1", "FE80:0::1%eth0", "host.example"])
-    assert validity.names(server.certificate) == {
+    assert certificate_checks.names(server.certificate) == {
         "localhost",
         "10.0.0.1",
         "fe80::1",
         "host.example",
     }
-    assert validity.is_issued_by(server.certificate, root.certificate)
+    assert certificate_checks.is_issued_by(server.certificate, root.certificate)
 
 
 def test_client_and_foreign_certificates_have_no_names_and_another_issuer(root: KeyPair) -> None:
     client = certificates.make_client()
-    assert validity.names(client.certificate) == frozenset()
-    assert not validity.is_issued_by(client.certificate, root.certificate)
+    assert certificate_checks.names(client.certificate) == frozenset()
+    assert not certificate_checks.is_issued_by(client.certificate, root.certificate)
     impostor = certificates.make_root()
     server = certificates.make_server(impostor)
-    assert not validity.is_issued_by(server.certificate, root.certificate)
+    assert not certificate_checks.is_issued_by(server.certificate, root.certificate)
 
 
 def test_tls_accepts_the_server_by_its_root_even_when_strict(root: KeyPair, tmp_path: Path) -> None:
@@ -111,15 +112,15 @@ def test_root_for_an_existing_key_verifies_what_that_key_signed(root: KeyPair) -
     server = certificates.make_server(root)
     again = certificates.make_root_for(root.key)
     assert again.certificate != root.certificate
-    assert validity.is_issued_by(server.certificate, again.certificate)
+    assert certificate_checks.is_issued_by(server.certificate, again.certificate)
 
 
 def test_matches_tells_a_pair_from_two_halves() -> None:
     one, other = certificates.make_client(), certificates.make_client()
-    assert validity.matches(one.certificate, one.key)
-    assert not validity.matches(one.certificate, other.key)
-    assert not validity.matches(one.certificate, b"")
-    assert not validity.matches(b"garbage", one.key)
+    assert certificate_checks.matches(one.certificate, one.key)
+    assert not certificate_checks.matches(one.certificate, other.key)
+    assert not certificate_checks.matches(one.certificate, b"")
+    assert not certificate_checks.matches(b"garbage", one.key)
 
 
 def test_foreign_kinds_of_certificate_are_accepted() -> None:
@@ -140,8 +141,8 @@ def check_self_signed(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> Non
 def test_garbage_is_refused_with_the_one_error(data: bytes) -> None:
     with pytest.raises(CertificateError):
         certificates.check(data)
-    assert not validity.is_authority(data)
-    assert not validity.key_is_sound(data)
+    assert not certificate_checks.is_authority(data)
+    assert not certificate_checks.key_is_sound(data)
 
 
 def test_what_follows_a_certificate_makes_it_none() -> None:

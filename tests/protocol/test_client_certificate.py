@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from protocol import client_certificate, validity
+from multipassd.auth import certificate_checks
+from protocol import client_certificate
 from protocol.client_certificate import CERTIFICATE, KEY, ensure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_a_pair_is_made_private_and_then_kept(tmp_path: Path) -> None:
     certificate, key = ensure(tmp_path / "deep" / "certificates")
     pair = certificate.read_bytes(), key.read_bytes()
-    assert validity.matches(*pair)
+    assert certificate_checks.matches(*pair)
     assert key.stat().st_mode & 0o777 == 0o600
     assert certificate.parent.stat().st_mode & 0o777 == 0o700
     assert ensure(str(certificate.parent)) == (str(certificate), str(key))
@@ -38,7 +39,7 @@ def test_half_a_pair_becomes_a_whole_one(tmp_path: Path, left: str) -> None:
     ensure(tmp_path)
     (tmp_path / ({CERTIFICATE, KEY} - {left}).pop()).unlink()
     certificate, key = ensure(tmp_path)
-    assert validity.matches(certificate.read_bytes(), key.read_bytes())
+    assert certificate_checks.matches(certificate.read_bytes(), key.read_bytes())
 
 
 def test_a_failure_leaves_no_certificate_without_its_key(
@@ -53,7 +54,7 @@ def test_a_failure_leaves_no_certificate_without_its_key(
     assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
     certificate, key = ensure(tmp_path)
-    assert validity.matches(certificate.read_bytes(), key.read_bytes())
+    assert certificate_checks.matches(certificate.read_bytes(), key.read_bytes())
 
 
 def test_programs_that_start_at_once_end_up_with_the_same_pair(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_programs_that_start_at_once_end_up_with_the_same_pair(tmp_path: Path) -
         assert program.returncode == 0
     assert len(outputs) == 1
     certificate, key = tmp_path / "c" / CERTIFICATE, tmp_path / "c" / KEY
-    assert validity.matches(certificate.read_bytes(), key.read_bytes())
+    assert certificate_checks.matches(certificate.read_bytes(), key.read_bytes())
 
 
 def test_looking_at_an_existing_pair_loads_no_cryptography(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from collections import Counter
 
 sys.path.insert(0, "/usr/lib/multipass")
 
-from client.channel import Channel
 from client.errors import CommandFailed
-from client.peer import Peer
+from client.transport.channel import Channel
+from client.transport.server_identity import Peer
 from protocol.addresses import Address, TcpAddress, UnixAddress
 from protocol.certificates import make_client
 from protocol.messages.access import AuthenticateRequest

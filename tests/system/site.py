@@ -35,9 +35,9 @@ ASK, ASK_AGAIN = "Please enter passphrase: ", "Please re-enter passphrase: "
 RAW_CALL = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from client.channel import Channel
+from client.transport.channel import Channel
 from client.errors import StatusError
-from client.peer import Peer
+from client.transport.server_identity import Peer
 from protocol.addresses import parse
 identity = tuple(sys.argv[4:6]) or None
 peer = Peer(parse(sys.argv[2]), [], identity, lambda warning: None)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.guesses import BURST, SECONDS_A_TOKEN
-from multipassd.ownguesses import OWN_GUESSES
+from multipassd.auth.guess_limiter import BURST, SECONDS_A_TOKEN
+from multipassd.auth.own_guesses import OWN_GUESSES
 from protocol.errors import WrongPassphrase
 from tests.system.host import Host, new_host
 from tests.system.site import EMPTY_LIST

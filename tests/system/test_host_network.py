@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from multipassd.drivers.qemu import units
+from multipassd.drivers.qemu.helper import main
 from tests import waiting
 from tests.system.host import Host, new_host
 from tools import cloudimage
@@ -141,7 +141,7 @@ def a_launched_instance_is_reached_by_its_address(host: Host) -> None:
 def who_took_one_qemu_over_has_no_other(host: Host) -> None:
     """They run as the same user, and this one may run whatever a unit of QEMU's may."""
     victim = host.show("multipass-instance-foo.service", "MainPID")
-    given = (*units.PROPERTIES, *units.own_properties("intruder", Path(STORAGE)))
+    given = (*main.PROPERTIES, *main.own_properties("intruder", Path(STORAGE)))
     said = host.run(
         "systemd-run", "--quiet", "--pipe", "--wait", "--collect",
         *(f"--property={key}={value}" for key, value in given),

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from multipassd.ownguesses import OWN_GUESSES
+from multipassd.auth.own_guesses import OWN_GUESSES
 from tests import ports
 from tests.system.people import ROOT, People, Person, stranger
 from tests.system.site import (

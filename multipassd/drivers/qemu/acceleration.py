@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from multipassd import log, words
-from multipassd.drivers.driver import DriverError
-from multipassd.drivers.programs import child
-from multipassd.drivers.qemu.command import MONITOR, SYSTEM, probe
-from multipassd.drivers.qemu.monitor import Monitor, MonitorError
+from multipassd.drivers.interface import DriverError
+from multipassd.drivers.qemu.command_line import MONITOR, SYSTEM, probe
+from multipassd.drivers.qemu.qmp import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner
+from multipassd.system import installation, log
+from multipassd.system.programs import child
 
 PROBE = f"multipass-probe-{secrets.token_hex(6)}"
 ANY_PROBE = re.compile(r"multipass-probe-[0-9a-f]{12}")  # of a daemon that was killed, too
@@ -48,7 +48,7 @@ async def look(runner: Runner, place: Path, override: str) -> Ability:
     if not override:
         _log.warning(
             "KVM does not work on this host, so instances are emulated, which is slow; %s",
-            words.here().kvm,
+            installation.here().kvm,
         )
     return Ability(machine, "tcg", tcg_cpu(machine))
 

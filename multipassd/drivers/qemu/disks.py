@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from multipassd.drivers import programs
-from multipassd.drivers.driver import DriverError
-from multipassd.qemuimg import asking, request
-from multipassd.qemuimg.request import QemuImgError
+from multipassd.disk_helper import client, request
+from multipassd.disk_helper.request import QemuImgError
+from multipassd.drivers.interface import DriverError
+from multipassd.system import programs
 
 IMG = request.PROGRAM
 SECTOR = 512
@@ -25,7 +25,7 @@ READ = os.O_RDONLY | os.O_CLOEXEC
 OWN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW = OWN | os.O_CREAT | os.O_EXCL
 
-_disks = asking.Disks()
+_disks = client.Disks()
 
 
 async def create(path: Path, base: Path, base_format: str, size: int) -> None:
@@ -112,7 +112,7 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 
 def _lend(descriptor: int, path: Path) -> None:
     try:
-        asking.lend(descriptor)
+        client.lend(descriptor)
     except (OSError, QemuImgError) as error:
         raise DriverError(f"The disk {path} can't be given to {IMG}: {error}") from None
 

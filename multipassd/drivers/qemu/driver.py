@@ -7,17 +7,16 @@ import platform
 from contextlib import suppress
 from pathlib import Path
 
-from multipassd import log
-from multipassd.drivers import programs
-from multipassd.drivers.driver import DriverError, Hardware, Machine
-from multipassd.drivers.qemu import acceleration, bases, command, disks
+from multipassd.drivers.interface import DriverError, Hardware, Machine
+from multipassd.drivers.qemu import acceleration, backing_image, command_line, disks
 from multipassd.drivers.qemu.acceleration import Ability, reach
-from multipassd.drivers.qemu.command import MONITOR, SUSPENDED, Process
+from multipassd.drivers.qemu.command_line import MONITOR, SUSPENDED, Process
 from multipassd.drivers.qemu.guest import QemuGuest, suspended_mark
-from multipassd.drivers.qemu.monitor import Monitor, MonitorError
+from multipassd.drivers.qemu.qmp import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner, shown
 from multipassd.images.image import Base
-from multipassd.tasks import Tasks
+from multipassd.system import log, programs
+from multipassd.system.background import Tasks
 
 ARCHITECTURE = "x86_64"  # of the hosts, and so of the images, that the command line is made for
 GREETING_SECONDS = 5.0  # of a monitor that an earlier daemon may still hold
@@ -48,25 +47,25 @@ class QemuDriver:
     async def choose(self, base: Base) -> Hardware:
         ability = await self._look()
         bios = await disks.boots_by_bios(Path(base.path), base.format)
-        if not bios and not command.OVMF_CODE.exists():
+        if not bios and not command_line.OVMF_CODE.exists():
             raise DriverError("This image boots by UEFI only. Please install the package ovmf.")
         return Hardware(ability.machine, ability.cpu, "bios" if bios else "uefi")
 
     async def create(self, machine: Machine, base: Base, size: int) -> None:
         await disks.create(machine.disk, Path(base.path), base.format, size)
         if machine.hardware.firmware == "uefi":
-            await disks.copy(command.OVMF_VARIABLES, command.variables(machine))
+            await disks.copy(command_line.OVMF_VARIABLES, command_line.variables(machine))
 
     async def grow(self, machine: Machine, size: int) -> None:
         await disks.grow(machine.disk, size)
 
     async def start(self, machine: Machine) -> QemuGuest:
-        await asyncio.to_thread(bases.check, machine.name, machine.disk, self._place.parent)
+        await asyncio.to_thread(backing_image.check, machine.name, machine.disk, self._place.parent)
         resume = await self.suspended(machine)
         process = Process(
             self._runner.runtime(machine.name), await self._accelerator(machine), resume
         )
-        await self._runner.start(machine.name, command.command(machine, process), machine.directory)
+        await self._runner.start(machine.name, command_line.command(machine, process), machine.directory)
         try:
             monitor = await reach(self._runner, machine.name, START_SECONDS)
             guest = QemuGuest(machine, monitor, self._runner)
@@ -102,7 +101,7 @@ class QemuDriver:
         mark = suspended_mark(machine)
         if mark.exists():
             mark.unlink()
-            for path in command.writable(machine).values():
+            for path in command_line.writable(machine).values():
                 with suppress(DriverError):  # space only
                     await disks.drop_snapshot(path, SUSPENDED)
 

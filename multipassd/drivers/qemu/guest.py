@@ -8,12 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from multipassd import log
-from multipassd.drivers.driver import DriverError, Machine
-from multipassd.drivers.qemu.command import CONSOLE, CONSOLE_SIZE, DISK, SUSPENDED, writable
-from multipassd.drivers.qemu.monitor import Monitor, MonitorError
+from multipassd.drivers.interface import DriverError, Machine
+from multipassd.drivers.qemu.command_line import CONSOLE, CONSOLE_SIZE, DISK, SUSPENDED, writable
+from multipassd.drivers.qemu.qmp import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner
-from multipassd.files import sync_directory, write_atomically
+from multipassd.system import log
+from multipassd.system.files import sync_directory, write_atomically
 from protocol import sizes
 
 STANDING = {"paused", "prelaunch", "save-vm", "restore-vm"}

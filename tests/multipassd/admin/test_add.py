@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.admin import user
-from multipassd.admin.verb import TrustError
+from multipassd.admin.access import user
+from multipassd.admin.access.verb import TrustError
 from tests.multipassd.admin.trust import Trust, client, snapshot
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from multipassd import passphrase
+from multipassd.auth import passphrase
 from multipassd.settings import Settings
 from tests.multipassd.admin.trust import Trust, client, snapshot
 

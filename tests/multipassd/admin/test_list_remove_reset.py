@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from multipassd.admin.access.verb import TrustError
 from multipassd.admin.remove import _choose
-from multipassd.admin.verb import TrustError
-from multipassd.clientrecord import ClientRecord
+from multipassd.trust.client_record import ClientRecord
 from tests.multipassd.admin.trust import TRUST, Trust, client, snapshot
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.admin import lockedout, place, probe, user
+from multipassd.admin.access import locations, user
 from multipassd.admin.add import Candidate, enrol
-from multipassd.admin.report import Report
-from multipassd.audit import Event
-from multipassd.truststore import TrustStore
+from multipassd.admin.findings import lockout, probe
+from multipassd.admin.findings.report import Report
+from multipassd.auth.audit import Event
+from multipassd.trust.store import TrustStore
 from protocol import places
 from protocol.pem import pem_to_der
 from tests.multipassd.admin.trust import client
@@ -26,41 +27,41 @@ def test_each_grant_is_one_record_for_the_journal_with_who_gave_it(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(logging.getLogger("multipassd"), "propagate", True)
-    caplog.set_level(logging.INFO, "multipassd.audit")
-    here = place.find(sandbox.daemon_env(), sandbox.data, None)
+    caplog.set_level(logging.INFO, "multipassd.auth.audit")
+    here = locations.find(sandbox.daemon_env(), sandbox.data, None)
     pair, who = client()
     candidates = [Candidate(pem_to_der(pair.certificate), "alice")] * 2
     enrol(here, here.store(change=True), candidates, "multipass-trust", dry_run=False)
-    (record,) = [each for each in caplog.records if each.name == "multipassd.audit"]
+    (record,) = [each for each in caplog.records if each.name == "multipassd.auth.audit"]
     assert vars(record)["message_id"] == Event.GRANTED.value
     fields = vars(record)["fields"]
     assert fields["MULTIPASS_CLIENT"] == who
-    assert fields["MULTIPASS_UID"] == str(place.invoker())
+    assert fields["MULTIPASS_UID"] == str(locations.invoker())
 
 
 def test_behind_sudo_it_is_the_human_who_acts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUDO_UID", "1000")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert place.invoker() == 1000
+    assert locations.invoker() == 1000
     monkeypatch.setenv("SUDO_UID", "rubbish")
     monkeypatch.delenv("PKEXEC_UID", raising=False)
-    assert place.invoker() == os.getuid()
+    assert locations.invoker() == os.getuid()
 
 
 def test_the_package_is_found_where_its_directory_is_and_only_when_nothing_else_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(places, "STATE_DIRECTORY", str(tmp_path))
-    found = place.find({"HOME": "/home/alice"}, None, None)
+    found = locations.find({"HOME": "/home/alice"}, None, None)
     assert found.store_path == tmp_path / "data" / places.TRUST_STORE
     assert found.settings == Path("/etc/multipassd/multipassd.conf")
     assert found.root_certificate == tmp_path / places.ROOT_CERTIFICATE
     assert found.socket == Path("/run/multipass_socket")
-    elsewhere = place.find({"MULTIPASS_STORAGE": "/x"}, None, None)
+    elsewhere = locations.find({"MULTIPASS_STORAGE": "/x"}, None, None)
     assert elsewhere.data == Path("/x/data")
     assert elsewhere.socket is None, "the standard socket is another installation's"
     snap = {"SNAP_NAME": "multipass", "SNAP_COMMON": "/common"}
-    assert place.find(snap, None, None).data == Path("/common/data/multipassd")
+    assert locations.find(snap, None, None).data == Path("/common/data/multipassd")
 
 
 def test_the_package_s_own_program_finds_and_makes_its_directory_before_the_first_start(
@@ -68,9 +69,9 @@ def test_the_package_s_own_program_finds_and_makes_its_directory_before_the_firs
 ) -> None:
     directory = tmp_path / "state"
     monkeypatch.setattr(places, "STATE_DIRECTORY", str(directory))
-    assert place.find({"HOME": "/home/alice"}, None, None).data.parent != directory
-    monkeypatch.setattr(place, "INSTALLED", Path(place.__file__).parents[2])
-    found = place.find({"HOME": "/home/alice"}, None, None)
+    assert locations.find({"HOME": "/home/alice"}, None, None).data.parent != directory
+    monkeypatch.setattr(locations, "INSTALLED", Path(locations.__file__).parents[2])
+    found = locations.find({"HOME": "/home/alice"}, None, None)
     assert found.data == directory / "data"
     before = os.umask(0o077)
     try:
@@ -85,7 +86,7 @@ def test_the_package_s_own_program_finds_and_makes_its_directory_before_the_firs
 def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pwd.struct_passwd:
     own = pwd.getpwuid(os.geteuid())
     made = pwd.struct_passwd(("alice", "x", own.pw_uid, own.pw_gid, "", str(tmp_path), ""))
-    monkeypatch.setattr(lockedout, "_administrators", lambda: iter([made]))
+    monkeypatch.setattr(lockout, "_administrators", lambda: iter([made]))
     return made
 
 
@@ -95,7 +96,7 @@ def test_an_administrator_with_an_untrusted_client_and_no_passphrase_is_locked_o
     store = TrustStore(tmp_path / "store")
     store.load()
     report = Report()
-    lockedout.look(store, False, report)
+    lockout.look(store, False, report)
     assert not report.problems, "who has no client yet is not locked out"
 
     pair, _ = client()
@@ -105,16 +106,16 @@ def test_an_administrator_with_an_untrusted_client_and_no_passphrase_is_locked_o
     key = directory / "multipass_cert_key.pem"
     key.write_bytes(pair.key)
     key.chmod(0o644)
-    lockedout.look(store, True, with_passphrase := Report())
+    lockout.look(store, True, with_passphrase := Report())
     assert not with_passphrase.problems
-    lockedout.look(store, False, without := Report())
+    lockout.look(store, False, without := Report())
     assert without.problems == 1
     assert "sudo multipass-trust add --user alice" in capsys.readouterr().out
     assert key.stat().st_mode & 0o777 == 0o644, "a check changes nothing"
 
     store.add(pem_to_der(pair.certificate), "test", None)
     report = Report()
-    lockedout.look(store, False, report)
+    lockout.look(store, False, report)
     assert not report.problems
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from multipassd import passphrase
+from multipassd.auth import passphrase
 from multipassd.settings import FIELDS, Settings
 from tests.conftest import DaemonFactory
 from tests.multipassd.admin.trust import TRUST, Trust, client

@@ -6,8 +6,9 @@ import os
 
 import pytest
 
-from multipassd.admin import tcp, units
-from multipassd.admin.verb import TrustError
+from multipassd.admin import tcp
+from multipassd.admin.access import units
+from multipassd.admin.access.verb import TrustError
 from tests.multipassd.admin.trust import Trust, snapshot
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.cloudinit import hostkeys
-from multipassd.cloudinit.hostkeys import ServiceKey, SshKey
+from multipassd.cloudinit import ssh_keys
+from multipassd.cloudinit.ssh_keys import ServiceKey, SshKey
 
 LAUNCHES = 4
 
@@ -18,7 +18,7 @@ def test_two_first_launches_at_once_let_the_same_key_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Python's `cached_property` has kept no two threads apart since 3.12."""
-    both, make = threading.Event(), hostkeys.make
+    both, make = threading.Event(), ssh_keys.make
     makers: list[int] = []
 
     def slowly() -> SshKey:
@@ -28,7 +28,7 @@ def test_two_first_launches_at_once_let_the_same_key_in(
         both.wait(0.2)  # for another, who must not come
         return make()
 
-    monkeypatch.setattr(hostkeys, "make", slowly)
+    monkeypatch.setattr(ssh_keys, "make", slowly)
     key = ServiceKey(tmp_path)
     with ThreadPoolExecutor(LAUNCHES) as threads:
         found = set(threads.map(lambda _: key.public, range(LAUNCHES)))

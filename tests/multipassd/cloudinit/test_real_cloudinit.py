@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from multipassd.cloudinit import hostkeys, knownkeys, seed, userdata
+from multipassd.cloudinit import knownkeys, seed, ssh_keys, userdata
 from multipassd.cloudinit.seed import Interface, Seed
 from tests.system import host
 from tools import roots
@@ -26,7 +26,7 @@ PACKAGES = ("cloud-init", "netplan.io", "openssh-client", "tzdata")
 CONSUMER = Path(__file__).with_name("consume.py")
 PLACE = "var/lib/cloud/seed/nocloud"
 NAME, INSTANCE_ID = "tiny-one", "tiny-one-0123456789abcdef"
-OUR_KEY, HOST_KEY = "ssh-ed25519 AAAAC3NzaOURS multipass", hostkeys.make()
+OUR_KEY, HOST_KEY = "ssh-ed25519 AAAAC3NzaOURS multipass", ssh_keys.make()
 FIRST = Interface("52:54:00:aa:bb:01")
 SECOND = Interface("52:54:00:aa:bb:02", optional=True)
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multipassd.cloudinit import knownkeys, userdata
-from multipassd.cloudinit.hostkeys import make
+from multipassd.cloudinit.ssh_keys import make
 from multipassd.cloudinit.userdata import UserDataError
-from tests.protocol.test_yamltext import TAGS, VALUES
+from tests.protocol.test_yaml_text import TAGS, VALUES
 
 HOST_KEY = make()
 KEYS = (

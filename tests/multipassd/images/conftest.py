@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from multipassd.images.fetching import Report
+from multipassd.auth.peer import Credentials
 from multipassd.images.image import Base, Image
-from multipassd.images.images import Images
-from multipassd.images.workers import ignore
-from multipassd.peer import Credentials
+from multipassd.images.library import Images
+from multipassd.images.shared_download import Report
+from multipassd.images.worker_client import ignore
 from multipassd.settings import Settings
 from tools.imageserver import ImageServer, serving
 from tools.imagetree import ImageTree

@@ -12,7 +12,7 @@ import pytest
 
 from multipassd.images.cache import MAX_AGE
 from multipassd.images.errors import ImageError, NoRoom
-from multipassd.images.images import Images
+from multipassd.images.library import Images
 from tests import smalldisk
 from tests.multipassd.images.conftest import begun, launched, run
 from tools.imageserver import ImageServer

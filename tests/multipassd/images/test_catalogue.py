@@ -20,7 +20,7 @@ from multipassd.images.errors import (
     RemoteUnreachable,
     UnknownRemote,
 )
-from multipassd.images.images import Images
+from multipassd.images.library import Images
 from multipassd.settings import Settings
 from tests.multipassd.images.conftest import run
 from tools.imageserver import ImageServer, serving

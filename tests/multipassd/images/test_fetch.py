@@ -14,7 +14,7 @@ import zstandard
 
 from multipassd.images.errors import ImageError, UnknownImage, Unreachable
 from multipassd.images.image import UNKNOWN, Progress, Transfer
-from multipassd.images.images import Images
+from multipassd.images.library import Images
 from tests.multipassd.images.conftest import ME, begun, launched, make_qcow2, run
 from tools.imageserver import CHUNK, ImageServer
 from tools.imagetree import ImageTree

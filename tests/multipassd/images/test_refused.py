@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.images import partitions
 from multipassd.images.cache import REFUSED_SECONDS
 from multipassd.images.errors import ImageError
-from multipassd.images.images import Images
-from multipassd.images.partitions import SECTOR
+from multipassd.images.library import Images
+from multipassd.images.worker import partitions
+from multipassd.images.worker.partitions import SECTOR
 from tests.multipassd.images.conftest import launched
 from tools.imageserver import ImageServer
 from tools.imagetree import ImageTree

@@ -13,18 +13,18 @@ from typing import Any, cast
 
 import pytest
 
-from multipassd.audit import Audit
-from multipassd.call import Call
-from multipassd.daemon import Daemon
-from multipassd.drivers.qemu.detached import DetachedRunner
+from multipassd.auth.audit import Audit
+from multipassd.auth.peer import Peer
+from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
-from multipassd.instances.instances import Instances
-from multipassd.instances.record import Record
-from multipassd.methods import delet, set_
-from multipassd.network.user import UserNetworking
-from multipassd.peer import Peer
+from multipassd.instances.collection import Instances
+from multipassd.instances.records.record import Record
+from multipassd.network.user_mode import UserNetworking
+from multipassd.rpc.call import Call
+from multipassd.rpc.context import Daemon
+from multipassd.rpc.methods import delet, set_
 from multipassd.settings import Settings
-from multipassd.tasks import Tasks
+from multipassd.system.background import Tasks
 from protocol import grpc
 from protocol.codec import Message
 from protocol.messages.access import SetRequest

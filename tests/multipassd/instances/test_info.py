@@ -9,13 +9,13 @@ from typing import cast
 
 import pytest
 
-from multipassd.call import Call
-from multipassd.daemon import Daemon
-from multipassd.instances import answering, guest
-from multipassd.instances.guest import GuestSilent
-from multipassd.instances.presence import State
-from multipassd.methods import info
-from multipassd.peer import Peer
+from multipassd.auth.peer import Peer
+from multipassd.instances.guests import guest_ssh, reachability
+from multipassd.instances.guests.guest_ssh import GuestSilent
+from multipassd.instances.guests.running_guest import State
+from multipassd.rpc.call import Call
+from multipassd.rpc.context import Daemon
+from multipassd.rpc.methods import info
 from protocol import grpc
 from protocol.messages.information import InfoReply, InfoRequest
 from protocol.methods import BY_PATH
@@ -49,9 +49,9 @@ def test_what_the_record_knows_is_told_of_a_silent_guest(
             raise GuestSilent("foo did not answer within 10 s")
         return ""
 
-    monkeypatch.setattr(guest, "run", ssh)
-    monkeypatch.setattr(answering, "START_TIMEOUT", 0.0)
-    monkeypatch.setattr(answering, "PROBE_INTERVAL", 0.001)
+    monkeypatch.setattr(guest_ssh, "run", ssh)
+    monkeypatch.setattr(reachability, "START_TIMEOUT", 0.0)
+    monkeypatch.setattr(reachability, "PROBE_INTERVAL", 0.001)
     records.put(sandbox, records.make("foo", cpus=CPUS, memory=MEMORY, disk=DISK))
 
     async def story() -> list[InfoReply]:

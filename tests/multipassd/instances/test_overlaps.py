@@ -14,20 +14,20 @@ from typing import Any, cast
 import pytest
 
 from multipassd.cloudinit import userdata
-from multipassd.cloudinit.hostkeys import ServiceKey
+from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.cloudinit.userdata import UserDataError
-from multipassd.drivers.driver import DriverError, Hardware, Machine
+from multipassd.drivers.interface import DriverError, Hardware, Machine
 from multipassd.images.image import Base, Image
-from multipassd.images.images import Images
-from multipassd.instances import guest
+from multipassd.images.library import Images
 from multipassd.instances import instance as instance_module
-from multipassd.instances.errors import RepeatedAddress
-from multipassd.instances.instances import Instances
-from multipassd.instances.launch import CONFIGURED_AT_ONCE, Launcher, Reporter
-from multipassd.instances.order import NetworkOrder, Order
-from multipassd.instances.presence import State
-from multipassd.instances.record import Phase
-from multipassd.network.user import UserNetworking
+from multipassd.instances.collection import Instances
+from multipassd.instances.guests import guest_ssh
+from multipassd.instances.guests.running_guest import State
+from multipassd.instances.launching.launch_spec import NetworkOrder, Order
+from multipassd.instances.launching.launcher import CONFIGURED_AT_ONCE, Launcher, Reporter
+from multipassd.instances.records.record import Phase
+from multipassd.instances.states.errors import RepeatedAddress
+from multipassd.network.user_mode import UserNetworking
 from tests import waiting
 from tools import records
 from tools.sandbox import Sandbox
@@ -211,7 +211,7 @@ def test_whoever_waited_for_an_answer_of_the_last_boot_does_not_end_the_next_one
                 await may_end.wait()
             return ""
 
-        monkeypatch.setattr(guest, "run", ask)
+        monkeypatch.setattr(guest_ssh, "run", ask)
         instances = instances_of(sandbox, Driver())
         foo = instances.get("foo")
         await foo.start()
@@ -309,9 +309,9 @@ def test_a_launch_whose_time_is_over_goes_on_and_one_that_is_broken_off_does_not
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, timeout: float, goes_on: bool
 ) -> None:
     async def silent(*_: object) -> str:
-        raise guest.GuestSilent("nobody there")
+        raise guest_ssh.GuestSilent("nobody there")
 
-    monkeypatch.setattr(guest, "run", silent)
+    monkeypatch.setattr(guest_ssh, "run", silent)
 
     async def story() -> None:
         driver = Driver()

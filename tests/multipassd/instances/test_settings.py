@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from multipassd.instances.record import Network, Phase
+from multipassd.instances.records.record import Network, Phase
 from multipassd.instances.settings import read_key
 from tests.conftest import DaemonFactory
 from tools import records

@@ -17,17 +17,17 @@ from typing import cast
 
 import pytest
 
-from multipassd.cloudinit.hostkeys import ServiceKey
-from multipassd.drivers.driver import DriverError, Link, Machine
-from multipassd.drivers.qemu.detached import DetachedRunner
+from multipassd.cloudinit.ssh_keys import ServiceKey
+from multipassd.drivers.interface import DriverError, Link, Machine
+from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
-from multipassd.images.images import Images
-from multipassd.instances.errors import NameNotFree
-from multipassd.instances.instances import Instances
-from multipassd.instances.launch import Launcher
-from multipassd.instances.record import Record
-from multipassd.network.user import UserNetworking
-from tests.multipassd.drivers.test_units import PROGRAM
+from multipassd.images.library import Images
+from multipassd.instances.collection import Instances
+from multipassd.instances.launching.launcher import Launcher
+from multipassd.instances.records.record import Record
+from multipassd.instances.states.errors import NameNotFree
+from multipassd.network.user_mode import UserNetworking
+from tests.multipassd.drivers.qemu.helper.test_main import PROGRAM
 from tests.multipassd.instances.test_overlaps import SILENT, OneImage, order
 from tools import machines, records
 from tools.sandbox import Sandbox

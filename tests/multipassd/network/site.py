@@ -15,9 +15,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from multipassd.drivers.driver import Hardware
-from multipassd.instances.record import ImageOrigin, Record
-from multipassd.network.bridged import BridgedNetworking
+from multipassd.drivers.interface import Hardware
+from multipassd.instances.records.record import ImageOrigin, Record
+from multipassd.network.bridge_client import BridgedNetworking
 from tests.multipassd.network import netns
 from tests.multipassd.network.netns import Namespace
 

@@ -18,8 +18,8 @@ import pytest
 
 from multipassd.network import reservations
 from multipassd.network.bridge import BRIDGE, tap_name
-from multipassd.network.bridged import NetworkError, NoAddressYet
-from multipassd.network.networkmanager import Plan
+from multipassd.network.bridge_client import NetworkError, NoAddressYet
+from multipassd.network.uplinks.network_manager import Plan
 from tests.multipassd.network import netns
 from tests.multipassd.network.netns import Namespace
 from tests.multipassd.network.site import (
@@ -160,7 +160,7 @@ import os, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from multipassd.network import forwarding
-from multipassd.network.hostnetwork import HostNetwork
+from multipassd.network.helper.host_network import HostNetwork
 def open_for(devices, real=forwarding.open_for):
     real(devices)
     os._exit(9)

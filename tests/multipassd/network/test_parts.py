@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from multipassd import activation, filelock
-from multipassd.network import forwarding, interfaces, reservations, service, subnet, tools
+from multipassd.network import interfaces, reservations, subnet, tools
 from multipassd.network.bridge import tap_name
-from multipassd.network.hostnetwork import HostNetwork
+from multipassd.network.helper import forwarding, main
+from multipassd.network.helper.host_network import HostNetwork
+from multipassd.network.helper.main import Service
 from multipassd.network.interfaces import Interface
 from multipassd.network.reservations import NoAddress, Reservation
-from multipassd.network.service import Service
 from multipassd.network.tools import NetworkFailure
+from multipassd.system import activation, file_lock
 
 NET = IPv4Network("10.55.0.0/24")
 
@@ -149,12 +150,12 @@ def test_a_stop_counts_though_what_was_under_way_cannot_be_put_back(tmp_path: Pa
 def test_two_services_never_work_on_one_directory_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "LOCK_SECONDS", 0.0)
-    with socket.socket(socket.AF_UNIX) as listener, filelock.hold(tmp_path / service.LOCK, 0):
+    monkeypatch.setattr(main, "LOCK_SECONDS", 0.0)
+    with socket.socket(socket.AF_UNIX) as listener, file_lock.hold(tmp_path / main.LOCK, 0):
         given = {listener.detach(): "x"}
         monkeypatch.setattr(activation, "descriptors", lambda: given)
-        assert service.serve(tmp_path) == 1
-    assert os.listdir(tmp_path) == [service.LOCK]
+        assert main.serve(tmp_path) == 1
+    assert os.listdir(tmp_path) == [main.LOCK]
 
 
 def test_only_ethernet_devices_and_bridges_are_networks(tmp_path: Path) -> None:

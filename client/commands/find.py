@@ -1,0 +1,74 @@
+"""`multipass find`: the images that instances can be made from."""
+
+from __future__ import annotations
+
+from client import render, rpc, sentences
+from client.arguments.commandline import FORMAT, Option
+from client.command import Argument, Command
+from client.errors import SUCCESS, UsageError
+from client.session import Session
+from client.terminal import console
+from protocol.messages.information import FindReply, FindRequest
+
+
+def run(session: Session) -> int:
+    line = session.line
+    form = render.form(line.value("format", render.TABLE))
+    only_images = "only-images" in line.flags
+    only_blueprints = "only-blueprints" in line.flags
+    force = "force-update" in line.flags
+    if only_images and only_blueprints:
+        raise UsageError(sentences.ONE_CATEGORY)
+    if force and only_blueprints:
+        raise UsageError(sentences.NO_BLUEPRINT_UPDATE)
+    remote, wanted = _search(line.positionals)
+    request = FindRequest(
+        search_string=wanted,
+        remote_name=remote,
+        verbosity_level=session.verbosity,
+        allow_unsupported="show-unsupported" in line.flags,
+        show_images=not only_blueprints,
+        show_blueprints=not only_images,
+        force_manifest_network_download=force,
+    )
+    reply = rpc.call(session, "find", request, FindReply)
+    from client.render import images
+
+    shown = images.Categories(images=not only_blueprints, blueprints=not only_images)
+    console.out(images.render(reply, shown, form))
+    return SUCCESS
+
+
+def _search(given: list[str]) -> tuple[str, str]:
+    """The remote and what to look for in it. Raises UsageError."""
+    if len(given) > 1:
+        raise UsageError(sentences.WRONG_NUMBER)
+    if not given:
+        return "", ""
+    remote, colon, wanted = given[0].partition(":")
+    if ":" in wanted:
+        raise UsageError(sentences.BAD_SEARCH)
+    return (remote, wanted) if colon else ("", remote)
+
+
+COMMAND = Command(
+    "find",
+    "Display available images to create instances from",
+    "List the images that `launch` knows: all, those of one remote, or those that\nmatch a name.",
+    run,
+    options=(
+        Option(("show-unsupported",), "Show images that are no longer supported, too"),
+        Option(("only-images",), "Show only images"),
+        Option(("only-blueprints",), "Show only blueprints"),
+        FORMAT,
+        Option(("force-update",), "Fetch what is known about images anew"),
+    ),
+    syntax="[<remote:>][<string>]",
+    arguments=(
+        Argument(
+            "string",
+            "What to look for in images, for example a version, a codename or the beginning of an "
+            "id; before a colon a remote, for example daily:",
+        ),
+    ),
+)

@@ -1,0 +1,169 @@
+"""A command or a login shell inside an instance, by OpenSSH's client.
+
+What must not be seen by others, or outlive this process, is in memory that only ssh is pointed to:
+`/proc/PID/fd/N` of this process. No file is made, so that nothing is left on whatever exit.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from client import sentences
+from client.errors import CommandFailed
+from client.terminal import console
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from client.guests.guest import Guest
+
+PROGRAM = "ssh"
+OWN_FAILURE = 255  # ssh's exit code when it fails, and also a remote command's own 255
+CONNECT_WITHIN = 30  # seconds; a guest emulated on a busy machine answers late, but it answers
+ALIVE_EVERY = 30  # seconds without data after which the guest is asked whether it is there
+PRIVATE = 0o600
+BEGIN_KEY = "-----BEGIN"
+
+# ssh logs what the remote end said about the command's end; that tells its 255 from the other.
+REPORTED = b"client_input_channel_req: channel 0 rtype exit-"
+LOG_REPORTS = "clientloop.c:client_input_channel_req():*"
+
+# Nothing of the user's own configuration, agent or known hosts counts, and nothing is ever asked.
+OPTIONS = (
+    "LogLevel=ERROR",
+    f"LogVerbose={LOG_REPORTS}",
+    "BatchMode=yes",
+    "IdentitiesOnly=yes",
+    "IdentityAgent=none",
+    "PreferredAuthentications=publickey",
+    "GlobalKnownHostsFile=/dev/null",
+    "UpdateHostKeys=no",
+    "CheckHostIP=no",
+    "ControlPath=none",
+    "EscapeChar=none",
+    # The way is this host's own bridge; the newer default costs an emulated guest a tenth second.
+    "KexAlgorithms=^curve25519-sha256",
+    f"ConnectTimeout={CONNECT_WITHIN}",
+    f"ServerAliveInterval={ALIVE_EVERY}",
+    "ServerAliveCountMax=10",
+)
+# Passed on to ssh, which then ends and gives the terminal back as it was.
+FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+
+
+def run(guest: Guest, command: str | None) -> int:
+    """The remote command's exit status; without a command, a login shell's. Raises CommandFailed.
+
+    A terminal of its own is had there only when somebody is at this end's.
+    """
+    log = _memory("log", b"")
+    code = _run(_words(guest, command, log), _environ())
+    if code != OWN_FAILURE:
+        return code
+    said = _content(log)
+    if REPORTED in said:
+        return code
+    raise _failure(said)
+
+
+def _words(guest: Guest, command: str | None, log: int) -> list[str]:
+    ssh = guest.ssh
+    words = [PROGRAM, "-F", "none", "-E", _path(log), "-tt" if console.is_live() else "-T"]
+    for option in (
+        *OPTIONS,
+        f"IdentityFile={_path(_memory('key', _private_key(ssh.priv_key_base64)))}",
+        *_host_key_options(guest),
+    ):
+        words += ["-o", option]
+    words += ["-l", ssh.username, "-p", str(ssh.port), "--", ssh.host]
+    return words if command is None else [*words, command]
+
+
+def _host_key_options(guest: Guest) -> tuple[str, ...]:
+    if guest.host_key is None:
+        return ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")
+    known = f"{guest.name} {guest.host_key.strip()}\n".encode()
+    return (
+        "StrictHostKeyChecking=yes",
+        f"HostKeyAlias={guest.name}",
+        f"UserKnownHostsFile={_path(_memory('known_hosts', known))}",
+    )
+
+
+def _private_key(text: str) -> bytes:
+    """The text of a key file, as it is or in base64."""
+    if text.lstrip().startswith(BEGIN_KEY):
+        return text.strip().encode() + b"\n"
+    import binascii
+
+    try:
+        return binascii.a2b_base64(text)
+    except binascii.Error:
+        return b""  # ssh says that it can't use it
+
+
+def _memory(name: str, content: bytes) -> int:
+    """A file without a place, for this user only, as ssh wants its key to be."""
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+    os.fchmod(descriptor, PRIVATE)
+    os.write(descriptor, content)
+    return descriptor
+
+
+def _path(descriptor: int) -> str:
+    return f"/proc/{os.getpid()}/fd/{descriptor}"
+
+
+def _content(descriptor: int) -> bytes:
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
+def _environ() -> dict[str, str]:
+    return {"TERM": "xterm"} | dict(os.environ)
+
+
+def _run(words: list[str], environ: dict[str, str]) -> int:
+    """Its exit code, or 128 and the signal's number, as a shell has it."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored, no child could be asked
+    # nohup's wish counts for both.
+    heeded = {one for one in FORWARDED if signal.getsignal(one) != signal.SIG_IGN}
+    watched = {signal.SIGCHLD, *heeded}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)  # no handler could miss one
+    try:
+        # Python ignores SIGPIPE; for programs it is how they learn that nobody reads on.
+        child = os.posix_spawnp(
+            words[0], words, environ, setsigmask=before, setsigdef=(signal.SIGPIPE,)
+        )
+        return _wait(child, watched)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise CommandFailed(sentences.NO_SSH, sentences.NO_SSH_HINT) from error
+        raise CommandFailed(error.strerror or str(error)) from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _wait(child: int, watched: set[signal.Signals]) -> int:
+    """Until it has ended; passes on to it whatever else than its end is told."""
+    got: list[int] = []
+    while True:
+        number = signal.sigwait(watched)
+        if number != signal.SIGCHLD:
+            got.append(number)
+            os.kill(child, number)  # it is there until it is waited for
+            continue
+        ended, status = os.waitpid(child, os.WNOHANG)  # none: it was only stopped
+        if ended:
+            code = os.waitstatus_to_exitcode(status)
+            return 128 + got[0] if got else code if code >= 0 else 128 - code
+
+
+def _failure(said: bytes) -> CommandFailed:
+    """What ssh's own failure means to the user."""
+    text = said.decode("utf-8", "replace")
+    if "Host key verification failed" in text:
+        return CommandFailed(sentences.WRONG_HOST_KEY, sentences.WRONG_HOST_KEY_HINT)
+    if "Permission denied" in text:
+        return CommandFailed(sentences.NOT_LET_IN, sentences.NOT_LET_IN_HINT)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return CommandFailed(lines[-1].removeprefix("ssh: ") if lines else sentences.SSH_LOST)

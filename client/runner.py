@@ -1,0 +1,33 @@
+"""Running a command, on its own or for another: the one place that maps errors to text and code."""
+
+from __future__ import annotations
+
+from client import commands
+from client.arguments.commandline import parse
+from client.errors import ClientError
+from client.terminal import console
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from client.command import Command
+    from client.session import Session
+
+
+def run(command: Command, session: Session) -> int:
+    """Returns the exit code, and says on stderr what went wrong. Raises OutputError."""
+    try:
+        return command.run(session)
+    except console.OutputError:
+        raise
+    except ClientError as error:
+        console.line_err(error.text(command.name))
+        return error.exit_code
+
+
+def inner(session: Session, name: str, *words: str) -> int:
+    """Another command that this one needs first; it speaks under its own name."""
+    command = commands.find(name)
+    assert command is not None
+    line = parse(words, command.options)
+    line.verbosity = session.verbosity
+    return run(command, session.of(line))

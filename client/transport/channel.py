@@ -1,0 +1,172 @@
+"""Calls to the service over a blocking connection."""
+
+from __future__ import annotations
+
+import time
+
+from client import messages
+from client.errors import (
+    CommandFailed,
+    ConnectionLost,
+    DeadlinePassed,
+    HungUp,
+    StatusError,
+    Unreachable,
+)
+from client.transport.exchange import BadAnswer, Exchange, NotProcessed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from client.transport.server_identity import Peer
+    from client.transport.tls import Stream
+
+PATIENCE = 3.0  # seconds that an absent or refusing socket is waited for: a restart under way
+# A service that hangs up is there, and may be killed or started anew several times in a row.
+PATIENCE_WITH_RESTARTS = 3  # times as long
+RETRY_EVERY = 0.05
+ATTEMPTS = 4  # of a request that was not processed: restarts may follow one another
+
+
+class Channel:
+    """Makes calls to one peer; each on a connection of its own, as commands make one."""
+
+    def __init__(
+        self, peer: Peer, patience: float = PATIENCE, deadline: float | None = None
+    ) -> None:
+        self._peer = peer
+        self._patience = patience
+        self._deadline = deadline  # by time.monotonic()
+
+    def check(self) -> None:
+        """Raises Unverified when another than the service answers; nobody there is no matter."""
+        try:
+            self._peer.check()
+        except Unreachable:
+            return
+
+    def call(self, method: str, payload: bytes) -> Iterator[bytes]:
+        """One request; yields the replies as they come. Raises CommandFailed."""
+        call = self.begin(method, payload, half_close=True)
+        return call.replies()
+
+    def begin(self, method: str, payload: bytes, half_close: bool) -> Call:
+        return Call(self, method, payload, half_close)
+
+    def connect(self) -> Stream:
+        began = time.monotonic()
+        while True:
+            try:
+                stream = self._peer.connect()
+            except HungUp:
+                if time.monotonic() >= began + self._patience * PATIENCE_WITH_RESTARTS:
+                    raise
+                self.remaining()
+            except Unreachable:
+                # That nobody is there tells more than that the caller's time is up.
+                if self._is_past(began + self._patience):
+                    raise
+            else:
+                stream.set_timeout(self.remaining())
+                return stream
+            time.sleep(RETRY_EVERY)
+
+    def _is_past(self, end: float) -> bool:
+        """Whether that moment, or the deadline, has come."""
+        now = time.monotonic()
+        return now >= end or (self._deadline is not None and now >= self._deadline)
+
+    def remaining(self) -> float | None:
+        """Seconds to the deadline, None without one. Raises DeadlinePassed."""
+        if self._deadline is None:
+            return None
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise DeadlinePassed(messages.NO_ANSWER)
+        return left
+
+
+class Call:
+    """One call under way."""
+
+    def __init__(self, channel: Channel, method: str, payload: bytes, half_close: bool) -> None:
+        self._channel = channel
+        self._request = (method, payload, half_close)
+        self._exchange = Exchange(*self._request)
+        self._stream: Stream | None = None
+
+    def replies(self) -> Iterator[bytes]:
+        """Raises CommandFailed; StatusError when the service says no."""
+        try:
+            yield from self._until_processed()
+        except NotProcessed:
+            raise ConnectionLost(messages.CONNECTION_LOST, messages.LOST_HINT) from None
+        except BadAnswer as error:
+            raise CommandFailed(
+                messages.PROTOCOL_BROKEN, messages.foreign_answer(str(error))
+            ) from error
+        except TimeoutError as error:
+            raise DeadlinePassed(messages.NO_ANSWER) from error
+        except OSError as error:
+            raise ConnectionLost(messages.CONNECTION_LOST, messages.LOST_HINT) from error
+        finally:
+            if self._stream is not None:
+                self._stream.close()
+        if self._exchange.status:
+            raise StatusError(
+                self._exchange.status, self._exchange.message, details=self._exchange.details
+            )
+
+    def answer(self, payload: bytes) -> None:
+        """Sends the last message of a call that was begun without half-close."""
+        self._exchange.send(payload, True)
+        self._send()
+
+    def _until_processed(self) -> Iterator[bytes]:
+        """A service that is going away says so; then the next one is asked."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return (yield from self._attempt())
+            except NotProcessed:
+                if self._stream is not None:
+                    self._stream.close()
+                self._exchange = Exchange(*self._request)
+        yield from self._attempt()
+
+    def _attempt(self) -> Iterator[bytes]:
+        self._stream = self._channel.connect()
+        self._send()
+        while self._exchange.status is None:
+            data = self._read()
+            yield from self._exchange.receive(data)
+            if self._exchange.status is None:
+                self._send()
+        self._part()
+
+    def _read(self) -> bytes:
+        assert self._stream is not None
+        if data := self._stream.read():
+            return data
+        # A service begins with its settings, so it cannot have touched the request without them.
+        if not self._exchange.heard:
+            raise NotProcessed
+        raise ConnectionLost(messages.CONNECTION_LOST, messages.LOST_HINT)
+
+    def _send(self) -> None:
+        assert self._stream is not None
+        output = self._exchange.take_output()
+        if output:
+            try:
+                self._stream.write(output)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # the answer, or a word that there will be none, may have come before the end
+        self._stream.set_timeout(self._channel.remaining())
+
+    def _part(self) -> None:
+        """Says goodbye, so that the service does not log a broken connection."""
+        assert self._stream is not None
+        try:
+            self._stream.write(self._exchange.goodbye())
+        except OSError:
+            return

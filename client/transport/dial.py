@@ -1,0 +1,191 @@
+"""Connecting a socket to an address, and saying helpfully why that failed."""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+import time
+from _socket import SO_PEERCRED, SOL_SOCKET
+
+from client import messages
+from client.errors import AccessDenied, CommandFailed, Unreachable
+from client.terminal.console import HEED_SIGNALS_EVERY
+from protocol.addresses import UnixAddress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from protocol.addresses import Address, TcpAddress
+
+__all__ = ["SOL_SOCKET", "SO_PEERCRED", "Socket", "denied_hint", "dial", "failure"]
+
+# `_socket` is what `socket` is made of; its wrapper costs a start 4 ms.
+
+TIMEOUT = 10.0  # seconds for connecting, and for each step of the handshake
+# Over a Unix socket callers wait in the service manager's queue while the service starts; one that
+# is killed again and again, or starts on a busy machine, takes longer than a network does.
+UNIX_TIMEOUT = 30.0
+EVERYBODY = 0o006  # may connect, as far as the file's mode goes
+
+
+class Socket(_socket.socket):
+    """TLS holds its socket weakly, which the bare type does not allow."""
+
+    __slots__ = ("__weakref__",)
+
+
+def dial(address: Address) -> Socket:
+    """Raises Unreachable, AccessDenied."""
+    try:
+        if isinstance(address, UnixAddress):
+            return _dial_unix(address)
+        return _dial_tcp(address)
+    except OSError as error:
+        raise failure(address, error) from error
+
+
+def failure(address: Address, error: OSError) -> CommandFailed:
+    """What a user is told about a failed connection."""
+    if not isinstance(address, UnixAddress):
+        hint = messages.host_fails(str(address), _why(error))
+        return Unreachable(messages.CANNOT_CONNECT, hint)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return AccessDenied(messages.ACCESS_DENIED, denied_hint(address))
+    return Unreachable(messages.CANNOT_CONNECT, _unreachable_hint(address.path, error))
+
+
+def denied_hint(address: Address) -> str:
+    """Who may use the socket now, and how to become one of them."""
+    if not isinstance(address, UnixAddress):
+        return messages.denied_over_network(str(address))
+    try:
+        status = os.stat(address.path)
+    except OSError:
+        return messages.denied_on_the_way(address.path)
+    if status.st_gid:
+        group = _group_name(status.st_gid)
+    else:
+        # A snap's socket is nobody's group: there the service itself keeps others out.
+        group = _admin_group() if status.st_mode & EVERYBODY == EVERYBODY else ""
+    if not group:
+        return messages.denied_to_all_but_root(address.path)
+    return messages.denied_until_first(address.path, group)
+
+
+def _dial_unix(address: UnixAddress) -> Socket:
+    path = os.fsencode(address.path)
+    try:
+        return _connected(_unix_socket(), path, UNIX_TIMEOUT)
+    except BlockingIOError:  # as many callers wait as the socket has room for
+        return _queued(_unix_socket(), path)
+
+
+def _unix_socket() -> Socket:
+    return Socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+
+
+def _queued(socket: Socket, path: bytes) -> Socket:
+    """Wait in the kernel for room, where callers get in in the order they came; one that only asks
+    again and again loses to any that asks more often. Raises BlockingIOError when it takes too
+    long."""
+    end = time.monotonic() + UNIX_TIMEOUT
+    try:
+        _limit_sending(socket, HEED_SIGNALS_EVERY)
+        while True:
+            try:
+                socket.connect(path)
+                socket.getpeername()  # a stop and `fg` end the wait as a connection does
+                break
+            except OSError as error:
+                waits = error.errno in (errno.EAGAIN, errno.ENOTCONN)
+                if not waits or time.monotonic() >= end:
+                    raise
+        _limit_sending(socket, 0)
+        socket.settimeout(UNIX_TIMEOUT)
+    except BaseException:
+        socket.close()
+        raise
+    return socket
+
+
+def _limit_sending(socket: Socket, seconds: float) -> None:
+    """The kernel's own limit, which holds for connect(2) too; 0 for none."""
+    from _struct import pack  # only here: most callers never wait
+
+    whole = int(seconds)
+    limit = pack("ll", whole, int((seconds - whole) * 1e6))
+    socket.setsockopt(SOL_SOCKET, _socket.SO_SNDTIMEO, limit)
+
+
+def _dial_tcp(address: TcpAddress) -> Socket:
+    """Tries every address of the name, as socket.create_connection does."""
+    # ASCII as bytes: text would load the tables of encodings.idna.
+    host = address.host.encode() if address.host.isascii() else address.host
+    last: OSError | None = None
+    for family, kind, number, _, target in _socket.getaddrinfo(
+        host, address.port, 0, _socket.SOCK_STREAM
+    ):
+        socket = Socket(family, kind | _socket.SOCK_CLOEXEC, number)
+        try:
+            return _connected(socket, target, TIMEOUT)
+        except OSError as error:
+            last = error
+    raise last or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+
+
+def _connected(socket: Socket, target: object, timeout: float) -> Socket:
+    try:
+        socket.settimeout(timeout)
+        socket.connect(target)  # type: ignore[arg-type]
+    except BaseException:
+        socket.close()
+        raise
+    return socket
+
+
+def _unreachable_hint(path: str, error: OSError) -> str:
+    remedy = _remedy(path)
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return messages.no_socket(path, remedy)
+    if error.errno == errno.ECONNREFUSED:
+        return messages.nobody_listens(path, remedy)
+    return messages.socket_fails(path, _why(error), remedy)
+
+
+def _remedy(path: str) -> str:
+    if path.startswith("/var/snap/multipass/"):
+        return messages.REMEDY_SNAP
+    if os.environ.get("MULTIPASS_SERVER_ADDRESS"):
+        return messages.REMEDY_NAMED
+    return messages.REMEDY_SYSTEMD
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, TimeoutError):  # TLS would name a line of its source
+        return messages.NO_ANSWER
+    if isinstance(error, BlockingIOError):
+        return messages.TOO_MANY_CALLERS
+    return error.strerror or str(error)
+
+
+def _admin_group() -> str:
+    """The one that the service asks for; empty if there is none."""
+    import grp
+
+    from protocol import admins
+
+    for name in admins.GROUPS:
+        try:
+            return grp.getgrnam(name).gr_name
+        except KeyError:
+            continue
+    return ""
+
+
+def _group_name(gid: int) -> str:
+    import grp
+
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

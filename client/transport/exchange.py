@@ -1,0 +1,131 @@
+"""One gRPC call on an HTTP/2 connection: request in, messages and status out. Pure."""
+
+from __future__ import annotations
+
+from client.errors import Status
+from client.transport import http2
+from protocol import grpc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from client.transport.http2 import Event
+
+AUTHORITY = b"localhost"  # what the service's certificate is made for, whatever the address
+MAX_REPLY = 4 * 1024 * 1024  # a message; what gRPC's own clients accept
+NO_STATUS = "the service ended the call without a status"
+
+
+class NotProcessed(Exception):
+    """The service says that it did not touch the request: it may be sent again."""
+
+
+class BadAnswer(Exception):
+    """The answer is no gRPC."""
+
+
+class Exchange:
+    """Feed it what the connection receives; `status` is None until the call has ended.
+
+    `method` is a name of Multipass's service, or the full path of another one's.
+    """
+
+    def __init__(self, method: str, payload: bytes, half_close: bool) -> None:
+        self.status: int | None = None
+        self.message = ""
+        self.details = b""
+        self._http = http2.Connection()
+        self._deframer = grpc.Deframer(MAX_REPLY)
+        self._answered = False
+        self._http.start(
+            (
+                (b":method", b"POST"),
+                (b":scheme", b"https"),
+                (b":path", (method if method.startswith("/") else grpc.path(method)).encode()),
+                (b":authority", AUTHORITY),
+                (b"te", b"trailers"),
+                (b"content-type", b"application/grpc"),
+            )
+        )
+        self.send(payload, half_close)
+
+    def send(self, payload: bytes, half_close: bool) -> None:
+        self._http.send(grpc.frame(payload), half_close)
+
+    def take_output(self) -> bytes:
+        return self._http.take_output()
+
+    @property
+    def heard(self) -> bool:
+        """Whether the service has sent a frame yet; its first goes before any answer."""
+        return self._http.heard
+
+    def goodbye(self) -> bytes:
+        self._http.close()
+        return self._http.take_output()
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """The messages that `data` completes. Raises NotProcessed, BadAnswer."""
+        messages: list[bytes] = []
+        try:
+            for event in self._http.receive(data):
+                messages += self._take(event)
+                if self.status is not None:
+                    break
+        except (http2.ProtocolError, grpc.FramingError) as error:
+            raise BadAnswer(str(error)) from None
+        return messages
+
+    def _take(self, event: Event) -> list[bytes]:
+        if isinstance(event, http2.DataReceived):
+            messages = self._deframer.feed(event.data) if self._answered else []
+            if event.ended:
+                self._end(Status.UNKNOWN, NO_STATUS)
+            return messages
+        if isinstance(event, http2.HeadersReceived):
+            self._headers(dict(event.headers), event.ended)
+        elif isinstance(event, http2.StreamReset):
+            if event.code == http2.REFUSED_STREAM and not self._answered:
+                raise NotProcessed
+            self._end(
+                Status.UNAVAILABLE, f"the service broke the call off (HTTP/2 error {event.code})"
+            )
+        elif not event.processed and not self._answered:
+            raise NotProcessed
+        return []
+
+    def _headers(self, headers: dict[bytes, bytes], ended: bool) -> None:
+        if not self._answered:
+            http_status = headers.get(b":status", b"")
+            if http_status.startswith(b"1"):
+                return  # an interim answer
+            content = headers.get(b"content-type", b"")
+            if http_status != b"200" or not content.startswith(b"application/grpc"):
+                raise BadAnswer("an HTTP answer that is no gRPC")
+            self._answered = True
+        if b"grpc-status" in headers:
+            self._trailers(headers)
+        elif ended:
+            self._end(Status.UNKNOWN, NO_STATUS)
+
+    def _trailers(self, headers: dict[bytes, bytes]) -> None:
+        code = headers[b"grpc-status"]
+        text = headers.get(b"grpc-message", b"").decode("utf-8", "replace")
+        status = int(code) if code.isdigit() and len(code) < 4 else Status.UNKNOWN
+        self.details = _binary(headers.get(b"grpc-status-details-bin", b""))
+        self._end(status, grpc.decode_message(text))
+
+    def _end(self, status: int, message: str) -> None:
+        self.status = status
+        self.message = message
+
+
+def _binary(value: bytes) -> bytes:
+    """A `-bin` header's content: base64, with its padding or without; nothing where it is none."""
+    if not value:
+        return b""
+    import binascii
+
+    try:
+        return binascii.a2b_base64(value + b"=" * (-len(value) % 4))
+    except binascii.Error:
+        return b""

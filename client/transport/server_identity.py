@@ -1,0 +1,169 @@
+"""Getting through to the service, and knowing that it is the service.
+
+Over a Unix socket the kernel names the user who listens: root or this user is the service, and a
+certificate that does not verify is only worth a warning. Anyone else, and everyone over TCP, must
+have a certificate that verifies for `localhost`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from client import messages
+from client.errors import CommandFailed, HungUp, Unverified
+from client.transport import dial, roots, tls
+from protocol.addresses import UnixAddress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from client.transport.dial import Socket
+    from protocol.addresses import Address
+
+ROOT = 0
+_UCRED_SIZE = 12  # struct ucred: pid, uid, gid, four bytes each
+
+
+class Peer:
+    """Makes connections to one address, presenting `identity` when there is one."""
+
+    def __init__(
+        self,
+        address: Address,
+        root_files: Sequence[str],
+        identity: tuple[str, str] | None,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._address = address
+        self._root_files = root_files
+        self._identity = identity
+        self._warn = warn
+        self._warned = False
+
+    def connect(self) -> tls.Stream:
+        """Raises Unreachable, AccessDenied, Unverified, CommandFailed."""
+        socket = dial.dial(self._address)
+        try:
+            uid = self._listener(socket)
+            if uid is None or not _is_own(uid):
+                return self._connect_stranger(socket, uid)
+            stream = self._connect_own(socket)
+            return stream if stream is not None else self._connect_unverified()
+        except BaseException:
+            socket.close()
+            raise
+
+    def check(self) -> None:
+        """Raises Unverified when whoever answers can't prove to be the service."""
+        socket = dial.dial(self._address)
+        try:
+            uid = self._listener(socket)
+        finally:
+            socket.close()
+        if uid is None or not _is_own(uid):
+            self.connect().close()
+
+    def _listener(self, socket: Socket) -> int | None:
+        """The user who listens at the other end; None over a network."""
+        if not isinstance(self._address, UnixAddress):
+            return None
+        credentials = socket.getsockopt(dial.SOL_SOCKET, dial.SO_PEERCRED, _UCRED_SIZE)
+        return int.from_bytes(credentials[4:8], sys.byteorder)
+
+    def _connect_own(self, socket: Socket) -> tls.Stream | None:
+        """None when the certificate does not verify: the connection is used up then."""
+        pem = roots.load(self._root_files)
+        if pem is None:
+            stream = self._handshake(socket, None)
+            # A service that this connection woke for the first time has made it by now.
+            if roots.load(self._root_files) is None:
+                self._warn_once(messages.warn_no_root_certificate(self._root_files))
+            return stream
+        try:
+            return self._handshake(socket, pem)
+        except _NotVerified as error:
+            self._warn_once(messages.warn_stale_root_certificate(self._root_files, error.why))
+            return None
+
+    def _connect_unverified(self) -> tls.Stream:
+        socket = dial.dial(self._address)
+        uid = self._listener(socket)
+        if uid is None or not _is_own(uid):  # somebody else took the socket over meanwhile
+            socket.close()
+            raise Unverified(messages.UNVERIFIED, messages.socket_of_stranger(uid or 0, ""))
+        return self._handshake(socket, None)
+
+    def _connect_stranger(self, socket: Socket, uid: int | None) -> tls.Stream:
+        where = str(self._address)
+        owners = None if uid is None else frozenset((ROOT, os.geteuid()))
+        pem = roots.load(self._root_files, owners)
+        if pem is None:
+            raise _unverified(uid, messages.no_root_certificate(where, self._root_files))
+        try:
+            return self._handshake(socket, pem)
+        except _NotVerified as error:
+            hint = messages.server_not_verified(where, error.why, self._root_files)
+            raise _unverified(uid, hint) from None
+
+    def _handshake(self, socket: Socket, pem: str | None) -> tls.Stream:
+        """Raises _NotVerified, HungUp, Unreachable, CommandFailed."""
+        try:
+            context = tls.make_context(pem)
+        except tls.SSLError as error:
+            raise _NotVerified(_reason(error)) from None
+        if self._identity is not None:
+            self._present(context, self._identity)
+        try:
+            return tls.connect(context, socket)
+        except tls.SSLCertVerificationError as error:
+            raise _NotVerified(error.verify_message) from None
+        except tls.HUNG_UP as error:
+            raise HungUp(messages.CONNECTION_LOST, messages.LOST_HINT) from error
+        except tls.SSLError as error:
+            raise CommandFailed(
+                messages.PROTOCOL_BROKEN, messages.foreign_answer(_reason(error))
+            ) from error
+        except OSError as error:
+            raise dial.failure(self._address, error) from error
+
+    def _present(self, context: tls.Context, identity: tuple[str, str]) -> None:
+        certificate, key = identity
+        try:
+            tls.present(context, certificate, key)
+        except OSError as error:  # SSLError is one
+            why = error.strerror if error.errno and error.strerror else _reason(error)
+            raise CommandFailed(
+                messages.bad_certificate(certificate, why),
+                messages.bad_certificate_hint(os.path.dirname(certificate)),
+            ) from error
+
+    def _warn_once(self, warning: str) -> None:
+        if not self._warned:
+            self._warn(warning)
+            self._warned = True
+
+
+class _NotVerified(Exception):
+    """The server's certificate does not verify, or the root certificate is none."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(why)
+
+
+def _is_own(uid: int) -> bool:
+    return uid in (ROOT, os.geteuid())
+
+
+def _unverified(uid: int | None, hint: str) -> Unverified:
+    if uid is not None:
+        hint = messages.socket_of_stranger(uid, hint)
+    return Unverified(messages.UNVERIFIED, hint)
+
+
+def _reason(error: OSError) -> str:
+    """OpenSSL's reason without the library's file and line."""
+    reason = getattr(error, "reason", None)
+    return str(reason).replace("_", " ").lower() if reason else str(error)

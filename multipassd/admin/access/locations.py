@@ -1,0 +1,150 @@
+"""Where the service's files lie, and its trust store as the verbs use it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from multipassd.admin.access import units
+from multipassd.system.installation import DEB
+from multipassd.trust.disk import StoreDisk
+from multipassd.trust.state import TrustState
+from multipassd.trust.store import TrustStore
+from protocol import places
+from protocol.pem import CERTIFICATE, body_to_der, fingerprint
+
+INSTALLED = Path("/usr/lib/multipass")  # the deb's code
+# What the packaged unit sets for the daemon.
+PACKAGED = {"MULTIPASS_STORAGE": places.STATE_DIRECTORY, "DAEMON_CONFIG_HOME": "/etc"}
+KEPT = {*PACKAGED, "MULTIPASS_ROOT_CERT"}  # what tells where things lie
+
+
+@dataclass(frozen=True)
+class Place:
+    data: Path
+    machines: Path  # instances' disks, one directory each
+    settings: Path
+    root_certificate: Path
+    socket: Path | None  # None: there is no saying which socket belongs to the data
+    of_unit: bool = False  # it is where the packaged unit has the service look
+
+    @property
+    def store_path(self) -> Path:
+        return self.data / places.TRUST_STORE
+
+    @property
+    def store_directory(self) -> Path:
+        return self.store_path.parent
+
+    def store(self, change: bool) -> TrustStore:
+        """The store, read. Only with `change` is anything made or tidied up on the way."""
+        store = TrustStore(self.store_directory)
+        if change:
+            if self.data.parent == Path(places.STATE_DIRECTORY):
+                _make_state_directory()
+            self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            store.load()
+        else:
+            store.refresh()
+        return store
+
+    def state(self, store: TrustStore) -> TrustState:
+        # The daemon makes the directory at its first start: without it nobody is trusted.
+        if store.state is TrustState.DAMAGED and not os.path.lexists(self.store_directory):
+            return TrustState.EMPTY
+        return store.state
+
+
+def find(environ: Mapping[str, str], data: Path | None, socket: Path | None) -> Place:
+    """The place that the options name, else the one that the environment leads to."""
+    named = environ.get("MULTIPASS_STORAGE")
+    environ = _as_the_daemon_has_it(environ)
+    of_unit = data is None and (not named or named == _service(environ)["MULTIPASS_STORAGE"])
+    if socket is None and of_unit:
+        # Never with other data: the standard socket does not belong to that, and narrowing it
+        # would lock others' users out.
+        socket = Path(places.default_socket(environ))
+    storage = Path(places.machines_directory(environ))
+    if data and data != Path(places.daemon_data_directory(environ)):
+        storage = data.parent if data.name == "data" else data  # as that data's daemon has it
+    return Place(
+        data=Path(data or places.daemon_data_directory(environ)),
+        machines=storage / "machines",
+        settings=Path(places.daemon_settings_file(environ)),
+        root_certificate=Path(places.daemon_root_certificate(environ)),
+        socket=socket,
+        of_unit=of_unit and environ.get("MULTIPASS_STORAGE") is not None,
+    )
+
+
+def _as_the_daemon_has_it(environ: Mapping[str, str]) -> dict[str, str]:
+    environ = dict(environ)
+    # The unit of the package tells the daemon where its data is; an administrator's shell knows
+    # nothing of that. Where that directory exists, that package's daemon is the one here; and
+    # before its first start, which makes the directory, if this program is that package's.
+    packaged = os.path.isdir(places.STATE_DIRECTORY) or INSTALLED in Path(__file__).parents
+    if packaged and not environ.get("MULTIPASS_STORAGE") and not places.in_snap(environ):
+        service = _service(environ)
+        environ = {**service, **environ, "MULTIPASS_STORAGE": service["MULTIPASS_STORAGE"]}
+    if os.geteuid() == 0:
+        environ["HOME"] = pwd.getpwuid(0).pw_dir  # the daemon's: some sudo keep the caller's
+    return environ
+
+
+def _service(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the packaged unit, with what an administrator's drop-ins change."""
+    own = {**PACKAGED, "MULTIPASS_STORAGE": places.STATE_DIRECTORY}
+    if not places.in_snap(environ) and units.manager_runs():
+        own |= {key: value for key, value in units.environment(DEB.unit).items() if key in KEPT}
+    return own
+
+
+def _make_state_directory() -> None:
+    """As the unit makes it: clients read the root certificate there."""
+    with suppress(FileExistsError):
+        os.mkdir(places.STATE_DIRECTORY, 0o755)
+        os.chmod(places.STATE_DIRECTORY, 0o755)  # whatever the umask says
+
+
+def may_change(place: Place) -> bool:
+    """Is this root, or the owner of the store (or of where it would be made)?"""
+    if os.geteuid() == 0:
+        return True
+    for path in (place.store_directory, *place.store_directory.parents):
+        try:
+            return path.stat().st_uid == os.geteuid()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+    return False
+
+
+def certificates_in(path: Path) -> dict[str, bytes]:
+    """The certificates in a store's file by fingerprint, DER; broken blocks are left out.
+
+    Raises OSError: FileNotFoundError, or when the file is not fit to be believed.
+    """
+    data, _ = StoreDisk(path, frozenset({0, os.geteuid()})).read()
+    found = {}
+    for block in CERTIFICATE.finditer(data):
+        try:
+            der = body_to_der(block["body"])
+        except ValueError:
+            continue
+        found[fingerprint(der)] = der
+    return found
+
+
+def invoker() -> int:
+    """The uid of who is at work: behind sudo and pkexec the human, not root."""
+    if os.geteuid() == 0:
+        for name in ("SUDO_UID", "PKEXEC_UID"):
+            value = os.environ.get(name, "")
+            if value.isascii() and value.isdigit() and len(value) <= 10:
+                return int(value)
+    return os.getuid()

@@ -1,0 +1,173 @@
+"""The audit trail: who was trusted, put out, refused, changed or ended what.
+
+Grants, removals and changes are one record each, always. Refusals cost whoever asks nothing, so
+the first of a kind is a record and the rest are counted and summed up once a minute: nobody can
+push older records out of the journal. Never a passphrase, a hash, a key or a setting's value.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import Enum
+
+from multipassd.system import log
+from multipassd.trust.client_record import BY_HAND
+from multipassd.trust.manual_changes import Changes
+
+KINDS = 4096  # of refusals told apart; at 300 bytes each, 1 MB of first records a day
+KINDS_OF_A_UID = 256  # so that one user with ever new certificates does not take all of them
+FORGET_AFTER = 24 * 3600.0  # then a refusal of the kind is news again
+SUMMARY_INTERVAL = 60.0  # seconds
+SHOWN = 8  # kinds told apart in a summary, the most frequent ones
+TEXT_LIMIT = 200  # characters of foreign text
+
+Kind = tuple[int | None, str, str]  # uid, fingerprint, reason
+
+_log = log.get("audit")
+
+
+class Event(Enum):
+    """What happened, with the id under which the journal's catalogue explains it: never change
+    one, people query for them."""
+
+    GRANTED = "6d9df0a1f3f3483c8f2a9a2a3b1f7c10"
+    REMOVED = "0b0f6cbb6d4c4f4f8b7bb6cf27b0a3d2"
+    CHANGED = "f2b7f6e0a8f94f35a9cde2c1a4b2d6e3"
+    DENIED = "c3a8c1d96a5f4f64b1a1f0d5a6e7b8f4"
+    STORE_DAMAGED = "ac351eddb4d341539d0b4e54d9c04b36"
+    SETTINGS_UNUSABLE = "170a1bd3165a44a78a272267de3275ef"
+    INSTANCE = "f93ba97a75774e1e8e847c86c0efaa63"
+
+
+WARNINGS = (Event.DENIED, Event.STORE_DAMAGED, Event.SETTINGS_UNUSABLE)
+
+
+@dataclass(slots=True)
+class _Count:
+    repeated: int  # since the last summary, the record of the first not counted
+    last: float
+
+
+class Audit:
+    """One for the daemon; `tick` is to be called every few seconds."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[Kind, _Count] = {}
+        self._kinds_of: dict[int | None, int] = {}
+        self._others = 0  # refusals since the last summary that had no room in the table
+        self._now: float | None = None  # as of the last tick
+        self._summed_at = 0.0
+
+    def granted(self, fingerprint: str, uid: int | None, how: str) -> None:
+        text = f"trusts {_name(fingerprint)} from now on ({printable(how)})"
+        _record(Event.GRANTED, text, fingerprint, uid, MULTIPASS_HOW=printable(how))
+
+    def removed(self, fingerprint: str, uid: int | None) -> None:
+        _record(Event.REMOVED, f"no longer trusts {_name(fingerprint)}", fingerprint, uid)
+
+    def by_hand(self, changes: Changes) -> None:
+        """One record for each client that was added to the store or removed from it by hand."""
+        added, removed = changes
+        for fingerprint in sorted(added):
+            self.granted(fingerprint, None, BY_HAND)
+        for fingerprint in sorted(removed):
+            self.removed(fingerprint, None)
+
+    def changed(self, key: str, uid: int | None, fingerprint: str) -> None:
+        """A setting; its value is not told."""
+        text = f"{printable(key)} was changed by {_name(fingerprint)}"
+        _record(Event.CHANGED, text, fingerprint, uid, MULTIPASS_SETTING=printable(key))
+
+    def store_damaged(self, path: str, problem: str) -> None:
+        """The trust store; nobody new is let in until an administrator has seen to it."""
+        _record(Event.STORE_DAMAGED, problem, "", None, MULTIPASS_PATH=path)
+
+    def settings_unusable(self, path: str, problem: str) -> None:
+        _record(Event.SETTINGS_UNUSABLE, problem, "", None, MULTIPASS_PATH=path)
+
+    def instance(self, action: str, name: str, uid: int | None, fingerprint: str) -> None:
+        """`action`: launched, deleted, recovered or purged."""
+        text = f"{name} was {action} by {_name(fingerprint)}"
+        more = {"MULTIPASS_INSTANCE": name, "MULTIPASS_ACTION": action}
+        _record(Event.INSTANCE, text, fingerprint, uid, **more)
+
+    def denied(self, uid: int | None, fingerprint: str, reason: str) -> None:
+        kind = (uid, fingerprint, reason)
+        count = self._kinds.get(kind)
+        if count is not None:
+            count.repeated += 1
+            count.last = self._now or 0.0
+        elif len(self._kinds) >= KINDS or self._kinds_of.get(uid, 0) >= KINDS_OF_A_UID:
+            self._others += 1
+        else:
+            self._kinds[kind] = _Count(0, self._now or 0.0)
+            self._kinds_of[uid] = self._kinds_of.get(uid, 0) + 1
+            text = f"refused {_name(fingerprint)}: {printable(reason)}"
+            _record(Event.DENIED, text, fingerprint, uid, MULTIPASS_REASON=printable(reason))
+
+    def tick(self, now: float) -> None:
+        """Sum up once a minute. `now` is in seconds of any clock; one set back only waits anew."""
+        if self._now is None or now < self._now:
+            self._summed_at = now
+            for count in self._kinds.values():
+                count.last = now
+        self._now = now
+        if now - self._summed_at >= SUMMARY_INTERVAL:
+            self._summed_at = now
+            self.summarise()
+            self._forget(now)
+
+    def summarise(self) -> None:
+        """Tell what was counted and not told yet; also for the end of the daemon."""
+        repeated = [(kind, count.repeated) for kind, count in self._kinds.items() if count.repeated]
+        total = sum(times for _, times in repeated) + self._others
+        if not total:
+            return
+        repeated.sort(key=lambda entry: -entry[1])
+        parts = [_describe(kind, times) for kind, times in repeated[:SHOWN]]
+        others = total - sum(times for _, times in repeated[:SHOWN])
+        if others:
+            parts.append(f"{others} of others")
+        text = f"refused {total} more calls: {'; '.join(parts)}"
+        _record(Event.DENIED, text, "", None, MULTIPASS_COUNT=str(total))
+        self._others = 0
+        for count in self._kinds.values():
+            count.repeated = 0
+
+    def _forget(self, now: float) -> None:
+        old = [kind for kind, count in self._kinds.items() if now - count.last > FORGET_AFTER]
+        for kind in old:
+            del self._kinds[kind]
+            self._kinds_of[kind[0]] -= 1
+            if not self._kinds_of[kind[0]]:
+                del self._kinds_of[kind[0]]
+
+
+def printable(text: str) -> str:
+    """Foreign text on one line, shortened, with nothing in it that a terminal would obey."""
+    shown = text if len(text) <= TEXT_LIMIT else text[:TEXT_LIMIT] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+
+
+def _record(event: Event, text: str, fingerprint: str, uid: int | None, **more: str) -> None:
+    fields = {"MULTIPASS_EVENT": event.name.lower(), **more}
+    if fingerprint:
+        fields["MULTIPASS_CLIENT"] = printable(fingerprint)
+    if uid is not None:
+        fields["MULTIPASS_UID"] = str(uid)
+        text += f", uid {uid}"
+    level = logging.WARNING if event in WARNINGS else logging.INFO
+    _log.log(level, "%s", text, extra={"fields": fields, "message_id": event.value})
+
+
+def _describe(kind: Kind, times: int) -> str:
+    uid, fingerprint, reason = kind
+    caller = _name(fingerprint) if uid is None else f"{_name(fingerprint)}, uid {uid}"
+    return f"{times} of {caller} ({printable(reason)})"
+
+
+def _name(fingerprint: str) -> str:
+    return (
+        f"client {printable(fingerprint[:16])}" if fingerprint else "a client without certificate"
+    )

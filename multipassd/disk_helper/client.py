@@ -1,0 +1,124 @@
+"""Have qemu-img run on open files: by a service that a service manager starts in a sandbox at the
+Unix socket MULTIPASS_DISKS_SOCKET, else by a child that gives up its rights (program.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from multipassd.disk_helper import request
+from multipassd.disk_helper.owner import group
+from multipassd.disk_helper.request import Answer, QemuImgError
+
+SOCKET = "MULTIPASS_DISKS_SOCKET"
+HELPER = Path(__file__).resolve().parents[2] / "bin" / "multipass-disks"
+ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SNAP_NAME")
+SECONDS = 150.0  # longer than qemu-img's CPU time: it waits for the host's disk, too
+AT_ONCE = 8  # of the daemon's; image workers have 4 more, and the socket takes 16
+MODE, OPEN_MODE = 0o660, 0o666
+
+
+def lend(descriptor: int) -> None:
+    """Let qemu-img's user open this file of ours anew to write; the directories above it keep
+    others out. Raises OSError and QemuImgError."""
+    mode = MODE
+    if os.geteuid() == 0:
+        try:
+            os.fchown(descriptor, -1, group())
+        except PermissionError:  # a snap's root may lack the right
+            mode = OPEN_MODE
+    os.fchmod(descriptor, mode)
+
+
+def ask(*words: str, descriptors: Sequence[int]) -> Answer:
+    """Blocking, for programs without an event loop. Raises QemuImgError."""
+    try:
+        with _connected() as connection:
+            connection.settimeout(SECONDS)
+            socket.send_fds(connection, [request.encode(words)], list(descriptors))
+            with connection.makefile("rb") as answers:
+                return request.decode_answer(answers.readline(request.MAX_ANSWER))
+    except OSError as error:
+        raise _failure(words[0], error) from error
+
+
+@contextmanager
+def _connected() -> Iterator[socket.socket]:
+    if path := os.environ.get(SOCKET):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(path)
+            yield connection
+        return
+    ours, theirs = socket.socketpair()
+    with theirs, subprocess.Popen(_command(), stdin=theirs.fileno(), **_surroundings()), ours:
+        theirs.close()
+        yield ours  # hung up on, the helper ends
+
+
+class Disks:
+    """The same in an event loop."""
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(self, *words: str, descriptors: Sequence[int]) -> Answer:
+        """Raises QemuImgError; no qemu-img runs any more when this ends, however it does."""
+        loop, line = asyncio.get_running_loop(), bytearray()
+        try:
+            async with self._turns, asyncio.timeout(SECONDS), _joined() as connection:
+                socket.send_fds(connection, [request.encode(words)], list(descriptors))
+                while not line.endswith(b"\n") and len(line) <= request.MAX_ANSWER:
+                    chunk = await loop.sock_recv(connection, request.MAX_ANSWER)
+                    if not chunk:
+                        break
+                    line += chunk
+        except OSError as error:
+            raise _failure(words[0], error) from error
+        return request.decode_answer(bytes(line))
+
+
+@asynccontextmanager
+async def _joined() -> AsyncIterator[socket.socket]:
+    loop = asyncio.get_running_loop()
+    if path := os.environ.get(SOCKET):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.setblocking(False)
+            await loop.sock_connect(connection, path)
+            yield connection
+        return
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        helper = await asyncio.create_subprocess_exec(
+            *_command(), stdin=theirs.fileno(), **_surroundings()
+        )
+        theirs.close()
+        try:
+            yield ours
+        finally:
+            ours.close()  # hung up on, the helper ends
+            await helper.wait()
+
+
+def _command() -> list[str]:
+    return [sys.executable, "-I", "-S", str(HELPER)]
+
+
+def _surroundings() -> dict[str, Any]:
+    own = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    return {"stdout": subprocess.DEVNULL, "cwd": "/", "env": own}
+
+
+def _failure(verb: str, error: OSError) -> QemuImgError:
+    if isinstance(error, TimeoutError):
+        return QemuImgError(f"{request.PROGRAM} {verb} took longer than {SECONDS:.0f} s.")
+    where = os.environ.get(SOCKET) or HELPER
+    return QemuImgError(f"{request.PROGRAM} can't be asked at {where}: {error.strerror or error}.")

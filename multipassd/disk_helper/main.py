@@ -1,0 +1,145 @@
+"""The helper: one request on the socket that is its stdin, one run of qemu-img, one answer.
+
+It gives up all rights before it reads anything. In the deb systemd has done that already, more
+strictly than a process can by itself (multipass-disks@.service); as a child of a root daemon it
+becomes a user without rights and leaves the network. What qemu-img may touch are the files that
+were handed over, whose own modes let it open them anew.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import selectors
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+
+from multipassd.auth.run_as_user import take_on
+from multipassd.disk_helper import request
+from multipassd.disk_helper.owner import group, user
+from multipassd.disk_helper.request import Answer
+from multipassd.system import rights
+from protocol import places
+
+SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+CPU_SECONDS = 120
+MEMORY = 2 << 30  # bytes of address space, most of it never touched
+FILES = 64
+MAX_WRITTEN = {"info": 0, "check": 0, "dd": 1 << 20}  # bytes; the others make disks
+CHUNK = 64 << 10
+MAX_SAID = request.MAX_ANSWER // 8  # JSON writes a byte as up to six
+POLL = 0.01  # seconds; for a program that closed its output and has not ended
+
+
+def main() -> int:
+    with socket.socket(fileno=0) as connection:
+        program = _program()
+        _give_up_rights()
+        line, descriptors = _received(connection)
+        try:
+            answer = _answer(program, request.decode(line), descriptors, connection)
+        except (ValueError, OSError) as error:
+            answer = Answer(1, "", f"the request can't be served: {error}")
+        with suppress(OSError):
+            connection.sendall(request.encode_answer(answer))
+    return 0
+
+
+def _give_up_rights() -> None:
+    rights.no_new_privileges()
+    if os.geteuid() == 0:
+        with suppress(OSError):  # a snap may not, and has its own confinement
+            rights.leave_network()
+        take_on(user(), group(), ())
+    os.umask(0)  # what it makes is kept from others by the directory that it is in
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """The request's line, and the open files by their places."""
+    line, descriptors, _, _ = socket.recv_fds(connection, request.MAX_REQUEST, request.MAX_FILES)
+    while not line.endswith(b"\n") and (chunk := connection.recv(CHUNK)):
+        line += chunk
+        if len(line) > request.MAX_REQUEST:
+            break
+    return line, [
+        os.dup2(descriptor, request.FIRST + index) for index, descriptor in enumerate(descriptors)
+    ]
+
+
+def _program() -> str:
+    """Found while it has its rights: PATH may lead through directories that others can't enter."""
+    found = shutil.which(request.PROGRAM, path=_environment()["PATH"])
+    return os.path.realpath(found) if found else request.PROGRAM
+
+
+def _answer(
+    program: str, words: Sequence[str], descriptors: Sequence[int], caller: socket.socket
+) -> Answer:
+    try:
+        process = subprocess.Popen(
+            [program, *words],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            pass_fds=descriptors, cwd="/", env=_environment(),
+            preexec_fn=lambda: _limit(words[0]),
+        )  # fmt: skip
+    except (FileNotFoundError, PermissionError):
+        return Answer(request.MISSING, "", f"{request.PROGRAM} is not installed")
+    with process:
+        output, errors = _said(process, caller)
+        return Answer(
+            process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
+        )
+
+
+def _said(process: subprocess.Popen[bytes], caller: socket.socket) -> tuple[bytes, bytes]:
+    """All its output and errors; it is killed if that is too much, or if the caller hangs up."""
+    assert process.stdout is not None and process.stderr is not None
+    said = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for number in (caller.fileno(), *said):
+            selector.register(number, selectors.EVENT_READ)
+        while process.poll() is None:
+            # Without a time-out as long as there is something to hear: its end is heard, too.
+            timeout = None if len(selector.get_map()) > 1 else POLL
+            for key, _ in selector.select(timeout):
+                chunk = os.read(key.fd, CHUNK)
+                if key.fd in said:
+                    said[key.fd] += chunk
+                if key.fd == caller.fileno() or sum(map(len, said.values())) > MAX_SAID:
+                    process.kill()
+                    process.wait()
+                elif not chunk:
+                    selector.unregister(key.fd)
+    for number, data in said.items():
+        data += _rest(number)
+    return bytes(said[process.stdout.fileno()]), bytes(said[process.stderr.fileno()])
+
+
+def _rest(number: int) -> bytes:
+    """What is in a pipe already; its writer has ended."""
+    os.set_blocking(number, False)
+    with suppress(BlockingIOError):
+        return os.read(number, CHUNK)
+    return b""
+
+
+def _limit(verb: str) -> None:
+    rights.end_with_parent()
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (request.FIRST + FILES, request.FIRST + FILES))
+    if verb in MAX_WRITTEN:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_WRITTEN[verb], MAX_WRITTEN[verb]))
+
+
+def _environment() -> dict[str, str]:
+    """A snap's programs and their libraries lie elsewhere; snapd has set where."""
+    path = {"PATH": os.environ.get("PATH", SEARCH_PATH)}
+    snap = places.in_snap(os.environ) and "LD_LIBRARY_PATH" in os.environ
+    libraries = {"LD_LIBRARY_PATH": os.environ["LD_LIBRARY_PATH"]} if snap else {}
+    # One arena: each reserves 64 MiB of the address space, which is limited.
+    return {"LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1", **path, **libraries}

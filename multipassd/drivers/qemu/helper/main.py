@@ -1,0 +1,195 @@
+"""The units that QEMU runs in: one request on stdin, one answer on stdout, a JSON line each.
+
+Whoever may ask systemd for units can become root with all its rights, so the daemon may not. It
+asks here instead, over a socket that only root opens; systemd starts this for each request. What
+comes of it is always QEMU as a user of its own, in a sandbox that is fixed here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from multipassd.drivers.qemu.command_line import STOPPER, SYSTEM
+from multipassd.drivers.qemu.runner import MAX_SAID, USER
+from protocol import names, places
+
+PREFIX = "multipass-instance-"
+RUNTIME = Path("/run")
+POWER_DOWN = Path(__file__).resolve().parents[3] / "bin" / "multipass-power-down"
+MAX_REQUEST = 1 << 20
+MAX_NAME = 64  # the daemon's instances have shorter ones
+# A guest that ignores its power button for that long is switched off.
+STOP_SECONDS = 90
+COMMAND_SECONDS = 30.0
+
+PROPERTIES = (
+    # At the host's shutdown the daemon goes first, so that it takes no guest for one that was
+    # stopped for good.
+    ("Before", "multipassd.service"),
+    ("After", "multipass-network.service"),  # which goes after it
+    # Whoever stops it: its DHCP renews the guest's address.
+    ("Upholds", "multipass-network.service"),
+    ("User", USER),
+    ("Group", USER),
+    ("UMask", "0007"),
+    ("RuntimeDirectoryMode", "0770"),
+    ("TimeoutStopSec", str(STOP_SECONDS + 10)),
+    ("KillMode", "mixed"),
+    ("Slice", "machine.slice"),
+    ("CapabilityBoundingSet", ""),
+    ("NoNewPrivileges", "yes"),
+    ("ProtectSystem", "strict"),
+    ("ProtectHome", "yes"),
+    ("PrivateTmp", "yes"),
+    ("PrivateIPC", "yes"),
+    ("DevicePolicy", "closed"),
+    ("DeviceAllow", "/dev/kvm rw"),
+    ("DeviceAllow", "/dev/net/tun rw"),
+    # slirp looks names up for its guests, wherever the host keeps its servers' addresses.
+    ("BindReadOnlyPaths", "-/run/systemd/resolve"),
+    ("BindReadOnlyPaths", "-/run/resolvconf"),
+    ("BindReadOnlyPaths", "-/run/NetworkManager"),
+    ("ProtectClock", "yes"),
+    ("ProtectControlGroups", "yes"),
+    ("ProtectHostname", "yes"),
+    ("ProtectKernelLogs", "yes"),
+    ("ProtectKernelModules", "yes"),
+    ("ProtectKernelTunables", "yes"),
+    # All machines run as the same user, who may reach into each of its processes there.
+    ("InaccessiblePaths", "/proc"),
+    ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"),
+    ("RestrictNamespaces", "yes"),
+    ("RestrictRealtime", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("LockPersonality", "yes"),
+    ("KeyringMode", "private"),
+    ("SystemCallArchitectures", "native"),
+    ("SystemCallFilter", "@system-service"),
+    ("SystemCallFilter", "~process_vm_readv process_vm_writev"),
+    ("SystemCallErrorNumber", "EPERM"),
+)
+
+
+def main() -> int:
+    answer = _answer(sys.stdin.buffer.readline(MAX_REQUEST))
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 0
+
+
+def runtime(name: str) -> Path:
+    """Where the machine of this name keeps its sockets; is there while its unit is."""
+    return RUNTIME / f"{PREFIX}{name}"
+
+
+def _answer(line: bytes) -> dict[str, Any]:
+    """`code` is 0 if it was done; `said` is the reason otherwise, or what was asked for."""
+    try:
+        request = json.loads(line)
+        verb, name = request["do"], request["name"]
+        if not (isinstance(name, str) and names.valid(name) and len(name) <= MAX_NAME):
+            raise ValueError(f"{name!r} is no instance's name")
+        base = Path(places.machines_directory(os.environ))
+        if trouble := _of_another(request.get("storage", str(base)), name, base):
+            return {"code": 1, "said": trouble[-MAX_SAID:]}
+        if verb == "start":
+            code, said = _start(name, _checked(request["command"]), base)
+        else:
+            code, said = {"said": _said, "clear": _clear}[verb](name)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        code, said = 1, f"the request is not understood: {error!r}"
+    return {"code": code, "said": said[-MAX_SAID:]}
+
+
+def _checked(command: object) -> list[str]:
+    """Raises ValueError."""
+    if not (isinstance(command, list) and all(isinstance(word, str) for word in command)):
+        raise ValueError("the command is no list of words")
+    if command[:1] != [SYSTEM]:
+        raise ValueError(f"the command is not {SYSTEM}")
+    return command
+
+
+def _of_another(storage: str, name: str, base: Path) -> str:
+    """Why nothing is done to a unit that is not, or not certainly, this storage directory's;
+    empty where it is."""
+    if storage != str(base):
+        return (
+            f"the service keeps its instances in {storage}, and multipass-machines@.service looks "
+            f"in {base}: set MULTIPASS_STORAGE for both, see multipassd(8)"
+        )
+    if not runtime(name).exists():
+        return ""
+    # Of a unit that is gone this is empty.
+    code, paths = _run("systemctl", "show", "--value", "--property=BindPaths", _unit(name))
+    if code:
+        return f"systemd does not tell which storage directory {_unit(name)} is of: {paths}"
+    if paths and f"{base}/machines/{name}" not in paths.replace(":", " ").split():
+        return (
+            f"{_unit(name)} runs for another storage directory and is left alone; "
+            f"`sudo systemctl stop {_unit(name)}` ends it"
+        )
+    return ""
+
+
+def _start(name: str, command: list[str], base: Path) -> tuple[int, str]:
+    if runtime(name).exists():
+        _clear(name)
+    stopper = f"{POWER_DOWN} {runtime(name) / STOPPER} {STOP_SECONDS}"
+    properties = (*PROPERTIES, *own_properties(name, base), ("ExecStop", stopper))
+    return _run(
+        "systemd-run", "--quiet", "--collect", "--no-ask-password", "--service-type=exec",
+        f"--unit={PREFIX}{name}", f"--description=Multipass instance {name}",
+        *(f"--property={key}={value}" for key, value in properties),
+        "--", *command,
+    )  # fmt: skip
+
+
+def own_properties(name: str, base: Path) -> tuple[tuple[str, str], ...]:
+    """Each machine sees only its own files and sockets. Pure."""
+    return (
+        ("RuntimeDirectory", runtime(name).name),
+        ("TemporaryFileSystem", f"{base}:ro /run:ro"),
+        ("BindReadOnlyPaths", f"-{base}/images"),
+        ("BindPaths", f"-{base}/machines/{name} {runtime(name)}"),
+    )
+
+
+def _said(name: str) -> tuple[int, str]:
+    _run("journalctl", "--sync")
+    return _run(
+        "journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=1", "--boot",
+        f"--identifier={SYSTEM}", f"--unit={_unit(name)}",
+    )  # fmt: skip
+
+
+def _clear(name: str) -> tuple[int, str]:
+    _run("systemctl", "kill", "--signal=KILL", _unit(name))
+    return _run("systemctl", "stop", _unit(name))
+
+
+def _unit(name: str) -> str:
+    return f"{PREFIX}{name}.service"
+
+
+def _run(*command: str) -> tuple[int, str]:
+    """Exit code, and the last line that was said."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+    except OSError as error:
+        return 127, f"{command[0]}: {error.strerror}"
+    except subprocess.TimeoutExpired:
+        return 124, f"{command[0]} took too long"
+    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    return done.returncode, lines[-1] if lines else ""

@@ -1,0 +1,78 @@
+"""QEMU in a transient unit of its own: systemd keeps it when the daemon goes, collects its journal,
+and at the host's shutdown gives the guest time to end. The units are made by `units.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from multipassd.drivers.interface import DriverError
+from multipassd.drivers.qemu.helper import main
+from multipassd.drivers.qemu.runner import USER, shown
+from multipassd.system import log
+
+SOCKET = "MULTIPASS_MACHINES_SOCKET"  # names where units.py is asked
+SECONDS = 150.0  # all that one request may take: its commands have limits of their own
+AT_ONCE = 8  # processes that talk to systemd; more would only wait for it together
+
+_log = log.get("qemu")
+
+
+class UnitRunner:
+    user = USER
+
+    def __init__(self, socket: str, storage: Path) -> None:
+        self._socket = socket
+        self._storage = storage
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    def runtime(self, name: str) -> Path:
+        return main.runtime(name)
+
+    def names(self) -> list[str]:
+        found = main.RUNTIME.glob(f"{main.PREFIX}*")
+        return [path.name.removeprefix(main.PREFIX) for path in found]
+
+    async def start(self, name: str, command: Sequence[str], place: Path) -> None:
+        """`place` is known to units.py, as it must not be the daemon's choice."""
+        code, said = await self._ask("start", name, command)
+        if code:
+            hint = " Please install the package qemu-system-x86." if "No such file" in said else ""
+            raise DriverError(f"The unit of {name} could not be started: {said}.{hint}")
+
+    async def alive(self, name: str) -> bool:
+        return self.runtime(name).is_dir()  # systemd removes it with the unit
+
+    def advice(self, name: str) -> str:
+        return f"`sudo systemctl stop {main.PREFIX}{shown(name)}`"
+
+    async def said(self, name: str) -> str:
+        _, text = await self._ask("said", name)
+        return text
+
+    async def clear(self, name: str) -> None:
+        if await self.alive(name):
+            code, said = await self._ask("clear", name)
+            if code:
+                _log.warning("the unit of %s could not be stopped: %s", name, said)
+
+    async def _ask(self, verb: str, name: str, command: Sequence[str] = ()) -> tuple[int, str]:
+        """Code, 0 for done, and text of the answer."""
+        storage = str(self._storage)
+        request = {"do": verb, "name": name, "command": list(command), "storage": storage}
+        try:
+            async with self._turns, asyncio.timeout(SECONDS):
+                reader, writer = await asyncio.open_unix_connection(self._socket)
+                try:
+                    writer.write(json.dumps(request).encode() + b"\n")
+                    answer = json.loads(await reader.readline())
+                finally:
+                    writer.close()
+            return int(answer["code"]), shown(answer["said"])
+        except TimeoutError:
+            return 124, "systemd took too long"
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return 1, f"systemd can't be asked at {self._socket}: {error}"

@@ -1,0 +1,213 @@
+"""The images of this host: found by name, fetched once, kept while somebody uses them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from multipassd.auth.peer import Credentials
+from multipassd.images import cache, remotes, search
+from multipassd.images.catalogue import Catalogue
+from multipassd.images.errors import (
+    ImageError,
+    NoImageNamed,
+    NotFoundSoFar,
+    NothingListed,
+    NoUrl,
+    RemoteUnreachable,
+    UnknownImage,
+    Unreachable,
+)
+from multipassd.images.image import Base, Image, Transfer
+from multipassd.images.remotes import CORE, CORE_NAME, DEFAULT, HIDDEN, Remote
+from multipassd.images.shared_download import Fetch, Report
+from multipassd.images.worker_client import Workers, ignore
+from multipassd.images.worker_protocol import Look, Prepare
+from multipassd.settings import Settings
+from multipassd.system import log
+from protocol.messages.information import ImageInfo
+from protocol.settings import MIRROR
+
+_log = log.get("images")
+
+DEFAULT_IMAGE = "default"
+OWN_IMAGES = ("http://", "https://", "file://")
+PATHS = ("/", "./", "../", "~")  # no image is called so
+PROXY = "proxy"
+
+
+class Images:
+    """`directory` is the cache; nothing is read or made there before it is needed."""
+
+    def __init__(self, directory: Path, settings: Settings, environ: Mapping[str, str]) -> None:
+        self._directory = directory
+        self._settings = settings
+        self._environ = environ
+        self._workers = Workers(environ)
+        self._catalogue = Catalogue(directory, self._workers, self._remotes)
+        self._fetches: dict[str, Fetch] = {}
+        self._told: set[str] = set()  # problems with the settings, each logged once
+
+    async def resolve(self, image: str, remote: str, caller: Credentials | None = None) -> Image:
+        """What a launch asks for; `caller` is the user of this host who does, None over TCP.
+        Raises RpcError with a sentence for whoever launches."""
+        if image.startswith(OWN_IMAGES):
+            return await self._look(image, caller)
+        if image.startswith(PATHS) and not remote:
+            raise NoUrl(image)
+        if remote:
+            if not image:
+                raise NoImageNamed
+            found = search.pick(await self._catalogue.images(remote), image)
+        else:
+            found = await self._anywhere(image or DEFAULT_IMAGE)
+        if found is None:
+            raise UnknownImage(image or DEFAULT_IMAGE, remote)
+        return found
+
+    async def fetch(
+        self,
+        image: Image,
+        progress: Report = ignore,
+        name: str = "",
+        caller: Credentials | None = None,
+    ) -> Base:
+        """The image in the cache, for the instance `name`. Ends with the last caller that waits.
+
+        Raises ImageError, Unreachable (the next call goes on where this one ended) or NoRoom.
+        """
+        directory = self._directory / image.id
+        base = await asyncio.to_thread(cache.load, directory)
+        if base is None:
+            base = await self._fetch_of(image, caller).wait(progress, name)
+        await asyncio.to_thread(cache.touch, directory)
+        return base
+
+    async def find(
+        self, query: str, remote: str, unsupported: bool = False, force: bool = False
+    ) -> list[ImageInfo]:
+        """What `find` shows; `force` also has refused images fetched again. Raises UnknownRemote,
+        NothingListed or RemoteUnreachable."""
+        if force:
+            await asyncio.to_thread(cache.forget_refusals, self._directory)
+        if remote:
+            images = await self._of_remote(remote, force)
+            if query:
+                return search.in_remote(images, query, unsupported)
+            return search.of_remote(images, unsupported)
+        names = [name for name in self._catalogue.names() if query or name not in HIDDEN]
+        lists = await self._lists(names, force)
+
+        def listed(name: str) -> list[Image]:
+            return lists.get(name, [])
+
+        if query:
+            return search.anywhere(listed, query, unsupported)
+        return search.overview(listed, names, unsupported)
+
+    def downloads(self) -> list[tuple[list[str], Transfer]]:
+        """Those under way: which instances wait for each, and how far it is."""
+        return [
+            (fetch.names, fetch.transfer)
+            for fetch in self._fetches.values()
+            if fetch.transfer is not None and not fetch.over
+        ]
+
+    async def prune(self, in_use: set[str]) -> None:
+        """Remove what was not used for two weeks; `in_use` are the ids that instances rest on."""
+        for gone in await asyncio.to_thread(cache.prune, self._directory, in_use):
+            _log.info("image %s was not used for two weeks and is removed", gone[:12])
+
+    async def _anywhere(self, query: str) -> Image | None:
+        failures: list[RemoteUnreachable] = []
+        names = self._order(query)
+        for name in names:
+            try:
+                images = await self._catalogue.images(name)
+            except RemoteUnreachable as error:
+                failures.append(error)
+                continue
+            if found := search.pick(images, query):
+                return found
+        if failures and len(failures) == len(names):
+            raise failures[0]
+        if failures:
+            raise NotFoundSoFar(query, failures)
+        return None
+
+    def _order(self, query: str) -> list[str]:
+        """Ubuntu Core comes first for its own names, and for others need not be asked at once."""
+        names = self._catalogue.names()
+        if CORE not in names or query.startswith(CORE_NAME):
+            return names
+        return sorted(names, key=lambda name: name not in search.UBUNTU_HOST)
+
+    async def _of_remote(self, remote: str, force: bool) -> list[Image]:
+        try:
+            images = await self._catalogue.images(remote, force)
+        except RemoteUnreachable as error:
+            raise NothingListed(remote, error.message) from error
+        if not images:
+            raise NothingListed(remote)
+        return images
+
+    async def _lists(self, names: list[str], force: bool) -> dict[str, list[Image]]:
+        """Of those that can be had; raises what was wrong with the default one if none can."""
+        asked = [self._catalogue.images(name, force) for name in names]
+        found: dict[str, list[Image]] = {}
+        failures: dict[str, ImageError] = {}
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        for name, result in zip(names, results, strict=True):
+            if isinstance(result, ImageError):
+                failures[name] = result
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                found[name] = result
+        if failures and not found:
+            raise failures.get(DEFAULT) or next(iter(failures.values()))
+        return found
+
+    def _fetch_of(self, image: Image, caller: Credentials | None) -> Fetch:
+        fetch = self._fetches.get(image.id)
+        if fetch is None or fetch.over:
+            fetch = Fetch(lambda me: self._prepare(image, caller, me))
+            self._fetches[image.id] = fetch
+        return fetch
+
+    async def _prepare(self, image: Image, caller: Credentials | None, me: Fetch) -> Base:
+        task = Prepare(
+            image=image, directory=str(self._directory), proxy=self._proxy(), caller=caller
+        )
+        try:
+            answer = await self._workers.run(task, me.report, me.move)
+        finally:
+            if self._fetches.get(image.id) is me:
+                self._fetches.pop(image.id, None)
+        assert answer.base is not None
+        return answer.base
+
+    async def _look(self, url: str, caller: Credentials | None) -> Image:
+        try:
+            answer = await self._workers.run(Look(url=url, proxy=self._proxy(), caller=caller))
+        except Unreachable as error:
+            base = await asyncio.to_thread(cache.newest_of, self._directory, url)
+            if base is None:
+                raise
+            _log.warning("%s The image fetched from there before is used.", error.message)
+            return Image(id=base.id, url=url)
+        assert answer.image is not None
+        return answer.image
+
+    def _remotes(self) -> tuple[dict[str, Remote], str]:
+        section = self._settings.section(remotes.SECTION)
+        found, problems = remotes.table(self._settings.get(MIRROR), section, self._environ)
+        for problem in problems:
+            if problem not in self._told:
+                self._told.add(problem)
+                _log.warning("%s", problem)
+        return found, section.get(PROXY, "")
+
+    def _proxy(self) -> str:
+        return self._settings.section(remotes.SECTION).get(PROXY, "")

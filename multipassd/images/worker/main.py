@@ -1,0 +1,118 @@
+"""The worker: one task from stdin, answers to stdout, a JSON line each (`tasks.py`).
+
+It ends with whoever asked: the end of stdin is the end of the work. stdin and stdout may be one
+socket, so that a service manager can start it in a sandbox with a network of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from multipassd.disk_helper import client
+from multipassd.images.errors import ImageError, NoRoom, OverTcp, Unreachable
+from multipassd.images.image import Progress, Transfer
+from multipassd.images.image_directory import Place
+from multipassd.images.open_as_caller import FILE, open_as
+from multipassd.images.worker import prepare, refresh
+from multipassd.images.worker_protocol import TASKS, Answer, Look, Refresh, Task
+from multipassd.system import rights
+from multipassd.system.files import write_all
+
+STDIN, STDOUT = 0, 1
+MAX_TASK = 1 << 20
+CHUNK = 64 << 10
+EXIT_ABANDONED = 3
+
+
+def main() -> int:
+    os.umask(0o077)
+    line = _read_line()
+    if not line.endswith(b"\n"):
+        return EXIT_ABANDONED  # whoever asks ended while asking
+    task = TASKS.validate_json(line)
+    try:
+        answer = _run(task)
+    except (ImageError, NoRoom) as error:
+        answer = Answer(
+            error=error.message,
+            no_room=isinstance(error, NoRoom),
+            unreachable=isinstance(error, Unreachable),
+        )
+    except OSError as error:
+        answer = Answer(error=f"The image can't be had: {error}.")
+    _send(answer)
+    os._exit(0)  # the thread may hold stdin; there is nothing left to tidy
+
+
+def _run(task: Task) -> Answer:
+    """What takes a right is opened first: the rest is done without, on names that the daemon can
+    write."""
+    path, file = _opened(task)
+    place = _place(task)
+    rights.drop_capabilities(_done_with())
+    threading.Thread(target=_end_with_caller, daemon=True).start()  # none before a fork
+    if isinstance(task, Refresh):
+        assert place is not None
+        refresh.refresh(task, place)
+        return Answer(done=True)
+    if isinstance(task, Look):
+        if file is not None:
+            return Answer(done=True, image=prepare.look_at_file(task.url, path, file))
+        return Answer(done=True, image=prepare.look_at_url(task))
+    assert place is not None
+    return Answer(done=True, base=prepare.prepare(task, place, file, _report))
+
+
+def _done_with() -> Iterable[int]:
+    """The capabilities that nothing needs from now on. A child that gives rights up by itself, to
+    run qemu-img, takes some."""
+    if os.environ.get(client.SOCKET):
+        return rights.ALL
+    return rights.DAC_OVERRIDE, rights.DAC_READ_SEARCH
+
+
+def _opened(task: Task) -> tuple[str, BinaryIO | None]:
+    """The file of this host that is asked for, if it is one."""
+    if isinstance(task, Refresh):
+        return "", None
+    url = task.url if isinstance(task, Look) else task.image.url
+    if not url.startswith(FILE):
+        return "", None
+    if task.caller is None:
+        raise OverTcp(url)
+    return open_as(task.caller, url)
+
+
+def _place(task: Task) -> Place | None:
+    """The directory of the cache that it writes to."""
+    if isinstance(task, Look):
+        return None
+    return Place.at(Path(task.file).parent if isinstance(task, Refresh) else Path(task.directory))
+
+
+def _report(kind: Progress, percent: int, transfer: Transfer | None) -> None:
+    _send(Answer(progress=(int(kind), percent), transfer=transfer))
+
+
+def _send(answer: Answer) -> None:
+    write_all(STDOUT, answer.model_dump_json(exclude_defaults=True).encode() + b"\n")
+
+
+def _read_line() -> bytes:
+    data = bytearray()
+    while not data.endswith(b"\n") and len(data) <= MAX_TASK:
+        chunk = os.read(STDIN, CHUNK)
+        if not chunk:
+            break
+        data += chunk
+    return bytes(data)
+
+
+def _end_with_caller() -> None:
+    while os.read(STDIN, CHUNK):
+        pass
+    os._exit(EXIT_ABANDONED)

@@ -1,0 +1,133 @@
+"""The worker's `look` and `prepare`: from a URL to an image in the cache."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable
+from typing import BinaryIO
+
+from multipassd.images import cache
+from multipassd.images.errors import ImageError, NoRoom, Refused, RefusedBefore, Unreachable
+from multipassd.images.image import UNKNOWN, Base, Image, Progress, Transfer
+from multipassd.images.image_directory import Place
+from multipassd.images.worker.download import Download, import_file, validator
+from multipassd.images.worker.http import Http, check_status
+from multipassd.images.worker.inspection import SECTOR, check_start, inspect
+from multipassd.images.worker.unpack import head, is_packed, unpack
+from multipassd.images.worker_protocol import Look, Prepare
+
+Report = Callable[[Progress, int, Transfer | None], None]
+
+
+def look_at_url(task: Look) -> Image:
+    """Raises ImageError; Unreachable when the server can't be asked."""
+    http = Http(task.proxy, plain=task.url.startswith("http://"))
+    with http.stream(task.url, {"Accept-Encoding": "identity"}) as response:
+        check_status(response)
+        length = response.headers.get("Content-Length", "")
+        size = int(length) if length.isdecimal() else 0
+        # Without a validator nobody can tell one state from the next: each launch fetches anew.
+        state = validator(response) or os.urandom(16).hex()
+    return Image(id=_key("url", task.url, state, str(size)), url=task.url, size=size)
+
+
+def look_at_file(url: str, path: str, file: BinaryIO) -> Image:
+    status = os.fstat(file.fileno())
+    state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return Image(id=_key("file", path, *map(str, state)), url=url, size=status.st_size)
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def prepare(task: Prepare, images: Place, file: BinaryIO | None, report: Report) -> Base:
+    """`file` is the image where it is one of this host's. Raises ImageError or NoRoom. Only what
+    a next try can use is left behind then."""
+    try:
+        with cache.held(images, task.image.id) as place:
+            if base := cache.load_from(place):
+                return base
+            if refused := cache.refused(place):
+                raise RefusedBefore(*refused)
+            return _prepared_or_nothing(task, images, place, file, report)
+    except OSError as error:
+        raise _disk_problem(error, images) from error
+
+
+def _prepared_or_nothing(
+    task: Prepare, images: Place, place: Place, file: BinaryIO | None, report: Report
+) -> Base:
+    download = None if file is not None else _download(task, place, report)
+    try:
+        if file is not None:
+            check_start(_first_sector(file))  # before any of it is copied: it may be no image
+            digest = import_file(file, place, _retrieving(report))
+        elif download is not None:
+            digest = download.run()
+        return _prepared(task.image, place, digest, report)
+    except BaseException as error:
+        if isinstance(error, Refused) and download is not None and download.repeatable:
+            cache.refuse(place, error.message)
+        elif not (isinstance(error, Unreachable) and place.has(cache.PART)):
+            images.remove_tree(task.image.id)  # else what came so far is kept
+        raise
+
+
+def _prepared(image: Image, place: Place, digest: str, report: Report) -> Base:
+    report(Progress.VERIFY, UNKNOWN, None)
+    disk = _unpacked(place, report)
+    with open(place.open(disk), "rb", buffering=0) as file:
+        kind, size = inspect(file.fileno())
+    base = Base(
+        id=image.id,
+        path=str(place.path / cache.DISK),
+        format=kind,
+        virtual_size=size,
+        os=image.os,
+        release=image.release,
+        url=image.url,
+        version=image.version,
+        sha256=digest,
+    )
+    cache.store(place, base, disk)
+    return base
+
+
+def _unpacked(place: Place, report: Report) -> str:
+    """The name of the file that is the disk."""
+    with open(place.open(cache.PART), "rb", buffering=0) as part:
+        if not is_packed(os.pread(part.fileno(), SECTOR, 0)):
+            return cache.PART
+        target = place.open(cache.UNPACKED, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            unpack(part, target, lambda percent: report(Progress.EXTRACT, percent, None))
+        finally:
+            os.close(target)
+    place.remove(cache.PART)
+    return cache.UNPACKED
+
+
+def _download(task: Prepare, place: Place, report: Report) -> Download:
+    image = task.image
+    # A promised hash makes up for a redirect to plain http; without one the user has to ask for it.
+    http = Http(task.proxy, plain=bool(image.sha256) or image.url.startswith("http://"))
+    return Download(http, image, place, _retrieving(report))
+
+
+def _retrieving(report: Report) -> Callable[[Transfer], None]:
+    return lambda transfer: report(Progress.IMAGE, transfer.percent, transfer)
+
+
+def _first_sector(file: BinaryIO) -> bytes:
+    sector = os.pread(file.fileno(), SECTOR, 0)
+    return head(file, SECTOR) if is_packed(sector) else sector
+
+
+def _disk_problem(error: OSError, images: Place) -> ImageError | NoRoom:
+    reason = error.strerror or str(error)
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return NoRoom(f"The image was not stored: {reason} in {images.path}. Make room there.")
+    return ImageError(f"The image was not stored in {images.path}: {reason}.")

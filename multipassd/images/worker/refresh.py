@@ -1,0 +1,68 @@
+"""The worker's `refresh`: from a remote's JSON to the images that concern this host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urljoin
+
+from pydantic import ValidationError
+
+from multipassd.images.errors import ImageError
+from multipassd.images.image import Image
+from multipassd.images.image_directory import Place
+from multipassd.images.remotes import CORE
+from multipassd.images.worker import simplestreams
+from multipassd.images.worker.http import Http
+from multipassd.images.worker.simplestreams import Index, Stream
+from multipassd.images.worker_protocol import Listing, Refresh
+
+MODE = 0o600
+
+
+def refresh(task: Refresh, lists: Place) -> None:
+    """Raises ImageError, and then the old list is still there."""
+    http = Http(task.proxy, plain=task.insecure)
+    images = _core(http, task.base) if task.remote == CORE else _streamed(http, task)
+    listing = Listing(base=task.base, mirror=task.mirror, images=images)
+    data = listing.model_dump_json(exclude_defaults=True).encode()
+    lists.write(Path(task.file).name, data, MODE)
+
+
+def _streamed(http: Http, task: Refresh) -> list[Image]:
+    architecture = simplestreams.host_architecture()
+    official = _stream(http, task.base)
+    if not task.mirror:
+        return simplestreams.images(task.remote, task.base, official, None, architecture)
+    mirror = _stream(Http(task.proxy), task.mirror)
+    return simplestreams.images(task.remote, task.mirror, official, mirror, architecture)
+
+
+def _stream(http: Http, base: str) -> Stream:
+    url = urljoin(base, simplestreams.INDEX)
+    try:
+        path = Index.model_validate_json(http.get(url)).downloads()
+        if not path:
+            raise ImageError(f"{url} lists no images to download.")
+        url = urljoin(base, path)
+        return Stream.model_validate_json(http.get(url))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ImageError(f"{url} is no list of images: {first['msg']}.") from error
+
+
+def _core(http: Http, base: str) -> list[Image]:
+    if simplestreams.host_architecture() != simplestreams.CORE_ARCHITECTURE:
+        return []
+    found: list[Image] = []
+    failure: ImageError | None = None
+    for version in simplestreams.CORE_VERSIONS:
+        try:
+            sums = http.get(urljoin(base, simplestreams.core_sums(version))).decode("utf-8", "replace")
+        except ImageError as error:  # not every version is out, or is still there
+            failure = failure or error
+            continue
+        image = simplestreams.core_image(version, base, sums)
+        found += [image] if image else []
+    if not found and failure is not None:
+        raise failure
+    return found

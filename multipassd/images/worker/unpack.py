@@ -1,0 +1,109 @@
+"""Unpacking xz and zstd, told by their first bytes: sparse, with limits on what they may cost."""
+
+from __future__ import annotations
+
+import lzma
+import os
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from multipassd.images.errors import Refused
+from multipassd.images.worker.sparse import SparseWriter
+
+XZ = b"\xfd7zXZ\x00"
+ZSTD = b"\x28\xb5\x2f\xfd"
+CHUNK = 1 << 20
+MAX_MEMORY = 256 << 20  # bytes of dictionary: xz -9 needs 65 MiB, zstd --long=27 128 MiB
+ZSTD_PIECE = 4 << 10  # bytes, which become 128 MiB at most
+MAX_UNPACKED = 1 << 40  # a few KB can claim to be petabytes; no image is as large as this
+
+ENDS_EARLY = "The image can't be unpacked: it ends too early."
+
+Report = Callable[[int], None]
+
+
+def is_packed(head: bytes) -> bool:
+    """By the first bytes of a file."""
+    return head.startswith((XZ, ZSTD))
+
+
+def head(packed: BinaryIO, length: int) -> bytes:
+    """The first bytes of what it unpacks to; fewer if there are no more. Raises Refused."""
+    data = bytearray()
+    for chunk in _chunks(packed):
+        data += chunk
+        if len(data) >= length:
+            break
+    return bytes(data[:length])
+
+
+def unpack(packed: BinaryIO, target: int, report: Report) -> None:
+    """Into an empty file. Raises Refused when the data is damaged or unreasonable, OSError."""
+    total = max(os.fstat(packed.fileno()).st_size, 1)
+    writer = SparseWriter(target)
+    shown = None
+    for chunk in _chunks(packed):
+        writer.write(chunk)
+        if writer.position > MAX_UNPACKED:
+            raise Refused(f"The image unpacks to more than {MAX_UNPACKED} bytes.")
+        percent = min(packed.tell() * 100 // total, 100)
+        if percent != shown:
+            report(shown := percent)
+    writer.finish()
+
+
+def _chunks(packed: BinaryIO) -> Iterator[bytes]:
+    packed.seek(0)
+    first = packed.read(len(XZ))
+    packed.seek(0)
+    return _xz(packed) if first.startswith(XZ) else _zstd(packed)
+
+
+def _xz(source: BinaryIO) -> Iterator[bytes]:
+    """Streams may follow each other, with zeros between them."""
+    decoder = _xz_decoder()
+    begun = False
+    try:
+        while data := source.read(CHUNK):
+            while data := data.lstrip(b"\0") if decoder.eof else data:
+                if decoder.eof:
+                    decoder = _xz_decoder()
+                yield from _drain(decoder, data)
+                begun, data = True, decoder.unused_data
+    except lzma.LZMAError as error:
+        raise Refused(f"The image can't be unpacked: {error}.") from error
+    if begun and not decoder.eof:
+        raise Refused(ENDS_EARLY)
+
+
+def _xz_decoder() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_MEMORY)
+
+
+def _drain(decoder: lzma.LZMADecompressor, data: bytes) -> Iterator[bytes]:
+    """In pieces: a MiB of input may be GiB of output."""
+    chunk = decoder.decompress(data, CHUNK)
+    while chunk:
+        yield chunk
+        if decoder.eof or decoder.needs_input:
+            return
+        chunk = decoder.decompress(b"", CHUNK)
+
+
+def _zstd(source: BinaryIO) -> Iterator[bytes]:
+    import zstandard
+
+    context = zstandard.ZstdDecompressor(max_window_size=MAX_MEMORY)
+    decoder = context.decompressobj()
+    try:
+        # Fed by spoonfuls, as it hands out all that a piece of input unpacks to at once.
+        while data := source.read(ZSTD_PIECE):
+            while data:
+                if decoder.eof:
+                    decoder = context.decompressobj()
+                yield decoder.decompress(data)
+                data = decoder.unused_data
+    except zstandard.ZstdError as error:
+        raise Refused(f"The image can't be unpacked: {error}.") from error
+    if not decoder.eof:
+        raise Refused(ENDS_EARLY)

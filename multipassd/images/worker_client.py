@@ -1,0 +1,102 @@
+"""The daemon's side of its workers: start one, hand it a task, pass its progress on.
+
+MULTIPASS_IMAGES_SOCKET names a Unix socket where a service manager starts them, each with a network
+that the daemon's own sandbox lacks; without it the worker is a child.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from multipassd.images.errors import ImageError, NoRoom, Unreachable
+from multipassd.images.image import Progress, Transfer
+from multipassd.images.worker_protocol import Answer, Prepare, Task
+
+SOCKET = "MULTIPASS_IMAGES_SOCKET"
+PROGRAM = Path(__file__).resolve().parents[2] / "bin" / "multipass-images"
+MAX_LINE = 4 << 20  # an answer is a few hundred bytes
+MAX_DOWNLOADS = 4  # more would only take the disk and the network from each other
+MAX_OTHERS = 8  # lists are short, and nobody should wait for a download to see one
+
+Report = Callable[[Progress, int], None]
+Move = Callable[[Transfer], None]
+
+
+def ignore(kind: Progress, percent: int) -> None:
+    pass
+
+
+def ignore_move(transfer: Transfer) -> None:
+    pass
+
+
+class Workers:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._downloads = asyncio.Semaphore(MAX_DOWNLOADS)
+        self._others = asyncio.Semaphore(MAX_OTHERS)
+
+    async def run(self, task: Task, report: Report = ignore, move: Move = ignore_move) -> Answer:
+        """The final answer; `report` gets each progress once, `move` each transfer. Raises
+        ImageError, Unreachable or NoRoom; a cancelled task's worker has ended when this has."""
+        async with self._downloads if isinstance(task, Prepare) else self._others:
+            reader, writer, process = await self._start()
+            try:
+                writer.write(task.model_dump_json().encode() + b"\n")
+                return await _final(reader, report, move)
+            except (ConnectionError, ValueError) as error:
+                raise ImageError(f"The image worker failed: {error}.") from error
+            finally:
+                writer.close()
+                await _end(process)
+
+    async def _start(
+        self,
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Process | None]:
+        try:
+            if socket := self._environ.get(SOCKET):
+                return *await asyncio.open_unix_connection(socket, limit=MAX_LINE), None
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", str(PROGRAM),
+                stdin=PIPE, stdout=PIPE, env=self._environment(), limit=MAX_LINE, cwd="/",
+            )  # fmt: skip
+        except OSError as error:
+            raise ImageError(f"The image worker can't be started: {error}.") from error
+        assert process.stdin is not None and process.stdout is not None
+        return process.stdout, process.stdin, process
+
+    def _environment(self) -> dict[str, str]:
+        """The service manager talks to the daemon alone."""
+        ours = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID"}
+        return {key: value for key, value in self._environ.items() if key not in ours}
+
+
+async def _final(reader: asyncio.StreamReader, report: Report, move: Move) -> Answer:
+    told = None
+    while line := await reader.readline():
+        answer = Answer.model_validate_json(line)
+        if answer.progress is not None:
+            if answer.transfer is not None:
+                move(answer.transfer)
+            if answer.progress != told:
+                told = answer.progress
+                report(Progress(told[0]), told[1])
+        elif answer.done:
+            return answer
+        else:
+            kind = NoRoom if answer.no_room else Unreachable if answer.unreachable else ImageError
+            raise kind(answer.error)
+    raise ImageError("The image worker ended without an answer; its log tells why.")
+
+
+async def _end(process: Process | None) -> None:
+    if process is None:
+        return  # the closed connection ends it
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()

@@ -1,0 +1,276 @@
+"""All instances: found by name, taken up again at start, stopped in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from multipassd.drivers.interface import Driver
+from multipassd.instances.instance import Instance
+from multipassd.instances.records.damaged import CannotRebuild, Damaged, InstanceDamaged
+from multipassd.instances.records.record import Phase, Record
+from multipassd.instances.records.registry import Registry
+from multipassd.instances.states.errors import (
+    BeingPrepared,
+    InstanceDeleted,
+    NameNotFree,
+    NameTaken,
+    NoSuchInstance,
+    NoSuchSnapshot,
+    Several,
+)
+from multipassd.network.interface import Networking
+from multipassd.system import boot_id, log
+from protocol.errors import RpcError
+from protocol.messages.common import InstanceNames, InstanceSnapshotPair
+
+Found = TypeVar("Found", Instance, Damaged, Instance | Damaged)
+
+_log = log.get("instances")
+
+
+class Instances:
+    def __init__(
+        self, registry: Registry, driver: Driver, networking: Networking, key: Path
+    ) -> None:
+        self.registry = registry
+        self.driver = driver
+        self.networking = networking
+        self._key = key
+        self._instances: dict[str, Instance] = {}
+        self.preparing: set[str] = set()  # names that launches have taken
+        self.earlier = ""  # of instances of 1.16 in this storage, a sentence
+        self.changed: Callable[[], None] = lambda: None  # set by the service
+        self._settling: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._instances)
+
+    @property
+    def busy(self) -> bool:
+        """An instance runs or is being worked on, so the daemon must stay."""
+        return bool(self.preparing) or any(one.busy for one in self._instances.values())
+
+    # -- start and stop of the daemon -------------------------------------------------------------
+
+    def load(self) -> None:
+        """Read the records. `resume` is what takes their machines up again."""
+        self.registry.load()
+        for record in self.registry.all():
+            self.add(record)
+
+    async def resume(self) -> None:
+        """Find the guests that run, and complete what a killed daemon was about to remove."""
+        for name in self.registry.leftovers():
+            _log.info("removing what a launch or a purge has left over of %s", name)
+            await self.driver.clear(name)
+            await asyncio.to_thread(self.registry.remove_files, name)
+        await asyncio.to_thread(self.registry.settle)
+        strangers = await self._strangers()
+        for why in strangers:
+            _log.warning("%s", why)
+        ran = [one for one in self._instances.values() if one.record.phase is Phase.RUNNING]
+        await asyncio.gather(*(instance.reattach() for instance in ran))
+        if self.registry.whole and not strangers:  # else it may be one of theirs
+            # Later: nobody is to wait for a network that is in trouble.
+            self._settling = asyncio.create_task(self._settle_network())
+
+    async def _strangers(self) -> list[str]:
+        """A sentence for each machine that runs and is none of these instances'."""
+        others = [name for name in self.driver.names() if name not in self.taken()]
+        return [why for name in others if (why := await self.driver.stranger(name))]
+
+    async def _settle_network(self) -> None:
+        try:
+            await self.networking.settle(self.registry.all())
+        except RpcError as error:
+            _log.warning("what purged instances had of the network is kept: %s", error.message)
+
+    def close(self) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+        for instance in self._instances.values():
+            instance.close()
+
+    # -- finding ----------------------------------------------------------------------------------
+
+    def all(self) -> list[Instance]:
+        return [self._instances[name] for name in sorted(self._instances)]
+
+    def everything(self) -> list[Instance | Damaged]:
+        """The damaged ones, too, by name."""
+        found: dict[str, Instance | Damaged] = {**self._instances, **self.registry.damaged}
+        return [found[name] for name in sorted(found)]
+
+    def live(self) -> list[Instance]:
+        return [one for one in self.all() if not one.record.deleted]
+
+    def deleted(self) -> list[Instance]:
+        return [one for one in self.all() if one.record.deleted]
+
+    def get(self, name: str) -> Instance:
+        """Live or deleted. Raises NoSuchInstance, BeingPrepared, InstanceDamaged."""
+        found = self.find(name)
+        if isinstance(found, Damaged):
+            raise InstanceDamaged(found)
+        return found
+
+    def find(self, name: str) -> Instance | Damaged:
+        """Raises NoSuchInstance, BeingPrepared."""
+        if name in self.preparing:
+            raise BeingPrepared(name)
+        found = self.registry.damaged.get(name) or self._instances.get(name)
+        if found is None:
+            raise NoSuchInstance(name)
+        return found
+
+    def get_live(self, name: str) -> Instance:
+        """Raises NoSuchInstance, InstanceDeleted, BeingPrepared, InstanceDamaged."""
+        instance = self.get(name)
+        if instance.record.deleted:
+            raise InstanceDeleted(name)
+        return instance
+
+    def chosen(self, names: Iterable[str]) -> list[Instance]:
+        """The live instances of these names, each once; all of them if there is no name."""
+        wanted = list(dict.fromkeys(names))
+        return collect(wanted, self.get_live) if wanted else self.live()
+
+    def paired(self, pairs: Sequence[InstanceSnapshotPair]) -> list[Instance | Damaged]:
+        """Live, deleted or damaged, each once; all of them if there is no pair. Raises Several,
+        for any snapshot too."""
+        if not pairs:
+            return self.everything()
+        found = collect(dict.fromkeys(pair.instance_name for pair in pairs), self.find)
+        snapshots = [
+            NoSuchSnapshot(pair.instance_name, pair.snapshot_name)
+            for pair in pairs
+            if pair.snapshot_name is not None
+        ]
+        if snapshots:
+            raise Several(snapshots)
+        return found
+
+    # -- coming and going -------------------------------------------------------------------------
+
+    @contextmanager
+    def reserved(self, name: str) -> Iterator[None]:
+        """Nobody else may take the name meanwhile. Raises NameTaken, BeingPrepared, NameNotFree."""
+        if name in self.preparing:
+            raise BeingPrepared(name)
+        if found := self._instances.get(name):
+            raise NameTaken(name, deleted=found.record.deleted)
+        if damaged := self.registry.damaged.get(name):
+            raise NameNotFree(name, damaged.trouble)
+        if self.registry.has_traces_of(name):
+            raise NameNotFree(
+                name,
+                f"the service does not know what lies in {self.registry.place(name)}, and leaves "
+                "it alone. A restart of the service reads it.",
+            )
+        self.preparing.add(name)
+        try:
+            yield
+        finally:
+            self.preparing.discard(name)
+
+    def taken(self) -> set[str]:
+        return self.preparing | self._instances.keys() | self.registry.damaged.keys()
+
+    def add(self, record: Record) -> Instance:
+        instance = Instance(
+            record, self.registry, self.driver, self.networking, self._key, self._on_change
+        )
+        self._instances[record.name] = instance
+        self._on_change()
+        return instance
+
+    async def purge(self, instance: Instance | Damaged) -> None:
+        """Gone for good. Its name is free when this returns."""
+        if isinstance(instance, Damaged):
+            await self._purge_damaged(instance)
+            return
+        await instance.purge()
+        if self._instances.get(instance.name) is instance:
+            del self._instances[instance.name]
+        self._on_change()
+
+    async def _purge_damaged(self, damaged: Damaged) -> None:
+        """Raises StorageFailed, NoSuchInstance where another purge or a recovery came first."""
+        with self._only_one(damaged):
+            self.registry.give_up(damaged.name)
+            await self.driver.clear(damaged.name)  # it may run all the same
+            if damaged.copy is not None:
+                with suppress(Exception):  # it is gone all the same
+                    await self.networking.forget(damaged.copy)
+            self.registry.remove(damaged.name)
+            await asyncio.to_thread(self.registry.remove_files, damaged.name)
+
+    async def rebuild(self, damaged: Damaged) -> Instance:
+        """An instance again, by the copy of its record. Raises CannotRebuild, StorageFailed."""
+        if damaged.copy is None:
+            raise CannotRebuild(damaged)
+        with self._only_one(damaged):
+            # It may run, and what is known is as old as the copy: so it is looked for.
+            seen = {"phase": Phase.RUNNING, "boot": boot_id.current()}
+            record = damaged.copy.model_copy(update={**seen, "deleted": False, "stop_at": 0.0})
+            self.registry.rebuild(damaged, record)
+            instance = self.add(record)
+            await instance.reattach()
+            if not instance.busy:
+                instance.change(ended_because=damaged.copy.ended_because)
+        return instance
+
+    @contextmanager
+    def _only_one(self, damaged: Damaged) -> Iterator[None]:
+        """Nobody else may give it up or rebuild it meanwhile."""
+        if self.find(damaged.name) is not damaged:
+            raise NoSuchInstance(damaged.name)
+        self.preparing.add(damaged.name)
+        try:
+            yield
+        finally:
+            self.preparing.discard(damaged.name)
+            self._on_change()
+
+    def stop_what_is_due(self) -> None:
+        """To be called every second or so."""
+        for instance in self._instances.values():
+            instance.stop_if_due()
+
+    def _on_change(self) -> None:
+        self.changed()
+
+
+def named(names: InstanceNames | None) -> list[str]:
+    """The names in a request, which may leave the field out."""
+    return names.instance_name if names is not None else []
+
+
+def collect(names: Iterable[str], find: Callable[[str], Found]) -> list[Found]:
+    """Every one found, or all that is wrong with the names. Raises Several."""
+    found: list[Found] = []
+    errors: list[RpcError] = []
+    for name in names:
+        try:
+            found.append(find(name))
+        except RpcError as error:
+            errors.append(error)
+    if errors:
+        raise Several(errors)
+    return found
+
+
+async def for_each(instances: Iterable[Found], work: Callable[[Found], Awaitable[None]]) -> None:
+    """Do it to all at once. Raises Several with what went wrong, after all have ended."""
+    results = await asyncio.gather(*(work(one) for one in instances), return_exceptions=True)
+    errors = [result for result in results if isinstance(result, BaseException)]
+    for error in errors:
+        if not isinstance(error, RpcError):
+            raise error
+    known = [error for error in errors if isinstance(error, RpcError)]
+    if known:
+        raise Several(known)

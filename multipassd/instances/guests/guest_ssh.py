@@ -1,0 +1,100 @@
+"""Commands inside a guest, by OpenSSH's client: it starts fast and leaves nothing resident."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+from asyncio.subprocess import PIPE
+from dataclasses import dataclass
+from pathlib import Path
+
+from multipassd.drivers.interface import DriverError
+from multipassd.system.programs import child
+
+USER = "ubuntu"
+SSH = "ssh"
+CONNECT_SECONDS = 5
+MAX_OUTPUT = 64 * 1024  # what a guest may tell us in one go; it is not trusted
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a guest's SSH is reached, and what its host key must be."""
+
+    name: str
+    host: str
+    port: int
+    host_key: str  # "ssh-ed25519 AAAA…"
+
+
+class GuestSilent(Exception):
+    """No answer: not there yet, gone, or another key than it should have."""
+
+
+async def run(endpoint: Endpoint, key: Path, command: str, seconds: float) -> str:
+    """What the command printed, if it ended with 0. Raises GuestSilent, and DriverError where no
+    attempt could succeed."""
+    known = os.memfd_create("known_hosts", os.MFD_CLOEXEC)
+    try:
+        os.write(known, f"{endpoint.name} {endpoint.host_key}\n".encode())
+        return await _run(_command(endpoint, key, known), endpoint.name, command, seconds)
+    finally:
+        os.close(known)
+
+
+async def _run(ssh: list[str], name: str, command: str, seconds: float) -> str:
+    async with child(*ssh, command, stdout=PIPE) as process:
+        try:
+            async with asyncio.timeout(seconds):
+                assert process.stdout is not None
+                output = await _read(process.stdout, name)
+                code = await process.wait()
+        except TimeoutError:
+            raise GuestSilent(f"{name} did not answer within {seconds:.0f} s") from None
+    if code:
+        await asyncio.to_thread(_check_user)
+        raise GuestSilent(f"{name}: ssh ended with {code}")
+    return output.decode("utf-8", "replace")
+
+
+def _check_user() -> None:
+    """OpenSSH works for nobody who is not listed; nothing would tell its failure from a guest's
+    silence. Raises DriverError."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        raise DriverError(
+            f"Instances can't be reached: the service runs with user id {os.getuid()}, which has "
+            "no entry in /etc/passwd, and ssh refuses to work for it. Please add an entry, or run "
+            "the service as a listed user."
+        ) from None
+
+
+async def _read(stream: asyncio.StreamReader, name: str) -> bytes:
+    """Up to its end. Raises GuestSilent when it goes on and on."""
+    output = b""
+    while chunk := await stream.read(MAX_OUTPUT):
+        output += chunk
+        if len(output) > MAX_OUTPUT:
+            raise GuestSilent(f"{name} said more than {MAX_OUTPUT} bytes")
+    return output
+
+
+def _command(endpoint: Endpoint, key: Path, known: int) -> list[str]:
+    options = {
+        "BatchMode": "yes",
+        "ConnectTimeout": str(CONNECT_SECONDS),
+        "IdentitiesOnly": "yes",
+        "IdentityFile": str(key),
+        "StrictHostKeyChecking": "yes",
+        # In memory, so nothing is left. KnownHostsCommand= fails for root without rights.
+        "UserKnownHostsFile": f"/proc/{os.getpid()}/fd/{known}",
+        "GlobalKnownHostsFile": "/dev/null",
+        "HostKeyAlias": endpoint.name,
+        "LogLevel": "ERROR",
+        "Port": str(endpoint.port),
+        "User": USER,
+    }
+    flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    return [SSH, "-F", "none", "-T", *flags, "--", endpoint.host]

@@ -1,0 +1,283 @@
+"""Launching: from a request to an instance that somebody can log in to, in named stages.
+
+Whatever ends the launch before the machine runs leaves nothing behind. From then on the instance
+stays, also when it takes too long to boot or its user no longer waits for it. A client that leaves
+ends a launch, but not one whose time (`--timeout`) is over: that goes on, as the client was told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from multipassd.cloudinit import knownkeys, seed, ssh_keys, userdata
+from multipassd.cloudinit.seed import Interface, Seed
+from multipassd.cloudinit.ssh_keys import ServiceKey, SshKey
+from multipassd.cloudinit.userdata import UserData
+from multipassd.drivers.interface import Machine
+from multipassd.images.image import Base, Image, Progress
+from multipassd.images.library import Images
+from multipassd.instances import host_limits
+from multipassd.instances.collection import Instances
+from multipassd.instances.guests.reachability import START_TIMEOUT
+from multipassd.instances.host_limits import TooLarge
+from multipassd.instances.instance import Instance
+from multipassd.instances.launching.launch_spec import Order
+from multipassd.instances.records.record import ImageOrigin, Network, Record
+from multipassd.instances.states.errors import NameNotFree, RepeatedAddress, Several, TimedOut
+from multipassd.system import log
+from multipassd.system.background import Tasks
+from protocol.errors import StorageFailed
+
+_log = log.get("launch")
+
+# The daemon has six threads on two processors, and others need some, too: for a passphrase, a
+# client's enrolment, a setting, another instance's start.
+CONFIGURED_AT_ONCE = 2
+
+# A client's clock begins before its launch gets here: the service may have to be started first.
+CLOCK_SLACK = 10.0  # seconds
+
+FETCHING = {
+    Progress.IMAGE: "download",
+    Progress.VERIFY: "verify",
+    Progress.EXTRACT: "unpack",
+    Progress.WAITING: "another's download",
+}
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Where a launch tells how far it is."""
+
+    step: Callable[[str], None]  # "Creating NAME"
+    progress: Callable[[Progress, int], None]
+    message: Callable[[str], None]  # what is waited for
+    launched: Callable[[], None]  # it runs, and stays whatever comes
+    warn: Callable[[str], None] = lambda text: None  # of what is no reason to refuse
+
+
+class Launcher:
+    def __init__(self, instances: Instances, images: Images, key: ServiceKey) -> None:
+        self._instances = instances
+        self._images = images
+        self._key = key  # which instances let the service and its clients in by
+        self._tasks = Tasks()
+        self.left: dict[str, asyncio.Task[Instance]] = {}  # those that go on without a client
+        self._configuring = asyncio.Semaphore(CONFIGURED_AT_ONCE)
+
+    async def launch(self, order: Order, report: Reporter) -> Instance:
+        """Raises RpcError; see above for what is left then."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + order.timeout - CLOCK_SLACK
+        making = self._tasks.spawn(self._make_and_start(order, report))
+        try:
+            instance = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            if order.timeout and loop.time() > due:
+                self._leave(order.name, making)
+            else:
+                making.cancel()
+                await asyncio.wait({making})
+            raise
+        report.message("Waiting for initialization to complete")
+        await self._await(instance, order.timeout or START_TIMEOUT)
+        return instance
+
+    def _leave(self, name: str, making: asyncio.Task[Instance]) -> None:
+        """Its client has been told that it may still be starting."""
+
+        def tell(task: asyncio.Task[Instance]) -> None:
+            del self.left[name]
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                why = "the launch of %s, whose client waits no longer, failed: %s"
+                _log.warning(why, name, error)
+
+        self.left[name] = making
+        making.add_done_callback(tell)
+
+    async def _make_and_start(self, order: Order, report: Reporter) -> Instance:
+        # Refused before anything is made; in a thread, as a megabyte of YAML takes seconds.
+        user = await self._tasks.complete(self._checked(order.user_data))
+        for text in knownkeys.unknown(user) if isinstance(user, dict) else ():
+            report.warn(text)
+        self._refuse_too_large(order)
+        self._refuse_taken_addresses(order)
+        with self._instances.reserved(order.name):
+            instance = await self._make(order, user, report)
+        try:
+            report.step(f"Starting {order.name}")
+            _stage(order.name, "start")
+            await instance.start()
+        except BaseException:  # it never ran, so nobody would miss it
+            await self._tasks.complete(self._instances.purge(instance))
+            raise
+        report.launched()
+        return instance
+
+    async def _checked(self, user_data: str) -> UserData:
+        """Whoever hangs up can't stop the thread, and gives nobody else its turn."""
+        async with self._configuring:
+            return await asyncio.to_thread(userdata.checked, user_data)
+
+    async def _await(self, instance: Instance, seconds: float) -> None:
+        try:
+            _stage(instance.name, "boot")
+            await instance.wait(seconds)
+            _stage(instance.name, "wait")
+            await instance.wait(seconds, initialised=True)
+        except TimedOut as error:
+            raise Several([error]) from None  # in 1.16's words
+
+    async def _make(self, order: Order, user: UserData, report: Reporter) -> Instance:
+        report.step(f"Creating {order.name}")
+        await self._instances.driver.ready()
+        if stranger := await self._instances.driver.stranger(order.name):
+            raise NameNotFree(order.name, stranger)
+        image = await self._images.resolve(order.image, order.remote, order.caller)
+        _stage(order.name, "image")
+        told = _noted(order.name, report.progress)
+        base = await self._images.fetch(image, told, order.name, order.caller)
+        size = order.disk_for(base)
+        report.step(f"Preparing image for {order.name}")
+        furnishing = self._tasks.spawn(self._furnish(order, user, image, base, size, report))
+        try:
+            return await asyncio.shield(furnishing)
+        except BaseException:
+            await self._tasks.complete(self._undo(furnishing))
+            raise
+
+    async def _undo(self, furnishing: asyncio.Task[Instance]) -> None:
+        """Once it has ended: its threads would go on writing."""
+        await asyncio.wait({furnishing})
+        if not furnishing.cancelled() and furnishing.exception() is None:
+            await self._instances.purge(furnishing.result())
+
+    async def _furnish(
+        self, order: Order, user: UserData, image: Image, base: Base, size: int, report: Reporter
+    ) -> Instance:
+        """Whatever ends this early leaves nothing of what was made here, and all else alone."""
+        registry = self._instances.registry
+        made = await asyncio.to_thread(self._make_place, order.name)
+        try:
+            return await self._furnish_place(order, user, image, base, size, report)
+        except BaseException:
+            await asyncio.to_thread(registry.unmake_place, order.name, made)
+            raise
+
+    def _make_place(self, name: str) -> str:
+        """Raises NameNotFree, StorageFailed."""
+        registry = self._instances.registry
+        try:
+            return registry.make_place(name)
+        except FileExistsError:
+            why = f"{registry.place(name)} is in the way, and is left alone."
+            raise NameNotFree(name, why) from None
+        except OSError as error:
+            raise _not_written(name, registry.place(name), error) from error
+
+    async def _furnish_place(
+        self, order: Order, user: UserData, image: Image, base: Base, size: int, report: Reporter
+    ) -> Instance:
+        registry, driver = self._instances.registry, self._instances.driver
+        keys = await asyncio.to_thread(ssh_keys.make)
+        record = await self._record(order, image, base, size, keys)
+        try:
+            _stage(order.name, "overlay")
+            place = registry.place(order.name)
+            machine = Machine(order.name, place, order.cpus, order.memory, record.hardware, ())
+            await driver.create(machine, base, size)
+            report.step(f"Configuring {order.name}")
+            _stage(order.name, "seed")
+            async with self._configuring:
+                await asyncio.to_thread(self._write_seed, machine.seed, order, user, record, keys)
+        except OSError as error:
+            raise _not_written(order.name, registry.place(order.name), error) from error
+        _stage(order.name, "record")
+        self._refuse_taken_addresses(order)  # another launch may have been faster
+        registry.put(record)
+        return self._instances.add(record)
+
+    async def _record(
+        self, order: Order, image: Image, base: Base, size: int, keys: SshKey
+    ) -> Record:
+        taken = self._instances.registry.mac_addresses()
+        networks = tuple(
+            Network(name=one.network, mac=one.mac or mac_address(taken), configured=one.automatic)
+            for one in order.networks
+        )
+        return Record(
+            name=order.name,
+            instance_id=f"{order.name}-{secrets.token_hex(8)}",
+            image=ImageOrigin(id=base.id, sha256=base.sha256, os=image.os, release=image.release),
+            hardware=await self._instances.driver.choose(base),
+            cpus=order.cpus,
+            memory=order.memory,
+            disk=size,
+            mac=mac_address(taken | {network.mac for network in networks}),
+            networks=networks,
+            host_key=keys.public,
+        )
+
+    def _write_seed(
+        self, path: Path, order: Order, user: UserData, record: Record, keys: SshKey
+    ) -> None:
+        merged = userdata.merge(user, order.name, self._key.public, keys, order.time_zone)
+        seed.write(path, Seed(order.name, record.instance_id, merged, interfaces(record)))
+
+    def _refuse_too_large(self, order: Order) -> None:
+        """Only a disk size that was asked for: the default one is there to be grown into."""
+        limits = host_limits.read(self._instances.registry.place(order.name).parent)
+        why = limits.memory_excess(order.memory) or limits.disk_excess(order.disk)
+        if why:
+            raise TooLarge(f"{why}. Ask for less with --memory or --disk.")
+
+    def _refuse_taken_addresses(self, order: Order) -> None:
+        taken = self._instances.registry.mac_addresses()
+        for network in order.networks:
+            if network.mac in taken:
+                raise RepeatedAddress(network.mac)
+
+
+def _not_written(name: str, place: Path, error: OSError) -> StorageFailed:
+    return StorageFailed(
+        f"The files of {name} can't be written in {place}: {error.strerror or error}."
+    )
+
+
+def interfaces(record: Record) -> tuple[Interface, ...]:
+    """The cards that the guest is to set up."""
+    extra = (Interface(one.mac, optional=True) for one in record.networks if one.configured)
+    return (Interface(record.mac), *extra)
+
+
+def mac_address(taken: set[str]) -> str:
+    """A new one, in QEMU's own range; added to `taken`."""
+    while True:
+        tail = secrets.token_bytes(3)
+        address = "52:54:00:" + ":".join(f"{byte:02x}" for byte in tail)
+        if address not in taken:
+            taken.add(address)
+            return address
+
+
+def _noted(name: str, progress: Callable[[Progress, int], None]) -> Callable[[Progress, int], None]:
+    """The same, and what it tells of is a stage, too."""
+    last: Progress | None = None
+
+    def tell(kind: Progress, percent: int) -> None:
+        nonlocal last
+        if kind != last:
+            last = kind
+            _stage(name, FETCHING[kind])
+        progress(kind, percent)
+
+    return tell
+
+
+def _stage(name: str, stage: str) -> None:
+    _log.debug("launch of %s: %s", name, stage)

@@ -1,0 +1,57 @@
+"""An instance that can't be used, as its record is lost or can't be read. Its disk is left alone.
+
+It is listed in the state Unknown, and its name is taken, until `recover` has rebuilt the record or
+`delete --purge` has given it up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from multipassd.instances.records.record import Record
+from multipassd.instances.states.errors import WrongState
+from protocol.messages.common import InstanceStatus
+
+
+@dataclass(frozen=True)
+class Damaged:
+    name: str
+    why: str  # a clause: "its record … is missing"
+    place: Path  # of its disk; may be missing, too
+    copy: Record | None = None  # what the record can be rebuilt from
+
+    state: ClassVar[int] = InstanceStatus.Status.UNKNOWN
+
+    @property
+    def what(self) -> str:
+        """What is wrong."""
+        return f"{self.name} can't be used: {self.why}. What lies in {self.place} is left alone."
+
+    @property
+    def cure(self) -> str:
+        """What to do, in sentences."""
+        give_up = f"`multipass delete --purge {self.name}` removes the instance and its disk."
+        if self.copy is not None:
+            rebuild = f"`multipass recover {self.name}` rebuilds the record from its copy there."
+        else:
+            rebuild = (
+                "There is no usable copy of the record there: restore the record from a backup "
+                "and restart the service, or copy the disk to another place."
+            )
+        return f"{rebuild} {give_up}"
+
+    @property
+    def trouble(self) -> str:
+        return f"{self.what} {self.cure}"
+
+
+class InstanceDamaged(WrongState):
+    def __init__(self, damaged: Damaged) -> None:
+        super().__init__(damaged.trouble)
+
+
+class CannotRebuild(WrongState):
+    def __init__(self, damaged: Damaged) -> None:
+        super().__init__(f"The record can't be rebuilt. {damaged.trouble}")

@@ -1,0 +1,99 @@
+"""What is known of an instance for good: one file each, written whole."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from multipassd.drivers.interface import Hardware
+from protocol import names
+
+FORMAT: Final = 1  # of the file; a later one is left alone by this release
+
+
+class Phase(Enum):
+    """What an instance was doing when it was last written down; what it does now only the driver
+    knows."""
+
+    STOPPED = "stopped"
+    RUNNING = "running"  # to be started again after the host's next boot
+    SUSPENDED = "suspended"
+
+
+def _valid_name(name: str) -> str:
+    if not names.valid(name):
+        raise ValueError("no valid instance name")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_valid_name)]
+
+
+class Network(BaseModel):
+    """A card beside the first one, on a network of the host."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    name: str
+    mac: str
+    configured: bool = True  # the guest sets it up by DHCP; False: left to its user
+
+
+class ImageOrigin(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    id: str  # names the kept base that the disk stands on
+    sha256: str = ""  # of the image as it was published
+    os: str = ""
+    release: str = ""
+
+
+class Record(BaseModel):
+    """Replaced, never changed in place: `record.model_copy(update=…)`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    format: Literal[1] = FORMAT
+    name: Name
+    instance_id: str  # cloud-init's; never changes
+    image: ImageOrigin
+    hardware: Hardware
+    cpus: Annotated[int, Field(ge=1)]
+    memory: Annotated[int, Field(gt=0)]  # bytes
+    disk: Annotated[int, Field(gt=0)]  # bytes
+    mac: str
+    networks: tuple[Network, ...] = ()
+    ssh_port: int = 0  # of user networking; 0 on a bridge
+    host_key: str  # what a client pins: "ssh-ed25519 AAAA…"
+    phase: Phase = Phase.STOPPED
+    boot: str = ""  # of the host, when it was last started; one that ran is started in the next
+    deleted: bool = False
+    stop_at: float = 0.0  # a delayed stop is due then, seconds since 1970; 0: none
+    ready: bool = False  # its first boot was seen to be complete
+    created: float = Field(default_factory=time.time)  # seconds since 1970
+    ended_because: str = ""  # why it stopped last, if not as asked
+
+
+def mac_addresses(record: Record) -> set[str]:
+    return {record.mac, *(network.mac for network in record.networks)}
+
+
+def record_of(text: bytes) -> Record:
+    """Raises ValueError."""
+    return Record.model_validate_json(text)
+
+
+def text_of(record: Record) -> bytes:
+    return record.model_dump_json(indent=1).encode() + b"\n"
+
+
+def reason_of(error: OSError | ValueError) -> str:
+    """Why a record could not be read, in a few words."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {first['msg']}" if where else str(first["msg"])
+    return str(error)

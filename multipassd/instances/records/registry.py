@@ -1,0 +1,297 @@
+"""The records of all instances, in files: which exist. A file that is there is an instance.
+
+A directory of an instance without a record, and a record that can't be read, are a damaged
+instance, which is left alone: only what is marked as never launched or as purged is removed
+(`place.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from multipassd.instances.records import running_markers
+from multipassd.instances.records.damaged import Damaged
+from multipassd.instances.records.instance_directory import FILE_MODE, MAX_FILE, Place
+from multipassd.instances.records.record import (
+    FORMAT,
+    Phase,
+    Record,
+    mac_addresses,
+    reason_of,
+    record_of,
+    text_of,
+)
+from multipassd.instances.records.running_markers import Marks
+from multipassd.system import log
+from multipassd.system.files import read_regular, sync_directory, write_atomically
+from protocol import names
+from protocol.errors import StorageFailed
+
+SUFFIX = ".json"
+# What a record that was rebuilt is kept as, for whoever wants to know what it held.
+ASIDE = ".json.damaged"
+DIRECTORY_MODE = 0o700
+
+_log = log.get("instances")
+
+
+class Registry:
+    """`records` is the daemon's own, so that nobody but root decides what is started; the
+    instances' disks lie in `places`, one directory each, which the hypervisor's user may enter."""
+
+    def __init__(self, records: Path, places: Path) -> None:
+        self._directory = records
+        self._places = places
+        self._marks = Marks(records.with_name(running_markers.DIRECTORY))
+        self._records: dict[str, Record] = {}
+        self.damaged: dict[str, Damaged] = {}
+        self.strange: list[str] = []  # of what else can't be understood, a sentence each
+
+    def names(self) -> list[str]:
+        return sorted(self._records)
+
+    def get(self, name: str) -> Record:
+        return self._records[name]
+
+    def all(self) -> list[Record]:
+        return [self._records[name] for name in self.names()]
+
+    def place(self, name: str) -> Path:
+        return self._places / name
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Read every record, and report what can't be used; it is left alone."""
+        self._tidy()
+        self.read()
+        for why in (*self.strange, *(one.trouble for one in self.damaged.values())):
+            _log.error("%s", why)
+        self._marks.keep_only(
+            {one.name for one in self._records.values() if one.phase is Phase.RUNNING}
+        )
+
+    def read(self) -> None:
+        """The same, without a word and without any change."""
+        self._records, self.damaged, self.strange = {}, {}, []
+        lost = "is missing"
+        known = False  # which records there are
+        try:
+            for path in self._files():
+                self._load(path)
+            known = True
+        except FileNotFoundError:
+            pass  # there never was an instance, or all records are lost
+        except OSError as error:
+            lost = f"can't be looked for: {error}"
+        leftovers = self.leftovers() if known else []
+        for name in self._place_names():
+            if name not in {*self._records, *self.damaged, *leftovers}:
+                self._add_damaged(name, f"its record {self._file(name)} {lost}")
+        if unlisted := self._unlisted():
+            self.strange.append(unlisted)
+
+    @property
+    def whole(self) -> bool:
+        """There is no instance that could not be read, or may be hidden."""
+        return not self.damaged and not self.strange
+
+    def _files(self) -> list[Path]:
+        """The records, sorted. Raises OSError."""
+        found = sorted(self._directory.iterdir())
+        return [path for path in found if path.suffix == SUFFIX and path.name[0] != "."]
+
+    def _tidy(self) -> None:
+        """What a killed write left over is removed."""
+        with suppress(OSError):
+            for path in self._directory.iterdir():
+                if path.name[0] == "." and path.suffix == ".tmp":
+                    path.unlink()
+
+    def _load(self, path: Path) -> None:
+        try:
+            record = record_of(read_regular(path, MAX_FILE))
+            if record.name != path.stem:
+                raise ValueError(f"it is the record of {record.name}")
+        except (OSError, ValueError) as error:
+            later = self._is_of_later_release(path.stem)
+            why = "a later release wrote it" if later else reason_of(error)
+            self._add_damaged(path.stem, f"its record {path} can't be read: {why}")
+        else:
+            self._records[record.name] = record
+
+    def _place_names(self) -> list[str]:
+        """Sorted. What has no instance's name never was one: lost+found, for example."""
+        with suppress(OSError):
+            return sorted(
+                path.name
+                for path in self._places.iterdir()
+                if names.valid(path.name) and path.is_dir()
+            )
+        return []
+
+    def _unlisted(self) -> str:
+        """What may hide instances."""
+        for path in (self._directory, self._places):
+            try:
+                os.listdir(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                return f"{path} can't be listed, so instances may be missing: {error.strerror}"
+        return ""
+
+    def _add_damaged(self, name: str, why: str) -> None:
+        if names.valid(name):
+            self.damaged[name] = Damaged(name, why, self.place(name), self._copy(name))
+        else:
+            self.strange.append(f"what is no instance's is left alone: {why}")
+
+    def _copy(self, name: str) -> Record | None:
+        with suppress(OSError, ValueError):
+            record = record_of(Place(self.place(name)).copy())
+            return record if record.name == name and not self._is_of_later_release(name) else None
+        return None
+
+    def _is_of_later_release(self, name: str) -> bool:
+        """Its record is sound then, and must stay where it is."""
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            return int(json.loads(read_regular(self._file(name), MAX_FILE))["format"]) > FORMAT
+        return False
+
+    # -- changing ---------------------------------------------------------------------------------
+
+    def put(self, record: Record) -> None:
+        """Durable when this returns. Raises StorageFailed; then nothing has changed."""
+        place = Place(self.place(record.name))
+        try:
+            self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            if record.phase is Phase.RUNNING:
+                place.settle()  # before it runs at the latest: then its disk holds something
+                self._marks.add(record.name)
+            write_atomically(self._file(record.name), text_of(record), FILE_MODE)
+        except OSError as error:
+            if record.name not in self._records and record.name not in self.damaged:
+                with suppress(OSError):  # it may have been put there, but not for certain
+                    self._file(record.name).unlink()
+            raise _failed(record.name, "written", error) from error
+        if record.phase is not Phase.RUNNING:
+            self._marks.drop(record.name)
+        self._records[record.name] = record
+        self._settle(record)
+
+    def _settle(self, record: Record) -> None:
+        """Nothing but its purge removes its disk any more, and its record can be rebuilt."""
+        place = Place(self.place(record.name))
+        try:
+            place.settle()
+            place.keep_copy(text_of(record))
+        except OSError as error:
+            _log.warning(
+                "the copy of the record of %s beside its disk, which a lost record is rebuilt "
+                "from, can't be kept up to date: %s", record.name, error,
+            )  # fmt: skip
+
+    def settle(self) -> None:
+        """For all that are on record: what a killed daemon or an earlier release left undone."""
+        for record in self.all():
+            self._settle(record)
+
+    def rebuild(self, damaged: Damaged, record: Record) -> None:
+        """Put this record in the place of one that is lost; what could not be read is kept aside.
+        Raises StorageFailed, and then nothing has changed."""
+        path = self._file(damaged.name)
+        try:
+            with suppress(FileNotFoundError):
+                path.replace(path.with_suffix(ASIDE))
+        except OSError as error:
+            raise _failed(damaged.name, "moved aside", error) from error
+        self.put(record)
+        self.damaged.pop(damaged.name, None)
+
+    def give_up(self, name: str) -> None:
+        """All of it may be removed from now on, whatever comes. Raises StorageFailed."""
+        try:
+            Place(self.place(name)).give_up()
+        except OSError as error:
+            raise _failed(name, "removed", error) from error
+
+    def remove(self, name: str) -> None:
+        """The instance is gone when this returns; its files may be removed then, if it was given
+        up. Raises StorageFailed."""
+        path = self._file(name)
+        try:
+            for each in (path.with_suffix(ASIDE), path):
+                with suppress(FileNotFoundError):
+                    each.unlink()
+                    sync_directory(self._directory)
+        except OSError as error:
+            raise _failed(name, "removed", error) from error
+        self._marks.drop(name)
+        self._records.pop(name, None)
+        self.damaged.pop(name, None)
+
+    # -- directories ------------------------------------------------------------------------------
+
+    def make_place(self, name: str) -> str:
+        """The directory of a new instance; what `unmake_place` is to be told. Raises OSError."""
+        self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        return Place(self.place(name)).make()
+
+    def unmake_place(self, name: str, token: str) -> None:
+        """Remove what this call of `make_place` has made. Never fails."""
+        Place(self.place(name)).unmake(token)
+
+    def has_traces_of(self, name: str) -> bool:
+        """Has a directory or a record of any kind this name, also one that came after `load`?"""
+        return any(
+            path.is_symlink() or path.exists() for path in (self._file(name), self.place(name))
+        )
+
+    def leftovers(self) -> list[str]:
+        """Names of directories that a launch or a purge has left over, which nobody misses; none
+        while it is not certain that they are not on record."""
+        try:
+            recorded = {path.stem for path in self._files()}
+        except OSError:
+            return []
+        return [
+            name
+            for name in self._place_names()
+            if name not in recorded and Place(self.place(name)).may_go
+        ]
+
+    def remove_files(self, name: str) -> None:
+        """Of one that was given up. Never fails: the next start goes on with it."""
+        place = Place(self.place(name))
+        place.remove_given_up()
+        if place.path.exists():
+            _log.warning("not all of %s could be removed; the next start tries again", place.path)
+
+    # -- what they use ----------------------------------------------------------------------------
+
+    def mac_addresses(self) -> set[str]:
+        return {mac for record in self._understood() for mac in mac_addresses(record)}
+
+    def images(self) -> set[str] | None:
+        """The images that instances stand on; None while that is not known of each."""
+        if self.strange or any(one.copy is None for one in self.damaged.values()):
+            return None
+        return {record.image.id for record in self._understood()}
+
+    def _understood(self) -> list[Record]:
+        copies = [one.copy for one in self.damaged.values() if one.copy is not None]
+        return [*self._records.values(), *copies]
+
+    def _file(self, name: str) -> Path:
+        return self._directory / f"{name}{SUFFIX}"
+
+
+def _failed(name: str, what: str, error: OSError) -> StorageFailed:
+    return StorageFailed(
+        f"The record of {name} can't be {what}: {error.strerror or error}. "
+        "Please look at the disk of the service's data."
+    )

@@ -1,0 +1,41 @@
+"""An empty file for each instance that runs: they tell the boot unit whether to wake the daemon.
+
+The records decide. A mark too many wakes a daemon that removes it, so marks come before records and
+go after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+from multipassd.system.files import sync_directory
+
+DIRECTORY = "running"  # beside the records' own; debian/multipass.multipassd-boot.service names it
+DIRECTORY_MODE, FILE_MODE = 0o700, 0o600
+
+
+class Marks:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def add(self, name: str) -> None:
+        """Durable when this returns. Raises OSError."""
+        mark = self._directory / name
+        if not mark.exists():
+            self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            mark.touch(FILE_MODE)
+            sync_directory(self._directory)
+
+    def drop(self, name: str) -> None:
+        """Never fails: see above."""
+        with suppress(OSError):
+            (self._directory / name).unlink()
+
+    def keep_only(self, names: Collection[str]) -> None:
+        """What a daemon that was killed has left over goes."""
+        with suppress(OSError):
+            for mark in self._directory.iterdir():
+                if mark.name not in names:
+                    self.drop(mark.name)

@@ -1,0 +1,171 @@
+"""Instances on a bridge of the host's, which a service of its own keeps: this asks that service.
+
+The daemon itself has no right to change the host's network. MULTIPASS_NETWORK_SOCKET names where
+the service listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from multipassd.drivers.interface import Link
+from multipassd.instances.records.record import Record, mac_addresses
+from multipassd.instances.states.errors import NotRunning
+from multipassd.network import reservations, troubles
+from multipassd.network.bridge import tap_name
+from multipassd.network.reservations import BRIDGES
+from multipassd.system.files import read_regular
+from protocol.errors import RpcError
+from protocol.status import Status
+
+SOCKET = "MULTIPASS_NETWORK_SOCKET"
+# Setting up takes one. A device that gets no address on its bridge is given half a minute, and then
+# as much to get it back; whoever asks meanwhile waits for that.
+SECONDS = 150.0
+MAX_ANSWER = 1 << 20
+# An upgrade, or an administrator, may restart the service in the middle of a request, which undoes
+# what was half done; each may be made again.
+ATTEMPTS = 2
+SSH = 22
+
+
+class NetworkError(RpcError):
+    """The sentence says what is wrong and how to mend it."""
+
+    status = Status.FAILED_PRECONDITION
+
+
+class NoAddressYet(NotRunning):
+    """None was reserved: it was never attached."""
+
+
+class BridgedNetworking:
+    """`directory` is the service's own; `user` is who opens the guests' taps, i.e. runs the
+    hypervisor."""
+
+    reaches_host_networks = True
+
+    def __init__(self, socket: Path, directory: Path, user: str) -> None:
+        self._socket = socket
+        self._directory = directory
+        self._user = user
+        self._stamp: tuple[int, int] | None = None
+        self._known: dict[str, str] = {}
+
+    def prepared(self, record: Record) -> Record:
+        return record
+
+    async def attach(self, record: Record) -> tuple[Link, ...]:
+        guest = {"mac": record.mac, "name": record.name, "user": self._user}
+        await self._ask("attach", **guest)
+        for one in record.networks:
+            await self._ask("attach_to", to=one.name, mac=one.mac, user=self._user)
+        return self.links(record)
+
+    async def detach(self, record: Record) -> None:
+        for mac in mac_addresses(record):
+            await self._ask("detach", mac=mac)
+
+    async def forget(self, record: Record) -> None:
+        for mac in mac_addresses(record):
+            await self._ask("forget", mac=mac)
+
+    async def settle(self, records: Iterable[Record]) -> None:
+        known = {mac for record in records for mac in mac_addresses(record)}
+        for mac in (self._addresses().keys() | self._on_wires()) - known:
+            await self._ask("forget", mac=mac)
+
+    async def bridge(self, device: str) -> str:
+        return str(await self._ask("bridge", device=device))
+
+    async def tidy(self) -> None:
+        await self._ask("tidy")
+
+    def links(self, record: Record) -> tuple[Link, ...]:
+        macs = (record.mac, *(network.mac for network in record.networks))
+        return tuple(Link(mac, tap=tap_name(mac)) for mac in macs)
+
+    def endpoint(self, record: Record) -> tuple[str, int]:
+        address = self._addresses().get(record.mac)
+        if address is None:
+            raise NoAddressYet(record.name)
+        return address, SSH
+
+    def addresses(self, record: Record) -> list[str]:
+        address = self._addresses().get(record.mac)
+        return [] if address is None else [address]
+
+    def troubles(self) -> list[str]:
+        return troubles.read(self._directory)
+
+    def _on_wires(self) -> set[str]:
+        """Cards that bridges on the host's devices are kept for. Not by uplinks.py, which most
+        daemons do without."""
+        try:
+            known = json.loads(read_regular(self._directory / BRIDGES, MAX_ANSWER))
+            return {str(mac) for one in known for mac in one["users"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            return set()  # whose record it is says why
+
+    def _addresses(self) -> dict[str, str]:
+        """By MAC; read anew when the file is another."""
+        try:
+            status = os.stat(self._directory / reservations.FILE)
+            stamp = (status.st_ino, status.st_mtime_ns)
+            if stamp != self._stamp:
+                found = reservations.read(self._directory)
+                self._known = {mac: str(one.address) for mac, one in found.items()}
+                self._stamp = stamp
+        except OSError:
+            return {}
+        return self._known
+
+    async def _ask(self, what: str, **fields: str) -> Any:
+        """What the service answers. Raises NetworkError."""
+        line = json.dumps({"do": what, **fields}).encode() + b"\n"
+        try:
+            async with asyncio.timeout(SECONDS):
+                answer = json.loads(await self._answer(line) or b"{}")
+        except TimeoutError:
+            raise NetworkError(
+                "The network service does not answer; `journalctl -u multipass-network` tells why."
+            ) from None
+        except (OSError, ValueError) as error:
+            raise NetworkError(
+                f"The network service can't be reached at {self._socket}: {error}. Please try "
+                "`systemctl restart multipass-network.socket`, or restart a multipassd that was "
+                "started by hand."
+            ) from None
+        if "done" in answer:
+            return answer["done"]
+        raise NetworkError(
+            str(
+                answer.get("error")
+                or "The network service ended in the middle of its work; "
+                "`journalctl -u multipass-network` tells why."
+            )
+        )
+
+    async def _answer(self, line: bytes) -> bytes:
+        """Empty if the service ended each time."""
+        answer = b""
+        for _ in range(ATTEMPTS):
+            answer = answer or await self._exchange(line)
+        return answer
+
+    async def _exchange(self, line: bytes) -> bytes:
+        """Empty if the service ended before it answered. Raises OSError if it can't be reached."""
+        reader, writer = await asyncio.open_unix_connection(self._socket, limit=MAX_ANSWER)
+        try:
+            writer.write(line)
+            await writer.drain()
+            return await reader.readline()
+        except (BrokenPipeError, ConnectionResetError):
+            return b""
+        finally:
+            writer.close()

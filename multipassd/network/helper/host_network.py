@@ -1,0 +1,294 @@
+"""The instances' network on this host: set up when the first instance needs it, taken down after
+the last. What it must remember lies in one directory; all else is asked of the kernel, so that a
+service which was killed goes on where it was."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from multipassd.network import bridge, interfaces, reservations
+from multipassd.network import subnet as subnets
+from multipassd.network.bridge import BRIDGE
+from multipassd.network.helper import firewall, firewall_probe, forwarding
+from multipassd.network.helper.dnsmasq import Dnsmasq
+from multipassd.network.helper.state_file import State, unwritable
+from multipassd.network.helper.watch import BridgeWatch
+from multipassd.network.reservations import NoAddress, Reservation
+from multipassd.network.tools import NetworkFailure
+from multipassd.network.troubles import Troubles
+from multipassd.network.uplinks.registry import Uplinks
+from multipassd.system import log
+
+_log = log.get("network")
+
+
+class HostNetwork:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._dnsmasq: Dnsmasq | None = None
+        self._state = State(directory)
+        self._uplinks = Uplinks(directory)
+        self._troubles = Troubles(directory)
+        self._watch = BridgeWatch(self._troubles)
+
+    @property
+    def used(self) -> bool:
+        """Is an instance connected, or a device of the host's still to be put back?"""
+        return bool(bridge.taps()) or self._uplinks.unfinished
+
+    def resume(self) -> None:
+        """Take up what an earlier service left. Raises NetworkFailure."""
+        if self._taps():
+            self.keep()
+        elif bridge.exists(BRIDGE):
+            self.down()
+        if keeper := self._other_keeper():
+            _log.warning("%s", keeper)
+
+    def _other_keeper(self) -> str:
+        """Whose the bridge is, if it is not ours, in a sentence."""
+        owner = bridge.owner()
+        if not owner and (others := bridge.others()):
+            return (
+                f"The bridge {BRIDGE} was made by another program, whose devices are on it: "
+                f"{', '.join(others)}. Multipass 1.16 names its bridge so, too: please stop its "
+                f"instances and end it, remove the bridge (`ip link delete {BRIDGE}`), then try "
+                "again."
+            )
+        if owner in ("", bridge.signature(self._directory)):
+            return ""
+        return (
+            f"The bridge {BRIDGE} is another Multipass service's, which keeps it for {owner}. One "
+            "service at a time can have it: purge or stop the instances of the other, end it, then "
+            "try again."
+        )
+
+    def _taps(self) -> list[str]:
+        """Those of guests that belong on our bridge, also when it is gone."""
+        reserved = {bridge.tap_name(mac) for mac in reservations.read(self._directory)}
+        on_it = set() if self._other_keeper() else set(bridge.members(BRIDGE))
+        return [tap for tap in bridge.taps() if tap in reserved or tap in on_it]
+
+    def attach(self, name: str, mac: str, user: str) -> str:
+        """Connect an instance; its address. Raises NetworkFailure; then nothing has changed."""
+        fresh = not self._taps()
+        tap = bridge.tap_name(mac)
+        try:
+            self.up()
+            address = self._reserve(name, mac)
+            bridge.add_tap(tap, BRIDGE, user)
+            self._try_firewall(tap, address)
+        except NetworkFailure:
+            bridge.remove_tap(tap)
+            if fresh:
+                self.down()
+            raise
+        return str(address)
+
+    def _try_firewall(self, tap: str, address: IPv4Address) -> None:
+        """Raises NetworkFailure if the guest could not be reached."""
+        assert self._state.subnet is not None
+        outside = bool(forwarding.ways_out())
+        passage = firewall_probe.attempt(tap, BRIDGE, address, subnets.gateway(self._state.subnet), outside)
+        if passage.dhcp is None:
+            _log.info("what the firewall does with instances' packets could not be tried")
+        firewall.refuse_closed(passage, BRIDGE)
+        self._troubles.tell("firewall", firewall.warning(passage, BRIDGE))
+
+    def attach_to(self, other: str, mac: str, user: str) -> None:
+        """Connect an instance's further card to a bridge of the host's, or to an ethernet device
+        that has one. Raises NetworkFailure."""
+        self.mend()
+        found = {one.name: one for one in interfaces.read()}.get(other)
+        if found is None:
+            raise NetworkFailure(
+                f"There is no network {other} on this host now. `multipass networks` shows which "
+                "there are."
+            )
+        at = other if found.type == interfaces.BRIDGE else found.bridge
+        if not at and self._uplinks.permitted(other):
+            at = self._uplinks.make(other)  # it went meanwhile, e.g. as the host was booted
+        if not at:
+            raise NetworkFailure(
+                f"The bridge that connected instances to {other} is gone. Please make one again, "
+                f"with {other} in it, by the host's network configuration."
+            )
+        self._uplinks.use(other, mac)
+        bridge.add_tap(bridge.tap_name(mac), at, user)
+
+    def bridge(self, device: str) -> str:
+        """Make an ethernet device a member of a bridge, whose name is the answer. It stays so,
+        over boots too as far as instances need it, until the last of them is gone for good. Raises
+        NetworkFailure; then nothing has changed."""
+        self.mend()
+        found = {one.name: one for one in interfaces.read()}.get(device)
+        if found is None or found.type != interfaces.ETHERNET:
+            raise NetworkFailure(f"{device} is no ethernet device of this host.")
+        return found.bridge or self._uplinks.make(device)
+
+    def tidy(self) -> None:
+        """What was bridged for an instance that never was is on its own again. Raises
+        NetworkFailure."""
+        self._uplinks.leave()
+
+    def mend(self) -> None:
+        """A device of the host's that was left between two states is as it was. Raises
+        NetworkFailure."""
+        self._uplinks.mend()
+
+    def detach(self, mac: str) -> None:
+        """Raises NetworkFailure."""
+        bridge.remove_tap(bridge.tap_name(mac))
+
+    def forget(self, mac: str) -> None:
+        """The address may be another's. Raises NetworkFailure."""
+        self.detach(mac)
+        known = reservations.read(self._directory)
+        if known.pop(mac.lower(), None) is not None:
+            self._write(known)
+        self._uplinks.leave(mac.lower())
+
+    def up(self) -> None:
+        """Set up what is missing. Raises NetworkFailure."""
+        if keeper := self._other_keeper():
+            raise NetworkFailure(keeper)
+        runs = self._dnsmasq is not None and self._dnsmasq.runs and bridge.exists(BRIDGE)
+        if runs and self._state.subnet is not None and not bridge.fault(self._state.subnet):
+            return
+        subnet = self._choose()
+        bridge.make(subnet, bridge.signature(self._directory))
+        self._open()
+        firewall.apply(BRIDGE, subnet, self._state.opened - {BRIDGE})
+        if not runs:
+            self._serve(subnet)
+
+    def _serve(self, subnet: IPv4Network) -> None:
+        """DHCP and DNS, anew: dnsmasq does not follow a bridge that was made again. Raises
+        NetworkFailure."""
+        self._write(reservations.read(self._directory))  # dnsmasq wants the file
+        if self._dnsmasq is not None:
+            self._dnsmasq.stop()
+        self._tidy()
+        self._dnsmasq = Dnsmasq(BRIDGE, subnet, self._directory)
+        self._dnsmasq.start()
+        _log.info("instances are on %s, by the bridge %s", subnet, BRIDGE)
+
+    def down(self) -> None:
+        """Leaves nothing but the subnet and the reserved addresses in their files; another
+        service's network alone."""
+        if self._other_keeper():
+            return
+        if self._dnsmasq is not None:
+            self._dnsmasq.stop()
+            self._dnsmasq = None
+            self._tidy()
+        if bridge.exists(BRIDGE):
+            _log.info("no instance is connected: %s goes", BRIDGE)
+        forwarding.close_for(self._state.opened - {BRIDGE})
+        self._state.opened = set()
+        self._troubles.clear()
+        for step in (bridge.remove, firewall.remove, self._state.save):
+            try:
+                step()
+            except NetworkFailure as error:
+                _log.warning("%s", error)
+
+    def dismantle(self) -> None:
+        """The package goes: the host's own devices are as they were before it, too."""
+        self._uplinks.dismantle()
+        self.down()
+
+    def release(self) -> None:
+        """The service ends: what instances use stays, all else goes."""
+        if not self.used:
+            self.down()
+        elif self._dnsmasq is not None:
+            self._dnsmasq.stop()
+
+    def care(self) -> None:
+        """To be called every few seconds. What is wrong is told once. Never fails."""
+        try:
+            self.keep()
+            self._troubles.tell("the network's care", "")
+        except (NetworkFailure, OSError) as error:
+            self._troubles.tell("the network's care", str(error))
+
+    def keep(self) -> None:
+        """Mend what broke, follow the ways out. Raises NetworkFailure, OSError."""
+        if taps := self._taps():
+            if self._state.subnet is None:
+                self.up()
+            assert self._state.subnet is not None
+            self._watch.look(self._state.subnet, taps, self.up)
+            if self._open() or not firewall.applied():
+                firewall.apply(BRIDGE, self._state.subnet, self._state.opened - {BRIDGE})
+        self.mend()
+
+    def _open(self) -> bool:
+        """Let the bridge and the ways out forward; did anything change? Raises NetworkFailure."""
+        before = set(self._state.opened)
+        try:
+            closed: set[str] = set()
+            if forwarding.everywhere():
+                self._state.opened = set()  # also if somebody else saw to that since
+            else:
+                closed = forwarding.closed({BRIDGE, *forwarding.ways_out()})
+                self._state.opened |= closed
+            changed = self._state.opened != before
+            if changed:
+                self._state.save()  # first: who is killed in between must not leave a router
+            forwarding.open_for(closed)
+        except OSError as error:
+            raise NetworkFailure(f"Forwarding can't be switched on: {error}.") from None
+        return changed
+
+    def _choose(self) -> IPv4Network:
+        if self._state.subnet is not None and self._taps():
+            return self._state.subnet  # guests have addresses of it
+        try:
+            chosen = subnets.choose(self._state.subnet, bridge.routes())
+        except subnets.NoSubnet:
+            raise NetworkFailure(
+                "No private subnet is free for instances: routes of this host lead into all that "
+                "were tried. `ip route show table all` shows them."
+            ) from None
+        if chosen != self._state.subnet:
+            self._state.subnet = chosen
+            self._write({})  # addresses of another subnet are of no use
+            self._state.save()
+        return chosen
+
+    def _reserve(self, name: str, mac: str) -> IPv4Address:
+        assert self._state.subnet is not None and self._dnsmasq is not None
+        known = reservations.read(self._directory)
+        found = known.get(mac)
+        if found is None or found.name != name or found.address not in self._state.subnet:
+            others = [one for one in known.values() if one.mac != mac]
+            leases = reservations.leased(self._directory)
+            try:
+                address = reservations.choose(self._state.subnet, mac, others, leases)
+            except NoAddress:
+                raise NetworkFailure(
+                    f"All addresses of the subnet {self._state.subnet} are taken by instances. "
+                    "Please purge some that are no longer needed."
+                ) from None
+            found = known[mac] = Reservation(mac, address, name)
+            self._write(known)
+            self._dnsmasq.read_reservations()
+        return found.address
+
+    # -- files ------------------------------------------------------------------------------------
+
+    def _tidy(self) -> None:
+        """No lease outlives its instance. dnsmasq must not run."""
+        try:
+            reservations.drop_leases(self._directory, reservations.read(self._directory))
+        except OSError as error:
+            raise unwritable(self._directory, error) from None
+
+    def _write(self, known: dict[str, Reservation]) -> None:
+        try:
+            reservations.write(self._directory, known)
+        except OSError as error:
+            raise unwritable(self._directory, error) from None

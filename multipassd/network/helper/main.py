@@ -1,0 +1,177 @@
+"""The network's own service: one request a connection, a JSON line each way.
+
+systemd hands it a socket that only root may open and starts it for the first request. It stays as
+long as an instance is connected, as DHCP and DNS are its children, and takes the network down when
+the last one is gone. The daemon may come and go meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from multipassd.network.helper.host_network import HostNetwork
+from multipassd.network.reservations import DEFAULT_DIRECTORY, DIRECTORY
+from multipassd.network.tools import NetworkFailure
+from multipassd.system import activation, file_lock, log
+from protocol import names
+
+LINGER_SECONDS = 10.0  # unused; an instance that restarts finds its network still there
+CARE_SECONDS = 5.0  # between two looks at what the network needs
+REQUEST_SECONDS = 5.0  # for root's own daemon to send its line
+MAX_REQUEST = 4096
+# When a daemon started by hand is killed, its service tidies up while the next one's starts.
+LOCK, LOCK_SECONDS = "lock", 60.0
+MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+DEVICE = re.compile(r"[^\s/:]{1,15}")
+USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+
+USAGE = "Usage: multipass-network serve | down\n"
+
+_log = log.get("network")
+Request = dict[str, Any]
+
+
+def main(words: list[str]) -> int:
+    log.configure("platform", "info")
+    os.umask(0o022)  # dnsmasq's own user reads what we write
+    directory = Path(os.environ.get(DIRECTORY, DEFAULT_DIRECTORY))
+    if words == ["serve"]:
+        return serve(directory)
+    if words == ["down"]:
+        HostNetwork(directory).dismantle()
+        return 0
+    sys.stderr.write(USAGE)
+    return 2
+
+
+def serve(directory: Path) -> int:
+    """The exit code."""
+    inherited = activation.descriptors()
+    if not inherited:
+        sys.stderr.write("multipass-network is started by multipass-network.socket\n")
+        return 2
+    listener = socket.socket(fileno=next(iter(inherited)))
+    try:
+        with file_lock.hold(directory / LOCK, LOCK_SECONDS):
+            _keep(HostNetwork(directory), listener)
+    except (OSError, TimeoutError) as error:
+        _log.error("%s", error)
+        return 1
+    return 0
+
+
+def _keep(network: HostNetwork, listener: socket.socket) -> None:
+    service = Service(network, listener)
+    signal.signal(signal.SIGTERM, service.end)
+    try:
+        _caring(network.mend)
+        _caring(network.resume)
+        service.run()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends as it is
+    except SystemExit:
+        pass
+    network.release()
+
+
+class Service:
+    def __init__(self, network: HostNetwork, listener: socket.socket) -> None:
+        self._network = network
+        self._listener = listener
+        self._ending = False
+        self._verbs: dict[str, Callable[[Request], object]] = {
+            "attach": self._attach,
+            "attach_to": self._attach_to,
+            "detach": lambda request: network.detach(_mac(request)),
+            "forget": lambda request: network.forget(_mac(request)),
+            "bridge": lambda request: network.bridge(_matching(DEVICE, request["device"])),
+            "tidy": lambda request: network.tidy(),
+        }
+
+    def end(self, number: int, frame: object) -> NoReturn:
+        """SIGTERM. What is under way is put back; where that fails, nothing new begins."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end the tidying-up
+        self._ending = True
+        raise SystemExit
+
+    def run(self) -> None:
+        """Returns when nobody has needed it for a while."""
+        idle_since = cared = time.monotonic()
+        while not self._ending and time.monotonic() - idle_since < LINGER_SECONDS:
+            self._listener.settimeout(max(cared + CARE_SECONDS - time.monotonic(), 0.001))
+            try:
+                connection, _ = self._listener.accept()
+            except TimeoutError:  # also however often it is asked meanwhile
+                self._network.care()
+                cared = time.monotonic()
+            else:
+                with connection:
+                    self._answer(connection)
+                idle_since = time.monotonic()
+            if self._network.used:
+                idle_since = time.monotonic()
+
+    def _answer(self, connection: socket.socket) -> None:
+        connection.settimeout(REQUEST_SECONDS)
+        with suppress(OSError):
+            reply = self._do(_read_line(connection))
+            connection.sendall(json.dumps(reply).encode() + b"\n")
+
+    def _do(self, line: bytes) -> Request:
+        try:
+            request = json.loads(line)
+            return {"done": self._verbs[request["do"]](request)}
+        except NetworkFailure as error:
+            _log.warning("%s", error)
+            return {"error": str(error)}
+        except OSError as error:
+            _log.error("%s", error)
+            return {"error": f"The instances' network could not be changed: {error}."}
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            return {"error": f"The network service does not understand the request: {error!r}"}
+
+    def _attach(self, request: Request) -> str:
+        name = request["name"]
+        if not names.valid(name):
+            raise ValueError(name)
+        return self._network.attach(name, _mac(request), _matching(USER, request["user"]))
+
+    def _attach_to(self, request: Request) -> None:
+        to = _matching(DEVICE, request["to"])
+        self._network.attach_to(to, _mac(request), _matching(USER, request["user"]))
+
+
+def _caring(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except (NetworkFailure, OSError) as error:
+        _log.error("%s", error)
+
+
+def _mac(request: Request) -> str:
+    return _matching(MAC, request["mac"])
+
+
+def _matching(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+def _read_line(connection: socket.socket) -> bytes:
+    data = b""
+    while not data.endswith(b"\n") and len(data) < MAX_REQUEST:
+        chunk = connection.recv(MAX_REQUEST - len(data))
+        if not chunk:
+            break
+        data += chunk
+    return data

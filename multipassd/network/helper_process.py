@@ -1,0 +1,154 @@
+"""The network's service as a child of the daemon, for a daemon that no systemd started: on request,
+with the rights that its unit would give it and no others, and for as long as the daemon runs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import time
+from asyncio.subprocess import Process
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from multipassd.network.reservations import DEFAULT_DIRECTORY, DIRECTORY
+from multipassd.network.tools import PATH
+from multipassd.system import log
+
+PROGRAM = Path(__file__).parents[2] / "bin/multipass-network"
+SOCKET_FILE = "network.sock"
+# As the unit has it in CapabilityBoundingSet=.
+RIGHTS = ("net_admin", "net_bind_service", "net_raw", "setuid", "setgid", "kill")
+# The protocol of socket activation: the listener is descriptor 3, and the process is named.
+ACTIVATED = ("/bin/sh", "-c", 'LISTEN_PID=$$ exec "$@" 3<&0 </dev/null', "sh")
+STATE_MODE = 0o755  # dnsmasq's own user reads what lies there; nothing in it is secret
+RESTART_SECONDS = 1.0
+STEADY_SECONDS = 10.0  # a child that ended sooner, and failed, may fail again
+FAILURES = 5  # one after the other; then it is started by the next request
+STOP_SECONDS = 90.0  # a device of the host's may be on its way to a bridge, or back
+BACKLOG = 16
+
+_log = log.get("network")
+
+
+class HelperError(Exception):
+    """It can't be started here: a sentence."""
+
+
+class NetworkHelper:
+    """Like a socket unit and its service: it is started for each request that finds none."""
+
+    def __init__(self, base: Path, environ: Mapping[str, str]) -> None:
+        """Raises HelperError. `base` is the daemon's storage."""
+        self.socket = base / SOCKET_FILE
+        self.directory = Path(environ.get(DIRECTORY) or state_directory(base))
+        if os.geteuid() != 0:
+            raise HelperError(
+                "--network=bridge changes this host's network, which only root may do. Please "
+                "start multipassd as root, or leave the option out."
+            )
+        setpriv = shutil.which("setpriv", path=PATH)
+        if setpriv is None:
+            raise HelperError(
+                "--network=bridge needs the program setpriv, to take rights away from the "
+                "network's service. Please install the package util-linux."
+            )
+        self._command = (*ACTIVATED, setpriv, *_rights(), str(PROGRAM), "serve")
+        self._process: Process | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._listener: socket.socket
+
+    def start(self) -> None:
+        """At once, as guests may run that an earlier daemon started. Raises HelperError."""
+        try:
+            self._prepare()
+        except OSError as error:
+            raise HelperError(f"--network=bridge can't be had: {error}.") from None
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def _prepare(self) -> None:
+        if not self.directory.exists():
+            self.directory.mkdir(parents=True)
+            self.directory.chmod(STATE_MODE)  # whatever the umask
+        with suppress(FileNotFoundError):
+            self.socket.unlink()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            self._listener.bind(str(self.socket))
+        finally:
+            os.umask(before)
+        self._listener.listen(BACKLOG)
+
+    async def stop(self) -> None:
+        """What running guests use stays, but for DHCP and DNS."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self._process.wait()
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        self._listener.close()
+        with suppress(OSError):
+            self.socket.unlink()
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            began = time.monotonic()
+            code = await self._once()
+            failures = failures + 1 if code and time.monotonic() - began < STEADY_SECONDS else 0
+            if code:
+                _log.error("the network's service ended with %d", code)
+                await asyncio.sleep(RESTART_SECONDS)
+            if not code or failures >= FAILURES:
+                await self._asked()
+
+    async def _once(self) -> int:
+        """Until it ended; its exit code."""
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=self._listener.fileno(),
+                env={"PATH": PATH, "LISTEN_FDS": "1", DIRECTORY: str(self.directory)},
+            )
+        except OSError as error:
+            _log.error("the network's service can't be started: %s", error)
+            return 1
+        return await self._process.wait()
+
+    async def _asked(self) -> None:
+        """Until somebody connects."""
+        loop, asked = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._listener, asked.set)
+        try:
+            await asked.wait()
+        finally:
+            loop.remove_reader(self._listener)
+
+
+def state_directory(base: Path) -> Path:
+    """Beside the package's, and not in a storage that may lie in root's home: dnsmasq's user must
+    get there."""
+    mark = hashlib.sha256(os.fsencode(base.absolute())).hexdigest()[:8]
+    return Path(f"{DEFAULT_DIRECTORY}-{mark}")
+
+
+def _rights() -> tuple[str, ...]:
+    """What setpriv takes away before it becomes the service, which also ends with the daemon."""
+    kept = ",".join(f"+{right}" for right in RIGHTS)
+    return (
+        "--bounding-set", f"-all,{kept}", "--inh-caps", "-all", "--ambient-caps", "-all",
+        "--no-new-privs", "--pdeathsig", "TERM", "--",
+    )  # fmt: skip

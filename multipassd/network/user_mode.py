@@ -1,0 +1,81 @@
+"""QEMU's own networking: needs no privilege; every guest is 10.0.2.15 behind an address
+translation, and its SSH is forwarded from a port of the loopback interface."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+
+from multipassd.drivers.interface import DriverError, Link
+from multipassd.instances.records.record import Record
+
+LOOPBACK = "127.0.0.1"
+UNKNOWN = "N/A"  # no address of a guest's can be reached from outside it
+ATTEMPTS = 50  # at a port that nobody has
+
+
+class UserNetworking:
+    reaches_host_networks = False
+
+    def __init__(self, taken: Callable[[], set[int]], why: str = "") -> None:
+        """`why` there is no bridge, and what to do: the end of a sentence, or nothing."""
+        self._why = why
+        self._taken = taken  # the ports that other instances keep
+
+    def prepared(self, record: Record) -> Record:
+        """The port is kept over restarts, and chosen anew when somebody else has it by now."""
+        if record.ssh_port and _free(record.ssh_port):
+            return record
+        return record.model_copy(update={"ssh_port": self._choose()})
+
+    async def attach(self, record: Record) -> tuple[Link, ...]:
+        return self.links(record)
+
+    async def detach(self, record: Record) -> None:
+        return
+
+    async def forget(self, record: Record) -> None:
+        return
+
+    async def settle(self, records: Iterable[Record]) -> None:
+        return
+
+    async def bridge(self, device: str) -> str:
+        raise DriverError("User networking has no bridges.")
+
+    async def tidy(self) -> None:
+        return
+
+    def links(self, record: Record) -> tuple[Link, ...]:
+        return (Link(record.mac, ssh_port=record.ssh_port),)
+
+    def endpoint(self, record: Record) -> tuple[str, int]:
+        return LOOPBACK, record.ssh_port
+
+    def addresses(self, record: Record) -> list[str]:
+        return [UNKNOWN]
+
+    def troubles(self) -> list[str]:
+        if not self._why:
+            return []
+        return [f"Instances have no addresses ({UNKNOWN}), as {self._why}"]
+
+    def _choose(self) -> int:
+        taken = self._taken()
+        for _ in range(ATTEMPTS):
+            with socket.socket() as probe:
+                probe.bind((LOOPBACK, 0))
+                port = int(probe.getsockname()[1])
+            if port not in taken:
+                return port
+        raise DriverError("No free TCP port on the loopback interface was found.")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,66 @@
+"""One call as a method sees it: who asks what, and where replies and log lines go."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Generic, Protocol, TypeVar, cast
+
+from multipassd.auth.peer import Peer
+from multipassd.transport.quota import limits
+from protocol.codec import DecodeError, Message
+from protocol.errors import MalformedRequest
+from protocol.methods import Method
+
+Request = TypeVar("Request", bound=Message)
+
+
+class Replies(Protocol):
+    """Where a call's replies go: the stream they belong to."""
+
+    def send(self, payload: bytes) -> None: ...
+    async def next_message(self, seconds: float) -> bytes | None: ...
+
+
+class Call(Generic[Request]):
+    """`request` is decoded and admitted; `trusted` is whether the caller was trusted then and still
+    is. `outlives_trust`: the caller hears the outcome though it loses its trust meanwhile."""
+
+    def __init__(
+        self, method: Method, peer: Peer, request: Request, replies: Replies, trusted: bool
+    ) -> None:
+        self.method = method
+        self.peer = peer
+        self.request = request
+        self.trusted = trusted
+        self.outlives_trust = False
+        self._replies = replies
+
+    def reply(self, message: Message) -> None:
+        """Stream one reply. Raises TooLarge when the peer does not read."""
+        self._replies.send(message.encode())
+
+    async def ask(self, question: Message) -> Request | None:
+        """Stream a reply that asks, and wait for the request anew, with the answer in it. None if
+        there is none. Raises MalformedRequest, and TooLarge as above."""
+        self.reply(question)
+        answer = await self._replies.next_message(limits.ANSWER_TIMEOUT)
+        if answer is None:
+            return None
+        try:
+            return cast(Request, self.method.request.decode(answer))
+        except DecodeError as error:
+            raise MalformedRequest(f"malformed request: {error}") from None
+
+    @property
+    def verbosity(self) -> int:
+        """How much of the log the caller may and wants to see: 0 (errors) to 4 (trace)."""
+        if not self.trusted:
+            return -1  # not even errors: the log tells about others
+        return min(max(getattr(self.request, "verbosity_level", 0), 0), 4)
+
+    def log_line(self, text: str) -> None:
+        self.reply(self.method.reply(log_line=text))
+
+
+CURRENT: ContextVar[Call[Message] | None] = ContextVar("current call", default=None)
+"""The call that the running task serves; log records made meanwhile are shown to its caller."""

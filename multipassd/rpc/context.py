@@ -1,0 +1,43 @@
+"""What methods work on: the daemon's parts, made and owned by `service.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from multipassd.auth.audit import Audit
+from multipassd.auth.enrolment import Enrolment
+from multipassd.auth.guess_limiter import Guesses
+from multipassd.auth.passphrase import Verifier
+from multipassd.auth.peer import Peer
+from multipassd.cloudinit.ssh_keys import ServiceKey
+from multipassd.images.library import Images
+from multipassd.instances.collection import Instances
+from multipassd.instances.launching.launcher import Launcher
+from multipassd.settings import Settings
+from multipassd.system.background import Tasks
+from multipassd.trust.store import TrustStore
+
+
+@dataclass(slots=True)
+class Daemon:
+    store: TrustStore
+    enrolment: Enrolment
+    settings: Settings
+    verifier: Verifier
+    guesses: Guesses
+    audit: Audit
+    instances: Instances
+    images: Images
+    launcher: Launcher
+    ssh_key: ServiceKey
+    data_directory: str
+    tasks: Tasks = field(default_factory=Tasks)  # what a caller who hangs up does not cut short
+
+    def person(self, peer: Peer) -> str:
+        """Who is charged for a guess: a user, or an address (`origin.py`).
+
+        A trusted client is charged for itself alone, so that no stranger's guesses delay it.
+        """
+        if self.store.trusts(peer.fingerprint):
+            return f"client {peer.fingerprint}"
+        return peer.person

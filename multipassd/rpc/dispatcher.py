@@ -1,0 +1,139 @@
+"""From a whole request to its answer: gate, adoption, method. Errors become statuses only here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+from multipassd.auth.gate import Verdict, decide, decide_anew
+from multipassd.auth.peer import AdminRule, Peer
+from multipassd.rpc.call import CURRENT, Call
+from multipassd.rpc.context import Daemon
+from multipassd.rpc.methods import HANDLERS
+from multipassd.system import log
+from multipassd.transport.grpc_stream import Stream
+from multipassd.trust.state import TrustState
+from protocol.codec import DecodeError, Message
+from protocol.errors import (
+    InternalError,
+    MalformedRequest,
+    NotAuthenticated,
+    NotImplementedYet,
+    RpcError,
+)
+from protocol.methods import Method
+
+_log = log.get("dispatcher")
+
+# An editor that writes in place and a shortage of descriptors damage the store for a moment, which
+# is nobody's removal. Twice as long as the store itself waits for the rest of a certificate.
+DAMAGE_PATIENCE = 4.0
+
+
+class Dispatcher:
+    def __init__(self, daemon: Daemon, admins: AdminRule) -> None:
+        self._daemon = daemon
+        self.admins = admins
+        self._running: dict[Stream, Call[Message]] = {}
+        self._looking_again: asyncio.TimerHandle | None = None
+
+    async def serve(self, stream: Stream) -> None:
+        """Answer one call, whatever happens."""
+        peer, method = stream.connection.peer, stream.method
+        assert peer is not None and method is not None
+        try:
+            await self._serve(stream, peer, method)
+        except asyncio.CancelledError:
+            raise  # the caller hung up, or may not have its answer any more
+        except RpcError as error:
+            stream.fail(error)
+        except Exception:
+            stream.fail(_unforeseen(method))
+        else:
+            stream.succeed()
+
+    def trust_changed(self) -> None:
+        """End the calls whose callers the gate would not let in any more."""
+        if self._looking_again is not None:
+            self._looking_again.cancel()
+            self._looking_again = None
+        if self._daemon.store.state is TrustState.DAMAGED:
+            loop = asyncio.get_running_loop()
+            self._looking_again = loop.call_later(DAMAGE_PATIENCE, self._end_untrusted)
+        else:
+            self._end_untrusted()
+
+    async def _serve(self, stream: Stream, peer: Peer, method: Method) -> None:
+        trusted = self._admit(peer, method)
+        try:
+            request = method.request.decode(stream.message)
+        except DecodeError as error:
+            raise MalformedRequest(f"malformed request: {error}") from None
+        if trusted is None:
+            await self._adopt(peer)
+        call = Call[Message](method, peer, request, stream, trusted is not False)
+        CURRENT.set(call)
+        self._running[stream] = call
+        try:
+            with log.attention(call.verbosity):
+                await self._run(call)
+        finally:
+            self._running.pop(stream, None)
+        self._after(stream, peer)
+
+    def _end_untrusted(self) -> None:
+        for stream, call in list(self._running.items()):
+            call.trusted = call.trusted and self._trusts(call.peer)
+            store = self._daemon.store
+            decision = decide_anew(call.method.policy, call.peer, store, self.admins)
+            if decision.error is None or call.outlives_trust:
+                continue
+            del self._running[stream]
+            reason = f"{decision.reason}, ended a running call"
+            self._daemon.audit.denied(call.peer.uid, call.peer.fingerprint, reason)
+            stream.revoke(decision.error)
+
+    def _trusts(self, peer: Peer) -> bool:
+        return bool(peer.fingerprint) and self._daemon.store.trusts(peer.fingerprint)
+
+    async def _run(self, call: Call[Message]) -> None:
+        method = call.method
+        handler = HANDLERS.get(method.path)
+        if handler is None:
+            raise NotImplementedYet(f"This service does not offer '{method.name}' yet.")
+        _log.debug("%s calls %s", call.peer, method.name)
+        await handler(call, self._daemon)
+
+    def _admit(self, peer: Peer, method: Method) -> bool | None:
+        """Is the caller trusted? None: not yet, but is to be adopted. Raises when refused."""
+        self._daemon.enrolment.refresh()
+        store = self._daemon.store
+        decision = decide(method.policy, peer, store, self.admins)
+        if decision.verdict is Verdict.REFUSE:
+            self._daemon.audit.denied(peer.uid, peer.fingerprint, decision.reason)
+            raise decision.error or NotAuthenticated()
+        if decision.verdict is Verdict.ADOPT:
+            return None
+        return self._trusts(peer)
+
+    async def _adopt(self, peer: Peer) -> None:
+        """Raises NotAuthenticated when another was faster, or has removed it again already."""
+        adopted = await self._daemon.enrolment.adopt(peer)
+        if not self._trusts(peer):
+            reason = "not trusted" if adopted else "another client was first"
+            self._daemon.audit.denied(peer.uid, peer.fingerprint, reason)
+            raise NotAuthenticated()
+
+    def _after(self, stream: Stream, peer: Peer) -> None:
+        """A call may have changed what the peer is: trusted from now on, or no longer."""
+        trusted = self._trusts(peer)
+        if trusted:
+            self._daemon.store.seen(peer.fingerprint, time.time())
+        stream.connection.trust(trusted)
+
+
+def _unforeseen(method: Method) -> InternalError:
+    journal_id = os.urandom(6).hex()
+    _log.exception("%s failed; the caller was told the id %s", method.name, journal_id)
+    return InternalError(f"The service failed. Its journal tells more under the id {journal_id}.")

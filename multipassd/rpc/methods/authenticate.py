@@ -1,0 +1,58 @@
+"""`authenticate`: enrol the caller who knows the passphrase, and root who needs none."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from multipassd.auth import gate
+from multipassd.rpc.call import Call
+from multipassd.rpc.context import Daemon
+from multipassd.transport.quota import limits
+from multipassd.trust.state import TrustState
+from protocol.errors import (
+    InvalidCertificate,
+    NotAuthenticated,
+    PassphraseNotSet,
+    StoreDamaged,
+    WrongPassphrase,
+)
+from protocol.messages.access import AuthenticateRequest
+
+
+async def run(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
+    if daemon.store.state is TrustState.DAMAGED:
+        raise StoreDamaged(gate.DAMAGED_SENTENCE)
+    if call.peer.is_root and not call.request.passphrase:
+        await _enrol(call, daemon, "root")
+        return
+    record = daemon.settings.passphrase_record()
+    if not record:
+        raise PassphraseNotSet()
+    if not await _guess(call, daemon, record):
+        daemon.audit.denied(call.peer.uid, call.peer.fingerprint, "wrong passphrase")
+        raise WrongPassphrase() if call.peer.certificate else NotAuthenticated()
+    await _enrol(call, daemon, "passphrase")
+
+
+async def _guess(call: Call[AuthenticateRequest], daemon: Daemon, record: str) -> bool:
+    """Is it right? Waits as long as earlier wrong ones of the same person have earned."""
+    who, privileged = daemon.person(call.peer), call.peer.is_root or call.trusted
+    wait = daemon.guesses.admit(who, privileged, time.time())
+    right = False
+    try:
+        if wait:
+            await asyncio.sleep(wait)
+        if len(call.request.passphrase.encode()) <= limits.PASSPHRASE:
+            given = call.request.passphrase
+            right = await daemon.verifier.verify(given, record, privileged)
+    finally:  # hanging up does not make a guess undone
+        note = daemon.guesses.succeeded if right else daemon.guesses.failed
+        note(who, time.time())
+    return right
+
+
+async def _enrol(call: Call[AuthenticateRequest], daemon: Daemon, how: str) -> None:
+    if not call.peer.certificate:
+        raise InvalidCertificate()
+    await daemon.enrolment.enrol(call.peer, how)

@@ -1,0 +1,92 @@
+"""`launch` (and `create`, its old name): make an instance and wait until it can be used."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import replace
+
+from multipassd.images.image import Progress
+from multipassd.instances.instance import Instance
+from multipassd.instances.launching import launch_networks, launch_spec
+from multipassd.instances.launching.launch_spec import NetworkOrder, Order
+from multipassd.instances.launching.launcher import Reporter
+from multipassd.network import interfaces
+from multipassd.rpc.call import Call
+from multipassd.rpc.context import Daemon
+from multipassd.system import log
+from protocol.errors import RpcError
+from protocol.messages.launch import LaunchProgress, LaunchReply, LaunchRequest
+from protocol.settings import BRIDGED_NETWORK
+
+_log = log.get("launch")
+
+
+async def run(call: Call[LaunchRequest], daemon: Daemon) -> None:
+    asked = launch_spec.read(call.request, daemon.instances.taken())
+    asked = replace(asked, caller=call.peer.credentials)
+    if not asked.networks:
+        await _launch(call, asked, daemon)
+        return
+    try:
+        asked = replace(asked, networks=await _networks(call, asked, daemon))
+        await _launch(call, asked, daemon)
+    except BaseException:
+        if call.request.permission_to_bridge:
+            tidying = daemon.tasks.spawn(_tidy(daemon, daemon.launcher.left.get(asked.name)))
+            if asked.name not in daemon.launcher.left:
+                await asyncio.shield(tidying)
+        raise
+
+
+async def _tidy(daemon: Daemon, left: asyncio.Task[Instance] | None) -> None:
+    """Put back what was bridged for nothing; of a launch that goes on, once that is known."""
+    if left is not None:
+        await asyncio.wait({left})
+    with suppress(RpcError):  # what went wrong first is what counts
+        await daemon.instances.networking.tidy()
+
+
+async def _launch(call: Call[LaunchRequest], asked: Order, daemon: Daemon) -> None:
+    peer = call.peer
+    report = Reporter(
+        step=lambda text: call.reply(LaunchReply(create_message=text)),
+        progress=lambda kind, percent: call.reply(_progress(kind, percent)),
+        message=lambda text: call.reply(LaunchReply(reply_message=text)),
+        launched=lambda: daemon.audit.instance("launched", asked.name, peer.uid, peer.fingerprint),
+        warn=lambda text: call.log_line(_warning(text)),
+    )
+    instance = await daemon.launcher.launch(asked, report)
+    call.reply(LaunchReply(vm_instance_name=instance.name))
+
+
+async def _networks(
+    call: Call[LaunchRequest], asked: Order, daemon: Daemon
+) -> tuple[NetworkOrder, ...]:
+    """With bridges for all of them. Raises RpcError; devices without a bridge are named first."""
+    networking = daemon.instances.networking
+    found = interfaces.read()
+    bridged = daemon.settings.get(BRIDGED_NETWORK)
+    taken = daemon.instances.registry.mac_addresses()
+    chosen = launch_networks.choose(asked.networks, found, bridged, taken)
+    if not networking.reaches_host_networks:
+        raise launch_networks.NoNetworks
+    missing = launch_networks.without_bridge(chosen, found)
+    if missing and not call.request.permission_to_bridge:
+        call.reply(LaunchReply(nets_need_bridging=missing))
+        raise launch_networks.MissingBridges
+    for device in missing:
+        await networking.bridge(device)
+    return chosen
+
+
+def _progress(kind: Progress, percent: int) -> LaunchReply:
+    progress = LaunchProgress(type=int(kind), percent_complete=str(percent))
+    return LaunchReply(launch_progress=progress)
+
+
+def _warning(text: str) -> str:
+    """1.16's clients show it on stderr, whatever their verbosity."""
+    told = {"name": _log.name, "levelname": "WARNING", "msg": text}
+    return log.line(logging.makeLogRecord(told)) + "\n"

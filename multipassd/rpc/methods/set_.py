@@ -1,0 +1,71 @@
+"""`set`: change one setting; the daemon's count at once, an instance's from its next start."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from multipassd.instances import settings as of_instances
+from multipassd.instances.launching import launch_networks
+from multipassd.instances.launching.launch_networks import InvalidBridgedNetwork, NoNetworks
+from multipassd.instances.launching.launch_spec import NetworkOrder
+from multipassd.instances.settings import Changing, NotUpdated
+from multipassd.network import interfaces
+from multipassd.rpc.call import Call
+from multipassd.rpc.context import Daemon
+from multipassd.transport.quota import limits
+from protocol.errors import InvalidSetting, RpcError
+from protocol.messages.access import SetReply, SetRequest
+from protocol.settings import BRIDGED_NETWORK, PASSPHRASE
+
+
+async def run(call: Call[SetRequest], daemon: Daemon) -> None:
+    key, value = call.request.key, call.request.val
+    if of_instance := of_instances.read_key(key):
+        network = daemon.settings.get(BRIDGED_NETWORK)
+        connect = partial(_connect, call, daemon, of_instance.instance)
+        changing = await of_instances.changing(
+            daemon.instances, of_instance, value, network, connect
+        )
+    else:
+        changing = partial(_set, daemon, key, value)
+    await daemon.tasks.complete(_change(call, daemon, changing))
+    call.reply(SetReply())
+
+
+async def _change(call: Call[SetRequest], daemon: Daemon, changing: Changing) -> None:
+    """With a record of who did it."""
+    await changing()
+    daemon.audit.changed(call.request.key, call.peer.uid, call.peer.fingerprint)
+
+
+async def _set(daemon: Daemon, key: str, value: str) -> None:
+    if key == PASSPHRASE and value:
+        if len(value.encode()) > limits.PASSPHRASE:
+            raise InvalidSetting(key, "…", f"more than {limits.PASSPHRASE} bytes")
+        value = await daemon.verifier.make(value)
+    await asyncio.to_thread(daemon.settings.set, key, value)
+
+
+async def _connect(call: Call[SetRequest], daemon: Daemon, instance: str, network: str) -> None:
+    """Let instances be on this network of the host's; its user is asked if that disturbs it.
+    Raises RpcError."""
+    networking = daemon.instances.networking
+    found = interfaces.read()
+    if network not in {one.name for one in found}:
+        raise InvalidBridgedNetwork(network)
+    if not networking.reaches_host_networks:
+        raise NoNetworks
+    if not launch_networks.without_bridge([NetworkOrder(network, "", True)], found):
+        return
+    if not (call.request.authorized or await _permitted(call, network)):
+        raise NotUpdated(instance, f"Need user authorization to bridge {network}")
+    try:
+        await networking.bridge(network)
+    except RpcError as error:
+        raise NotUpdated(instance, f"Failure to bridge {network}: {error.message}") from None
+
+
+async def _permitted(call: Call[SetRequest], network: str) -> bool:
+    answer = await call.ask(SetReply(reply_message=network, needs_authorization=True))
+    return answer is not None and answer.authorized

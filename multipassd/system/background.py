@@ -1,0 +1,43 @@
+"""Work that goes on to its end when whoever asked for it goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from multipassd.system import log
+from protocol.errors import RpcError
+
+_log = log.get("tasks")
+
+Result = TypeVar("Result")
+
+
+class Tasks:
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()  # the event loop itself holds none
+
+    def spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def complete(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """What it returns; a caller that is cancelled meanwhile does not cancel it, and the log is
+        told of its failure instead."""
+        task = self.spawn(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_tell_failure)
+            raise
+
+
+def _tell_failure(task: asyncio.Task[Any]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, RpcError):
+        _log.warning("whoever asked for it did not wait to be told: %s", error.message)
+    elif error is not None:
+        _log.error("what somebody asked for and did not wait for failed", exc_info=error)

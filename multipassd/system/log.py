@@ -1,0 +1,173 @@
+"""The log: to the journal or stderr, and what concerns a call also to its trusted caller.
+
+Levels are Multipass's: error, warning, info, debug, trace. A record's `fields` (a dict of
+journal fields) and `message_id` reach the journal as they are; other places show the sentence.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import ClassVar
+
+from multipassd.rpc.call import CURRENT
+from multipassd.system import journal
+
+TRACE = 5
+LEVELS = {
+    "error": logging.ERROR,
+    "warning": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": TRACE,
+}
+_BY_VERBOSITY = tuple(LEVELS.values())  # a client's -v, -vv ... as an index
+_PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))  # syslog's
+_DEBUG_PRIORITY = 7
+
+ROOT = "multipassd"
+AUDIT = f"{ROOT}.audit"
+
+
+def get(category: str) -> logging.Logger:
+    return logging.getLogger(f"{ROOT}.{category}")
+
+
+def configure(destination: str, level: str, always: Mapping[str, str] | None = None) -> None:
+    """`destination` is `platform` (the journal; stderr where there is none) or `stderr`. The
+    journal gets the fields `always` with each record."""
+    logging.addLevelName(TRACE, "TRACE")
+    logging.raiseExceptions = False  # a full journal is no reason to print a traceback
+    logger = logging.getLogger(ROOT)
+    logger.propagate = False
+    handler = _platform(always) if destination == "platform" else _StderrHandler()
+    handler.addFilter(lambda record: record.levelno >= LEVELS[level] or record.name == AUDIT)
+    logger.handlers = [handler, _CallHandler()]
+    logging.getLogger(AUDIT).setLevel(logging.INFO)  # a record each, always
+    _Attention.base = LEVELS[level]
+    _Attention.apply()
+    for name in ("hpack.hpack", "hpack.table"):  # they log each header, at a tenth of a call's cost
+        logging.getLogger(name).disabled = True
+
+
+class _Attention:
+    """The least level that anybody looks at: records below it are not even made."""
+
+    base = logging.INFO
+    callers: ClassVar[Counter[int]] = Counter()  # levels that calls under way asked for
+
+    @classmethod
+    def apply(cls) -> None:
+        logging.getLogger(ROOT).setLevel(min((cls.base, *cls.callers)))
+
+
+@contextmanager
+def attention(verbosity: int) -> Iterator[None]:
+    """While a call is served that is to see its own log lines; free for the common verbosity 0."""
+    level = _BY_VERBOSITY[max(verbosity, 0)]
+    if level >= _Attention.base:
+        yield
+        return
+    _Attention.callers[level] += 1
+    _Attention.apply()
+    try:
+        yield
+    finally:
+        _Attention.callers[level] -= 1
+        _Attention.callers += Counter()  # drops those at zero
+        _Attention.apply()
+
+
+def line(record: logging.LogRecord) -> str:
+    """`[2026-05-19T17:12:47.123] [warning] [category] text`, local time, as Multipass writes it."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.created))
+    category = record.name.removeprefix(ROOT + ".")
+    text = record.getMessage()
+    return f"[{stamp}.{int(record.msecs):03}] [{record.levelname.lower()}] [{category}] {text}"
+
+
+class _StderrHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self._text(record)
+        if record.exc_info:
+            text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        try:
+            sys.stderr.write(self._framed(text, record) + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            pass  # nobody reads stderr any more
+
+    def _text(self, record: logging.LogRecord) -> str:
+        return line(record)
+
+    def _framed(self, text: str, record: logging.LogRecord) -> str:
+        return text
+
+
+class _StreamHandler(_StderrHandler):
+    """A stderr that leads to the journal, which adds the time itself: each line is a record there
+    and begins with its priority (sd-daemon(3))."""
+
+    def _text(self, record: logging.LogRecord) -> str:
+        return f"[{record.name.removeprefix(ROOT + '.')}] {record.getMessage()}"
+
+    def _framed(self, text: str, record: logging.LogRecord) -> str:
+        mark = f"<{_priority(record.levelno)}>"
+        return mark + text.replace("\n", "\n" + mark)
+
+
+class _CallHandler(logging.Handler):
+    """Streams a record to the caller whose call it belongs to, if that one may see it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        call = CURRENT.get()
+        if threading.current_thread() is not threading.main_thread():
+            return  # a worker inherits the call, but the connection belongs to the event loop
+        if call is None or call.verbosity < 0 or not hasattr(call.request, "verbosity_level"):
+            return
+        if record.levelno >= _BY_VERBOSITY[call.verbosity]:
+            with suppress(Exception):  # a caller who went away must not break the log
+                call.log_line(line(record) + "\n")
+
+
+class _JournalHandler(logging.Handler):
+    def __init__(self, send: journal.Send, always: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self._send = send
+        self._always = {"SYSLOG_IDENTIFIER": "multipassd", **(always or {})}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, str] = dict(getattr(record, "fields", {}))
+        if message_id := getattr(record, "message_id", None):
+            fields["MESSAGE_ID"] = message_id
+        if record.exc_info:
+            fields["EXCEPTION"] = "".join(traceback.format_exception(*record.exc_info))
+        fields["MULTIPASS_CATEGORY"] = record.name.removeprefix(ROOT + ".")
+        with suppress(OSError):  # journald is being restarted: the socket comes back
+            self._send(
+                _encodable(record.getMessage()),
+                PRIORITY=str(_priority(record.levelno)),
+                **self._always,
+                **{name: _encodable(value) for name, value in fields.items()},
+            )
+
+
+def _encodable(text: str) -> str:
+    """A path of undecodable bytes must not make python-systemd fail, and whoever logs with it."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _priority(level: int) -> int:
+    return next((value for floor, value in _PRIORITIES if level >= floor), _DEBUG_PRIORITY)
+
+
+def _platform(always: Mapping[str, str] | None) -> logging.Handler:
+    if send := journal.sender():
+        return _JournalHandler(send, always)
+    return _StreamHandler() if journal.on_stderr() else _StderrHandler()

@@ -1,0 +1,302 @@
+"""One peer's connection: bytes between asyncio's transport, TLS and the HTTP/2 session; its life
+from handshake to close, and how long each part of that may take.
+
+What it knows of the service is `Host`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from h2.errors import ErrorCodes
+from h2.exceptions import H2Error, ProtocolError
+from OpenSSL import SSL
+
+from multipassd.auth.peer import Peer
+from multipassd.system import log
+from multipassd.transport.grpc_stream import Stream
+from multipassd.transport.h2_session import Handler
+from multipassd.transport.quota import limits
+from multipassd.transport.quota.limits import PeerLimits
+from multipassd.transport.quota.origin import Caller
+from multipassd.transport.quota.turns import Turns, Worker, measured
+from multipassd.transport.tls import TlsError
+from multipassd.transport.wire_session import Conversation
+
+_log = log.get("connection")
+
+
+class Host(Handler, Protocol):
+    """What a connection needs of the service."""
+
+    turns: Turns
+    reading: memoryview  # where all connections read to: what is read is copied at once
+
+    def context(self) -> SSL.Context: ...
+    def established(self, connection: Connection) -> bool: ...
+    def closed(self, connection: Connection) -> None: ...
+    def trusts(self, peer: Peer) -> bool: ...
+
+
+class Connection(asyncio.BufferedProtocol, Worker):
+    """TLS and HTTP/2 are made at the first byte. What a peer without trust sends waits for its
+    person's turn, and no more is read until then."""
+
+    def __init__(self, host: Host, caller: Caller) -> None:
+        self._host = host
+        self._caller = caller
+        self.peer: Peer | None = None
+        self.limits: PeerLimits = limits.UNTRUSTED
+        self.closing = False
+        self._talk: Conversation | None = None
+        self._transport: asyncio.Transport | None = None  # until asyncio has taken the socket over
+        self._loop = asyncio.get_running_loop()
+        self._opened = self._loop.time()
+        self._spent = 0.0  # of the person's account
+        self._stalled: float | None = None  # since when the peer does not read
+        self._flush_scheduled = False
+        self._draining = False
+        self._drained_from = 0.0  # loop time
+        self._ending: float | None = None  # since when the transport is closing
+
+    # -- asyncio's side ---------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=self.limits.buffers)
+        if self.closing:  # the service stopped meanwhile
+            transport.abort()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        trusted = self.limits is limits.TRUSTED
+        return self._host.reading[: limits.READ if trusted else limits.STRANGERS_READ]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._talk is None:
+            self._talk = self._begin()
+        self._talk.take(bytes(self._host.reading[:nbytes]))
+        account, now = self._caller.account, self._loop.time()
+        if self.limits is limits.TRUSTED or account.exempt:
+            self._work_all(self._talk)
+        elif self.peer is None and account.known(now) and account.solvent(now):
+            while measured(self):
+                pass
+        else:
+            assert self._transport is not None
+            self._transport.pause_reading()
+            self._host.turns.ask(account, self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closing = True
+        if self._talk is not None:
+            self._talk.session.abandon()
+        self._host.closed(self)
+
+    def pause_writing(self) -> None:
+        self._stalled = self._loop.time()
+        if self._transport is not None:
+            self._transport.pause_reading()  # who doesn't read isn't read either
+
+    def resume_writing(self) -> None:
+        self._stalled = None
+        self._read_on()
+
+    # -- work -------------------------------------------------------------------------------------
+
+    def work(self) -> bool:
+        """A small step with what was received: one flight of the handshake, or some frames."""
+        assert self._talk is not None
+        self._step(self._talk, limits.STRANGERS_PIECE)
+        if self.limits is limits.TRUSTED:
+            self._work_all(self._talk)
+        if self._talk.pending:
+            return True
+        self._read_on()
+        return False
+
+    def charge(self, seconds: float) -> None:
+        if self.limits is not limits.TRUSTED:
+            self._spent += seconds
+            self._caller.account.spend(seconds, self._loop.time())
+
+    def _work_all(self, talk: Conversation) -> None:
+        while talk.pending:
+            self._step(talk, limits.READ)
+
+    def _step(self, talk: Conversation, size: int) -> None:
+        try:
+            if not self.closing:
+                talk.decrypt()
+                if self.peer is None and talk.established:
+                    self._meet(talk)
+            if self.closing:
+                talk.discard()
+            else:
+                talk.handle(size)
+        except TlsError:
+            self.flush()  # the alert, if OpenSSL made one
+            self.close()
+        except (H2Error, ValueError) as error:
+            _log.debug("%s broke HTTP/2: %s", self, type(error).__name__)
+            if isinstance(error, ProtocolError):
+                self.close()  # h2 has its GOAWAY ready
+            else:
+                self.shut(ErrorCodes.PROTOCOL_ERROR)
+        else:
+            self.flush()
+
+    def _begin(self) -> Conversation:
+        talk = Conversation(self._host.context(), self, self._host)
+        if self._draining:
+            talk.session.drain()
+        return talk
+
+    def _meet(self, talk: Conversation) -> None:
+        """The handshake is over: who is it, and may it stay?"""
+        if not talk.speaks_http2:
+            self.close()
+            return
+        self.peer = talk.peer(self._caller)
+        if not self._host.established(self):
+            self.close()
+            return
+        self._use(limits.TRUSTED if self._host.trusts(self.peer) else limits.UNTRUSTED)
+        talk.session.begin()
+
+    def _read_on(self) -> None:
+        ready = self._stalled is None and not (self._talk and self._talk.pending)
+        if ready and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # -- for the service --------------------------------------------------------------------------
+
+    def __str__(self) -> str:
+        return str(self.peer or self._caller.credentials or "TCP client")
+
+    @property
+    def person(self) -> str:
+        return self._caller.person
+
+    @property
+    def established(self) -> bool:
+        return self.peer is not None
+
+    def trust(self, trusted: bool) -> None:
+        """Set the limits by whether the peer is trusted now."""
+        chosen = limits.TRUSTED if trusted else limits.UNTRUSTED
+        if chosen is self.limits or self.closing or self._talk is None:
+            return
+        self._use(chosen)
+        self._talk.session.limits_changed()
+        self.flush()
+
+    def take_control_frame(self) -> bool:
+        return self._caller.account.take_control_frame(self._loop.time())
+
+    def check(self, now: float) -> None:
+        """End what lasts too long: handshake, silence, half a request, a reply nobody reads."""
+        if self._transport is None:
+            return
+        if self._transport.is_closing():
+            self._check_ending(now)
+            return
+        if self._talk is None or not self.established:
+            if now - self._opened > limits.HANDSHAKE_TIMEOUT:
+                self.close()
+            return
+        if self._stalled is not None and now - self._stalled > limits.WRITE_TIMEOUT:
+            self._transport.abort()
+            return
+        session = self._talk.session
+        if session.reset_overdue(now):
+            self.flush()
+        if not session.streams and now - session.active > self.limits.idle:
+            self.shut(ErrorCodes.NO_ERROR)
+
+    def _check_ending(self, now: float) -> None:
+        """A transport closes by itself when all is sent; a peer that doesn't read prevents that."""
+        assert self._transport is not None
+        held_up = self._draining and self.limits is limits.UNTRUSTED
+        patience = limits.DRAIN_SILENCE if held_up else limits.CLOSE_TIMEOUT
+        if self._ending is None:
+            self._ending = now
+        elif now - self._ending > patience:
+            self._transport.abort()
+
+    def drain(self) -> None:
+        """Ask the peer to take its next call elsewhere. What it sends before it has heard of that,
+        and what a handshake under way brings, is still answered."""
+        self._draining = True
+        self._drained_from = self._loop.time()
+        if not self.closing and self._talk is not None:
+            self._talk.session.drain()
+            self.flush()
+
+    def drained(self) -> bool:
+        """No call in flight, and the peer has had time to hear of it and to hang up; or the peer
+        is not trusted and had its time."""
+        now = self._loop.time()
+        if self.limits is limits.UNTRUSTED and now - self._drained_from > limits.DRAIN_STRANGERS:
+            return True
+        if self._talk is None or not self.established or self._talk.session.streams:
+            return False
+        return now - self._talk.session.active > limits.DRAIN_SILENCE
+
+    def shut(self, code: int) -> None:
+        """GOAWAY, then close."""
+        if self._talk is not None and self.established and not self.closing:
+            self._talk.session.end(code)
+        self.close()
+
+    def close(self) -> None:
+        """Send what is ready, then close."""
+        if self.closing:
+            return
+        self.flush()
+        self.closing = True
+        if self._transport is not None:
+            if self._talk is not None:
+                self._write(self._talk.last_words())
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close without a word: nothing of it stays, whether the peer reads or not."""
+        self.closing = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def flush(self) -> None:
+        """Send what HTTP/2 and TLS have ready, in one write."""
+        self._flush_scheduled = False
+        if self._talk is None or self._transport is None or self._transport.is_closing():
+            return
+        try:
+            self._write(self._talk.output())
+        except TlsError:
+            self._transport.abort()
+
+    def schedule_flush(self) -> None:
+        """One write for all that happens in this turn of the loop: the largest gain measured."""
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self.flush)
+
+    def ended(self, stream: Stream) -> None:
+        if self._talk is not None:
+            self._talk.session.ended(stream)
+
+    # -- its parts --------------------------------------------------------------------------------
+
+    def _use(self, chosen: PeerLimits) -> None:
+        self.limits = chosen
+        if chosen is limits.TRUSTED:
+            self._caller.account.prove(self._spent, self._loop.time())
+            self._spent = 0.0
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(high=chosen.buffers)
+
+    def _write(self, data: bytes) -> None:
+        if data and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)

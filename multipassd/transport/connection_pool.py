@@ -1,0 +1,199 @@
+"""All open connections: how many, whose, how long; the room between listeners and dispatcher."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from h2.errors import ErrorCodes
+from OpenSSL import SSL
+
+from multipassd.auth.peer import Peer, credentials_of, uid_of
+from multipassd.rpc.dispatcher import Dispatcher
+from multipassd.system import log
+from multipassd.transport.connection import Connection
+from multipassd.transport.listener import Acceptor, Listener
+from multipassd.transport.quota import limits, request_memory
+from multipassd.transport.quota.admission import Admission, Standing
+from multipassd.transport.quota.origin import (
+    Caller,
+    Charge,
+    TcpOrigins,
+    account_of_uid,
+    person_of_uid,
+)
+from multipassd.transport.quota.socket_owner import OwnerLookup
+from multipassd.transport.quota.turns import Turns
+from multipassd.transport.quota.work_budget import Account, Accounts
+from multipassd.trust.store import TrustStore
+
+_log = log.get("server")
+
+SWEEP_INTERVAL = 1.0  # how exactly time-outs of connections are kept
+
+
+class Server:
+    """The `Host` of every connection. `context` makes the TLS context a new one starts with."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        store: TrustStore,
+        charge: Charge,
+        context: Callable[[], SSL.Context],
+    ) -> None:
+        self.turns = Turns()
+        self.reading = memoryview(bytearray(limits.READ))
+        self.trusted_buffers = request_memory.for_trusted()
+        self.strangers_buffers = request_memory.for_strangers()
+        self.serve = dispatcher.serve
+        self._dispatcher = dispatcher
+        self._store = store
+        self._charge = charge
+        self._context = context
+        self._tcp = TcpOrigins(charge, OwnerLookup())
+        self._accounts = Accounts()
+        self._admission = Admission()
+        self._connections: set[Connection] = set()
+        self._acceptors: list[Acceptor] = []
+        self._arriving: set[asyncio.Task[object]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._last_closed = self._loop.time()
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def idle_for(self) -> float:
+        """Seconds since the last connection ended; 0 while there is one."""
+        return 0.0 if self._connections else self._loop.time() - self._last_closed
+
+    def start(self, listeners: list[Listener]) -> None:
+        self._acceptors = [
+            Acceptor(listener, self._admission.has_room, self._take) for listener in listeners
+        ]
+        for acceptor in self._acceptors:
+            acceptor.start()
+
+    def take_no_more(self) -> None:
+        """Whoever comes from now on waits for the next service."""
+        for acceptor in self._acceptors:
+            acceptor.stop()
+
+    async def drain(self) -> None:
+        """Take no new connection, let calls in flight end and peers hang up, close."""
+        self.take_no_more()
+        for connection in list(self._connections):
+            connection.drain()
+        give_up = self._loop.time() + limits.DRAIN_TIMEOUT
+        while self._connections and self._loop.time() < give_up:
+            for connection in list(self._connections):
+                if connection.drained():
+                    connection.shut(ErrorCodes.NO_ERROR)
+            await asyncio.sleep(0.01)
+        for connection in list(self._connections):
+            connection.shut(ErrorCodes.NO_ERROR)
+
+    def trust_changed(self) -> None:
+        """Every running call and open connection is looked at anew: a removal counts at once."""
+        self._dispatcher.trust_changed()
+        for connection in list(self._connections):
+            if connection.peer is not None:
+                connection.trust(self.trusts(connection.peer))
+
+    # -- for connections --------------------------------------------------------------------------
+
+    def context(self) -> SSL.Context:
+        return self._context()
+
+    def trusts(self, peer: Peer) -> bool:
+        return bool(peer.fingerprint) and self._store.trusts(peer.fingerprint)
+
+    def established(self, connection: Connection) -> bool:
+        """May a connection whose peer is known now stay?"""
+        assert connection.peer is not None
+        return self._admission.settle(connection, self.trusts(connection.peer))
+
+    def closed(self, connection: Connection) -> None:
+        if not self._admission.remove(connection):
+            return
+        self._connections.discard(connection)
+        self._last_closed = self._loop.time()
+        for acceptor in self._acceptors:
+            acceptor.resume()
+
+    # -- arriving ---------------------------------------------------------------------------------
+
+    def _take(self, accepted: socket.socket) -> None:
+        """The cheapest refusal comes first: of who has used up what its person may cost."""
+        try:
+            caller = self._caller(accepted)
+        except OSError:
+            caller = None  # gone already
+        if caller is None:
+            accepted.close()
+            return
+        root = caller.credentials is not None and caller.credentials.uid == 0
+        admin = self._dispatcher.admins.covers(caller.credentials)
+        standing = self._admission.standing(caller.person, admin=admin, root=root)
+        self._admit(accepted, caller, standing)
+
+    def _caller(self, accepted: socket.socket) -> Caller | None:
+        """None for one whose account is empty. Raises OSError."""
+        now = self._loop.time()
+        if accepted.family != socket.AF_UNIX:
+            person = self._tcp.person(accepted)
+            account = self._accounts.of(person, now)
+            if not self._solvent(account, now):
+                return None
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            return Caller(None, person, account)
+        uid = uid_of(accepted)
+        person = person_of_uid(uid, self._charge)
+        if uid in (0, self._dispatcher.admins.own_uid):
+            account = Account(person, now, exempt=True)
+        else:
+            account = self._accounts.of(account_of_uid(uid, self._charge), now)
+            if not self._solvent(account, now):
+                return None
+        return Caller(credentials_of(accepted), person, account)
+
+    @staticmethod
+    def _solvent(account: Account, now: float) -> bool:
+        if account.solvent(now):
+            return True
+        if account.report(now):
+            _log.warning(
+                "%s has used up what it may cost the service: its new connections are closed "
+                "until it makes fewer",
+                account,
+            )
+        return False
+
+    def _admit(self, accepted: socket.socket, caller: Caller, standing: Standing) -> None:
+        connection = Connection(self, caller)
+        connection.charge(limits.CONNECTION_WORK)
+        self._connections.add(connection)
+        self._admission.admit(connection, caller.person, standing)
+        task = self._loop.create_task(
+            self._loop.connect_accepted_socket(lambda: connection, accepted)
+        )
+        self._arriving.add(task)
+        task.add_done_callback(lambda done: self._arrived(done, connection))
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(SWEEP_INTERVAL, self._sweep)
+
+    def _arrived(self, task: asyncio.Task[object], connection: Connection) -> None:
+        self._arriving.discard(task)
+        if task.cancelled() or task.exception():  # asyncio could not take the socket over
+            self.closed(connection)
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for connection in list(self._connections):
+            connection.check(now)
+        self._sweeper = (
+            self._loop.call_later(SWEEP_INTERVAL, self._sweep) if self._connections else None
+        )

@@ -1,0 +1,88 @@
+"""h2's server side of a connection with this service's limits instead of h2's own. Pure."""
+
+from __future__ import annotations
+
+from h2 import frame_buffer
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import Event
+from h2.exceptions import FrameTooLargeError
+from h2.settings import SettingCodes, Settings
+from hyperframe.frame import GoAwayFrame
+
+from multipassd.transport.h2_headers import Encoder
+from multipassd.transport.quota import limits
+
+# A module's constant is all that h2 offers: 64 frames would be 1 MiB a connection.
+frame_buffer.CONTINUATION_BACKLOG = limits.CONTINUATIONS
+
+
+_PREFACE = len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+_EVERY_STREAM = 2**31 - 1
+_FRAME_HEADER = 9  # three bytes of it are the length
+
+
+class ServerConnection(H2Connection):
+    MAX_CLOSED_STREAMS = limits.CLOSED_STREAMS
+
+    def __init__(self, config: H2Configuration) -> None:
+        super().__init__(config)
+        self.encoder = Encoder()  # type: ignore[assignment]  # as much of hpack's as h2 uses
+        self._lengths = FrameLengths(self.max_inbound_frame_size)
+
+    def receive(self, data: bytes) -> list[Event]:
+        """`receive_data` that looks at lengths first."""
+        try:
+            self._lengths.watch(data)
+        except FrameTooLargeError as error:
+            self.close_connection(error.error_code)
+            raise
+        return self.receive_data(data)
+
+    def begin(self, streams: int) -> None:
+        """Send the first SETTINGS. What is changed in `local_settings` would only be sent later."""
+        self.local_settings = Settings(
+            client=False,
+            initial_values={
+                SettingCodes.MAX_CONCURRENT_STREAMS: streams,
+                SettingCodes.MAX_HEADER_LIST_SIZE: limits.HEADER_LIST,
+            },
+        )
+        self.decoder.max_header_list_size = limits.HEADER_LIST
+        self.initiate_connection()
+
+    def say_goodbye(self) -> None:
+        """GOAWAY that lets calls in flight end (after h2's own nothing more could be sent), and
+        those that cross it too (RFC 9113, 6.8): gRPC sends a call that was refused only once more.
+        """
+        goaway = GoAwayFrame(
+            stream_id=0, last_stream_id=_EVERY_STREAM, error_code=ErrorCodes.NO_ERROR
+        )
+        self._prepare_for_sending([goaway])
+
+
+class FrameLengths:
+    """Sees frames' headers go by: h2 looks at a length, up to 16 MiB, when all of it is there."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._skip = _PREFACE  # bytes until the next frame's header
+        self._header = b""
+
+    def watch(self, data: bytes) -> None:
+        """Raises FrameTooLargeError as soon as a length over the limit is announced."""
+        at = 0
+        while at + self._skip < len(data):
+            at += self._skip
+            part = data[at : at + _FRAME_HEADER - len(self._header)]
+            at += len(part)
+            self._header += part
+            if len(self._header) < _FRAME_HEADER:
+                self._skip = 0
+                return
+            self._skip = int.from_bytes(self._header[:3], "big")
+            self._header = b""
+            if self._skip > self._limit:
+                raise FrameTooLargeError(f"a frame of {self._skip} bytes")
+        self._skip -= len(data) - at

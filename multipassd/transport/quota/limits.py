@@ -1,0 +1,99 @@
+"""What a peer may take, each with its reason. Sizes in bytes, times in seconds."""
+
+from dataclasses import dataclass
+
+KIB, MIB = 1 << 10, 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLimits:
+    """What one connection may use."""
+
+    message: int  # the longest request
+    streams: int  # calls at a time
+    buffers: int  # replies that the peer has not read yet
+    idle: float  # without a call
+
+
+# Whoever is not trusted sends `authenticate`, `ping` or a call that is refused: a passphrase and
+# a verbosity fit into 16 KiB many times over.
+UNTRUSTED = PeerLimits(message=16 * KIB, streams=4, buffers=64 * KIB, idle=60)
+# A trusted client may send cloud-init data; gRPC's own default is 4 MiB and 100 streams.
+TRUSTED = PeerLimits(message=4 * MIB, streams=100, buffers=4 * MIB, idle=3600)
+
+# Unfinished requests. Trusted clients and others have a pool each, so that the others never fill
+# what the trusted need; of either pool a person has a share.
+TRUSTED_BUFFERS, TRUSTED_SHARE = 64 * MIB, 16 * MIB  # four launches with all the data there may be
+STRANGERS_BUFFERS, STRANGERS_SHARE = 16 * MIB, 1 * MIB  # 64 requests of 16 KiB
+
+CONNECTIONS = 4096  # about 90 KiB each: 360 MiB at the very worst
+# So four persons are needed to come near the cap. As many again are kept of those that come after
+# that and prove to be trusted.
+CONNECTIONS_PER_PERSON = 1024
+RESERVED_CONNECTIONS = 512  # the last of CONNECTIONS: for root, the admin group, trusted clients
+# How many beyond those caps may be in a handshake to show that they are trusted. When there are
+# more, the person with most of them loses its oldest.
+PROVISIONAL_CONNECTIONS = 64
+PROVISIONAL_PER_PERSON = 16
+
+ACCEPT_SLICE = 0.0005  # of accepting at a time; then other connections have a turn
+ACCEPT_PAUSE = 0.5  # after the kernel refused a descriptor (EMFILE): retry later, don't spin
+# Callers that wait to be accepted. When a flood keeps the queue full, each caller waits for all of
+# it: at 10 us each that is 5 ms. A caller that finds it full waits outside (`client/transport/dial.py`).
+BACKLOG = 512
+
+HANDSHAKE_TIMEOUT = 5.0  # a handshake needs two round trips
+REQUEST_TIMEOUT = 30.0  # from a call's headers to its whole message
+ANSWER_TIMEOUT = 300.0  # for a question that a person has to read and to think about
+WRITE_TIMEOUT = 30.0  # for a peer that doesn't read
+CLOSE_TIMEOUT = 5.0  # for one that doesn't read the last bytes of a connection that ends
+# After SIGTERM, for a handshake to end, and for a peer that was told to ask the next service to
+# hear it and hang up. If we hung up first, a request on its way would break before the peer read
+# why. On a busy host it may not run for a second.
+DRAIN_SILENCE = 2.0
+DRAIN_TIMEOUT = 10.0  # calls in flight at SIGTERM; systemd would kill after 30 s
+# The same for calls of peers that are not trusted. An honest one takes the time of a hash; one that
+# holds its request or our answer back, or waits for having guessed, must not hold up a restart.
+DRAIN_STRANGERS = 3.0
+
+
+# What peers without trust may cost: seconds of the event loop's processor time, a second. It is
+# measured, so no kind of bytes is cheaper than it should be. A handshake and a refused call take
+# some 3 ms.
+@dataclass(frozen=True, slots=True)
+class WorkRate:
+    share: float
+    burst: float
+
+
+STRANGERS_WORK = WorkRate(share=0.05, burst=0.25)  # some 15 commands a second, 80 at once
+# For a user whose client proved to be trusted in the last KNOWN_FOR seconds. What that client does
+# is free, so this is for the rest, such as a handshake that is not finished yet.
+KNOWN_WORK = WorkRate(share=0.25, burst=1.0)
+KNOWN_FOR = 24 * 3600.0
+PERSONS = 4096  # whose work is remembered; of some 300 bytes each
+REPORT_EVERY = 600.0  # a line in the log for each person that has used up its share
+STRANGERS_SLICE = 0.001  # of work for strangers at a time; then trusted clients have a turn
+PARKED_LOOK = 0.02  # how often those who have used up their share are looked at again
+# What is not measured: taking a connection over and closing it; reading from it; beginning and
+# ending a call.
+CONNECTION_WORK, READ_WORK, CALL_WORK = 300e-6, 30e-6, 200e-6
+
+READ = 64 * KIB  # bytes taken from a connection at a time
+STRANGERS_READ = 4 * KIB  # the same; they may have to wait in memory, 16 MiB for all CONNECTIONS
+STRANGERS_PIECE = 256  # bytes of a stranger's HTTP/2 handled at a time: at most 28 frames, 1 ms
+
+# Frames that make work and carry no call (PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA):
+# an honest client sends a handful a call. Counted by person, over all its connections.
+CONTROL_FRAMES_BURST = 1000
+CONTROL_FRAMES_PER_SECOND = 200.0
+HEADER_LIST = 16 * KIB  # gRPC's C++ default is 8 KiB
+# What is said of a failed call, encoded, and what is told to programs: together they fit into the
+# 8 KiB of headers that gRPC's own clients take.
+STATUS_MESSAGE = 4 * KIB
+STATUS_DETAILS = 3 * KIB
+PIECE = 16 * KIB  # handed to h2 at a time: Debian 12's takes the square of it
+CONTINUATIONS = 4  # frames of one header block: 64 KiB, four times the list they may hold
+CLOSED_STREAMS = 1024  # ended calls a connection is remembered for; h2 would keep 8 MiB of them
+
+PASSPHRASE = 4 * KIB  # bytes hashed; keeps scrypt's first pass short

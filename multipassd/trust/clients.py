@@ -1,0 +1,301 @@
+"""What is known about each client beyond its certificate: a file of events beside the store.
+
+One JSON object a line. Lines are appended, so that a crash costs at most the last one; only a
+removal that finds the disk full overwrites its client's line. Trust never depends on this file:
+losing it loses names and dates. It guards one thing: a store that is missing or empty while clients
+are on record here is damage, not a fresh start.
+"""
+
+import json
+import os
+import re
+import stat
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from multipassd.system.files import (
+    CREATE_FLAGS,
+    READ_FLAGS,
+    read_descriptor,
+    show_change,
+    sync_directory,
+    write_all,
+    write_atomically,
+)
+from multipassd.trust.client_record import (
+    BY_HAND,
+    TEXT_LIMIT,
+    ClientRecord,
+    as_event,
+    as_record,
+    last_enrolment,
+    moment,
+)
+from multipassd.trust.lock import NO_ROOM
+
+FILE_LIMIT = 128 << 20  # 100,000 clients and as many events again at 300 bytes, with room
+SEEN_EVERY = 3600.0  # seconds between two "seen" events of a client: one line an hour at most
+COMPACT_SLACK = 1000  # spare lines before a rewrite pays for itself
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+class Clients:
+    """The events of the file, replayed. The caller holds the store's lock for what writes."""
+
+    def __init__(self, path: Path, owners: frozenset[int]) -> None:
+        self.path = path
+        self.problem = ""
+        self._owners = owners
+        self._records: dict[str, ClientRecord] = {}
+        self._removed: set[str] = set()
+        # Device, inode, offset of a line's end, time stamp in nanoseconds.
+        self._read_to: tuple[int, int, int, int] | None = None
+        self._lines = 0
+        self._reading = threading.Lock()  # the event loop may look while a worker does
+        self._unwritten: dict[str, dict[str, Any]] = {}  # removals the file had no room for
+        self._seen: dict[str, float] = {}
+        self._seen_written: dict[str, float] = {}
+
+    # What is known
+
+    def refresh(self) -> None:
+        """Read what was appended since the last time, by us or by another process."""
+        with self._reading:
+            self._refresh()
+
+    def on_record(self) -> bool:
+        """Is there a client that nobody removed? As of now, whatever another thread is at."""
+        with self._reading:
+            self._refresh()
+            return bool(self._records)
+
+    def unknown(self, fingerprints: Iterable[str]) -> list[str]:
+        return [each for each in fingerprints if each not in self._records]
+
+    def known(self) -> frozenset[str]:
+        return frozenset(self._records)
+
+    def was_removed(self, fingerprint: str) -> bool:
+        """Did a program remove it, and put that on record?"""
+        return fingerprint in self._removed
+
+    def describe(self, fingerprint: str) -> ClientRecord:
+        record = self._records.get(fingerprint) or ClientRecord(fingerprint)
+        seen = self._seen.get(fingerprint)
+        if seen is None or (record.last_seen is not None and record.last_seen > seen):
+            return record
+        return replace(record, last_seen=seen)
+
+    # What happens
+
+    def enrolled(self, fingerprint: str, name: str, how: str, uid: int | None, at: float) -> None:
+        event = {"event": "enrolled", "fingerprint": fingerprint, "at": at, "how": how}
+        self._append([event | {"uid": uid, "name": name[:TEXT_LIMIT]}])
+
+    def found(self, fingerprints: Iterable[str], at: float) -> None:
+        """Put clients on record that someone added to the store by hand."""
+        self._append(
+            {"event": "enrolled", "fingerprint": each, "at": at, "how": BY_HAND}
+            for each in fingerprints
+        )
+
+    def removed(self, fingerprint: str, uid: int | None, at: float) -> None:
+        self._take_out([fingerprint], uid, at)
+
+    def gone(self, fingerprints: Iterable[str], at: float) -> None:
+        """Put on record whom someone took out of the store by hand."""
+        self._take_out(fingerprints, None, at)
+
+    def _take_out(self, fingerprints: Iterable[str], uid: int | None, at: float) -> None:
+        """When the file can't take it this raises OSError, and yet is remembered, to be written
+        with what comes next: whom we know to be removed must not pass for damage."""
+        events = {
+            each: {"event": "removed", "fingerprint": each, "at": at, "uid": uid}
+            for each in fingerprints
+        }
+        for each in events:
+            self._seen.pop(each, None)
+        try:
+            self._append(events.values())
+        except OSError as error:
+            if error.errno in NO_ROOM and self._overwrite(events):
+                return
+            with self._reading:
+                self._unwritten |= events
+                for each, event in events.items():
+                    self._apply(each, event)
+            raise
+
+    def restore(self, record: ClientRecord) -> None:
+        """Take a removal back that did not come about."""
+        if self._unwritten.pop(record.fingerprint, None):
+            with self._reading:
+                self._forget()  # the file still has it
+        else:
+            self._append([as_event(record)])
+
+    def seen(self, fingerprint: str, at: float) -> None:
+        """Remembered here; `write_seen` puts it into the file."""
+        self._seen[fingerprint] = at
+
+    def write_seen(self, everything: bool) -> None:
+        """Write what is due, or all that is new; and what there was no room for."""
+        due = [
+            (who, at)
+            for who, at in list(self._seen.items())
+            if self._due(who, at) or (everything and self._seen_written[who] != at)
+        ]
+        if due or self._unwritten:
+            self._append({"event": "seen", "fingerprint": who, "at": at} for who, at in due)
+            self._seen_written.update(due)
+
+    def _due(self, fingerprint: str, at: float) -> bool:
+        written = self._seen_written.get(fingerprint)
+        # A distance, not a difference: the clock may have been set back.
+        return written is None or abs(at - written) >= SEEN_EVERY
+
+    def compact(self) -> None:
+        """Write the file anew when most of its lines, as far as read, are history."""
+        if self._read_to is None or self._lines <= 2 * len(self._records) + COMPACT_SLACK:
+            return
+        self.refresh()
+        if not self.problem:
+            events = (as_event(record) for record in self._records.values())
+            write_atomically(self.path, _encode(events), 0o600)
+            self.refresh()
+
+    # The file
+
+    def _refresh(self) -> None:
+        self.problem = ""
+        try:
+            self._read()
+        except FileNotFoundError:
+            self._forget()
+        except OSError as error:
+            self._forget()
+            self.problem = (
+                f"{self.path} is ignored, so names and dates of clients are unknown: "
+                f"{error.strerror or error}. Remove it, or put it right."
+            )
+        for fingerprint, event in list(self._unwritten.items()):
+            self._apply(fingerprint, event)
+
+    def _forget(self) -> None:
+        self._records = {}
+        self._removed = set()
+        self._read_to = None
+        self._lines = 0
+
+    def _read(self) -> None:
+        descriptor = os.open(self.path, READ_FLAGS)
+        try:
+            status = self._checked(descriptor)
+            if self._read_to is None or not self._continues(status):
+                self._forget()
+            offset = self._read_to[2] if self._read_to else 0
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            data = read_descriptor(descriptor, FILE_LIMIT, self.path)
+        finally:
+            os.close(descriptor)
+        whole = data.rfind(b"\n") + 1  # the rest is still being written, or was cut by a crash
+        for line in data[:whole].splitlines():
+            self._replay(line)
+        self._read_to = (status.st_dev, status.st_ino, offset + whole, status.st_mtime_ns)
+
+    def _continues(self, status: os.stat_result) -> bool:
+        assert self._read_to is not None
+        device, inode, offset, modified = self._read_to
+        if (status.st_dev, status.st_ino) != (device, inode) or status.st_size < offset:
+            return False
+        return status.st_size > offset or status.st_mtime_ns == modified  # else overwritten
+
+    def _checked(self, descriptor: int) -> os.stat_result:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("it is not a regular file")
+        if status.st_uid not in self._owners:
+            raise OSError(f"it belongs to uid {status.st_uid}")
+        if status.st_mode & 0o022:
+            raise OSError("others may write to it")
+        return status
+
+    def _replay(self, line: bytes) -> None:
+        self._lines += 1
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested to death
+            return
+        if not isinstance(event, dict):
+            return
+        fingerprint = event.get("fingerprint")
+        if not isinstance(fingerprint, str) or not FINGERPRINT.fullmatch(fingerprint):
+            return
+        self._apply(fingerprint, event)
+
+    def _apply(self, fingerprint: str, event: dict[str, Any]) -> None:
+        match event.get("event"):
+            case "enrolled":
+                self._records[fingerprint] = as_record(fingerprint, event)
+                self._removed.discard(fingerprint)
+            case "removed":
+                self._records.pop(fingerprint, None)
+                self._removed.add(fingerprint)
+            case "seen" if fingerprint in self._records:
+                record = self._records[fingerprint]
+                self._records[fingerprint] = replace(record, last_seen=moment(event.get("at")))
+
+    def _append(self, events: Iterable[dict[str, Any]]) -> None:
+        """Raises OSError, and then no half line is left."""
+        data = _encode([*self._unwritten.values(), *events])
+        if not data:
+            return
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            descriptor = os.open(self.path, CREATE_FLAGS, 0o600)
+            sync_directory(self.path.parent)
+        try:
+            size = self._checked(descriptor).st_size
+            try:
+                write_all(descriptor, (b"" if _ends_line(descriptor, size) else b"\n") + data)
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, size)
+                raise
+        finally:
+            os.close(descriptor)
+        self._unwritten = {}
+
+    def _overwrite(self, events: dict[str, dict[str, Any]]) -> bool:
+        """Put removals in the place of the enrolments, which needs no room. False if it fails."""
+        with self._reading, suppress(OSError):
+            descriptor = os.open(self.path, READ_FLAGS & ~os.O_ACCMODE | os.O_RDWR)
+            try:
+                status = self._checked(descriptor)
+                data = read_descriptor(descriptor, FILE_LIMIT, self.path)
+                lines = {each: last_enrolment(data, each) for each in events}
+                for who, (start, length) in lines.items():
+                    event = {"event": "removed", "fingerprint": who, "at": events[who]["at"]}
+                    line = _encode([event]).rstrip().ljust(length)
+                    if len(line) != length or os.pwrite(descriptor, line, start) < length:
+                        return False
+                show_change(descriptor, status)
+                os.fsync(descriptor)
+                self._forget()  # the next look reads all of it
+                return True
+            finally:
+                os.close(descriptor)
+        return False
+
+
+def _ends_line(descriptor: int, size: int) -> bool:
+    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
+
+
+def _encode(events: Iterable[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(each, separators=(",", ":")) + "\n" for each in events).encode()

@@ -1,0 +1,95 @@
+"""Whose doing was a change of the trust store: a program's, which put it on record, or a hand's."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from multipassd.trust.clients import Clients
+
+NOBODY: frozenset[str] = frozenset()
+Changes = tuple[frozenset[str], frozenset[str]]  # who was added, who removed
+
+
+class ByHand:
+    """Told by the store of each set of trusted clients that it sees, and of its own changes, which
+    are no news. Only `record` writes; the caller holds the store's lock for it."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._lock = threading.Lock()  # the event loop may see a change while a worker records
+        self._trusted: frozenset[str] | None = None  # by a store in order, last
+        self._expected: set[str] = set()
+        self._appeared = self._vanished = NOBODY
+        self._unrecorded = NOBODY
+        self._compared = False  # was the side file once compared with all who are trusted?
+        self._changes: Changes = NOBODY, NOBODY
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """Whom the store trusted when it was last in order."""
+        return self._trusted or NOBODY
+
+    @property
+    def read(self) -> bool:
+        """Was the store in order yet?"""
+        return self._trusted is not None
+
+    @contextmanager
+    def expecting(self, who: str) -> Iterator[None]:
+        self._expected.add(who)
+        try:
+            yield
+        finally:
+            self._expected.discard(who)
+
+    def saw(self, trusted: frozenset[str]) -> bool:
+        """In a store in order. True if that is another set than before."""
+        with self._lock:
+            before, self._trusted = self._trusted, trusted
+            if before is None:  # the first look: who is there was there
+                self._unrecorded = trusted
+            if before is None or before == trusted:
+                return False
+            appeared, vanished = trusted - before, before - trusted
+            self._unrecorded = (self._unrecorded | appeared) - vanished
+            appeared, vanished = appeared - self._expected, vanished - self._expected
+            self._appeared = (self._appeared - vanished) | appeared
+            self._vanished = (self._vanished - appeared) | vanished
+            return True
+
+    def begin_anew(self) -> None:
+        """The store is about to be emptied, which is no removal by hand."""
+        self._trusted = NOBODY
+
+    def pending(self) -> bool:
+        """Is there anything for `record` to do?"""
+        return self.read and bool(
+            not self._compared or self._unrecorded or self._appeared or self._vanished
+        )
+
+    def record(self) -> None:
+        """Under the store's lock no program is between a change and its record, so what changed
+        without one was done by hand, perhaps while no daemon ran. Raises OSError."""
+        self._clients.refresh()
+        with self._lock:
+            trusted, unrecorded = self.trusted, self._unrecorded
+            added, removed = self._appeared, self._vanished
+            self._appeared = self._vanished = NOBODY
+        if not self._clients.problem:  # else there is no telling, and twice is better than never
+            if not self._compared:
+                self._compared = True
+                added, removed = unrecorded, removed | (self._clients.known() - trusted)
+            added = frozenset(self._clients.unknown(added))
+            removed = frozenset(each for each in removed if not self._clients.was_removed(each))
+        self._changes = self._changes[0] | added, self._changes[1] | removed
+        now = time.time()
+        self._clients.found(self._clients.unknown(unrecorded), now)
+        with self._lock:
+            self._unrecorded -= unrecorded
+        self._clients.gone(self._clients.known() & removed, now)
+
+    def take(self) -> Changes:
+        """What was found out since the last call."""
+        changes, self._changes = self._changes, (NOBODY, NOBODY)
+        return changes

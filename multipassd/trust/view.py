@@ -1,0 +1,196 @@
+"""Looking at the trust store: what state is it in, whom does it trust, what is wrong with it.
+
+Reads and judges, changes nothing. Only an EMPTY store adopts a first client, so every doubt is
+DAMAGED, in which nobody new is let in.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Container
+from dataclasses import dataclass, replace
+from math import inf
+from pathlib import Path
+
+from multipassd.system import installation
+from multipassd.system.files import TICK_SECONDS
+from multipassd.trust import pem_text
+from multipassd.trust.clients import Clients
+from multipassd.trust.disk import StoreDisk, UnsafeFile
+from multipassd.trust.state import TrustState
+from protocol.certificates import check
+
+TORN_SECONDS = 2.0  # a certificate appended in two writes is whole by then
+RETRY_SECONDS = 0.5  # after a read error, which may have been a shortage of descriptors
+
+START_OVER = f"start over with `sudo {installation.here().trust} reset`"
+
+
+@dataclass(frozen=True)
+class View:
+    """What one look at the disk found. `look_again` is monotonic time: a verdict may only hold
+    for a while, as on a certificate that is still being written."""
+
+    state: TrustState
+    trusted: frozenset[str] = frozenset()
+    damage: str = ""
+    problems: tuple[str, ...] = ()
+    exists: bool = False
+    contents: pem_text.Contents = pem_text.NOTHING
+    signature: tuple[int, ...] = ()
+    look_again: float = inf
+
+
+class Observer:
+    def __init__(self, disk: StoreDisk, clients: Clients, owners: frozenset[int]) -> None:
+        self.path = disk.path
+        self.directory = disk.path.parent
+        self._disk = disk
+        self._clients = clients
+        self._owners = owners
+
+    def unchanged(self, view: View) -> bool:
+        """Would a look at the disk find the same? Costs two stats."""
+        if time.monotonic() >= view.look_again:
+            return False
+        return self.signature(view.contents.blank) == view.signature
+
+    def signature(self, blank: bool) -> tuple[int, ...]:
+        """Changes whenever the verdict may; on a blank store the side file has a say."""
+        own = _stamp(self.path)
+        try:
+            status = self.directory.stat()
+            own += (status.st_mode, status.st_uid)
+        except OSError as error:
+            own += (error.errno or 0,)
+        return own + _stamp(self._clients.path) if blank else own
+
+    def look(self, known: Container[str]) -> View:
+        """`known` are fingerprints of certificates that were found valid before."""
+        before, blank = self.signature(False), self.signature(True)
+        view = self._look(known)
+        return replace(view, signature=blank if view.contents.blank else before)
+
+    def after_append(self, view: View, who: str, text: bytes) -> View | None:
+        """The view that our own append makes of another, which spares reading a large store.
+
+        None if anyone else had a hand in it: then only a look at the disk will do.
+        """
+        contents = view.contents
+        size = contents.size + len(text) + (not contents.ends_line)
+        signature = self.signature(False)
+        same_file = not view.exists or view.signature[:2] == signature[:2]  # device and inode
+        if contents.torn is not None or not same_file or signature[SIZE:][:1] != (size,):
+            return None
+        trusted = view.trusted | {who}
+        return replace(
+            view,
+            state=TrustState.TRUSTING,
+            trusted=trusted,
+            exists=True,
+            contents=replace(
+                contents, fingerprints=trusted, size=size, ends_line=True, blank=False
+            ),
+            signature=signature,
+            look_again=inf,
+        )
+
+    def _look(self, known: Container[str]) -> View:
+        if wrong := self.directory_complaint():
+            return _damaged(f"{wrong} Put it right, or {START_OVER}.")
+        try:
+            data, status = self._disk.read()
+        except FileNotFoundError:
+            return self._judge_missing()
+        except UnsafeFile as error:
+            return self._damaged(f"is not safe to believe: {error.strerror}", "Put that right")
+        except OSError as error:
+            view = self._damaged(f"can't be read: {error.strerror}", "Put that right")
+            return replace(view, look_again=time.monotonic() + RETRY_SECONDS)
+        view = self._judge(pem_text.parse(data, known, check), status)
+        if abs(time.time() - status.st_ctime) < TICK_SECONDS:
+            return replace(view, look_again=min(view.look_again, time.monotonic() + TICK_SECONDS))
+        return view
+
+    def directory_complaint(self) -> str:
+        """Why nothing in the directory can be believed; empty if it can."""
+        try:
+            status = self.directory.stat()
+        except OSError as error:
+            return f"The trust store's directory {self.directory} is no use: {error.strerror}."
+        mode = stat.S_IMODE(status.st_mode)
+        if not stat.S_ISDIR(status.st_mode):
+            return f"{self.directory}, where the trust store belongs, is not a directory."
+        if status.st_uid not in self._owners:
+            return f"The trust store's directory {self.directory} belongs to uid {status.st_uid}."
+        if mode & 0o022:
+            return f"Others may write to the trust store's directory {self.directory} ({mode:04o})."
+        return ""
+
+    def _judge_missing(self) -> View:
+        if self._clients.on_record():
+            return self._damaged(
+                "is missing, though clients are on record that nobody removed",
+                "Restore it from a copy",
+            )
+        return View(TrustState.EMPTY)
+
+    def _judge(self, contents: pem_text.Contents, status: os.stat_result) -> View:
+        age = time.time() - status.st_mtime
+        # A file from the future (the clock was set back) is not fresh: nobody waits for it.
+        fresh_for = TORN_SECONDS - age if 0 <= age < TORN_SECONDS else 0.0
+        view = self._verdict(contents, fresh_for > 0)
+        problems = contents.problems
+        if contents.torn is not None and not fresh_for:
+            problems += (f"line {contents.torn_line}: a certificate that was never finished",)
+        waits = fresh_for and (contents.torn is not None or not contents.fingerprints)
+        return replace(
+            view,
+            exists=True,
+            contents=contents,
+            problems=problems,
+            look_again=time.monotonic() + fresh_for if waits else inf,
+        )
+
+    def _verdict(self, contents: pem_text.Contents, fresh: bool) -> View:
+        if contents.fingerprints:
+            return View(TrustState.TRUSTING, contents.fingerprints)
+        if contents.blank:
+            return self._judge_blank(fresh)
+        if contents.torn is not None and fresh:
+            return self._damaged("is just being written", "Try again in a moment")
+        first = f" ({contents.problems[0]})" if contents.problems else ""
+        return self._damaged(
+            f"holds no valid certificate, yet is not empty{first}", "Restore it from a copy"
+        )
+
+    def _judge_blank(self, fresh: bool) -> View:
+        if not self._clients.on_record():
+            return View(TrustState.EMPTY)
+        # An editor that writes in place empties the file first.
+        if fresh:
+            return self._damaged("was emptied just now", "Try again in a moment")
+        return self._damaged(
+            "is empty, though clients are on record that nobody removed", "Restore it from a copy"
+        )
+
+    def _damaged(self, why: str, cure: str) -> View:
+        return _damaged(f"The trust store {self.path} {why}. {cure}, or {START_OVER}.")
+
+
+def _damaged(sentence: str) -> View:
+    return View(TrustState.DAMAGED, damage=sentence)
+
+
+SIZE = 4  # where a stamp has it
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.lstat()
+    except OSError as error:
+        return (error.errno or 0,)
+    return (
+        status.st_dev, status.st_ino, status.st_mode, status.st_uid,
+        status.st_size, status.st_mtime_ns, status.st_ctime_ns,
+    )  # fmt: skip

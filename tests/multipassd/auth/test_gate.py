@@ -1,0 +1,174 @@
+"""The gate over every policy, peer and state of the store."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multipassd.auth.gate import Decision, Verdict, decide, decide_anew
+from multipassd.auth.peer import NOBODY, AdminRule, Credentials, Peer
+from multipassd.trust.state import TrustState
+from protocol.methods import METHODS, Policy
+from protocol.status import Status
+
+ADMIN_GROUP = 27
+RULE = AdminRule(ADMIN_GROUP, own_uid=0)
+KNOWN, STRANGER = "aa" * 32, "bb" * 32
+
+
+class Store:
+    def __init__(self, state: TrustState) -> None:
+        self.state = state
+
+    def trusts(self, fingerprint: str) -> bool:
+        return self.state is TrustState.TRUSTING and fingerprint == KNOWN
+
+
+def local(uid: int, *groups: int) -> Credentials:
+    return Credentials(uid, 1000, 42, frozenset({1000, *groups}))
+
+
+CREDENTIALS = {
+    "root": local(0),
+    "admin": local(1000, ADMIN_GROUP),
+    "user": local(1001),
+    "nobody in the admin group": local(NOBODY, ADMIN_GROUP),
+    "tcp": None,
+}
+FINGERPRINTS = {"known": KNOWN, "stranger": STRANGER, "none": ""}
+
+
+def peer(who: str, certificate: str) -> Peer:
+    fingerprint = FINGERPRINTS[certificate]
+    return Peer(CREDENTIALS[who], bytes.fromhex(fingerprint), fingerprint)
+
+
+def ask(policy: Policy, who: str, certificate: str, state: TrustState) -> Decision:
+    return decide(policy, peer(who, certificate), Store(state), RULE)
+
+
+def status(decision: Decision) -> Status | None:
+    return decision.error.status if decision.error else None
+
+
+EVERYTHING = list(itertools.product(Policy, CREDENTIALS, FINGERPRINTS, TrustState))
+
+
+@given(st.sampled_from(EVERYTHING))
+def test_only_a_refusal_has_an_error_and_every_refusal_has_one(
+    case: tuple[Policy, str, str, TrustState],
+) -> None:
+    decision = ask(*case)
+    assert (decision.verdict is Verdict.REFUSE) == (decision.error is not None)
+    assert decision.reason
+
+
+@pytest.mark.parametrize(("policy", "who", "certificate", "state"), EVERYTHING)
+def test_adoption_needs_an_empty_store_an_administrator_a_certificate_and_its_policy(
+    policy: Policy, who: str, certificate: str, state: TrustState
+) -> None:
+    adopted = ask(policy, who, certificate, state).verdict is Verdict.ADOPT
+    assert adopted == (
+        policy is Policy.ADOPT_FIRST
+        and state is TrustState.EMPTY
+        and who in ("root", "admin")
+        and certificate != "none"
+    )
+
+
+@pytest.mark.parametrize(("policy", "who", "certificate", "state"), EVERYTHING)
+def test_a_stranger_gets_through_only_where_the_policy_is_open_or_the_caller_is_root(
+    policy: Policy, who: str, certificate: str, state: TrustState
+) -> None:
+    decision = ask(policy, who, certificate, state)
+    if decision.verdict is Verdict.ALLOW and certificate != "known":
+        assert policy is Policy.OPEN or (policy is Policy.ROOT_OR_MEMBERS and who == "root")
+
+
+@pytest.mark.parametrize("policy", Policy)
+@pytest.mark.parametrize("who", ["user", "nobody in the admin group"])
+@pytest.mark.parametrize("certificate", FINGERPRINTS)
+def test_before_the_first_client_others_are_refused_like_by_a_closed_socket(
+    policy: Policy, who: str, certificate: str
+) -> None:
+    decision = ask(policy, who, certificate, TrustState.EMPTY)
+    assert decision.error is not None
+    assert decision.error.message == "multipass socket access denied"
+
+
+@pytest.mark.parametrize("who", CREDENTIALS)
+def test_a_trusted_certificate_is_enough_for_every_call(who: str) -> None:
+    for policy in Policy:
+        assert ask(policy, who, "known", TrustState.TRUSTING).verdict is Verdict.ALLOW
+
+
+def test_members_of_the_admin_group_are_not_trusted_once_there_is_a_client() -> None:
+    decision = ask(Policy.ADOPT_FIRST, "admin", "stranger", TrustState.TRUSTING)
+    assert status(decision) is Status.UNAUTHENTICATED
+
+
+def test_ping_is_refused_with_an_empty_message() -> None:
+    decision = ask(Policy.MEMBERS_ONLY, "admin", "stranger", TrustState.EMPTY)
+    assert status(decision) is Status.UNAUTHENTICATED
+    assert decision.error is not None and decision.error.message == ""
+
+
+def test_a_first_client_without_certificate_is_told_that_its_certificate_is_invalid() -> None:
+    decision = ask(Policy.ADOPT_FIRST, "root", "none", TrustState.EMPTY)
+    assert status(decision) is Status.INTERNAL
+
+
+def test_tcp_never_enrols() -> None:
+    decision = ask(Policy.ADOPT_FIRST, "tcp", "stranger", TrustState.EMPTY)
+    assert status(decision) is Status.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("who", CREDENTIALS)
+def test_a_damaged_store_lets_nobody_new_in_and_says_so(who: str) -> None:
+    decision = ask(Policy.ADOPT_FIRST, who, "known", TrustState.DAMAGED)
+    assert decision.verdict is Verdict.REFUSE
+    assert status(decision) is Status.DATA_LOSS
+
+
+def test_root_is_heard_by_the_trust_service_in_every_state() -> None:
+    for state in TrustState:
+        assert ask(Policy.ROOT_OR_MEMBERS, "root", "none", state).verdict is Verdict.ALLOW
+
+
+def test_a_policy_without_a_rule_is_an_error_not_a_permission() -> None:
+    with pytest.raises(KeyError):
+        ask("no policy", "root", "known", TrustState.TRUSTING)  # type: ignore[arg-type]
+
+
+def test_every_method_has_a_policy_and_only_these_are_not_adopting() -> None:
+    assert all(isinstance(method.policy, Policy) for method in METHODS)
+    assert {m.name for m in METHODS if m.policy is not Policy.ADOPT_FIRST} == {
+        "ping",
+        "host_keys",
+        "downloads",
+        "authenticate",
+        "wait_ready",
+        "clients",
+        "remove",
+    }
+
+
+def test_without_an_admin_group_only_root_and_the_daemon_s_own_user_are_administrators() -> None:
+    rule = AdminRule(group=0, own_uid=1001)
+    assert rule.covers(local(0)) and rule.covers(local(1001))
+    assert not rule.covers(local(1000, 0))
+
+
+@pytest.mark.parametrize(("policy", "who", "certificate", "state"), EVERYTHING)
+def test_a_call_goes_on_where_a_new_one_would_be_let_in_but_for_adoption(
+    policy: Policy, who: str, certificate: str, state: TrustState
+) -> None:
+    new = ask(policy, who, certificate, state)
+    running = decide_anew(policy, peer(who, certificate), Store(state), RULE)
+    if new.verdict is Verdict.ADOPT:
+        assert status(running) is Status.UNAUTHENTICATED
+    else:
+        assert (running.verdict, status(running)) == (new.verdict, status(new))

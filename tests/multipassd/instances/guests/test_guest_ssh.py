@@ -1,0 +1,90 @@
+"""Commands inside guests, where there is no guest: what can be told is told at once."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import shutil
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from multipassd.drivers.interface import DriverError
+from multipassd.instances.guests import guest_ssh
+from multipassd.instances.guests.guest_ssh import Endpoint, GuestSilent
+from tests.client.guests import sshd
+from tests.waiting import PATIENCE
+
+NOBODY = 3_999_999  # in no list of users
+SECONDS = PATIENCE
+CLOSED = Endpoint("foo", "127.0.0.1", 1, "ssh-ed25519 AAAA")
+
+needs_ssh = pytest.mark.skipif(shutil.which(guest_ssh.SSH) is None, reason="needs ssh")
+
+
+def said() -> str:
+    try:
+        return asyncio.run(guest_ssh.run(CLOSED, Path("/no/such/key"), "true", SECONDS))
+    except (DriverError, GuestSilent) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def say_as_nobody(end: Connection) -> None:
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    end.send(said())
+
+
+@needs_ssh
+def test_a_port_where_nobody_listens_is_a_silent_guest() -> None:
+    assert said() == "GuestSilent: foo: ssh ended with 255"
+
+
+@needs_ssh
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_user_for_whom_ssh_does_not_work_is_told_and_not_waited_for() -> None:
+    fork = multiprocessing.get_context("fork")  # another user may not read this checkout
+    ours, theirs = fork.Pipe()
+    child = fork.Process(target=say_as_nobody, args=(theirs,))
+    child.start()
+    told = ours.recv() if ours.poll(2 * SECONDS) else "nothing"
+    child.join(SECONDS)
+    assert told.startswith(
+        f"DriverError: Instances can't be reached: the service runs with user id {NOBODY}"
+    )
+
+
+def test_a_missing_ssh_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "Please install the package openssh-client." in said()
+
+
+def test_a_guest_that_goes_on_and_on_is_not_listened_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    babbling = tmp_path / guest_ssh.SSH
+    babbling.write_text("#!/bin/sh\nexec yes\n")
+    babbling.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert said() == f"GuestSilent: foo said more than {guest_ssh.MAX_OUTPUT} bytes"
+
+
+@pytest.mark.skipif(bool(sshd.missing()), reason=sshd.missing())
+def test_a_guest_with_another_host_key_than_was_made_for_it_is_not_talked_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = sshd.Sshd(tmp_path)
+    monkeypatch.setattr(guest_ssh, "USER", server.user)
+
+    def says(host_key: str) -> str:
+        endpoint = Endpoint("foo", "127.0.0.1", server.port, host_key)
+        return asyncio.run(guest_ssh.run(endpoint, tmp_path / "user_key", "echo hello", SECONDS))
+
+    try:
+        assert says(server.host_key) == "hello\n"
+        with pytest.raises(GuestSilent, match="ssh ended with 255"):
+            says(sshd.make_key(tmp_path / "other_key")[1])
+    finally:
+        server.close()

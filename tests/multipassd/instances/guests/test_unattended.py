@@ -1,0 +1,155 @@
+"""A boot that no client waits for, as after Ctrl-C in a launch: it can be stopped, and it ends in
+Running or, with a reason, in Unknown. A stand-in for the driver; `ssh` is one, too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from multipassd.instances.guests import guest_ssh, reachability
+from multipassd.instances.guests.guest_ssh import GuestSilent
+from multipassd.instances.guests.running_guest import State
+from multipassd.instances.instance import Instance
+from multipassd.instances.states.errors import TimedOut, WrongState
+from tests import waiting
+from tests.multipassd.instances.test_overlaps import Driver, instances_of
+from tools import records
+from tools.sandbox import Sandbox
+
+Story = Callable[[Instance], Awaitable[None]]
+
+
+class Ssh:
+    """Lets nobody in until `answers`."""
+
+    def __init__(self) -> None:
+        self.answers = False
+
+    async def run(self, *_: object) -> str:
+        if not self.answers:
+            raise GuestSilent("nobody there")
+        return ""
+
+
+@pytest.fixture
+def ssh(monkeypatch: pytest.MonkeyPatch) -> Ssh:
+    one = Ssh()
+    monkeypatch.setattr(guest_ssh, "run", one.run)
+    monkeypatch.setattr(reachability, "PROBE_INTERVAL", 0.001)
+    monkeypatch.setattr(reachability, "LATE_INTERVAL", 0.001)
+    return one
+
+
+def tell(sandbox: Sandbox, story: Story) -> None:
+    """With foo, which was started, and whose client went away."""
+    records.put(sandbox, records.make("foo", disk=1 << 20))
+
+    async def run() -> None:
+        instances = instances_of(sandbox, Driver())
+        foo = instances.get("foo")
+        await foo.start()
+        await story(foo)
+        await instances.purge(foo)
+
+    asyncio.run(run())
+
+
+def state(foo: Instance) -> int:
+    """A call each time, as the type checker takes a property for constant."""
+    return foo.state
+
+
+async def until(true: Callable[[], bool]) -> None:
+    await asyncio.to_thread(waiting.until, true)
+
+
+@pytest.mark.usefixtures("ssh")
+def test_it_can_be_stopped_while_it_boots(sandbox: Sandbox) -> None:
+    async def story(foo: Instance) -> None:
+        await foo.stop()
+        assert state(foo) == State.STOPPED and foo.record.ended_because == ""
+
+    tell(sandbox, story)
+
+
+@pytest.mark.usefixtures("ssh")
+def test_while_a_client_waits_it_is_not_stopped(sandbox: Sandbox) -> None:
+    async def story(foo: Instance) -> None:
+        client = asyncio.create_task(foo.wait())
+        await asyncio.sleep(0)
+        with pytest.raises(WrongState, match="Cannot shut down instance foo while starting"):
+            await foo.stop()
+        client.cancel()  # as by Ctrl-C
+        await asyncio.wait({client})
+        await foo.stop()
+        assert state(foo) == State.STOPPED
+
+    tell(sandbox, story)
+
+
+@pytest.mark.usefixtures("ssh")
+def test_it_is_not_stopped_between_its_start_and_the_wait_for_it(sandbox: Sandbox) -> None:
+    async def story(foo: Instance) -> None:
+        with foo.awaited():
+            with pytest.raises(WrongState, match="Cannot shut down instance foo while starting"):
+                await foo.stop()
+        await foo.stop()
+
+    tell(sandbox, story)
+
+
+def test_one_that_answers_in_time_runs(sandbox: Sandbox, ssh: Ssh) -> None:
+    async def story(foo: Instance) -> None:
+        ssh.answers = True
+        await until(lambda: state(foo) == State.RUNNING)
+
+    tell(sandbox, story)
+
+
+def test_one_that_does_not_answer_is_unknown_with_a_reason_until_it_does(
+    sandbox: Sandbox, ssh: Ssh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reachability, "START_TIMEOUT", 0.0)
+
+    async def story(foo: Instance) -> None:
+        await until(lambda: state(foo) == State.UNKNOWN)
+        assert await foo.trouble() == "foo does not answer; the end of its console: empty"
+        with pytest.raises(WrongState, match="Try to stop it first"):
+            await foo.start()
+        ssh.answers = True
+        await until(lambda: state(foo) == State.RUNNING)
+        assert await foo.trouble() == ""
+
+    tell(sandbox, story)
+
+
+@pytest.mark.usefixtures("ssh")
+def test_one_that_does_not_answer_can_be_stopped(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reachability, "START_TIMEOUT", 0.0)
+
+    async def story(foo: Instance) -> None:
+        await until(lambda: state(foo) == State.UNKNOWN)
+        foo.schedule_stop(0)
+        foo.stop_if_due()
+        await until(lambda: state(foo) == State.STOPPED)
+
+    tell(sandbox, story)
+
+
+@pytest.mark.usefixtures("ssh")
+def test_it_goes_on_starting_while_a_client_is_more_patient(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reachability, "START_TIMEOUT", 0.0)
+
+    async def story(foo: Instance) -> None:
+        with pytest.raises(TimedOut):
+            await foo.wait(0.1)
+        assert state(foo) in (State.STARTING, State.UNKNOWN)
+        await until(lambda: state(foo) == State.UNKNOWN)
+
+    tell(sandbox, story)

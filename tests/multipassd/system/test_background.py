@@ -1,0 +1,71 @@
+"""Work whose caller hangs up: it ends all the same, and a failure is told to the log."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+
+import pytest
+
+from multipassd.system import log
+from multipassd.system.background import Tasks
+from protocol.errors import StorageFailed
+
+
+@pytest.fixture
+def told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> pytest.LogCaptureFixture:
+    """What reaches the log, asyncio's own complaints too."""
+    monkeypatch.setattr(logging.getLogger(log.ROOT), "propagate", True)
+    return caplog
+
+
+def hung_up(error: Exception | None) -> bool:
+    """Did the work go on to its end?"""
+    reached = False
+
+    async def work(go_on: asyncio.Event) -> None:
+        nonlocal reached
+        await go_on.wait()
+        reached = True
+        if error is not None:
+            raise error
+
+    async def story() -> None:
+        go_on, tasks = asyncio.Event(), Tasks()
+        caller = asyncio.create_task(tasks.complete(work(go_on)))
+        await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.wait({caller})
+        assert caller.cancelled()
+        go_on.set()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(story())
+    gc.collect()
+    return reached
+
+
+def test_work_that_nobody_waits_for_any_more_goes_on(told: pytest.LogCaptureFixture) -> None:
+    assert hung_up(None)
+    assert told.records == []
+
+
+def test_a_refusal_that_nobody_waits_for_is_one_line_in_the_log(
+    told: pytest.LogCaptureFixture,
+) -> None:
+    assert hung_up(StorageFailed("The disk is full."))
+    assert [(one.levelname, one.getMessage(), one.exc_info) for one in told.records] == [
+        ("WARNING", "whoever asked for it did not wait to be told: The disk is full.", None)
+    ]
+
+
+def test_a_fault_that_nobody_waits_for_comes_with_its_traceback(
+    told: pytest.LogCaptureFixture,
+) -> None:
+    assert hung_up(ValueError("broken"))
+    (one,) = told.records
+    assert one.name.startswith(log.ROOT) and one.exc_info and "broken" in str(one.exc_info[1])
