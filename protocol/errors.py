@@ -1,6 +1,7 @@
 """What a call can fail with: one class a cause, each with its gRPC status and its sentence.
 
-The daemon raises them anywhere and maps them to the wire at one place (`multipassd/rpc/dispatcher.py`).
+The daemon raises them anywhere and maps them to the wire at one place
+(`multipassd/rpc/dispatcher.py`).
 The sentences of the first six are Multipass 1.16's, which scripts compare.
 """
 

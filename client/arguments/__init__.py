@@ -1,0 +1,1 @@
+"""What the words of a command line mean: parsed and checked before anything is sent."""

@@ -1,0 +1,1 @@
+"""Sessions inside instances, by OpenSSH's client."""

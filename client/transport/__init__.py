@@ -1,0 +1,1 @@
+"""The connection to the service: dialing, TLS, HTTP/2 and gRPC, blocking."""

@@ -97,7 +97,8 @@ def _directories(place: Place, report: Report) -> None:
         if status.st_mode & LOOSE:
             report.problem(
                 f"others may write to {path} ({_mode(status):04o}), and so replace what is in it",
-                f"`sudo chmod go-w {path}`, then look through `sudo {installation.here().trust} list`",
+                f"`sudo chmod go-w {path}`, then look through "
+                f"`sudo {installation.here().trust} list`",
             )
         if path in state and not status.st_mode & stat.S_IXOTH:
             report.problem(

@@ -50,7 +50,8 @@ def _check_host() -> None:
     if places.in_snap(os.environ):
         raise TrustError(
             "A snap has no units to switch. `sudo snap set multipass address=127.0.0.1:50051` has "
-            f"the service listen on TCP, and `sudo {installation.here().trust} add -` lets a user in."
+            "the service listen on TCP, and "
+            f"`sudo {installation.here().trust} add -` lets a user in."
         )
     if not units.manager_runs():
         raise TrustError(

@@ -1,0 +1,1 @@
+"""gRPC calls: dispatch, policy and error mapping."""

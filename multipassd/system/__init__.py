@@ -1,0 +1,1 @@
+"""The host: log, journal, systemd, files, child processes. Knows nothing of Multipass."""

@@ -1,0 +1,1 @@
+"""Bytes to calls: listener, TLS, HTTP/2 and gRPC framing. Knows no method."""

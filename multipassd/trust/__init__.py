@@ -1,0 +1,1 @@
+"""The trust store: the PEM file of trusted client certificates."""

@@ -65,7 +65,8 @@ class QemuDriver:
         process = Process(
             self._runner.runtime(machine.name), await self._accelerator(machine), resume
         )
-        await self._runner.start(machine.name, command_line.command(machine, process), machine.directory)
+        words = command_line.command(machine, process)
+        await self._runner.start(machine.name, words, machine.directory)
         try:
             monitor = await reach(self._runner, machine.name, START_SECONDS)
             guest = QemuGuest(machine, monitor, self._runner)

@@ -57,7 +57,8 @@ def _core(http: Http, base: str) -> list[Image]:
     failure: ImageError | None = None
     for version in simplestreams.CORE_VERSIONS:
         try:
-            sums = http.get(urljoin(base, simplestreams.core_sums(version))).decode("utf-8", "replace")
+            listed = http.get(urljoin(base, simplestreams.core_sums(version)))
+            sums = listed.decode("utf-8", "replace")
         except ImageError as error:  # not every version is out, or is still there
             failure = failure or error
             continue

@@ -1,0 +1,1 @@
+"""From a launch request to a running instance."""

@@ -1,0 +1,1 @@
+"""Instance records and instance directories on disk."""

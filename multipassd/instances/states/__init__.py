@@ -1,0 +1,1 @@
+"""Instance states: which command is possible in which, and the errors."""

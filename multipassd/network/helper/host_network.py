@@ -90,7 +90,8 @@ class HostNetwork:
         """Raises NetworkFailure if the guest could not be reached."""
         assert self._state.subnet is not None
         outside = bool(forwarding.ways_out())
-        passage = firewall_probe.attempt(tap, BRIDGE, address, subnets.gateway(self._state.subnet), outside)
+        gateway = subnets.gateway(self._state.subnet)
+        passage = firewall_probe.attempt(tap, BRIDGE, address, gateway, outside)
         if passage.dhcp is None:
             _log.info("what the firewall does with instances' packets could not be tried")
         firewall.refuse_closed(passage, BRIDGE)

@@ -1,0 +1,1 @@
+"""Bridges on host interfaces, by NetworkManager, systemd-networkd or the kernel."""

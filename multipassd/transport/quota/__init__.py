@@ -1,0 +1,1 @@
+"""What one person may cost: connections, work, request memory."""

@@ -39,7 +39,8 @@ PROVISIONAL_PER_PERSON = 16
 ACCEPT_SLICE = 0.0005  # of accepting at a time; then other connections have a turn
 ACCEPT_PAUSE = 0.5  # after the kernel refused a descriptor (EMFILE): retry later, don't spin
 # Callers that wait to be accepted. When a flood keeps the queue full, each caller waits for all of
-# it: at 10 us each that is 5 ms. A caller that finds it full waits outside (`client/transport/dial.py`).
+# it: at 10 us each that is 5 ms. A caller that finds it full tries again
+# (`client/transport/dial.py`).
 BACKLOG = 512
 
 HANDSHAKE_TIMEOUT = 5.0  # a handshake needs two round trips

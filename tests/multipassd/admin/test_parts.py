@@ -70,7 +70,7 @@ def test_the_package_s_own_program_finds_and_makes_its_directory_before_the_firs
     directory = tmp_path / "state"
     monkeypatch.setattr(places, "STATE_DIRECTORY", str(directory))
     assert locations.find({"HOME": "/home/alice"}, None, None).data.parent != directory
-    monkeypatch.setattr(locations, "INSTALLED", Path(locations.__file__).parents[2])
+    monkeypatch.setattr(locations, "INSTALLED", Path(locations.__file__).parents[3])
     found = locations.find({"HOME": "/home/alice"}, None, None)
     assert found.data == directory / "data"
     before = os.umask(0o077)

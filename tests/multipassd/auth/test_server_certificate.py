@@ -59,7 +59,9 @@ def test_the_first_start_makes_everything_with_the_right_modes(place: Place) -> 
     place.check(found)
     assert mode(place.directory) == 0o700
     assert (
-        mode(place.directory / server_certificate.KEY) == mode(place.directory / server_certificate.ROOT_KEY) == 0o600
+        mode(place.directory / server_certificate.KEY)
+        == mode(place.directory / server_certificate.ROOT_KEY)
+        == 0o600
     )
     assert mode(place.root) == 0o644
     assert mode(place.root.parent) == mode(place.root.parent.parent) == 0o755
@@ -109,7 +111,15 @@ def test_names_are_added_and_those_that_fit_no_certificate_are_reported(place: P
     assert strange.certificate == found.certificate
 
 
-@pytest.mark.parametrize("name", [server_certificate.CERTIFICATE, server_certificate.KEY, server_certificate.ROOT_KEY, "root"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        server_certificate.CERTIFICATE,
+        server_certificate.KEY,
+        server_certificate.ROOT_KEY,
+        "root",
+    ],
+)
 @pytest.mark.parametrize("damage", ["missing", "garbage", "other", "link", "empty"])
 def test_whatever_is_damaged_is_repaired(
     place: Place, tmp_path: Path, name: str, damage: str

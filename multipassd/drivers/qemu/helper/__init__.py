@@ -1,0 +1,1 @@
+"""Programs of root's that run QEMU in a fixed sandbox and power it down."""

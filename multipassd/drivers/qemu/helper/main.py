@@ -20,7 +20,7 @@ from protocol import names, places
 
 PREFIX = "multipass-instance-"
 RUNTIME = Path("/run")
-POWER_DOWN = Path(__file__).resolve().parents[3] / "bin" / "multipass-power-down"
+POWER_DOWN = Path(__file__).resolve().parents[4] / "bin" / "multipass-power-down"
 MAX_REQUEST = 1 << 20
 MAX_NAME = 64  # the daemon's instances have shorter ones
 # A guest that ignores its power button for that long is switched off.

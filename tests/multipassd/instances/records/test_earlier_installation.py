@@ -51,7 +51,8 @@ def test_import_says_that_they_are_not_taken_over(sandbox: Sandbox, tmp_path: Pa
 )
 def test_older_versions_have_them_in_the_cache(tmp_path: Path, data: str, cache: str) -> None:
     put(tmp_path / cache, foo=RECORD)
-    assert earlier_installation.told(tmp_path / data).startswith("1 instance of Multipass 1.16 (foo) is in ")
+    told = earlier_installation.told(tmp_path / data)
+    assert told.startswith("1 instance of Multipass 1.16 (foo) is in ")
 
 
 def test_where_there_are_none_nothing_is_said(tmp_path: Path) -> None:

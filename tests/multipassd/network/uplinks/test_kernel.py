@@ -13,7 +13,7 @@ import pytest
 from tests.multipassd.network import netns
 from tests.multipassd.network.netns import Namespace
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 DEVICE, BRIDGE = "wire", "br-wire"
 WORLD = "192.0.2.1"
 CALL = """

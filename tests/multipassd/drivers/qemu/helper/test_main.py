@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-PROGRAM = Path(__file__).resolve().parents[3] / "bin" / "multipass-machines"
+PROGRAM = Path(__file__).resolve().parents[5] / "bin" / "multipass-machines"
 
 
 def ask(line: str) -> dict[str, Any]:
