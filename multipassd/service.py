@@ -22,8 +22,10 @@ from multipassd.auth.server_certificate import Identity, ensure
 from multipassd.auth.subuids import SubordinateUids
 from multipassd.backend import Machines
 from multipassd.network.helper_process import HelperError
+from multipassd.rpc.caller_log import CallerLog
 from multipassd.rpc.context import Daemon
 from multipassd.rpc.dispatcher import Dispatcher
+from multipassd.rpc.methods import HANDLERS
 from multipassd.settings import Settings
 from multipassd.system import log, storage
 from multipassd.system.notices import Manager
@@ -89,7 +91,8 @@ class Service:
             ssh_key=self._machines.ssh_key,
             data_directory=str(self._data),
         )
-        dispatcher = Dispatcher(self._daemon, own_rule(self._group))
+        log.add_handler(CallerLog())
+        dispatcher = Dispatcher(self._daemon, own_rule(self._group), HANDLERS)
         self._server = Server(dispatcher, self._store, self._charge, lambda: self._context)
         activated = all(not one.bound for one in self._listeners)
         self._idle_exit = idle_exit if activated else 0  # else nobody would wake it

@@ -1,190 +1,251 @@
-"""The walls of the house: which room may import which. Read from the source, nothing is run."""
+"""The structure: which directory may import which. Read from the source, nothing is run."""
+
+from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAMS = {"multipassd", "client"}
+PROGRAMS = ("multipassd", "client")
+MOST_MODULES = 16  # in a directory of the daemon; with more it is no longer one subject
+
+# A directory of the daemon, or a module at its top, may import those on smaller levels, itself
+# and `protocol`. ARCHITECTURE.md says what each is for.
+LEVELS = {
+    "multipassd.system": 0,
+    "multipassd.cloudinit": 1,
+    "multipassd.trust": 1,
+    "multipassd.auth": 2,
+    "multipassd.disk_helper": 3,
+    "multipassd.settings": 3,
+    "multipassd.transport.quota": 3,
+    "multipassd.images": 4,
+    "multipassd.transport": 4,
+    "multipassd.drivers": 5,
+    "multipassd.images.worker": 5,
+    "multipassd.drivers.qemu": 6,
+    "multipassd.network": 6,
+    "multipassd.drivers.qemu.helper": 7,
+    "multipassd.instances.states": 7,
+    "multipassd.network.uplinks": 7,
+    "multipassd.instances.records": 8,
+    "multipassd.network.helper": 8,
+    "multipassd.instances.guests": 9,
+    "multipassd.instances": 10,
+    "multipassd.admin.access": 11,
+    "multipassd.instances.launching": 11,
+    "multipassd.admin.findings": 12,
+    "multipassd.backend": 12,
+    "multipassd.rpc": 12,
+    "multipassd.admin": 13,
+    "multipassd.rpc.methods": 13,
+    "multipassd.options": 14,
+    "multipassd.service": 14,
+    "multipassd.snap": 14,
+    "multipassd.main": 15,
+}
+# A program of its own with other rights than the daemon's: what it may import of the daemon,
+# besides its own directory. Nothing that is not listed runs with those rights.
+PRIVILEGE_DOMAINS = {
+    "multipassd.images.worker": {"system", "auth", "disk_helper", "images"},
+    "multipassd.disk_helper": {"system", "auth"},
+    "multipassd.drivers.qemu.helper": {"drivers.qemu"},
+    "multipassd.network.helper": {"system", "drivers", "network", "network.uplinks"},
+}
 
 # Modules that only compute: bytes and values in, bytes and values out. That makes them testable
 # by property and usable from asyncio, threads and blocking code alike.
 PURE = (
-    "protocol",  # the whole package
-    "client/render",
-    "multipassd/auth/gate.py",
-    "multipassd/transport/tls.py",
-    "multipassd/cloudinit/userdata.py",
-    "multipassd/cloudinit/schema.py",
-    "multipassd/cloudinit/value_checks.py",
-    "multipassd/cloudinit/parts.py",
-    "multipassd/cloudinit/knownkeys.py",
-    "multipassd/cloudinit/mime.py",
-    "multipassd/drivers/interface.py",
-    "multipassd/drivers/qemu/command_line.py",
-    "multipassd/images/image.py",
-    "multipassd/images/remotes.py",
-    "multipassd/images/search.py",
-    "multipassd/images/worker/simplestreams.py",
-    "multipassd/instances/launching/petnames.py",
-    "multipassd/instances/launching/launch_spec.py",
-    "multipassd/instances/records/record.py",
-    "multipassd/instances/states/transitions.py",
-    "multipassd/instances/guests/guest_stats.py",
-    "multipassd/instances/launching/launch_networks.py",
-    "multipassd/network/subnet.py",
+    "protocol",
+    "client.render",
+    "multipassd.auth.gate",
+    "multipassd.cloudinit.userdata",
+    "multipassd.drivers.interface",
+    "multipassd.drivers.qemu.command_line",
+    "multipassd.images.image",
+    "multipassd.images.remotes",
+    "multipassd.images.search",
+    "multipassd.images.worker.simplestreams",
+    "multipassd.instances.guests.guest_stats",
+    "multipassd.instances.launching.launch_networks",
+    "multipassd.instances.launching.launch_spec",
+    "multipassd.instances.launching.petnames",
+    "multipassd.instances.records.record",
+    "multipassd.instances.states.transitions",
+    "multipassd.network.interface",
+    "multipassd.network.subnet",
+    "multipassd.transport.tls",
+    "multipassd.trust.pem_text",
 )
 DOES_IO = {"asyncio", "socket", "ssl", "select", "selectors", "socketserver", "subprocess"}
 
-# A backend comes or goes without anybody noticing but the place that puts the parts together.
-KNOWS_BACKENDS = ("multipassd/drivers/qemu/", "multipassd/backend.py")
-# Rooms by what they may not know: what stands above them, or beside them for no reason.
-CLOSED_TO = {
-    "multipassd/methods": {"multipassd.drivers", "multipassd.backend"},
-    "multipassd/instances": {"multipassd.rpc.methods"},
-    "multipassd/network": {"multipassd.rpc.methods", "multipassd.drivers.qemu"},
-    "multipassd/cloudinit": {"multipassd.rpc.methods", "multipassd.drivers", "multipassd.images"},
-    "multipassd/images": {
-        "multipassd.rpc.methods", "multipassd.drivers", "multipassd.instances", "multipassd.network",
-    },
-    "multipassd/drivers": {"multipassd.rpc.methods", "multipassd.instances", "multipassd.network"},
-}  # fmt: skip
+# Only the module that puts the backend together knows which drivers there are.
+KNOWS_DRIVERS = ("multipassd.drivers.qemu", "multipassd.backend")
 # What only the image worker's process loads.
 HEAVY_FOR_DAEMON = {"httpx", "zstandard"}
-
 # Every command of the client pays for what its way imports, so these never load with a module;
 # a function may import one lazily where a command truly needs it.
 HEAVY_FOR_CLIENT = {
     "pydantic", "cryptography", "asyncio", "rich", "argparse", "h2", "hpack", "google", "grpc",
     "OpenSSL", "dataclasses", "logging", "typing",
 }  # fmt: skip
+# These import late on purpose: a client's own certificate, and a child that acts in a home.
+IMPORT_LATE = {"multipassd.main", "protocol.client_certificate"}
 
 
-def modules(*places: str) -> list[Path]:
-    found: list[Path] = []
-    for place in places:
-        path = ROOT / place
-        found += sorted(path.rglob("*.py")) if path.is_dir() else [path] if path.exists() else []
-    return found
-
-
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-def is_type_checking(node: ast.If) -> bool:
+def _is_type_checking(node: ast.If) -> bool:
     test = node.test
     name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
     return name == "TYPE_CHECKING"
 
 
-def nodes(tree: ast.AST, *, lazy: bool) -> Iterator[ast.AST]:
+def _nodes(tree: ast.AST, *, lazy: bool) -> Iterator[ast.AST]:
     """Every node that runs; with ``lazy=False`` only what runs when the module is imported."""
     for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.If) and is_type_checking(child):
+        if isinstance(child, ast.If) and _is_type_checking(child):
             continue
         if not lazy and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         yield child
-        yield from nodes(child, lazy=lazy)
+        yield from _nodes(child, lazy=lazy)
 
 
-def imports(path: Path, *, lazy: bool = True) -> set[str]:
-    """The full names that a module imports; relative ones made absolute."""
-    package = path.relative_to(ROOT).parent.parts
-    found: set[str] = set()
-    for node in nodes(ast.parse(path.read_text(encoding="utf-8")), lazy=lazy):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the programs and of `protocol`, by its full name; a package by its own."""
+    found = {}
+    for place in ("protocol", *PROGRAMS):
+        for path in sorted((ROOT / place).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
     return found
 
 
-def top(names: set[str]) -> set[str]:
+@cache
+def imports(module: str, *, lazy: bool = True) -> frozenset[str]:
+    """The full names that a module imports."""
+    found: set[str] = set()
+    for node in _nodes(ast.parse(modules()[module].read_text(encoding="utf-8")), lazy=lazy):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} imports relatively"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(found)
+
+
+def top(names: frozenset[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-@pytest.mark.parametrize("path", modules("protocol"), ids=name_of)
-def test_protocol_imports_neither_program(path: Path) -> None:
-    assert not top(imports(path)) & PROGRAMS
+def imported_modules(module: str, *, lazy: bool = True) -> set[str]:
+    """The project's own modules among what it imports; a function's name counts for its module."""
+    found = set()
+    for name in imports(module, lazy=lazy):
+        while name and name not in modules():
+            name = name.rpartition(".")[0]
+        if name:
+            found.add(name)
+    return found
 
 
-@pytest.mark.parametrize("path", modules("client"), ids=name_of)
-def test_client_never_imports_the_daemon(path: Path) -> None:
-    assert "multipassd" not in top(imports(path))
+def unit(module: str) -> str:
+    """The directory that a module of the daemon is in; a module at the top is one by itself."""
+    if modules()[module].name == "__init__.py" or module.count(".") == 1:
+        return module
+    return module.rpartition(".")[0]
 
 
-@pytest.mark.parametrize("path", modules("multipassd"), ids=name_of)
-def test_daemon_never_imports_the_client(path: Path) -> None:
-    assert "client" not in top(imports(path))
+def within(module: str, *places: str) -> bool:
+    return any(module == place or module.startswith(f"{place}.") for place in places)
 
 
-@pytest.mark.parametrize("path", modules("multipassd", "protocol"), ids=name_of)
-def test_the_daemon_has_its_own_code_loaded_before_it_serves(path: Path) -> None:
-    """Or an upgrade under a daemon that runs would mix two versions."""
-    late = imports(path) - imports(path, lazy=False)
-    # The latter is for clients, and for a child that acts in a home.
-    before_serving = {"multipassd/main.py", "protocol/client_certificate.py"}
-    assert not top(late) & {"multipassd", "protocol"} or name_of(path) in before_serving
+def of(*places: str) -> list[str]:
+    return [module for module in modules() if within(module, *places)]
 
 
-@pytest.mark.parametrize("path", modules(*PURE), ids=name_of)
-def test_pure_modules_import_neither_asyncio_nor_sockets(path: Path) -> None:
-    assert not top(imports(path)) & DOES_IO
+def test_each_directory_imports_only_from_lower_levels() -> None:
+    wrong = [
+        f"{module} ({LEVELS[unit(module)]}) imports {other} ({LEVELS[unit(other)]})"
+        for module in of("multipassd")
+        for other in imported_modules(module)
+        if module != "multipassd" and within(other, "multipassd")
+        and unit(module) != unit(other) and LEVELS[unit(other)] >= LEVELS[unit(module)]
+    ]  # fmt: skip
+    assert not wrong
 
 
-@pytest.mark.parametrize("path", modules("client"), ids=name_of)
-def test_client_modules_load_nothing_slow(path: Path) -> None:
-    assert not top(imports(path, lazy=False)) & HEAVY_FOR_CLIENT
+def test_no_directory_of_the_daemon_is_too_large_to_be_one_subject() -> None:
+    sizes = Counter(modules()[module].parent for module in of("multipassd"))
+    large = {str(place.relative_to(ROOT)): size for place, size in sizes.items()
+             if size - (place / "__init__.py").exists() > MOST_MODULES}  # fmt: skip
+    assert not large
 
 
-@pytest.mark.parametrize("room", CLOSED_TO)
-def test_rooms_do_not_know_what_stands_above_them(room: str) -> None:
-    for path in modules(room):
-        known = {
-            name
-            for name in imports(path)
-            if any(name == one or name.startswith(f"{one}.") for one in CLOSED_TO[room])
-        }
-        assert not known, name_of(path)
+def test_a_program_with_other_rights_imports_only_what_is_listed_for_it() -> None:
+    for domain, allowed in PRIVILEGE_DOMAINS.items():
+        for module in of(domain):
+            known = {unit(other) for other in imported_modules(module) if within(other, "multipassd")}
+            known -= {domain, *(f"multipassd.{name}" for name in allowed)}
+            assert not known, f"{module} imports from {sorted(known)}"
 
 
-@pytest.mark.parametrize("path", modules("multipassd"), ids=name_of)
-def test_only_one_place_knows_which_backends_there_are(path: Path) -> None:
-    if not name_of(path).startswith(KNOWS_BACKENDS):
-        assert not {name for name in imports(path) if name.startswith("multipassd.drivers.qemu")}
-
-
-def test_the_daemon_loads_nothing_that_its_image_worker_is_there_for() -> None:
-    seen: set[Path] = set()
-    waiting = [ROOT / "multipassd/service.py"]
-    while waiting:
-        path = waiting.pop()
-        seen.add(path)
-        names = imports(path, lazy=False)
-        assert not top(names) & HEAVY_FOR_DAEMON, name_of(path)
-        for name in names:
-            file = ROOT / f"{name.replace('.', '/')}.py"
-            if file.is_file() and file not in seen:
-                waiting.append(file)
-    assert ROOT / "multipassd/images/library.py" in seen
-    assert not {"download.py", "prepare.py", "worker.py"} & {path.name for path in seen}
+def test_protocol_imports_no_program_and_the_programs_never_each_other() -> None:
+    for module in of("protocol"):
+        assert not top(imports(module)) & set(PROGRAMS), module
+    for module in of("client"):
+        assert "multipassd" not in top(imports(module)), module
+    for module in of("multipassd"):
+        assert "client" not in top(imports(module)), module
 
 
 def test_programs_import_no_tests_tools_or_benchmarks() -> None:
-    for path in modules("protocol", *sorted(PROGRAMS)):
-        assert not top(imports(path)) & {"tests", "tools", "benchmarks"}, name_of(path)
+    for module in modules():
+        assert not top(imports(module)) & {"tests", "tools", "benchmarks"}, module
+
+
+def test_the_daemon_has_its_own_code_loaded_before_it_serves() -> None:
+    """Or an upgrade under a daemon that runs would mix two versions."""
+    for module in of("multipassd", "protocol"):
+        late = imports(module) - imports(module, lazy=False)
+        assert not top(late) & {"multipassd", "protocol"} or module in IMPORT_LATE, module
+
+
+def test_pure_modules_import_neither_asyncio_nor_sockets() -> None:
+    assert all(place in modules() for place in PURE)
+    for module in of(*PURE):
+        assert not top(imports(module)) & DOES_IO, module
+
+
+def test_client_modules_load_nothing_slow() -> None:
+    for module in of("client"):
+        assert not top(imports(module, lazy=False)) & HEAVY_FOR_CLIENT, module
+
+
+def test_only_the_backend_knows_which_drivers_there_are() -> None:
+    for module in of("multipassd"):
+        if not within(module, *KNOWS_DRIVERS):
+            assert not {n for n in imports(module) if within(n, "multipassd.drivers.qemu")}, module
+
+
+def test_the_daemon_loads_nothing_that_its_image_worker_is_there_for() -> None:
+    seen: set[str] = set()
+    waiting = ["multipassd.service"]
+    while waiting:
+        module = waiting.pop()
+        seen.add(module)
+        assert not top(imports(module, lazy=False)) & HEAVY_FOR_DAEMON, module
+        waiting += imported_modules(module, lazy=False) - seen
+    assert "multipassd.images.library" in seen
+    assert not {module for module in seen if within(module, "multipassd.images.worker")}
 
 
 def test_every_path_in_the_architecture_text_exists() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    rooms = "protocol|multipassd|client|tests|tools|benchmarks"
-    named = set(re.findall(rf"`((?:{rooms})/[\w/.]*)`", text))
+    named = set(re.findall(r"`((?:protocol|multipassd|client|tests|tools|benchmarks)/[\w/.]*)`", text))
     assert named
     assert not {path for path in named if not (ROOT / path).exists()}

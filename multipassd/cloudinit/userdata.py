@@ -13,12 +13,12 @@ from multipassd.cloudinit.mime import Part, message
 from multipassd.cloudinit.parts import Broken, configurations
 from multipassd.cloudinit.ssh_keys import SshKey
 from multipassd.cloudinit.value_checks import Misshapen
-from multipassd.instances.guests.guest_ssh import USER
 from protocol import yaml_text
 from protocol.errors import RpcError
 from protocol.status import Status
 from protocol.user_data_kinds import CONFIG, kind
 
+USER = "ubuntu"  # who the service and its clients log in as
 HEADER = "#cloud-config\n"
 MAX_USER_DATA = 1 << 20  # bytes; cloud-init's own sources allow far less
 

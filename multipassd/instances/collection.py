@@ -85,7 +85,7 @@ class Instances:
 
     async def _settle_network(self) -> None:
         try:
-            await self.networking.settle(self.registry.all())
+            await self.networking.settle(each.cards for each in self.registry.all())
         except RpcError as error:
             _log.warning("what purged instances had of the network is kept: %s", error.message)
 
@@ -205,7 +205,7 @@ class Instances:
             await self.driver.clear(damaged.name)  # it may run all the same
             if damaged.copy is not None:
                 with suppress(Exception):  # it is gone all the same
-                    await self.networking.forget(damaged.copy)
+                    await self.networking.forget(damaged.copy.cards)
             self.registry.remove(damaged.name)
             await asyncio.to_thread(self.registry.remove_files, damaged.name)
 

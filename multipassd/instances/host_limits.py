@@ -1,4 +1,4 @@
-"""The largest memory and disk that this host can give an instance."""
+"""The smallest and largest CPUs, memory and disk that an instance can have on this host."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from protocol.errors import RpcError
 from protocol.status import Status
 
 MEMINFO = Path("/proc/meminfo")
+MIN_MEMORY = 128 << 20
+MIN_CPUS = 1
+MAX_CPUS = 255  # as many as QEMU's machine takes
 
 
 class TooLarge(RpcError):

@@ -84,7 +84,7 @@ class Instance:
         return self._presence.endpoint()
 
     def addresses(self) -> list[str]:
-        return self._networking.addresses(self.record) if self.running else []
+        return self._networking.addresses(self.record.cards) if self.running else []
 
     async def trouble(self) -> str:
         """What keeps it from running or answering, in a sentence; empty where nothing does."""
@@ -128,7 +128,7 @@ class Instance:
         async with self._lock:
             if self._presence.guest is None:
                 with suppress(Exception):
-                    await self._networking.detach(self.record)
+                    await self._networking.detach(self.record.cards)
 
     async def _start_again(self) -> None:
         """As it ran until the host went down. Never fails."""
@@ -239,7 +239,7 @@ class Instance:
             self._kept.remove()
             await self._presence.switch_off()
             with suppress(Exception):  # it is gone all the same
-                await self._networking.forget(self.record)
+                await self._networking.forget(self.record.cards)
             await asyncio.to_thread(self._kept.remove_files)
 
     async def _power_down(self) -> None:

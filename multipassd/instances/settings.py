@@ -14,11 +14,10 @@ from functools import partial
 from multipassd.cloudinit import seed
 from multipassd.instances import host_limits
 from multipassd.instances.collection import Instances
-from multipassd.instances.host_limits import HostLimits
+from multipassd.instances.host_limits import MAX_CPUS, MIN_CPUS, MIN_MEMORY, HostLimits
 from multipassd.instances.instance import Instance
-from multipassd.instances.launching.launch_spec import MAX_CPUS, MIN_CPUS, MIN_MEMORY
-from multipassd.instances.launching.launcher import interfaces, mac_address
 from multipassd.instances.records.damaged import InstanceDamaged
+from multipassd.instances.records.network_cards import interfaces, mac_address
 from multipassd.instances.records.record import Network, Record
 from multipassd.instances.states.errors import (
     BeingPrepared,

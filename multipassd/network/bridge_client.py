@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from multipassd.drivers.interface import Link
-from multipassd.instances.records.record import Record, mac_addresses
-from multipassd.instances.states.errors import NotRunning
 from multipassd.network import reservations, troubles
 from multipassd.network.bridge import tap_name
+from multipassd.network.interface import Cards, NoAddressYet
 from multipassd.network.reservations import BRIDGES
 from multipassd.system.files import read_regular
 from protocol.errors import RpcError
@@ -40,10 +39,6 @@ class NetworkError(RpcError):
     status = Status.FAILED_PRECONDITION
 
 
-class NoAddressYet(NotRunning):
-    """None was reserved: it was never attached."""
-
-
 class BridgedNetworking:
     """`directory` is the service's own; `user` is who opens the guests' taps, i.e. runs the
     hypervisor."""
@@ -57,26 +52,26 @@ class BridgedNetworking:
         self._stamp: tuple[int, int] | None = None
         self._known: dict[str, str] = {}
 
-    def prepared(self, record: Record) -> Record:
-        return record
+    def ssh_port(self, cards: Cards) -> int:
+        return 0
 
-    async def attach(self, record: Record) -> tuple[Link, ...]:
-        guest = {"mac": record.mac, "name": record.name, "user": self._user}
+    async def attach(self, cards: Cards) -> tuple[Link, ...]:
+        guest = {"mac": cards.mac, "name": cards.name, "user": self._user}
         await self._ask("attach", **guest)
-        for one in record.networks:
-            await self._ask("attach_to", to=one.name, mac=one.mac, user=self._user)
-        return self.links(record)
+        for card in cards.others:
+            await self._ask("attach_to", to=card.network, mac=card.mac, user=self._user)
+        return self.links(cards)
 
-    async def detach(self, record: Record) -> None:
-        for mac in mac_addresses(record):
+    async def detach(self, cards: Cards) -> None:
+        for mac in cards.macs:
             await self._ask("detach", mac=mac)
 
-    async def forget(self, record: Record) -> None:
-        for mac in mac_addresses(record):
+    async def forget(self, cards: Cards) -> None:
+        for mac in cards.macs:
             await self._ask("forget", mac=mac)
 
-    async def settle(self, records: Iterable[Record]) -> None:
-        known = {mac for record in records for mac in mac_addresses(record)}
+    async def settle(self, every: Iterable[Cards]) -> None:
+        known = {mac for cards in every for mac in cards.macs}
         for mac in (self._addresses().keys() | self._on_wires()) - known:
             await self._ask("forget", mac=mac)
 
@@ -86,18 +81,18 @@ class BridgedNetworking:
     async def tidy(self) -> None:
         await self._ask("tidy")
 
-    def links(self, record: Record) -> tuple[Link, ...]:
-        macs = (record.mac, *(network.mac for network in record.networks))
+    def links(self, cards: Cards) -> tuple[Link, ...]:
+        macs = (cards.mac, *(card.mac for card in cards.others))
         return tuple(Link(mac, tap=tap_name(mac)) for mac in macs)
 
-    def endpoint(self, record: Record) -> tuple[str, int]:
-        address = self._addresses().get(record.mac)
+    def endpoint(self, cards: Cards) -> tuple[str, int]:
+        address = self._addresses().get(cards.mac)
         if address is None:
-            raise NoAddressYet(record.name)
+            raise NoAddressYet(cards.name)
         return address, SSH
 
-    def addresses(self, record: Record) -> list[str]:
-        address = self._addresses().get(record.mac)
+    def addresses(self, cards: Cards) -> list[str]:
+        address = self._addresses().get(cards.mac)
         return [] if address is None else [address]
 
     def troubles(self) -> list[str]:

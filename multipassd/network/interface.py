@@ -1,30 +1,65 @@
-"""The interface of a way to connect guests."""
+"""The interface of a way to connect guests, and what it knows of an instance."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from multipassd.drivers.interface import Link
-from multipassd.instances.records.record import Record
+from protocol.errors import RpcError
+from protocol.status import Status
+
+
+class NoAddressYet(RpcError):
+    """The guest is not reachable: no address was reserved for it."""
+
+    status = Status.ABORTED
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'instance "{name}" is not running')
+
+
+@dataclass(frozen=True)
+class HostCard:
+    """A card on a network of the host's."""
+
+    network: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class Cards:
+    """The network cards of one instance, as its record has them."""
+
+    name: str  # of the instance
+    mac: str  # of the first card, by which the guest is reached
+    others: tuple[HostCard, ...] = ()
+    ssh_port: int = 0  # of user networking; 0: none was chosen
+
+    @property
+    def macs(self) -> set[str]:
+        return {self.mac, *(card.mac for card in self.others)}
+
 
 
 class Networking(Protocol):
     reaches_host_networks: bool  # can a card be on a network of the host's?
 
-    def prepared(self, record: Record) -> Record:
-        """The record with what must be chosen before a start, e.g. a free port. Raises RpcError."""
+    def ssh_port(self, cards: Cards) -> int:
+        """The port of the loopback interface for the next start; 0 where none is needed. Raises
+        RpcError."""
 
-    async def attach(self, record: Record) -> tuple[Link, ...]:
+    async def attach(self, cards: Cards) -> tuple[Link, ...]:
         """Set up what the guest's cards need on the host. Raises RpcError with how to mend it."""
 
-    async def detach(self, record: Record) -> None:
+    async def detach(self, cards: Cards) -> None:
         """Take down what `attach` set up for this guest alone."""
 
-    async def forget(self, record: Record) -> None:
+    async def forget(self, cards: Cards) -> None:
         """The instance is gone for good: nothing is kept for it any longer."""
 
-    async def settle(self, records: Iterable[Record]) -> None:
+    async def settle(self, every: Iterable[Cards]) -> None:
         """Forget what belongs to none of these, which are all there are. Raises RpcError."""
 
     async def bridge(self, device: str) -> str:
@@ -33,13 +68,13 @@ class Networking(Protocol):
     async def tidy(self) -> None:
         """Take down bridges that no instance came to need. Raises RpcError."""
 
-    def links(self, record: Record) -> tuple[Link, ...]:
+    def links(self, cards: Cards) -> tuple[Link, ...]:
         """What `attach` answers, without setting anything up."""
 
-    def endpoint(self, record: Record) -> tuple[str, int]:
+    def endpoint(self, cards: Cards) -> tuple[str, int]:
         """Host and port of a running guest's SSH. Raises RpcError while it has no address."""
 
-    def addresses(self, record: Record) -> list[str]:
+    def addresses(self, cards: Cards) -> list[str]:
         """A running guest's IPv4 addresses, the one to reach it by first; ["N/A"] if unknown."""
 
     def troubles(self) -> list[str]:

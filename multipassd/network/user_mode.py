@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterable
 
 from multipassd.drivers.interface import DriverError, Link
-from multipassd.instances.records.record import Record
+from multipassd.network.interface import Cards
 
 LOOPBACK = "127.0.0.1"
 UNKNOWN = "N/A"  # no address of a guest's can be reached from outside it
@@ -22,22 +22,22 @@ class UserNetworking:
         self._why = why
         self._taken = taken  # the ports that other instances keep
 
-    def prepared(self, record: Record) -> Record:
-        """The port is kept over restarts, and chosen anew when somebody else has it by now."""
-        if record.ssh_port and _free(record.ssh_port):
-            return record
-        return record.model_copy(update={"ssh_port": self._choose()})
+    def ssh_port(self, cards: Cards) -> int:
+        """The port is kept over restarts, and chosen anew when another program has it by now."""
+        if cards.ssh_port and _free(cards.ssh_port):
+            return cards.ssh_port
+        return self._choose()
 
-    async def attach(self, record: Record) -> tuple[Link, ...]:
-        return self.links(record)
+    async def attach(self, cards: Cards) -> tuple[Link, ...]:
+        return self.links(cards)
 
-    async def detach(self, record: Record) -> None:
+    async def detach(self, cards: Cards) -> None:
         return
 
-    async def forget(self, record: Record) -> None:
+    async def forget(self, cards: Cards) -> None:
         return
 
-    async def settle(self, records: Iterable[Record]) -> None:
+    async def settle(self, every: Iterable[Cards]) -> None:
         return
 
     async def bridge(self, device: str) -> str:
@@ -46,13 +46,13 @@ class UserNetworking:
     async def tidy(self) -> None:
         return
 
-    def links(self, record: Record) -> tuple[Link, ...]:
-        return (Link(record.mac, ssh_port=record.ssh_port),)
+    def links(self, cards: Cards) -> tuple[Link, ...]:
+        return (Link(cards.mac, ssh_port=cards.ssh_port),)
 
-    def endpoint(self, record: Record) -> tuple[str, int]:
-        return LOOPBACK, record.ssh_port
+    def endpoint(self, cards: Cards) -> tuple[str, int]:
+        return LOOPBACK, cards.ssh_port
 
-    def addresses(self, record: Record) -> list[str]:
+    def addresses(self, cards: Cards) -> list[str]:
         return [UNKNOWN]
 
     def troubles(self) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from multipassd.auth.gate import Verdict, decide, decide_anew
 from multipassd.auth.peer import AdminRule, Peer
 from multipassd.rpc.call import CURRENT, Call
 from multipassd.rpc.context import Daemon
-from multipassd.rpc.methods import HANDLERS
 from multipassd.system import log
 from multipassd.transport.grpc_stream import Stream
 from multipassd.trust.state import TrustState
@@ -24,6 +25,8 @@ from protocol.errors import (
 )
 from protocol.methods import Method
 
+Handler = Callable[[Call[Any], Daemon], Awaitable[None]]
+
 _log = log.get("dispatcher")
 
 # An editor that writes in place and a shortage of descriptors damage the store for a moment, which
@@ -32,8 +35,13 @@ DAMAGE_PATIENCE = 4.0
 
 
 class Dispatcher:
-    def __init__(self, daemon: Daemon, admins: AdminRule) -> None:
+    """`handlers`: the function of each method that is served, by its path."""
+
+    def __init__(
+        self, daemon: Daemon, admins: AdminRule, handlers: Mapping[str, Handler]
+    ) -> None:
         self._daemon = daemon
+        self._handlers = handlers
         self.admins = admins
         self._running: dict[Stream, Call[Message]] = {}
         self._looking_again: asyncio.TimerHandle | None = None
@@ -99,7 +107,7 @@ class Dispatcher:
 
     async def _run(self, call: Call[Message]) -> None:
         method = call.method
-        handler = HANDLERS.get(method.path)
+        handler = self._handlers.get(method.path)
         if handler is None:
             raise NotImplementedYet(f"This service does not offer '{method.name}' yet.")
         _log.debug("%s calls %s", call.peer, method.name)

@@ -1,4 +1,4 @@
-"""The log: to the journal or stderr, and what concerns a call also to its trusted caller.
+"""The log: to the journal or to stderr; other destinations are added by `add_handler`.
 
 Levels are Multipass's: error, warning, info, debug, trace. A record's `fields` (a dict of
 journal fields) and `message_id` reach the journal as they are; other places show the sentence.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 import time
 import traceback
 from collections import Counter
@@ -16,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import ClassVar
 
-from multipassd.rpc.call import CURRENT
 from multipassd.system import journal
 
 TRACE = 5
@@ -27,7 +25,7 @@ LEVELS = {
     "debug": logging.DEBUG,
     "trace": TRACE,
 }
-_BY_VERBOSITY = tuple(LEVELS.values())  # a client's -v, -vv ... as an index
+BY_VERBOSITY = tuple(LEVELS.values())  # a client's -v, -vv ... as an index
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))  # syslog's
 _DEBUG_PRIORITY = 7
 
@@ -48,12 +46,17 @@ def configure(destination: str, level: str, always: Mapping[str, str] | None = N
     logger.propagate = False
     handler = _platform(always) if destination == "platform" else _StderrHandler()
     handler.addFilter(lambda record: record.levelno >= LEVELS[level] or record.name == AUDIT)
-    logger.handlers = [handler, _CallHandler()]
+    logger.handlers = [handler]
     logging.getLogger(AUDIT).setLevel(logging.INFO)  # a record each, always
     _Attention.base = LEVELS[level]
     _Attention.apply()
     for name in ("hpack.hpack", "hpack.table"):  # they log each header, at a tenth of a call's cost
         logging.getLogger(name).disabled = True
+
+
+def add_handler(handler: logging.Handler) -> None:
+    """Another destination for every record, besides the one that `configure` has set."""
+    logging.getLogger(ROOT).addHandler(handler)
 
 
 class _Attention:
@@ -70,7 +73,7 @@ class _Attention:
 @contextmanager
 def attention(verbosity: int) -> Iterator[None]:
     """While a call is served that is to see its own log lines; free for the common verbosity 0."""
-    level = _BY_VERBOSITY[max(verbosity, 0)]
+    level = BY_VERBOSITY[max(verbosity, 0)]
     if level >= _Attention.base:
         yield
         return
@@ -120,20 +123,6 @@ class _StreamHandler(_StderrHandler):
     def _framed(self, text: str, record: logging.LogRecord) -> str:
         mark = f"<{_priority(record.levelno)}>"
         return mark + text.replace("\n", "\n" + mark)
-
-
-class _CallHandler(logging.Handler):
-    """Streams a record to the caller whose call it belongs to, if that one may see it."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        call = CURRENT.get()
-        if threading.current_thread() is not threading.main_thread():
-            return  # a worker inherits the call, but the connection belongs to the event loop
-        if call is None or call.verbosity < 0 or not hasattr(call.request, "verbosity_level"):
-            return
-        if record.levelno >= _BY_VERBOSITY[call.verbosity]:
-            with suppress(Exception):  # a caller who went away must not break the log
-                call.log_line(line(record) + "\n")
 
 
 class _JournalHandler(logging.Handler):

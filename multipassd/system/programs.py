@@ -9,17 +9,28 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from multipassd.drivers.interface import DriverError
+from protocol.errors import RpcError
+from protocol.status import Status
 
 PACKAGES = {
     "qemu-img": "qemu-utils", "qemu-system-x86_64": "qemu-system-x86", "ssh": "openssh-client",
 }  # fmt: skip
 
 
+class ProgramMissing(RpcError):
+    status = Status.INTERNAL
+
+    def __init__(self, program: str) -> None:
+        package = PACKAGES[program]
+        super().__init__(
+            f"The program {program} is missing. Please install the package {package}."
+        )
+
+
 def check(program: str) -> None:
-    """Raises DriverError if it is not installed."""
+    """Raises ProgramMissing."""
     if shutil.which(program) is None:
-        raise missing(program)
+        raise ProgramMissing(program)
 
 
 @asynccontextmanager
@@ -30,14 +41,14 @@ async def child(
     stderr: int = DEVNULL,
     descriptors: tuple[int, ...] = (),
 ) -> AsyncIterator[Process]:
-    """Killed if it still runs at the end. Raises DriverError if it is not installed."""
+    """Killed if it still runs at the end. Raises ProgramMissing."""
     try:
         process = await asyncio.create_subprocess_exec(
             program, *arguments,
             stdin=DEVNULL, stdout=stdout, stderr=stderr, pass_fds=descriptors,
         )  # fmt: skip
     except FileNotFoundError:
-        raise missing(program) from None
+        raise ProgramMissing(program) from None
     try:
         yield process
     finally:
@@ -45,8 +56,3 @@ async def child(
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-
-
-def missing(program: str) -> DriverError:
-    package = PACKAGES[program]
-    return DriverError(f"The program {program} is missing. Please install the package {package}.")

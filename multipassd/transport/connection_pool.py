@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import Protocol
 
 from h2.errors import ErrorCodes
 from OpenSSL import SSL
 
-from multipassd.auth.peer import Peer, credentials_of, uid_of
-from multipassd.rpc.dispatcher import Dispatcher
+from multipassd.auth.peer import AdminRule, Peer, credentials_of, uid_of
 from multipassd.system import log
 from multipassd.transport.connection import Connection
+from multipassd.transport.grpc_stream import Stream
 from multipassd.transport.listener import Acceptor, Listener
 from multipassd.transport.quota import limits, request_memory
 from multipassd.transport.quota.admission import Admission, Standing
@@ -33,12 +34,24 @@ _log = log.get("server")
 SWEEP_INTERVAL = 1.0  # how exactly time-outs of connections are kept
 
 
+class Calls(Protocol):
+    """Who answers the calls that connections bring."""
+
+    admins: AdminRule
+
+    async def serve(self, stream: Stream) -> None:
+        """Answer one call; never fails."""
+
+    def trust_changed(self) -> None:
+        """Look at every running call anew."""
+
+
 class Server:
     """The `Host` of every connection. `context` makes the TLS context a new one starts with."""
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        calls: Calls,
         store: TrustStore,
         charge: Charge,
         context: Callable[[], SSL.Context],
@@ -47,8 +60,8 @@ class Server:
         self.reading = memoryview(bytearray(limits.READ))
         self.trusted_buffers = request_memory.for_trusted()
         self.strangers_buffers = request_memory.for_strangers()
-        self.serve = dispatcher.serve
-        self._dispatcher = dispatcher
+        self.serve = calls.serve
+        self._calls = calls
         self._store = store
         self._charge = charge
         self._context = context
@@ -97,7 +110,7 @@ class Server:
 
     def trust_changed(self) -> None:
         """Every running call and open connection is looked at anew: a removal counts at once."""
-        self._dispatcher.trust_changed()
+        self._calls.trust_changed()
         for connection in list(self._connections):
             if connection.peer is not None:
                 connection.trust(self.trusts(connection.peer))
@@ -135,7 +148,7 @@ class Server:
             accepted.close()
             return
         root = caller.credentials is not None and caller.credentials.uid == 0
-        admin = self._dispatcher.admins.covers(caller.credentials)
+        admin = self._calls.admins.covers(caller.credentials)
         standing = self._admission.standing(caller.person, admin=admin, root=root)
         self._admit(accepted, caller, standing)
 
@@ -152,7 +165,7 @@ class Server:
             return Caller(None, person, account)
         uid = uid_of(accepted)
         person = person_of_uid(uid, self._charge)
-        if uid in (0, self._dispatcher.admins.own_uid):
+        if uid in (0, self._calls.admins.own_uid):
             account = Account(person, now, exempt=True)
         else:
             account = self._accounts.of(account_of_uid(uid, self._charge), now)

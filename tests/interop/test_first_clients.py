@@ -16,6 +16,7 @@ from multipassd.auth.enrolment import Enrolment
 from multipassd.auth.peer import AdminRule, Credentials, Peer
 from multipassd.rpc.context import Daemon as Parts
 from multipassd.rpc.dispatcher import Dispatcher
+from multipassd.rpc.methods import HANDLERS
 from multipassd.trust.store import TrustStore
 from protocol import grpc
 from protocol.certificates import make_client
@@ -171,7 +172,7 @@ def test_a_hundred_thousand_denials_hide_no_grant(
         audit, store = Audit(), open_store(tmp_path)
         enrolment = Enrolment(store, audit, lambda: None)
         parts = cast(Parts, SimpleNamespace(audit=audit, store=store, enrolment=enrolment))
-        dispatcher = Dispatcher(parts, AdminRule(0, 0))
+        dispatcher = Dispatcher(parts, AdminRule(0, 0), HANDLERS)
         await enrolment.enrol(PEERS[0], "first grant")
         audit.tick(0.0)
         for number in range(denials):

@@ -16,7 +16,7 @@ from multipassd.drivers.qemu.command_line import MONITOR, SYSTEM, probe
 from multipassd.drivers.qemu.qmp import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner
 from multipassd.system import installation, log
-from multipassd.system.programs import child
+from multipassd.system.programs import ProgramMissing, child
 
 PROBE = f"multipass-probe-{secrets.token_hex(6)}"
 ANY_PROBE = re.compile(r"multipass-probe-[0-9a-f]{12}")  # of a daemon that was killed, too
@@ -74,7 +74,7 @@ async def _kvm_works(runner: Runner, place: Path, machine: str) -> bool:
     try:
         await runner.start(PROBE, probe(machine, "kvm", "host", runner.runtime(PROBE)), place)
         monitor = await reach(runner, PROBE, GREETING_SECONDS)
-    except (DriverError, MonitorError):
+    except (DriverError, ProgramMissing, MonitorError):
         return False
     else:
         with suppress(MonitorError):

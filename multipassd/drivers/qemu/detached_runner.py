@@ -18,8 +18,8 @@ from pathlib import Path
 
 from multipassd.drivers.interface import DriverError
 from multipassd.drivers.qemu.command_line import STOPPER
-from multipassd.drivers.qemu.helper.power_down import AT_SIGTERM
 from multipassd.drivers.qemu.runner import USER, shown
+from multipassd.drivers.qemu.shared_names import AT_SIGTERM
 from multipassd.system import boot_id, log
 from multipassd.system.files import read_regular, write_atomically
 from protocol import places

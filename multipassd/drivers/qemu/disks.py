@@ -124,6 +124,6 @@ async def _img(*arguments: str, descriptors: Sequence[int]) -> None:
     except QemuImgError as error:
         raise DriverError(str(error)) from None
     if answer.code == request.MISSING:
-        raise programs.missing(IMG)
+        raise programs.ProgramMissing(IMG)
     if answer.code:
         raise DriverError(f"{IMG} {arguments[0]} failed: {answer.reason}")

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from multipassd.drivers.qemu.shared_names import UNIT_PREFIX
+
+RUNTIME = Path("/run")
 USER = "multipass-vm"  # made by the package; owns nothing but what is given to its group
 
 MAX_SAID = 500  # characters of QEMU's words that are passed on
@@ -14,6 +17,11 @@ MAX_SAID = 500  # characters of QEMU's words that are passed on
 def shown(text: object) -> str:
     """What QEMU says goes to terminals, and a guest that took QEMU over chooses it."""
     return "".join(filter(str.isprintable, str(text)))[-MAX_SAID:]
+
+
+def unit_runtime(name: str) -> Path:
+    """Where the unit of this machine keeps its sockets; is there while the unit is."""
+    return RUNTIME / f"{UNIT_PREFIX}{name}"
 
 
 class Runner(Protocol):

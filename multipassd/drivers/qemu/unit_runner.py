@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from multipassd.drivers.interface import DriverError
-from multipassd.drivers.qemu.helper import main
-from multipassd.drivers.qemu.runner import USER, shown
+from multipassd.drivers.qemu.runner import RUNTIME, USER, shown, unit_runtime
+from multipassd.drivers.qemu.shared_names import UNIT_PREFIX
 from multipassd.system import log
 
 SOCKET = "MULTIPASS_MACHINES_SOCKET"  # names where units.py is asked
@@ -30,11 +30,11 @@ class UnitRunner:
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     def runtime(self, name: str) -> Path:
-        return main.runtime(name)
+        return unit_runtime(name)
 
     def names(self) -> list[str]:
-        found = main.RUNTIME.glob(f"{main.PREFIX}*")
-        return [path.name.removeprefix(main.PREFIX) for path in found]
+        found = RUNTIME.glob(f"{UNIT_PREFIX}*")
+        return [path.name.removeprefix(UNIT_PREFIX) for path in found]
 
     async def start(self, name: str, command: Sequence[str], place: Path) -> None:
         """`place` is known to units.py, as it must not be the daemon's choice."""
@@ -47,7 +47,7 @@ class UnitRunner:
         return self.runtime(name).is_dir()  # systemd removes it with the unit
 
     def advice(self, name: str) -> str:
-        return f"`sudo systemctl stop {main.PREFIX}{shown(name)}`"
+        return f"`sudo systemctl stop {UNIT_PREFIX}{shown(name)}`"
 
     async def said(self, name: str) -> str:
         _, text = await self._ask("said", name)

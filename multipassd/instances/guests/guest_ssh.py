@@ -9,10 +9,10 @@ from asyncio.subprocess import PIPE
 from dataclasses import dataclass
 from pathlib import Path
 
+from multipassd.cloudinit.userdata import USER
 from multipassd.drivers.interface import DriverError
 from multipassd.system.programs import child
 
-USER = "ubuntu"
 SSH = "ssh"
 CONNECT_SECONDS = 5
 MAX_OUTPUT = 64 * 1024  # what a guest may tell us in one go; it is not trusted

@@ -16,7 +16,7 @@ from multipassd.instances.records.kept_record import KeptRecord
 from multipassd.instances.records.record import Phase
 from multipassd.instances.states import transitions
 from multipassd.instances.states.errors import NotRunning, TimedOut
-from multipassd.network.interface import Networking
+from multipassd.network.interface import Networking, NoAddressYet
 from multipassd.system import boot_id, log
 from protocol.errors import RpcError, StorageFailed
 from protocol.messages.common import InstanceStatus
@@ -110,7 +110,7 @@ class Presence:
 
     @property
     def machine(self) -> Machine:
-        return self._machine_with(self._networking.links(self._kept.record))
+        return self._machine_with(self._networking.links(self._kept.record.cards))
 
     def _machine_with(self, links: tuple[Link, ...]) -> Machine:
         record, place = self._kept.record, self._kept.place
@@ -149,15 +149,15 @@ class Presence:
         before = self._kept.record
         self.set(doing)
         try:
-            prepared = self._networking.prepared(before)
-            ran = {"phase": Phase.RUNNING, "boot": boot_id.current()}
+            port = self._networking.ssh_port(before.cards)
+            ran = {"phase": Phase.RUNNING, "boot": boot_id.current(), "ssh_port": port}
             # Written down first: if the daemon is killed now, its next start looks for the machine.
-            self._kept.put(prepared.model_copy(update={**ran, "stop_at": 0.0, "ended_because": ""}))
-            links = await self._networking.attach(self._kept.record)
+            self._kept.put(before.model_copy(update={**ran, "stop_at": 0.0, "ended_because": ""}))
+            links = await self._networking.attach(self._kept.record.cards)
             guest = await self._driver.start(self._machine_with(links))
         except Exception:
             with suppress(Exception):
-                await self._networking.detach(self._kept.record)
+                await self._networking.detach(self._kept.record.cards)
             with suppress(StorageFailed):
                 self._kept.change(phase=before.phase, ended_because=before.ended_because)
             self.set(None)
@@ -182,7 +182,10 @@ class Presence:
         """Where its SSH is. Raises NotRunning."""
         if self.guest is None:
             raise NotRunning(self.name)
-        host, port = self._networking.endpoint(self._kept.record)
+        try:
+            host, port = self._networking.endpoint(self._kept.record.cards)
+        except NoAddressYet:
+            raise NotRunning(self.name) from None
         return ssh.Endpoint(self.name, host, port, self._kept.record.host_key)
 
     async def execute(self, command: str, seconds: float) -> str:
@@ -302,7 +305,7 @@ class Presence:
             self._answering.cancel()
             self._answering = self.doing = None  # what was being done to it was to come up
         with suppress(Exception):
-            await self._networking.detach(self._kept.record)
+            await self._networking.detach(self._kept.record.cards)
         why = "" if self.expects_end else reason
         if why:
             _log.warning("%s ended: %s", self.name, why)

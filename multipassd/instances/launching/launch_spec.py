@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from multipassd.images.image import Base
+from multipassd.instances.host_limits import MAX_CPUS, MIN_CPUS, MIN_MEMORY
 from multipassd.instances.launching import petnames as friendly
 from multipassd.instances.states.errors import LaunchRefused, RepeatedAddress
 from protocol import names, sizes
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
 Code = LaunchError.ErrorCodes
 Mode = LaunchRequest.NetworkOptions.Mode
 
-MIN_MEMORY, DEFAULT_MEMORY = 128 << 20, 1 << 30
+DEFAULT_MEMORY = 1 << 30
 MIN_DISK, DEFAULT_DISK = 512 << 20, 5 << 30
-MIN_CPUS = 1
-MAX_CPUS = 255  # as many as QEMU's machine takes
 MAX_NETWORKS = 16  # PCI slots are few
 MAX_NAME = 63  # it is the guest's host name, too (RFC 1035)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd.cloudinit import knownkeys, seed, ssh_keys, userdata
-from multipassd.cloudinit.seed import Interface, Seed
+from multipassd.cloudinit.seed import Seed
 from multipassd.cloudinit.ssh_keys import ServiceKey, SshKey
 from multipassd.cloudinit.userdata import UserData
 from multipassd.drivers.interface import Machine
@@ -26,6 +26,7 @@ from multipassd.instances.guests.reachability import START_TIMEOUT
 from multipassd.instances.host_limits import TooLarge
 from multipassd.instances.instance import Instance
 from multipassd.instances.launching.launch_spec import Order
+from multipassd.instances.records.network_cards import interfaces, mac_address
 from multipassd.instances.records.record import ImageOrigin, Network, Record
 from multipassd.instances.states.errors import NameNotFree, RepeatedAddress, Several, TimedOut
 from multipassd.system import log
@@ -247,22 +248,6 @@ def _not_written(name: str, place: Path, error: OSError) -> StorageFailed:
     return StorageFailed(
         f"The files of {name} can't be written in {place}: {error.strerror or error}."
     )
-
-
-def interfaces(record: Record) -> tuple[Interface, ...]:
-    """The cards that the guest is to set up."""
-    extra = (Interface(one.mac, optional=True) for one in record.networks if one.configured)
-    return (Interface(record.mac), *extra)
-
-
-def mac_address(taken: set[str]) -> str:
-    """A new one, in QEMU's own range; added to `taken`."""
-    while True:
-        tail = secrets.token_bytes(3)
-        address = "52:54:00:" + ":".join(f"{byte:02x}" for byte in tail)
-        if address not in taken:
-            taken.add(address)
-            return address
 
 
 def _noted(name: str, progress: Callable[[Progress, int], None]) -> Callable[[Progress, int], None]:

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from multipassd.drivers.interface import Hardware
+from multipassd.network.interface import Cards, HostCard
 from protocol import names
 
 FORMAT: Final = 1  # of the file; a later one is left alone by this release
@@ -76,9 +77,10 @@ class Record(BaseModel):
     created: float = Field(default_factory=time.time)  # seconds since 1970
     ended_because: str = ""  # why it stopped last, if not as asked
 
-
-def mac_addresses(record: Record) -> set[str]:
-    return {record.mac, *(network.mac for network in record.networks)}
+    @property
+    def cards(self) -> Cards:
+        others = tuple(HostCard(each.name, each.mac) for each in self.networks)
+        return Cards(self.name, self.mac, others, self.ssh_port)
 
 
 def record_of(text: bytes) -> Record:

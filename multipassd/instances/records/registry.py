@@ -19,7 +19,6 @@ from multipassd.instances.records.record import (
     FORMAT,
     Phase,
     Record,
-    mac_addresses,
     reason_of,
     record_of,
     text_of,
@@ -274,7 +273,7 @@ class Registry:
     # -- what they use ----------------------------------------------------------------------------
 
     def mac_addresses(self) -> set[str]:
-        return {mac for record in self._understood() for mac in mac_addresses(record)}
+        return {mac for record in self._understood() for mac in record.cards.macs}
 
     def images(self) -> set[str] | None:
         """The images that instances stand on; None while that is not known of each."""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-from multipassd.rpc.call import Call
-from multipassd.rpc.context import Daemon
+from multipassd.rpc.dispatcher import Handler
 from multipassd.rpc.methods import (
     authenticate,
     clients,
@@ -35,8 +31,6 @@ from multipassd.rpc.methods import (
     wait_ready,
 )
 from protocol import grpc
-
-Handler = Callable[[Call[Any], Daemon], Awaitable[None]]
 
 HANDLERS: dict[str, Handler] = {
     grpc.path("authenticate"): authenticate.run,

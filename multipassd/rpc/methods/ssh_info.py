@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from multipassd.cloudinit.userdata import USER
 from multipassd.instances.collection import collect
-from multipassd.instances.guests import guest_ssh
 from multipassd.instances.guests.running_guest import State
 from multipassd.instances.instance import Instance
 from multipassd.instances.states.errors import NotRunning
@@ -41,5 +41,5 @@ def _info(instance: Instance, daemon: Daemon) -> SSHInfo:
         port=endpoint.port,
         priv_key_base64=daemon.ssh_key.private.decode(),  # PEM, whose body is what the name means
         host=endpoint.host,
-        username=guest_ssh.USER,
+        username=USER,
     )

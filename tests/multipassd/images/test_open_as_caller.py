@@ -124,7 +124,8 @@ def test_a_file_system_that_does_not_answer_is_given_up(
 
 
 def test_a_child_that_dies_is_an_error(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_as_caller, "_open", lambda caller, path: os.kill(os.getpid(), signal.SIGKILL))
+    dies = lambda caller, path: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
+    monkeypatch.setattr(open_as_caller, "_open", dies)
     with pytest.raises(ImageError, match="can't be read: Input/output error"):
         open_as(ME, f"file://{raw}")
 

@@ -18,7 +18,7 @@ from multipassd.auth.peer import Peer
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.instances.collection import Instances
-from multipassd.instances.records.record import Record
+from multipassd.network.interface import Cards
 from multipassd.network.user_mode import UserNetworking
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
@@ -51,7 +51,7 @@ class Slow(UserNetworking):
         super().__init__(set)
         self.began, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def forget(self, record: Record) -> None:
+    async def forget(self, cards: Cards) -> None:
         self.began.set()
         await self.go_on.wait()
 

@@ -24,8 +24,8 @@ from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.images.library import Images
 from multipassd.instances.collection import Instances
 from multipassd.instances.launching.launcher import Launcher
-from multipassd.instances.records.record import Record
 from multipassd.instances.states.errors import NameNotFree
+from multipassd.network.interface import Cards
 from multipassd.network.user_mode import UserNetworking
 from tests.multipassd.drivers.qemu.helper.test_main import PROGRAM
 from tests.multipassd.instances.test_overlaps import SILENT, OneImage, order
@@ -62,7 +62,7 @@ class Settling(UserNetworking):
         super().__init__(set)
         self.settled = False
 
-    async def settle(self, records: Iterable[Record]) -> None:
+    async def settle(self, every: Iterable[Cards]) -> None:
         self.settled = True
 
 

@@ -15,9 +15,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from multipassd.drivers.interface import Hardware
-from multipassd.instances.records.record import ImageOrigin, Record
 from multipassd.network.bridge_client import BridgedNetworking
+from multipassd.network.interface import Cards
 from tests.multipassd.network import netns
 from tests.multipassd.network.netns import Namespace
 
@@ -74,10 +73,10 @@ class Site:
         """It exists before anybody listens; its mode comes last."""
         return self._socket.exists() and self._socket.stat().st_mode & 0o777 != 0
 
-    def attach(self, one: Record) -> None:
+    def attach(self, one: Cards) -> None:
         asyncio.run(self.networking.attach(one))
 
-    def detach(self, one: Record) -> None:
+    def detach(self, one: Cards) -> None:
         asyncio.run(self.networking.detach(one))
 
     def subnet(self) -> str:
@@ -100,11 +99,8 @@ def new_site(host: Namespace | None = None) -> Iterator[Site]:
         yield Site(at, Path(place))
 
 
-def record(name: str = "one", mac: str = MAC) -> Record:
-    return Record(
-        name=name, instance_id=name, image=ImageOrigin(id="x"), cpus=1, memory=1, disk=1, mac=mac,
-        hardware=Hardware("pc", "max", "bios"), host_key="",
-    )  # fmt: skip
+def cards(name: str = "one", mac: str = MAC) -> Cards:
+    return Cards(name, mac)
 
 
 def until(true: Callable[[], bool]) -> None:

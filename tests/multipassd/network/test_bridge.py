@@ -18,7 +18,8 @@ import pytest
 
 from multipassd.network import reservations
 from multipassd.network.bridge import BRIDGE, tap_name
-from multipassd.network.bridge_client import NetworkError, NoAddressYet
+from multipassd.network.bridge_client import NetworkError
+from multipassd.network.interface import NoAddressYet
 from multipassd.network.uplinks.network_manager import Plan
 from tests.multipassd.network import netns
 from tests.multipassd.network.netns import Namespace
@@ -30,7 +31,7 @@ from tests.multipassd.network.site import (
     WORLD,
     Site,
     ask_for_address,
-    record,
+    cards,
     until,
     way_out,
 )
@@ -58,18 +59,18 @@ def test_a_guest_gets_the_address_that_the_daemon_reaches_it_by(site: Site, tmp_
     with netns.namespace() as guest, netns.namespace() as world, site.service():
         way_out(site.host, world)
         with pytest.raises(NoAddressYet):
-            site.networking.endpoint(record())
+            site.networking.endpoint(cards())
 
-        site.attach(record())
+        site.attach(cards())
         assert {BRIDGE, tap_name(MAC)} <= site.host.links()
         netns.connect(site.host, "cable", guest, "eth0", MAC)
         site.host.run("ip", "link", "set", "cable", "master", BRIDGE)
         said = ask_for_address(guest, tmp_path)
 
-        address, port = site.networking.endpoint(record())
+        address, port = site.networking.endpoint(cards())
         gateway = address.rpartition(".")[0] + ".1"
         assert f"{address} {gateway} {gateway} multipass" in said
-        assert (site.networking.addresses(record()), port) == ([address], 22)
+        assert (site.networking.addresses(cards()), port) == ([address], 22)
         assert address in (site.directory / "leases").read_text()
         assert address in guest.run("busybox", "nslookup", "one.multipass", gateway)
         assert "masquerade" in site.host.run("nft", "list", "table", "inet", "multipass")
@@ -79,7 +80,7 @@ def test_a_guest_gets_the_address_that_the_daemon_reaches_it_by(site: Site, tmp_
 
 def test_a_stranger_on_the_bridge_gets_no_address(site: Site, tmp_path: Path) -> None:
     with netns.namespace() as guest, site.service():
-        site.attach(record())
+        site.attach(cards())
         netns.connect(site.host, "cable", guest, "eth0", OTHER)
         site.host.run("ip", "link", "set", "cable", "master", BRIDGE)
         assert "no lease" in ask_for_address(guest, tmp_path, code=None)
@@ -103,7 +104,7 @@ def link_local(one: Namespace, device: str) -> str:
 
 def test_no_guest_becomes_the_host_s_router(site: Site) -> None:
     with netns.namespace() as guest, site.service():
-        site.attach(record())
+        site.attach(cards())
         netns.connect(site.host, "cable", guest, "eth0", MAC)
         site.host.run("ip", "link", "set", "cable", "master", BRIDGE)
         link_local(guest, "eth0")
@@ -120,8 +121,8 @@ def test_instances_names_are_for_the_host_and_instances_alone(site: Site) -> Non
         netns.connect(site.host, "uplink", world, "eth0")
         site.host.run("ip", "address", "add", "192.0.2.9/24", "dev", "uplink")
         world.run("ip", "address", "add", f"{WORLD}/24", "dev", "eth0")
-        site.attach(record())
-        gateway = site.networking.endpoint(record())[0].rpartition(".")[0] + ".1"
+        site.attach(cards())
+        gateway = site.networking.endpoint(cards())[0].rpartition(".")[0] + ".1"
         world.run("ip", "route", "add", "default", "via", "192.0.2.9")
         world.run("busybox", "ping", "-c", "1", "-W", "5", gateway)
         connect = "import socket, sys; socket.create_connection((sys.argv[1], 53), 10)"
@@ -136,12 +137,12 @@ def test_nothing_is_left_after_the_last_instance(site: Site) -> None:
         site.host.run("ip", "route", "add", "default", "dev", "uplink")
         site.host.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward")
         before = site.host.links()
-        site.attach(record())
-        site.attach(record("two", OTHER))
+        site.attach(cards())
+        site.attach(cards("two", OTHER))
         assert site.host.run("cat", forwarding) == "1\n"
         subnet = site.subnet()
-        site.detach(record())
-        asyncio.run(site.networking.forget(record("two", OTHER)))
+        site.detach(cards())
+        asyncio.run(site.networking.forget(cards("two", OTHER)))
         service.send_signal(signal.SIGTERM)  # as an idle service ends
         service.wait(SECONDS)
         until(lambda: site.host.links() == before)
@@ -149,7 +150,7 @@ def test_nothing_is_left_after_the_last_instance(site: Site) -> None:
         assert site.host.run("cat", forwarding) == "0\n"
     assert set(reservations.read(site.directory)) == {MAC}
     with site.service():
-        site.attach(record())
+        site.attach(cards())
         assert site.subnet() == subnet
 
 
@@ -182,8 +183,8 @@ HostNetwork(Path(sys.argv[1])).up()
 
 def test_signals_over_and_over_do_not_keep_it_from_tidying_up(site: Site) -> None:
     with site.service() as activator:
-        site.attach(record())
-        site.detach(record())
+        site.attach(cards())
+        site.detach(cards())
         assert BRIDGE in site.host.links()
         service = int(site.host.run("pgrep", "-P", str(activator.pid)))
         with suppress(ProcessLookupError):
@@ -197,11 +198,11 @@ def test_signals_over_and_over_do_not_keep_it_from_tidying_up(site: Site) -> Non
 def test_a_service_that_was_killed_takes_up_where_it_was(site: Site, tmp_path: Path) -> None:
     with netns.namespace() as guest:
         with site.service():
-            site.attach(record())
-            address, _ = site.networking.endpoint(record())
+            site.attach(cards())
+            address, _ = site.networking.endpoint(cards())
         assert {BRIDGE, tap_name(MAC)} <= site.host.links()
         with site.service():
-            site.attach(record("two", OTHER))
+            site.attach(cards("two", OTHER))
             netns.connect(site.host, "cable", guest, "eth0", MAC)
             site.host.run("ip", "link", "set", "cable", "master", BRIDGE)
             assert address in ask_for_address(guest, tmp_path)
@@ -209,7 +210,7 @@ def test_a_service_that_was_killed_takes_up_where_it_was(site: Site, tmp_path: P
 
 def test_what_breaks_while_instances_run_is_mended(site: Site) -> None:
     with site.service():
-        site.attach(record())
+        site.attach(cards())
         site.host.run("nft", "flush", "ruleset")
         site.host.run("pkill", "-f", f"leasefile={site.directory}")
         until(lambda: "masquerade" in site.host.run("nft", "list", "ruleset"))
@@ -231,7 +232,7 @@ def test_a_taken_port_breaks_one_launch_and_leaves_nothing(site: Site) -> None:
     try:
         with site.service():
             with pytest.raises(NetworkError, match="another program listens at port 53"):
-                site.attach(record())
+                site.attach(cards())
             assert site.host.links() == before
             assert site.host.run("nft", "list", "ruleset") == ""
     finally:
@@ -239,7 +240,7 @@ def test_a_taken_port_breaks_one_launch_and_leaves_nothing(site: Site) -> None:
         other.wait(SECONDS)
         other.stdout.close()
     with site.service():
-        site.attach(record())
+        site.attach(cards())
 
 
 def test_a_missing_tool_is_named_with_its_package(site: Site, tmp_path: Path) -> None:
@@ -247,7 +248,7 @@ def test_a_missing_tool_is_named_with_its_package(site: Site, tmp_path: Path) ->
     hidden.touch()
     site.host.run("mount", "--bind", str(hidden), "/usr/sbin/dnsmasq")
     with site.service(), pytest.raises(NetworkError, match="package dnsmasq-base"):
-        site.attach(record())
+        site.attach(cards())
     assert BRIDGE not in site.host.links()
 
 
@@ -258,10 +259,10 @@ def test_cards_of_instances_that_are_gone_keep_no_bridge(site: Site) -> None:
     known = site.directory / reservations.BRIDGES
     known.write_text(json.dumps([{**entry, "plan": asdict(plan), "users": [MAC, OTHER]}]))
     with site.service():
-        asyncio.run(site.networking.settle([record("two", OTHER)]))
+        asyncio.run(site.networking.settle([cards("two", OTHER)]))
         assert [one["users"] for one in json.loads(known.read_text())] == [[OTHER]]
 
 
 def test_no_service_at_all_is_a_sentence(site: Site) -> None:
     with pytest.raises(NetworkError, match="can't be reached"):
-        site.attach(record())
+        site.attach(cards())

@@ -19,7 +19,7 @@ from tests.instances.site import SMALL, silent_disk
 from tests.multipassd.network import netns
 from tests.multipassd.network.handstarted import HandStarted, hand_started
 from tests.multipassd.network.netns import Namespace
-from tests.multipassd.network.site import ROOT, Site, new_site, record
+from tests.multipassd.network.site import ROOT, Site, cards, new_site
 from tools.sandbox import MULTIPASS
 
 UNIT = ROOT / "debian/multipass.multipass-network.service"
@@ -112,9 +112,9 @@ def test_the_child_ends_with_a_daemon_that_is_killed_and_guests_stay_connected(
 def test_another_service_s_bridge_is_left_alone(site: Site) -> None:
     """The package's, or that of another daemon that was started by hand."""
     with site.service(), new_site(site.host) as other, other.service():
-        site.attach(record())
+        site.attach(cards())
         with pytest.raises(NetworkError, match=f"keeps it for {site.directory}"):
-            other.attach(record("two", "52:54:00:00:00:02"))
+            other.attach(cards("two", "52:54:00:00:00:02"))
         before = site.host.run("nft", "list", "ruleset"), site.host.links()
     assert (site.host.run("nft", "list", "ruleset"), site.host.links()) == before
 

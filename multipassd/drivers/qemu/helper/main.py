@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from multipassd.drivers.qemu.command_line import STOPPER, SYSTEM
-from multipassd.drivers.qemu.runner import MAX_SAID, USER
+from multipassd.drivers.qemu.runner import MAX_SAID, USER, unit_runtime
+from multipassd.drivers.qemu.shared_names import UNIT_PREFIX
 from protocol import names, places
 
-PREFIX = "multipass-instance-"
-RUNTIME = Path("/run")
 POWER_DOWN = Path(__file__).resolve().parents[4] / "bin" / "multipass-power-down"
 MAX_REQUEST = 1 << 20
 MAX_NAME = 64  # the daemon's instances have shorter ones
@@ -81,11 +80,6 @@ def main() -> int:
     return 0
 
 
-def runtime(name: str) -> Path:
-    """Where the machine of this name keeps its sockets; is there while its unit is."""
-    return RUNTIME / f"{PREFIX}{name}"
-
-
 def _answer(line: bytes) -> dict[str, Any]:
     """`code` is 0 if it was done; `said` is the reason otherwise, or what was asked for."""
     try:
@@ -122,7 +116,7 @@ def _of_another(storage: str, name: str, base: Path) -> str:
             f"the service keeps its instances in {storage}, and multipass-machines@.service looks "
             f"in {base}: set MULTIPASS_STORAGE for both, see multipassd(8)"
         )
-    if not runtime(name).exists():
+    if not unit_runtime(name).exists():
         return ""
     # Of a unit that is gone this is empty.
     code, paths = _run("systemctl", "show", "--value", "--property=BindPaths", _unit(name))
@@ -137,13 +131,13 @@ def _of_another(storage: str, name: str, base: Path) -> str:
 
 
 def _start(name: str, command: list[str], base: Path) -> tuple[int, str]:
-    if runtime(name).exists():
+    if unit_runtime(name).exists():
         _clear(name)
-    stopper = f"{POWER_DOWN} {runtime(name) / STOPPER} {STOP_SECONDS}"
+    stopper = f"{POWER_DOWN} {unit_runtime(name) / STOPPER} {STOP_SECONDS}"
     properties = (*PROPERTIES, *own_properties(name, base), ("ExecStop", stopper))
     return _run(
         "systemd-run", "--quiet", "--collect", "--no-ask-password", "--service-type=exec",
-        f"--unit={PREFIX}{name}", f"--description=Multipass instance {name}",
+        f"--unit={UNIT_PREFIX}{name}", f"--description=Multipass instance {name}",
         *(f"--property={key}={value}" for key, value in properties),
         "--", *command,
     )  # fmt: skip
@@ -152,10 +146,10 @@ def _start(name: str, command: list[str], base: Path) -> tuple[int, str]:
 def own_properties(name: str, base: Path) -> tuple[tuple[str, str], ...]:
     """Each machine sees only its own files and sockets. Pure."""
     return (
-        ("RuntimeDirectory", runtime(name).name),
+        ("RuntimeDirectory", unit_runtime(name).name),
         ("TemporaryFileSystem", f"{base}:ro /run:ro"),
         ("BindReadOnlyPaths", f"-{base}/images"),
-        ("BindPaths", f"-{base}/machines/{name} {runtime(name)}"),
+        ("BindPaths", f"-{base}/machines/{name} {unit_runtime(name)}"),
     )
 
 
@@ -173,7 +167,7 @@ def _clear(name: str) -> tuple[int, str]:
 
 
 def _unit(name: str) -> str:
-    return f"{PREFIX}{name}.service"
+    return f"{UNIT_PREFIX}{name}.service"
 
 
 def _run(*command: str) -> tuple[int, str]:

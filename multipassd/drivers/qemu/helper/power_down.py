@@ -21,7 +21,8 @@ import stat
 import sys
 import time
 
-AT_SIGTERM = "--at-sigterm"  # wait for it, or for the end of stdin, which QEMU holds open
+from multipassd.drivers.qemu.shared_names import AT_SIGTERM
+
 USAGE = f"Usage: multipass-power-down [{AT_SIGTERM}] SOCKET SECONDS\n"
 PRESS_SECONDS = 10.0  # a guest that is still booting misses what came too early
 CHUNK = 4096

@@ -17,7 +17,8 @@ from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.instances.collection import Instances
 from multipassd.instances.guests.running_guest import State
 from multipassd.instances.instance import Instance
-from multipassd.instances.records.record import Phase, Record
+from multipassd.instances.records.record import Phase
+from multipassd.network.interface import Cards
 from multipassd.network.user_mode import UserNetworking
 from tests.multipassd.instances.test_collection import furnish
 from tests.waiting import PATIENCE
@@ -38,11 +39,11 @@ class Slow(UserNetworking):
         self.done: list[str] = []
         self.detaching = asyncio.Event()
 
-    async def attach(self, record: Record) -> tuple[Link, ...]:
+    async def attach(self, cards: Cards) -> tuple[Link, ...]:
         self.done.append("attach")
-        return await super().attach(record)
+        return await super().attach(cards)
 
-    async def detach(self, record: Record) -> None:
+    async def detach(self, cards: Cards) -> None:
         self.detaching.set()
         await asyncio.sleep(0.3)
         self.done.append("detach")

@@ -17,7 +17,8 @@ from multipassd.network import reservations
 from multipassd.network.bridge import tap_name
 from multipassd.system import boot_id
 from tests.multipassd.network import netns
-from tests.multipassd.network.site import Site, new_site, record, until
+from tests.multipassd.network.site import Site, cards, new_site, until
+from tools import records
 
 ENDED, PURGED, BROKEN = (f"52:54:00:00:00:0{number}" for number in range(3))
 
@@ -37,7 +38,7 @@ def known(tmp_path: Path) -> Registry:
 def that_ran() -> Record:
     """Until its daemon was killed, and it ended by itself."""
     ran = {"phase": Phase.RUNNING, "boot": boot_id.current()}
-    return record("ended", ENDED).model_copy(update=ran)
+    return records.make("ended").model_copy(update={"mac": ENDED, **ran})
 
 
 def start(site: Site, tmp_path: Path, settled: Callable[[], bool]) -> None:
@@ -63,8 +64,8 @@ def test_one_that_ended_is_unplugged_and_one_that_was_purged_forgotten(
 ) -> None:
     known(tmp_path).put(that_ran())
     with site.service():
-        site.attach(that_ran())
-        site.attach(record("purged", PURGED))
+        site.attach(that_ran().cards)
+        site.attach(cards("purged", PURGED))
         start(
             site,
             tmp_path,
@@ -76,8 +77,8 @@ def test_nothing_is_forgotten_while_a_record_can_not_be_read(site: Site, tmp_pat
     known(tmp_path).put(that_ran())
     (tmp_path / "data/instances/broken.json").write_text("{")
     with site.service():
-        site.attach(that_ran())
-        site.attach(record("broken", BROKEN))
+        site.attach(that_ran().cards)
+        site.attach(cards("broken", BROKEN))
         start(site, tmp_path, lambda: tap_name(ENDED) not in taps(site))
         assert taps(site) == {tap_name(BROKEN)}
         assert set(reservations.read(site.directory)) == {ENDED, BROKEN}

@@ -12,8 +12,8 @@ from tests.multipassd.network.site import (
     MAC,
     OTHER,
     Site,
+    cards,
     load,
-    record,
     way_out,
 )
 
@@ -27,10 +27,10 @@ def test_a_firewall_that_drops_by_policy_is_named(site: Site) -> None:
     )
     with site.service():
         with pytest.raises(NetworkError, match="its chain ip filter INPUT has the policy drop"):
-            site.attach(record())
+            site.attach(cards())
         assert BRIDGE not in site.host.links()
         site.host.run("nft", f"add rule ip filter INPUT iifname {BRIDGE} accept")
-        site.attach(record())
+        site.attach(cards())
 
 
 # Each closes by default and names no bridge of ours.
@@ -85,7 +85,7 @@ def test_a_firewall_that_lets_guests_through_is_no_reason_to_refuse(site: Site, 
         world.run("nft", "add table ip seen")
         world.run("nft", "add chain ip seen X { type filter hook prerouting priority 0; }")
         world.run("nft", "add rule ip seen X counter")
-        site.attach(record())
+        site.attach(cards())
         assert troubles.read(site.directory) == []
         # What was tried is gone, and left the host by no wire.
         assert "probe" not in site.host.run("nft", "list", "ruleset")
@@ -96,7 +96,7 @@ def test_a_firewall_that_rejects_requests_for_addresses_is_told(site: Site) -> N
     load(site.host, REJECTING)
     with site.service():
         with pytest.raises(NetworkError, match=r"\(DHCP\).*inet firewalld filter_INPUT"):
-            site.attach(record())
+            site.attach(cards())
         assert BRIDGE not in site.host.links()
         assert tap_name(MAC) not in site.host.links()
 
@@ -106,9 +106,9 @@ def test_a_firewall_that_keeps_the_host_from_guests_is_told(site: Site) -> None:
     site.host.run("nft", "add chain ip fw OUT { type filter hook output priority 0; policy drop; }")
     with site.service():
         with pytest.raises(NetworkError, match=r"\(SSH\).*its chain ip fw OUT has the policy drop"):
-            site.attach(record())
+            site.attach(cards())
         site.host.run("nft", "add rule ip fw OUT ip daddr 10.0.0.0/8 accept")
-        site.attach(record())
+        site.attach(cards())
 
 
 def test_a_firewall_that_keeps_guests_from_the_world_is_told_once_and_they_start(
@@ -117,11 +117,11 @@ def test_a_firewall_that_keeps_guests_from_the_world_is_told_once_and_they_start
     with netns.namespace() as world, site.service():
         way_out(site.host, world)
         load(site.host, REJECTING.replace("INPUT", "FORWARD").replace("input", "forward"))
-        site.attach(record())
-        site.attach(record("two", OTHER))
+        site.attach(cards())
+        site.attach(cards("two", OTHER))
         said = "reach only this host; its chains for that are inet firewalld filter_FORWARD"
         assert site.log().count(said) == 1
         assert [said in sentence for sentence in site.networking.troubles()] == [True]
         site.host.run("nft", "delete table inet firewalld")
-        site.attach(record("two", OTHER))
+        site.attach(cards("two", OTHER))
         assert site.networking.troubles() == []

@@ -16,7 +16,7 @@ from tests.multipassd.network.site import (
     ROOT,
     Site,
     ask_for_address,
-    record,
+    cards,
     until,
 )
 
@@ -75,8 +75,8 @@ def test_who_breaks_the_bridge_again_and_again_is_told_of_once(site: Site) -> No
 
 def test_the_service_looks_at_the_bridge_while_instances_run(site: Site, tmp_path: Path) -> None:
     with netns.namespace() as guest, site.service():
-        site.attach(record())
-        address, _ = site.networking.endpoint(record())
+        site.attach(cards())
+        address, _ = site.networking.endpoint(cards())
         site.host.run("ip", "link", "delete", BRIDGE)
         until(lambda: "it is put back" in site.log())
         netns.connect(site.host, "cable", guest, "eth0", MAC)
@@ -90,7 +90,7 @@ def test_a_bridge_with_devices_of_others_is_not_removed(site: Site) -> None:
     site.host.run("ip", "link", "set", "theirs", "master", BRIDGE)
     with site.service():
         with pytest.raises(NetworkError, match="was made by another program, .*: theirs"):
-            site.attach(record())
+            site.attach(cards())
     assert {BRIDGE, "theirs"} <= site.host.links()
     assert tap_name(MAC) not in site.host.links()
     assert site.host.run("ip", "-4", "address", "show", "dev", BRIDGE) == ""
@@ -99,8 +99,8 @@ def test_a_bridge_with_devices_of_others_is_not_removed(site: Site) -> None:
 def test_ours_with_a_device_of_another_s_is_not_removed(site: Site) -> None:
     site.host.run("ip", "link", "add", "theirs", "type", "veth")
     with site.service():
-        site.attach(record())
+        site.attach(cards())
         site.host.run("ip", "link", "set", "theirs", "master", BRIDGE)
-        site.detach(record())
+        site.detach(cards())
     until(lambda: "stays, as devices are on it" in site.log())
     assert {BRIDGE, "theirs"} <= site.host.links()

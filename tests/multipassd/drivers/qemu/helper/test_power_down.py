@@ -14,7 +14,6 @@ import pytest
 
 from multipassd.drivers.qemu.helper import power_down as helper_power_down
 from multipassd.drivers.qemu.helper.power_down import (
-    AT_SIGTERM,
     NO_USE,
     OFF,
     STILL_ON,
@@ -22,6 +21,7 @@ from multipassd.drivers.qemu.helper.power_down import (
     power_down,
     switch_off,
 )  # fmt: skip
+from multipassd.drivers.qemu.shared_names import AT_SIGTERM
 from tools.sandbox import CHECKOUT
 
 SECONDS = 20.0  # more than any of these needs

@@ -1,0 +1,24 @@
+"""The network cards of an instance: MAC addresses, and what the guest is told of them."""
+
+from __future__ import annotations
+
+import secrets
+
+from multipassd.cloudinit.seed import Interface
+from multipassd.instances.records.record import Record
+
+
+def interfaces(record: Record) -> tuple[Interface, ...]:
+    """The cards that the guest is to set up."""
+    extra = (Interface(one.mac, optional=True) for one in record.networks if one.configured)
+    return (Interface(record.mac), *extra)
+
+
+def mac_address(taken: set[str]) -> str:
+    """A new one, in QEMU's own range; added to `taken`."""
+    while True:
+        tail = secrets.token_bytes(3)
+        address = "52:54:00:" + ":".join(f"{byte:02x}" for byte in tail)
+        if address not in taken:
+            taken.add(address)
+            return address
