@@ -23,7 +23,7 @@ from protocol.settings import BRIDGED_NETWORK
 _log = log.get("launch")
 
 
-async def run(call: Call[LaunchRequest], daemon: Daemon) -> None:
+async def launch(call: Call[LaunchRequest], daemon: Daemon) -> None:
     asked = launch_spec.read(call.request, daemon.instances.taken())
     asked = replace(asked, caller=call.peer.credentials)
     if not asked.networks:

@@ -22,7 +22,7 @@ from multipassd.network.interface import Cards
 from multipassd.network.user_mode import UserNetworking
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
-from multipassd.rpc.methods import delet, set_
+from multipassd.rpc.methods import lifecycle, settings
 from multipassd.settings import Settings
 from multipassd.system.background import Tasks
 from protocol import grpc
@@ -117,7 +117,7 @@ def test_an_instance_whose_purge_nobody_waits_for_is_gone_and_on_record(foo: San
         daemon, networking = service(foo, audit)
         pairs = [InstanceSnapshotPair(instance_name="foo")]
         request = DeleteRequest(instance_snapshot_pairs=pairs, purge=True)
-        await hang_up(delet.run(call("delet", request), daemon), networking.began.is_set)
+        await hang_up(lifecycle.delet(call("delet", request), daemon), networking.began.is_set)
         networking.go_on.set()
         await until(lambda: bool(audit.told))
         assert audit.told == [("purged", "foo")]
@@ -137,7 +137,7 @@ def test_a_deletion_that_nobody_waits_for_is_on_record(foo: Sandbox) -> None:
             )
             turns = iter(range(3))  # of the event loop, until it waits for the lock
             await hang_up(
-                delet.run(call("delet", request), daemon), lambda: next(turns, None) is None
+                lifecycle.delet(call("delet", request), daemon), lambda: next(turns, None) is None
             )
         await until(lambda: instance.record.deleted)
         await until(lambda: bool(audit.told))
@@ -152,7 +152,7 @@ def test_a_deletion_that_was_asked_for_by_somebody_gone_at_once_is_none(foo: San
         audit = Noted()
         daemon, _ = service(foo, audit)
         request = DeleteRequest(instance_snapshot_pairs=[InstanceSnapshotPair(instance_name="foo")])
-        task = asyncio.create_task(delet.run(call("delet", request), daemon))
+        task = asyncio.create_task(lifecycle.delet(call("delet", request), daemon))
         await asyncio.sleep(0)  # it has begun, and nothing else has
         task.cancel()
         await asyncio.wait({task})
@@ -175,7 +175,8 @@ def test_a_disk_that_grows_while_its_user_hangs_up_has_the_size_that_is_kept(
         audit = Noted()
         daemon, _ = service(foo, audit)
         request = SetRequest(key="local.foo.disk", val="2M")
-        await hang_up(set_.run(call("set", request), daemon), (tmp_path / "qemu-img.began").exists)
+        began = (tmp_path / "qemu-img.began").exists
+        await hang_up(settings.set_(call("set", request), daemon), began)
         (tmp_path / "qemu-img.go").touch()
         await until(lambda: bool(audit.told))
         assert daemon.instances.get("foo").record.disk == 2 << 20

@@ -15,7 +15,7 @@ from multipassd.instances.guests.guest_ssh import GuestSilent
 from multipassd.instances.guests.running_guest import State
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
-from multipassd.rpc.methods import info
+from multipassd.rpc.methods import information
 from protocol import grpc
 from protocol.messages.information import InfoReply, InfoRequest
 from protocol.methods import BY_PATH
@@ -65,7 +65,7 @@ def test_what_the_record_knows_is_told_of_a_silent_guest(
         replies = Replies()
         peer = Peer(None, b"", "")
         call = Call(BY_PATH[grpc.path("info")], peer, InfoRequest(), replies, True)
-        await info.run(call, cast(Daemon, SimpleNamespace(instances=instances)))
+        await information.info(call, cast(Daemon, SimpleNamespace(instances=instances)))
         await instances.purge(foo)
         return replies.sent
 
@@ -87,7 +87,7 @@ def test_of_a_stopped_one_nothing_more_is_told_than_by_1_16(sandbox: Sandbox) ->
         replies = Replies()
         call = Call(BY_PATH[grpc.path("info")], Peer(None, b"", ""), InfoRequest(), replies, True)
         daemon = SimpleNamespace(instances=instances_of(sandbox, Driver()))
-        await info.run(call, cast(Daemon, daemon))
+        await information.info(call, cast(Daemon, daemon))
         (reply,) = replies.sent
         return reply
 

@@ -1,8 +1,9 @@
-"""`authenticate`: enrol the caller who knows the passphrase, and root who needs none."""
+"""Calls that let a client in, or say whether the service is there."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 
 from multipassd.auth import gate
@@ -17,10 +18,22 @@ from protocol.errors import (
     StoreDamaged,
     WrongPassphrase,
 )
-from protocol.messages.access import AuthenticateRequest
+from protocol.messages.access import (
+    AuthenticateRequest,
+    DaemonInfoReply,
+    DaemonInfoRequest,
+    PingReply,
+    PingRequest,
+    VersionReply,
+    VersionRequest,
+    WaitReadyReply,
+    WaitReadyRequest,
+)
+from protocol.version import VERSION
 
 
-async def run(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
+async def authenticate(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
+    """Enrol the caller who knows the passphrase, and root who needs none."""
     if daemon.store.state is TrustState.DAMAGED:
         raise StoreDamaged(gate.DAMAGED_SENTENCE)
     if call.peer.is_root and not call.request.passphrase:
@@ -56,3 +69,30 @@ async def _enrol(call: Call[AuthenticateRequest], daemon: Daemon, how: str) -> N
     if not call.peer.certificate:
         raise InvalidCertificate()
     await daemon.enrolment.enrol(call.peer, how)
+
+
+async def ping(call: Call[PingRequest], daemon: Daemon) -> None:
+    """Is the caller trusted? The gate has answered by the time this runs."""
+    call.reply(PingReply())
+
+
+async def version(call: Call[VersionRequest], daemon: Daemon) -> None:
+    """The daemon's."""
+    call.reply(VersionReply(version=VERSION))
+
+
+async def wait_ready(call: Call[WaitReadyRequest], daemon: Daemon) -> None:
+    """Answered as soon as calls are served at all, to everybody who may connect."""
+    call.reply(WaitReadyReply())
+
+
+async def daemon_info(call: Call[DaemonInfoRequest], daemon: Daemon) -> None:
+    """What the host has to give: disk space for instances, processors, memory."""
+    disk = os.statvfs(daemon.data_directory)
+    call.reply(
+        DaemonInfoReply(
+            available_space=disk.f_bavail * disk.f_frsize,
+            cpus=os.cpu_count() or 1,
+            memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        )
+    )

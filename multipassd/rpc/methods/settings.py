@@ -1,4 +1,4 @@
-"""`set`: change one setting; the daemon's count at once, an instance's from its next start."""
+"""`get`, `set` and `keys`: the settings of the service and of instances."""
 
 from __future__ import annotations
 
@@ -15,11 +15,29 @@ from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.transport.quota import limits
 from protocol.errors import InvalidSetting, RpcError
-from protocol.messages.access import SetReply, SetRequest
+from protocol.messages.access import (
+    GetReply,
+    GetRequest,
+    KeysReply,
+    KeysRequest,
+    SetReply,
+    SetRequest,
+)
 from protocol.settings import BRIDGED_NETWORK, PASSPHRASE
 
 
-async def run(call: Call[SetRequest], daemon: Daemon) -> None:
+async def get(call: Call[GetRequest], daemon: Daemon) -> None:
+    """One setting's value; of the passphrase only whether there is one."""
+    if key := of_instances.read_key(call.request.key):
+        network = daemon.settings.get(BRIDGED_NETWORK)
+        value = of_instances.show(daemon.instances, key, network)
+    else:
+        value = daemon.settings.get(call.request.key)
+    call.reply(GetReply(value=value))
+
+
+async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
+    """Change one setting; the daemon's count at once, an instance's from its next start."""
     key, value = call.request.key, call.request.val
     if of_instance := of_instances.read_key(key):
         network = daemon.settings.get(BRIDGED_NETWORK)
@@ -69,3 +87,10 @@ async def _connect(call: Call[SetRequest], daemon: Daemon, instance: str, networ
 async def _permitted(call: Call[SetRequest], network: str) -> bool:
     answer = await call.ask(SetReply(reply_message=network, needs_authorization=True))
     return answer is not None and answer.authorized
+
+
+async def keys(call: Call[KeysRequest], daemon: Daemon) -> None:
+    """The settings that the daemon keeps, its own and those of each instance."""
+    names = [instance.name for instance in daemon.instances.all()]
+    keys = sorted([*daemon.settings.keys(), *of_instances.keys(names)])
+    call.reply(KeysReply(settings_keys=keys))

@@ -1,4 +1,4 @@
-"""`info`: what is known of instances; of running ones also what they say themselves."""
+"""What is known of instances and of the host: `list`, `info`, `networks`, how to log in."""
 
 from __future__ import annotations
 
@@ -6,22 +6,39 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from multipassd.cloudinit.userdata import USER
+from multipassd.instances.collection import collect
 from multipassd.instances.guests import guest_stats
 from multipassd.instances.guests.guest_ssh import GuestSilent
 from multipassd.instances.guests.guest_stats import Runtime
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged
+from multipassd.instances.states.errors import NotRunning
+from multipassd.network import interfaces
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.system import log
 from protocol.errors import RpcError
 from protocol.messages.common import InstanceStatus, Timestamp
+from protocol.messages.guests import HostKeysReply, HostKeysRequest
 from protocol.messages.information import (
     DetailedInfoItem,
     InfoReply,
     InfoRequest,
     InstanceDetails,
+    NetInterface,
+    NetworksReply,
+    NetworksRequest,
 )
+from protocol.messages.lifecycle import SSHInfo, SSHInfoReply, SSHInfoRequest
+from protocol.messages.listing import (
+    InstancesList,
+    ListReply,
+    ListRequest,
+    ListVMInstance,
+    SnapshotsList,
+)
+from protocol.status import Status
 
 State = InstanceStatus.Status
 AT_REST = (State.STOPPED, State.SUSPENDED, State.DELETED)  # 1.16 tells only of one that is on
@@ -29,7 +46,33 @@ AT_REST = (State.STOPPED, State.SUSPENDED, State.DELETED)  # 1.16 tells only of 
 _log = log.get("instances")
 
 
-async def run(call: Call[InfoRequest], daemon: Daemon) -> None:
+async def list_(call: Call[ListRequest], daemon: Daemon) -> None:
+    """The instances, or their snapshots."""
+    if call.request.snapshots:
+        call.reply(ListReply(snapshot_list=SnapshotsList()))
+        return
+    wanted = call.request.request_ipv4
+    rows = [_row(instance, wanted) for instance in daemon.instances.everything()]
+    if daemon.instances.earlier and not rows:  # else it says that there are none, and no more
+        call.log_line(f"{daemon.instances.earlier}\n")
+    call.reply(ListReply(instance_list=InstancesList(instances=rows)))
+
+
+def _row(instance: Instance | Damaged, addresses: bool) -> ListVMInstance:
+    if isinstance(instance, Damaged):
+        release = instance.copy.image.release if instance.copy is not None else ""
+        status = InstanceStatus(status=instance.state)
+        return ListVMInstance(name=instance.name, instance_status=status, current_release=release)
+    return ListVMInstance(
+        name=instance.name,
+        instance_status=InstanceStatus(status=instance.state),
+        ipv4=instance.addresses() if addresses else [],
+        current_release=instance.record.image.release,
+    )
+
+
+async def info(call: Call[InfoRequest], daemon: Daemon) -> None:
+    """What is known of instances; of running ones also what they say themselves."""
     chosen = daemon.instances.paired(call.request.instance_snapshot_pairs)
     if call.request.snapshots:
         call.reply(InfoReply(snapshots=True))
@@ -127,3 +170,52 @@ async def _ask(instance: Instance, silent: Callable[[str], None]) -> Runtime:
     except (GuestSilent, RpcError) as error:
         silent(f"what {instance.name} uses is not known, as it could not be asked: {error}")
         return Runtime()
+
+
+async def networks(call: Call[NetworksRequest], daemon: Daemon) -> None:
+    """What `launch --network` can connect an instance to."""
+    found = interfaces.read()
+    shown = [
+        NetInterface(name=one.name, type=one.type, description=one.description) for one in found
+    ]
+    call.reply(NetworksReply(interfaces=shown))
+
+
+async def host_keys(call: Call[HostKeysRequest], daemon: Daemon) -> None:
+    """What instances' SSH host keys are, so that clients need not trust the first one."""
+    names = dict.fromkeys(call.request.instance_name)
+    keys = {name: daemon.instances.get_live(name).record.host_key for name in names}
+    call.reply(HostKeysReply(host_keys=keys))
+
+
+LAST_MINUTE = 60.0  # seconds before a delayed stop in which nobody may log in any more
+
+
+class Unknown(RpcError):
+    status = Status.FAILED_PRECONDITION
+
+
+async def ssh_info(call: Call[SSHInfoRequest], daemon: Daemon) -> None:
+    """Where running instances are reached, and the key that they let in."""
+    names = dict.fromkeys(call.request.instance_name)
+    chosen = collect(names, daemon.instances.get_live)
+    call.reply(SSHInfoReply(ssh_info={each.name: _info(each, daemon) for each in chosen}))
+
+
+def _info(instance: Instance, daemon: Daemon) -> SSHInfo:
+    if instance.state == State.UNKNOWN:
+        raise Unknown("Cannot retrieve credentials in unknown state")
+    if not instance.running:
+        raise NotRunning(instance.name)
+    if instance.stops_within(LAST_MINUTE):
+        raise Unknown(
+            f'"{instance.name}" is scheduled to shut down in less than a minute, '
+            f"use 'multipass stop --cancel {instance.name}' to cancel the shutdown."
+        )
+    endpoint = instance.endpoint()
+    return SSHInfo(
+        port=endpoint.port,
+        priv_key_base64=daemon.ssh_key.private.decode(),  # PEM, whose body is what the name means
+        host=endpoint.host,
+        username=USER,
+    )

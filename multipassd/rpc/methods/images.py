@@ -1,0 +1,31 @@
+"""`find`, and the progress of downloads."""
+
+from __future__ import annotations
+
+from multipassd.rpc.call import Call
+from multipassd.rpc.context import Daemon
+from protocol.messages.downloads import Download, DownloadsReply, DownloadsRequest
+from protocol.messages.information import FindReply, FindRequest
+
+
+async def find(call: Call[FindRequest], daemon: Daemon) -> None:
+    """The images that can be launched. 1.16's deprecated blueprints are none of them."""
+    request = call.request
+    reply = FindReply(show_images=request.show_images, show_blueprints=request.show_blueprints)
+    if request.show_images:
+        reply.images_info = await daemon.images.find(
+            request.search_string,
+            request.remote_name,
+            request.allow_unsupported,
+            request.force_manifest_network_download,
+        )
+    call.reply(reply)
+
+
+async def downloads(call: Call[DownloadsRequest], daemon: Daemon) -> None:
+    """Which images are being fetched, for whom, and how far that is."""
+    found = [
+        Download(instance_name=names, **transfer._asdict())
+        for names, transfer in daemon.images.downloads()
+    ]
+    call.reply(DownloadsReply(downloads=found))
