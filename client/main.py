@@ -42,10 +42,10 @@ def main(words: Sequence[str]) -> int:
 
 def _dispatch(words: Sequence[str]) -> int:
     word, rest = split_command(words)
-    command = commands.find(word) if word is not None else None
+    command = commands.lookup(word) if word is not None else None
     line = parse(rest, command.options if command else ())
     if line.version:
-        command = commands.find("version")
+        command = commands.lookup("version")
         line = parse(rest, command.options if command else ())
     if command is None:
         return _without_command(word, line)

@@ -26,7 +26,7 @@ def run(command: Command, session: Session) -> int:
 
 def inner(session: Session, name: str, *words: str) -> int:
     """Another command that this one needs first; it speaks under its own name."""
-    command = commands.find(name)
+    command = commands.lookup(name)
     assert command is not None
     line = parse(words, command.options)
     line.verbosity = session.verbosity

@@ -13,7 +13,7 @@ MODULES = {
     "auth": "authenticate",
     "delete": "delete",
     "exec": "exec",
-    "find": "find_images",
+    "find": "find",
     "get": "get",
     "help": "help",
     "info": "info",
@@ -45,7 +45,7 @@ NOT_OFFERED = frozenset(
 )  # fmt: skip
 
 
-def find(word: str) -> Command | None:
+def lookup(word: str) -> Command | None:
     """The command that `word` names, by its main name or another one."""
     module = MODULES.get(word)
     if module is None:
@@ -56,5 +56,5 @@ def find(word: str) -> Command | None:
 
 def every() -> list[Command]:
     """All commands, once each, by name."""
-    commands = {command.name: command for word in MODULES if (command := find(word))}
+    commands = {command.name: command for word in MODULES if (command := lookup(word))}
     return [commands[name] for name in sorted(commands)]

@@ -16,7 +16,7 @@ def run(session: Session) -> int:
     if not given:
         console.out(help.general(commands.every()))
         return SUCCESS
-    command = commands.find(given[0])
+    command = commands.lookup(given[0])
     if command is None:
         raise UsageError(messages.unknown_help(given[0]))
     console.out(help.of_command(command, help.has_primary(session, command)))

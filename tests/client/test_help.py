@@ -78,7 +78,7 @@ USAGE_WITHOUT_PRIMARY = USAGE | {
 
 
 def of(name: str) -> str:
-    command = commands.find(name)
+    command = commands.lookup(name)
     assert command is not None
     return help.of_command(command)
 
@@ -104,7 +104,7 @@ def test_no_line_is_wider_than_a_terminal(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(USAGE))
 def test_the_usage_says_what_arguments_there_are(name: str) -> None:
-    command = commands.find(name)
+    command = commands.lookup(name)
     assert command is not None
     for primary, syntaxes in ((True, USAGE), (False, USAGE_WITHOUT_PRIMARY)):
         if primary or command.syntax_without_primary:
@@ -147,7 +147,7 @@ def test_the_table_of_commands_agrees_with_their_declarations() -> None:
     }
     assert set(declared) == set(commands.MODULES)
     for word, name in declared.items():
-        command = commands.find(word)
+        command = commands.lookup(word)
         assert command is not None
         assert command.name == name
 

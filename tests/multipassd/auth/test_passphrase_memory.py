@@ -14,7 +14,7 @@ MOST = 48 << 20  # bytes; a hash takes 16 MiB, and each thread would keep them
 STORY = f"""
 import resource, threading
 from concurrent.futures import ThreadPoolExecutor
-from multipassd import passphrase
+from multipassd.auth import passphrase
 
 def resident():
     with open("/proc/self/statm") as file:

@@ -160,7 +160,7 @@ def test_a_way_out_is_on_record_before_it_forwards(site: Site) -> None:
 import os, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from multipassd.network import forwarding
+from multipassd.network.helper import forwarding
 from multipassd.network.helper.host_network import HostNetwork
 def open_for(devices, real=forwarding.open_for):
     real(devices)

@@ -91,7 +91,8 @@ import os, sys
 sys.path.insert(0, {tree!r})
 if not {library!r}:
     sys.modules["systemd"] = None
-from multipassd import activation, listener
+from multipassd.system import activation
+from multipassd.transport import listener
 found = listener.inherited()
 left = [name for name in activation.VARIABLES if name in os.environ]
 print([one.path for one in found], [os.get_inheritable(one.socket.fileno()) for one in found], left)

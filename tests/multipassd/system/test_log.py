@@ -12,6 +12,7 @@ import pytest
 
 from multipassd.auth.peer import Peer
 from multipassd.rpc.call import CURRENT, Call
+from multipassd.rpc.caller_log import CallerLog
 from multipassd.system import log
 from protocol import grpc
 from protocol.errors import TooLarge
@@ -29,6 +30,7 @@ def configured() -> Iterator[None]:
     own = logging.getLogger(log.ROOT)
     before = own.handlers, own.propagate, own.level, logging.raiseExceptions
     log.configure("stderr", "info")
+    log.add_handler(CallerLog())
     yield
     own.handlers, own.propagate, own.level, logging.raiseExceptions = before
 
@@ -198,6 +200,7 @@ def test_records_nobody_looks_at_are_not_even_made() -> None:
 
 def test_audit_records_are_written_at_every_verbosity(capsys: pytest.CaptureFixture[str]) -> None:
     log.configure("stderr", "error")
+    log.add_handler(CallerLog())
     log.get("audit").info("trusts somebody")
     logger.info("a note")
     written = capsys.readouterr().err

@@ -17,7 +17,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to have ri
 
 def status_after(line: str) -> dict[str, str]:
     script = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r})\n"
-    script += f"from multipassd import rights\n{line}\n{STATUS}"
+    script += f"from multipassd.system import rights\n{line}\n{STATUS}"
     said = subprocess.check_output([sys.executable, "-I", "-c", script], text=True)
     return {
         key: value.strip() for key, _, value in (one.partition(":") for one in said.split("\n"))
@@ -50,7 +50,7 @@ def test_no_new_privileges_are_had_from_then_on() -> None:
 @needs_root
 def test_a_network_that_was_left_has_no_device_but_its_own_loopback() -> None:
     script = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r})\n"
-    script += "from multipassd import rights\nrights.leave_network()\n"
+    script += "from multipassd.system import rights\nrights.leave_network()\n"
     script += "print(open('/proc/self/net/dev').read())"
     said = subprocess.check_output([sys.executable, "-I", "-c", script], text=True)
     assert [line.split(":")[0].strip() for line in said.strip().split("\n")[2:]] == ["lo"]
@@ -59,7 +59,7 @@ def test_a_network_that_was_left_has_no_device_but_its_own_loopback() -> None:
 def test_a_child_that_is_to_end_with_its_parent_does(tmp_path: Path) -> None:
     """Its parent is killed, and its pipe is at its end."""
     script = f"import os, sys, time; sys.path.insert(0, {str(CHECKOUT)!r})\n"
-    script += "from multipassd import rights\n"
+    script += "from multipassd.system import rights\n"
     script += "child = os.fork()\n"
     script += "if not child:\n    rights.end_with_parent()\n    print('ready', flush=True)\n"
     script += "    time.sleep(600)\n"

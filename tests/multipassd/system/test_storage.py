@@ -17,7 +17,7 @@ from tools.sandbox import CHECKOUT
 BIND = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"'
 DISK = 'mount -t tmpfs none "$1" && mount -o remount,ro "$1"'
 ASK = (
-    "import sys; from pathlib import Path; from multipassd import storage; "
+    "import sys; from pathlib import Path; from multipassd.system import storage; "
     "print(storage.problem(Path(sys.argv[1]) / 'data'))"
 )
 

@@ -23,19 +23,19 @@ WITHOUT = [
 SCRIPT = """
 import asyncio, os, sys
 from pathlib import Path
-from multipassd.drivers.qemu import acceleration, command, detached
+from multipassd.drivers.qemu import acceleration, command_line, detached_runner
 
-detached.USERS = ("nobody",)
+detached_runner.USERS = ("nobody",)
 base = Path(sys.argv[1])
-runner = detached.DetachedRunner(base / "run", base / "machines")
+runner = detached_runner.DetachedRunner(base / "run", base / "machines")
 
 async def main():
-    words = command.probe("pc", "tcg", "qemu64", runner.runtime("foo"))
+    words = command_line.probe("pc", "tcg", "qemu64", runner.runtime("foo"))
     place = base / "machines/foo"
     place.mkdir(parents=True)
     await runner.start("foo", words, place)
     monitor = await acceleration.reach(runner, "foo", 20.0)
-    pid = detached.json.loads((base / "run/foo.json").read_text())["pid"]
+    pid = detached_runner.json.loads((base / "run/foo.json").read_text())["pid"]
     status = Path(f"/proc/{pid}/status").read_text()
     assert "Groups:\\t \\n" in status, status
     try:
@@ -45,7 +45,7 @@ async def main():
         pass
     monitor.close()
     await runner.clear("foo")
-    assert detached.Identity.of(pid) is None
+    assert detached_runner.Identity.of(pid) is None
     assert os.listdir(base / "run") == []
 
 asyncio.run(main())

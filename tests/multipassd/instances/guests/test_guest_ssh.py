@@ -14,6 +14,7 @@ import pytest
 from multipassd.drivers.interface import DriverError
 from multipassd.instances.guests import guest_ssh
 from multipassd.instances.guests.guest_ssh import Endpoint, GuestSilent
+from multipassd.system.programs import ProgramMissing
 from tests.client.guests import sshd
 from tests.waiting import PATIENCE
 
@@ -27,7 +28,7 @@ needs_ssh = pytest.mark.skipif(shutil.which(guest_ssh.SSH) is None, reason="need
 def said() -> str:
     try:
         return asyncio.run(guest_ssh.run(CLOSED, Path("/no/such/key"), "true", SECONDS))
-    except (DriverError, GuestSilent) as error:
+    except (DriverError, ProgramMissing, GuestSilent) as error:
         return f"{type(error).__name__}: {error}"
 
 

@@ -35,7 +35,7 @@ CARING = f"""
 import subprocess, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from multipassd import log
+from multipassd.system import log
 from multipassd.network.helper.host_network import HostNetwork
 log.configure("stderr", "info")
 network = HostNetwork(Path(sys.argv[1]))

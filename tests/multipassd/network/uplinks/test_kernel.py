@@ -20,8 +20,8 @@ CALL = """
 import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from multipassd.network import uplink
 from multipassd.network.tools import NetworkFailure
+from multipassd.network.uplinks import kernel
 from multipassd.network.uplinks.registry import Uplinks
 uplinks = Uplinks(Path(sys.argv[1]))
 try:
@@ -110,13 +110,13 @@ def test_whatever_fails_on_the_way_all_is_as_before(
     before = state(host, DEVICE)
     said = call(
         f"""
-    def failing(*words, count=[0], real=uplink.tools.run, **more):
+    def failing(*words, count=[0], real=kernel.tools.run, **more):
         changes = words[0] == "ip" and "show" not in words
         count[0] += changes
         if changes and count[0] == {step}:
             raise NetworkFailure("step {step} failed")
         return real(*words, **more)
-    uplink.tools.run = failing
+    kernel.tools.run = failing
     print(uplinks.make({DEVICE!r}))""",
     )
     assert said.endswith(f"step {step} failed\n")
@@ -132,14 +132,14 @@ def test_a_service_killed_on_the_way_puts_all_back_when_it_comes_again(
     before = state(host, DEVICE)
     call(
         f"""
-    def dying(*words, count=[0], real=uplink.tools.run, **more):
+    def dying(*words, count=[0], real=kernel.tools.run, **more):
         changes = words[0] == "ip" and "show" not in words
         count[0] += changes
         if changes and count[0] == {step}:
             import os, signal
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*words, **more)
-    uplink.tools.run = dying
+    kernel.tools.run = dying
     uplinks.make({DEVICE!r})""",
         code=-9,
     )
