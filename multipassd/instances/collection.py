@@ -44,7 +44,7 @@ class Instances:
         self.preparing: set[str] = set()  # names that launches have taken
         self.earlier = ""  # of instances of 1.16 in this storage, a sentence
         self.changed: Callable[[], None] = lambda: None  # set by the service
-        self._settling: asyncio.Task[None] | None = None
+        self._reconciling: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._instances)
@@ -76,22 +76,22 @@ class Instances:
         await asyncio.gather(*(instance.reattach() for instance in ran))
         if self.registry.whole and not strangers:  # else it may be one of theirs
             # Later: nobody is to wait for a network that is in trouble.
-            self._settling = asyncio.create_task(self._settle_network())
+            self._reconciling = asyncio.create_task(self._reconcile_network())
 
     async def _strangers(self) -> list[str]:
         """A sentence for each machine that runs and is none of these instances'."""
         others = [name for name in self.driver.names() if name not in self.taken()]
         return [why for name in others if (why := await self.driver.stranger(name))]
 
-    async def _settle_network(self) -> None:
+    async def _reconcile_network(self) -> None:
         try:
-            await self.networking.settle(each.cards for each in self.registry.all())
+            await self.networking.reconcile(each.cards for each in self.registry.all())
         except RpcError as error:
             _log.warning("what purged instances had of the network is kept: %s", error.message)
 
     def close(self) -> None:
-        if self._settling is not None:
-            self._settling.cancel()
+        if self._reconciling is not None:
+            self._reconciling.cancel()
         for instance in self._instances.values():
             instance.close()
 
@@ -205,7 +205,7 @@ class Instances:
             await self.driver.clear(damaged.name)  # it may run all the same
             if damaged.copy is not None:
                 with suppress(Exception):  # it is gone all the same
-                    await self.networking.forget(damaged.copy.cards)
+                    await self.networking.release(damaged.copy.cards)
             self.registry.remove(damaged.name)
             await asyncio.to_thread(self.registry.remove_files, damaged.name)
 

@@ -239,7 +239,7 @@ class Instance:
             self._kept.remove()
             await self._presence.switch_off()
             with suppress(Exception):  # it is gone all the same
-                await self._networking.forget(self.record.cards)
+                await self._networking.release(self.record.cards)
             await asyncio.to_thread(self._kept.remove_files)
 
     async def _power_down(self) -> None:

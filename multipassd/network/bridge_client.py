@@ -66,11 +66,11 @@ class BridgedNetworking:
         for mac in cards.macs:
             await self._ask("detach", mac=mac)
 
-    async def forget(self, cards: Cards) -> None:
+    async def release(self, cards: Cards) -> None:
         for mac in cards.macs:
             await self._ask("forget", mac=mac)
 
-    async def settle(self, every: Iterable[Cards]) -> None:
+    async def reconcile(self, every: Iterable[Cards]) -> None:
         known = {mac for cards in every for mac in cards.macs}
         for mac in (self._addresses().keys() | self._on_wires()) - known:
             await self._ask("forget", mac=mac)
@@ -78,7 +78,7 @@ class BridgedNetworking:
     async def bridge(self, device: str) -> str:
         return str(await self._ask("bridge", device=device))
 
-    async def tidy(self) -> None:
+    async def clean_up(self) -> None:
         await self._ask("tidy")
 
     def links(self, cards: Cards) -> tuple[Link, ...]:

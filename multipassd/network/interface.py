@@ -1,4 +1,4 @@
-"""The interface of a way to connect guests, and what it knows of an instance."""
+"""Interface of the ways to connect guests to a network, and what it knows of an instance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class NoAddressYet(RpcError):
 
 @dataclass(frozen=True)
 class HostCard:
-    """A card on a network of the host's."""
+    """A network card on one of the host's networks."""
 
     network: str
     mac: str
@@ -30,10 +30,10 @@ class HostCard:
 
 @dataclass(frozen=True)
 class Cards:
-    """The network cards of one instance, as its record has them."""
+    """The network cards of one instance, as in its record."""
 
     name: str  # of the instance
-    mac: str  # of the first card, by which the guest is reached
+    mac: str  # of the first card, through which the daemon reaches the guest
     others: tuple[HostCard, ...] = ()
     ssh_port: int = 0  # of user networking; 0: none was chosen
 
@@ -42,8 +42,9 @@ class Cards:
         return {self.mac, *(card.mac for card in self.others)}
 
 
-
 class Networking(Protocol):
+    """One way to connect all guests: a bridge of the host's, or QEMU's user networking."""
+
     reaches_host_networks: bool  # can a card be on a network of the host's?
 
     def ssh_port(self, cards: Cards) -> int:
@@ -51,32 +52,35 @@ class Networking(Protocol):
         RpcError."""
 
     async def attach(self, cards: Cards) -> tuple[Link, ...]:
-        """Set up what the guest's cards need on the host. Raises RpcError with how to mend it."""
+        """Set up what the guest's cards need on the host. Raises RpcError with how to repair it."""
 
     async def detach(self, cards: Cards) -> None:
-        """Take down what `attach` set up for this guest alone."""
+        """Take down what `attach` set up for this guest alone. Raises RpcError."""
 
-    async def forget(self, cards: Cards) -> None:
-        """The instance is gone for good: nothing is kept for it any longer."""
+    async def release(self, cards: Cards) -> None:
+        """The instance was purged: give up its addresses, and bridges that only it used. Raises
+        RpcError."""
 
-    async def settle(self, every: Iterable[Cards]) -> None:
-        """Forget what belongs to none of these, which are all there are. Raises RpcError."""
+    async def reconcile(self, every: Iterable[Cards]) -> None:
+        """Release what belongs to none of these, which are all instances. Raises RpcError."""
 
     async def bridge(self, device: str) -> str:
-        """The bridge on an ethernet device's wire, made now if need be. Raises RpcError."""
+        """The name of the bridge that an ethernet device is a port of; it is made if there is none.
+        Raises RpcError."""
 
-    async def tidy(self) -> None:
-        """Take down bridges that no instance came to need. Raises RpcError."""
+    async def clean_up(self) -> None:
+        """Remove bridges that no instance uses, as after a failed launch. Raises RpcError."""
 
     def links(self, cards: Cards) -> tuple[Link, ...]:
-        """What `attach` answers, without setting anything up."""
+        """What `attach` returns, without setting anything up."""
 
     def endpoint(self, cards: Cards) -> tuple[str, int]:
-        """Host and port of a running guest's SSH. Raises RpcError while it has no address."""
+        """Host and port of a running guest's SSH server. Raises RpcError while it has no
+        address."""
 
     def addresses(self, cards: Cards) -> list[str]:
         """A running guest's IPv4 addresses, the one to reach it by first; ["N/A"] if unknown."""
 
     def troubles(self) -> list[str]:
-        """What is wrong with the network of all guests, or what it lacks: sentences, with what to
+        """Sentences about what is wrong with the network of all guests, or missing, and what to
         do."""

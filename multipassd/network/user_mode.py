@@ -34,16 +34,16 @@ class UserNetworking:
     async def detach(self, cards: Cards) -> None:
         return
 
-    async def forget(self, cards: Cards) -> None:
+    async def release(self, cards: Cards) -> None:
         return
 
-    async def settle(self, every: Iterable[Cards]) -> None:
+    async def reconcile(self, every: Iterable[Cards]) -> None:
         return
 
     async def bridge(self, device: str) -> str:
         raise DriverError("User networking has no bridges.")
 
-    async def tidy(self) -> None:
+    async def clean_up(self) -> None:
         return
 
     def links(self, cards: Cards) -> tuple[Link, ...]:

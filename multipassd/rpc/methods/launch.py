@@ -45,7 +45,7 @@ async def _tidy(daemon: Daemon, left: asyncio.Task[Instance] | None) -> None:
     if left is not None:
         await asyncio.wait({left})
     with suppress(RpcError):  # what went wrong first is what counts
-        await daemon.instances.networking.tidy()
+        await daemon.instances.networking.clean_up()
 
 
 async def _launch(call: Call[LaunchRequest], asked: Order, daemon: Daemon) -> None:

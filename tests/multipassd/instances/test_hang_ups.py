@@ -45,13 +45,13 @@ PATH=${PATH#*:} exec qemu-img "$@"
 
 
 class Slow(UserNetworking):
-    """Its `forget` takes until `go_on`."""
+    """Its `release` takes until `go_on`."""
 
     def __init__(self) -> None:
         super().__init__(set)
         self.began, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def forget(self, cards: Cards) -> None:
+    async def release(self, cards: Cards) -> None:
         self.began.set()
         await self.go_on.wait()
 

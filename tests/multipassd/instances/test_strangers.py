@@ -60,10 +60,10 @@ def driver(sandbox: Sandbox) -> Iterator[QemuDriver]:
 class Settling(UserNetworking):
     def __init__(self) -> None:
         super().__init__(set)
-        self.settled = False
+        self.reconciled = False
 
-    async def settle(self, every: Iterable[Cards]) -> None:
-        self.settled = True
+    async def reconcile(self, every: Iterable[Cards]) -> None:
+        self.reconciled = True
 
 
 def instances(sandbox: Sandbox, driver: QemuDriver) -> Instances:
@@ -87,7 +87,7 @@ def test_a_machine_that_no_record_knows_goes_on_and_is_named(
         with pytest.raises(NameNotFree, match="a machine runs under the name foo"):
             await launcher.launch(order("foo"), SILENT)
         assert await DetachedRunner(sandbox.storage / "run").alive("foo")
-        assert not networking.settled, "its address and tap would be taken back"
+        assert not networking.reconciled, "its address and tap would be taken back"
         await guest.kill()
         await guest.ended()
         known.close()

@@ -142,7 +142,7 @@ def test_nothing_is_left_after_the_last_instance(site: Site) -> None:
         assert site.host.run("cat", forwarding) == "1\n"
         subnet = site.subnet()
         site.detach(cards())
-        asyncio.run(site.networking.forget(cards("two", OTHER)))
+        asyncio.run(site.networking.release(cards("two", OTHER)))
         service.send_signal(signal.SIGTERM)  # as an idle service ends
         service.wait(SECONDS)
         until(lambda: site.host.links() == before)
@@ -176,7 +176,7 @@ HostNetwork(Path(sys.argv[1])).up()
         site.host.run(sys.executable, "-c", dying, str(site.directory), code=9)
         assert site.host.run("cat", switch) == "1\n"
         with site.service():
-            asyncio.run(site.networking.tidy())
+            asyncio.run(site.networking.clean_up())
             until(lambda: BRIDGE not in site.host.links())
         assert site.host.run("cat", switch) == "0\n"
 
@@ -259,7 +259,7 @@ def test_cards_of_instances_that_are_gone_keep_no_bridge(site: Site) -> None:
     known = site.directory / reservations.BRIDGES
     known.write_text(json.dumps([{**entry, "plan": asdict(plan), "users": [MAC, OTHER]}]))
     with site.service():
-        asyncio.run(site.networking.settle([cards("two", OTHER)]))
+        asyncio.run(site.networking.reconcile([cards("two", OTHER)]))
         assert [one["users"] for one in json.loads(known.read_text())] == [[OTHER]]
 
 
