@@ -53,7 +53,7 @@ LEVELS = {
 PRIVILEGE_DOMAINS = {
     "multipassd.images.worker": {"system", "auth", "disk_helper", "images"},
     "multipassd.disk_helper": {"system", "auth"},
-    "multipassd.drivers.qemu.helper": {"drivers.qemu"},
+    "multipassd.drivers.qemu.helper": {"system", "drivers.qemu"},
     "multipassd.network.helper": {"system", "drivers", "network", "network.uplinks"},
 }
 

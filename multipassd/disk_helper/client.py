@@ -17,6 +17,8 @@ from typing import Any
 from multipassd.disk_helper import request
 from multipassd.disk_helper.owner import group
 from multipassd.disk_helper.request import Answer, QemuImgError
+from multipassd.system import json_request, json_request_async
+from multipassd.system.json_request import BadMessage, CutOff, RequestFailed, TooSlow
 
 SOCKET = "MULTIPASS_DISKS_SOCKET"
 HELPER = Path(__file__).resolve().parents[2] / "bin" / "multipass-disks"
@@ -42,12 +44,13 @@ def ask(*words: str, descriptors: Sequence[int]) -> Answer:
     """Blocking, for programs without an event loop. Raises QemuImgError."""
     try:
         with _connected() as connection:
-            connection.settimeout(SECONDS)
-            socket.send_fds(connection, [request.encode(words)], list(descriptors))
-            with connection.makefile("rb") as answers:
-                return request.decode_answer(answers.readline(request.MAX_ANSWER))
-    except OSError as error:
+            answer = json_request.ask(
+                connection, words, list,
+                limit=request.MAX_ANSWER, seconds=SECONDS, descriptors=descriptors,
+            )  # fmt: skip
+    except (RequestFailed, OSError) as error:
         raise _failure(words[0], error) from error
+    return request.answer(answer)
 
 
 @contextmanager
@@ -71,27 +74,21 @@ class Disks:
 
     async def ask(self, *words: str, descriptors: Sequence[int]) -> Answer:
         """Raises QemuImgError; no qemu-img runs any more when this ends, however it does."""
-        loop, line = asyncio.get_running_loop(), bytearray()
         try:
-            async with self._turns, asyncio.timeout(SECONDS), _joined() as connection:
-                socket.send_fds(connection, [request.encode(words)], list(descriptors))
-                while not line.endswith(b"\n") and len(line) <= request.MAX_ANSWER:
-                    chunk = await loop.sock_recv(connection, request.MAX_ANSWER)
-                    if not chunk:
-                        break
-                    line += chunk
-        except OSError as error:
+            async with self._turns, _joined() as connection:
+                answer = await json_request_async.ask(
+                    connection, words, list,
+                    limit=request.MAX_ANSWER, seconds=SECONDS, descriptors=descriptors,
+                )  # fmt: skip
+        except (RequestFailed, OSError) as error:
             raise _failure(words[0], error) from error
-        return request.decode_answer(bytes(line))
+        return request.answer(answer)
 
 
 @asynccontextmanager
 async def _joined() -> AsyncIterator[socket.socket]:
-    loop = asyncio.get_running_loop()
     if path := os.environ.get(SOCKET):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.setblocking(False)
-            await loop.sock_connect(connection, path)
+        async with json_request_async.connected(path) as connection:
             yield connection
         return
     ours, theirs = socket.socketpair()
@@ -117,8 +114,11 @@ def _surroundings() -> dict[str, Any]:
     return {"stdout": subprocess.DEVNULL, "cwd": "/", "env": own}
 
 
-def _failure(verb: str, error: OSError) -> QemuImgError:
-    if isinstance(error, TimeoutError):
+def _failure(verb: str, error: RequestFailed | OSError) -> QemuImgError:
+    if isinstance(error, TooSlow):
         return QemuImgError(f"{request.PROGRAM} {verb} took longer than {SECONDS:.0f} s.")
+    if isinstance(error, CutOff | BadMessage):
+        return request.no_answer()
     where = os.environ.get(SOCKET) or HELPER
-    return QemuImgError(f"{request.PROGRAM} can't be asked at {where}: {error.strerror or error}.")
+    reason = (isinstance(error, OSError) and error.strerror) or error
+    return QemuImgError(f"{request.PROGRAM} can't be asked at {where}: {reason}.")

@@ -21,7 +21,8 @@ from multipassd.auth.run_as_user import take_on
 from multipassd.disk_helper import request
 from multipassd.disk_helper.owner import group, user
 from multipassd.disk_helper.request import Answer
-from multipassd.system import rights
+from multipassd.system import json_request, rights
+from multipassd.system.json_request import RequestFailed
 from protocol import places
 
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -38,13 +39,12 @@ def main() -> int:
     with socket.socket(fileno=0) as connection:
         program = _program()
         _give_up_rights()
-        line, descriptors = _received(connection)
         try:
-            answer = _answer(program, request.decode(line), descriptors, connection)
-        except (ValueError, OSError) as error:
+            answer = _answer(program, *_received(connection), connection)
+        except (RequestFailed, ValueError, OSError) as error:
             answer = Answer(1, "", f"the request can't be served: {error}")
-        with suppress(OSError):
-            connection.sendall(request.encode_answer(answer))
+        with suppress(RequestFailed):  # the caller is gone
+            json_request.answer(connection, answer)
     return 0
 
 
@@ -58,14 +58,13 @@ def _give_up_rights() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
-    """The request's line, and the open files by their places."""
-    line, descriptors, _, _ = socket.recv_fds(connection, request.MAX_REQUEST, request.MAX_FILES)
-    while not line.endswith(b"\n") and (chunk := connection.recv(CHUNK)):
-        line += chunk
-        if len(line) > request.MAX_REQUEST:
-            break
-    return line, [
+def _received(connection: socket.socket) -> tuple[list[str], list[int]]:
+    """The words of the request, and the open files, from descriptor FIRST on. Raises RequestFailed,
+    ValueError."""
+    message, descriptors = json_request.receive_with_files(
+        connection, list, limit=request.MAX_REQUEST, most_files=request.MAX_FILES
+    )
+    return request.words(message), [
         os.dup2(descriptor, request.FIRST + index) for index, descriptor in enumerate(descriptors)
     ]
 

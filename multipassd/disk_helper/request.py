@@ -1,10 +1,9 @@
-"""What is asked of the helper that runs qemu-img, and what it answers: a JSON line each, the first
-with the open files beside it (SCM_RIGHTS). Pure."""
+"""Request and answer of the helper that runs qemu-img: the words of its command line, with open
+files beside them (SCM_RIGHTS), and exit code, output and errors. Pure."""
 
 from __future__ import annotations
 
-import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PROGRAM = "qemu-img"
 FIRST = 100  # the number that the first of the open files has in qemu-img; beyond all others there
@@ -40,26 +39,21 @@ def file(index: int) -> str:
     return f"/proc/self/fd/{FIRST + index}"
 
 
-def encode(words: tuple[str, ...]) -> bytes:
-    return json.dumps(words).encode() + b"\n"
-
-
-def decode(line: bytes) -> list[str]:
-    """Raises ValueError."""
-    words = json.loads(line)
-    if not (isinstance(words, list) and words and all(isinstance(one, str) for one in words)):
+def words(message: list[Any]) -> list[str]:
+    """The words of a request. Raises ValueError."""
+    if not (message and all(isinstance(word, str) for word in message)):
         raise ValueError("the request is no list of words")
-    return words
+    return message
 
 
-def encode_answer(answer: Answer) -> bytes:
-    return json.dumps(answer).encode() + b"\n"
-
-
-def decode_answer(line: bytes) -> Answer:
+def answer(message: list[Any]) -> Answer:
     """Raises QemuImgError."""
     try:
-        code, output, errors = json.loads(line)
+        code, output, errors = message
         return Answer(int(code), str(output), str(errors))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise QemuImgError(f"{PROGRAM} gave no answer; the log tells why.") from error
+    except (ValueError, TypeError) as error:
+        raise no_answer() from error
+
+
+def no_answer() -> QemuImgError:
+    return QemuImgError(f"{PROGRAM} gave no answer; the log tells why.")

@@ -6,10 +6,10 @@ the service listens.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,25 @@ from multipassd.network.bridge import tap_name
 from multipassd.network.interface import Cards, NoAddressYet
 from multipassd.network.reservations import BRIDGES
 from multipassd.system.files import read_regular
+from multipassd.system.json_request import CutOff, RequestFailed, TooSlow
+from multipassd.system.json_request_async import ask_at
 from protocol.errors import RpcError
 from protocol.status import Status
 
 SOCKET = "MULTIPASS_NETWORK_SOCKET"
-# Setting up takes one. A device that gets no address on its bridge is given half a minute, and then
-# as much to get it back; whoever asks meanwhile waits for that.
+# Of each attempt. Setting up takes a second. A device that gets no address on its bridge is given
+# half a minute, and then as much to get it back; other requests wait for that.
 SECONDS = 150.0
 MAX_ANSWER = 1 << 20
 # An upgrade, or an administrator, may restart the service in the middle of a request, which undoes
 # what was half done; each may be made again.
 ATTEMPTS = 2
 SSH = 22
+
+ENDED = (
+    "The network service ended in the middle of its work; `journalctl -u multipass-network` tells "
+    "why."
+)
 
 
 class NetworkError(RpcError):
@@ -120,17 +127,17 @@ class BridgedNetworking:
             return {}
         return self._known
 
-    async def _ask(self, what: str, **fields: str) -> Any:
-        """What the service answers. Raises NetworkError."""
-        line = json.dumps({"do": what, **fields}).encode() + b"\n"
+    async def _ask(self, verb: str, **fields: str) -> Any:
+        """The result of one of the service's verbs. Raises NetworkError."""
         try:
-            async with asyncio.timeout(SECONDS):
-                answer = json.loads(await self._answer(line) or b"{}")
-        except TimeoutError:
+            answer = await self._answer({"do": verb, **fields})
+        except TooSlow:
             raise NetworkError(
                 "The network service does not answer; `journalctl -u multipass-network` tells why."
             ) from None
-        except (OSError, ValueError) as error:
+        except CutOff:
+            raise NetworkError(ENDED) from None
+        except RequestFailed as error:
             raise NetworkError(
                 f"The network service can't be reached at {self._socket}: {error}. Please try "
                 "`systemctl restart multipass-network.socket`, or restart a multipassd that was "
@@ -138,29 +145,14 @@ class BridgedNetworking:
             ) from None
         if "done" in answer:
             return answer["done"]
-        raise NetworkError(
-            str(
-                answer.get("error")
-                or "The network service ended in the middle of its work; "
-                "`journalctl -u multipass-network` tells why."
-            )
-        )
+        raise NetworkError(str(answer.get("error") or ENDED))
 
-    async def _answer(self, line: bytes) -> bytes:
-        """Empty if the service ended each time."""
-        answer = b""
-        for _ in range(ATTEMPTS):
-            answer = answer or await self._exchange(line)
-        return answer
+    async def _answer(self, request: dict[str, str]) -> dict[str, Any]:
+        """Raises RequestFailed; CutOff if the service ended at each attempt."""
+        for _ in range(ATTEMPTS - 1):
+            with suppress(CutOff):
+                return await self._exchange(request)
+        return await self._exchange(request)
 
-    async def _exchange(self, line: bytes) -> bytes:
-        """Empty if the service ended before it answered. Raises OSError if it can't be reached."""
-        reader, writer = await asyncio.open_unix_connection(self._socket, limit=MAX_ANSWER)
-        try:
-            writer.write(line)
-            await writer.drain()
-            return await reader.readline()
-        except (BrokenPipeError, ConnectionResetError):
-            return b""
-        finally:
-            writer.close()
+    async def _exchange(self, request: dict[str, str]) -> dict[str, Any]:
+        return await ask_at(self._socket, request, dict, limit=MAX_ANSWER, seconds=SECONDS)

@@ -5,7 +5,6 @@ and at the host's shutdown gives the guest time to end. The units are made by `u
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,9 +12,12 @@ from multipassd.drivers.interface import DriverError
 from multipassd.drivers.qemu.runner import RUNTIME, USER, shown, unit_runtime
 from multipassd.drivers.qemu.shared_names import UNIT_PREFIX
 from multipassd.system import log
+from multipassd.system.json_request import RequestFailed, TooSlow
+from multipassd.system.json_request_async import ask_at
 
 SOCKET = "MULTIPASS_MACHINES_SOCKET"  # names where units.py is asked
 SECONDS = 150.0  # all that one request may take: its commands have limits of their own
+MAX_ANSWER = 64 << 10  # bytes; an answer has a few hundred characters
 AT_ONCE = 8  # processes that talk to systemd; more would only wait for it together
 
 _log = log.get("qemu")
@@ -64,15 +66,12 @@ class UnitRunner:
         storage = str(self._storage)
         request = {"do": verb, "name": name, "command": list(command), "storage": storage}
         try:
-            async with self._turns, asyncio.timeout(SECONDS):
-                reader, writer = await asyncio.open_unix_connection(self._socket)
-                try:
-                    writer.write(json.dumps(request).encode() + b"\n")
-                    answer = json.loads(await reader.readline())
-                finally:
-                    writer.close()
+            async with self._turns:
+                answer = await ask_at(
+                    self._socket, request, dict, limit=MAX_ANSWER, seconds=SECONDS
+                )
             return int(answer["code"]), shown(answer["said"])
-        except TimeoutError:
+        except TooSlow:
             return 124, "systemd took too long"
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (RequestFailed, ValueError, KeyError, TypeError) as error:
             return 1, f"systemd can't be asked at {self._socket}: {error}"

@@ -21,6 +21,7 @@ from multipassd.images.worker import prepare, refresh
 from multipassd.images.worker_protocol import TASKS, Answer, Look, Refresh, Task
 from multipassd.system import rights
 from multipassd.system.files import write_all
+from multipassd.system.json_request import Line, RequestFailed
 
 STDIN, STDOUT = 0, 1
 MAX_TASK = 1 << 20
@@ -30,10 +31,10 @@ EXIT_ABANDONED = 3
 
 def main() -> int:
     os.umask(0o077)
-    line = _read_line()
-    if not line.endswith(b"\n"):
-        return EXIT_ABANDONED  # whoever asks ended while asking
-    task = TASKS.validate_json(line)
+    try:
+        task = TASKS.validate_json(_read_line())
+    except RequestFailed:
+        return EXIT_ABANDONED  # the daemon ended while it asked
     try:
         answer = _run(task)
     except (ImageError, NoRoom) as error:
@@ -103,13 +104,11 @@ def _send(answer: Answer) -> None:
 
 
 def _read_line() -> bytes:
-    data = bytearray()
-    while not data.endswith(b"\n") and len(data) <= MAX_TASK:
-        chunk = os.read(STDIN, CHUNK)
-        if not chunk:
-            break
-        data += chunk
-    return bytes(data)
+    """Raises RequestFailed."""
+    line = Line(MAX_TASK)
+    while not line.feed(os.read(STDIN, CHUNK)):
+        pass
+    return line.data
 
 
 def _end_with_caller() -> None:

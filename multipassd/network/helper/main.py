@@ -7,7 +7,6 @@ the last one is gone. The daemon may come and go meanwhile.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -22,12 +21,13 @@ from typing import Any, NoReturn
 from multipassd.network.helper.host_network import HostNetwork
 from multipassd.network.reservations import DEFAULT_DIRECTORY, DIRECTORY
 from multipassd.network.tools import NetworkFailure
-from multipassd.system import activation, file_lock, log
+from multipassd.system import activation, file_lock, json_request, log
+from multipassd.system.json_request import RequestFailed
 from protocol import names
 
 LINGER_SECONDS = 10.0  # unused; an instance that restarts finds its network still there
 CARE_SECONDS = 5.0  # between two looks at what the network needs
-REQUEST_SECONDS = 5.0  # for root's own daemon to send its line
+REQUEST_SECONDS = 5.0  # for the daemon to send its line, as other requests wait for it
 MAX_REQUEST = 4096
 # When a daemon started by hand is killed, its service tidies up while the next one's starts.
 LOCK, LOCK_SECONDS = "lock", 60.0
@@ -121,14 +121,15 @@ class Service:
                 idle_since = time.monotonic()
 
     def _answer(self, connection: socket.socket) -> None:
-        connection.settimeout(REQUEST_SECONDS)
-        with suppress(OSError):
-            reply = self._do(_read_line(connection))
-            connection.sendall(json.dumps(reply).encode() + b"\n")
+        answer = self._do(connection)
+        with suppress(RequestFailed):  # the caller is gone
+            json_request.answer(connection, answer, seconds=REQUEST_SECONDS)
 
-    def _do(self, line: bytes) -> Request:
+    def _do(self, connection: socket.socket) -> Request:
         try:
-            request = json.loads(line)
+            request = json_request.receive(
+                connection, dict, limit=MAX_REQUEST, seconds=REQUEST_SECONDS
+            )
             return {"done": self._verbs[request["do"]](request)}
         except NetworkFailure as error:
             _log.warning("%s", error)
@@ -136,7 +137,7 @@ class Service:
         except OSError as error:
             _log.error("%s", error)
             return {"error": f"The instances' network could not be changed: {error}."}
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (RequestFailed, ValueError, KeyError, TypeError) as error:
             return {"error": f"The network service does not understand the request: {error!r}"}
 
     def _attach(self, request: Request) -> str:
@@ -165,13 +166,3 @@ def _matching(pattern: re.Pattern[str], text: str) -> str:
     if not pattern.fullmatch(text):
         raise ValueError(text)
     return text
-
-
-def _read_line(connection: socket.socket) -> bytes:
-    data = b""
-    while not data.endswith(b"\n") and len(data) < MAX_REQUEST:
-        chunk = connection.recv(MAX_REQUEST - len(data))
-        if not chunk:
-            break
-        data += chunk
-    return data

@@ -5,6 +5,7 @@ A script in its place tells what it finds; the real one works on real disks.
 
 import ast
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -148,11 +149,20 @@ def test_a_missing_program_is_told_by_its_code(
     assert asked("info").code == request.MISSING
 
 
-def test_a_request_that_is_none_is_answered() -> None:
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b'{"not": "words"}\n', "no JSON array"),
+        (b"[1]\n", "no list of words"),
+        (b"[]\n", "no list of words"),
+        (b"info\n", "not JSON"),
+    ],
+)
+def test_a_request_that_is_none_is_answered(line: bytes, why: str) -> None:
     with client._connected() as connection:
-        connection.sendall(b'{"not": "words"}\n')
-        answer = request.decode_answer(connection.makefile("rb").readline())
-    assert answer.code == 1 and "no list of words" in answer.reason
+        connection.sendall(line)
+        answer = request.answer(json.loads(connection.makefile("rb").readline()))
+    assert answer.code == 1 and why in answer.reason
 
 
 def test_what_it_says_is_fit_to_show() -> None:

@@ -10,7 +10,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
@@ -27,7 +26,7 @@ from multipassd.instances.launching.launcher import Launcher
 from multipassd.instances.states.errors import NameNotFree
 from multipassd.network.interface import Cards
 from multipassd.network.user_mode import UserNetworking
-from tests.multipassd.drivers.qemu.helper.test_main import PROGRAM
+from tests.multipassd.drivers.qemu.helper.test_main import ask
 from tests.multipassd.instances.test_overlaps import SILENT, OneImage, order
 from tools import machines, records
 from tools.sandbox import Sandbox
@@ -121,14 +120,7 @@ def test_no_unit_is_made_or_ended_for_another_storage_directory_than_its_maker_s
             "command": [],
             "storage": "/srv/multipass",
         }
-        done = subprocess.run(
-            [sys.executable, "-I", PROGRAM],
-            input=json.dumps(request) + "\n",
-            env={**os.environ, "MULTIPASS_STORAGE": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        answer = json.loads(done.stdout)
+        environ = {**os.environ, "MULTIPASS_STORAGE": str(tmp_path)}
+        answer = ask(json.dumps(request) + "\n", environ)
         assert answer["code"] == 1
         assert "set MULTIPASS_STORAGE for both, see multipassd(8)" in answer["said"]

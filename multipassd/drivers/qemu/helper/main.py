@@ -1,4 +1,4 @@
-"""The units that QEMU runs in: one request on stdin, one answer on stdout, a JSON line each.
+"""The units that QEMU runs in: one request and one answer on the socket that is stdin.
 
 Whoever may ask systemd for units can become root with all its rights, so the daemon may not. It
 asks here instead, over a socket that only root opens; systemd starts this for each request. What
@@ -7,16 +7,18 @@ comes of it is always QEMU as a user of its own, in a sandbox that is fixed here
 
 from __future__ import annotations
 
-import json
 import os
+import socket
 import subprocess
-import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from multipassd.drivers.qemu.command_line import STOPPER, SYSTEM
 from multipassd.drivers.qemu.runner import MAX_SAID, USER, unit_runtime
 from multipassd.drivers.qemu.shared_names import UNIT_PREFIX
+from multipassd.system import json_request
+from multipassd.system.json_request import RequestFailed
 from protocol import names, places
 
 POWER_DOWN = Path(__file__).resolve().parents[4] / "bin" / "multipass-power-down"
@@ -75,15 +77,17 @@ PROPERTIES = (
 
 
 def main() -> int:
-    answer = _answer(sys.stdin.buffer.readline(MAX_REQUEST))
-    sys.stdout.write(json.dumps(answer) + "\n")
+    with socket.socket(fileno=0) as connection:
+        answer = _answer(connection)
+        with suppress(RequestFailed):  # the daemon is gone
+            json_request.answer(connection, answer)
     return 0
 
 
-def _answer(line: bytes) -> dict[str, Any]:
+def _answer(connection: socket.socket) -> dict[str, Any]:
     """`code` is 0 if it was done; `said` is the reason otherwise, or what was asked for."""
     try:
-        request = json.loads(line)
+        request = json_request.receive(connection, dict, limit=MAX_REQUEST)
         verb, name = request["do"], request["name"]
         if not (isinstance(name, str) and names.valid(name) and len(name) <= MAX_NAME):
             raise ValueError(f"{name!r} is no instance's name")
@@ -94,7 +98,7 @@ def _answer(line: bytes) -> dict[str, Any]:
             code, said = _start(name, _checked(request["command"]), base)
         else:
             code, said = {"said": _said, "clear": _clear}[verb](name)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (RequestFailed, ValueError, KeyError, TypeError) as error:
         code, said = 1, f"the request is not understood: {error!r}"
     return {"code": code, "said": said[-MAX_SAID:]}
 

@@ -1,8 +1,11 @@
 """What the service that makes units refuses, whatever the daemon asks for."""
 
 import json
+import os
+import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,17 @@ import pytest
 PROGRAM = Path(__file__).resolve().parents[5] / "bin" / "multipass-machines"
 
 
-def ask(line: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-I", PROGRAM], input=line, capture_output=True, text=True, check=True
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
+def ask(line: str, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """As systemd starts it: a socket is its stdin."""
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-I", str(PROGRAM)]
+    with ours, theirs, subprocess.Popen(command, stdin=theirs.fileno(), env=environ) as process:
+        theirs.close()
+        ours.sendall(line.encode())
+        ours.shutdown(socket.SHUT_WR)
+        with ours.makefile("rb") as answers:
+            answer: dict[str, Any] = json.loads(answers.readline())
+    assert process.returncode == 0
     return answer
 
 
@@ -49,3 +58,4 @@ def test_a_request_that_goes_too_deep_is_answered() -> None:
 
 def test_a_daemon_that_died_before_it_asked_does_no_harm() -> None:
     assert ask("")["code"] == 1
+    assert ask('{"do": "clear"')["code"] == 1
