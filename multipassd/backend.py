@@ -28,7 +28,7 @@ from multipassd.network.interface import Networking
 from multipassd.network.user_mode import UserNetworking
 from multipassd.settings import Settings
 from multipassd.system import log
-from protocol import places
+from multipassd.system.installation import Installation
 
 BRIDGE, USER_NETWORK = "bridge", "user"  # what `multipassd --network` takes
 
@@ -66,7 +66,7 @@ class Machines:
         network: str | None = None,
     ) -> Machines:
         """`network`: "bridge" or "user", as the administrator wants it. Raises HelperError."""
-        base = Path(places.machines_directory(environ))
+        base = Path(Installation.of(environ).storage)
         registry = Registry(data / "instances", base / "machines")
         runner = _runner(environ)
         driver = QemuDriver(runner, base / "machines", environ.get(ACCELERATOR, ""))
@@ -101,12 +101,12 @@ async def power_down(environ: Mapping[str, str], seconds: float) -> None:
 def _runner(environ: Mapping[str, str]) -> Runner:
     """Units where the package has set them up, else processes of our own."""
     if socket := environ.get(unit_runner.SOCKET):
-        return UnitRunner(socket, Path(places.machines_directory(environ)))
+        return UnitRunner(socket, Path(Installation.of(environ).storage))
     return _detached(environ)
 
 
 def _detached(environ: Mapping[str, str]) -> DetachedRunner:
-    base = Path(places.machines_directory(environ))
+    base = Path(Installation.of(environ).storage)
     return DetachedRunner(base / "run", base / "machines", base / "images")
 
 
@@ -133,6 +133,6 @@ def _networking(
 
 
 def _why_no_bridge(environ: Mapping[str, str]) -> str:
-    if places.in_snap(environ):
+    if Installation.of(environ).confined:
         return IN_SNAP
     return BY_HAND if os.geteuid() == 0 else NOT_ROOT

@@ -33,7 +33,8 @@ def main(arguments: list[str]) -> int:
     set_for_snap, problem = _set_for_snap()
     verbosity = options.verbosity or set_for_snap.get("verbosity", "info")
     # Run by hand it is no part of the daemon's unit, whose journal is to know of it all the same.
-    about = {"OBJECT_SYSTEMD_UNIT": installation.here().unit} if options.enrol_installer else None
+    unit = {"OBJECT_SYSTEMD_UNIT": installation.here().daemon_unit}
+    about = unit if options.enrol_installer else None
     log.configure(options.logger, verbosity, about)
     for text in filter(None, (problem, take_over(os.environ))):
         _log.warning("%s", text)

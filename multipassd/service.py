@@ -27,7 +27,7 @@ from multipassd.rpc.context import Daemon
 from multipassd.rpc.dispatcher import Dispatcher
 from multipassd.rpc.methods import HANDLERS
 from multipassd.settings import Settings
-from multipassd.system import log, storage
+from multipassd.system import installation, log, storage
 from multipassd.system.notices import Manager
 from multipassd.transport import listener, tls
 from multipassd.transport.connection_pool import Server
@@ -59,21 +59,21 @@ async def serve(addresses: list[Address], idle_exit: float, network: str | None 
 
 class Service:
     def __init__(self, addresses: list[Address], idle_exit: float, network: str | None) -> None:
-        environ = os.environ
+        here = installation.here()
         self._loop = asyncio.get_running_loop()
         self.stopped = asyncio.Event()
-        self._data = Path(places.daemon_data_directory(environ))
-        self._root_certificate = Path(places.daemon_root_certificate(environ))
+        self._data = Path(here.data)
+        self._root_certificate = Path(here.root_certificate)
         self._manager = Manager()
         self._audit = Audit()
         self._store = TrustStore(self._data / Path(places.TRUST_STORE).parent)
-        self._settings = Settings(Path(places.daemon_settings_file(environ)))
+        self._settings = Settings(Path(here.settings))
         self._subuids = SubordinateUids.load()
         self._listeners, self._group = _listen(addresses)
         self._names = _certificate_names(addresses, self._listeners)
         enrolment = Enrolment(self._store, self._audit, self._trust_changed)
         try:
-            self._machines = Machines.assemble(environ, self._data, self._settings, network)
+            self._machines = Machines.assemble(os.environ, self._data, self._settings, network)
         except HelperError:
             for one in self._listeners:
                 one.close()
@@ -273,7 +273,7 @@ def _listen(addresses: list[Address]) -> tuple[list[Listener], int]:
 
 
 def _default_address() -> Address:
-    return UnixAddress(places.default_socket(os.environ))
+    return UnixAddress(installation.here().socket)
 
 
 def _certificate_names(addresses: list[Address], listeners: list[Listener]) -> list[str]:

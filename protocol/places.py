@@ -1,4 +1,4 @@
-"""Where files lie: functions of the environment only, so that both programs agree. Pure.
+"""Paths that the client and the daemon have to agree on, as functions of the environment. Pure.
 
 `environ` is a mapping such as os.environ. Paths are plain strings: pathlib costs the CLI 8 ms.
 """
@@ -21,13 +21,13 @@ def in_snap(environ: Environ) -> bool:
     return environ.get("SNAP_NAME") == "multipass"
 
 
-def _snap_common(environ: Environ) -> str:
+def snap_common(environ: Environ) -> str:
     return environ.get("SNAP_COMMON") or "/var/snap/multipass/common"
 
 
 def default_socket(environ: Environ) -> str:
     if in_snap(environ):
-        return f"{_snap_common(environ)}/multipass_socket"
+        return f"{snap_common(environ)}/multipass_socket"
     return "/run/multipass_socket"
 
 
@@ -36,7 +36,7 @@ def root_certificates(environ: Environ) -> list[str]:
     if named := environ.get("MULTIPASS_ROOT_CERT"):
         return [named]
     return [
-        f"{_snap_common(environ)}/data/multipassd/{ROOT_CERTIFICATE}",
+        f"{snap_common(environ)}/data/multipassd/{ROOT_CERTIFICATE}",
         f"{STATE_DIRECTORY}/{ROOT_CERTIFICATE}",
         f"{LEGACY_DIRECTORY}/{ROOT_CERTIFICATE}",
     ]
@@ -61,64 +61,3 @@ def client_settings_file(environ: Environ, home: str) -> str:
 
 def _snap_user_data(environ: Environ, home: str) -> str:
     return f"{environ.get('SNAP_REAL_HOME') or home}/snap/multipass/current"
-
-
-# -- the daemon's ---------------------------------------------------------------------------------
-
-
-def daemon_data_directory(environ: Environ) -> str:
-    if storage := environ.get("MULTIPASS_STORAGE"):
-        return f"{storage}/data"
-    if in_snap(environ):
-        return f"{_snap_common(environ)}/data/multipassd"
-    return f"{_home(environ)}/.local/share/multipassd"
-
-
-def daemon_settings_file(environ: Environ) -> str:
-    if in_snap(environ):
-        # What all revisions share: with 1.16's place, `snap revert` would bring an old passphrase
-        # back.
-        return f"{_snap_common(environ)}/config/multipassd/multipassd.conf"
-    base = environ.get("DAEMON_CONFIG_HOME") or f"{_home(environ)}/.config"
-    return f"{base}/multipassd/multipassd.conf"
-
-
-def earlier_settings_file(environ: Environ) -> str | None:
-    """Where the snap of 1.16 keeps the daemon's settings, a file for each revision."""
-    if not in_snap(environ):
-        return None
-    return f"{_snap_data(environ)}/config/multipassd/multipassd.conf"
-
-
-def snap_options_file(environ: Environ) -> str | None:
-    """What `snap set multipass` has set, for the daemon's start. Of one revision, as snapd itself
-    keeps what was set and brings it back on a revert."""
-    return f"{_snap_data(environ)}/options.json" if in_snap(environ) else None
-
-
-def _snap_data(environ: Environ) -> str:
-    return environ.get("SNAP_DATA") or "/var/snap/multipass/current"
-
-
-def daemon_root_certificate(environ: Environ) -> str:
-    """Where the daemon writes its root certificate for clients to read."""
-    if named := environ.get("MULTIPASS_ROOT_CERT"):
-        return named
-    if in_snap(environ):
-        return f"{daemon_data_directory(environ)}/{ROOT_CERTIFICATE}"
-    if environ.get("MULTIPASS_STORAGE") == STATE_DIRECTORY:
-        return f"{STATE_DIRECTORY}/{ROOT_CERTIFICATE}"
-    return f"{LEGACY_DIRECTORY}/{ROOT_CERTIFICATE}"
-
-
-def machines_directory(environ: Environ) -> str:
-    """Instances' disks and images, which the hypervisor's user must be able to reach."""
-    if storage := environ.get("MULTIPASS_STORAGE"):
-        return storage
-    if in_snap(environ):
-        return _snap_common(environ)
-    return daemon_data_directory(environ)
-
-
-def _home(environ: Environ) -> str:
-    return environ.get("HOME") or "/root"

@@ -85,6 +85,8 @@ DOES_IO = {"asyncio", "socket", "ssl", "select", "selectors", "socketserver", "s
 
 # Only the module that puts the backend together knows which drivers there are.
 KNOWS_DRIVERS = ("multipassd.drivers.qemu", "multipassd.backend")
+# Only these tell a deb, a snap and a checkout apart, and know where the programs lie.
+KNOWS_PACKAGES = ("multipassd.system.installation", "protocol.places")
 # What only the image worker's process loads.
 HEAVY_FOR_DAEMON = {"httpx", "zstandard"}
 # Every command of the client pays for what its way imports, so these never load with a module;
@@ -231,6 +233,15 @@ def test_only_the_backend_knows_which_drivers_there_are() -> None:
     for module in of("multipassd"):
         if not within(module, *KNOWS_DRIVERS):
             assert not {n for n in imports(module) if within(n, "multipassd.drivers.qemu")}, module
+
+
+def test_only_the_installation_asks_whether_this_is_the_snap() -> None:
+    """All else asks `Installation` for the path, unit, command or right that follows from it."""
+    for module, path in modules().items():
+        if module not in KNOWS_PACKAGES:
+            source = path.read_text(encoding="utf-8")
+            assert "in_snap" not in source, module
+            assert not re.search(r'parents\[\d\][^\n]*"bin', source), module
 
 
 def test_the_daemon_loads_nothing_that_its_image_worker_is_there_for() -> None:

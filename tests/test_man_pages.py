@@ -9,7 +9,8 @@ from client import commands
 from client.command import Command
 from client.settings import DEFAULTS
 from multipassd.admin import VERBS
-from protocol.places import STATE_DIRECTORY, daemon_data_directory
+from multipassd.system.installation import Installation
+from protocol.places import STATE_DIRECTORY
 from protocol.places import TRUST_STORE as STORE_IN_DATA
 from protocol.settings import DAEMON_KEYS
 
@@ -18,7 +19,7 @@ TRUST_STORE = "/var/lib/multipassd/data/authenticated-certs/multipass_client_cer
 
 
 def test_the_trust_store_of_the_packaged_service_is_where_administrators_append() -> None:
-    data = daemon_data_directory({"MULTIPASS_STORAGE": STATE_DIRECTORY})
+    data = Installation({"MULTIPASS_STORAGE": STATE_DIRECTORY}).data
     assert f"{data}/{STORE_IN_DATA}" == TRUST_STORE
 
 

@@ -189,7 +189,7 @@ def _socket(place: Place, store: TrustStore, report: Report) -> None:
     if path is None:
         report.note("no socket was looked at: name one with --socket")
         return
-    start, look = installation.here().start, installation.here().look
+    start, look = installation.here().start, installation.here().diagnose
     if masked := _masked(path):
         start = look = f"`sudo systemctl unmask {masked}`, then {start}"
     try:
@@ -220,18 +220,18 @@ def _socket(place: Place, store: TrustStore, report: Report) -> None:
 
 def _masked(path: Path) -> str:
     """The units of the packaged socket that systemd was told never to start."""
-    if places.in_snap(os.environ) or path != Path(places.default_socket({})):
+    here = installation.here()
+    if not here.has_units or path != Path(places.default_socket({})) or not units.manager_runs():
         return ""
-    if not units.manager_runs():
-        return ""
-    names = ("multipassd.socket", "multipassd.service")
+    names = (here.socket_unit, here.daemon_unit)
     return " ".join(name for name in names if units.show(name, "LoadState") == ["masked"])
 
 
 def _mode_fits(path: Path, state: TrustState, report: Report) -> None:
     status = path.lstat()
     everyone = _mode(status) & 0o006 == 0o006
-    if state is TrustState.EMPTY and everyone and places.in_snap(os.environ) and status.st_gid == 0:
+    confined = installation.here().confined  # the snap may not give the socket to a group
+    if state is TrustState.EMPTY and everyone and confined and status.st_gid == 0:
         report.note(
             "the socket is open to all; until the first client the service itself turns away "
             "everybody but root and the admin group"

@@ -73,7 +73,10 @@ def _configure_log() -> None:
         log.configure(
             "platform",
             "info",
-            {"SYSLOG_IDENTIFIER": IDENTIFIER, "OBJECT_SYSTEMD_UNIT": installation.here().unit},
+            {
+                "SYSLOG_IDENTIFIER": IDENTIFIER,
+                "OBJECT_SYSTEMD_UNIT": installation.here().daemon_unit,
+            },
         )
     else:
         log.configure("stderr", "warning")

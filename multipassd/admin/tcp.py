@@ -16,9 +16,9 @@ from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
 from multipassd.admin.add import Candidate, enrol
 from multipassd.auth import installer
 from multipassd.system import installation, log
-from protocol import places
+from multipassd.system.installation import Installation
 
-SERVICE, SOCKET = "multipassd.service", "multipassd-tcp.socket"
+SERVICE, SOCKET = Installation.daemon_unit, Installation.tcp_socket_unit
 ENABLE, DISABLE = "enable", "disable"
 PATIENCE = 30.0  # seconds of attempts; under load one in twelve is refused
 PAUSE = 0.1  # seconds
@@ -47,7 +47,7 @@ def _run(place: Place, options: Namespace) -> int:
 
 def _check_host() -> None:
     """Raises TrustError where there is no unit to switch, or nobody allowed to."""
-    if places.in_snap(os.environ):
+    if not installation.here().has_units:
         raise TrustError(
             "A snap has no units to switch. `sudo snap set multipass address=127.0.0.1:50051` has "
             "the service listen on TCP, and "

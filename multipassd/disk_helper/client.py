@@ -11,17 +11,16 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import Any
 
 from multipassd.disk_helper import request
 from multipassd.disk_helper.owner import group
 from multipassd.disk_helper.request import Answer, QemuImgError
-from multipassd.system import json_request, json_request_async
+from multipassd.system import installation, json_request, json_request_async
 from multipassd.system.json_request import BadMessage, CutOff, RequestFailed, TooSlow
 
 SOCKET = "MULTIPASS_DISKS_SOCKET"
-HELPER = Path(__file__).resolve().parents[2] / "bin" / "multipass-disks"
+HELPER = installation.program("multipass-disks")
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SNAP_NAME")
 SECONDS = 150.0  # longer than qemu-img's CPU time: it waits for the host's disk, too
 AT_ONCE = 8  # of the daemon's; image workers have 4 more, and the socket takes 16
@@ -106,7 +105,7 @@ async def _joined() -> AsyncIterator[socket.socket]:
 
 
 def _command() -> list[str]:
-    return [sys.executable, "-I", "-S", str(HELPER)]
+    return [sys.executable, "-I", "-S", HELPER]
 
 
 def _surroundings() -> dict[str, Any]:

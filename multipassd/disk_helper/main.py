@@ -21,9 +21,9 @@ from multipassd.auth.run_as_user import take_on
 from multipassd.disk_helper import request
 from multipassd.disk_helper.owner import group, user
 from multipassd.disk_helper.request import Answer
-from multipassd.system import json_request, rights
+from multipassd.system import installation, json_request, rights
+from multipassd.system.installation import Kind
 from multipassd.system.json_request import RequestFailed
-from protocol import places
 
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 CPU_SECONDS = 120
@@ -138,7 +138,8 @@ def _limit(verb: str) -> None:
 def _environment() -> dict[str, str]:
     """A snap's programs and their libraries lie elsewhere; snapd has set where."""
     path = {"PATH": os.environ.get("PATH", SEARCH_PATH)}
-    snap = places.in_snap(os.environ) and "LD_LIBRARY_PATH" in os.environ
-    libraries = {"LD_LIBRARY_PATH": os.environ["LD_LIBRARY_PATH"]} if snap else {}
+    libraries = {}
+    if installation.here().kind is Kind.SNAP and "LD_LIBRARY_PATH" in os.environ:
+        libraries = {"LD_LIBRARY_PATH": os.environ["LD_LIBRARY_PATH"]}
     # One arena: each reserves 64 MiB of the address space, which is limited.
     return {"LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1", **path, **libraries}

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from multipassd.auth.peer import Credentials
 from multipassd.auth.run_as_user import end_child, shed_files, take_on
 from multipassd.images.errors import ImageError
-from protocol import places
+from multipassd.system import installation
 
 FILE = "file://"
 SECONDS = 30.0  # a file system that needs the network may be slow
@@ -113,7 +113,7 @@ def _first(caller: Credentials, paths: Sequence[str]) -> tuple[int, int, int]:
 def _open(caller: Credentials, path: str) -> int:
     if os.geteuid() != 0 or caller.uid == 0:
         return os.open(path, FLAGS)
-    if places.in_snap(os.environ):
+    if installation.here().confined:
         return _open_for_all(path)
     take_on(caller.uid, caller.gid, caller.groups)
     return os.open(path, FLAGS)
@@ -137,6 +137,6 @@ def _problem(path: str, number: int, caller: Credentials) -> str:
     text = f"Custom image `{path}` can't be read: {os.strerror(number)}."
     if number not in {errno.EACCES, errno.EPERM}:
         return text
-    if caller.uid and places.in_snap(os.environ):
+    if caller.uid and installation.here().confined:
         return text + SNAP_HINT
     return f"{text} It is opened with the rights of the user who launches, uid {caller.uid}."

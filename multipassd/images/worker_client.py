@@ -11,14 +11,13 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from multipassd.images.errors import ImageError, NoRoom, Unreachable
 from multipassd.images.image import Progress, Transfer
 from multipassd.images.worker_protocol import Answer, Prepare, Task
+from multipassd.system import installation
 
 SOCKET = "MULTIPASS_IMAGES_SOCKET"
-PROGRAM = Path(__file__).resolve().parents[2] / "bin" / "multipass-images"
 MAX_LINE = 4 << 20  # an answer is a few hundred bytes
 MAX_DOWNLOADS = 4  # more would only take the disk and the network from each other
 MAX_OTHERS = 8  # lists are short, and nobody should wait for a download to see one
@@ -62,7 +61,7 @@ class Workers:
             if socket := self._environ.get(SOCKET):
                 return *await asyncio.open_unix_connection(socket, limit=MAX_LINE), None
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", str(PROGRAM),
+                sys.executable, "-I", installation.program("multipass-images"),
                 stdin=PIPE, stdout=PIPE, env=self._environment(), limit=MAX_LINE, cwd="/",
             )  # fmt: skip
         except OSError as error:

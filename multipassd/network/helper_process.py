@@ -17,9 +17,9 @@ from pathlib import Path
 
 from multipassd.network.reservations import DEFAULT_DIRECTORY, DIRECTORY
 from multipassd.network.tools import PATH
-from multipassd.system import log
+from multipassd.system import installation, log
 
-PROGRAM = Path(__file__).parents[2] / "bin/multipass-network"
+PROGRAM = installation.program("multipass-network")
 SOCKET_FILE = "network.sock"
 # As the unit has it in CapabilityBoundingSet=.
 RIGHTS = ("net_admin", "net_bind_service", "net_raw", "setuid", "setgid", "kill")
@@ -57,7 +57,7 @@ class NetworkHelper:
                 "--network=bridge needs the program setpriv, to take rights away from the "
                 "network's service. Please install the package util-linux."
             )
-        self._command = (*ACTIVATED, setpriv, *_rights(), str(PROGRAM), "serve")
+        self._command = (*ACTIVATED, setpriv, *_rights(), PROGRAM, "serve")
         self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._listener: socket.socket

@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from multipassd.system.files import read_regular, write_atomically
+from multipassd.system.installation import Installation
 from multipassd.system.log import LEVELS
-from protocol import places
 from protocol.addresses import TcpAddress, parse
 
 MODE = 0o600  # a proxy's address may hold a password
@@ -97,7 +97,7 @@ def _typed(value: object) -> str:
 
 def load(environ: Mapping[str, str]) -> Options:
     """What was kept; nothing outside the snap. Raises OptionError when the file is damaged."""
-    path = places.snap_options_file(environ)
+    path = Installation.of(environ).options
     if path is None:
         return {}
     try:
@@ -116,7 +116,7 @@ def load(environ: Mapping[str, str]) -> Options:
 
 def save(options: Options, environ: Mapping[str, str]) -> None:
     """Durable when this returns. Raises OSError."""
-    path = places.snap_options_file(environ)
+    path = Installation.of(environ).options
     assert path is not None
     write_atomically(Path(path), json.dumps(options, indent=1).encode() + b"\n", MODE)
 

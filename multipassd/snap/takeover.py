@@ -15,16 +15,17 @@ from pathlib import Path
 
 from multipassd.settings import DIRECTORY_MODE, FILE_MODE, read_trusted
 from multipassd.system.files import sync_directory, write_new
-from protocol import places
+from multipassd.system.installation import Installation
 
 
 def take_over(environ: Mapping[str, str]) -> str:
     """Safe to repeat. Returns a sentence when there are settings that could not be taken over: then
     none hold, and the next start tries again."""
-    earlier = places.earlier_settings_file(environ)
+    here = Installation.of(environ)
+    earlier = here.earlier_settings
     if earlier is None:
         return ""
-    own = Path(places.daemon_settings_file(environ))
+    own = Path(here.settings)
     try:
         if not own.parent.is_dir():
             _copy(Path(earlier), own)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from multipassd.system.installation import Installation
 from multipassd.trust.state import TrustState
 from multipassd.trust.store import TrustStore
 from protocol import places
@@ -19,7 +20,7 @@ def path(environ: Mapping[str, str]) -> Path:
 
 def state(environ: Mapping[str, str]) -> tuple[TrustState, str]:
     """The store's state and, if damaged, the sentence that says why. Changes nothing."""
-    store = Path(places.daemon_data_directory(environ)) / places.TRUST_STORE
+    store = Path(Installation.of(environ).data) / places.TRUST_STORE
     if not store.parent.is_dir():
         return TrustState.EMPTY, ""  # the service has never run
     found = TrustStore(store.parent)

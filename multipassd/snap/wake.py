@@ -10,7 +10,7 @@ from pathlib import Path
 
 from multipassd.instances.records import running_markers
 from multipassd.snap import options
-from protocol import places
+from multipassd.system.installation import Installation
 
 
 def run(environ: Mapping[str, str]) -> None:
@@ -20,7 +20,7 @@ def run(environ: Mapping[str, str]) -> None:
         if _serves_tcp(environ) or _had_instances(environ):
             with socket.socket(socket.AF_UNIX) as caller:
                 caller.settimeout(1.0)
-                caller.connect(places.default_socket(environ))
+                caller.connect(Installation.of(environ).socket)
 
 
 def _serves_tcp(environ: Mapping[str, str]) -> bool:
@@ -30,5 +30,5 @@ def _serves_tcp(environ: Mapping[str, str]) -> bool:
 
 
 def _had_instances(environ: Mapping[str, str]) -> bool:
-    running = Path(places.daemon_data_directory(environ)) / running_markers.DIRECTORY
+    running = Path(Installation.of(environ).data) / running_markers.DIRECTORY
     return running.is_dir() and any(running.iterdir())

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-UNITS = ("multipassd.service", "multipass-images@.service")  # which write there
+from multipassd.system.installation import Installation
+
+UNITS = (Installation.daemon_unit, Installation.images_unit)  # which write there
 REMEDY = (
     "make it with `sudo mkdir -p {storage}`; for each of {units}: `sudo systemctl edit UNIT`, with "
     "the lines `[Service]` and `ReadWritePaths={storage}`; then `sudo systemctl restart "

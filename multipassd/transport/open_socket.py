@@ -13,6 +13,7 @@ import stat
 import sys
 from pathlib import Path
 
+from multipassd.system import installation
 from multipassd.transport.listener import OPEN_MODE
 from multipassd.trust.state import TrustState
 from multipassd.trust.store import TrustStore
@@ -23,7 +24,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: multipass-open-socket SOCKET", file=sys.stderr)
         return 2
-    directory = Path(places.daemon_data_directory(os.environ)) / Path(places.TRUST_STORE).parent
+    directory = Path(installation.here().data) / Path(places.TRUST_STORE).parent
     try:
         restore(arguments[0], directory)
     except OSError as error:

@@ -46,7 +46,7 @@ def open_store(folder: Path) -> TrustStore:
 def test_of_fifty_first_clients_one_is_enrolled_a_hundred_times(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "multipassd.auth.audit")
+    caplog.set_level(logging.INFO, "multipassd.audit")
 
     async def one_round(number: int) -> None:
         store = open_store(tmp_path / str(number))
@@ -66,7 +66,7 @@ def test_of_fifty_first_clients_one_is_enrolled_a_hundred_times(
 def test_a_first_client_who_hangs_up_lets_no_second_one_in(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "multipassd.auth.audit")
+    caplog.set_level(logging.INFO, "multipassd.audit")
     changes = 0
 
     def changed() -> None:
@@ -104,7 +104,7 @@ def test_a_first_client_who_hangs_up_lets_no_second_one_in(
 def test_edits_by_hand_during_an_enrolment_are_on_record(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "multipassd.auth.audit")
+    caplog.set_level(logging.INFO, "multipassd.audit")
 
     async def story() -> None:
         store = open_store(tmp_path)
@@ -165,7 +165,7 @@ class Refused:
 def test_a_hundred_thousand_denials_hide_no_grant(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "multipassd.auth.audit")
+    caplog.set_level(logging.INFO, "multipassd.audit")
     denials = 100_000
 
     async def story() -> None:

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd.admin.access import units
-from multipassd.system.installation import DEB
+from multipassd.system.installation import DEB_TREE, TREE, Installation
 from multipassd.trust.disk import StoreDisk
 from multipassd.trust.state import TrustState
 from multipassd.trust.store import TrustStore
 from protocol import places
 from protocol.pem import CERTIFICATE, body_to_der, fingerprint
 
-INSTALLED = Path("/usr/lib/multipass")  # the deb's code
 # What the packaged unit sets for the daemon.
 PACKAGED = {"MULTIPASS_STORAGE": places.STATE_DIRECTORY, "DAEMON_CONFIG_HOME": "/etc"}
 KEPT = {*PACKAGED, "MULTIPASS_ROOT_CERT"}  # what tells where things lie
@@ -63,19 +62,20 @@ def find(environ: Mapping[str, str], data: Path | None, socket: Path | None) -> 
     """The place that the options name, else the one that the environment leads to."""
     named = environ.get("MULTIPASS_STORAGE")
     environ = _as_the_daemon_has_it(environ)
+    here = Installation.of(environ)
     of_unit = data is None and (not named or named == _service(environ)["MULTIPASS_STORAGE"])
     if socket is None and of_unit:
         # Never with other data: the standard socket does not belong to that, and narrowing it
         # would lock others' users out.
-        socket = Path(places.default_socket(environ))
-    storage = Path(places.machines_directory(environ))
-    if data and data != Path(places.daemon_data_directory(environ)):
+        socket = Path(here.socket)
+    storage = Path(here.storage)
+    if data and data != Path(here.data):
         storage = data.parent if data.name == "data" else data  # as that data's daemon has it
     return Place(
-        data=Path(data or places.daemon_data_directory(environ)),
+        data=Path(data or here.data),
         machines=storage / "machines",
-        settings=Path(places.daemon_settings_file(environ)),
-        root_certificate=Path(places.daemon_root_certificate(environ)),
+        settings=Path(here.settings),
+        root_certificate=Path(here.root_certificate),
         socket=socket,
         of_unit=of_unit and environ.get("MULTIPASS_STORAGE") is not None,
     )
@@ -86,8 +86,9 @@ def _as_the_daemon_has_it(environ: Mapping[str, str]) -> dict[str, str]:
     # The unit of the package tells the daemon where its data is; an administrator's shell knows
     # nothing of that. Where that directory exists, that package's daemon is the one here; and
     # before its first start, which makes the directory, if this program is that package's.
-    packaged = os.path.isdir(places.STATE_DIRECTORY) or INSTALLED in Path(__file__).parents
-    if packaged and not environ.get("MULTIPASS_STORAGE") and not places.in_snap(environ):
+    packaged = os.path.isdir(places.STATE_DIRECTORY) or TREE == DEB_TREE
+    has_units = Installation.of(environ).has_units
+    if packaged and has_units and not environ.get("MULTIPASS_STORAGE"):
         service = _service(environ)
         environ = {**service, **environ, "MULTIPASS_STORAGE": service["MULTIPASS_STORAGE"]}
     if os.geteuid() == 0:
@@ -98,8 +99,10 @@ def _as_the_daemon_has_it(environ: Mapping[str, str]) -> dict[str, str]:
 def _service(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of the packaged unit, with what an administrator's drop-ins change."""
     own = {**PACKAGED, "MULTIPASS_STORAGE": places.STATE_DIRECTORY}
-    if not places.in_snap(environ) and units.manager_runs():
-        own |= {key: value for key, value in units.environment(DEB.unit).items() if key in KEPT}
+    here = Installation.of(environ)
+    if here.has_units and units.manager_runs():
+        found = units.environment(here.daemon_unit)
+        own |= {key: value for key, value in found.items() if key in KEPT}
     return own
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 import shlex
 from functools import partial
@@ -51,7 +50,7 @@ def certificates_of(name: str, dry_run: bool) -> list[bytes]:
 
 def _instead(account: pwd.struct_passwd) -> str:
     """snapd lets a snap become no other user, so there the administrator has to do the reading."""
-    if not places.in_snap(os.environ):
+    if not installation.here().confined:
         return ""
     certificate = shlex.quote(str(directories(account)["snap"] / CERTIFICATE))
     name = shlex.quote(account.pw_name)
@@ -73,7 +72,7 @@ def present(account: pwd.struct_passwd) -> list[Path]:
 def _to_make(account: pwd.struct_passwd) -> Path:
     """Raises HomeError, TrustError."""
     where = directories(account)
-    if not places.in_snap(os.environ):
+    if not installation.here().confined:
         return where["deb"]
     if run_as(account, partial(_look, where["snap"])) == IMPOSSIBLE:
         # `current` is a link that snapd makes: a directory in its place would break the snap.

@@ -8,7 +8,7 @@ from multipassd.admin.access import units
 from multipassd.admin.access.locations import Place
 from multipassd.admin.findings.report import Report
 from multipassd.system import storage
-from multipassd.system.installation import DEB
+from multipassd.system.installation import Installation
 
 MACHINES = "multipass-machines@0.service"  # any instance of the template has its settings
 VARIABLE = "MULTIPASS_STORAGE"
@@ -49,6 +49,6 @@ def _machines(directory: Path, report: Report) -> None:
         report.problem(
             f"the instances' units are made for the storage directory {found}, and the service's "
             f"is {directory}",
-            f"`sudo systemctl edit multipass-machines@.service`, with the lines `[Service]` and "
-            f"`Environment={VARIABLE}={directory}`, or the same for `{DEB.unit}`",
+            f"`sudo systemctl edit {Installation.machines_unit}`, with the lines `[Service]` and "
+            f"`Environment={VARIABLE}={directory}`, or the same for `{Installation.daemon_unit}`",
         )

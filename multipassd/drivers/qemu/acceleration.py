@@ -48,7 +48,7 @@ async def look(runner: Runner, place: Path, override: str) -> Ability:
     if not override:
         _log.warning(
             "KVM does not work on this host, so instances are emulated, which is slow; %s",
-            installation.here().kvm,
+            installation.here().enable_kvm,
         )
     return Ability(machine, "tcg", tcg_cpu(machine))
 

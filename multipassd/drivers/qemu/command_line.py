@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from protocol import places
+from multipassd.system import installation
 
 if TYPE_CHECKING:  # units.py, a process for each request, needs only the names here
     from multipassd.drivers.interface import Link, Machine
@@ -21,10 +20,10 @@ CONSOLE_SIZE = 65536  # bytes of the guest's console that are kept, in memory
 # The default translation cache takes 1 GiB of the host's memory for each guest.
 TCG = "tcg,thread=multi,tb-size=128"
 # What of QEMU's the snap carries lies below it; QEMU itself looks where it was built for.
-SNAP = os.environ.get("SNAP", "") if places.in_snap(os.environ) else ""
-DATA = ("-L", f"{SNAP}/usr/share/qemu") if SNAP else ()
-OVMF_CODE = Path(f"{SNAP}/usr/share/OVMF/OVMF_CODE_4M.fd")
-OVMF_VARIABLES = Path(f"{SNAP}/usr/share/OVMF/OVMF_VARS_4M.fd")
+BUNDLE = installation.here().bundle
+DATA = ("-L", f"{BUNDLE}/usr/share/qemu") if BUNDLE else ()
+OVMF_CODE = Path(f"{BUNDLE}/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_VARIABLES = Path(f"{BUNDLE}/usr/share/OVMF/OVMF_VARS_4M.fd")
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 LOOPBACK = "127.0.0.1"
 

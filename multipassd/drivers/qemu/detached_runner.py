@@ -20,14 +20,13 @@ from multipassd.drivers.interface import DriverError
 from multipassd.drivers.qemu.command_line import STOPPER
 from multipassd.drivers.qemu.runner import USER, shown
 from multipassd.drivers.qemu.shared_names import AT_SIGTERM
-from multipassd.system import boot_id, log
+from multipassd.system import boot_id, installation, log
 from multipassd.system.files import read_regular, write_atomically
-from protocol import places
 
 # A process that is not written down yet ends with the daemon: nobody would ever find it.
 ONCE_KNOWN = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "sh")
 # Beside each: powers its guest down when the host shuts down (powerdown.py).
-KEEPER = Path(__file__).parents[3] / "bin/multipass-power-down"
+KEEPER = installation.program("multipass-power-down")
 KEEPER_SECONDS = 60  # then it switches the guest off; systemd waits for 90
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SNAP", "TMPDIR")  # a snap's libraries lie elsewhere
 MODE = 0o2770
@@ -131,7 +130,7 @@ class DetachedRunner:
         return process
 
     def _keep(self, name: str, ended: int, log_file: int) -> None:
-        command = [sys.executable, "-I", "-S", str(KEEPER), AT_SIGTERM]
+        command = [sys.executable, "-I", "-S", KEEPER, AT_SIGTERM]
         command += [str(self.runtime(name) / STOPPER), str(KEEPER_SECONDS)]
         try:
             self._keepers[name] = self._popen(command, ended, log_file)
@@ -263,7 +262,7 @@ def _account() -> pwd.struct_passwd | None:
 def _with_kvm(command: Sequence[str]) -> tuple[Sequence[str], tuple[int, ...]]:
     """In a snap nobody may be made a member of KVM's group, so QEMU is handed the open device."""
     accelerator = command.index("-accel") + 1 if "-accel" in command else 0
-    if command[accelerator] != "kvm" or not places.in_snap(os.environ):
+    if command[accelerator] != "kvm" or not installation.here().confined:
         return command, ()
     try:
         device = os.open(KVM, os.O_RDWR)
@@ -276,7 +275,7 @@ def _with_kvm(command: Sequence[str]) -> tuple[Sequence[str], tuple[int, ...]]:
 
 def _groups() -> list[int]:
     """KVM is for members of its group."""
-    if places.in_snap(os.environ):
+    if installation.here().confined:
         return []  # seccomp forbids any
     with suppress(KeyError):
         return [grp.getgrnam("kvm").gr_gid]

@@ -16,6 +16,7 @@ from multipassd.admin.add import Candidate, enrol
 from multipassd.admin.findings import lockout, probe
 from multipassd.admin.findings.report import Report
 from multipassd.auth.audit import Event
+from multipassd.system import installation
 from multipassd.trust.store import TrustStore
 from protocol import places
 from protocol.pem import pem_to_der
@@ -27,12 +28,12 @@ def test_each_grant_is_one_record_for_the_journal_with_who_gave_it(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(logging.getLogger("multipassd"), "propagate", True)
-    caplog.set_level(logging.INFO, "multipassd.auth.audit")
+    caplog.set_level(logging.INFO, "multipassd.audit")
     here = locations.find(sandbox.daemon_env(), sandbox.data, None)
     pair, who = client()
     candidates = [Candidate(pem_to_der(pair.certificate), "alice")] * 2
     enrol(here, here.store(change=True), candidates, "multipass-trust", dry_run=False)
-    (record,) = [each for each in caplog.records if each.name == "multipassd.auth.audit"]
+    (record,) = [each for each in caplog.records if each.name == "multipassd.audit"]
     assert vars(record)["message_id"] == Event.GRANTED.value
     fields = vars(record)["fields"]
     assert fields["MULTIPASS_CLIENT"] == who
@@ -70,7 +71,7 @@ def test_the_package_s_own_program_finds_and_makes_its_directory_before_the_firs
     directory = tmp_path / "state"
     monkeypatch.setattr(places, "STATE_DIRECTORY", str(directory))
     assert locations.find({"HOME": "/home/alice"}, None, None).data.parent != directory
-    monkeypatch.setattr(locations, "INSTALLED", Path(locations.__file__).parents[3])
+    monkeypatch.setattr(locations, "DEB_TREE", installation.TREE)
     found = locations.find({"HOME": "/home/alice"}, None, None)
     assert found.data == directory / "data"
     before = os.umask(0o077)

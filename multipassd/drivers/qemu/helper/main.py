@@ -7,7 +7,6 @@ comes of it is always QEMU as a user of its own, in a sandbox that is fixed here
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 from contextlib import suppress
@@ -17,11 +16,12 @@ from typing import Any
 from multipassd.drivers.qemu.command_line import STOPPER, SYSTEM
 from multipassd.drivers.qemu.runner import MAX_SAID, USER, unit_runtime
 from multipassd.drivers.qemu.shared_names import UNIT_PREFIX
-from multipassd.system import json_request
+from multipassd.system import installation, json_request
+from multipassd.system.installation import Installation
 from multipassd.system.json_request import RequestFailed
-from protocol import names, places
+from protocol import names
 
-POWER_DOWN = Path(__file__).resolve().parents[4] / "bin" / "multipass-power-down"
+POWER_DOWN = installation.program("multipass-power-down")
 MAX_REQUEST = 1 << 20
 MAX_NAME = 64  # the daemon's instances have shorter ones
 # A guest that ignores its power button for that long is switched off.
@@ -31,10 +31,10 @@ COMMAND_SECONDS = 30.0
 PROPERTIES = (
     # At the host's shutdown the daemon goes first, so that it takes no guest for one that was
     # stopped for good.
-    ("Before", "multipassd.service"),
-    ("After", "multipass-network.service"),  # which goes after it
+    ("Before", Installation.daemon_unit),
+    ("After", Installation.network_unit),  # which goes after it
     # Whoever stops it: its DHCP renews the guest's address.
-    ("Upholds", "multipass-network.service"),
+    ("Upholds", Installation.network_unit),
     ("User", USER),
     ("Group", USER),
     ("UMask", "0007"),
@@ -91,7 +91,7 @@ def _answer(connection: socket.socket) -> dict[str, Any]:
         verb, name = request["do"], request["name"]
         if not (isinstance(name, str) and names.valid(name) and len(name) <= MAX_NAME):
             raise ValueError(f"{name!r} is no instance's name")
-        base = Path(places.machines_directory(os.environ))
+        base = Path(installation.here().storage)
         if trouble := _of_another(request.get("storage", str(base)), name, base):
             return {"code": 1, "said": trouble[-MAX_SAID:]}
         if verb == "start":
