@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md's "Who is held by what": each clause of its last column has tests, named here."""
+"""docs/security.md: each clause of the last column of its table has tests, named here."""
 
 import ast
 from functools import cache
@@ -18,14 +18,14 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/auth/test_gate.py::test_every_method_has_a_policy_and_only_these_are_not_"
             "adopting",
         ),
-        "`multipassd/transport/quota/limits.py`": (
+        "limits and budgets": (
             "multipassd/transport/test_connection_caps.py::test_one_person_has_a_cap_and_others_are_served",
             "multipassd/transport/quota/test_work_budget.py::test_a_new_connection_finds_the_account_as_the_last_one_left_"
             "it",
             "multipassd/transport/quota/test_request_memory.py::test_strangers_hold_a_pool_that_the_trusted_never_meet",
             "system/test_strangers.py::test_others_are_served_under_attack",
         ),
-        "`guesses.py`": (
+        "the limiter of guesses": (
             "multipassd/auth/test_guess_limiter.py::test_wrong_guesses_of_one_user_wait_longer_each_time_up_"
             "to_the_cap",
             "system/test_host_guesses.py::test_a_thousand_uids_and_tcp_guess_no_faster_than_one_"
@@ -74,7 +74,7 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/test_settings.py::test_a_plain_passphrase_is_hashed_before_it_is_stored",
             "multipassd/test_settings.py::test_of_the_passphrase_only_whether_it_is_set_is_told",
         ),
-        "nothing of theirs": (
+        "no input becomes": (
             "multipassd/drivers/qemu/helper/test_main.py::test_only_instances_of_qemu_are_touched",
             "multipassd/drivers/qemu/test_command_line.py::test_a_comma_in_a_path_ends_no_option",
         ),
@@ -91,7 +91,7 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
         "no packets": (
             "multipassd/network/test_bridge.py::test_no_guest_becomes_the_host_s_router",
         ),
-        "`runtime.py`": (
+        "figures and one line": (
             "multipassd/instances/guests/test_guest_stats.py::test_what_is_no_figure_is_left_out",
             "multipassd/instances/guests/test_guest_ssh.py::test_a_guest_that_goes_on_and_on_is_not_listened_"
             "to",
@@ -103,13 +103,13 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "fills_no_disk",
         ),
     },
-    "who took a QEMU over": {
+    "an attacker who controls QEMU": {
         "a user without rights": ("system/test_host_instance.py::qemu_reaches_its_own_files_only",),
-        "the monitor's answers": (
+        "QMP answers": (
             "multipassd/drivers/qemu/test_qmp.py::test_nonsense_ends_the_connection_or_is_passed_"
             "over_and_hangs_nobody",
         ),
-        "its words": (
+        "its output is made fit": (
             "multipassd/drivers/qemu/test_qmp.py::test_what_it_says_is_fit_for_a_terminal",
         ),
         "its disk's header": (
@@ -118,7 +118,7 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/drivers/qemu/test_disks.py::test_a_link_in_a_disks_place_is_not_followed",
         ),
     },
-    "who took qemu-img over": {
+    "an attacker who controls qemu-img": {
         "in the deb": (
             "system/test_host_images.py::qemu_img_has_nothing_but_the_file_that_it_is_handed",
         ),
@@ -136,7 +136,7 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/disk_helper/test_disk_helper.py::test_nothing_else_in_the_daemon_runs_it",
         ),
     },
-    "who took an image worker over": {
+    "an attacker who controls an image worker": {
         "in the deb": (
             "multipassd/system/test_rights.py::test_all_go",
             "system/test_host_holders.py::test_an_image_worker_at_work_has_no_capability_and_sees_"
@@ -147,7 +147,7 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "neither_trust_nor_disks",
         ),
     },
-    "who took the daemon over": {
+    "an attacker who controls the daemon": {
         "root without": (
             "system/test_host_holders.py::test_the_daemon_has_no_capability_no_way_to_gain_one_"
             "and_a_filter",
@@ -171,7 +171,7 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
 
 def rows() -> dict[str, list[str]]:
     """The clauses of each row's last column."""
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     chapter = text.partition(CHAPTER)[2].partition("\n## ")[0]
     lines = [line.strip("| ").split(" | ") for line in chapter.splitlines() if line[:2] == "| "]
     return {who: held.split("; ") for who, _, held in lines[1:]}

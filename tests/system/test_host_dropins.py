@@ -1,4 +1,4 @@
-"""What packaging.md tells administrators to write into drop-ins, written there and tried."""
+"""What docs/deb.md tells administrators to write into drop-ins, written there and tried."""
 
 import time
 from pathlib import Path
@@ -20,10 +20,10 @@ pytestmark = pytest.mark.host
 
 
 def documented(unit: str, name: str) -> tuple[str, str]:
-    """The path and the text of a drop-in, as packaging.md shows it: an indented block that begins
+    """The path and the text of a drop-in, as docs/deb.md shows it: an indented block that begins
     with its path in a comment."""
     path = f"/etc/systemd/system/{unit}.d/{name}.conf"
-    text = (CHECKOUT / "packaging.md").read_text(encoding="utf-8")
+    text = (CHECKOUT / "docs/deb.md").read_text(encoding="utf-8")
     block = text.split(f"\n    # {path}\n")[1].split("\n\n")[0]
     return path, "".join(f"{line.strip()}\n" for line in block.splitlines())
 
