@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -60,12 +61,12 @@ def with_liar(path: Path, said: bytes, story: Callable[[Monitor], Awaitable[None
     """A socket that greets like QEMU and then says something of its own."""
 
     async def lie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(GREETING)
-        await reader.readline()
-        await reader.readline()  # the first command
-        writer.write(said)
-        await reader.read()
-        writer.close()
+        with closing(writer):
+            writer.write(GREETING)
+            await reader.readline()
+            await reader.readline()  # the first command
+            writer.write(said)
+            await reader.read()
 
     async def run() -> None:
         server = await asyncio.start_unix_server(lie, path)
@@ -118,8 +119,8 @@ def test_a_socket_without_a_listener_is_an_error_at_once(tmp_path: Path) -> None
 def test_one_that_does_not_greet_is_given_up(tmp_path: Path) -> None:
     async def run() -> None:
         async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.read()
-            writer.close()
+            with closing(writer):
+                await reader.read()
 
         server = await asyncio.start_unix_server(silent, tmp_path / "qmp")
         with pytest.raises(TimeoutError):
