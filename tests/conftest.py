@@ -1,5 +1,6 @@
 """Fixtures that every test may use: a private place, and the real daemon in one."""
 
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,33 +25,64 @@ settings.register_profile(
 settings.load_profile("tests")
 
 HOST_SECONDS = 900  # for a test that boots hosts, and may have to make their roots first
+QEMU = "qemu-system-x86_64"
+# A fixture of this name needs what the mark says, so each test that uses it has the mark.
+MARK_OF_FIXTURE = {"people": "root", "small_disk": "root", "qemu": "qemu"}
+SLOW = frozenset((Path(__file__).parent / "slow.txt").read_text("utf-8").splitlines())
+NOT_FAST = {"host", "root", "qemu", "slow", "very_slow", "linter"}  # what --fast leaves out
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="also run the tests marked very_slow")
+    help_text = "only what needs neither root, containers nor QEMU, is quick, and is no linter"
+    parser.addoption("--fast", action="store_true", help=help_text)
 
 
-def pytest_configure() -> None:
-    """What a shell runs in the background ignores the keys; what tests start must not."""
+def pytest_configure(config: pytest.Config) -> None:
+    """A shell starts background jobs with the keyboard's signals ignored; programs that tests
+    start must not inherit that."""
+    if config.getoption("--fast"):
+        config.pluginmanager.register(Fast())
     for number in (signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What the marks `host` and `very_slow` mean. The hosts come first: the long ones last would
-    run alone."""
+    """What the marks mean, and `--fast`. Tests on hosts run first: as the longest ones, they would
+    at the end keep one worker busy while the other has nothing to do."""
     why = host.missing()
     for item in items:
+        for fixture in MARK_OF_FIXTURE.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(MARK_OF_FIXTURE[fixture])
+        if item.nodeid.partition("[")[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("root") and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
         if item.get_closest_marker("very_slow") and not config.getoption("--all"):
             item.add_marker(pytest.mark.skip(reason="takes minutes: only ./dev test --all runs it"))
         if item.get_closest_marker("host"):
             item.add_marker(pytest.mark.root)
-            item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.timeout(HOST_SECONDS))
             if why:
                 item.add_marker(pytest.mark.skip(reason=why))
     items.sort(key=lambda item: item.get_closest_marker("host") is None)
+
+
+class Fast:
+    """The option `--fast`: a plugin, so that it runs after each directory has set its marks."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        chosen: list[pytest.Item] = []
+        left_out: list[pytest.Item] = []
+        for item in items:
+            marks = {mark.name for mark in item.iter_markers()}
+            (left_out if marks & NOT_FAST else chosen).append(item)
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = chosen
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,6 +91,13 @@ def hangups() -> None:
     inherited. Set where xdist starts its workers, it would not reach these."""
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
+
+
+@pytest.fixture(scope="session")
+def qemu() -> None:
+    """Skips where QEMU is missing."""
+    if shutil.which(QEMU) is None:
+        pytest.skip(f"needs {QEMU}")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ PYTHON = [sys.executable, "-m"]
 # mypy from nothing reads all of the standard library's types on two busy cores.
 TIME_LIMIT = 280
 
+pytestmark = pytest.mark.linter
+
 
 def run(*command: str) -> None:
     done = subprocess.run(
@@ -24,7 +26,6 @@ def test_ruff_finds_nothing() -> None:
     run(*PYTHON, "ruff", "check", ".")
 
 
-@pytest.mark.slow
 def test_mypy_strict_finds_nothing() -> None:
     run(*PYTHON, "mypy")
     run(*PYTHON, "mypy", "--scripts-are-modules", *map(str, sorted((ROOT / "bin").iterdir())))

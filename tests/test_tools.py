@@ -142,7 +142,6 @@ def test_story_that_nobody_listens_to_ends_without_a_complaint() -> None:
 
 
 @pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a process in a root")
 @pytest.mark.parametrize("mounting", [True, False], ids=["with /proc", "in a chroot, without"])
 def test_commands_run_in_a_root_alone(mounting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roots, "can_mount_alone", lambda: mounting)

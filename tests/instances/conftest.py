@@ -20,12 +20,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name == "instances" and item.path.parent.parent.name == "tests":
             item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.qemu)
             item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 @pytest.fixture(scope="session")
 def qemu() -> None:
-    """It is here, and what goes with it."""
+    """Skips where QEMU, its tools or OpenSSH's client is missing."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}")

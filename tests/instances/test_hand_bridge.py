@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from tests.instances.site import SIZE
 from tests.multipassd.network import netns
 from tests.multipassd.network.handstarted import hand_started
 from tests.multipassd.network.site import new_site
 from tools import cloudimage
 
-pytestmark = pytest.mark.skipif(bool(netns.missing()), reason=netns.missing())
+pytestmark = netns.REQUIRED
 
 
 def test_it_is_reached_by_the_address_that_list_shows(tiny_image: None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -231,7 +230,7 @@ class TestStatuses:
         answer = first.call("authenticate", passphrase="open")
         assert answer[:2] == (Status.FAILED_PRECONDITION, NOT_SET)
 
-    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it is about root")
+    @pytest.mark.root
     def test_root_needs_no_passphrase_over_unix_and_one_over_tcp(
         self, both: tuple[Daemon, str], first: GrpcClient
     ) -> None:

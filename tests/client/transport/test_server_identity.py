@@ -62,7 +62,7 @@ def test_a_root_certificate_that_others_may_write_proves_nothing(
         stranger[0].check()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.root
 def test_a_root_certificate_of_a_third_user_proves_nothing(
     stranger: tuple[Peer, list[str]], service: Service
 ) -> None:

@@ -135,9 +135,8 @@ def test_a_store_in_order_is_not_reset(trust: Trust) -> None:
     assert trust.store.read_bytes() == before
 
 
+@pytest.mark.root
 def test_who_is_neither_root_nor_owner_gets_one_sentence(trust: Trust) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root to become somebody else")
     setpriv = shutil.which("setpriv")
     trust.data.mkdir()
     if setpriv is None or not _reachable():

@@ -45,7 +45,7 @@ def test_the_user_is_the_human_behind_sudo_or_pkexec(monkeypatch: pytest.MonkeyP
                 tcp.human()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="pkexec's word counts for root only")
+@pytest.mark.root
 def test_the_user_behind_pkexec_is_found_by_uid(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SUDO_USER", "SUDO_UID"):
         monkeypatch.delenv(name, raising=False)

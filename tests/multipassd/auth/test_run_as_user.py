@@ -16,8 +16,6 @@ OWN = pwd.getpwuid(os.geteuid())
 
 @pytest.fixture
 def other() -> pwd.struct_passwd:
-    if os.geteuid() != 0:
-        pytest.skip("needs root to become somebody else")
     return pwd.getpwnam("daemon")
 
 
@@ -27,6 +25,7 @@ def status_of_child() -> bytes:
     return b"\n".join(b" ".join(line.split()) for line in lines if line.startswith(wanted))
 
 
+@pytest.mark.root
 def test_the_child_has_all_of_the_users_credentials_and_none_of_roots(
     other: pwd.struct_passwd,
 ) -> None:
@@ -40,6 +39,7 @@ def test_the_child_has_all_of_the_users_credentials_and_none_of_roots(
         assert f"{kind}: 0000000000000000" in status
 
 
+@pytest.mark.root
 def test_the_child_can_not_touch_what_is_roots(other: pwd.struct_passwd, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "file").write_text("secret")

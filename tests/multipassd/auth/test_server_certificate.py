@@ -161,9 +161,8 @@ def test_a_clock_set_back_and_forth_always_leaves_a_valid_identity(place: Place)
         place.check(place.ensure(at=at), at=at)
 
 
+@pytest.mark.root
 def test_a_key_written_by_somebody_else_is_not_used(place: Place) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root to give a file away")
     place.ensure()
     key = place.directory / server_certificate.ROOT_KEY
     before = key.read_bytes()

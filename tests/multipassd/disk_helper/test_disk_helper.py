@@ -23,7 +23,6 @@ from tests.reachable import reachable
 ROOT = Path(__file__).resolve().parents[3]
 Fake = Callable[[str], Path]
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to have rights to give up")
 needs_qemu_img = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
 
 
@@ -69,7 +68,6 @@ def test_it_can_have_no_more_rights_than_it_has_and_sees_no_other_file(fake: Fak
 
 
 @pytest.mark.root
-@needs_root
 def test_roots_becomes_a_user_without_rights_or_network(fake: Fake) -> None:
     fake("id -u; id -G; cat /proc/self/net/dev | wc -l; readlink /proc/self/ns/net")
     uid, groups, devices, namespace, _ = asked("info").output.split("\n")
@@ -80,7 +78,6 @@ def test_roots_becomes_a_user_without_rights_or_network(fake: Fake) -> None:
 
 
 @pytest.mark.root
-@needs_root
 @needs_qemu_img
 def test_it_opens_nothing_of_roots_by_a_path(tmp_path: Path) -> None:
     secret = reachable(tmp_path) / "secret.raw"

@@ -61,7 +61,6 @@ def test_a_launch_counts_as_use(make_images: MakeImages, qcow2: Path, tmp_path: 
 
 
 @pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
 @pytest.mark.parametrize("listed", [True, False])
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(
     tree: ImageTree,

@@ -22,7 +22,6 @@ from tests.reachable import reachable
 MakeImages = Callable[..., Images]
 GROUP = 4242  # a group that no user has by the host's own files
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
 
 
 @pytest.fixture
@@ -40,7 +39,6 @@ def refusal(images: Images, url: str, caller: Credentials | None) -> str:
 
 
 @pytest.mark.root
-@needs_root
 def test_a_file_that_the_caller_can_not_read_is_refused_though_root_could(
     make_images: MakeImages, raw: Path, bob: Credentials
 ) -> None:
@@ -55,7 +53,6 @@ def test_a_file_that_the_caller_can_not_read_is_refused_though_root_could(
 
 
 @pytest.mark.root
-@needs_root
 @pytest.mark.parametrize(
     ("mode", "owner", "group"), [(0o444, 0, 0), (0o440, 0, GROUP), (0o400, 1, 0)]
 )
@@ -68,7 +65,6 @@ def test_what_the_caller_can_read_is_launched_by_owner_group_or_for_all(
 
 
 @pytest.mark.root
-@needs_root
 def test_in_a_closed_directory_what_exists_and_what_does_not_are_told_alike(
     make_images: MakeImages, raw: Path, bob: Credentials, tmp_path: Path
 ) -> None:
@@ -84,7 +80,6 @@ def test_in_a_closed_directory_what_exists_and_what_does_not_are_told_alike(
 
 
 @pytest.mark.root
-@needs_root
 def test_between_look_and_copy_the_right_can_be_lost(
     make_images: MakeImages, raw: Path, bob: Credentials
 ) -> None:

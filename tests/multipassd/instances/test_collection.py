@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,7 +93,7 @@ def test_all_that_is_wrong_with_names_is_told_at_once(instances: Instances) -> N
     assert [one.name for one in instances.chosen([])] == ["foo"]
 
 
-@pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
+@pytest.mark.usefixtures("qemu")
 def test_a_machine_that_runs_keeps_the_daemon_and_one_that_was_purged_frees_its_name(
     instances: Instances,
 ) -> None:

@@ -7,7 +7,6 @@ import asyncio
 import json
 import logging
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -33,10 +32,8 @@ from tools.sandbox import Sandbox
 
 
 @pytest.fixture
-def elsewhere(sandbox: Sandbox) -> Machine:
+def elsewhere(qemu: None, sandbox: Sandbox) -> Machine:
     """foo, whose files are in another storage directory."""
-    if shutil.which("qemu-system-x86_64") is None:
-        pytest.skip("needs qemu-system-x86_64")
     place = sandbox.root / "elsewhere/machines/foo"
     place.mkdir(parents=True)
     (place / "seed.iso").write_bytes(bytes(4096))

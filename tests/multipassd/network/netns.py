@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tools import roots
 
 SETUP = "mount -t sysfs sysfs /sys && ip link set lo up && echo up && exec cat"
@@ -25,6 +27,9 @@ def missing() -> str:
     if not roots.can_mount_alone():
         return roots.NO_MOUNT_ALONE
     return "" if Path("/dev/net/tun").exists() else "there is no /dev/net/tun"
+
+
+REQUIRED = [pytest.mark.root, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 
 class Namespace:

@@ -52,7 +52,7 @@ with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as r
         pass
 """
 
-pytestmark = pytest.mark.skipif(bool(netns.missing()), reason=netns.missing())
+pytestmark = netns.REQUIRED
 
 
 def test_a_guest_gets_the_address_that_the_daemon_reaches_it_by(site: Site, tmp_path: Path) -> None:

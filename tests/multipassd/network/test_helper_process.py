@@ -26,7 +26,7 @@ UNIT = ROOT / "debian/multipass.multipass-network.service"
 # Bits of capabilities(7), by number.
 BITS = {"kill": 5, "setgid": 6, "setuid": 7, "net_bind_service": 10, "net_admin": 12, "net_raw": 13}
 
-pytestmark = pytest.mark.skipif(bool(netns.missing()), reason=netns.missing())
+pytestmark = netns.REQUIRED
 
 
 @pytest.fixture

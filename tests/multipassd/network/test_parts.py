@@ -95,7 +95,7 @@ def test_a_tap_is_named_by_its_mac_address_within_linux_limit() -> None:
     assert len(tap_name("52:54:00:ab:cd:ef")) == 15
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+@pytest.mark.root
 @pytest.mark.parametrize(
     ("mode", "group", "may"), [(0o666, 0, True), (0o660, 1, True), (0o660, 0, False)]
 )

@@ -21,8 +21,6 @@ from protocol.addresses import TcpAddress, UnixAddress
 from tests.conftest import DaemonFactory
 from tools.sandbox import Sandbox, daemon_command
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-
 
 @pytest.fixture
 def path(sandbox: Sandbox) -> Path:
@@ -135,7 +133,7 @@ class TestBinding:
 
 
 class TestModes:
-    @as_root
+    @pytest.mark.root
     def test_closed_to_the_group_then_open_to_all(self, path: Path) -> None:
         one = bind(path, group=12345)
         assert (mode(path), path.stat().st_uid, path.stat().st_gid) == (0o660, 0, 12345)

@@ -141,7 +141,7 @@ def remove_directory(store: TrustStore) -> None:
 DAMAGES = [
     loosen_file, loosen_directory, link, dangle, make_directory, make_fifo, unlink, spoil,
     scribble, tear, cut_to_nothing, blank, tear_apart, remove_directory,
-    pytest.param(give_away, marks=pytest.mark.skipif(os.geteuid() != 0, reason="chown needs root")),
+    pytest.param(give_away, marks=pytest.mark.root),
 ]  # fmt: skip
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -40,9 +39,7 @@ HLT = b"\xf4" * 510 + b"\x55\xaa"
 
 
 @pytest.fixture
-def driver(tmp_path: Path) -> Iterator[QemuDriver]:
-    if shutil.which("qemu-system-x86_64") is None:
-        pytest.skip("needs qemu-system-x86_64")
+def driver(qemu: None, tmp_path: Path) -> Iterator[QemuDriver]:
     one = QemuDriver(DetachedRunner(tmp_path / "run"), tmp_path / "machines", "tcg")
     yield one
     for name in one.names():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +12,7 @@ import pytest
 from multipassd.drivers.qemu.driver import QemuDriver
 from tests import waiting
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64"
-)
+pytestmark = pytest.mark.usefixtures("qemu")
 
 
 class Runner:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
@@ -20,9 +19,8 @@ GREETING = b'{"QMP": {}}\n{"return": {}, "id": 1}\n'
 
 
 @pytest.fixture
-def qemu(tmp_path: Path) -> Iterator[Path]:
-    if shutil.which(QEMU) is None:
-        pytest.skip(f"needs {QEMU}")
+def monitored(qemu: None, tmp_path: Path) -> Iterator[Path]:
+    """The monitor's socket of a QEMU without a machine."""
     path = tmp_path / "qmp"
     process = subprocess.Popen(
         [
@@ -79,17 +77,17 @@ def with_liar(path: Path, said: bytes, story: Callable[[Monitor], Awaitable[None
     asyncio.run(run())
 
 
-def test_commands_are_answered_each_to_its_asker(qemu: Path) -> None:
+def test_commands_are_answered_each_to_its_asker(monitored: Path) -> None:
     async def story(monitor: Monitor) -> None:
         asked = [monitor.execute("query-status") for _ in range(20)]
         answers = await asyncio.gather(*asked, monitor.execute("query-version"))
         assert all(answer["status"] == "prelaunch" for answer in answers[:-1])
         assert answers[-1]["qemu"]["major"] >= 7
 
-    with_monitor(qemu, story)
+    with_monitor(monitored, story)
 
 
-def test_what_qemu_refuses_is_told_in_its_words(qemu: Path) -> None:
+def test_what_qemu_refuses_is_told_in_its_words(monitored: Path) -> None:
     async def story(monitor: Monitor) -> None:
         with pytest.raises(MonitorError, match="no-such-command"):
             await monitor.execute("no-such-command")
@@ -97,10 +95,10 @@ def test_what_qemu_refuses_is_told_in_its_words(qemu: Path) -> None:
             await monitor.run_job("snapshot-delete", tag="x", devices=["disk"])
         await monitor.execute("query-status")  # goes on
 
-    with_monitor(qemu, story)
+    with_monitor(monitored, story)
 
 
-def test_the_end_is_seen_with_its_reason(qemu: Path) -> None:
+def test_the_end_is_seen_with_its_reason(monitored: Path) -> None:
     async def story(monitor: Monitor) -> None:
         await monitor.execute("quit")
         await monitor.closed
@@ -108,7 +106,7 @@ def test_the_end_is_seen_with_its_reason(qemu: Path) -> None:
         with pytest.raises(MonitorError, match="ended"):
             await monitor.execute("query-status")
 
-    with_monitor(qemu, story)
+    with_monitor(monitored, story)
 
 
 def test_a_socket_without_a_listener_is_an_error_at_once(tmp_path: Path) -> None:

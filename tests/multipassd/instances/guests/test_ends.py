@@ -25,10 +25,10 @@ from tests.waiting import PATIENCE
 from tools import machines, records
 from tools.sandbox import Sandbox
 
-PROGRAMS = ("qemu-system-x86_64", "ssh")
-pytestmark = pytest.mark.skipif(
-    any(shutil.which(program) is None for program in PROGRAMS), reason=f"needs {PROGRAMS}"
-)
+pytestmark = [
+    pytest.mark.usefixtures("qemu"),
+    pytest.mark.skipif(shutil.which("ssh") is None, reason="needs ssh"),
+]
 
 
 class Slow(UserNetworking):

@@ -22,7 +22,7 @@ from tools import records
 
 ENDED, PURGED, BROKEN = (f"52:54:00:00:00:0{number}" for number in range(3))
 
-pytestmark = pytest.mark.skipif(bool(netns.missing()), reason=netns.missing())
+pytestmark = netns.REQUIRED
 
 
 @pytest.fixture

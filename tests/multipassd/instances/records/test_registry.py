@@ -226,7 +226,6 @@ def test_a_purge_that_did_not_get_as_far_as_the_record_changes_nothing(
 
 
 @pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
 def test_a_purge_needs_no_room(tmp_path: Path) -> None:
     with smalldisk.mounted(tmp_path / "full", "1m,nr_inodes=20") as full:
         known = Registry(full / "instances", full / "machines")

@@ -17,7 +17,7 @@ from tests.multipassd.network.site import (
     way_out,
 )
 
-pytestmark = pytest.mark.skipif(bool(netns.missing()), reason=netns.missing())
+pytestmark = netns.REQUIRED
 
 
 def test_a_firewall_that_drops_by_policy_is_named(site: Site) -> None:

@@ -20,7 +20,7 @@ from tests.multipassd.network.site import (
     until,
 )
 
-pytestmark = pytest.mark.skipif(bool(netns.missing()), reason=netns.missing())
+pytestmark = netns.REQUIRED
 
 
 # What others do to the bridge, and the kernel's answer that tells that guests are reached again.

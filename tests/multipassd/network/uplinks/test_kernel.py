@@ -30,7 +30,7 @@ except NetworkFailure as error:
     print(error)
 """
 
-pytestmark = pytest.mark.skipif(bool(netns.missing()), reason=netns.missing())
+pytestmark = netns.REQUIRED
 
 
 @pytest.fixture

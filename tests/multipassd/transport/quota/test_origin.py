@@ -61,23 +61,22 @@ def persons() -> TcpOrigins:
     return TcpOrigins(charge, OwnerLookup())
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as another user")
 
 
-@needs_root
+@pytest.mark.root
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_local_tcp_peer_is_charged_as_its_user(host: str) -> None:
     with accepted(host, ANOTHER_USER) as (ours, _):
         assert persons().person(ours) == str(ANOTHER_USER) == person_of_uid(ANOTHER_USER, charge)
 
 
-@needs_root
+@pytest.mark.root
 def test_a_local_tcp_peer_of_a_lent_uid_is_charged_to_the_owner() -> None:
     with accepted("127.0.0.1", 2_100_000_001) as (ours, _):
         assert persons().person(ours) == "1000"
 
 
-@needs_root
+@pytest.mark.root
 def test_root_over_tcp_is_not_charged_as_root_itself() -> None:
     with accepted("127.0.0.1") as (ours, _):
         assert persons().person(ours) == "tcp root"
