@@ -31,6 +31,10 @@ def test_mypy_strict_finds_nothing() -> None:
     run(*PYTHON, "mypy", "--scripts-are-modules", *map(str, sorted((ROOT / "bin").iterdir())))
 
 
+def test_prose_holds_its_budget() -> None:
+    run(*PYTHON, "tools.prose", "--list")
+
+
 def test_shellcheck_finds_nothing() -> None:
     shellcheck = shutil.which("shellcheck")
     if shellcheck is None:
