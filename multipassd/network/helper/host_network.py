@@ -115,7 +115,7 @@ class HostNetwork:
                 f"The bridge that connected instances to {other} is gone. Please make one again, "
                 f"with {other} in it, by the host's network configuration."
             )
-        self._uplinks.use(other, mac)
+        self._uplinks.attach(other, mac)
         bridge.add_tap(bridge.tap_name(mac), at, user)
 
     def bridge(self, device: str) -> str:
@@ -131,12 +131,12 @@ class HostNetwork:
     def tidy(self) -> None:
         """What was bridged for an instance that never was is on its own again. Raises
         NetworkFailure."""
-        self._uplinks.leave()
+        self._uplinks.release()
 
     def mend(self) -> None:
         """A device of the host's that was left between two states is as it was. Raises
         NetworkFailure."""
-        self._uplinks.mend()
+        self._uplinks.repair()
 
     def detach(self, mac: str) -> None:
         """Raises NetworkFailure."""
@@ -148,7 +148,7 @@ class HostNetwork:
         known = reservations.read(self._directory)
         if known.pop(mac.lower(), None) is not None:
             self._write(known)
-        self._uplinks.leave(mac.lower())
+        self._uplinks.release(mac.lower())
 
     def up(self) -> None:
         """Set up what is missing. Raises NetworkFailure."""

@@ -1,9 +1,9 @@
-"""Making an ethernet device a member of a bridge where systemd-networkd keeps it, as on servers
-with netplan, and back: by files of our own that come before the device's.
+"""Bridges on ethernet devices that systemd-networkd manages, as on servers with netplan, made by
+files of our own that sort before the device's.
 
 The bridge has the device's MAC address and all that its file and drop-ins say about addresses, and
-tells a DHCP server the same identity, so that it gets the same one. The files lie in /run: a boot
-forgets them, and nobody has to clean up after a power cut. The device's own are never changed.
+tells a DHCP server the same identity, so that it gets the same one. The files are in /run, so a
+boot removes them, also after a power cut. The device's own files are never changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from multipassd.network import bridge as bridges
 from multipassd.network import tools
@@ -29,6 +29,7 @@ from multipassd.network.uplinks.networkd_files import (
     logical_lines,
     sections,
 )
+from multipassd.network.uplinks.uplink import Uplink
 from multipassd.system import log
 from multipassd.system.files import read_regular, write_atomically
 
@@ -60,111 +61,107 @@ _log = log.get("network")
 
 
 @dataclass(frozen=True)
-class Files:
-    """What is going to be in them. All that undoing needs is their names."""
+class NetworkdUplink(Uplink):
+    """A bridge by three files of systemd-networkd: their content. Undoing needs only their
+    names."""
 
-    device: str
-    bridge: str
+    key = "files"
+
     netdev: str
     network: str  # the bridge's
     port: str  # the device's
 
+    @staticmethod
+    def manages(device: str) -> bool:
+        if shutil.which("networkctl", path=tools.PATH) is None:
+            return False
+        try:
+            return _status(device).get("AdministrativeState") not in UNKEPT
+        except NetworkFailure:  # it does not run
+            return False
 
-def manages(device: str) -> bool:
-    if shutil.which("networkctl", path=tools.PATH) is None:
-        return False
-    try:
-        return _status(device).get("AdministrativeState") not in UNKEPT
-    except NetworkFailure:  # it does not run
-        return False
-
-
-def plan(device: str, bridge: str) -> Files:
-    """Raises NetworkFailure where it can't be done. Changes nothing."""
-    status = _settled(device)
-    lines = [line for path in _own_files(device, status) for line in _logical_lines(path)]
-    _refuse_what_cannot_move(device, lines)
-    moving = sections(lines, ADDRESSING)
-    staying = sections(lines, (MATCH, *ADDRESSING), others=True)
-    mac = ":".join(f"{byte:02x}" for byte in status["HardwareAddress"])
-    return Files(
-        device,
-        bridge,
-        _text(
-            *("[NetDev]", f"Name={bridge}", "Kind=bridge", f"MACAddress={mac}"),
-            *("[Bridge]", "STP=no", "ForwardDelaySec=0"),
-        ),
-        _text("[Match]", f"Name={bridge}", *moving, *_identity(status)),
-        _text("[Match]", f"Name={device}", *staying, *_membership(bridge)),
-    )
-
-
-def enclose(files: Files) -> None:
-    """Raises NetworkFailure; then `undo` it."""
-    before = addresses(files.device)
-    try:
-        for path, text in (
-            (_path(files.bridge, "netdev"), files.netdev),
-            (_path(files.bridge, "network"), files.network),
-            (_path(files.device, "network"), files.port),
-        ):
-            write_atomically(path, text.encode(errors="surrogateescape"), MODE)
-    except OSError as error:
-        raise NetworkFailure(f"{PLACE} can't be written to: {error.strerror}.") from None
-    _networkctl("reload")  # and so each device whose file is another now
-    _until(
-        lambda: _configured(files.bridge) and all_there(before, addresses(files.bridge)),
-        f"{files.device} did not get its address back on a bridge",
-    )
-
-
-def undo(files: Files) -> None:
-    """The device has its own file again, however far it came. Raises NetworkFailure while something
-    of ours is left."""
-    ours = (
-        _path(files.device, "network"),
-        _path(files.bridge, "network"),
-        _path(files.bridge, "netdev"),
-    )
-    try:
-        for path in ours:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise NetworkFailure(f"{error.filename} can't be removed: {error.strerror}.") from None
-    had = addresses(files.bridge)
-    if bridges.exists(files.bridge):
-        tools.run("ip", "link", "delete", files.bridge)
-    try:
-        _networkctl("reload")
-    except NetworkFailure:
-        if manages(files.device):
-            raise
-        return  # it does not run; its next start sees what there is
-    if not manages(files.device):
-        return
-    try:
-        _until(
-            lambda: (
-                _configured(files.device)
-                and _on_its_own(files)
-                and all_there(had, addresses(files.device))
+    @classmethod
+    def plan(cls, device: str, bridge: str) -> Self:
+        status = _settled(device)
+        lines = [line for path in _own_files(device, status) for line in _logical_lines(path)]
+        _refuse_what_cannot_move(device, lines)
+        moving = sections(lines, ADDRESSING)
+        staying = sections(lines, (MATCH, *ADDRESSING), others=True)
+        mac = ":".join(f"{byte:02x}" for byte in status["HardwareAddress"])
+        return cls(
+            device,
+            bridge,
+            _text(
+                *("[NetDev]", f"Name={bridge}", "Kind=bridge", f"MACAddress={mac}"),
+                *("[Bridge]", "STP=no", "ForwardDelaySec=0"),
             ),
-            f"{files.device} has not all of its addresses yet",
+            _text("[Match]", f"Name={bridge}", *moving, *_identity(status)),
+            _text("[Match]", f"Name={device}", *staying, *_membership(bridge)),
         )
-    except NetworkFailure as error:  # then nothing here is in its way any longer
-        _log.error("%s systemd-networkd goes on trying.", error)
 
+    def apply(self) -> None:
+        before = addresses(self.device)
+        texts = (self.netdev, self.network, self.port)
+        try:
+            for path, text in zip(self._paths, texts, strict=True):
+                write_atomically(path, text.encode(errors="surrogateescape"), MODE)
+        except OSError as error:
+            raise NetworkFailure(f"{PLACE} can't be written to: {error.strerror}.") from None
+        _networkctl("reload")  # which configures each device whose file is another now
+        _until(
+            lambda: _configured(self.bridge) and all_there(before, addresses(self.bridge)),
+            f"{self.device} did not get its address back on a bridge",
+        )
 
-def _on_its_own(files: Files) -> bool:
-    """Not by our file, which networkd remembers until it is told."""
-    return bool(_status(files.device).get("NetworkFile") != str(_path(files.device, "network")))
+    def undo(self) -> None:
+        try:
+            for path in reversed(self._paths):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise NetworkFailure(f"{error.filename} can't be removed: {error.strerror}.") from None
+        had = addresses(self.bridge)
+        if bridges.exists(self.bridge):
+            tools.run("ip", "link", "delete", self.bridge)
+        try:
+            _networkctl("reload")
+        except NetworkFailure:
+            if self.manages(self.device):
+                raise
+            return  # it does not run; its next start reads the files that are left
+        if not self.manages(self.device):
+            return
+        try:
+            _until(
+                lambda: (
+                    _configured(self.device)
+                    and not self._is_port()
+                    and all_there(had, addresses(self.device))
+                ),
+                f"{self.device} has not all of its addresses yet",
+            )
+        except NetworkFailure as error:  # nothing of ours is in its way any longer
+            _log.error("%s systemd-networkd goes on trying.", error)
+
+    @property
+    def _paths(self) -> tuple[Path, Path, Path]:
+        """Of the three files, in the order in which they are written."""
+        return (
+            _path(self.bridge, "netdev"),
+            _path(self.bridge, "network"),
+            _path(self.device, "network"),
+        )
+
+    def _is_port(self) -> bool:
+        """Does networkd still configure the device by our file, which it remembers until it is
+        reloaded?"""
+        return bool(_status(self.device).get("NetworkFile") == str(_path(self.device, "network")))
 
 
 # -- the device's own files -----------------------------------------------------------------------
 
 
 def _logical_lines(path: Path) -> list[str]:
-    """Without comments, each setting on one line. Raises NetworkFailure."""
+    """The file's settings, one a line. Raises NetworkFailure."""
     try:
         text = read_regular(path.resolve(), MAX_SIZE).decode(errors="surrogateescape")
     except OSError as error:
@@ -174,7 +171,7 @@ def _logical_lines(path: Path) -> list[str]:
 
 def _settled(device: str) -> dict[str, Any]:
     """Its status once it has what its files say. Raises NetworkFailure."""
-    with suppress(NetworkFailure):  # it may be on its way, as at boot
+    with suppress(NetworkFailure):  # it may be configuring it, as at boot
         _until(lambda: _configured(device), "")
     status = _status(device)
     if status.get("AdministrativeState") != CONFIGURED or "NetworkFile" not in status:
@@ -186,7 +183,7 @@ def _settled(device: str) -> dict[str, Any]:
 
 
 def _own_files(device: str, status: dict[str, Any]) -> list[Path]:
-    """In the order in which they count. Raises NetworkFailure."""
+    """In the order in which they apply. Raises NetworkFailure."""
     if "NetworkFileDropins" not in status:
         raise NetworkFailure(
             f"This systemd-networkd does not tell all files that {device} is configured by, as "
@@ -208,7 +205,7 @@ def _refuse_what_cannot_move(device: str, lines: list[str]) -> None:
             f"{device} is part of another device, or others are made of it ({others}), which its "
             f"bridge could not take over. {BY_HAND}"
         )
-    if any(Path(one.format(device=device)).exists() for one in LOGINS):
+    if any(Path(each.format(device=device)).exists() for each in LOGINS):
         raise NetworkFailure(
             f"{device} logs in to its network (802.1X), which its bridge could not do. Please "
             "connect the instance to another device."
@@ -216,7 +213,7 @@ def _refuse_what_cannot_move(device: str, lines: list[str]) -> None:
 
 
 def _others(device: str, lines: list[str]) -> str:
-    """Which other devices hang together with it, or settings that say so."""
+    """Other devices that are stacked on it or under it, or the settings that say so."""
     place = NET / device
     found = [path.name.removeprefix("upper_") for path in place.glob("upper_*")]
     for line in sections(lines, (NETWORK,)):
@@ -227,18 +224,19 @@ def _others(device: str, lines: list[str]) -> str:
 
 
 def _identity(status: dict[str, Any]) -> list[str]:
-    """What a DHCP server knows the device by: by default that is made of its name. It is asked for
-    the same address, too, as networkd gives that back when it leaves the device; but not when it
-    leaves the bridge, whose place the device takes then."""
+    """The settings that give the bridge the device's identity for a DHCP server, which is by
+    default made of the device's name. The same address is requested, too, because networkd releases
+    it when it leaves the device; it is not released when networkd leaves the bridge, because the
+    device gets it back then."""
     dhcp = status.get("DHCPv4Client") or {}
     kind, *identifier = dhcp.get("ClientIdentifier") or [0]
     iaid = []
     if kind == IAID_AND_DUID:
         iaid = [f"IAID={int.from_bytes(bytes(identifier[:4]))}"]
     leased = [
-        f"RequestAddress={IPv4Address(bytes(one['Address']))}"
-        for one in status.get("Addresses") or ()
-        if one.get("ConfigSource") == "DHCPv4"
+        f"RequestAddress={IPv4Address(bytes(each['Address']))}"
+        for each in status.get("Addresses") or ()
+        if each.get("ConfigSource") == "DHCPv4"
     ]
     return [
         *("[DHCPv4]", *iaid, *leased[:1], "SendRelease=no"),
@@ -264,7 +262,7 @@ def _path(name: str, suffix: str) -> Path:
 def _configured(device: str) -> bool:
     if not (NET / device).exists():
         return False
-    with suppress(NetworkFailure):  # the kernel has a new device before networkd knows it
+    with suppress(NetworkFailure):  # networkd learns of a new device after the kernel
         return bool(_status(device).get("AdministrativeState") == CONFIGURED)
     return False
 

@@ -20,7 +20,7 @@ from multipassd.network import reservations
 from multipassd.network.bridge import BRIDGE, tap_name
 from multipassd.network.bridge_client import NetworkError
 from multipassd.network.interface import NoAddressYet
-from multipassd.network.uplinks.network_manager import Plan
+from multipassd.network.uplinks.network_manager import NetworkManagerUplink
 from tests.multipassd.network import netns
 from tests.multipassd.network.netns import Namespace
 from tests.multipassd.network.site import (
@@ -254,10 +254,10 @@ def test_a_missing_tool_is_named_with_its_package(site: Site, tmp_path: Path) ->
 
 def test_cards_of_instances_that_are_gone_keep_no_bridge(site: Site) -> None:
     """The daemon was killed in the middle of a launch or a purge."""
-    plan = Plan("eth9", "br-eth9", "former", "bridge", "port")
+    uplink = NetworkManagerUplink("eth9", "br-eth9", "former", "bridge", "port")
     entry = {"device": "eth9", "bridge": "br-eth9", "stage": "permitted", "boot": "", "place": None}
     known = site.directory / reservations.BRIDGES
-    known.write_text(json.dumps([{**entry, "plan": asdict(plan), "users": [MAC, OTHER]}]))
+    known.write_text(json.dumps([{**entry, "plan": asdict(uplink), "users": [MAC, OTHER]}]))
     with site.service():
         asyncio.run(site.networking.reconcile([cards("two", OTHER)]))
         assert [one["users"] for one in json.loads(known.read_text())] == [[OTHER]]

@@ -97,7 +97,7 @@ def test_addresses_and_routes_move_to_the_bridge_and_back(host: Namespace, call:
     assert state(host, DEVICE) == (set(), set())
     host.run("busybox", "ping", "-c", "1", "-W", "5", WORLD)
 
-    assert call("uplinks.leave()") == ""
+    assert call("uplinks.release()") == ""
     assert state(host, DEVICE) == before
     assert BRIDGE not in host.links()
     host.run("busybox", "ping", "-c", "1", "-W", "5", WORLD)
@@ -144,7 +144,7 @@ def test_a_service_killed_on_the_way_puts_all_back_when_it_comes_again(
         code=-9,
     )
     assert call.stages() == ["making"]
-    call("uplinks.mend()")
+    call("uplinks.repair()")
     assert state(host, DEVICE) == before
     assert BRIDGE not in host.links()
     assert call.stages() == ["permitted"]
@@ -154,11 +154,11 @@ def test_a_bridge_stays_until_its_last_card_leaves(host: Namespace, call: Progra
     before = state(host, DEVICE)
     call(f"uplinks.make({DEVICE!r})")
     for mac in ("one", "two"):
-        call(f"uplinks.use({DEVICE!r}, {mac!r})")
-    call("uplinks.leave('one')")
-    call("uplinks.leave()")
+        call(f"uplinks.attach({DEVICE!r}, {mac!r})")
+    call("uplinks.release('one')")
+    call("uplinks.release()")
     assert BRIDGE in host.links()
-    call("uplinks.leave('two')")
+    call("uplinks.release('two')")
     assert BRIDGE not in host.links()
     assert state(host, DEVICE) == before
 
@@ -167,16 +167,16 @@ def test_a_bridge_with_others_guests_on_it_stays(host: Namespace, call: Program)
     call(f"uplinks.make({DEVICE!r})")
     host.run("ip", "tuntap", "add", "dev", "other", "mode", "tap")
     host.run("ip", "link", "set", "other", "master", BRIDGE)
-    call("uplinks.leave()")
+    call("uplinks.release()")
     assert BRIDGE in host.links()
     host.run("ip", "link", "delete", "other")
-    call("uplinks.leave()")
+    call("uplinks.release()")
     assert BRIDGE not in host.links()
 
 
 def test_what_a_boot_took_away_is_not_given_back(host: Namespace, call: Program) -> None:
     call(f"uplinks.make({DEVICE!r})")
-    call(f"uplinks.use({DEVICE!r}, 'one')")
+    call(f"uplinks.attach({DEVICE!r}, 'one')")
     host.run("ip", "link", "delete", BRIDGE)
     host.run("ip", "address", "add", "192.0.2.8/24", "dev", DEVICE)
     now = state(host, DEVICE)
