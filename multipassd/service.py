@@ -19,6 +19,7 @@ from multipassd.auth.guess_limiter import Guesses
 from multipassd.auth.passphrase import Verifier
 from multipassd.auth.peer import own_rule
 from multipassd.auth.server_certificate import Identity, ensure
+from multipassd.auth.standing import Standings
 from multipassd.auth.subuids import SubordinateUids
 from multipassd.backend import Machines
 from multipassd.network.helper_process import HelperError
@@ -92,8 +93,9 @@ class Service:
             data_directory=str(self._data),
         )
         log.add_handler(CallerLog())
-        dispatcher = Dispatcher(self._daemon, own_rule(self._group), HANDLERS)
-        self._server = Server(dispatcher, self._store, self._charge, lambda: self._context)
+        standings = Standings(self._store, own_rule(self._group))
+        dispatcher = Dispatcher(self._daemon, standings, HANDLERS)
+        self._server = Server(dispatcher, standings, self._charge, lambda: self._context)
         activated = all(not one.bound for one in self._listeners)
         self._idle_exit = idle_exit if activated else 0  # else nobody would wake it
         self._farewell = ""  # why it ends, if nobody told it to

@@ -63,6 +63,7 @@ PURE = (
     "protocol",
     "client.render",
     "multipassd.auth.gate",
+    "multipassd.auth.standing",
     "multipassd.cloudinit.userdata",
     "multipassd.drivers.interface",
     "multipassd.drivers.qemu.command_line",

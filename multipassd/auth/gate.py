@@ -1,13 +1,15 @@
-"""May this peer make this call? Pure: policy, peer and trust in; a decision with its reason out."""
+"""May this peer make this call? Pure: policy, peer, its standing and the state of the trust store
+in; a decision with its reason out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
 
-from multipassd.auth.peer import AdminRule, Peer
+from multipassd.auth.peer import Peer
+from multipassd.auth.standing import Standing
 from multipassd.trust.state import TrustState
 from protocol.errors import (
     InvalidCertificate,
@@ -17,15 +19,6 @@ from protocol.errors import (
     StoreDamaged,
 )
 from protocol.methods import Policy
-
-
-class Trust(Protocol):
-    """What the gate asks of the trust store; both answers cost the same for 1 and 100,000."""
-
-    @property
-    def state(self) -> TrustState: ...
-
-    def trusts(self, fingerprint: str) -> bool: ...
 
 
 class Verdict(Enum):
@@ -47,31 +40,30 @@ DAMAGED_SENTENCE = (
 )
 
 
-def decide(policy: Policy, peer: Peer, trust: Trust, admins: AdminRule) -> Decision:
+def decide(policy: Policy, peer: Peer, standing: Standing, state: TrustState) -> Decision:
     """Closed by default: a policy without a rule is a KeyError, a state without one refuses."""
-    if _kept_out(peer, trust, admins):
+    if _kept_out(peer, standing, state):
         return _refuse("not in the admin group", SocketAccessDenied())
-    trusted = bool(peer.fingerprint) and trust.trusts(peer.fingerprint)
-    return _RULES[policy](peer, trust.state, trusted)
+    return _RULES[policy](peer, standing, state)
 
 
-def decide_anew(policy: Policy, peer: Peer, trust: Trust, admins: AdminRule) -> Decision:
+def decide_anew(policy: Policy, peer: Peer, standing: Standing, state: TrustState) -> Decision:
     """May a call that was let in go on? Where `decide` would adopt, no: it was let in as one of
     the trusted, and who was taken off the list must not be put back by what still runs."""
-    decision = decide(policy, peer, trust, admins)
+    decision = decide(policy, peer, standing, state)
     if decision.verdict is Verdict.ADOPT:
         return _refuse("not trusted", NotAuthenticated())
     return decision
 
 
-def _kept_out(peer: Peer, trust: Trust, admins: AdminRule) -> bool:
+def _kept_out(peer: Peer, standing: Standing, state: TrustState) -> bool:
     """Before the first client the socket is the admin group's, whatever its mode says."""
     local = peer.credentials is not None
-    return local and trust.state is TrustState.EMPTY and not admins.covers(peer.credentials)
+    return local and state is TrustState.EMPTY and not standing.admin
 
 
-def _adopt_first(peer: Peer, state: TrustState, trusted: bool) -> Decision:
-    if trusted:
+def _adopt_first(peer: Peer, standing: Standing, state: TrustState) -> Decision:
+    if standing.trusted:
         return _ALLOW_TRUSTED
     if state is TrustState.DAMAGED:
         return _refuse("trust store damaged", StoreDamaged(DAMAGED_SENTENCE))
@@ -82,18 +74,18 @@ def _adopt_first(peer: Peer, state: TrustState, trusted: bool) -> Decision:
     return _refuse("not trusted", NotAuthenticated())
 
 
-def _members_only(peer: Peer, state: TrustState, trusted: bool) -> Decision:
-    return _ALLOW_TRUSTED if trusted else _refuse("not trusted", NotAuthenticated(""))
+def _members_only(peer: Peer, standing: Standing, state: TrustState) -> Decision:
+    return _ALLOW_TRUSTED if standing.trusted else _refuse("not trusted", NotAuthenticated(""))
 
 
-def _open(peer: Peer, state: TrustState, trusted: bool) -> Decision:
+def _open(peer: Peer, standing: Standing, state: TrustState) -> Decision:
     return Decision(Verdict.ALLOW, "open to all")
 
 
-def _root_or_members(peer: Peer, state: TrustState, trusted: bool) -> Decision:
-    if peer.is_root:
+def _root_or_members(peer: Peer, standing: Standing, state: TrustState) -> Decision:
+    if standing.root:
         return Decision(Verdict.ALLOW, "root")
-    return _ALLOW_TRUSTED if trusted else _refuse("not trusted", NotAuthenticated())
+    return _ALLOW_TRUSTED if standing.trusted else _refuse("not trusted", NotAuthenticated())
 
 
 def _refuse(reason: str, error: RpcError) -> Decision:
@@ -102,7 +94,7 @@ def _refuse(reason: str, error: RpcError) -> Decision:
 
 _ALLOW_TRUSTED = Decision(Verdict.ALLOW, "trusted")
 
-_RULES: dict[Policy, Callable[[Peer, TrustState, bool], Decision]] = {
+_RULES: dict[Policy, Callable[[Peer, Standing, TrustState], Decision]] = {
     Policy.ADOPT_FIRST: _adopt_first,
     Policy.MEMBERS_ONLY: _members_only,
     Policy.OPEN: _open,

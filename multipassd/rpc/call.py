@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import Generic, Protocol, TypeVar, cast
 
 from multipassd.auth.peer import Peer
+from multipassd.auth.standing import Standing
 from multipassd.transport.quota import limits
 from protocol.codec import DecodeError, Message
 from protocol.errors import MalformedRequest
@@ -22,16 +23,16 @@ class Replies(Protocol):
 
 
 class Call(Generic[Request]):
-    """`request` is decoded and admitted; `trusted` is whether the caller was trusted then and still
-    is. `outlives_trust`: the caller hears the outcome though it loses its trust meanwhile."""
+    """`request` is decoded and admitted; `standing` is what the caller was taken for then, and less
+    once it loses its trust. `outlives_trust`: the caller hears the outcome even so."""
 
     def __init__(
-        self, method: Method, peer: Peer, request: Request, replies: Replies, trusted: bool
+        self, method: Method, peer: Peer, request: Request, replies: Replies, standing: Standing
     ) -> None:
         self.method = method
         self.peer = peer
         self.request = request
-        self.trusted = trusted
+        self.standing = standing
         self.outlives_trust = False
         self._replies = replies
 
@@ -52,9 +53,17 @@ class Call(Generic[Request]):
             raise MalformedRequest(f"malformed request: {error}") from None
 
     @property
+    def person(self) -> str:
+        """Who is charged for a guess: a user, or an address (`origin.py`). A trusted client is
+        charged for itself alone, so that no stranger's guesses delay it."""
+        if self.standing.trusted:
+            return f"client {self.peer.fingerprint}"
+        return self.peer.person
+
+    @property
     def verbosity(self) -> int:
         """How much of the log the caller may and wants to see: 0 (errors) to 4 (trace)."""
-        if not self.trusted:
+        if not self.standing.trusted:
             return -1  # not even errors: the log tells about others
         return min(max(getattr(self.request, "verbosity_level", 0), 0), 4)
 

@@ -8,7 +8,6 @@ from multipassd.auth.audit import Audit
 from multipassd.auth.enrolment import Enrolment
 from multipassd.auth.guess_limiter import Guesses
 from multipassd.auth.passphrase import Verifier
-from multipassd.auth.peer import Peer
 from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.images.library import Images
 from multipassd.instances.collection import Instances
@@ -32,12 +31,3 @@ class Daemon:
     ssh_key: ServiceKey
     data_directory: str
     tasks: Tasks = field(default_factory=Tasks)  # what a caller who hangs up does not cut short
-
-    def person(self, peer: Peer) -> str:
-        """Who is charged for a guess: a user, or an address (`origin.py`).
-
-        A trusted client is charged for itself alone, so that no stranger's guesses delay it.
-        """
-        if self.store.trusts(peer.fingerprint):
-            return f"client {peer.fingerprint}"
-        return peer.person

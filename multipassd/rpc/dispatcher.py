@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from multipassd.auth.gate import Verdict, decide, decide_anew
-from multipassd.auth.peer import AdminRule, Peer
+from multipassd.auth.peer import Peer
+from multipassd.auth.standing import Standings
 from multipassd.rpc.call import CURRENT, Call
 from multipassd.rpc.context import Daemon
 from multipassd.system import log
@@ -38,11 +39,11 @@ class Dispatcher:
     """`handlers`: the function of each method that is served, by its path."""
 
     def __init__(
-        self, daemon: Daemon, admins: AdminRule, handlers: Mapping[str, Handler]
+        self, daemon: Daemon, standings: Standings, handlers: Mapping[str, Handler]
     ) -> None:
         self._daemon = daemon
         self._handlers = handlers
-        self.admins = admins
+        self._standings = standings
         self._running: dict[Stream, Call[Message]] = {}
         self._looking_again: asyncio.TimerHandle | None = None
 
@@ -73,14 +74,14 @@ class Dispatcher:
             self._end_untrusted()
 
     async def _serve(self, stream: Stream, peer: Peer, method: Method) -> None:
-        trusted = self._admit(peer, method)
+        verdict = self._admit(peer, method)
         try:
             request = method.request.decode(stream.message)
         except DecodeError as error:
             raise MalformedRequest(f"malformed request: {error}") from None
-        if trusted is None:
+        if verdict is Verdict.ADOPT:
             await self._adopt(peer)
-        call = Call[Message](method, peer, request, stream, trusted is not False)
+        call = Call[Message](method, peer, request, stream, self._standings.of(peer))
         CURRENT.set(call)
         self._running[stream] = call
         try:
@@ -92,18 +93,17 @@ class Dispatcher:
 
     def _end_untrusted(self) -> None:
         for stream, call in list(self._running.items()):
-            call.trusted = call.trusted and self._trusts(call.peer)
-            store = self._daemon.store
-            decision = decide_anew(call.method.policy, call.peer, store, self.admins)
+            standing = self._standings.of(call.peer)
+            if call.standing.trusted:  # else it authenticates: a log is for the next call
+                call.standing = standing
+            state = self._daemon.store.state
+            decision = decide_anew(call.method.policy, call.peer, standing, state)
             if decision.error is None or call.outlives_trust:
                 continue
             del self._running[stream]
             reason = f"{decision.reason}, ended a running call"
             self._daemon.audit.denied(call.peer.uid, call.peer.fingerprint, reason)
             stream.revoke(decision.error)
-
-    def _trusts(self, peer: Peer) -> bool:
-        return bool(peer.fingerprint) and self._daemon.store.trusts(peer.fingerprint)
 
     async def _run(self, call: Call[Message]) -> None:
         method = call.method
@@ -113,32 +113,30 @@ class Dispatcher:
         _log.debug("%s calls %s", call.peer, method.name)
         await handler(call, self._daemon)
 
-    def _admit(self, peer: Peer, method: Method) -> bool | None:
-        """Is the caller trusted? None: not yet, but is to be adopted. Raises when refused."""
+    def _admit(self, peer: Peer, method: Method) -> Verdict:
+        """ALLOW or ADOPT. Raises the error of a refusal."""
         self._daemon.enrolment.refresh()
-        store = self._daemon.store
-        decision = decide(method.policy, peer, store, self.admins)
+        state = self._daemon.store.state
+        decision = decide(method.policy, peer, self._standings.of(peer), state)
         if decision.verdict is Verdict.REFUSE:
             self._daemon.audit.denied(peer.uid, peer.fingerprint, decision.reason)
             raise decision.error or NotAuthenticated()
-        if decision.verdict is Verdict.ADOPT:
-            return None
-        return self._trusts(peer)
+        return decision.verdict
 
     async def _adopt(self, peer: Peer) -> None:
         """Raises NotAuthenticated when another was faster, or has removed it again already."""
         adopted = await self._daemon.enrolment.adopt(peer)
-        if not self._trusts(peer):
+        if not self._standings.of(peer).trusted:
             reason = "not trusted" if adopted else "another client was first"
             self._daemon.audit.denied(peer.uid, peer.fingerprint, reason)
             raise NotAuthenticated()
 
     def _after(self, stream: Stream, peer: Peer) -> None:
         """A call may have changed what the peer is: trusted from now on, or no longer."""
-        trusted = self._trusts(peer)
-        if trusted:
+        standing = self._standings.of(peer)
+        if standing.trusted:
             self._daemon.store.seen(peer.fingerprint, time.time())
-        stream.connection.trust(trusted)
+        stream.connection.standing_changed(standing)
 
 
 def _unforeseen(method: Method) -> InternalError:

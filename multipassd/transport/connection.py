@@ -14,6 +14,7 @@ from h2.exceptions import H2Error, ProtocolError
 from OpenSSL import SSL
 
 from multipassd.auth.peer import Peer
+from multipassd.auth.standing import STRANGER, Standing
 from multipassd.system import log
 from multipassd.transport.grpc_stream import Stream
 from multipassd.transport.h2_session import Handler
@@ -36,7 +37,7 @@ class Host(Handler, Protocol):
     def context(self) -> SSL.Context: ...
     def established(self, connection: Connection) -> bool: ...
     def closed(self, connection: Connection) -> None: ...
-    def trusts(self, peer: Peer) -> bool: ...
+    def standing(self, peer: Peer) -> Standing: ...
 
 
 class Connection(asyncio.BufferedProtocol, Worker):
@@ -47,7 +48,8 @@ class Connection(asyncio.BufferedProtocol, Worker):
         self._host = host
         self._caller = caller
         self.peer: Peer | None = None
-        self.limits: PeerLimits = limits.UNTRUSTED
+        self.standing = STRANGER
+        self.limits: PeerLimits = limits.of(STRANGER)
         self.closing = False
         self._talk: Conversation | None = None
         self._transport: asyncio.Transport | None = None  # until asyncio has taken the socket over
@@ -70,15 +72,15 @@ class Connection(asyncio.BufferedProtocol, Worker):
             transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        trusted = self.limits is limits.TRUSTED
-        return self._host.reading[: limits.READ if trusted else limits.STRANGERS_READ]
+        most = limits.READ if self.standing.trusted else limits.STRANGERS_READ
+        return self._host.reading[:most]
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._talk is None:
             self._talk = self._begin()
         self._talk.take(bytes(self._host.reading[:nbytes]))
         account, now = self._caller.account, self._loop.time()
-        if self.limits is limits.TRUSTED or account.exempt:
+        if self.standing.trusted or account.exempt:
             self._work_all(self._talk)
         elif self.peer is None and account.known(now) and account.solvent(now):
             while measured(self):
@@ -109,7 +111,7 @@ class Connection(asyncio.BufferedProtocol, Worker):
         """A small step with what was received: one flight of the handshake, or some frames."""
         assert self._talk is not None
         self._step(self._talk, limits.STRANGERS_PIECE)
-        if self.limits is limits.TRUSTED:
+        if self.standing.trusted:
             self._work_all(self._talk)
         if self._talk.pending:
             return True
@@ -117,7 +119,7 @@ class Connection(asyncio.BufferedProtocol, Worker):
         return False
 
     def charge(self, seconds: float) -> None:
-        if self.limits is not limits.TRUSTED:
+        if not self.standing.trusted:
             self._spent += seconds
             self._caller.account.spend(seconds, self._loop.time())
 
@@ -162,7 +164,7 @@ class Connection(asyncio.BufferedProtocol, Worker):
         if not self._host.established(self):
             self.close()
             return
-        self._use(limits.TRUSTED if self._host.trusts(self.peer) else limits.UNTRUSTED)
+        self._take(self._host.standing(self.peer))
         talk.session.begin()
 
     def _read_on(self) -> None:
@@ -183,12 +185,11 @@ class Connection(asyncio.BufferedProtocol, Worker):
     def established(self) -> bool:
         return self.peer is not None
 
-    def trust(self, trusted: bool) -> None:
-        """Set the limits by whether the peer is trusted now."""
-        chosen = limits.TRUSTED if trusted else limits.UNTRUSTED
-        if chosen is self.limits or self.closing or self._talk is None:
+    def standing_changed(self, standing: Standing) -> None:
+        """Set the limits that go with what the peer is now."""
+        if standing == self.standing or self.closing or self._talk is None:
             return
-        self._use(chosen)
+        self._take(standing)
         self._talk.session.limits_changed()
         self.flush()
 
@@ -218,7 +219,7 @@ class Connection(asyncio.BufferedProtocol, Worker):
     def _check_ending(self, now: float) -> None:
         """A transport closes by itself when all is sent; a peer that doesn't read prevents that."""
         assert self._transport is not None
-        held_up = self._draining and self.limits is limits.UNTRUSTED
+        held_up = self._draining and not self.standing.trusted
         patience = limits.DRAIN_SILENCE if held_up else limits.CLOSE_TIMEOUT
         if self._ending is None:
             self._ending = now
@@ -238,7 +239,8 @@ class Connection(asyncio.BufferedProtocol, Worker):
         """No call in flight, and the peer has had time to hear of it and to hang up; or the peer
         is not trusted and had its time."""
         now = self._loop.time()
-        if self.limits is limits.UNTRUSTED and now - self._drained_from > limits.DRAIN_STRANGERS:
+        overdue = now - self._drained_from > limits.DRAIN_STRANGERS
+        if overdue and not self.standing.trusted:
             return True
         if self._talk is None or not self.established or self._talk.session.streams:
             return False
@@ -289,13 +291,14 @@ class Connection(asyncio.BufferedProtocol, Worker):
 
     # -- its parts --------------------------------------------------------------------------------
 
-    def _use(self, chosen: PeerLimits) -> None:
-        self.limits = chosen
-        if chosen is limits.TRUSTED:
+    def _take(self, standing: Standing) -> None:
+        self.standing = standing
+        self.limits = limits.of(standing)
+        if standing.trusted:
             self._caller.account.prove(self._spent, self._loop.time())
             self._spent = 0.0
         if self._transport is not None:
-            self._transport.set_write_buffer_limits(high=chosen.buffers)
+            self._transport.set_write_buffer_limits(high=self.limits.buffers)
 
     def _write(self, data: bytes) -> None:
         if data and self._transport is not None and not self._transport.is_closing():

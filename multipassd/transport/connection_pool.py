@@ -10,13 +10,14 @@ from typing import Protocol
 from h2.errors import ErrorCodes
 from OpenSSL import SSL
 
-from multipassd.auth.peer import AdminRule, Peer, credentials_of, uid_of
+from multipassd.auth.peer import Peer, credentials_of, uid_of
+from multipassd.auth.standing import Standing, Standings
 from multipassd.system import log
 from multipassd.transport.connection import Connection
 from multipassd.transport.grpc_stream import Stream
 from multipassd.transport.listener import Acceptor, Listener
 from multipassd.transport.quota import limits, request_memory
-from multipassd.transport.quota.admission import Admission, Standing
+from multipassd.transport.quota.admission import Admission, Slot
 from multipassd.transport.quota.origin import (
     Caller,
     Charge,
@@ -27,7 +28,6 @@ from multipassd.transport.quota.origin import (
 from multipassd.transport.quota.socket_owner import OwnerLookup
 from multipassd.transport.quota.turns import Turns
 from multipassd.transport.quota.work_budget import Account, Accounts
-from multipassd.trust.store import TrustStore
 
 _log = log.get("server")
 
@@ -36,8 +36,6 @@ SWEEP_INTERVAL = 1.0  # how exactly time-outs of connections are kept
 
 class Calls(Protocol):
     """Who answers the calls that connections bring."""
-
-    admins: AdminRule
 
     async def serve(self, stream: Stream) -> None:
         """Answer one call; never fails."""
@@ -52,7 +50,7 @@ class Server:
     def __init__(
         self,
         calls: Calls,
-        store: TrustStore,
+        standings: Standings,
         charge: Charge,
         context: Callable[[], SSL.Context],
     ) -> None:
@@ -62,7 +60,7 @@ class Server:
         self.strangers_buffers = request_memory.for_strangers()
         self.serve = calls.serve
         self._calls = calls
-        self._store = store
+        self._standings = standings
         self._charge = charge
         self._context = context
         self._tcp = TcpOrigins(charge, OwnerLookup())
@@ -113,20 +111,20 @@ class Server:
         self._calls.trust_changed()
         for connection in list(self._connections):
             if connection.peer is not None:
-                connection.trust(self.trusts(connection.peer))
+                connection.standing_changed(self.standing(connection.peer))
 
     # -- for connections --------------------------------------------------------------------------
 
     def context(self) -> SSL.Context:
         return self._context()
 
-    def trusts(self, peer: Peer) -> bool:
-        return bool(peer.fingerprint) and self._store.trusts(peer.fingerprint)
+    def standing(self, peer: Peer) -> Standing:
+        return self._standings.of(peer)
 
     def established(self, connection: Connection) -> bool:
         """May a connection whose peer is known now stay?"""
         assert connection.peer is not None
-        return self._admission.settle(connection, self.trusts(connection.peer))
+        return self._admission.settle(connection, self.standing(connection.peer))
 
     def closed(self, connection: Connection) -> None:
         if not self._admission.remove(connection):
@@ -147,10 +145,8 @@ class Server:
         if caller is None:
             accepted.close()
             return
-        root = caller.credentials is not None and caller.credentials.uid == 0
-        admin = self._calls.admins.covers(caller.credentials)
-        standing = self._admission.standing(caller.person, admin=admin, root=root)
-        self._admit(accepted, caller, standing)
+        standing = self._standings.before_handshake(caller.credentials)
+        self._admit(accepted, caller, self._admission.slot(caller.person, standing))
 
     def _caller(self, accepted: socket.socket) -> Caller | None:
         """None for one whose account is empty. Raises OSError."""
@@ -165,7 +161,7 @@ class Server:
             return Caller(None, person, account)
         uid = uid_of(accepted)
         person = person_of_uid(uid, self._charge)
-        if uid in (0, self._calls.admins.own_uid):
+        if self._standings.is_unrationed(uid):
             account = Account(person, now, exempt=True)
         else:
             account = self._accounts.of(account_of_uid(uid, self._charge), now)
@@ -185,11 +181,11 @@ class Server:
             )
         return False
 
-    def _admit(self, accepted: socket.socket, caller: Caller, standing: Standing) -> None:
+    def _admit(self, accepted: socket.socket, caller: Caller, slot: Slot) -> None:
         connection = Connection(self, caller)
         connection.charge(limits.CONNECTION_WORK)
         self._connections.add(connection)
-        self._admission.admit(connection, caller.person, standing)
+        self._admission.admit(connection, caller.person, slot)
         task = self._loop.create_task(
             self._loop.connect_accepted_socket(lambda: connection, accepted)
         )

@@ -10,6 +10,7 @@ from h2.connection import H2Connection
 from h2.exceptions import H2Error
 
 from multipassd.auth.peer import Peer
+from multipassd.auth.standing import Standing
 from multipassd.transport.quota import limits
 from multipassd.transport.quota.limits import PeerLimits
 from multipassd.transport.quota.request_memory import RequestBuffers
@@ -56,7 +57,7 @@ class Carrier(Protocol):
     peer: Peer | None
     limits: PeerLimits
 
-    def trust(self, trusted: bool) -> None: ...
+    def standing_changed(self, standing: Standing) -> None: ...
     def ended(self, stream: Stream) -> None: ...
     def schedule_flush(self) -> None: ...
 

@@ -24,10 +24,10 @@ from h2.events import (
 from h2.exceptions import H2Error, ProtocolError
 from h2.settings import SettingCodes
 
+from multipassd.auth.standing import Standing
 from multipassd.transport.grpc_stream import Carrier, Stream, well_formed
 from multipassd.transport.h2_server import ServerConnection
 from multipassd.transport.quota import limits
-from multipassd.transport.quota.limits import PeerLimits
 from multipassd.transport.quota.request_memory import RequestBuffers
 from protocol.errors import MalformedRequest, RpcError, TooLarge
 from protocol.grpc import FramingError, MessageTooLarge
@@ -46,6 +46,7 @@ class Link(Carrier, Protocol):
     """What a session needs of its connection."""
 
     closing: bool
+    standing: Standing
 
     @property
     def person(self) -> str: ...
@@ -176,7 +177,7 @@ class Session:
         try:
             message = stream.feed(event.data)
         except MessageTooLarge:
-            stream.fail(TooLarge(_larger_than(self._link.limits)))
+            stream.fail(TooLarge(_too_large(self._link.standing)))
             return
         except FramingError as error:
             stream.fail(_malformed(error))
@@ -213,14 +214,13 @@ class Session:
 
     def _count_control(self) -> None:
         """Frames without a call are free for trusted peers and rationed for others."""
-        untrusted = self._link.limits is limits.UNTRUSTED
-        if untrusted and not self._link.take_control_frame():
+        if not self._link.standing.trusted and not self._link.take_control_frame():
             self._link.shut(ErrorCodes.ENHANCE_YOUR_CALM)
 
     # -- bookkeeping ------------------------------------------------------------------------------
 
     def _buffers(self) -> RequestBuffers:
-        trusted = self._link.limits is limits.TRUSTED
+        trusted = self._link.standing.trusted
         return self._handler.trusted_buffers if trusted else self._handler.strangers_buffers
 
     def _account(self, stream: Stream, buffered: int) -> None:
@@ -233,9 +233,9 @@ class Session:
         stream.abandon()
 
 
-def _larger_than(allowed: PeerLimits) -> str:
-    text = f"The request is larger than {allowed.message} bytes"
-    if allowed is limits.UNTRUSTED:  # a first command may be a launch with much cloud-init data
+def _too_large(standing: Standing) -> str:
+    text = f"The request is larger than {limits.of(standing).message} bytes"
+    if not standing.trusted:  # a first command may be a launch with much cloud-init data
         text += (
             ", which is all that a client may send that is not known yet. Become known by a small "
             "command first: `multipass list`, or `multipass authenticate`"

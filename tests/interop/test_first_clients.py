@@ -14,6 +14,7 @@ import pytest
 from multipassd.auth.audit import Audit
 from multipassd.auth.enrolment import Enrolment
 from multipassd.auth.peer import AdminRule, Credentials, Peer
+from multipassd.auth.standing import Standings
 from multipassd.rpc.context import Daemon as Parts
 from multipassd.rpc.dispatcher import Dispatcher
 from multipassd.rpc.methods import HANDLERS
@@ -172,7 +173,7 @@ def test_a_hundred_thousand_denials_hide_no_grant(
         audit, store = Audit(), open_store(tmp_path)
         enrolment = Enrolment(store, audit, lambda: None)
         parts = cast(Parts, SimpleNamespace(audit=audit, store=store, enrolment=enrolment))
-        dispatcher = Dispatcher(parts, AdminRule(0, 0), HANDLERS)
+        dispatcher = Dispatcher(parts, Standings(parts.store, AdminRule(0, 0)), HANDLERS)
         await enrolment.enrol(PEERS[0], "first grant")
         audit.tick(0.0)
         for number in range(denials):

@@ -36,7 +36,7 @@ async def authenticate(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
     """Enrol the caller who knows the passphrase, and root who needs none."""
     if daemon.store.state is TrustState.DAMAGED:
         raise StoreDamaged(gate.DAMAGED_SENTENCE)
-    if call.peer.is_root and not call.request.passphrase:
+    if call.standing.root and not call.request.passphrase:
         await _enrol(call, daemon, "root")
         return
     record = daemon.settings.passphrase_record()
@@ -50,7 +50,7 @@ async def authenticate(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
 
 async def _guess(call: Call[AuthenticateRequest], daemon: Daemon, record: str) -> bool:
     """Is it right? Waits as long as earlier wrong ones of the same person have earned."""
-    who, privileged = daemon.person(call.peer), call.peer.is_root or call.trusted
+    who, privileged = call.person, call.standing.privileged
     wait = daemon.guesses.admit(who, privileged, time.time())
     right = False
     try:

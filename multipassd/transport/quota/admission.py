@@ -7,10 +7,11 @@ from collections import Counter
 from enum import Enum
 from typing import Protocol
 
+from multipassd.auth.standing import Standing
 from multipassd.transport.quota import limits
 
 
-class Standing(Enum):
+class Slot(Enum):
     """How a connection is counted."""
 
     REGULAR = "within the caps"
@@ -26,8 +27,8 @@ class Admission:
     """Everyone who was admitted, with the person that is charged."""
 
     def __init__(self) -> None:
-        self._members: dict[Member, tuple[str, Standing]] = {}
-        self._counts: Counter[tuple[str, Standing]] = Counter()
+        self._members: dict[Member, tuple[str, Slot]] = {}
+        self._counts: Counter[tuple[str, Slot]] = Counter()
         self._provisional: dict[Member, str] = {}  # the oldest first
 
     def __len__(self) -> int:
@@ -37,29 +38,29 @@ class Admission:
         """Else even a trusted client has to wait until a connection ends."""
         return len(self._members) < limits.CONNECTIONS
 
-    def standing(self, person: str, *, admin: bool, root: bool) -> Standing:
+    def slot(self, person: str, standing: Standing) -> Slot:
         """How the person's next connection is to be admitted."""
         crowded = len(self._members) >= limits.CONNECTIONS - limits.RESERVED_CONNECTIONS
-        held = self._counts[person, Standing.REGULAR]
-        at_cap = held >= limits.CONNECTIONS_PER_PERSON and not root
-        return Standing.PROVISIONAL if at_cap or (crowded and not admin) else Standing.REGULAR
+        held = self._counts[person, Slot.REGULAR]
+        at_cap = held >= limits.CONNECTIONS_PER_PERSON and not standing.root
+        return Slot.PROVISIONAL if at_cap or (crowded and not standing.admin) else Slot.REGULAR
 
-    def admit(self, member: Member, person: str, standing: Standing) -> None:
-        if standing is Standing.PROVISIONAL:
+    def admit(self, member: Member, person: str, slot: Slot) -> None:
+        if slot is Slot.PROVISIONAL:
             self._make_room(person)
             self._provisional[member] = person
-        self._count(member, person, standing)
+        self._count(member, person, slot)
 
-    def settle(self, member: Member, trusted: bool) -> bool:
-        """The handshake told whether it is trusted: may it stay?"""
+    def settle(self, member: Member, standing: Standing) -> bool:
+        """The handshake is over and showed the member's standing: may it stay?"""
         person = self._provisional.pop(member, None)
         if person is None:
             return True
-        proven = self._counts[person, Standing.PROVEN]
-        if not trusted or proven >= limits.CONNECTIONS_PER_PERSON:
+        proven = self._counts[person, Slot.PROVEN]
+        if not standing.trusted or proven >= limits.CONNECTIONS_PER_PERSON:
             return False
         self.remove(member)
-        self._count(member, person, Standing.PROVEN)
+        self._count(member, person, Slot.PROVEN)
         return True
 
     def remove(self, member: Member) -> bool:
@@ -73,9 +74,9 @@ class Admission:
             del self._counts[key]
         return True
 
-    def _count(self, member: Member, person: str, standing: Standing) -> None:
-        self._members[member] = person, standing
-        self._counts[person, standing] += 1
+    def _count(self, member: Member, person: str, slot: Slot) -> None:
+        self._members[member] = person, slot
+        self._counts[person, slot] += 1
 
     def _make_room(self, person: str) -> None:
         """Holding a handshake open keeps the place only until others of the person need it, or of

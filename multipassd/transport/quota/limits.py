@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from multipassd.auth.standing import Standing
+
 KIB, MIB = 1 << 10, 1 << 20
 
 
@@ -20,6 +22,11 @@ class PeerLimits:
 UNTRUSTED = PeerLimits(message=16 * KIB, streams=4, buffers=64 * KIB, idle=60)
 # A trusted client may send cloud-init data; gRPC's own default is 4 MiB and 100 streams.
 TRUSTED = PeerLimits(message=4 * MIB, streams=100, buffers=4 * MIB, idle=3600)
+
+
+def of(standing: Standing) -> PeerLimits:
+    return TRUSTED if standing.trusted else UNTRUSTED
+
 
 # Unfinished requests. Trusted clients and others have a pool each, so that the others never fill
 # what the trusted need; of either pool a person has a share.

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from multipassd.auth.gate import Decision, Verdict, decide, decide_anew
 from multipassd.auth.peer import NOBODY, AdminRule, Credentials, Peer
+from multipassd.auth.standing import Standing, Standings
 from multipassd.trust.state import TrustState
 from protocol.methods import METHODS, Policy
 from protocol.status import Status
@@ -46,8 +47,12 @@ def peer(who: str, certificate: str) -> Peer:
     return Peer(CREDENTIALS[who], bytes.fromhex(fingerprint), fingerprint)
 
 
+def standing(who: str, certificate: str, state: TrustState) -> Standing:
+    return Standings(Store(state), RULE).of(peer(who, certificate))
+
+
 def ask(policy: Policy, who: str, certificate: str, state: TrustState) -> Decision:
-    return decide(policy, peer(who, certificate), Store(state), RULE)
+    return decide(policy, peer(who, certificate), standing(who, certificate, state), state)
 
 
 def status(decision: Decision) -> Status | None:
@@ -167,7 +172,8 @@ def test_a_call_goes_on_where_a_new_one_would_be_let_in_but_for_adoption(
     policy: Policy, who: str, certificate: str, state: TrustState
 ) -> None:
     new = ask(policy, who, certificate, state)
-    running = decide_anew(policy, peer(who, certificate), Store(state), RULE)
+    now = standing(who, certificate, state)
+    running = decide_anew(policy, peer(who, certificate), now, state)
     if new.verdict is Verdict.ADOPT:
         assert status(running) is Status.UNAUTHENTICATED
     else:

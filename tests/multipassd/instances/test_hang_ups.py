@@ -15,6 +15,7 @@ import pytest
 
 from multipassd.auth.audit import Audit
 from multipassd.auth.peer import Peer
+from multipassd.auth.standing import Standing
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.instances.collection import Instances
@@ -42,6 +43,9 @@ SLOW_IMG = """#!/bin/sh
 while [ ! -e "$0.go" ]; do sleep 0.01; done
 PATH=${PATH#*:} exec qemu-img "$@"
 """
+
+
+TRUSTED = Standing(trusted=True)
 
 
 class Slow(UserNetworking):
@@ -96,7 +100,7 @@ def service(sandbox: Sandbox, audit: Audit) -> tuple[Daemon, Slow]:
 
 
 def call(method: str, request: Message) -> Call[Any]:
-    return Call(BY_PATH[grpc.path(method)], Peer(None, b"", ""), request, Nowhere(), True)
+    return Call(BY_PATH[grpc.path(method)], Peer(None, b"", ""), request, Nowhere(), TRUSTED)
 
 
 async def hang_up(calling: Awaitable[None], begun: Callable[[], bool]) -> None:

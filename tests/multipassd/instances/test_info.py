@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from multipassd.auth.peer import Peer
+from multipassd.auth.standing import Standing
 from multipassd.instances.guests import guest_ssh, reachability
 from multipassd.instances.guests.guest_ssh import GuestSilent
 from multipassd.instances.guests.running_guest import State
@@ -25,6 +26,9 @@ from tools import records
 from tools.sandbox import Sandbox
 
 CPUS, MEMORY, DISK = 3, 1 << 30, 5 << 30
+
+
+TRUSTED = Standing(trusted=True)
 
 
 class Replies:
@@ -64,7 +68,7 @@ def test_what_the_record_knows_is_told_of_a_silent_guest(
         answers = False
         replies = Replies()
         peer = Peer(None, b"", "")
-        call = Call(BY_PATH[grpc.path("info")], peer, InfoRequest(), replies, True)
+        call = Call(BY_PATH[grpc.path("info")], peer, InfoRequest(), replies, TRUSTED)
         await information.info(call, cast(Daemon, SimpleNamespace(instances=instances)))
         await instances.purge(foo)
         return replies.sent
@@ -85,7 +89,8 @@ def test_of_a_stopped_one_nothing_more_is_told_than_by_1_16(sandbox: Sandbox) ->
 
     async def story() -> InfoReply:
         replies = Replies()
-        call = Call(BY_PATH[grpc.path("info")], Peer(None, b"", ""), InfoRequest(), replies, True)
+        peer = Peer(None, b"", "")
+        call = Call(BY_PATH[grpc.path("info")], peer, InfoRequest(), replies, TRUSTED)
         daemon = SimpleNamespace(instances=instances_of(sandbox, Driver()))
         await information.info(call, cast(Daemon, daemon))
         (reply,) = replies.sent

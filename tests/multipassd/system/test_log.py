@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from multipassd.auth.peer import Peer
+from multipassd.auth.standing import Standing
 from multipassd.rpc.call import CURRENT, Call
 from multipassd.rpc.caller_log import CallerLog
 from multipassd.system import log
@@ -51,7 +52,7 @@ class Replies:
 
 def serving(replies: Replies, trusted: bool, request: Any) -> None:
     method = LIST if isinstance(request, ListRequest) else PING
-    CURRENT.set(Call(method, Peer(None, b"", ""), request, replies, trusted))
+    CURRENT.set(Call(method, Peer(None, b"", ""), request, replies, Standing(trusted=trusted)))
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 
 from multipassd.auth.peer import AdminRule, Credentials, Peer
+from multipassd.auth.standing import STRANGER, Standing, Standings
 from multipassd.rpc.dispatcher import Dispatcher
 from multipassd.transport import connection_pool
 from multipassd.transport.connection import Connection
@@ -19,7 +20,7 @@ from multipassd.transport.connection_pool import Server
 from multipassd.transport.grpc_stream import Stream
 from multipassd.transport.h2_session import Session
 from multipassd.transport.quota import limits
-from multipassd.transport.quota.admission import Standing
+from multipassd.transport.quota.admission import Slot
 from multipassd.transport.tls import make_context
 from multipassd.trust.store import TrustStore
 from protocol.certificates import make_root, make_server
@@ -33,7 +34,7 @@ IDENTITY = make_server(make_root())
 
 class FakeDispatcher(Dispatcher):
     def __init__(self) -> None:
-        self.admins = AdminRule(ADMIN_GROUP, own_uid=0)
+        pass
 
 
 class FakeStore(TrustStore):
@@ -44,6 +45,9 @@ class FakeStore(TrustStore):
         return fingerprint == "trusted"
 
 
+STANDINGS = Standings(FakeStore(), AdminRule(ADMIN_GROUP, own_uid=0))
+
+
 class Arrivals:
     """Lets callers of any uid arrive at a server without a listener."""
 
@@ -52,7 +56,7 @@ class Arrivals:
         monkeypatch.setattr(connection_pool, "credentials_of", lambda _: self._caller)
         monkeypatch.setattr(connection_pool, "uid_of", lambda _: self._caller.uid)
         context = make_context(IDENTITY.certificate, IDENTITY.key)
-        self.server = Server(FakeDispatcher(), FakeStore(), self._charge, lambda: context)
+        self.server = Server(FakeDispatcher(), STANDINGS, self._charge, lambda: context)
         self._ends: list[socket.socket] = []
 
     @staticmethod
@@ -76,7 +80,7 @@ class Arrivals:
         await asyncio.sleep(0)
         return next(iter(self.server._connections - before), None)
 
-    def standing(self, connection: Connection | None) -> Standing | None:
+    def slot(self, connection: Connection | None) -> Slot | None:
         return self.server._admission._members[connection][1] if connection else None
 
     def settle(self, connection: Connection | None, trusted: bool) -> bool:
@@ -104,7 +108,7 @@ class Arrivals:
         raise AssertionError("connections stay")
 
 
-REGULAR, PROVISIONAL = Standing.REGULAR, Standing.PROVISIONAL
+REGULAR, PROVISIONAL = Slot.REGULAR, Slot.PROVISIONAL
 
 
 @pytest.fixture
@@ -130,19 +134,19 @@ def story(patch: pytest.MonkeyPatch, tell: Callable[[Arrivals], Awaitable[None]]
 
 def test_one_person_has_a_cap_and_others_are_served(small: pytest.MonkeyPatch) -> None:
     async def tell(callers: Arrivals) -> None:
-        found = [callers.standing(await callers.arrive(1000)) for _ in range(5)]
+        found = [callers.slot(await callers.arrive(1000)) for _ in range(5)]
         assert found == [REGULAR] * 4 + [PROVISIONAL]
-        assert callers.standing(await callers.arrive(1001)) is REGULAR
-        assert callers.standing(await callers.arrive(0)) is REGULAR
+        assert callers.slot(await callers.arrive(1001)) is REGULAR
+        assert callers.slot(await callers.arrive(0)) is REGULAR
 
     story(small, tell)
 
 
 def test_lent_ids_are_charged_to_their_owner(small: pytest.MonkeyPatch) -> None:
     async def tell(callers: Arrivals) -> None:
-        found = [callers.standing(await callers.arrive(100_000 + n)) for n in range(5)]
+        found = [callers.slot(await callers.arrive(100_000 + n)) for n in range(5)]
         assert found == [REGULAR] * 4 + [PROVISIONAL]
-        assert callers.standing(await callers.arrive(1000)) is PROVISIONAL
+        assert callers.slot(await callers.arrive(1000)) is PROVISIONAL
 
     story(small, tell)
 
@@ -188,7 +192,7 @@ def test_a_local_tcp_peer_is_the_user_that_it_is(small: pytest.MonkeyPatch) -> N
 
 def test_root_has_no_cap_of_its_own(small: pytest.MonkeyPatch) -> None:
     async def tell(callers: Arrivals) -> None:
-        found = [callers.standing(await callers.arrive(0)) for _ in range(12)]
+        found = [callers.slot(await callers.arrive(0)) for _ in range(12)]
         assert found == [REGULAR] * 12
         assert not callers.server._admission.has_room()
 
@@ -197,10 +201,10 @@ def test_root_has_no_cap_of_its_own(small: pytest.MonkeyPatch) -> None:
 
 def test_the_reserve_takes_admins_and_a_few_who_may_be_trusted(small: pytest.MonkeyPatch) -> None:
     async def tell(callers: Arrivals) -> None:
-        found = [callers.standing(await callers.arrive(2000 + n)) for n in range(9)]
+        found = [callers.slot(await callers.arrive(2000 + n)) for n in range(9)]
         assert found == [REGULAR] * 7 + [PROVISIONAL] * 2
-        assert callers.standing(await callers.arrive(4000, ADMIN_GROUP)) is REGULAR
-        assert callers.standing(await callers.arrive(0)) is REGULAR
+        assert callers.slot(await callers.arrive(4000, ADMIN_GROUP)) is REGULAR
+        assert callers.slot(await callers.arrive(0)) is REGULAR
 
     story(small, tell)
 
@@ -211,7 +215,7 @@ def test_in_the_reserve_only_the_trusted_stay(small: pytest.MonkeyPatch) -> None
             await callers.arrive(2000 + n)
         assert callers.settle(await callers.arrive(3000), trusted=True)
         assert not callers.settle(await callers.arrive(3001), trusted=False)
-        assert callers.standing(await callers.arrive(5000)) is PROVISIONAL
+        assert callers.slot(await callers.arrive(5000)) is PROVISIONAL
 
     story(small, tell)
 
@@ -222,9 +226,9 @@ def test_the_1025th_of_a_person_is_let_in_only_if_it_is_trusted(
     async def tell(callers: Arrivals) -> None:
         counts, key = callers.server._admission._counts, ("1000", REGULAR)
         counts[key] = limits.CONNECTIONS_PER_PERSON - 1
-        assert callers.standing(await callers.arrive(1000)) is REGULAR
-        assert callers.standing(await callers.arrive(1000)) is PROVISIONAL
-        assert callers.standing(await callers.arrive(1001)) is REGULAR
+        assert callers.slot(await callers.arrive(1000)) is REGULAR
+        assert callers.slot(await callers.arrive(1000)) is PROVISIONAL
+        assert callers.slot(await callers.arrive(1001)) is REGULAR
         counts[key] -= limits.CONNECTIONS_PER_PERSON - 1
 
     story(monkeypatch, tell)
@@ -292,10 +296,10 @@ def test_a_stranger_who_keeps_a_call_open_does_not_hold_up_a_stop(
         held = callers.server.strangers_buffers
         session.streams[1] = Stream(connection, session._http2, 1, now, held)
         connection.drain()
-        connection.limits = limits.TRUSTED
+        connection.standing_changed(Standing(trusted=True))
         await asyncio.sleep(2 * limits.DRAIN_STRANGERS)
         assert not connection.drained(), "calls of the trusted are waited for"
-        connection.limits = limits.UNTRUSTED
+        connection.standing_changed(STRANGER)
         await callers.server.drain()
         assert len(callers.server) == 0
 

@@ -11,14 +11,15 @@ from h2.connection import H2Connection
 from h2.events import ResponseReceived, TrailersReceived
 
 from multipassd.auth.peer import Peer
+from multipassd.auth.standing import STRANGER, Standing
 from multipassd.transport.grpc_stream import Stream
 from multipassd.transport.h2_session import Session
 from multipassd.transport.quota import limits, request_memory
-from multipassd.transport.quota.limits import PeerLimits
 from protocol.grpc import frame, path
 from tests.multipassd.transport.tls_client import HEADERS
 from tests.waiting import PATIENCE
 
+TRUSTED = Standing(trusted=True)
 UNFINISHED = limits.UNTRUSTED.message - 1
 
 
@@ -36,10 +37,11 @@ class Service:
 class Caller:
     """One connection: h2 as its client, the session, and the link between them."""
 
-    def __init__(self, service: Service, person: str, allowed: PeerLimits) -> None:
+    def __init__(self, service: Service, person: str, standing: Standing) -> None:
         self.peer: Peer | None = Peer(None, b"", "", person)
         self.person = person
-        self.limits = allowed
+        self.standing = standing
+        self.limits = limits.of(standing)
         self.closing = False
         self._session = Session(self, service)
         self._session.begin()
@@ -74,7 +76,7 @@ class Caller:
     # -- the link ---------------------------------------------------------------------------------
 
     def charge(self, seconds: float) -> None: ...
-    def trust(self, trusted: bool) -> None: ...
+    def standing_changed(self, standing: Standing) -> None: ...
     def schedule_flush(self) -> None: ...
     def close(self) -> None: ...
     def shut(self, code: int) -> None: ...
@@ -108,7 +110,7 @@ def fill(service: Service, person: str) -> list[Caller]:
     """As many connections of this person as hold all that it may."""
     held: list[Caller] = []
     while True:
-        held.append(Caller(service, person, limits.UNTRUSTED))
+        held.append(Caller(service, person, STRANGER))
         for _ in range(limits.UNTRUSTED.streams):
             stream = held[-1].begin(unfinished(UNFINISHED))
             if held[-1].statuses.get(stream) == "8":
@@ -118,7 +120,7 @@ def fill(service: Service, person: str) -> list[Caller]:
 def test_a_person_s_share_is_less_than_what_strangers_have() -> None:
     async def story(service: Service) -> None:
         held = fill(service, "mallory")
-        bob = Caller(service, "bob", limits.UNTRUSTED)
+        bob = Caller(service, "bob", STRANGER)
         assert await answered(bob, bob.begin(frame(bytes(100)))) == "0"
         for each in [*held, bob]:
             each.hang_up()
@@ -132,7 +134,7 @@ def test_strangers_take_nothing_of_what_the_trusted_need(monkeypatch: pytest.Mon
 
     async def story(service: Service) -> None:
         held = [*fill(service, "mallory"), *fill(service, "eve")]
-        alice = Caller(service, "alice", limits.TRUSTED)
+        alice = Caller(service, "alice", TRUSTED)
         whole = frame(bytes(limits.TRUSTED.message - 100))
         assert await answered(alice, alice.begin(whole)) == "0"
         for each in [*held, alice]:
@@ -143,7 +145,7 @@ def test_strangers_take_nothing_of_what_the_trusted_need(monkeypatch: pytest.Mon
 
 def test_of_the_trusted_too_none_takes_all() -> None:
     async def story(service: Service) -> None:
-        carol = Caller(service, "carol", limits.TRUSTED)
+        carol = Caller(service, "carol", TRUSTED)
         large = limits.TRUSTED.message - 100
         refused = [
             stream
@@ -151,7 +153,7 @@ def test_of_the_trusted_too_none_takes_all() -> None:
             if carol.statuses.get(stream) == "8"
         ]
         assert len(refused) == 10 - limits.TRUSTED_SHARE // large
-        alice = Caller(service, "alice", limits.TRUSTED)
+        alice = Caller(service, "alice", TRUSTED)
         assert await answered(alice, alice.begin(frame(bytes(large)))) == "0"
         for each in (carol, alice):
             each.hang_up()

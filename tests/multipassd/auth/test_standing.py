@@ -1,0 +1,70 @@
+"""Who is trusted, as what, is one value made in one place."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from multipassd.auth.peer import NOBODY, AdminRule, Credentials, Peer
+from multipassd.auth.standing import STRANGER, Standing, Standings
+from multipassd.transport.quota import limits
+from tests.test_architecture import modules, within
+
+ADMIN_GROUP = 27
+KNOWN = "aa" * 32
+# The store itself, the one who computes the standing, and the one who changes the store.
+ASKS_THE_STORE = ("multipassd.trust", "multipassd.admin", "multipassd.auth.standing",
+                  "multipassd.auth.enrolment", "multipassd.auth.installer")  # fmt: skip
+
+
+class Store:
+    def trusts(self, fingerprint: str) -> bool:
+        return fingerprint in (KNOWN, "")  # a peer without a certificate is not even looked up
+
+
+def local(uid: int, *groups: int) -> Credentials:
+    return Credentials(uid, 1000, 42, frozenset(groups))
+
+
+STANDINGS = Standings(Store(), AdminRule(ADMIN_GROUP, own_uid=1234))
+
+
+@pytest.mark.parametrize(
+    ("credentials", "fingerprint", "expected"),
+    [
+        (local(0), "", Standing(root=True, admin=True)),
+        (local(0), KNOWN, Standing(trusted=True, root=True, admin=True)),
+        (local(1000, ADMIN_GROUP), "", Standing(admin=True)),
+        (local(1234), "bb" * 32, Standing(admin=True)),
+        (local(1001), KNOWN, Standing(trusted=True)),
+        (local(NOBODY, ADMIN_GROUP), "", STRANGER),
+        (None, KNOWN, Standing(trusted=True)),
+        (None, "", STRANGER),
+    ],
+)
+def test_it_follows_from_certificate_and_user(
+    credentials: Credentials | None, fingerprint: str, expected: Standing
+) -> None:
+    assert STANDINGS.of(Peer(credentials, b"", fingerprint)) == expected
+    assert STANDINGS.before_handshake(credentials).trusted is False
+
+
+def test_root_and_trusted_clients_are_privileged_and_only_the_latter_have_more_room() -> None:
+    assert Standing(root=True).privileged and Standing(trusted=True).privileged
+    assert not Standing(admin=True).privileged and not STRANGER.privileged
+    assert limits.of(Standing(root=True, admin=True)) is limits.of(STRANGER) is limits.UNTRUSTED
+    assert limits.of(Standing(trusted=True)) is limits.TRUSTED
+
+
+def test_root_and_the_daemons_own_user_are_not_rationed() -> None:
+    assert STANDINGS.is_unrationed(0) and STANDINGS.is_unrationed(1234)
+    assert not STANDINGS.is_unrationed(1000)
+
+
+def test_nothing_else_in_the_daemon_asks_the_store_whether_a_peer_is_trusted() -> None:
+    for module, path in modules().items():
+        if within(module, *ASKS_THE_STORE):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.Attribute) and node.attr == "trusts"), module
