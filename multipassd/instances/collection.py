@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from multipassd.drivers.interface import Driver
+from multipassd.instances.attachments.attachments import Attachments
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import CannotRebuild, Damaged, InstanceDamaged
 from multipassd.instances.records.record import Phase, Record
 from multipassd.instances.records.registry import Registry
+from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states.errors import (
     BeingPrepared,
     InstanceDeleted,
@@ -43,7 +45,6 @@ class Instances:
         self._instances: dict[str, Instance] = {}
         self.preparing: set[str] = set()  # names that launches have taken
         self.earlier = ""  # of instances of 1.16 in this storage, a sentence
-        self.changed: Callable[[], None] = lambda: None  # set by the service
         self._reconciling: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -181,11 +182,8 @@ class Instances:
         return self.preparing | self._instances.keys() | self.registry.damaged.keys()
 
     def add(self, record: Record) -> Instance:
-        instance = Instance(
-            record, self.registry, self.driver, self.networking, self._key, self._on_change
-        )
+        instance = Instance(record, self.registry, self.driver, self.networking, self._key)
         self._instances[record.name] = instance
-        self._on_change()
         return instance
 
     async def purge(self, instance: Instance | Damaged) -> None:
@@ -196,7 +194,6 @@ class Instances:
         await instance.purge()
         if self._instances.get(instance.name) is instance:
             del self._instances[instance.name]
-        self._on_change()
 
     async def _purge_damaged(self, damaged: Damaged) -> None:
         """Raises StorageFailed, NoSuchInstance where another purge or a recovery came first."""
@@ -204,8 +201,8 @@ class Instances:
             self.registry.give_up(damaged.name)
             await self.driver.clear(damaged.name)  # it may run all the same
             if damaged.copy is not None:
-                with suppress(Exception):  # it is gone all the same
-                    await self.networking.release(damaged.copy.cards)
+                copy = StoredRecord(damaged.copy, self.registry)
+                await Attachments(copy, self.networking).on_purge()
             self.registry.remove(damaged.name)
             await asyncio.to_thread(self.registry.remove_files, damaged.name)
 
@@ -234,15 +231,11 @@ class Instances:
             yield
         finally:
             self.preparing.discard(damaged.name)
-            self._on_change()
 
     def stop_what_is_due(self) -> None:
         """To be called every second or so."""
         for instance in self._instances.values():
             instance.stop_if_due()
-
-    def _on_change(self) -> None:
-        self.changed()
 
 
 def named(names: InstanceNames | None) -> list[str]:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from multipassd.drivers.interface import Driver, DriverError, Machine
-from multipassd.instances.guests.guest_ssh import Endpoint, GuestSilent
+from multipassd.instances.attachments.attachments import Attachments
+from multipassd.instances.guests.guest_ssh import Endpoint
 from multipassd.instances.guests.reachability import PROBE_SECONDS, START_TIMEOUT
-from multipassd.instances.guests.running_guest import Presence, State
-from multipassd.instances.records.kept_record import KeptRecord
+from multipassd.instances.guests.running_guest import RunningGuest
 from multipassd.instances.records.record import Phase, Record
 from multipassd.instances.records.registry import Registry
+from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states import transitions
-from multipassd.instances.states.errors import NoSuchInstance
-from multipassd.instances.states.transitions import Rule
+from multipassd.instances.states.errors import GuestSilent, NoSuchInstance
+from multipassd.instances.states.state import ON, State
+from multipassd.instances.states.transitions import Command, Event
 from multipassd.network.interface import Networking
 from multipassd.system import boot_id, log
 from multipassd.system.background import Tasks
 from protocol.errors import RpcError, StorageFailed
+from protocol.messages.information import InstanceDetails
 
 POWER_DOWN_TIMEOUT = 120.0  # then the guest ignores the power button, and is switched off
 REACH_AGAIN = 5.0  # seconds between attempts at a machine that runs and does not answer us
@@ -31,104 +32,99 @@ _log = log.get("instances")
 
 
 class Instance:
-    """Starting, stopping and the like go on to their end when whoever asked for them goes away: a
-    transition that nobody completes would be worse than one that nobody waits for.
+    """One instance. A command that changes its state is completed even if its caller disconnects: a
+    state change that is cut short would be worse than one without a caller.
     """
 
     def __init__(
-        self,
-        record: Record,
-        registry: Registry,
-        driver: Driver,
-        networking: Networking,
-        key: Path,
-        changed: Callable[[], None],
+        self, record: Record, registry: Registry, driver: Driver, networking: Networking, key: Path
     ) -> None:
-        """`changed` is told when the state may have changed."""
+        """`key`: the private SSH key that guests accept."""
         self._tasks = Tasks()
-        self._kept = KeptRecord(record, registry, changed)
-        self._presence = Presence(self._kept, driver, networking, key, self._tasks.spawn, changed)
-        self.awaited = self._presence.awaited  # for a client that starts it and then waits
+        self._stored = StoredRecord(record, registry)
+        self._attachments = Attachments(self._stored, networking)
+        self._guest = RunningGuest(self._stored, driver, self._attachments, key, self._tasks.spawn)
+        self.awaited = self._guest.awaited  # for a client that starts it and then waits
         self._driver = driver
-        self._networking = networking
         self._lock = asyncio.Lock()  # of what changes the machine
 
     @property
     def record(self) -> Record:
-        return self._kept.record
+        return self._stored.record
 
     @property
     def name(self) -> str:
         return self.record.name
 
     @property
-    def state(self) -> int:
-        return self._presence.state
+    def state(self) -> State:
+        return self._guest.state
 
     @property
     def running(self) -> bool:
         """As far as addresses, figures and logging in go."""
-        return self.state in transitions.RUNNING
+        return self.state in ON
 
     @property
     def busy(self) -> bool:
         """Something that a daemon must not leave alone."""
-        return self._presence.busy or self._lock.locked()
+        return self._guest.busy or self._lock.locked()
 
     @property
     def machine(self) -> Machine:
-        return self._presence.machine
+        return self._guest.machine
 
     def endpoint(self) -> Endpoint:
         """Where its SSH is. Raises NotRunning."""
-        return self._presence.endpoint()
+        return self._guest.endpoint()
 
     def addresses(self) -> list[str]:
-        return self._networking.addresses(self.record.cards) if self.running else []
+        return self._attachments.cards.addresses() if self.running else []
+
+    def describe(self, details: InstanceDetails) -> None:
+        """Fill in what `info` shows of its attachments."""
+        self._attachments.describe(details, running=self.running)
 
     async def trouble(self) -> str:
         """What keeps it from running or answering, in a sentence; empty where nothing does."""
-        return await self._presence.trouble()
+        return await self._guest.trouble()
 
     async def execute(self, command: str, seconds: float) -> str:
         """Run a command in the guest. Raises GuestSilent, NotRunning, DriverError."""
-        return await self._presence.execute(command, seconds)
+        return await self._guest.execute(command, seconds)
 
     async def wait(self, seconds: float = START_TIMEOUT, *, initialised: bool = False) -> None:
         """Until SSH answers and, if asked, cloud-init is done. Raises TimedOut, DriverError."""
-        await self._presence.wait(seconds, initialised=initialised)
+        await self._guest.wait(seconds, initialised=initialised)
 
     # -- starting ---------------------------------------------------------------------------------
 
     async def reattach(self, *, again: bool = False) -> None:
         """Find the guest that an earlier daemon started, if it still runs. Never fails."""
         async with self._lock:
-            if again and (self.state != State.UNKNOWN or self._kept.gone):
-                return  # whoever had the lock has ended just that
+            if again and (self.state != State.UNKNOWN or self._stored.purged):
+                return  # the holder of the lock ended that state
             try:
-                if await self._presence.find():
+                if await self._guest.find():
                     return
             except DriverError as error:
                 if not again:
                     _log.warning("%s", error.message)
-                self._presence.set(State.UNKNOWN)
                 self._tasks.spawn(self._reach_again())
                 return
             if self.record.phase is Phase.RUNNING and self.record.boot != boot_id.current():
                 self._tasks.spawn(self._start_again())
                 return
-            self._tasks.spawn(self._unplug())
+            self._tasks.spawn(self._detach())
             why = "" if self.record.phase is Phase.SUSPENDED else "it ended while nobody watched"
             with suppress(StorageFailed):
-                resting = await self._presence.resting()
-                self._kept.change(phase=resting, stop_at=0.0, ended_because=why)
+                self._guest.record_end(await self._guest.resting(), ended_because=why)
 
-    async def _unplug(self) -> None:
-        """What was set up on the host for one that ended while nobody watched. Never fails."""
+    async def _detach(self) -> None:
+        """Undo on the host what was set up for one that ended without a daemon. Never fails."""
         async with self._lock:
-            if self._presence.guest is None:
-                with suppress(Exception):
-                    await self._networking.detach(self.record.cards)
+            if not self._guest.on:
+                await self._attachments.after_end()
 
     async def _start_again(self) -> None:
         """As it ran until the host went down. Never fails."""
@@ -138,7 +134,7 @@ class Instance:
         except RpcError as error:
             _log.warning("%s can't be started again: %s", self.name, error.message)
             with suppress(StorageFailed):
-                self._kept.change(phase=await self._presence.resting(), ended_because=error.message)
+                self._stored.change(phase=await self._guest.resting(), ended_because=error.message)
 
     async def _reach_again(self) -> None:
         await asyncio.sleep(REACH_AGAIN)
@@ -152,8 +148,8 @@ class Instance:
     async def _start(self) -> None:
         async with self._lock:
             self._allowed(transitions.START)
-            if self._presence.guest is None:
-                await self._presence.boot(State.STARTING)
+            if not self._guest.on:
+                await self._guest.boot(transitions.START)
             elif self.running:  # one that comes up is started by `exec`, which is to cancel nothing
                 self.cancel_stop()
 
@@ -170,16 +166,16 @@ class Instance:
     async def _stop(self) -> None:
         async with self._lock:
             self._allowed(transitions.STOP)
-            await self._power_down()
+            await self._power_down(transitions.STOP)
 
     async def _force_stop(self) -> None:
-        await self._presence.kill()  # whoever holds the lock waits for this guest in vain
+        await self._guest.kill()  # the lock's holder may wait for this guest
         async with self._lock:
             self._allowed(transitions.FORCE)
-            await self._presence.switch_off()
+            await self._guest.switch_off()
             await self._driver.forget_suspended(self.machine)
-            self._kept.change(phase=Phase.STOPPED, stop_at=0.0)
-            self._presence.set(None)
+            self._guest.record_end(Phase.STOPPED)
+            self._guest.machine_state.happened(Event.NOT_THERE)
 
     def may_restart(self) -> None:
         """Raises WrongState."""
@@ -191,9 +187,8 @@ class Instance:
     async def _restart(self) -> None:
         async with self._lock:
             self._allowed(transitions.RESTART)
-            self._presence.set(State.RESTARTING)
-            await self._power_down()
-            await self._presence.boot(State.RESTARTING)
+            await self._power_down(transitions.RESTART)
+            await self._guest.boot(transitions.RESTART)
 
     async def suspend(self) -> None:
         """Nothing to do for one that is stopped or suspended."""
@@ -203,19 +198,7 @@ class Instance:
     async def _suspend(self) -> None:
         async with self._lock:
             self._allowed(transitions.SUSPEND)
-            guest = self._presence.guest
-            if guest is None:
-                return
-            self._presence.expects_end = True
-            self._presence.set(State.SUSPENDING)
-            try:
-                await guest.suspend()
-                await self._presence.switch_off()
-            finally:
-                self._presence.expects_end = False
-                self._presence.set(None)
-                if not self.running:
-                    self._kept.change(phase=await self._presence.resting(), stop_at=0.0)
+            await self._guest.suspend()
 
     async def delete(self) -> None:
         """Put it away, stopped; a suspended one keeps its state. Raises WrongState."""
@@ -224,28 +207,27 @@ class Instance:
     async def _delete(self) -> None:
         async with self._lock:
             self._allowed(transitions.DELETE)
-            await self._power_down()
-            self._kept.change(deleted=True)
+            await self._power_down(transitions.DELETE)
+            self._stored.change(deleted=True)
 
     async def purge(self) -> None:
         """Gone for good: first the record, then the machine, then the files."""
         await self._tasks.complete(self._purge())
 
     async def _purge(self) -> None:
-        await self._presence.kill()  # whoever holds the lock waits for this guest in vain
+        await self._guest.kill()  # the lock's holder may wait for this guest
         async with self._lock:
-            if self._kept.gone:
+            if self._stored.purged:
                 return
-            self._kept.remove()
-            await self._presence.switch_off()
-            with suppress(Exception):  # it is gone all the same
-                await self._networking.release(self.record.cards)
-            await asyncio.to_thread(self._kept.remove_files)
+            self._stored.remove()
+            await self._guest.switch_off()
+            await self._attachments.on_purge()
+            await asyncio.to_thread(self._stored.remove_files)
 
-    async def _power_down(self) -> None:
-        if not await self._presence.power_down(POWER_DOWN_TIMEOUT):
+    async def _power_down(self, command: Command) -> None:
+        if not await self._guest.power_down(command, POWER_DOWN_TIMEOUT):
             _log.warning("%s ignores the power button; it is switched off", self.name)
-            await self._presence.switch_off()
+            await self._guest.switch_off()
 
     # -- delayed stops ----------------------------------------------------------------------------
 
@@ -253,22 +235,20 @@ class Instance:
         """Also tells who is logged in; a guest that can't is no reason to fail. Nothing to do for
         one that does not run. Raises WrongState."""
         self._allowed(transitions.STOP)
-        if not self._presence.on:
+        if not self._guest.on:
             return
-        self._kept.change(stop_at=time.time() + 60 * minutes)
-        text = f"The system is going down for poweroff in {minutes} minutes"
-        self._tasks.spawn(self._announce(f"wall {shlex.quote(text)}"))
+        self._tasks.spawn(self._announce(self._attachments.delayed_stop.schedule(minutes)))
 
     async def _announce(self, command: str) -> None:
         with suppress(GuestSilent, RpcError):
             await self.execute(command, PROBE_SECONDS)
 
     def stops_within(self, seconds: float) -> bool:
-        return bool(self.record.stop_at) and self.record.stop_at - time.time() < seconds
+        return self._attachments.delayed_stop.within(seconds)
 
     def stop_if_due(self) -> None:
         """A delayed stop stays written down until it is done. Never fails."""
-        if self._presence.on and self.stops_within(0) and not self._lock.locked():
+        if self._guest.on and self.stops_within(0) and not self._lock.locked():
             self._tasks.spawn(self._stop_now())
 
     async def _stop_now(self) -> None:
@@ -278,20 +258,19 @@ class Instance:
             _log.warning("the delayed stop of %s failed: %s", self.name, error.message)
 
     def cancel_stop(self) -> None:
-        if self.record.stop_at:
-            self._kept.change(stop_at=0.0)
+        self._attachments.delayed_stop.cancel()
 
-    def _allowed(self, rule: Rule) -> None:
-        """Asked before the lock, to answer at once, and again when it is ours."""
-        if self._kept.gone:
+    def _allowed(self, command: Command) -> None:
+        """Asked before the lock is taken, to answer at once, and again after that."""
+        if self._stored.purged:
             raise NoSuchInstance(self.name)
-        rule.check(self.name, self.state, unattended=self._presence.unattended)
+        command.check(self.name, self.state, unattended=self._guest.unattended)
 
     # -- the record -------------------------------------------------------------------------------
 
     def change(self, **fields: object) -> None:
         """Change what is kept of it. Raises StorageFailed."""
-        self._kept.change(**fields)
+        self._stored.change(**fields)
 
     @asynccontextmanager
     async def held_stopped(self) -> AsyncIterator[None]:
@@ -304,8 +283,8 @@ class Instance:
     async def grow_disk(self, size: int) -> None:
         """To be held stopped meanwhile. Raises DriverError, StorageFailed."""
         await self._driver.grow(self.machine, size)
-        self._kept.change(disk=size)
+        self._stored.change(disk=size)
 
     def close(self) -> None:
         """The daemon goes; the machine stays."""
-        self._presence.close()
+        self._guest.close()

@@ -16,8 +16,8 @@ from multipassd.instances import host_limits
 from multipassd.instances.collection import Instances
 from multipassd.instances.host_limits import MAX_CPUS, MIN_CPUS, MIN_MEMORY, HostLimits
 from multipassd.instances.instance import Instance
+from multipassd.instances.records.card_config import interfaces, mac_address
 from multipassd.instances.records.damaged import InstanceDamaged
-from multipassd.instances.records.network_cards import interfaces, mac_address
 from multipassd.instances.records.record import Network, Record
 from multipassd.instances.states.errors import (
     BeingPrepared,
@@ -25,12 +25,12 @@ from multipassd.instances.states.errors import (
     NoSuchInstance,
     WrongState,
 )
+from multipassd.instances.states.state import State
 from multipassd.instances.states.transitions import MUST_BE_STOPPED
 from multipassd.settings import boolean_word
 from multipassd.system import log
 from protocol import sizes
 from protocol.errors import InvalidSetting, RpcError, StorageFailed
-from protocol.messages.common import InstanceStatus
 from protocol.settings import DAEMON_PREFIX
 from protocol.status import Status
 
@@ -114,7 +114,7 @@ async def changing(
     people do. Raises NotUpdated, InvalidSetting, NoBridgedNetwork, and what `connect` raises.
     """
     instance = _changeable(instances, key.instance)
-    if instance.state != InstanceStatus.Status.STOPPED:
+    if instance.state is not State.STOPPED:
         raise NotUpdated(key.instance, MUST_BE_STOPPED)
     bridges = key.property == "bridged" and _wants_bridge(instance, key, value, bridged_network)
     if bridges:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from multipassd.cloudinit.userdata import USER
 from multipassd.drivers.interface import DriverError
+from multipassd.instances.states.errors import GuestSilent
 from multipassd.system.programs import child
 
 SSH = "ssh"
@@ -26,10 +27,6 @@ class Endpoint:
     host: str
     port: int
     host_key: str  # "ssh-ed25519 AAAA…"
-
-
-class GuestSilent(Exception):
-    """No answer: not there yet, gone, or another key than it should have."""
 
 
 async def run(endpoint: Endpoint, key: Path, command: str, seconds: float) -> str:

@@ -1,14 +1,14 @@
-"""Whether one guest answers, from its start to its end: tried by logging in."""
+"""Whether one guest answers over SSH, from its start to its end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 from multipassd.drivers.interface import Guest
-from multipassd.instances.guests.guest_ssh import GuestSilent
-from multipassd.instances.states.errors import NotRunning
+from multipassd.instances.guests.guest_connection import GuestConnection
+from multipassd.instances.states.errors import GuestSilent, NotRunning, TimedOut
 from multipassd.system import log
 
 START_TIMEOUT = 300.0  # seconds until SSH answers; an emulated guest needs minutes
@@ -17,73 +17,91 @@ LATE_INTERVAL = 15.0  # between attempts at one that did not answer in time
 PROBE_SECONDS = 15.0  # one attempt to log in
 CONSOLE_LINES, CONSOLE_LIMIT = 10, 1000  # of a silent guest's console that the log gets
 NOTHING = "true"
+# Cloud-init writes this when the first boot's work is done.
+FINISHED = "test -e /var/lib/cloud/instance/boot-finished"
 
 _log = log.get("instances")
 
 
-class Answering:
-    """`execute` runs a command in the guest: it raises GuestSilent, and NotRunning once the guest
-    has ended. `unattended` tells whether no client waits, `changed` is told when `silent` changed.
-    """
+class Reachability:
+    """Tries to log in until the guest answers or ends."""
 
     def __init__(
         self,
         name: str,
         guest: Guest,
-        execute: Callable[[str, float], Awaitable[str]],
+        connection: GuestConnection,
         unattended: Callable[[], bool],
-        changed: Callable[[], None],
+        on_silence: Callable[[], None],
+        on_late_answer: Callable[[], None],
     ) -> None:
-        self.answered = False  # somebody could log in
-        self.silent = False  # nobody could in time, and no client waits any longer
-        self.over = False  # the guest has ended
+        """`unattended`: does no client wait for it? `on_silence` is called when the guest did not
+        answer in time, `on_late_answer` when it answers after that."""
+        self.answered = False  # a log-in succeeded
+        self.silent = False  # none did in time, and no client waits any longer
         self._name = name
         self._guest = guest
-        self._execute = execute
+        self.connection = connection
+        connection.on_answer = self._note_answer
         self._unattended = unattended
-        self._changed = changed
+        self._on_silence = on_silence
+        self._on_late_answer = on_late_answer
 
-    async def listen(self) -> None:
-        """Until it answers or ends. Raises RpcError where nobody can ask it."""
+    async def probe(self) -> None:
+        """Until it answers or ends. Raises RpcError where no attempt could succeed."""
         loop = asyncio.get_running_loop()
         due = loop.time() + START_TIMEOUT
         while not await self._tried(NOTHING):
             if loop.time() > due and self._unattended() and not self.silent:
-                await self._fall_silent()
+                await self._give_up()
             await asyncio.sleep(LATE_INTERVAL if self.silent else PROBE_INTERVAL)
 
-    async def until(self, command: str) -> None:
+    async def wait(self, seconds: float, probing: asyncio.Task[None], *, initialised: bool) -> None:
+        """Until `probing`, the task of `probe`, is done and the guest answers or ends; then, if
+        `initialised`, until cloud-init is done. Raises TimedOut."""
+        what = "timed out waiting for response"
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.wait({probing})
+                if not self.answered:
+                    await self._until(NOTHING)
+                if initialised:
+                    what = "timed out waiting for initialization to complete"
+                    await self._until(FINISHED)
+        except TimeoutError:
+            raise TimedOut(f"{self._name}: {what}; {await self.reason()}") from None
+
+    async def _until(self, command: str) -> None:
         """Until it succeeds in the guest, or the guest ends."""
-        while not await self._tried(command):  # noqa: ASYNC110 - nobody tells
+        while not await self._tried(command):  # noqa: ASYNC110 - the guest sends no event
             await asyncio.sleep(PROBE_INTERVAL)
 
     async def _tried(self, command: str) -> bool:
         """Did it succeed, or has the guest ended?"""
-        if not self.over:
+        if not self.connection.over:
             with suppress(GuestSilent, NotRunning):
-                await self._execute(command, PROBE_SECONDS)
+                await self.connection.execute(command, PROBE_SECONDS)
                 return True
-        return self.over
+        return self.connection.over
 
-    def hear(self) -> None:
-        """It has answered."""
+    def _note_answer(self) -> None:
         self.answered = True
         if self.silent:
             self.silent = False
             _log.info("%s answers by now", self._name)
-            self._changed()
+            self._on_late_answer()
 
-    async def _fall_silent(self) -> None:
+    async def _give_up(self) -> None:
         self.silent = True
-        self._changed()
-        why = await self.hindrance()
+        self._on_silence()
+        why = await self.reason()
         _log.warning("%s did not answer within %.0f s; %s", self._name, START_TIMEOUT, why)
 
-    async def hindrance(self) -> str:
+    async def reason(self) -> str:
         """What is known of why it does not answer."""
         if self._guest.stalled:
             return self._guest.stalled
-        printed = "" if self.over else await self._guest.console()
+        printed = "" if self.connection.over else await self._guest.console()
         lines = ["".join(filter(str.isprintable, line)) for line in printed.splitlines()]
         end = " | ".join(filter(None, lines[-CONSOLE_LINES:]))[-CONSOLE_LIMIT:]
         return f"the end of its console: {end or 'empty'}"

@@ -1,4 +1,4 @@
-"""What runs of an instance now: a guest that is watched, and that may answer by and by."""
+"""The guest of one instance: its start, its state, its reachability over SSH, its end."""
 
 from __future__ import annotations
 
@@ -8,87 +8,77 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from multipassd.drivers.interface import Driver, DriverError, Guest, Link, Machine
-from multipassd.instances.guests import guest_clock
-from multipassd.instances.guests import guest_ssh as ssh
-from multipassd.instances.guests.reachability import NOTHING, Answering
-from multipassd.instances.records.kept_record import KeptRecord
+from multipassd.drivers.interface import Driver, DriverError, Guest, Machine
+from multipassd.instances.attachments.attachments import Attachments
+from multipassd.instances.guests.guest_connection import GuestConnection
+from multipassd.instances.guests.guest_ssh import Endpoint
+from multipassd.instances.guests.reachability import Reachability
 from multipassd.instances.records.record import Phase
+from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states import transitions
-from multipassd.instances.states.errors import NotRunning, TimedOut
-from multipassd.network.interface import Networking, NoAddressYet
+from multipassd.instances.states.errors import NotRunning
+from multipassd.instances.states.machine_state import MachineState
+from multipassd.instances.states.state import State, visible
+from multipassd.instances.states.transitions import Command, Event
 from multipassd.system import boot_id, log
 from protocol.errors import RpcError, StorageFailed
-from protocol.messages.common import InstanceStatus
 
-State = InstanceStatus.Status
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 SWITCH_OFF_SECONDS = 15.0  # from being switched off to being seen to have ended
 PRESS_SECONDS = 10.0  # a guest that is still booting misses what came too early
 
-# Cloud-init writes this when the first boot's work is done.
-FINISHED = "test -e /var/lib/cloud/instance/boot-finished"
-
 _log = log.get("instances")
 
 
-class Presence:
-    """The guest, if there is one, and what is being done to it.
+class RunningGuest:
+    """The machine of one instance, on or off, and its state.
 
-    That a guest ends is noticed here, and written down, whoever or whatever ended it. That one
-    thing is done after the other is up to the caller.
+    Any end of the guest is noticed and recorded here. The caller sees to it that one command is
+    carried out after the other.
     """
 
     def __init__(
         self,
-        kept: KeptRecord,
+        stored: StoredRecord,
         driver: Driver,
-        networking: Networking,
+        attachments: Attachments,
         key: Path,
         spawn: Spawn,
-        changed: Callable[[], None],
     ) -> None:
+        """`key`: the private SSH key that guests accept."""
         self.guest: Guest | None = None
-        self.doing: int | None = None  # a transition under way
-        self.expects_end = False  # somebody asked for it, so it needs no reason
-        self._kept = kept
+        self.machine_state = MachineState()
+        self._stored = stored
         self._driver = driver
-        self._networking = networking
+        self._attachments = attachments
         self._key = key
         self._spawn = spawn
-        self._changed = changed
         self._watcher: asyncio.Task[None] | None = None
         self._clients = 0  # that wait until it answers
-        self._answers: Answering | None = None  # of the last guest
-        self._answering: asyncio.Task[None] | None = None
+        self._reach: Reachability | None = None  # of the last guest
+        self._probing: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
-        return self._kept.name
+        return self._stored.name
+
+    # -- its state --------------------------------------------------------------------------------
 
     @property
-    def state(self) -> int:
-        record = self._kept.record
-        if record.deleted:
-            return State.DELETED
-        if self.doing is not None:
-            return self.doing
-        if self.guest is not None and self._stands_still:
-            return State.UNKNOWN
-        if self.guest is not None:
-            return State.DELAYED_SHUTDOWN if record.stop_at else State.RUNNING
-        return State.SUSPENDED if record.phase is Phase.SUSPENDED else State.STOPPED
-
-    @property
-    def _stands_still(self) -> bool:
-        """It does not answer, or waits for room on the host's disk."""
-        silent = self._answers is not None and self._answers.silent
-        return silent or bool(self.guest and self.guest.stalled)
+    def state(self) -> State:
+        record = self._stored.record
+        return visible(
+            self.machine_state.state,
+            deleted=record.deleted,
+            suspended=record.phase is Phase.SUSPENDED,
+            stop_scheduled=bool(record.stop_at),
+            stalled=self.guest is not None and bool(self.guest.stalled),
+        )
 
     @property
     def busy(self) -> bool:
-        return self.guest is not None or self.doing is not None
+        return self.on or self.machine_state.state is not State.STOPPED
 
     @property
     def on(self) -> bool:
@@ -101,7 +91,7 @@ class Presence:
 
     @contextmanager
     def awaited(self) -> Iterator[None]:
-        """While a client waits for its answer, nothing is cut short."""
+        """While a client waits for its answer, no other command ends it."""
         self._clients += 1
         try:
             yield
@@ -110,19 +100,14 @@ class Presence:
 
     @property
     def machine(self) -> Machine:
-        return self._machine_with(self._networking.links(self._kept.record.cards))
-
-    def _machine_with(self, links: tuple[Link, ...]) -> Machine:
-        record, place = self._kept.record, self._kept.place
-        return Machine(record.name, place, record.cpus, record.memory, record.hardware, links)
-
-    def set(self, doing: int | None) -> None:
-        self.doing = doing
-        self._changed()
+        record, directory = self._stored.record, self._stored.directory
+        return self._attachments.equip(
+            Machine(record.name, directory, record.cpus, record.memory, record.hardware, ())
+        )
 
     def close(self) -> None:
         """The daemon goes; the machine stays."""
-        for task in (self._watcher, self._answering):
+        for task in (self._watcher, self._probing):
             if task is not None:
                 task.cancel()
         if self.guest is not None:
@@ -131,140 +116,125 @@ class Presence:
     # -- its start --------------------------------------------------------------------------------
 
     async def find(self) -> bool:
-        """Take up the guest that an earlier daemon started, if it still runs. Raises DriverError
+        """Adopt the guest that an earlier daemon started, if it still runs. Raises DriverError
         if it does, but can't be reached."""
-        found = await self._driver.find(self.machine)
-        self.set(None)
+        try:
+            found = await self._driver.find(self.machine)
+        except DriverError:
+            self.machine_state.happened(Event.UNREACHABLE)
+            raise
         if found is None:
+            self.machine_state.happened(Event.NOT_THERE)
             return False
         _log.info("%s runs already", self.name)
-        self._own(found, State.STARTING)
+        self.machine_state.happened(Event.FOUND)
+        self._adopt(found)
         return True
 
-    async def boot(self, doing: int) -> None:
-        """Returns once it runs, or goes on from its suspended state; `wait` tells when it answers.
+    async def boot(self, command: Command) -> None:
+        """Returns once it runs, or goes on from its suspended state; `wait` waits for its answer.
         Raises RpcError, and then nothing runs."""
         assert self.guest is None  # else this would wait for its end
-        await self._ends_within(None)  # what is undone of the last one is not ours
-        before = self._kept.record
-        self.set(doing)
+        await self._ends_within(None)  # else the end of the last one would undo this start
+        before = self._stored.record
+        self.machine_state.begin_start(command)
         try:
-            port = self._networking.ssh_port(before.cards)
-            ran = {"phase": Phase.RUNNING, "boot": boot_id.current(), "ssh_port": port}
-            # Written down first: if the daemon is killed now, its next start looks for the machine.
-            self._kept.put(before.model_copy(update={**ran, "stop_at": 0.0, "ended_because": ""}))
-            links = await self._networking.attach(self._kept.record.cards)
-            guest = await self._driver.start(self._machine_with(links))
+            fields = self._attachments.fields_at_start()
+            ran = {"phase": Phase.RUNNING, "boot": boot_id.current(), "ended_because": ""}
+            # Recorded first: if the daemon is killed now, its next start looks for the machine.
+            self._stored.put(before.model_copy(update={**ran, **fields}))
+            await self._attachments.before_start()
+            guest = await self._driver.start(self.machine)
         except Exception:
-            with suppress(Exception):
-                await self._networking.detach(self._kept.record.cards)
+            await self._attachments.after_end()
             with suppress(StorageFailed):
-                self._kept.change(phase=before.phase, ended_because=before.ended_because)
-            self.set(None)
+                self._stored.change(phase=before.phase, ended_because=before.ended_because)
+            self.machine_state.happened(Event.NOT_THERE)
             raise
-        self._own(guest, doing)
+        self._adopt(guest)
 
-    def _own(self, guest: Guest, doing: int) -> None:
-        """It counts as starting, or whatever `doing` is, until somebody can log in."""
+    def _adopt(self, guest: Guest) -> None:
         self.guest = guest
-        self.expects_end = False
         guest.goes_on = self._on_going_on
-        self._answers = Answering(
-            self.name, guest, self.execute, lambda: self.unattended, self._on_silence
+        connection = GuestConnection(self._stored, self._attachments.cards, self._key)
+        self._reach = Reachability(
+            self.name,
+            guest,
+            connection,
+            lambda: self.unattended,
+            lambda: self.machine_state.happened(Event.SILENT),
+            lambda: self.machine_state.happened(Event.ANSWERED),
         )
-        self._watcher = self._spawn(self._watch(guest, self._answers))
-        self.set(doing)
-        self._answering = self._spawn(self._answer(guest, self._answers))
+        self._watcher = self._spawn(self._watch(guest, connection))
+        self._probing = self._spawn(self._probe(guest, self._reach))
+        self.machine_state.started()
 
     # -- reaching it ------------------------------------------------------------------------------
 
-    def endpoint(self) -> ssh.Endpoint:
+    def endpoint(self) -> Endpoint:
         """Where its SSH is. Raises NotRunning."""
-        if self.guest is None:
-            raise NotRunning(self.name)
-        try:
-            host, port = self._networking.endpoint(self._kept.record.cards)
-        except NoAddressYet:
-            raise NotRunning(self.name) from None
-        return ssh.Endpoint(self.name, host, port, self._kept.record.host_key)
+        return self._running().endpoint()
 
     async def execute(self, command: str, seconds: float) -> str:
         """Run a command in the guest. Raises GuestSilent, NotRunning, DriverError."""
-        guest = self.guest
-        output = await ssh.run(self.endpoint(), self._key, command, seconds)
-        if self.guest is guest and self._answers is not None:
-            self._answers.hear()
-        return output
+        return await self._running().execute(command, seconds)
+
+    def _running(self) -> GuestConnection:
+        if self._reach is None:
+            raise NotRunning(self.name)
+        return self._reach.connection
 
     async def wait(self, seconds: float, *, initialised: bool) -> None:
         """Until SSH answers and, if asked, cloud-init is done. Raises TimedOut, DriverError."""
-        answers, answering = self._answers, self._answering
-        if answers is None or answering is None:
+        reach, probing = self._reach, self._probing
+        if reach is None or probing is None:
             raise NotRunning(self.name)
-        initialised = initialised and not self._kept.record.ready
-        what = "timed out waiting for response"
-        try:
-            with self.awaited():
-                async with asyncio.timeout(seconds):
-                    await asyncio.wait({answering})
-                    if not answers.answered:
-                        await answers.until(NOTHING)
-                    if initialised:
-                        what = "timed out waiting for initialization to complete"
-                        await answers.until(FINISHED)
-        except TimeoutError:
-            raise TimedOut(f"{self.name}: {what}; {await answers.hindrance()}") from None
-        if answers.over:
-            await self._ends_within(SWITCH_OFF_SECONDS)  # then the reason is written down
-            why = self._kept.record.ended_because or "it was stopped"
+        initialised = initialised and not self._stored.record.ready
+        with self.awaited():
+            await reach.wait(seconds, probing, initialised=initialised)
+        if reach.connection.over:
+            await self._ends_within(SWITCH_OFF_SECONDS)  # then the reason is recorded
+            why = self._stored.record.ended_because or "it was stopped"
             raise DriverError(f"{self.name}: the instance ended while it was waited for: {why}")
         if initialised:
-            self._kept.change(ready=True)
+            self._stored.change(ready=True)
 
-    async def _answer(self, guest: Guest, answers: Answering) -> None:
+    async def _probe(self, guest: Guest, reach: Reachability) -> None:
         try:
-            await answers.listen()
+            await reach.probe()
             if guest.stood_still:
-                await self._set_clock(guest)
+                await self._after_pause(guest)
         except RpcError as error:
             _log.warning("%s can't be reached: %s", self.name, error.message)
         finally:
-            if self._answers is answers:  # no other has come up since
-                self._end_coming_up()
+            if self.guest is guest and not reach.silent:
+                self.machine_state.happened(Event.ANSWERED)
 
     def _on_going_on(self) -> None:
-        """A full disk made it stand still. Before it has answered, that is waited for."""
-        if self.guest is not None and self._answers is not None and self._answers.answered:
-            self._spawn(self._set_clock(self.guest))
+        """It was stalled by a full disk. One that has not answered yet is still probed."""
+        if self.guest is not None and self._reach is not None and self._reach.answered:
+            self._spawn(self._after_pause(self.guest))
 
-    async def _set_clock(self, guest: Guest) -> None:
+    async def _after_pause(self, guest: Guest) -> None:
         if self.guest is guest:
-            await guest_clock.put_right(self.name, self.execute)
-
-    def _on_silence(self) -> None:
-        self._end_coming_up()
-        self._changed()
-
-    def _end_coming_up(self) -> None:
-        if self.doing in transitions.COMING_UP:
-            self.set(None)
+            await self._attachments.after_pause(self.execute)
 
     async def trouble(self) -> str:
         """What keeps it from running or answering, in a sentence; empty where nothing does."""
-        if self.guest is None or self._answers is None:
-            why = self._kept.record.ended_because
+        if self.guest is None or self._reach is None:
+            why = self._stored.record.ended_because
             return f"{self.name} is not running: {why}" if why else ""
-        if self._answers.answered and not self.guest.stalled:
+        if self._reach.answered and not self.guest.stalled:
             return ""
-        return f"{self.name} does not answer; {await self._answers.hindrance()}"
+        return f"{self.name} does not answer; {await self._reach.reason()}"
 
     # -- its end ----------------------------------------------------------------------------------
 
-    async def power_down(self, seconds: float) -> bool:
+    async def power_down(self, command: Command, seconds: float) -> bool:
         """Press the power button; is it off within this time?"""
         if self.guest is None:
             return True
-        self.expects_end = True
+        self.machine_state.begin_end(command)
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while self.guest is not None and (left := end - loop.time()) > 0:
@@ -274,8 +244,8 @@ class Presence:
         return self.guest is None
 
     async def kill(self) -> None:
-        """Off at once, without waiting for its end."""
-        self.expects_end = True
+        """Switch it off at once, without waiting for its end."""
+        self.machine_state.expect_end()
         if self.guest is not None:
             await self.guest.kill()
 
@@ -286,10 +256,31 @@ class Presence:
         await self._driver.clear(self.name)  # also one that does not listen
         await self._ends_within(SWITCH_OFF_SECONDS)
 
+    async def suspend(self) -> None:
+        """Save its state and end it; nothing to do for one that is off. Raises DriverError, and
+        then it runs on."""
+        guest = self.guest
+        if guest is None:
+            return
+        self.machine_state.begin_end(transitions.SUSPEND)
+        try:
+            await guest.suspend()
+            await self.switch_off()
+        finally:
+            if self.on:
+                self.machine_state.happened(Event.WENT_ON)
+            else:
+                self.machine_state.happened(Event.NOT_THERE)
+                self.record_end(await self.resting())
+
     async def resting(self) -> Phase:
-        """What one that does not run is."""
+        """The phase of one that does not run."""
         suspended = await self._driver.suspended(self.machine)
         return Phase.SUSPENDED if suspended else Phase.STOPPED
+
+    def record_end(self, phase: Phase, **fields: object) -> None:
+        """Record that it does not run. Raises StorageFailed."""
+        self._stored.change(phase=phase, **self._attachments.fields_at_end(), **fields)
 
     async def _ends_within(self, seconds: float | None) -> bool:
         if self._watcher is None:
@@ -297,19 +288,18 @@ class Presence:
         done, _ = await asyncio.wait({self._watcher}, timeout=seconds)
         return bool(done)
 
-    async def _watch(self, guest: Guest, answers: Answering) -> None:
+    async def _watch(self, guest: Guest, connection: GuestConnection) -> None:
         reason = await guest.ended()
         self.guest = None
-        answers.over = True
-        if self._answering is not None and not self._answering.done():
-            self._answering.cancel()
-            self._answering = self.doing = None  # what was being done to it was to come up
-        with suppress(Exception):
-            await self._networking.detach(self._kept.record.cards)
-        why = "" if self.expects_end else reason
+        connection.over = True
+        if self._probing is not None and not self._probing.done():
+            self._probing.cancel()
+            self._probing = None
+        command = self.machine_state.ended()
+        await self._attachments.after_end()
+        why = "" if command is not None else reason
         if why:
             _log.warning("%s ended: %s", self.name, why)
-        if self.doing != State.SUSPENDING:
-            with suppress(StorageFailed):  # the log has it, and the next start finds out
-                self._kept.change(phase=Phase.STOPPED, stop_at=0.0, ended_because=why)
-        self._changed()
+        if command is not transitions.SUSPEND:  # which records its end itself
+            with suppress(StorageFailed):  # the next start finds out
+                self.record_end(Phase.STOPPED, ended_because=why)

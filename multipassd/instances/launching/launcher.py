@@ -26,7 +26,7 @@ from multipassd.instances.guests.reachability import START_TIMEOUT
 from multipassd.instances.host_limits import TooLarge
 from multipassd.instances.instance import Instance
 from multipassd.instances.launching.launch_spec import Order
-from multipassd.instances.records.network_cards import interfaces, mac_address
+from multipassd.instances.records.card_config import interfaces, mac_address
 from multipassd.instances.records.record import ImageOrigin, Network, Record
 from multipassd.instances.states.errors import NameNotFree, RepeatedAddress, Several, TimedOut
 from multipassd.system import log

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from multipassd.instances.records.record import Record
 from multipassd.instances.states.errors import WrongState
-from protocol.messages.common import InstanceStatus
+from multipassd.instances.states.state import State
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Damaged:
     place: Path  # of its disk; may be missing, too
     copy: Record | None = None  # what the record can be rebuilt from
 
-    state: ClassVar[int] = InstanceStatus.Status.UNKNOWN
+    state: ClassVar[State] = State.UNKNOWN
 
     @property
     def what(self) -> str:

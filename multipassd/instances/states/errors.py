@@ -75,6 +75,10 @@ class NotRunning(RpcError):
         super().__init__(f'instance "{name}" is not running')
 
 
+class GuestSilent(Exception):
+    """No answer over SSH: not there yet, gone, or another host key than it should have."""
+
+
 class TimedOut(RpcError):
     status = Status.DEADLINE_EXCEEDED
 

@@ -1,40 +1,45 @@
-"""What can't be done to an instance in its present state: a table for each command. Pure.
+"""The state machine of an instance: commands × states, and events of the guest × states. Pure.
 
-Where Multipass 1.16 has a sentence that is true, it is 1.16's, as scripts look for it.
+Where Multipass 1.16 has a sentence that is true, it is used to the letter, as scripts look for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from multipassd.instances.states.errors import InstanceDeleted, WrongState
-from protocol.messages.common import InstanceStatus
+from multipassd.instances.states.state import COMING_UP, State
 
-State = InstanceStatus.Status
-RUNNING = (State.RUNNING, State.DELAYED_SHUTDOWN)
-COMING_UP = (State.STARTING, State.RESTARTING)
 MUST_BE_STOPPED = "Instance must be stopped for modification"
 UNKNOWN = "Instance '{name}' is already running, but in an unknown state.\n"
 
 
 @dataclass(frozen=True)
-class Rule:
-    """`reasons`: a sentence for each state that is in the way."""
+class Command:
+    """One row of the table: in which states the command is refused, and where it leads.
 
-    reasons: Mapping[int, str]
-    deleted: bool = False  # may be done to a deleted instance
-    # Also to a guest that runs and does not answer yet or any more, if no client waits for that:
-    # then nothing is cut short.
+    `refused`: a sentence for each state in which the command is refused.
+    `begins`: the machine's state from the command's begin; None: it stays as it is.
+    `ended`: the machine's state once the guest that the command ends has ended.
+    """
+
+    refused: Mapping[State, str]
+    begins: State | None = None
+    ended: State = State.STOPPED
+    deleted: bool = False  # allowed for a deleted instance
+    # Also allowed while a guest runs and does not answer, if no client waits for that: then the
+    # command interrupts no other command.
     unattended: bool = False
 
-    def check(self, name: str, state: int, *, unattended: bool = False) -> None:
+    def check(self, name: str, state: State, *, unattended: bool = False) -> None:
         """Raises InstanceDeleted, WrongState."""
-        if state == State.DELETED and not self.deleted:
+        if state is State.DELETED and not self.deleted:
             raise InstanceDeleted(name)
-        if unattended and self.unattended and state in (*COMING_UP, State.UNKNOWN):
+        if unattended and self.unattended and (state in COMING_UP or state is State.UNKNOWN):
             return
-        if reason := self.reasons.get(state):
+        if reason := self.refused.get(state):
             raise WrongState(reason.format(name=name))
 
 
@@ -45,19 +50,20 @@ _WHILE_ENDING = {
     State.UNKNOWN: "Cannot shut down instance {name} in an unknown state.",
 }
 
-START = Rule(
+START = Command(
     {
         State.SUSPENDING: "Cannot start the instance '{name}' while suspending.",
         State.UNKNOWN: UNKNOWN + "Try to stop it first.",
-    }
+    },
+    begins=State.STARTING,
 )
-STOP = Rule(
+STOP = Command(
     {**_WHILE_ENDING, State.SUSPENDED: "Cannot shut down suspended instance {name}."},
     unattended=True,
 )
 # A suspended one keeps its state; a deleted one stays so.
-DELETE = Rule(_WHILE_ENDING, deleted=True, unattended=True)
-RESTART = Rule(
+DELETE = Command(_WHILE_ENDING, deleted=True, unattended=True)
+RESTART = Command(
     {
         State.STOPPED: "Cannot restart instance '{name}', as it is stopped. "
         "`multipass start {name}` starts it.",
@@ -70,15 +76,51 @@ RESTART = Rule(
         State.RESTARTING: "Cannot restart instance '{name}' while restarting. "
         "`multipass start {name}` waits until it answers.",
         State.UNKNOWN: UNKNOWN + "Try to stop and start it instead.",
-    }
+    },
+    begins=State.RESTARTING,
+    ended=State.RESTARTING,  # it boots again
 )
-SUSPEND = Rule(
+SUSPEND = Command(
     {
         State.STARTING: "Cannot suspend instance {name} while starting.",
         State.RESTARTING: "Cannot suspend instance {name} while starting.",
         State.UNKNOWN: UNKNOWN + "Try to stop it first.",
-    }
+    },
+    begins=State.SUSPENDING,
+    ended=State.SUSPENDING,  # until it is known whether its state was saved
 )
-FORCE = Rule({}, deleted=True)  # asks nobody
-_NOT_STOPPED = (*RUNNING, *COMING_UP, State.SUSPENDING, State.SUSPENDED, State.UNKNOWN)
-MODIFY = Rule(dict.fromkeys(_NOT_STOPPED, MUST_BE_STOPPED))
+FORCE = Command({}, deleted=True)  # `stop --force`, and a purge
+MODIFY = Command(dict.fromkeys(set(State) - {State.STOPPED, State.DELETED}, MUST_BE_STOPPED))
+
+
+class Event(Enum):
+    """What happens to a machine besides commands."""
+
+    FOUND = auto()  # an earlier daemon's guest runs, and may or may not answer
+    UNREACHABLE = auto()  # it runs, and the driver can't reach it
+    ANSWERED = auto()  # SSH answers, or can't be tried on this host
+    SILENT = auto()  # SSH did not answer in time
+    WENT_ON = auto()  # it could not be suspended, and runs on
+    NOT_THERE = auto()  # nothing runs: no guest was found, or its start failed
+
+
+_UP = (*COMING_UP, State.UNKNOWN)
+EVENTS: Mapping[Event, Mapping[State, State]] = {
+    Event.FOUND: dict.fromkeys((State.STOPPED, State.UNKNOWN), State.STARTING),
+    Event.UNREACHABLE: dict.fromkeys((State.STOPPED, State.UNKNOWN), State.UNKNOWN),
+    Event.ANSWERED: dict.fromkeys(_UP, State.RUNNING),
+    Event.SILENT: dict.fromkeys(COMING_UP, State.UNKNOWN),
+    Event.WENT_ON: {State.SUSPENDING: State.RUNNING},
+    Event.NOT_THERE: dict.fromkeys((*_UP, State.SUSPENDING), State.STOPPED),
+}
+
+
+def after(state: State, event: Event) -> State:
+    """The machine's next state; the same where the event changes nothing, e.g. an answer of a guest
+    that is being suspended."""
+    return EVENTS[event].get(state, state)
+
+
+def after_end(command: Command | None) -> State:
+    """The machine's state once its guest has ended, by this command or (None) by itself."""
+    return State.STOPPED if command is None else command.ended

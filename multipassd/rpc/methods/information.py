@@ -9,11 +9,11 @@ from collections.abc import Callable
 from multipassd.cloudinit.userdata import USER
 from multipassd.instances.collection import collect
 from multipassd.instances.guests import guest_stats
-from multipassd.instances.guests.guest_ssh import GuestSilent
 from multipassd.instances.guests.guest_stats import Runtime
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged
-from multipassd.instances.states.errors import NotRunning
+from multipassd.instances.states.errors import GuestSilent, NotRunning
+from multipassd.instances.states.state import AT_REST, State
 from multipassd.network import interfaces
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
@@ -38,10 +38,21 @@ from protocol.messages.listing import (
     ListVMInstance,
     SnapshotsList,
 )
-from protocol.status import Status
+from protocol.status import Status as CallStatus
 
-State = InstanceStatus.Status
-AT_REST = (State.STOPPED, State.SUSPENDED, State.DELETED)  # 1.16 tells only of one that is on
+Status = InstanceStatus.Status
+# The one place where states become the wire's.
+ON_WIRE = {
+    State.STOPPED: Status.STOPPED,
+    State.STARTING: Status.STARTING,
+    State.RESTARTING: Status.RESTARTING,
+    State.RUNNING: Status.RUNNING,
+    State.DELAYED_SHUTDOWN: Status.DELAYED_SHUTDOWN,
+    State.SUSPENDING: Status.SUSPENDING,
+    State.SUSPENDED: Status.SUSPENDED,
+    State.UNKNOWN: Status.UNKNOWN,
+    State.DELETED: Status.DELETED,
+}
 
 _log = log.get("instances")
 
@@ -61,14 +72,18 @@ async def list_(call: Call[ListRequest], daemon: Daemon) -> None:
 def _row(instance: Instance | Damaged, addresses: bool) -> ListVMInstance:
     if isinstance(instance, Damaged):
         release = instance.copy.image.release if instance.copy is not None else ""
-        status = InstanceStatus(status=instance.state)
+        status = _status(instance)
         return ListVMInstance(name=instance.name, instance_status=status, current_release=release)
     return ListVMInstance(
         name=instance.name,
-        instance_status=InstanceStatus(status=instance.state),
+        instance_status=_status(instance),
         ipv4=instance.addresses() if addresses else [],
         current_release=instance.record.image.release,
     )
+
+
+def _status(instance: Instance | Damaged) -> InstanceStatus:
+    return InstanceStatus(status=ON_WIRE[instance.state])
 
 
 async def info(call: Call[InfoRequest], daemon: Daemon) -> None:
@@ -119,31 +134,32 @@ async def _item(
     record = instance.record
     if asks and instance.state not in AT_REST:
         told = told.completed(record)
+    details = InstanceDetails(
+        image_release=record.image.release,
+        current_release=told.release,
+        id=record.image.sha256,
+        load=told.load,
+        memory_usage=told.memory_used,
+        disk_usage=told.disk_used,
+        cpu_times=told.cpu_times,
+        uptime=told.uptime,
+        num_snapshots=0,  # always sent: scripts read csv's column 16
+        creation_timestamp=Timestamp(seconds=int(record.created)),
+    )
+    instance.describe(details)
     return DetailedInfoItem(
         name=instance.name,
-        instance_status=InstanceStatus(status=instance.state),
+        instance_status=_status(instance),
         memory_total=told.memory_total,
         disk_total=told.disk_total,
         cpu_count=told.cpus,
-        instance_info=InstanceDetails(
-            image_release=record.image.release,
-            current_release=told.release,
-            id=record.image.sha256,
-            load=told.load,
-            memory_usage=told.memory_used,
-            disk_usage=told.disk_used,
-            ipv4=instance.addresses(),
-            cpu_times=told.cpu_times,
-            uptime=told.uptime,
-            num_snapshots=0,  # always sent: scripts read csv's column 16
-            creation_timestamp=Timestamp(seconds=int(record.created)),
-        ),
+        instance_info=details,
     )
 
 
 def _damaged(damaged: Damaged, asks: bool) -> DetailedInfoItem:
     """With what the copy of its record tells."""
-    status = InstanceStatus(status=damaged.state)
+    status = _status(damaged)
     if (record := damaged.copy) is None:
         about = InstanceDetails(num_snapshots=0)
         return DetailedInfoItem(name=damaged.name, instance_status=status, instance_info=about)
@@ -192,7 +208,7 @@ LAST_MINUTE = 60.0  # seconds before a delayed stop in which nobody may log in a
 
 
 class Unknown(RpcError):
-    status = Status.FAILED_PRECONDITION
+    status = CallStatus.FAILED_PRECONDITION
 
 
 async def ssh_info(call: Call[SSHInfoRequest], daemon: Daemon) -> None:
@@ -203,7 +219,7 @@ async def ssh_info(call: Call[SSHInfoRequest], daemon: Daemon) -> None:
 
 
 def _info(instance: Instance, daemon: Daemon) -> SSHInfo:
-    if instance.state == State.UNKNOWN:
+    if instance.state is State.UNKNOWN:
         raise Unknown("Cannot retrieve credentials in unknown state")
     if not instance.running:
         raise NotRunning(instance.name)

@@ -12,8 +12,8 @@ import pytest
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import Standing
 from multipassd.instances.guests import guest_ssh, reachability
-from multipassd.instances.guests.guest_ssh import GuestSilent
-from multipassd.instances.guests.running_guest import State
+from multipassd.instances.states.errors import GuestSilent
+from multipassd.instances.states.state import State
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.rpc.methods import information

@@ -22,11 +22,11 @@ from multipassd.images.library import Images
 from multipassd.instances import instance as instance_module
 from multipassd.instances.collection import Instances
 from multipassd.instances.guests import guest_ssh
-from multipassd.instances.guests.running_guest import State
 from multipassd.instances.launching.launch_spec import NetworkOrder, Order
 from multipassd.instances.launching.launcher import CONFIGURED_AT_ONCE, Launcher, Reporter
 from multipassd.instances.records.record import Phase
-from multipassd.instances.states.errors import RepeatedAddress
+from multipassd.instances.states.errors import GuestSilent, RepeatedAddress
+from multipassd.instances.states.state import State
 from multipassd.network.user_mode import UserNetworking
 from tests import waiting
 from tools import records
@@ -217,11 +217,11 @@ def test_whoever_waited_for_an_answer_of_the_last_boot_does_not_end_the_next_one
         await foo.start()
         await asking.wait()
         await foo.stop(force=True)
-        assert foo.state == State.STOPPED
+        assert foo.state.value == "stopped"
         await foo.start()
         may_end.set()
         await asyncio.sleep(0.05)
-        assert foo.state == State.STARTING
+        assert foo.state.value == "starting"
         await instances.purge(foo)
 
     asyncio.run(story())
@@ -309,7 +309,7 @@ def test_a_launch_whose_time_is_over_goes_on_and_one_that_is_broken_off_does_not
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, timeout: float, goes_on: bool
 ) -> None:
     async def silent(*_: object) -> str:
-        raise guest_ssh.GuestSilent("nobody there")
+        raise GuestSilent("nobody there")
 
     monkeypatch.setattr(guest_ssh, "run", silent)
 
@@ -333,7 +333,7 @@ def test_a_launch_whose_time_is_over_goes_on_and_one_that_is_broken_off_does_not
         assert list(instances.taken()) == launched
         if goes_on:
             foo = instances.get("foo")
-            assert foo.state == State.STARTING
+            assert foo.state.value == "starting"
             await foo.stop()  # nobody waits for it
             await instances.purge(foo)
 

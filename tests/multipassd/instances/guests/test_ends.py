@@ -15,9 +15,9 @@ from multipassd.drivers.interface import DriverError, Link
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.instances.collection import Instances
-from multipassd.instances.guests.running_guest import State
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.record import Phase
+from multipassd.instances.states.state import State
 from multipassd.network.interface import Cards
 from multipassd.network.user_mode import UserNetworking
 from tests.multipassd.instances.test_collection import furnish

@@ -13,7 +13,8 @@ import pytest
 
 from multipassd.drivers.interface import DriverError
 from multipassd.instances.guests import guest_ssh
-from multipassd.instances.guests.guest_ssh import Endpoint, GuestSilent
+from multipassd.instances.guests.guest_ssh import Endpoint
+from multipassd.instances.states.errors import GuestSilent
 from multipassd.system.programs import ProgramMissing
 from tests.client.guests import sshd
 from tests.waiting import PATIENCE

@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from multipassd.instances.guests import guest_ssh, reachability
-from multipassd.instances.guests.guest_ssh import GuestSilent
-from multipassd.instances.guests.running_guest import State
 from multipassd.instances.instance import Instance
-from multipassd.instances.states.errors import TimedOut, WrongState
+from multipassd.instances.states.errors import GuestSilent, TimedOut, WrongState
+from multipassd.instances.states.state import State
 from tests import waiting
 from tests.multipassd.instances.test_overlaps import Driver, instances_of
 from tools import records
@@ -56,7 +55,7 @@ def tell(sandbox: Sandbox, story: Story) -> None:
     asyncio.run(run())
 
 
-def state(foo: Instance) -> int:
+def state(foo: Instance) -> State:
     """A call each time, as the type checker takes a property for constant."""
     return foo.state
 

@@ -1,27 +1,28 @@
-"""The record of one instance as it changes: what others see of it is on disk already."""
+"""The record of one instance as it changes: a change is visible once it is on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from multipassd.instances.records.record import Record
 from multipassd.instances.records.registry import Registry
 
 
-class KeptRecord:
-    def __init__(self, record: Record, registry: Registry, changed: Callable[[], None]) -> None:
+class StoredRecord:
+    """The current record of one instance, written through to the registry."""
+
+    def __init__(self, record: Record, registry: Registry) -> None:
         self.record = record
-        self.gone = False  # purged: nothing of it may come back
+        self.purged = False  # then it is never written again
         self._registry = registry
-        self._changed = changed
 
     @property
     def name(self) -> str:
         return self.record.name
 
     @property
-    def place(self) -> Path:
+    def directory(self) -> Path:
+        """The instance's directory, with its disk."""
         return self._registry.place(self.name)
 
     def change(self, **fields: object) -> None:
@@ -30,17 +31,16 @@ class KeptRecord:
 
     def put(self, record: Record) -> None:
         """Raises StorageFailed, and then nothing has changed."""
-        if record != self.record and not self.gone:
+        if record != self.record and not self.purged:
             self._registry.put(record)
             self.record = record
-        self._changed()
 
     def remove(self) -> None:
-        """The instance is no more, and its files may be removed. Raises StorageFailed."""
+        """Remove the record; from then on the files may be removed. Raises StorageFailed."""
         self._registry.give_up(self.name)
         self._registry.remove(self.name)
-        self.gone = True
+        self.purged = True
 
     def remove_files(self) -> None:
-        """For a thread: a disk may take a while. Never fails."""
+        """Takes as long as removing a disk does, so for a thread. Never fails."""
         self._registry.remove_files(self.name)

@@ -1,0 +1,44 @@
+"""The interface of what belongs to an instance besides its machine, as network cards do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from multipassd.drivers.interface import Machine
+from protocol.messages.information import InstanceDetails
+
+Fields = Mapping[str, object]  # of the instance's record, by name
+# Runs a command in the guest for at most some seconds and returns its output. Raises GuestSilent,
+# NotRunning, DriverError.
+Execute = Callable[[str, float], Awaitable[str]]
+
+
+class Attachment:
+    """Hooks on the life of one instance; a kind of attachment overrides those that it needs."""
+
+    def fields_at_start(self) -> Fields:
+        """What is recorded before the machine starts. Raises RpcError: then it is not started."""
+        return {}
+
+    async def before_start(self) -> None:
+        """Set up what the machine needs on the host. Raises RpcError: then it is not started."""
+
+    def equip(self, machine: Machine) -> Machine:
+        """The machine with what the attachment adds to it. Changes nothing on the host."""
+        return machine
+
+    async def after_pause(self, execute: Execute) -> None:
+        """The guest answers and goes on after it was suspended or stalled. Never fails."""
+
+    def fields_at_end(self) -> Fields:
+        """What is recorded once the machine has ended."""
+        return {}
+
+    async def after_end(self) -> None:
+        """Undo `before_start`, also where that failed half-way. What it raises is ignored."""
+
+    async def on_purge(self) -> None:
+        """The instance was purged: release what is kept for it. What it raises is ignored."""
+
+    def describe(self, details: InstanceDetails, *, running: bool) -> None:
+        """Fill in what `info` shows of the attachment."""

@@ -1,0 +1,62 @@
+"""All attachments of one instance. A new kind is a file beside this one and a line in it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from multipassd.drivers.interface import Machine
+from multipassd.instances.attachments.attachment import Attachment, Execute, Fields
+from multipassd.instances.attachments.delayed_stop import DelayedStop
+from multipassd.instances.attachments.guest_clock import GuestClock
+from multipassd.instances.attachments.network_cards import NetworkCards
+from multipassd.instances.records.stored_record import StoredRecord
+from multipassd.network.interface import Networking
+from protocol.messages.information import InstanceDetails
+
+
+class Attachments:
+    """The hooks of `Attachment`, each called for all kinds: in order, at the end in reverse."""
+
+    def __init__(self, record: StoredRecord, networking: Networking) -> None:
+        self.cards = NetworkCards(record, networking)
+        self.delayed_stop = DelayedStop(record)
+        self._all: tuple[Attachment, ...] = (
+            self.cards,
+            self.delayed_stop,
+            GuestClock(record.name),
+        )
+
+    def fields_at_start(self) -> Fields:
+        return {key: value for each in self._all for key, value in each.fields_at_start().items()}
+
+    async def before_start(self) -> None:
+        for each in self._all:
+            await each.before_start()
+
+    def equip(self, machine: Machine) -> Machine:
+        for each in self._all:
+            machine = each.equip(machine)
+        return machine
+
+    async def after_pause(self, execute: Execute) -> None:
+        for each in self._all:
+            await each.after_pause(execute)
+
+    def fields_at_end(self) -> Fields:
+        return {key: value for each in self._all for key, value in each.fields_at_end().items()}
+
+    async def after_end(self) -> None:
+        """Never fails."""
+        for each in reversed(self._all):
+            with suppress(Exception):
+                await each.after_end()
+
+    async def on_purge(self) -> None:
+        """Never fails."""
+        for each in reversed(self._all):
+            with suppress(Exception):
+                await each.on_purge()
+
+    def describe(self, details: InstanceDetails, *, running: bool) -> None:
+        for each in self._all:
+            each.describe(details, running=running)
