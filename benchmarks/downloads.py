@@ -27,60 +27,60 @@ def rows(place: Place) -> Iterator[Row]:
     if shutil.which("curl") is None:
         raise RuntimeError("curl is missing")
     size = place.scaled(500, 400) * BLOCK
-    with site(LIMIT) as one:
-        publish(one, size)
-        yield rate_row(one, size, place.scaled(3, 1), "100 MB/s", RATE)
-        yield ping_row(one)
-    with site() as one:
-        publish(one, size)
-        yield rate_row(one, size, place.scaled(3, 1), "unlimited", None)
+    with site(LIMIT) as target:
+        publish(target, size)
+        yield rate_row(target, size, place.scaled(3, 1), "100 MB/s", RATE)
+        yield ping_row(target)
+    with site() as target:
+        publish(target, size)
+        yield rate_row(target, size, place.scaled(3, 1), "unlimited", None)
 
 
-def publish(one: Site, size: int) -> None:
-    image = one.sandbox.root / "image"
+def publish(target: Site, size: int) -> None:
+    image = target.sandbox.root / "image"
     block = HALT + os.urandom(SECTOR - 2 - len(HALT)) + SIGNATURE + os.urandom(BLOCK - SECTOR)
     with image.open("wb") as file:
         for _ in range(size // BLOCK):
             file.write(block)
-    one.publish(NOBLE, image)
+    target.publish(NOBLE, image)
     image.unlink()
 
 
-def rate_row(one: Site, size: int, rounds: int, server: str, goal: Goal | None) -> Row:
-    copy = one.sandbox.root / "copy"
-    url = f"{one.url}releases/{ImageTree.path_of()}"
+def rate_row(target: Site, size: int, rounds: int, server: str, goal: Goal | None) -> Row:
+    copy = target.sandbox.root / "copy"
+    url = f"{target.url}releases/{ImageTree.path_of()}"
 
     def by_curl() -> float:
         copy.unlink(missing_ok=True)
         return run_seconds(["/usr/bin/curl", "-s", "-f", "-o", str(copy), url], os.environ)
 
-    curl, ours = take_turns(rounds, by_curl, lambda: download(one))
+    curl, ours = take_turns(rounds, by_curl, lambda: download(target))
     copy.unlink()
     figures = f"{size / ours / 1e6:.0f} MB/s, curl {size / curl / 1e6:.0f} MB/s"
     what = f"download of {size / 1e6:.0f} MB, hashed, server {server}"
     return Row(what, "curl -o", curl / ours, goal, figures)
 
 
-def download(one: Site) -> float:
-    seconds = one.launch("bench", "noble", DOWNLOADED)
-    one.forget_images()
+def download(target: Site) -> float:
+    seconds = target.launch("bench", "noble", DOWNLOADED)
+    target.forget_images()
     return seconds
 
 
-def ping_row(one: Site) -> Row:
-    with pinging(one) as stop:
+def ping_row(target: Site) -> Row:
+    with pinging(target) as stop:
         time.sleep(IDLE_SECONDS)
         idle = stop()
-    with pinging(one) as stop:
-        download(one)
+    with pinging(target) as stop:
+        download(target)
         busy = stop()
     figures = f"{busy * 1e3:.2f} ms, idle {idle * 1e3:.2f} ms"
     return Row("`ping` p99 during a download", "idle", busy / idle, PING, figures)
 
 
 @contextmanager
-def pinging(one: Site) -> Iterator["Pinger"]:
-    pinger = Pinger(one)
+def pinging(target: Site) -> Iterator["Pinger"]:
+    pinger = Pinger(target)
     try:
         yield pinger
     finally:
@@ -90,10 +90,10 @@ def pinging(one: Site) -> Iterator["Pinger"]:
 class Pinger:
     """A process of its own that calls `ping` all the time; calling this ends it with the p99."""
 
-    def __init__(self, one: Site) -> None:
+    def __init__(self, target: Site) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
         context = multiprocessing.get_context("fork")
-        self._process = context.Process(target=_ping, args=(one, theirs), daemon=True)
+        self._process = context.Process(target=_ping, args=(target, theirs), daemon=True)
         self._process.start()
         self._pipe.recv()
 
@@ -107,8 +107,8 @@ class Pinger:
         self._process.join()
 
 
-def _ping(one: Site, pipe: "Pipe[float | None, None]") -> None:
-    connection = one.connect()
+def _ping(target: Site, pipe: "Pipe[float | None, None]") -> None:
+    connection = target.connect()
     connection.call(PING_CALL, b"")
     pipe.send(None)
     took: list[float] = []

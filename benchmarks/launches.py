@@ -27,20 +27,20 @@ MEMORY = Goal(70, unit=" MiB")
 def rows(place: Place) -> Iterator[Row]:
     if shutil.which("qemu-system-x86_64") is None:
         raise RuntimeError("qemu-system-x86_64 is missing")
-    with site() as one:
-        yield from launch_rows(one, place.scaled(9, 3))
-        yield memory_row(one)
-    with site() as one:
-        yield exec_row(one, place.scaled(15, 5))
+    with site() as target:
+        yield from launch_rows(target, place.scaled(9, 3))
+        yield memory_row(target)
+    with site() as target:
+        yield exec_row(target, place.scaled(15, 5))
     yield from list_rows(place.scaled(25, 7))
 
 
-def launch_rows(one: Site, rounds: int) -> Iterator[Row]:
-    one.keep(NOBLE, SMALL_IMAGE)
-    one.keep(JAMMY, LARGE_IMAGE)
-    first = timed_launch(one, "noble")
+def launch_rows(target: Site, rounds: int) -> Iterator[Row]:
+    target.keep(NOBLE, SMALL_IMAGE)
+    target.keep(JAMMY, LARGE_IMAGE)
+    first = timed_launch(target, "noble")
     small, large = take_turns(
-        rounds, lambda: timed_launch(one, "noble"), lambda: timed_launch(one, "jammy")
+        rounds, lambda: timed_launch(target, "noble"), lambda: timed_launch(target, "jammy")
     )
     what = "`launch` of a cached image: request to QEMU running"
     figures = f"the daemon's first, with its look at KVM: {first * 1e3:.0f} ms"
@@ -49,39 +49,39 @@ def launch_rows(one: Site, rounds: int) -> Iterator[Row]:
     yield Row("the same of a 10 GB image", "of a 100 MB image", large / small, BY_SIZE, figures)
 
 
-def timed_launch(one: Site, image: str) -> float:
-    seconds = one.launch("bench", image, RUNNING, "10G")
-    one.remove("bench")
+def timed_launch(target: Site, image: str) -> float:
+    seconds = target.launch("bench", image, RUNNING, "10G")
+    target.remove("bench")
     return seconds
 
 
-def memory_row(one: Site) -> Row:
-    pid = one.daemon.pid
+def memory_row(target: Site) -> Row:
+    pid = target.daemon.pid
     idle = settled_pss_mib(pid)
     names = [f"bench{number}" for number in range(RUN_AT_ONCE)]
     for name in names:
-        one.launch(name, "noble", RUNNING, "10G")
-    if len(machines.running(one.sandbox)) != RUN_AT_ONCE:
+        target.launch(name, "noble", RUNNING, "10G")
+    if len(machines.running(target.sandbox)) != RUN_AT_ONCE:
         raise RuntimeError("not all instances run")
     pss, rss = settled_pss_mib(pid), rss_mib(pid)
     for name in names:
-        one.remove(name)
+        target.remove(name)
     what = f"daemon PSS with {RUN_AT_ONCE} running instances"
     # This process has the same libraries open, which makes PSS smaller: RSS is the most it can be.
     figures = f"without them {idle:.1f} MiB; RSS {rss:.1f} MiB"
     return Row(what, "QEMU not counted", pss, MEMORY, figures)
 
 
-def exec_row(one: Site, rounds: int) -> Row:
-    one.publish(NOBLE, cloudimage.kept())
-    one.command("launch", "noble", "--name", "bench", "--memory", "256M", "--disk", "1G")
-    env = one.daemon.env(CLIENT)
+def exec_row(target: Site, rounds: int) -> Row:
+    target.publish(NOBLE, cloudimage.kept())
+    target.command("launch", "noble", "--name", "bench", "--memory", "256M", "--disk", "1G")
+    env = target.daemon.env(CLIENT)
     bare, ours = take_turns(
         rounds,
-        lambda: run_seconds(bare_ssh(one.sandbox), env),
+        lambda: run_seconds(bare_ssh(target.sandbox), env),
         lambda: run_seconds([str(MULTIPASS), "exec", "bench", "--", "true"], env),
     )
-    one.remove("bench")
+    target.remove("bench")
     figures = f"{ours * 1e3:.0f} ms, ssh {bare * 1e3:.0f} ms"
     return Row("`exec NAME -- true`", "bare ssh, fresh connection", ours / bare, EXEC, figures)
 
@@ -100,10 +100,10 @@ def bare_ssh(sandbox: Sandbox) -> list[str]:
 
 def list_rows(rounds: int) -> Iterator[Row]:
     few, many = registered(1), registered(MANY)
-    with site(sandbox=few) as one, site(sandbox=many) as lots:
+    with site(sandbox=few) as target, site(sandbox=many) as lots:
         for words in (["list"], ["info", "--no-runtime-information"]):
             command = [str(MULTIPASS), *words]
-            envs = [each.daemon.env(CLIENT) for each in (one, lots)]
+            envs = [each.daemon.env(CLIENT) for each in (target, lots)]
             sides = [partial(run_seconds, command, env) for env in envs]
             single, all_ = take_turns(rounds, *sides)
             figures = f"{all_ * 1e3:.1f} ms, {single * 1e3:.1f} ms"

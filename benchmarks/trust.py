@@ -68,11 +68,12 @@ def gate_row(place: Place, many: int) -> Row:
         taken = timeit.timeit(ask, number=turns)
         return taken / turns
 
-    one, more = take_turns(
+    with_few, with_many = take_turns(
         place.scaled(15, 5), lambda: seconds(few_peer, few), lambda: seconds(many_peer, lots)
     )
+    figures = f"{with_many * 1e6:.2f} µs, {with_few * 1e6:.2f} µs"
     what = f"gate decision with {many:,} trusted clients"
-    return Row(what, "with 1", more / one, DECISION, f"{more * 1e6:.2f} µs, {one * 1e6:.2f} µs")
+    return Row(what, "with 1", with_many / with_few, DECISION, figures)
 
 
 def filled(directory: Path, count: int) -> tuple[Peer, TrustStore]:

@@ -95,7 +95,9 @@ class Downloads:
         reply = DownloadsReply()
         for data in channel.call(DOWNLOADS, rpc.encode(DownloadsRequest())):
             reply = rpc.decode(DownloadsReply, data)
-        return next((one for one in reply.downloads if self._name in one.instance_name), None)
+        return next(
+            (download for download in reply.downloads if self._name in download.instance_name), None
+        )
 
 
 def _measured(download: Download, rate: Rate) -> Transfer:

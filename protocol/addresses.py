@@ -6,10 +6,12 @@ SOCKET_PATH_LIMIT = 107  # bytes of sun_path without the closing NUL
 
 
 class AddressError(ValueError):
-    """The text is no address; the sentence is Multipass 1.16's where it has one."""
+    """The text is not an address; the message is Multipass 1.16's where it has one."""
 
 
 class UnixAddress:
+    """The path of a Unix socket."""
+
     def __init__(self, path: str) -> None:
         self.path = path
 
@@ -18,6 +20,8 @@ class UnixAddress:
 
 
 class TcpAddress:
+    """A host, by name or IP address, and a port."""
+
     def __init__(self, host: str, port: int) -> None:
         self.host = host
         self.port = port

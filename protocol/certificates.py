@@ -1,4 +1,4 @@
-"""X.509 certificates: making the three kinds that both programs use, and loading foreign ones.
+"""X.509 certificates: create root, server and client certificates, load those of others.
 
 Imports `cryptography`, which takes tens of milliseconds: the CLI imports this module only to make
 its certificate.
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-LOCALHOST = "localhost"  # what every client expects, whatever address it connects to
+LOCALHOST = "localhost"  # the name that every client verifies, at any address
 ROOT_NAME = "Multipass Root CA"
 
 DAY = timedelta(days=1)

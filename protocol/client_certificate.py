@@ -1,4 +1,4 @@
-"""A client's own certificate and key: used as they lie, made when there are none.
+"""The client's own certificate and key: read from its directory, created if they are missing.
 
 Imports only what the CLI has loaded anyway; `protocol.certificates` comes in when a pair is made.
 Without pathlib, which would cost each command milliseconds.
@@ -22,13 +22,13 @@ KEY = "multipass_cert_key.pem"
 KEY_MODE = 0o600
 CERTIFICATE_MODE = 0o644
 DIRECTORY_MODE = 0o700
-OTHERS = 0o077  # mode bits that let anybody but the owner at the key
+OTHERS = 0o077  # mode bits that give group and others access to the key
 
 
 def ensure(directory: Place) -> tuple[Place, Place]:
     """The paths of the certificate and of its key, which exist when this returns.
 
-    A pair that lies there is taken as it is, except that its key is closed to others. Programs
+    An existing pair is used as it is, except that its key is closed to others. Programs
     that start at the same time end up with the same pair. Raises OSError.
     """
     base = os.fspath(directory)
@@ -55,7 +55,7 @@ def _make_directory(base: str) -> None:
 def _make_once(base: str, certificate: str, key: str) -> None:
     directory = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with suppress(OSError):  # a home on a network may have no locks: rather unlocked than never
+        with suppress(OSError):  # a home on a network may have no locks: go on without
             fcntl.flock(directory, fcntl.LOCK_EX)
         if not _complete(certificate, key):  # another program may have been first
             _make(certificate, key)
@@ -69,13 +69,13 @@ def _make(certificate: str, key: str) -> None:
 
     pair = certificates.make_client()
     with suppress(FileNotFoundError):
-        os.unlink(certificate)  # it has lost its key: nobody may take it for the new key's
+        os.unlink(certificate)  # its key is lost: it must not be paired with the new key
     _put(key, pair.key, KEY_MODE)
     _put(certificate, pair.certificate, CERTIFICATE_MODE)
 
 
 def _put(path: str, data: bytes, mode: int) -> None:
-    """Writes under another name first, so that nobody ever reads half a file."""
+    """Write a temporary file and rename it, so that readers never see a part of it."""
     temporary = f"{path}.{os.getpid()}.new"
     with suppress(FileNotFoundError):
         os.unlink(temporary)  # left by a process of that number that was killed
@@ -95,5 +95,5 @@ def _put(path: str, data: bytes, mode: int) -> None:
 
 def _close_to_others(key: str) -> None:
     if os.stat(key).st_mode & OTHERS:
-        with suppress(OSError):  # somebody else's file: reading it may be all that is allowed
+        with suppress(OSError):  # another user's file, which this user may be allowed to read
             os.chmod(key, KEY_MODE)

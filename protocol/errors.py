@@ -1,4 +1,4 @@
-"""What a call can fail with: one class a cause, each with its gRPC status and its sentence.
+"""Errors of calls: one class for each cause, with its gRPC status and its message.
 
 The daemon raises them anywhere and maps them to the wire at one place
 (`multipassd/rpc/dispatcher.py`).
@@ -25,6 +25,8 @@ class RpcError(Exception):
 
 
 class NotAuthenticated(RpcError):
+    """The client's certificate is not trusted, or it has none."""
+
     status = Status.UNAUTHENTICATED
     sentence = (
         "The client is not authenticated with the Multipass service.\n"
@@ -33,6 +35,8 @@ class NotAuthenticated(RpcError):
 
 
 class PassphraseNotSet(RpcError):
+    """`authenticate` was called, and the service has no passphrase."""
+
     status = Status.FAILED_PRECONDITION
     sentence = (
         "Passphrase is not set. Please `multipass set local.passphrase` with a trusted client."
@@ -40,23 +44,29 @@ class PassphraseNotSet(RpcError):
 
 
 class WrongPassphrase(RpcError):
+    """The passphrase of `authenticate` is not the service's."""
+
     status = Status.INVALID_ARGUMENT
     sentence = "Passphrase is not correct. Please try again."
 
 
 class InvalidCertificate(RpcError):
+    """The client's certificate can't be parsed."""
+
     status = Status.INTERNAL
     sentence = "invalid certificate data"
 
 
 class SocketAccessDenied(RpcError):
-    """A peer that a closed socket would have kept out: the same words as the closed socket's."""
+    """The peer is neither root nor in the admin group, and only those may connect yet."""
 
     status = Status.PERMISSION_DENIED
     sentence = "multipass socket access denied"
 
 
 class UnknownSetting(RpcError):
+    """There is no setting with this key."""
+
     status = Status.INVALID_ARGUMENT
 
     def __init__(self, key: str) -> None:
@@ -64,7 +74,7 @@ class UnknownSetting(RpcError):
 
 
 class InvalidSetting(RpcError):
-    """`value` is quoted to the caller: never hand a secret here."""
+    """The value is not valid for this setting. It is quoted to the caller: never pass a secret."""
 
     status = Status.INVALID_ARGUMENT
 
@@ -73,38 +83,44 @@ class InvalidSetting(RpcError):
 
 
 class TooManyGuesses(RpcError):
+    """The rate limit for wrong passphrases is exceeded."""
+
     status = Status.RESOURCE_EXHAUSTED
 
 
 class TooLarge(RpcError):
-    """A request over its limit, or one more where all buffers are taken."""
+    """The request exceeds its size limit, or all request buffers are in use."""
 
     status = Status.RESOURCE_EXHAUSTED
 
 
 class StoreDamaged(RpcError):
-    """The trust store can't be relied on: nobody new is let in until it is mended."""
+    """The trust store is damaged: no new client is trusted until it is repaired."""
 
-    # Not FAILED_PRECONDITION: to root's CLI that is 1.16's wish for a passphrase, which no
-    # passphrase would fulfil here.
+    # Not FAILED_PRECONDITION: root's CLI takes that for 1.16's request for a passphrase, and no
+    # passphrase would help here.
     status = Status.DATA_LOSS
 
 
 class StorageFailed(RpcError):
-    """The disk refused a write: nothing was changed."""
+    """A write to disk failed: nothing was changed."""
 
-    status = Status.RESOURCE_EXHAUSTED  # nor this, for the same reason
+    status = Status.RESOURCE_EXHAUSTED  # not FAILED_PRECONDITION, for the same reason
 
 
 class NotImplementedYet(RpcError):
+    """A call of Multipass 1.16 that this service does not support."""
+
     status = Status.UNIMPLEMENTED
 
 
 class MalformedRequest(RpcError):
+    """The request is not a valid message of the call."""
+
     status = Status.INTERNAL
 
 
 class InternalError(RpcError):
-    """An error nobody foresaw; the sentence names where the journal tells more."""
+    """An unexpected exception; the message says where its traceback is logged."""
 
     status = Status.INTERNAL

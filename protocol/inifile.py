@@ -59,7 +59,7 @@ class IniFile:
         return list(dict.fromkeys(key for _, place, key in self._entries() if place == section))
 
     def unread(self) -> list[int]:
-        """The numbers, from 1, of lines that say nothing to anybody."""
+        """The numbers, from 1, of lines that are neither heading, setting nor comment."""
         return [
             number
             for number, line in enumerate(self._lines, 1)

@@ -11,7 +11,7 @@ MIRROR = "local.image.mirror"
 PASSPHRASE = "local.passphrase"
 PRIVILEGED_MOUNTS = "local.privileged-mounts"
 
-DAEMON_PREFIX = "local."  # whatever begins so is for the daemon to accept or to refuse
+DAEMON_PREFIX = "local."  # the daemon checks all keys that begin with it
 
 DAEMON_KEYS = {  # with their defaults
     BRIDGED_NETWORK: "",

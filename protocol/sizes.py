@@ -1,4 +1,4 @@
-"""Sizes of memory and disks as users type and read them. Base 1024 whatever the unit. Pure."""
+"""Sizes of memory and disks as users type and read them; every unit has base 1024. Pure."""
 
 from __future__ import annotations
 

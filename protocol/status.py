@@ -4,6 +4,8 @@ from enum import IntEnum
 
 
 class Status(IntEnum):
+    """A gRPC status code."""
+
     OK = 0
     CANCELLED = 1
     UNKNOWN = 2

@@ -58,7 +58,7 @@ class _Counter:
 
     def _copied(self, value: Node) -> int:
         sources = value.value if value.id == "sequence" else [value]
-        count: int = sum(self.size(one) for one in sources if one.id == "mapping")
+        count: int = sum(self.size(source) for source in sources if source.id == "mapping")
         self._copies += count
         if self._copies > MAX_COPIES:
             raise Excessive("its merge keys (<<) copy too much.")

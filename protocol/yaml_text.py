@@ -1,7 +1,7 @@
-"""YAML from strangers: plain values, or a sentence. Pure.
+"""Parse untrusted YAML into plain values; every fault becomes one error with a message. Pure.
 
-PyYAML raises whatever its constructors happen to raise (`!!int ""`: IndexError), takes the last of
-two equal keys, and makes gigabytes of a kilobyte where it is asked to.
+PyYAML passes on any exception of its constructors (`!!int ""`: IndexError), accepts equal keys and
+uses the last one, and expands a kilobyte of aliases or merge keys to gigabytes.
 """
 
 from __future__ import annotations

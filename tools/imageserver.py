@@ -76,7 +76,7 @@ class ImageServer:
         return " ".join(f"{name}={self.base(name)}" for name in PATHS)
 
     def fetched(self, ending: str) -> list[Request]:
-        return [one for one in self.requests if one.path.endswith(ending)]
+        return [request for request in self.requests if request.path.endswith(ending)]
 
     def start(self) -> ImageServer:
         self._thread.start()

@@ -55,7 +55,7 @@ def pinned(requirements: list[str]) -> str:
                 found = hashlib.sha256(wheel.read_bytes()).hexdigest()
                 hashes.setdefault(f"{name.lower().replace('_', '-')}=={version}", set()).add(found)
     return "".join(
-        pin + "".join(f" \\\n    --hash=sha256:{one}" for one in sorted(hashes[pin])) + "\n"
+        pin + "".join(f" \\\n    --hash=sha256:{value}" for value in sorted(hashes[pin])) + "\n"
         for pin in sorted(hashes)
     )
 

@@ -26,9 +26,9 @@ IMPORTS = "import bz2, ctypes, hashlib, lzma, sqlite3, ssl, sys, zlib; print(sys
 def prefix() -> Path:
     """Where this machine's CPython 3.12 is installed. Raises RootError."""
     named = os.environ.get("MULTIPASS_DEV_PYTHON312")
-    for one in [Path(named)] if named else _candidates():
-        if (one / "bin" / NAME).exists() and (one / "lib" / NAME / "os.py").exists():
-            return one
+    for prefix in [Path(named)] if named else _candidates():
+        if (prefix / "bin" / NAME).exists() and (prefix / "lib" / NAME / "os.py").exists():
+            return prefix
     raise RootError(
         "the snap needs CPython 3.12, as core24 has; neither Debian 13 nor this machine has one: "
         "install one (pyenv install 3.12), or name its prefix in MULTIPASS_DEV_PYTHON312"

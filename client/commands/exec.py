@@ -76,7 +76,7 @@ def map_directory(mounts: Sequence[MountInfo.MountPaths]) -> str:
         here = os.path.realpath(os.getcwd())
     except OSError:  # it was removed
         return ""
-    for mount in sorted(mounts, key=lambda one: len(one.source_path), reverse=True):
+    for mount in sorted(mounts, key=lambda each: len(each.source_path), reverse=True):
         source = os.path.realpath(mount.source_path)
         if here == source:
             return mount.target_path

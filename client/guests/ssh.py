@@ -126,7 +126,7 @@ def _run(words: list[str], environ: dict[str, str]) -> int:
     """Its exit code, or 128 and the signal's number, as a shell has it."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored, no child could be asked
     # nohup's wish counts for both.
-    heeded = {one for one in FORWARDED if signal.getsignal(one) != signal.SIG_IGN}
+    heeded = {number for number in FORWARDED if signal.getsignal(number) != signal.SIG_IGN}
     watched = {signal.SIGCHLD, *heeded}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)  # no handler could miss one
     try:

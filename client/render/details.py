@@ -31,10 +31,10 @@ class Details:
 
     def __init__(self, items: Sequence[DetailedInfoItem], primary: str) -> None:
         views = [View(item) for item in items]
-        self.instances = [one for one in views if one.snapshot is None]
-        self.snapshots = [one for one in views if one.snapshot is not None]
-        self.instances.sort(key=lambda one: (one.name != primary, one.name))
-        self.snapshots.sort(key=lambda one: (one.name != primary, one.name, one.created_at))
+        self.instances = [view for view in views if view.snapshot is None]
+        self.snapshots = [view for view in views if view.snapshot is not None]
+        self.instances.sort(key=lambda view: (view.name != primary, view.name))
+        self.snapshots.sort(key=lambda view: (view.name != primary, view.name, view.created_at))
 
 
 class View:
@@ -97,16 +97,16 @@ def local_time(stamp: Timestamp | None) -> str:
 
 
 def table(found: Details, snapshots: bool) -> str:
-    blocks = ["".join(_instance(one)) for one in found.instances]
-    blocks += ["".join(_snapshot(one)) for one in found.snapshots]
+    blocks = ["".join(_instance(view)) for view in found.instances]
+    blocks += ["".join(_snapshot(view)) for view in found.snapshots]
     nothing = messages.NO_SNAPSHOTS if snapshots else messages.NO_INSTANCES
     return "\n".join(blocks) or nothing + "\n"
 
 
-def _instance(one: View) -> Iterator[str]:
-    about = one.instance
-    yield _row("Name:", one.name)
-    yield _row("State:", one.state)
+def _instance(view: View) -> Iterator[str]:
+    about = view.instance
+    yield _row("Name:", view.name)
+    yield _row("State:", view.state)
     if about.num_snapshots is not None:
         yield _row("Snapshots:", str(about.num_snapshots))
     yield _row("IPv4:", *about.ipv4)
@@ -114,26 +114,26 @@ def _instance(one: View) -> Iterator[str]:
         yield _row("IPv6:", *about.ipv6)
     yield _row("Release:", about.current_release)
     yield _row("Image hash:", _image(about))
-    yield _row("CPU(s):", one.cpus)
+    yield _row("CPU(s):", view.cpus)
     yield _row("Load:", about.load)
-    yield _row("Disk usage:", usage(about.disk_usage, one.disk_total))
-    yield _row("Memory usage:", usage(about.memory_usage, one.memory_total))
-    yield _row("Mounts:", *_mounts(one, maps=True))
+    yield _row("Disk usage:", usage(about.disk_usage, view.disk_total))
+    yield _row("Memory usage:", usage(about.memory_usage, view.memory_total))
+    yield _row("Mounts:", *_mounts(view, maps=True))
 
 
-def _snapshot(one: View) -> Iterator[str]:
-    yield _row("Snapshot:", one.about.snapshot_name)
-    yield _row("Instance:", one.name)
-    if one.size:
-        yield _row("Size:", one.size)
-    yield _row("CPU(s):", one.cpus)
-    yield _row("Disk space:", one.disk_total)
-    yield _row("Memory size:", one.memory_total)
-    yield _row("Mounts:", *_mounts(one, maps=False))
-    yield _row("Created:", one.created)
-    yield _row("Parent:", one.about.parent)
-    yield _row("Children:", *one.children)
-    yield _row("Comment:", *one.about.comment.split("\n"))
+def _snapshot(view: View) -> Iterator[str]:
+    yield _row("Snapshot:", view.about.snapshot_name)
+    yield _row("Instance:", view.name)
+    if view.size:
+        yield _row("Size:", view.size)
+    yield _row("CPU(s):", view.cpus)
+    yield _row("Disk space:", view.disk_total)
+    yield _row("Memory size:", view.memory_total)
+    yield _row("Mounts:", *_mounts(view, maps=False))
+    yield _row("Created:", view.created)
+    yield _row("Parent:", view.about.parent)
+    yield _row("Children:", *view.children)
+    yield _row("Comment:", *view.about.comment.split("\n"))
 
 
 def _row(label: str, *values: str) -> str:
@@ -162,9 +162,9 @@ def usage(used: str, total: str) -> str:
     return f"{sizes.human(int(used))} out of {sizes.human(int(total))}"
 
 
-def _mounts(one: View, maps: bool) -> Iterator[str]:
-    width = one.mount_info.longest_path_len
-    for mount in one.mounts:
+def _mounts(view: View, maps: bool) -> Iterator[str]:
+    width = view.mount_info.longest_path_len
+    for mount in view.mounts:
         yield f"{mount.source_path:<{width}} => {mount.target_path}"
         if maps and mount.mount_maps is not None:
             for label, pairs in (
@@ -185,19 +185,19 @@ def csv(found: Details) -> str:
     if found.instances:
         counted = found.instances[0].instance.num_snapshots is not None
         header = INSTANCE_CSV + (",Snapshots" if counted else "")
-        lines = [header, *(_instance_cells(one, counted) for one in found.instances)]
+        lines = [header, *(_instance_cells(view, counted) for view in found.instances)]
     elif found.snapshots:
-        lines = [SNAPSHOT_CSV, *(_snapshot_cells(one) for one in found.snapshots)]
+        lines = [SNAPSHOT_CSV, *(_snapshot_cells(view) for view in found.snapshots)]
     else:
         return ""
     return "".join(f"{line}\n" for line in lines)
 
 
-def _instance_cells(one: View, counted: bool) -> str:
-    about = one.instance
+def _instance_cells(view: View, counted: bool) -> str:
+    about = view.instance
     cells = [
-        one.name,
-        one.state,
+        view.name,
+        view.state,
         about.ipv4[0] if about.ipv4 else "",
         about.ipv6[0] if about.ipv6 else "",
         about.current_release,
@@ -205,33 +205,33 @@ def _instance_cells(one: View, counted: bool) -> str:
         about.image_release,
         about.load,
         about.disk_usage,
-        one.disk_total,
+        view.disk_total,
         about.memory_usage,
-        one.memory_total,
-        _joined_mounts(one),
+        view.memory_total,
+        _joined_mounts(view),
         ";".join(about.ipv4),
-        one.cpus,
+        view.cpus,
     ]
     if counted:
         cells.append(str(about.num_snapshots or 0))
     return ",".join(cells)
 
 
-def _snapshot_cells(one: View) -> str:
+def _snapshot_cells(view: View) -> str:
     cells = (
-        one.about.snapshot_name,
-        one.name,
-        one.cpus,
-        one.disk_total,
-        one.memory_total,
-        _joined_mounts(one),
-        one.created,
-        one.about.parent,
-        ";".join(one.children),
-        f'"{one.about.comment}"',
+        view.about.snapshot_name,
+        view.name,
+        view.cpus,
+        view.disk_total,
+        view.memory_total,
+        _joined_mounts(view),
+        view.created,
+        view.about.parent,
+        ";".join(view.children),
+        f'"{view.about.comment}"',
     )
     return ",".join(cells)
 
 
-def _joined_mounts(one: View) -> str:
-    return ";".join(f"{mount.source_path} => {mount.target_path}" for mount in one.mounts)
+def _joined_mounts(view: View) -> str:
+    return ";".join(f"{mount.source_path} => {mount.target_path}" for mount in view.mounts)

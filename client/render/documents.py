@@ -16,23 +16,25 @@ DISK = "sda1"  # whatever it is called inside
 def json(found: Details) -> str:
     from client.render.json import render
 
-    info: dict[str, dict[str, Any]] = {one.name: _json_instance(one) for one in found.instances}
-    for one in found.snapshots:
-        record = _json_snapshot(one)
-        info.setdefault(one.name, {}).setdefault("snapshots", {})[one.about.snapshot_name] = record
+    info: dict[str, dict[str, Any]] = {view.name: _json_instance(view) for view in found.instances}
+    for view in found.snapshots:
+        record = _json_snapshot(view)
+        info.setdefault(view.name, {}).setdefault("snapshots", {})[view.about.snapshot_name] = (
+            record
+        )
     return render({"errors": [], "info": info})
 
 
-def _json_instance(one: View) -> dict[str, Any]:
-    about = one.instance
-    disk = {"used": about.disk_usage, "total": one.disk_total}
-    memory = {"used": about.memory_usage, "total": one.memory_total}
+def _json_instance(view: View) -> dict[str, Any]:
+    about = view.instance
+    disk = {"used": about.disk_usage, "total": view.disk_total}
+    memory = {"used": about.memory_usage, "total": view.memory_total}
     record: dict[str, Any] = {
-        "state": one.state,
+        "state": view.state,
         "image_hash": about.id,
         "image_release": about.image_release,
         "release": about.current_release,
-        "cpu_count": one.cpus,
+        "cpu_count": view.cpus,
         "load": [float(figure) for figure in about.load.split() if _is_number(figure)],
         "disks": {DISK: {key: size for key, size in disk.items() if size}},
         "memory": {key: int(size) for key, size in memory.items() if size.isdecimal()},
@@ -43,7 +45,7 @@ def _json_instance(one: View) -> dict[str, Any]:
                 "uid_mappings": _maps(mount, "uid_mappings"),
                 "gid_mappings": _maps(mount, "gid_mappings"),
             }
-            for mount in one.mounts
+            for mount in view.mounts
         },
     }
     if about.num_snapshots is not None:
@@ -51,17 +53,17 @@ def _json_instance(one: View) -> dict[str, Any]:
     return record
 
 
-def _json_snapshot(one: View) -> dict[str, Any]:
+def _json_snapshot(view: View) -> dict[str, Any]:
     return {
-        "size": one.size,
-        "cpu_count": one.cpus,
-        "disk_space": one.disk_total,
-        "memory_size": one.memory_total,
-        "created": one.created,
-        "parent": one.about.parent,
-        "comment": one.about.comment,
-        "mounts": {mount.target_path: {"source_path": mount.source_path} for mount in one.mounts},
-        "children": one.children,
+        "size": view.size,
+        "cpu_count": view.cpus,
+        "disk_space": view.disk_total,
+        "memory_size": view.memory_total,
+        "created": view.created,
+        "parent": view.about.parent,
+        "comment": view.about.comment,
+        "mounts": {mount.target_path: {"source_path": mount.source_path} for mount in view.mounts},
+        "children": view.children,
     }
 
 
@@ -69,29 +71,31 @@ def yaml(found: Details) -> str:
     from client.render.yaml import render
 
     document: dict[str, Any] = {"errors": [None]}
-    entries: dict[str, dict[str, Any]] = {one.name: _yaml_instance(one) for one in found.instances}
-    for one in found.snapshots:
-        listed = entries.setdefault(one.name, {}).setdefault("snapshots", [])
-        listed.append({one.about.snapshot_name: _yaml_snapshot(one)})
+    entries: dict[str, dict[str, Any]] = {
+        view.name: _yaml_instance(view) for view in found.instances
+    }
+    for view in found.snapshots:
+        listed = entries.setdefault(view.name, {}).setdefault("snapshots", [])
+        listed.append({view.about.snapshot_name: _yaml_snapshot(view)})
     return render(document | {name: [entry] for name, entry in entries.items()})
 
 
-def _yaml_instance(one: View) -> dict[str, Any]:
-    about = one.instance
-    record: dict[str, Any] = {"state": one.state}
+def _yaml_instance(view: View) -> dict[str, Any]:
+    about = view.instance
+    record: dict[str, Any] = {"state": view.state}
     if about.num_snapshots is not None:
         record["snapshot_count"] = about.num_snapshots
     record |= {
         "image_hash": about.id or None,
         "image_release": about.image_release,
         "release": about.current_release or None,
-        "cpu_count": one.cpus or None,
+        "cpu_count": view.cpus or None,
     }
     if about.load:
         record["load"] = about.load.split()
     record |= {
-        "disks": [{DISK: {"used": about.disk_usage or None, "total": one.disk_total or None}}],
-        "memory": {"usage": about.memory_usage or None, "total": one.memory_total or None},
+        "disks": [{DISK: {"used": about.disk_usage or None, "total": view.disk_total or None}}],
+        "memory": {"usage": about.memory_usage or None, "total": view.memory_total or None},
         "ipv4": about.ipv4,
     }
     mounts = {
@@ -100,23 +104,23 @@ def _yaml_instance(one: View) -> dict[str, Any]:
             "gid_mappings": _maps(mount, "gid_mappings"),
             "source_path": mount.source_path,
         }
-        for mount in one.mounts
+        for mount in view.mounts
     }
     return record | {"mounts": mounts or None}
 
 
-def _yaml_snapshot(one: View) -> dict[str, Any]:
-    mounts = {mount.target_path: {"source_path": mount.source_path} for mount in one.mounts}
+def _yaml_snapshot(view: View) -> dict[str, Any]:
+    mounts = {mount.target_path: {"source_path": mount.source_path} for mount in view.mounts}
     return {
-        "size": one.size or None,
-        "cpu_count": one.cpus or None,
-        "disk_space": one.disk_total or None,
-        "memory_size": one.memory_total or None,
+        "size": view.size or None,
+        "cpu_count": view.cpus or None,
+        "disk_space": view.disk_total or None,
+        "memory_size": view.memory_total or None,
         "mounts": mounts or None,
-        "created": one.created or None,
-        "parent": one.about.parent or None,
-        "children": one.children,
-        "comment": one.about.comment or None,
+        "created": view.created or None,
+        "parent": view.about.parent or None,
+        "children": view.children,
+        "comment": view.about.comment or None,
     }
 
 

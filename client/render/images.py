@@ -31,8 +31,8 @@ class Categories:
 
 
 def render(reply: FindReply, shown: Categories, form: str) -> str:
-    images = [_Entry(one) for one in reply.images_info if one.aliases_info]
-    blueprints = [_Entry(one) for one in reply.blueprints_info if one.aliases_info]
+    images = [_Entry(entry) for entry in reply.images_info if entry.aliases_info]
+    blueprints = [_Entry(entry) for entry in reply.blueprints_info if entry.aliases_info]
     if form == TABLE:
         return _table(images, blueprints) or shown.nothing() + "\n"
     if form == CSV:
@@ -80,8 +80,13 @@ def _table(images: Sequence[_Entry], blueprints: Sequence[_Entry]) -> str:
             continue
         rows = [(heading, "Aliases", "Version", "Description")]
         rows += [
-            (one.full_name, ",".join(one.aliases), one.version, f"{one.os} {one.release}".strip())
-            for one in entries
+            (
+                entry.full_name,
+                ",".join(entry.aliases),
+                entry.version,
+                f"{entry.os} {entry.release}".strip(),
+            )
+            for entry in entries
         ]
         text += table.render(rows, WIDTHS) + "\n"
     return text
@@ -90,9 +95,17 @@ def _table(images: Sequence[_Entry], blueprints: Sequence[_Entry]) -> str:
 def _csv(images: Sequence[_Entry], blueprints: Sequence[_Entry]) -> str:
     lines = ["Image,Remote,Aliases,OS,Release,Version,Type\n"]
     for kind, entries in (("Cloud Image", images), (BLUEPRINT, blueprints)):
-        for one in entries:
-            aliases = ";".join(one.aliases)
-            cells = (one.full_name, one.remote, aliases, one.os, one.release, one.version, kind)
+        for entry in entries:
+            aliases = ";".join(entry.aliases)
+            cells = (
+                entry.full_name,
+                entry.remote,
+                aliases,
+                entry.os,
+                entry.release,
+                entry.version,
+                kind,
+            )
             lines.append(",".join(cells) + "\n")
     return "".join(lines)
 
@@ -103,8 +116,8 @@ def _json(images: Sequence[_Entry], blueprints: Sequence[_Entry]) -> str:
     return json.render(
         {
             "errors": [],
-            BLUEPRINTS_KEY: {one.full_name: one.record() for one in blueprints},
-            "images": {one.full_name: one.record() for one in images},
+            BLUEPRINTS_KEY: {entry.full_name: entry.record() for entry in blueprints},
+            "images": {entry.full_name: entry.record() for entry in images},
         }
     )
 
@@ -113,7 +126,7 @@ def _yaml(images: Sequence[_Entry], blueprints: Sequence[_Entry]) -> str:
     from client.render import yaml
 
     def by_key(entries: Sequence[_Entry]) -> dict[str, dict[str, str | Sequence[str]]]:
-        ordered = sorted(entries, key=lambda one: one.full_name)
-        return {one.full_name: one.record() for one in ordered}
+        ordered = sorted(entries, key=lambda entry: entry.full_name)
+        return {entry.full_name: entry.record() for entry in ordered}
 
     return yaml.render({"errors": [], BLUEPRINTS_KEY: by_key(blueprints), "images": by_key(images)})

@@ -34,7 +34,7 @@ STATES = (
 def render(instances: Sequence[ListVMInstance], form: str, primary: str) -> str:
     if form == JSON:
         return _json(instances)  # in the order of the reply
-    ordered = sorted(instances, key=lambda one: (one.name != primary, one.name))
+    ordered = sorted(instances, key=lambda instance: (instance.name != primary, instance.name))
     if form == TABLE:
         return _table(ordered)
     return _csv(ordered) if form == CSV else _yaml(ordered)
@@ -45,11 +45,11 @@ def _table(instances: Sequence[ListVMInstance]) -> str:
         return messages.NO_INSTANCES + "\n"
     from client.render import table
 
-    names = ["Name", *(one.name for one in instances)]
+    names = ["Name", *(instance.name for instance in instances)]
     rows = [("Name", "State", "IPv4", "Image")]
-    for one in instances:
-        first, *others = one.ipv4 or [NOTHING]
-        rows.append((one.name, _state(one), first, _release(one)))
+    for instance in instances:
+        first, *others = instance.ipv4 or [NOTHING]
+        rows.append((instance.name, _state(instance), first, _release(instance)))
         rows += [("", "", address, "") for address in others]
     text = table.render(rows, (table.automatic(names, NAME_WIDTH), STATE_WIDTH, IPV4_WIDTH))
     return "\n".join(line.rstrip() for line in text.split("\n"))
@@ -57,14 +57,14 @@ def _table(instances: Sequence[ListVMInstance]) -> str:
 
 def _csv(instances: Sequence[ListVMInstance]) -> str:
     lines = ["Name,State,IPv4,IPv6,Release,AllIPv4\n"]
-    for one in instances:
+    for instance in instances:
         cells = (
-            one.name,
-            _state(one),
-            one.ipv4[0] if one.ipv4 else "",
-            one.ipv6[0] if one.ipv6 else "",
-            _release(one),
-            f'"{",".join(one.ipv4)}"',
+            instance.name,
+            _state(instance),
+            instance.ipv4[0] if instance.ipv4 else "",
+            instance.ipv6[0] if instance.ipv6 else "",
+            _release(instance),
+            f'"{",".join(instance.ipv4)}"',
         )
         lines.append(",".join(cells) + "\n")
     return "".join(lines)
@@ -74,8 +74,13 @@ def _json(instances: Sequence[ListVMInstance]) -> str:
     from client.render import json
 
     entries = [
-        {"ipv4": one.ipv4, "name": one.name, "release": _release(one), "state": _state(one)}
-        for one in instances
+        {
+            "ipv4": instance.ipv4,
+            "name": instance.name,
+            "release": _release(instance),
+            "state": _state(instance),
+        }
+        for instance in instances
     ]
     return json.render({"list": entries})
 
@@ -85,8 +90,10 @@ def _yaml(instances: Sequence[ListVMInstance]) -> str:
 
     return yaml.render(
         {
-            one.name: [{"state": _state(one), "ipv4": one.ipv4, "release": _release(one)}]
-            for one in instances
+            instance.name: [
+                {"state": _state(instance), "ipv4": instance.ipv4, "release": _release(instance)}
+            ]
+            for instance in instances
         }
     )
 

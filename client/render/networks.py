@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 
 
 def render(interfaces: Sequence[NetInterface], form: str) -> str:
-    ordered = sorted(interfaces, key=lambda one: one.name)
+    ordered = sorted(interfaces, key=lambda interface: interface.name)
     if form == TABLE:
         return _table(ordered)
     if form == CSV:
-        lines = [f'{one.name},{one.type},"{one.description}"\n' for one in ordered]
+        lines = [
+            f'{interface.name},{interface.type},"{interface.description}"\n'
+            for interface in ordered
+        ]
         return "".join(("Name,Type,Description\n", *lines))
     return _json(ordered) if form == JSON else _yaml(ordered)
 
@@ -28,7 +31,7 @@ def _table(interfaces: Sequence[NetInterface]) -> str:
     from client.render import table
 
     rows = [("Name", "Type", "Description")]
-    rows += [(one.name, one.type, one.description) for one in interfaces]
+    rows += [(interface.name, interface.type, interface.description) for interface in interfaces]
     widths = [table.automatic([row[column] for row in rows]) for column in range(2)]
     return table.render(rows, widths)
 
@@ -37,7 +40,8 @@ def _json(interfaces: Sequence[NetInterface]) -> str:
     from client.render import json
 
     entries = [
-        {"description": one.description, "name": one.name, "type": one.type} for one in interfaces
+        {"description": interface.description, "name": interface.name, "type": interface.type}
+        for interface in interfaces
     ]
     return json.render({"list": entries})
 
@@ -46,5 +50,8 @@ def _yaml(interfaces: Sequence[NetInterface]) -> str:
     from client.render import yaml
 
     return yaml.render(
-        {one.name: [{"type": one.type, "description": one.description}] for one in interfaces}
+        {
+            interface.name: [{"type": interface.type, "description": interface.description}]
+            for interface in interfaces
+        }
     )

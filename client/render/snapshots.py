@@ -16,7 +16,7 @@ MAX_COMMENT = 50  # characters shown in a table
 
 
 def render(snapshots: Sequence[ListVMSnapshot], form: str, primary: str) -> str:
-    ordered = [_Row(one) for one in snapshots]
+    ordered = [_Row(snapshot) for snapshot in snapshots]
     ordered.sort(key=lambda row: (row.instance != primary, row.instance, row.created))
     if form == TABLE:
         return _table(ordered)

@@ -13,6 +13,8 @@ class Timestamp(Message):
 
 
 class UpdateInfo(Message):
+    """A newer release, as 1.16 announces it; empty if there is none."""
+
     version: str = string(1)
     url: str = string(2)
     title: str = string(3)
@@ -20,10 +22,14 @@ class UpdateInfo(Message):
 
 
 class InstanceNames(Message):
+    """The instances that a call is about; empty for all, where the call allows it."""
+
     instance_name: list[str] = repeated(string(1))
 
 
 class InstanceStatus(Message):
+    """The state of an instance."""
+
     class Status:
         """Plain numbers: `enum` costs every `list` 3 ms."""
 
@@ -41,6 +47,8 @@ class InstanceStatus(Message):
 
 
 class SnapshotFundamentals(Message):
+    """What each answer about a snapshot contains."""
+
     snapshot_name: str = string(1)
     parent: str = string(2)
     comment: str = string(3)
@@ -48,10 +56,14 @@ class SnapshotFundamentals(Message):
 
 
 class InstanceSnapshotPair(Message):
+    """A snapshot by the names of its instance and its own; without it, the instance."""
+
     instance_name: str = string(1)
     snapshot_name: str | None = string(2, optional=True)
 
 
 class TargetPathInfo(Message):
+    """A path in an instance; empty for all of its mounts."""
+
     instance_name: str = string(1)
     target_path: str = string(2)

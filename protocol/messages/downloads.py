@@ -1,8 +1,9 @@
-"""Messages of `multipass.Images`, this project's own service: how far downloads of images are.
+"""Messages of `multipass.Images`, this project's own service: the progress of image downloads.
 
-`received` are bytes of the file that are there, `size` is 0 where nobody told it. `fetched` are
-those that came over the network since the download was begun or taken up again, so that it only
-grows; a rate is told from it. `instance_name` are the instances being launched that wait for it.
+All sizes are bytes. `received`: the part of the file that is on disk. `size`: the whole file, 0 if
+the server did not say. `fetched`: bytes from the network since the download was begun or resumed;
+it never decreases, so a rate can be computed from it. `instance_name`: the instances being launched
+that wait for the download.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from protocol.codec import Message, int64, message, repeated, string
 
 
 class Download(Message):
+    """The state of one download of an image; all sizes in bytes."""
+
     instance_name: list[str] = repeated(string(1))
     received: int = int64(2)
     size: int = int64(3)
@@ -18,8 +21,10 @@ class Download(Message):
 
 
 class DownloadsRequest(Message):
-    pass
+    """The request of the call `downloads`."""
 
 
 class DownloadsReply(Message):
+    """The reply of the call `downloads`."""
+
     downloads: list[Download] = repeated(message(1, Download))

@@ -14,6 +14,8 @@ from protocol.messages.mounts import MountInfo
 
 
 class InfoRequest(Message):
+    """The request of the call `info`."""
+
     instance_snapshot_pairs: list[InstanceSnapshotPair] = repeated(message(1, InstanceSnapshotPair))
     verbosity_level: int = int32(3)
     no_runtime_information: bool = boolean(4)
@@ -21,6 +23,8 @@ class InfoRequest(Message):
 
 
 class InstanceDetails(Message):
+    """What `info` tells of an instance; sizes are texts in bytes."""
+
     image_release: str = string(1)
     current_release: str = string(2)
     id: str = string(3)
@@ -36,12 +40,16 @@ class InstanceDetails(Message):
 
 
 class SnapshotDetails(Message):
+    """What `info` tells of a snapshot."""
+
     fundamentals: SnapshotFundamentals | None = message(1, SnapshotFundamentals)
     size: str = string(2)
     children: list[str] = repeated(string(4))
 
 
 class DetailedInfoItem(Message):
+    """One instance or one snapshot in the reply of `info`."""
+
     name: str = string(1)
     instance_status: InstanceStatus | None = message(2, InstanceStatus)
     memory_total: str = string(3)
@@ -53,6 +61,8 @@ class DetailedInfoItem(Message):
 
 
 class InfoReply(Message):
+    """The reply of the call `info`."""
+
     details: list[DetailedInfoItem] = repeated(message(1, DetailedInfoItem))
     snapshots: bool = boolean(2)
     log_line: str = string(3)
@@ -60,6 +70,8 @@ class InfoReply(Message):
 
 
 class FindRequest(Message):
+    """The request of the call `find`."""
+
     search_string: str = string(1)
     remote_name: str = string(2)
     verbosity_level: int = int32(3)
@@ -70,6 +82,8 @@ class FindRequest(Message):
 
 
 class AliasInfo(Message):
+    """One name by which an image is found, and the remote that has it."""
+
     __qualname__ = "FindReply.AliasInfo"  # its name in the .proto; Python can't nest it there
 
     remote_name: str = string(1)
@@ -77,6 +91,8 @@ class AliasInfo(Message):
 
 
 class ImageInfo(Message):
+    """One image in the reply of `find`."""
+
     __qualname__ = "FindReply.ImageInfo"
 
     os: str = string(1)
@@ -87,6 +103,8 @@ class ImageInfo(Message):
 
 
 class FindReply(Message):
+    """The reply of the call `find`."""
+
     show_images: bool = boolean(1)
     show_blueprints: bool = boolean(2)
     images_info: list[ImageInfo] = repeated(message(3, ImageInfo))
@@ -95,16 +113,22 @@ class FindReply(Message):
 
 
 class NetworksRequest(Message):
+    """The request of the call `networks`."""
+
     verbosity_level: int = int32(1)
 
 
 class NetInterface(Message):
+    """One network device of the host."""
+
     name: str = string(1)
     type: str = string(2)
     description: str = string(3)
 
 
 class NetworksReply(Message):
+    """The reply of the call `networks`."""
+
     interfaces: list[NetInterface] = repeated(message(1, NetInterface))
     log_line: str = string(2)
     update_info: UpdateInfo | None = message(3, UpdateInfo)

@@ -9,8 +9,14 @@ from protocol.messages.common import UpdateInfo
 
 
 class LaunchRequest(Message):
+    """The request of the call `launch`."""
+
     class NetworkOptions(Message):
+        """One network that the instance is connected to."""
+
         class Mode(IntEnum):
+            """Who configures the network inside the instance, by number on the wire."""
+
             AUTO = 0
             MANUAL = 1
 
@@ -35,7 +41,11 @@ class LaunchRequest(Message):
 
 
 class LaunchError(Message):
+    """The details of a refused launch: which options are invalid."""
+
     class ErrorCodes(IntEnum):
+        """The invalid option, by number on the wire."""
+
         OK = 0
         INVALID_MEM_SIZE = 1
         INVALID_DISK_SIZE = 2
@@ -46,7 +56,11 @@ class LaunchError(Message):
 
 
 class LaunchProgress(Message):
+    """The step of a launch, and its progress in per cent."""
+
     class ProgressTypes(IntEnum):
+        """The steps of a launch, by number on the wire."""
+
         IMAGE = 0
         EXTRACT = 1
         VERIFY = 2
@@ -57,7 +71,11 @@ class LaunchProgress(Message):
 
 
 class LaunchReply(Message):
+    """The reply of the call `launch`."""
+
     class Alias(Message):
+        """An alias of a command inside the instance."""
+
         name: str = string(1)
         instance: str = string(2)
         command: str = string(3)

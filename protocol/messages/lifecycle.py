@@ -9,7 +9,11 @@ from protocol.messages.common import InstanceNames, InstanceSnapshotPair, Update
 
 
 class StartError(Message):
+    """The details of a failed start: an ErrorCode for each instance."""
+
     class ErrorCode(IntEnum):
+        """Why an instance was not started, by number on the wire."""
+
         OK = 0
         DOES_NOT_EXIST = 1
         INSTANCE_DELETED = 2
@@ -19,6 +23,8 @@ class StartError(Message):
 
 
 class StartRequest(Message):
+    """The request of the call `start`."""
+
     instance_names: InstanceNames | None = message(1, InstanceNames)
     verbosity_level: int = int32(2)
     timeout: int = int32(3)
@@ -26,6 +32,8 @@ class StartRequest(Message):
 
 
 class StartReply(Message):
+    """The reply of the call `start`."""
+
     log_line: str = string(1)
     reply_message: str = string(2)
     update_info: UpdateInfo | None = message(3, UpdateInfo)
@@ -33,6 +41,8 @@ class StartReply(Message):
 
 
 class StopRequest(Message):
+    """The request of the call `stop`."""
+
     instance_names: InstanceNames | None = message(1, InstanceNames)
     time_minutes: int = int32(2)
     cancel_shutdown: bool = boolean(3)
@@ -41,19 +51,27 @@ class StopRequest(Message):
 
 
 class StopReply(Message):
+    """The reply of the call `stop`."""
+
     log_line: str = string(1)
 
 
 class SuspendRequest(Message):
+    """The request of the call `suspend`."""
+
     instance_names: InstanceNames | None = message(1, InstanceNames)
     verbosity_level: int = int32(2)
 
 
 class SuspendReply(Message):
+    """The reply of the call `suspend`."""
+
     log_line: str = string(1)
 
 
 class RestartRequest(Message):
+    """The request of the call `restart`."""
+
     instance_names: InstanceNames | None = message(1, InstanceNames)
     verbosity_level: int = int32(2)
     timeout: int = int32(3)
@@ -61,6 +79,8 @@ class RestartRequest(Message):
 
 
 class RestartReply(Message):
+    """The reply of the call `restart`."""
+
     log_line: str = string(1)
     reply_message: str = string(2)
     update_info: UpdateInfo | None = message(3, UpdateInfo)
@@ -68,6 +88,8 @@ class RestartReply(Message):
 
 
 class DeleteRequest(Message):
+    """The request of the call `delet`."""
+
     instance_snapshot_pairs: list[InstanceSnapshotPair] = repeated(message(1, InstanceSnapshotPair))
     purge: bool = boolean(2)
     verbosity_level: int = int32(3)
@@ -75,35 +97,49 @@ class DeleteRequest(Message):
 
 
 class DeleteReply(Message):
+    """The reply of the call `delet`."""
+
     log_line: str = string(1)
     purged_instances: list[str] = repeated(string(2))
     confirm_snapshot_purging: bool = boolean(3)
 
 
 class RecoverRequest(Message):
+    """The request of the call `recover`."""
+
     instance_names: InstanceNames | None = message(1, InstanceNames)
     verbosity_level: int = int32(2)
 
 
 class RecoverReply(Message):
+    """The reply of the call `recover`."""
+
     log_line: str = string(1)
 
 
 class PurgeRequest(Message):
+    """The request of the call `purge`."""
+
     verbosity_level: int = int32(1)
 
 
 class PurgeReply(Message):
+    """The reply of the call `purge`."""
+
     log_line: str = string(1)
     purged_instances: list[str] = repeated(string(2))
 
 
 class SSHInfoRequest(Message):
+    """The request of the call `ssh_info`."""
+
     instance_name: list[str] = repeated(string(1))
     verbosity_level: int = int32(2)
 
 
 class SSHInfo(Message):
+    """How an instance is reached: address, port, user and private key."""
+
     port: int = int32(1)
     priv_key_base64: str = string(2)
     host: str = string(3)
@@ -111,5 +147,7 @@ class SSHInfo(Message):
 
 
 class SSHInfoReply(Message):
+    """The reply of the call `ssh_info`."""
+
     ssh_info: dict[str, SSHInfo] = mapping(1, message(2, SSHInfo))
     log_line: str = string(2)

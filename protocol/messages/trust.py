@@ -9,6 +9,8 @@ from protocol.codec import Message, boolean, int32, int64, message, repeated, st
 
 
 class TrustedClient(Message):
+    """One trusted client, as an administrator sees it."""
+
     fingerprint: str = string(1)
     name: str = string(2)
     how: str = string(3)
@@ -18,17 +20,23 @@ class TrustedClient(Message):
 
 
 class ClientsRequest(Message):
-    pass
+    """The request of the call `clients`."""
 
 
 class ClientsReply(Message):
+    """The reply of the call `clients`."""
+
     clients: list[TrustedClient] = repeated(message(1, TrustedClient))
     state: str = string(2)
 
 
 class RemoveRequest(Message):
+    """The request of the call `remove`."""
+
     fingerprint: str = string(1)
 
 
 class RemoveReply(Message):
+    """The reply of the call `remove`."""
+
     removed: bool = boolean(1)
