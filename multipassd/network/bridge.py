@@ -1,4 +1,4 @@
-"""Our bridge and instances' taps, as the kernel has them."""
+"""The instances' bridge and taps, by iproute2 and /sys/class/net."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def exists(name: str) -> bool:
 
 
 def taps(bridge: str = "") -> list[str]:
-    """Our taps; only those on `bridge`, if one is named."""
+    """Instances' taps; only those on `bridge`, if it is given."""
     names = members(bridge) if bridge else os.listdir(NET)
     return sorted(name for name in names if name.startswith(TAP))
 
 
 def members(bridge: str) -> list[str]:
-    """None if there is no such bridge, or none any longer."""
+    """Devices on a bridge; none if it does not exist."""
     try:
         return os.listdir(NET / bridge / "brif")
     except OSError:
@@ -42,24 +42,25 @@ def members(bridge: str) -> list[str]:
 
 
 def others() -> list[str]:
-    """Devices on our bridge that are no instances'."""
+    """Devices on the instances' bridge that are not instances' taps."""
     return sorted(name for name in members(BRIDGE) if not name.startswith(TAP))
 
 
 def routes() -> list[IPv4Network]:
-    """What the host reaches otherwise than by our bridge. Raises NetworkFailure."""
+    """Destinations of all routes but those over the instances' bridge. Raises NetworkFailure."""
     found = tools.listed("ip", "-json", "-4", "route", "show", "table", "all")
-    others = [one for one in found if one.get("dev") != BRIDGE and one["dst"] != "default"]
-    return [IPv4Network(one["dst"], strict=False) for one in others]
+    others = [each for each in found if each.get("dev") != BRIDGE and each["dst"] != "default"]
+    return [IPv4Network(each["dst"], strict=False) for each in others]
 
 
 def signature(directory: Path) -> str:
-    """Of the service that keeps its files there, as far as the kernel takes it."""
+    """The bridge's alias that names its service by the service's directory, cut to what the kernel
+    takes."""
     return str(directory)[:MAX_ALIAS]
 
 
 def owner() -> str:
-    """The signature of the service that made it; empty if there is none, or it has none."""
+    """The signature on the bridge; empty if there is no bridge, or no signature."""
     try:
         return (NET / BRIDGE / "ifalias").read_text().strip()
     except OSError:
@@ -67,7 +68,7 @@ def owner() -> str:
 
 
 def make(subnet: IPv4Network, signed: str) -> None:
-    """Make or mend it. Raises NetworkFailure."""
+    """Make or repair the bridge. Raises NetworkFailure."""
     if not exists(BRIDGE):
         tools.run("ip", "link", "add", BRIDGE, "type", "bridge", "stp_state", "0")
     if owner() != signed:
@@ -79,14 +80,14 @@ def make(subnet: IPv4Network, signed: str) -> None:
 
 
 def _accept_no_router() -> None:
-    """The packet filter keeps guests from becoming the host's way out, too; but others flush it,
-    and a route that came in between stays for hours."""
+    """The packet filter drops guests' router advertisements, too; but other programs flush it, and
+    a route that was accepted in that time would stay for hours."""
     with suppress(OSError):  # a host without IPv6
         (IPV6 / BRIDGE / "accept_ra").write_text("0\n")
 
 
 def fault(subnet: IPv4Network) -> str:
-    """What keeps guests from being reached by it, as the end of a sentence; or nothing. Raises
+    """Why guests can't be reached over the bridge, as the end of a sentence; or empty. Raises
     NetworkFailure."""
     if not exists(BRIDGE):
         return "is gone"
@@ -100,22 +101,23 @@ def fault(subnet: IPv4Network) -> str:
 
 
 def rejoin(tap: str) -> bool:
-    """Put a tap that is on no bridge, or down, back on ours; was there anything to do? One that is
-    on another bridge was put there by someone. Raises NetworkFailure."""
+    """Attach a tap that is on no bridge, or down, to the bridge again; was there anything to do? A
+    tap on another bridge was put there by an administrator. Raises NetworkFailure."""
     master = NET / tap / "master"
     try:
         if master.exists() and master.resolve().name != BRIDGE:
             return False
         if master.exists() and int((NET / tap / "flags").read_text(), 16) & IFF_UP:
             return False
-    except FileNotFoundError:  # it went meanwhile
+    except FileNotFoundError:  # it was removed
         return False
     tools.run("ip", "link", "set", tap, "master", BRIDGE, "up")
     return True
 
 
 def remove() -> None:
-    """With all taps on it; not while devices of others are on it. Raises NetworkFailure."""
+    """Remove the bridge and all taps on it; not while other devices are on it. Raises
+    NetworkFailure."""
     for tap in taps(BRIDGE):
         remove_tap(tap)
     if strangers := others():
@@ -136,19 +138,19 @@ def add_tap(name: str, bridge: str, user: str) -> None:
         )
     if user != "root" and not tools.may(user, TUN, "-r", "-w"):
         raise NetworkFailure(
-            f"{TUN} can't be opened by {user}, as whom instances run. Please let everybody open "
-            f"it, as Linux systems do (`chmod 666 {TUN}`), then try again."
+            f"{TUN} can't be opened by {user}, the user that instances run as. Please make it "
+            f"accessible to all users, as Linux systems do (`chmod 666 {TUN}`), then try again."
         )
     remove_tap(name)
     try:
         tools.run("ip", "tuntap", "add", "dev", name, "mode", "tap", "user", user)
         tools.run("ip", "link", "set", name, "master", bridge, "up")
-    except BaseException:  # also if the service is stopped in between
+    except BaseException:  # also SystemExit, when the service is stopped
         remove_tap(name)
         raise
 
 
 def remove_tap(name: str) -> None:
-    """Nothing to do if there is none. Raises NetworkFailure."""
+    """Does nothing if there is no such tap. Raises NetworkFailure."""
     if exists(name):
         tools.run("ip", "link", "delete", name)

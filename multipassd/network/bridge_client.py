@@ -1,7 +1,7 @@
-"""Instances on a bridge of the host's, which a service of its own keeps: this asks that service.
+"""The daemon's side of the network helper, which keeps a bridge on the host for instances.
 
-The daemon itself has no right to change the host's network. MULTIPASS_NETWORK_SOCKET names where
-the service listens.
+The daemon itself has no right to change the host's network. MULTIPASS_NETWORK_SOCKET is the path of
+the helper's socket.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ SOCKET = "MULTIPASS_NETWORK_SOCKET"
 # half a minute, and then as much to get it back; other requests wait for that.
 SECONDS = 150.0
 MAX_ANSWER = 1 << 20
-# An upgrade, or an administrator, may restart the service in the middle of a request, which undoes
-# what was half done; each may be made again.
+# An upgrade, or an administrator, may restart the service during a request. It undoes its changes
+# then, and every request may be repeated.
 ATTEMPTS = 2
 SSH = 22
 
@@ -41,18 +41,18 @@ ENDED = (
 
 
 class NetworkError(RpcError):
-    """The sentence says what is wrong and how to mend it."""
+    """The network can't be set up; the sentence says why and how to repair it."""
 
     status = Status.FAILED_PRECONDITION
 
 
 class BridgedNetworking:
-    """`directory` is the service's own; `user` is who opens the guests' taps, i.e. runs the
-    hypervisor."""
+    """Networking by a bridge on the host."""
 
     reaches_host_networks = True
 
     def __init__(self, socket: Path, directory: Path, user: str) -> None:
+        """`directory` has the helper's files; `user` runs the hypervisor and opens guests' taps."""
         self._socket = socket
         self._directory = directory
         self._user = user
@@ -106,22 +106,22 @@ class BridgedNetworking:
         return troubles.read(self._directory)
 
     def _on_wires(self) -> set[str]:
-        """Cards that bridges on the host's devices are kept for. Not by uplinks.py, which most
-        daemons do without."""
+        """MAC addresses that the record of bridges on the host's devices has. Read without
+        uplinks/registry.py, which only the helper loads."""
         try:
             known = json.loads(read_regular(self._directory / BRIDGES, MAX_ANSWER))
-            return {str(mac) for one in known for mac in one["users"]}
+            return {str(mac) for entry in known for mac in entry["users"]}
         except (OSError, ValueError, KeyError, TypeError):
-            return set()  # whose record it is says why
+            return set()  # the helper logs why
 
     def _addresses(self) -> dict[str, str]:
-        """By MAC; read anew when the file is another."""
+        """Reserved addresses by MAC; read again when the file has changed."""
         try:
             status = os.stat(self._directory / reservations.FILE)
             stamp = (status.st_ino, status.st_mtime_ns)
             if stamp != self._stamp:
                 found = reservations.read(self._directory)
-                self._known = {mac: str(one.address) for mac, one in found.items()}
+                self._known = {mac: str(each.address) for mac, each in found.items()}
                 self._stamp = stamp
         except OSError:
             return {}

@@ -1,5 +1,5 @@
-"""The network's service as a child of the daemon, for a daemon that no systemd started: on request,
-with the rights that its unit would give it and no others, and for as long as the daemon runs."""
+"""The network helper as a child of a daemon that systemd did not start: on request only, with the
+rights that its unit would give it, and for as long as the daemon runs."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ ACTIVATED = ("/bin/sh", "-c", 'LISTEN_PID=$$ exec "$@" 3<&0 </dev/null', "sh")
 STATE_MODE = 0o755  # dnsmasq's own user reads what lies there; nothing in it is secret
 RESTART_SECONDS = 1.0
 STEADY_SECONDS = 10.0  # a child that ended sooner, and failed, may fail again
-FAILURES = 5  # one after the other; then it is started by the next request
-STOP_SECONDS = 90.0  # a device of the host's may be on its way to a bridge, or back
+FAILURES = 5  # in succession; then it is started by the next request
+STOP_SECONDS = 90.0  # it may be changing one of the host's devices
 BACKLOG = 16
 
 _log = log.get("network")
 
 
 class HelperError(Exception):
-    """It can't be started here: a sentence."""
+    """The helper can't be started; the text is a sentence."""
 
 
 class NetworkHelper:
-    """Like a socket unit and its service: it is started for each request that finds none."""
+    """Works like a socket unit and its service: a request starts the helper if it does not run."""
 
     def __init__(self, base: Path, environ: Mapping[str, str]) -> None:
         """Raises HelperError. `base` is the daemon's storage."""
@@ -63,11 +63,12 @@ class NetworkHelper:
         self._listener: socket.socket
 
     def start(self) -> None:
-        """At once, as guests may run that an earlier daemon started. Raises HelperError."""
+        """Start the helper at once, because guests of an earlier daemon may run. Raises
+        HelperError."""
         try:
             self._prepare()
         except OSError as error:
-            raise HelperError(f"--network=bridge can't be had: {error}.") from None
+            raise HelperError(f"--network=bridge is not possible: {error}.") from None
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def _prepare(self) -> None:
@@ -85,7 +86,7 @@ class NetworkHelper:
         self._listener.listen(BACKLOG)
 
     async def stop(self) -> None:
-        """What running guests use stays, but for DHCP and DNS."""
+        """End the helper. What running guests use stays, except DHCP and DNS."""
         if self._task is None:
             return
         self._task.cancel()
@@ -113,10 +114,10 @@ class NetworkHelper:
                 _log.error("the network's service ended with %d", code)
                 await asyncio.sleep(RESTART_SECONDS)
             if not code or failures >= FAILURES:
-                await self._asked()
+                await self._connection()
 
     async def _once(self) -> int:
-        """Until it ended; its exit code."""
+        """Run the helper until it ends; returns its exit code."""
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -128,25 +129,25 @@ class NetworkHelper:
             return 1
         return await self._process.wait()
 
-    async def _asked(self) -> None:
-        """Until somebody connects."""
-        loop, asked = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(self._listener, asked.set)
+    async def _connection(self) -> None:
+        """Wait for a connection to the socket."""
+        loop, connected = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._listener, connected.set)
         try:
-            await asked.wait()
+            await connected.wait()
         finally:
             loop.remove_reader(self._listener)
 
 
 def state_directory(base: Path) -> Path:
-    """Beside the package's, and not in a storage that may lie in root's home: dnsmasq's user must
-    get there."""
+    """The helper's directory: beside the package's, and not in the storage, which may be in root's
+    home, because dnsmasq's user must be able to enter it."""
     mark = hashlib.sha256(os.fsencode(base.absolute())).hexdigest()[:8]
     return Path(f"{DEFAULT_DIRECTORY}-{mark}")
 
 
 def _rights() -> tuple[str, ...]:
-    """What setpriv takes away before it becomes the service, which also ends with the daemon."""
+    """setpriv's options: it drops all other rights, and the helper ends with the daemon."""
     kept = ",".join(f"+{right}" for right in RIGHTS)
     return (
         "--bounding-set", f"-all,{kept}", "--inh-caps", "-all", "--ambient-caps", "-all",

@@ -11,12 +11,14 @@ ETHERNET, BRIDGE = "ethernet", "bridge"
 ARPHRD_ETHER = "1"
 MAX_NAME = 15  # letters; Linux takes no more
 
-OURS = "mpqemubr0"  # 1.16's name, which people's firewalls know
-TAP = "mp-"  # and the digits of a MAC address: just MAX_NAME
+OURS = "mpqemubr0"  # 1.16's name, which users' firewall rules have
+TAP = "mp-"  # followed by the digits of a MAC address: MAX_NAME letters
 
 
 @dataclass(frozen=True)
 class Interface:
+    """An ethernet device, or a bridge."""
+
     name: str
     type: str
     members: tuple[str, ...] = ()  # a bridge's
@@ -30,13 +32,14 @@ class Interface:
 
 
 def read(net: Path = NET) -> list[Interface]:
-    """By name; not what we made for instances. What comes or goes meanwhile is left out."""
+    """Sorted by name, without those made for instances. A device that is removed while they are
+    read is left out."""
     found: list[Interface] = []
     with suppress(FileNotFoundError):
         for path in sorted(net.iterdir()):
             with suppress(OSError):
-                if one := _interface(path):
-                    found.append(one)
+                if interface := _interface(path):
+                    found.append(interface)
     return found
 
 
@@ -45,10 +48,10 @@ def _interface(path: Path) -> Interface | None:
         if path.name == OURS:
             return None
         members = sorted(
-            one.name for one in (path / "brif").iterdir() if not one.name.startswith(TAP)
+            port.name for port in (path / "brif").iterdir() if not port.name.startswith(TAP)
         )
         return Interface(path.name, BRIDGE, tuple(members))
-    # Only real devices have a device behind them: no loopback, veth, tap or VLAN has.
+    # Only hardware has this link: no loopback, veth, tap or VLAN has it.
     wired = (path / "type").read_text().strip() == ARPHRD_ETHER and (path / "device").exists()
     if not wired or (path / "wireless").exists() or (path / "phy80211").exists():
         return None

@@ -1,8 +1,8 @@
-"""Which address each instance has: by its MAC address, in the file that dnsmasq reads.
+"""The reserved address of each instance, by MAC address, in the file that dnsmasq reads.
 
-An address is chosen before its instance first starts and kept until it is purged, so that a guest
-which was suspended for longer than its lease is still found. Nobody else gets a lease: a guest that
-makes up MAC addresses can't take away all the others' addresses.
+An address is chosen before its instance first starts and kept until that is purged, so a guest that
+was suspended for longer than its lease is still found. No other MAC address gets a lease: a guest
+that invents some can't use up the addresses.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from multipassd.system.files import read_regular, write_atomically
 DIRECTORY = "MULTIPASS_NETWORK_DIRECTORY"  # the variable that names where the files lie
 DEFAULT_DIRECTORY = "/var/lib/multipass-network"
 FILE, LEASES = "hosts", "leases"
-BRIDGES = "bridges.json"  # on the host's devices: see uplinks.py
+BRIDGES = "bridges.json"  # the record of bridges on the host's devices: see uplinks/registry.py
 MAX_FILE = 1 << 20  # a line has some 100 bytes, a subnet 253 of them
 MODE = 0o644  # dnsmasq's own user reads it
 
 
 @dataclass(frozen=True)
 class Reservation:
+    """One line of dnsmasq's file."""
+
     mac: str
     address: IPv4Address
     name: str
@@ -35,18 +37,18 @@ class NoAddress(Exception):
 
 
 def read(directory: Path) -> dict[str, Reservation]:
-    """By MAC; nothing if there is no file. Raises OSError."""
+    """Reservations by MAC; none if there is no file. Raises OSError."""
     try:
         text = read_regular(directory / FILE, MAX_FILE).decode("ascii", "replace")
     except FileNotFoundError:
         return {}
     found = (_parsed(line) for line in text.splitlines())
-    return {one.mac: one for one in found if one is not None}
+    return {each.mac: each for each in found if each is not None}
 
 
 def write(directory: Path, reservations: Mapping[str, Reservation]) -> None:
     """Raises OSError."""
-    lines = [f"{one.mac},{one.address},{one.name}\n" for one in reservations.values()]
+    lines = [f"{each.mac},{each.address},{each.name}\n" for each in reservations.values()]
     write_atomically(directory / FILE, "".join(lines).encode(), MODE)
 
 
@@ -65,7 +67,7 @@ def leased(directory: Path) -> dict[IPv4Address, str]:
 
 
 def drop_leases(directory: Path, known: Container[str]) -> None:
-    """Keep only those of known MAC addresses; no dnsmasq may run meanwhile. Raises OSError."""
+    """Keep only leases of known MAC addresses; dnsmasq must not run. Raises OSError."""
     try:
         text = read_regular(directory / LEASES, MAX_FILE).decode("ascii", "replace")
     except FileNotFoundError:
@@ -79,9 +81,9 @@ def drop_leases(directory: Path, known: Container[str]) -> None:
 def choose(
     subnet: IPv4Network, mac: str, taken: Iterable[Reservation], leases: Mapping[IPv4Address, str]
 ) -> IPv4Address:
-    """Raises NoAddress."""
-    reserved = {one.address for one in taken}
-    # dnsmasq refuses an address while somebody else's lease of it lasts.
+    """A free address for `mac`. Raises NoAddress."""
+    reserved = {each.address for each in taken}
+    # dnsmasq refuses an address while another client's lease of it lasts.
     lent = {address for address, owner in leases.items() if owner != mac}
     for address in subnets.addresses(subnet):
         if address not in reserved and address not in lent:

@@ -1,4 +1,4 @@
-"""Which private subnet instances are on. Pure."""
+"""Chooses the private subnet for instances. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class NoSubnet(Exception):
 
 
 def choose(kept: IPv4Network | None, routes: Iterable[IPv4Network]) -> IPv4Network:
-    """The kept one if no route of the host leads into it, else another at random, as a guest that
-    is a host itself should not choose the same. Raises NoSubnet."""
+    """`kept` if no route of the host overlaps it, else a random one, because a guest that is a host
+    itself should not choose the same. Raises NoSubnet."""
     taken = [route for route in routes if route.prefixlen >= SHORTEST]
     if kept is not None and _free(kept, taken):
         return kept
@@ -38,9 +38,9 @@ def gateway(subnet: IPv4Network) -> IPv4Address:
 
 
 def addresses(subnet: IPv4Network) -> Iterable[IPv4Address]:
-    """Those that instances may have."""
+    """Addresses that instances may have."""
     return (subnet[number] for number in range(2, subnet.num_addresses - 1))
 
 
 def _free(candidate: IPv4Network, taken: Iterable[IPv4Network]) -> bool:
-    return not any(candidate.overlaps(one) for one in taken)
+    return not any(candidate.overlaps(route) for route in taken)

@@ -20,11 +20,12 @@ PACKAGES = {
 
 
 class NetworkFailure(Exception):
-    """The host's network can't be what instances need; a sentence that says how to mend it."""
+    """The host's network can't be set up as instances need it; a sentence that says how to repair
+    that."""
 
 
 def program(name: str) -> str:
-    """Where it is. Raises NetworkFailure."""
+    """Path of the program. Raises NetworkFailure."""
     found = shutil.which(name, path=PATH)
     if found is None:
         raise NetworkFailure(
@@ -35,7 +36,7 @@ def program(name: str) -> str:
 
 
 def run(name: str, *arguments: str, given: str = "", seconds: float = SECONDS) -> str:
-    """What it printed. Raises NetworkFailure with its reason."""
+    """The program's output. Raises NetworkFailure with its first line of errors."""
     command = [program(name), *arguments]
     try:
         done = subprocess.run(
@@ -55,8 +56,9 @@ def run(name: str, *arguments: str, given: str = "", seconds: float = SECONDS) -
 
 
 def may(user: str, path: Path, *tests: str) -> bool:
-    """Tried as this user by test(1), e.g. "-r": groups, access control lists and the directories
-    above count, too. True where it can't be tried: who really does it then says so."""
+    """May `user` access `path`? Tried by test(1) as this user, e.g. "-r", so groups, access control
+    lists and the directories above count. True where it can't be tried: the real access fails
+    then."""
     try:
         account = pwd.getpwnam(user)
         for test in tests:
@@ -74,5 +76,5 @@ def may(user: str, path: Path, *tests: str) -> bool:
 
 
 def listed(name: str, *arguments: str) -> Any:
-    """What it printed as JSON. Raises NetworkFailure."""
+    """The program's output, parsed as JSON. Raises NetworkFailure."""
     return json.loads(run(name, *arguments) or "[]")

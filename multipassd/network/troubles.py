@@ -1,5 +1,5 @@
-"""What is wrong with the instances' network and does not keep it from working at all: told once in
-the log, and kept in a file where the daemon finds it for `info -v`."""
+"""Problems of the instances' network that do not stop it altogether: each is logged once, and kept
+in a file that the daemon reads for `info -v`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _log = log.get("network")
 
 
 class Troubles:
-    """One sentence a topic, as long as it is true."""
+    """The present problems, one sentence for each topic."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE
-        self._known = _read(directory)  # an earlier service's are true until the next look
+        self._known = _read(directory)  # an earlier service's hold until the next inspection
 
-    def tell(self, topic: str, sentence: str) -> None:
-        """Empty: there is nothing wrong any more. Logged when it changes. Never fails."""
+    def report(self, topic: str, sentence: str) -> None:
+        """An empty sentence ends the problem. Logged when it changes. Never fails."""
         if self._known.get(topic, "") == sentence:
             return
         if sentence:
@@ -33,11 +33,11 @@ class Troubles:
             _log.warning("%s", sentence)
         else:
             del self._known[topic]
-            _log.info("no longer so: %s", topic)
+            _log.info("no longer a problem: %s", topic)
         self._write()
 
     def clear(self) -> None:
-        """There is no network to be wrong."""
+        """Forget all problems: the network is taken down. Never fails."""
         self._known = {}
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
@@ -49,7 +49,7 @@ class Troubles:
 
 
 def read(directory: Path) -> list[str]:
-    """The sentences; none if there is no file that can be read."""
+    """The sentences; none if the file can't be read."""
     return list(_read(directory).values())
 
 

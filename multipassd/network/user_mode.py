@@ -1,5 +1,5 @@
-"""QEMU's own networking: needs no privilege; every guest is 10.0.2.15 behind an address
-translation, and its SSH is forwarded from a port of the loopback interface."""
+"""QEMU's user networking, which needs no rights: every guest is 10.0.2.15 behind address
+translation, and a port of the loopback interface is forwarded to its SSH server."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from multipassd.drivers.interface import DriverError, Link
 from multipassd.network.interface import Cards
 
 LOOPBACK = "127.0.0.1"
-UNKNOWN = "N/A"  # no address of a guest's can be reached from outside it
-ATTEMPTS = 50  # at a port that nobody has
+UNKNOWN = "N/A"  # shown instead of a guest's address, which can't be reached from the host
+ATTEMPTS = 50  # at a port that no other instance has
 
 
 class UserNetworking:
+    """Networking by QEMU itself, without a bridge."""
+
     reaches_host_networks = False
 
     def __init__(self, taken: Callable[[], set[int]], why: str = "") -> None:
-        """`why` there is no bridge, and what to do: the end of a sentence, or nothing."""
+        """`why` there is no bridge, and what to do: the end of a sentence, or empty."""
         self._why = why
         self._taken = taken  # the ports that other instances keep
 
     def ssh_port(self, cards: Cards) -> int:
-        """The port is kept over restarts, and chosen anew when another program has it by now."""
+        """The same over restarts, unless another program listens there."""
         if cards.ssh_port and _free(cards.ssh_port):
             return cards.ssh_port
         return self._choose()

@@ -28,8 +28,8 @@ LATE = (
 
 
 def arguments(bridge: str, subnet: IPv4Network, directory: Path, user: str) -> list[str]:
-    """Pure. Only instances get addresses, each its own; what is asked about them or about private
-    addresses never leaves the host."""
+    """The command line. Pure. Only instances get addresses, each its own; DNS queries about them or
+    about private addresses are never forwarded."""
     return [
         "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file", "--log-facility=-",
         f"--user={user}", "--bind-interfaces", "--except-interface=lo",
@@ -43,6 +43,8 @@ def arguments(bridge: str, subnet: IPv4Network, directory: Path, user: str) -> l
 
 
 class Dnsmasq:
+    """The process of dnsmasq, a child of this one."""
+
     def __init__(self, bridge: str, subnet: IPv4Network, directory: Path) -> None:
         self._user = _user()
         self._directory = directory
@@ -50,18 +52,18 @@ class Dnsmasq:
         self._address = str(subnets.gateway(subnet))
         self._process: subprocess.Popen[str] | None = None
         self._ready = threading.Event()
-        self._last = ""  # what it said last
+        self._last = ""  # line of its log
 
     @property
     def runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Returns once it answers. Raises NetworkFailure."""
+        """Returns once it serves. Raises NetworkFailure."""
         program = tools.program("dnsmasq")
         if not tools.may(self._user, self._directory / reservations.FILE, "-r"):
             raise NetworkFailure(
-                f"The user {self._user}, as whom dnsmasq runs, can't read the instances' addresses "
+                f"dnsmasq's user {self._user} can't read the instances' addresses "
                 f"in {self._directory}. Please open the directories above to it (`chmod o+x`), or "
                 f"name another by {reservations.DIRECTORY}, then try again."
             )
@@ -73,7 +75,7 @@ class Dnsmasq:
             )  # fmt: skip
         except OSError as error:
             raise NetworkFailure(f"{program} can't be started: {error.strerror}.") from None
-        threading.Thread(target=self._pass_on, args=(process,), daemon=True).start()
+        threading.Thread(target=self._forward_log, args=(process,), daemon=True).start()
         self._ready.wait(READY_SECONDS)
         late = not self._ready.is_set()
         if late or not self.runs or self._last.startswith("dnsmasq: failed"):
@@ -81,6 +83,7 @@ class Dnsmasq:
             raise NetworkFailure(LATE if late else self._reason())
 
     def read_reservations(self) -> None:
+        """Have it read the file of addresses again."""
         if self._process is not None:
             self._process.send_signal(signal.SIGHUP)
 
@@ -95,8 +98,8 @@ class Dnsmasq:
             self._process.wait()
         self._process = None
 
-    def _pass_on(self, process: subprocess.Popen[str]) -> None:
-        """Its log is ours; its end is noticed here first."""
+    def _forward_log(self, process: subprocess.Popen[str]) -> None:
+        """Copy its log to ours, and notice that it is ready or has ended."""
         assert process.stderr is not None
         for line in process.stderr:
             self._last = line.strip()

@@ -1,4 +1,4 @@
-"""Our own table of the packet filter, and what is said where others' keep instances back."""
+"""The packet filter's table for instances, and messages about other tables that block them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ TABLE = "multipass"
 
 
 def ruleset(bridge: str, subnet: IPv4Network, opened: Iterable[str]) -> str:
-    """What `nft -f` makes of it at once, whatever there was. Pure.
+    """Input of `nft -f` that replaces the whole table atomically. Pure.
 
-    `opened` are devices that forward only because we said so: nothing but instances' traffic may
-    pass there; and what stays on the device's own wire, which a bridge shows here, too, where
-    br_netfilter is loaded, as Docker does.
+    `opened` are devices that forward only because this service switched it on: nothing may pass
+    there but instances' traffic, and frames between ports of the same bridge, which this hook sees,
+    too, where br_netfilter is loaded, as by Docker.
     """
     closing = "".join(
         f'    iifname "{device}" oifname != {{ "{bridge}", "{device}" }} drop\n'
@@ -34,7 +34,7 @@ def ruleset(bridge: str, subnet: IPv4Network, opened: Iterable[str]) -> str:
         f"    ip saddr {subnet} ip daddr {{ 224.0.0.0/24, 255.255.255.255 }} return\n"
         f"    ip saddr {subnet} ip daddr != {subnet} masquerade\n"
         "  }\n"
-        # No guest is the host's router, and nobody else asks for instances' names.
+        # No guest becomes the host's router; only guests and the host query instances' names.
         "  chain input {\n"
         "    type filter hook input priority filter; policy accept;\n"
         f'    iifname "{bridge}" icmpv6 type {{ nd-router-advert, nd-redirect }} drop\n'
@@ -66,7 +66,7 @@ def apply(bridge: str, subnet: IPv4Network, opened: Iterable[str]) -> None:
 
 
 def applied() -> bool:
-    """Is our table there? `nft flush ruleset`, as nftables.service does it, takes all away."""
+    """Does the table exist? `nft flush ruleset`, as in nftables.service, removes all."""
     with suppress(NetworkFailure):
         return f"inet {TABLE}\n" in tools.run("nft", "list", "tables", "inet")
     return False
@@ -92,7 +92,7 @@ def refuse_closed(passage: Passage, bridge: str) -> None:
 
 
 def warning(passage: Passage, bridge: str) -> str:
-    """What guests will miss, which is no reason not to start them; or nothing."""
+    """A sentence about what guests can't reach, which does not prevent their start; or empty."""
     if passage.dhcp is None:
         return ""
     if passage.dns is False:
@@ -109,7 +109,8 @@ def warning(passage: Passage, bridge: str) -> str:
 
 
 def _suspects(hook: str) -> str:
-    """Which chains may do it. Only a hint: what happens was tried, not read from these."""
+    """The end of a sentence that names chains which may be the reason: a hint only, as the result
+    comes from a probe, not from these."""
     chains: dict[str, str] = {}
     with suppress(NetworkFailure, ValueError, KeyError, TypeError):
         for entry in tools.listed("nft", "-j", "list", "chains")["nftables"]:

@@ -1,8 +1,8 @@
-"""What the host's firewall does with a guest's packets, tried with packets of our own.
+"""Probes what the host's firewall does with a guest's packets.
 
-The rules of others are not interpreted: frames are written to the guest's tap, and a table of our
-own, whose chains come after those of all others, counts what is left of them and drops it. So every
-kind of rule counts, iptables' and the bridge's too, and no probe leaves the host.
+Other programs' rules are not interpreted: frames are written to the guest's tap, and a table of our
+own, whose chains come after all others, counts and drops those that arrive. So every kind of rule
+is taken into account, iptables' and the bridge's too, and no probe leaves the host.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ ARRIVED = "arrived"
 
 @dataclass(frozen=True)
 class Passage:
-    """What reached its end: whether it did, None if that could not be tried."""
+    """Which kinds of packets passed the firewall; None if that could not be tried."""
 
     dhcp: bool | None = None  # a request for an address
-    dns: bool | None = None  # a question to the host's resolver for instances
-    world: bool | None = None  # anything that was sent to the world
-    ssh: bool | None = None  # the host's own, to the guest
+    dns: bool | None = None  # a query to the host's resolver for instances
+    world: bool | None = None  # any packet to a public address
+    ssh: bool | None = None  # from the host to the guest
 
 
 def attempt(
@@ -67,7 +67,7 @@ def attempt(
 
 
 def _connect(address: IPv4Address) -> None:
-    """Begin to: our table ends it before it has left the host."""
+    """Start to connect: our table drops the packet before it leaves the host."""
     with socket.socket() as end:
         end.setblocking(False)
         with suppress(OSError):
@@ -77,7 +77,7 @@ def _connect(address: IPv4Address) -> None:
 def _frames(
     bridge: str, mac: bytes, address: IPv4Address, gateway: IPv4Address
 ) -> dict[str, list[bytes]]:
-    """By what they try. Raises OSError."""
+    """Frames by the field of Passage that they are for. Raises OSError."""
     host = bytes.fromhex((NET / bridge / "address").read_text().strip().replace(":", ""))
     return {
         "dhcp": [packets.dhcp_request(mac)],
@@ -92,7 +92,8 @@ def _frames(
 
 
 def _sent(wire: int, frames: list[bytes], wanted: set[str]) -> Mapping[str, int]:
-    """The counts, once all that is wanted passed or the time is over."""
+    """Send the frames until all that is wanted has passed or the time is over; returns the
+    counters."""
     deadline = time.monotonic() + ARRIVAL_SECONDS
     arrived = False
     while True:
@@ -116,7 +117,7 @@ def _counts() -> dict[str, int]:
 
 @contextmanager
 def _counting(bridge: str, mac: bytes, address: IPv4Address) -> Iterator[None]:
-    """Raises NetworkFailure."""
+    """Have a table that counts the probes. Raises NetworkFailure."""
     tools.run("nft", "-f", "-", given=ruleset(bridge, mac.hex(":"), address))
     try:
         yield
@@ -126,8 +127,8 @@ def _counting(bridge: str, mac: bytes, address: IPv4Address) -> Iterator[None]:
 
 
 def ruleset(bridge: str, mac: str, address: IPv4Address) -> str:
-    """Pure. What a killed service left is replaced. It names `mac`, which is no guest's, and SSH to
-    a guest that does not run yet."""
+    """Input of `nft -f`. Pure. Replaces a table that a killed service left. It matches `mac` only,
+    which is no guest's, and SSH to a guest that does not run yet."""
     ours = f'iifname "{bridge}" ether saddr {mac}'
     names = (ARRIVED, "dhcp", "dns", "world", "ssh")
     return (
@@ -158,7 +159,8 @@ def ruleset(bridge: str, mac: str, address: IPv4Address) -> str:
 
 @contextmanager
 def _opened(tap: str) -> Iterator[int]:
-    """As a hypervisor opens it, so that what is written comes from the guest. Raises OSError."""
+    """The tap, opened as by a hypervisor: what is written arrives as from the guest. Raises
+    OSError."""
     descriptor = os.open(TUN, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         wanted = struct.pack("16sH22x", tap.encode(), IFF_TAP | IFF_NO_PI)

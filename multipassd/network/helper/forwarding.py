@@ -1,5 +1,5 @@
-"""Which devices pass packets on. Opened for the bridge and for the devices that lead out, and for
-no other: a host that was no router must not become one."""
+"""IPv4 forwarding by device: switched on for the bridge and for the devices of default routes only,
+so that a host that was no router does not become one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROUTES = Path("/proc/net/route")
 
 
 def everywhere() -> bool:
-    """Does the host forward anyway? Then there is nothing to open, nor to close."""
+    """Do all devices forward already? Then there is nothing to switch on or off."""
     return (IPV4 / "ip_forward").read_text().strip() == "1"
 
 
@@ -23,25 +23,26 @@ def ways_out() -> set[str]:
 
 
 def closed(devices: Iterable[str]) -> set[str]:
-    """Those that do not forward. Raises OSError."""
+    """Devices that do not forward. Raises OSError."""
     found = set()
     for device in devices:
-        with suppress(FileNotFoundError):  # a way out may go at any moment
+        with suppress(FileNotFoundError):  # a device may be removed at any moment
             if _switch(device).read_text().strip() != "1":
                 found.add(device)
     return found
 
 
 def open_for(devices: Iterable[str]) -> None:
-    """Raises OSError."""
+    """Switch forwarding on. Raises OSError."""
     for device in devices:
         with suppress(FileNotFoundError):
             _switch(device).write_text("1\n")
 
 
 def close_for(devices: Iterable[str]) -> None:
+    """Switch forwarding off. Never fails."""
     if everywhere():
-        return  # somebody else has opened all of them since
+        return  # an administrator has switched on all of them since
     for device in devices:
         with suppress(OSError):
             _switch(device).write_text("0\n")

@@ -1,6 +1,7 @@
-"""The instances' network on this host: set up when the first instance needs it, taken down after
-the last. What it must remember lies in one directory; all else is asked of the kernel, so that a
-service which was killed goes on where it was."""
+"""The instances' network on this host: bridge, DHCP and DNS, packet filter, forwarding.
+
+It is set up when the first instance needs it and taken down after the last. Only what the kernel
+does not know is in files, all in one directory, so a service that was killed resumes its work."""
 
 from __future__ import annotations
 
@@ -20,10 +21,14 @@ from multipassd.network.troubles import Troubles
 from multipassd.network.uplinks.registry import Uplinks
 from multipassd.system import log
 
+MAINTENANCE = "the network's maintenance"  # a topic of problems
+
 _log = log.get("network")
 
 
 class HostNetwork:
+    """All that the helper changes on the host for instances' network cards."""
+
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._dnsmasq: Dnsmasq | None = None
@@ -34,20 +39,20 @@ class HostNetwork:
 
     @property
     def used(self) -> bool:
-        """Is an instance connected, or a device of the host's still to be put back?"""
+        """Is an instance connected, or a change of a host's device still to be undone?"""
         return bool(bridge.taps()) or self._uplinks.unfinished
 
     def resume(self) -> None:
-        """Take up what an earlier service left. Raises NetworkFailure."""
+        """Continue with what an earlier service left. Raises NetworkFailure."""
         if self._taps():
-            self.keep()
+            self._maintain()
         elif bridge.exists(BRIDGE):
             self.down()
         if keeper := self._other_keeper():
             _log.warning("%s", keeper)
 
     def _other_keeper(self) -> str:
-        """Whose the bridge is, if it is not ours, in a sentence."""
+        """A sentence that names the bridge's owner; empty if that is this service."""
         owner = bridge.owner()
         if not owner and (others := bridge.others()):
             return (
@@ -65,13 +70,14 @@ class HostNetwork:
         )
 
     def _taps(self) -> list[str]:
-        """Those of guests that belong on our bridge, also when it is gone."""
+        """Of guests that belong on our bridge, also while there is no bridge."""
         reserved = {bridge.tap_name(mac) for mac in reservations.read(self._directory)}
         on_it = set() if self._other_keeper() else set(bridge.members(BRIDGE))
         return [tap for tap in bridge.taps() if tap in reserved or tap in on_it]
 
     def attach(self, name: str, mac: str, user: str) -> str:
-        """Connect an instance; its address. Raises NetworkFailure; then nothing has changed."""
+        """Connect an instance; returns its address. Raises NetworkFailure; then nothing has
+        changed."""
         fresh = not self._taps()
         tap = bridge.tap_name(mac)
         try:
@@ -95,13 +101,13 @@ class HostNetwork:
         if passage.dhcp is None:
             _log.info("what the firewall does with instances' packets could not be tried")
         firewall.refuse_closed(passage, BRIDGE)
-        self._troubles.tell("firewall", firewall.warning(passage, BRIDGE))
+        self._troubles.report("firewall", firewall.warning(passage, BRIDGE))
 
     def attach_to(self, other: str, mac: str, user: str) -> None:
-        """Connect an instance's further card to a bridge of the host's, or to an ethernet device
+        """Connect a further card of an instance to a bridge of the host's, or to an ethernet device
         that has one. Raises NetworkFailure."""
-        self.mend()
-        found = {one.name: one for one in interfaces.read()}.get(other)
+        self.repair()
+        found = {each.name: each for each in interfaces.read()}.get(other)
         if found is None:
             raise NetworkFailure(
                 f"There is no network {other} on this host now. `multipass networks` shows which "
@@ -109,7 +115,7 @@ class HostNetwork:
             )
         at = other if found.type == interfaces.BRIDGE else found.bridge
         if not at and self._uplinks.permitted(other):
-            at = self._uplinks.make(other)  # it went meanwhile, e.g. as the host was booted
+            at = self._uplinks.make(other)  # it was removed since, e.g. by a boot
         if not at:
             raise NetworkFailure(
                 f"The bridge that connected instances to {other} is gone. Please make one again, "
@@ -119,35 +125,34 @@ class HostNetwork:
         bridge.add_tap(bridge.tap_name(mac), at, user)
 
     def bridge(self, device: str) -> str:
-        """Make an ethernet device a member of a bridge, whose name is the answer. It stays so,
-        over boots too as far as instances need it, until the last of them is gone for good. Raises
+        """Make an ethernet device a port of a bridge; returns the bridge's name. It stays so, over
+        boots too as far as instances need it, until the last of these is purged. Raises
         NetworkFailure; then nothing has changed."""
-        self.mend()
-        found = {one.name: one for one in interfaces.read()}.get(device)
+        self.repair()
+        found = {each.name: each for each in interfaces.read()}.get(device)
         if found is None or found.type != interfaces.ETHERNET:
             raise NetworkFailure(f"{device} is no ethernet device of this host.")
         return found.bridge or self._uplinks.make(device)
 
-    def tidy(self) -> None:
-        """What was bridged for an instance that never was is on its own again. Raises
+    def clean_up(self) -> None:
+        """Remove bridges on devices that no instance uses, as after a failed launch. Raises
         NetworkFailure."""
         self._uplinks.release()
 
-    def mend(self) -> None:
-        """A device of the host's that was left between two states is as it was. Raises
-        NetworkFailure."""
+    def repair(self) -> None:
+        """Undo interrupted changes of the host's devices. Raises NetworkFailure."""
         self._uplinks.repair()
 
     def detach(self, mac: str) -> None:
         """Raises NetworkFailure."""
         bridge.remove_tap(bridge.tap_name(mac))
 
-    def forget(self, mac: str) -> None:
-        """The address may be another's. Raises NetworkFailure."""
+    def release(self, mac: str) -> None:
+        """The instance was purged: its address may be given to another. Raises NetworkFailure."""
         self.detach(mac)
         known = reservations.read(self._directory)
         if known.pop(mac.lower(), None) is not None:
-            self._write(known)
+            self._save_reservations(known)
         self._uplinks.release(mac.lower())
 
     def up(self) -> None:
@@ -157,33 +162,32 @@ class HostNetwork:
         runs = self._dnsmasq is not None and self._dnsmasq.runs and bridge.exists(BRIDGE)
         if runs and self._state.subnet is not None and not bridge.fault(self._state.subnet):
             return
-        subnet = self._choose()
+        subnet = self._choose_subnet()
         bridge.make(subnet, bridge.signature(self._directory))
-        self._open()
+        self._open_forwarding()
         firewall.apply(BRIDGE, subnet, self._state.opened - {BRIDGE})
         if not runs:
-            self._serve(subnet)
+            self._restart_dnsmasq(subnet)
 
-    def _serve(self, subnet: IPv4Network) -> None:
-        """DHCP and DNS, anew: dnsmasq does not follow a bridge that was made again. Raises
-        NetworkFailure."""
-        self._write(reservations.read(self._directory))  # dnsmasq wants the file
+    def _restart_dnsmasq(self, subnet: IPv4Network) -> None:
+        """As it does not follow a bridge that was made again. Raises NetworkFailure."""
+        self._save_reservations(reservations.read(self._directory))  # dnsmasq requires the file
         if self._dnsmasq is not None:
             self._dnsmasq.stop()
-        self._tidy()
+        self._drop_leases()
         self._dnsmasq = Dnsmasq(BRIDGE, subnet, self._directory)
         self._dnsmasq.start()
         _log.info("instances are on %s, by the bridge %s", subnet, BRIDGE)
 
     def down(self) -> None:
-        """Leaves nothing but the subnet and the reserved addresses in their files; another
-        service's network alone."""
+        """Remove all but the files with the subnet and the reserved addresses. The network of
+        another service is left alone. Never fails."""
         if self._other_keeper():
             return
         if self._dnsmasq is not None:
             self._dnsmasq.stop()
             self._dnsmasq = None
-            self._tidy()
+            self._drop_leases()
         if bridge.exists(BRIDGE):
             _log.info("no instance is connected: %s goes", BRIDGE)
         forwarding.close_for(self._state.opened - {BRIDGE})
@@ -196,55 +200,58 @@ class HostNetwork:
                 _log.warning("%s", error)
 
     def dismantle(self) -> None:
-        """The package goes: the host's own devices are as they were before it, too."""
+        """The package is removed: undo the changes of the host's own devices, too."""
         self._uplinks.dismantle()
         self.down()
 
-    def release(self) -> None:
-        """The service ends: what instances use stays, all else goes."""
+    def close(self) -> None:
+        """The service ends: take down all that no instance uses."""
         if not self.used:
             self.down()
         elif self._dnsmasq is not None:
             self._dnsmasq.stop()
 
-    def care(self) -> None:
-        """To be called every few seconds. What is wrong is told once. Never fails."""
+    def maintain(self) -> None:
+        """Repair what others changed; to be called every few seconds. Logs each problem once. Never
+        fails."""
         try:
-            self.keep()
-            self._troubles.tell("the network's care", "")
+            self._maintain()
+            self._troubles.report(MAINTENANCE, "")
         except (NetworkFailure, OSError) as error:
-            self._troubles.tell("the network's care", str(error))
+            self._troubles.report(MAINTENANCE, str(error))
 
-    def keep(self) -> None:
-        """Mend what broke, follow the ways out. Raises NetworkFailure, OSError."""
+    def _maintain(self) -> None:
+        """Raises NetworkFailure, OSError."""
         if taps := self._taps():
             if self._state.subnet is None:
                 self.up()
             assert self._state.subnet is not None
-            self._watch.look(self._state.subnet, taps, self.up)
-            if self._open() or not firewall.applied():
+            self._watch.inspect(self._state.subnet, taps, self.up)
+            if self._open_forwarding() or not firewall.applied():
                 firewall.apply(BRIDGE, self._state.subnet, self._state.opened - {BRIDGE})
-        self.mend()
+        self.repair()
 
-    def _open(self) -> bool:
-        """Let the bridge and the ways out forward; did anything change? Raises NetworkFailure."""
+    def _open_forwarding(self) -> bool:
+        """Let the bridge and the devices of default routes forward; did anything change? Raises
+        NetworkFailure."""
         before = set(self._state.opened)
         try:
             closed: set[str] = set()
             if forwarding.everywhere():
-                self._state.opened = set()  # also if somebody else saw to that since
+                self._state.opened = set()  # also if an administrator has switched it on since
             else:
                 closed = forwarding.closed({BRIDGE, *forwarding.ways_out()})
                 self._state.opened |= closed
             changed = self._state.opened != before
             if changed:
-                self._state.save()  # first: who is killed in between must not leave a router
+                self._state.save()  # first: a kill in between must not leave the host a router
             forwarding.open_for(closed)
         except OSError as error:
             raise NetworkFailure(f"Forwarding can't be switched on: {error}.") from None
         return changed
 
-    def _choose(self) -> IPv4Network:
+    def _choose_subnet(self) -> IPv4Network:
+        """Raises NetworkFailure."""
         if self._state.subnet is not None and self._taps():
             return self._state.subnet  # guests have addresses of it
         try:
@@ -256,16 +263,17 @@ class HostNetwork:
             ) from None
         if chosen != self._state.subnet:
             self._state.subnet = chosen
-            self._write({})  # addresses of another subnet are of no use
+            self._save_reservations({})  # addresses of another subnet are of no use
             self._state.save()
         return chosen
 
     def _reserve(self, name: str, mac: str) -> IPv4Address:
+        """The instance's address, chosen now if it has none. Raises NetworkFailure."""
         assert self._state.subnet is not None and self._dnsmasq is not None
         known = reservations.read(self._directory)
         found = known.get(mac)
         if found is None or found.name != name or found.address not in self._state.subnet:
-            others = [one for one in known.values() if one.mac != mac]
+            others = [each for each in known.values() if each.mac != mac]
             leases = reservations.leased(self._directory)
             try:
                 address = reservations.choose(self._state.subnet, mac, others, leases)
@@ -275,20 +283,21 @@ class HostNetwork:
                     "Please purge some that are no longer needed."
                 ) from None
             found = known[mac] = Reservation(mac, address, name)
-            self._write(known)
+            self._save_reservations(known)
             self._dnsmasq.read_reservations()
         return found.address
 
     # -- files ------------------------------------------------------------------------------------
 
-    def _tidy(self) -> None:
-        """No lease outlives its instance. dnsmasq must not run."""
+    def _drop_leases(self) -> None:
+        """Of instances that are purged. dnsmasq must not run. Raises NetworkFailure."""
         try:
             reservations.drop_leases(self._directory, reservations.read(self._directory))
         except OSError as error:
             raise unwritable(self._directory, error) from None
 
-    def _write(self, known: dict[str, Reservation]) -> None:
+    def _save_reservations(self, known: dict[str, Reservation]) -> None:
+        """Raises NetworkFailure."""
         try:
             reservations.write(self._directory, known)
         except OSError as error:

@@ -1,8 +1,8 @@
-"""The network's own service: one request a connection, a JSON line each way.
+"""The program that changes the host's network for the daemon: one request a connection.
 
-systemd hands it a socket that only root may open and starts it for the first request. It stays as
-long as an instance is connected, as DHCP and DNS are its children, and takes the network down when
-the last one is gone. The daemon may come and go meanwhile.
+systemd starts it for the first request, with a socket that only root may open. It runs as long as
+an instance is connected, because DHCP and DNS are its children, and takes the network down after
+the last one; the daemon may be restarted in that time.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from multipassd.system.json_request import RequestFailed
 from protocol import names
 
 LINGER_SECONDS = 10.0  # unused; an instance that restarts finds its network still there
-CARE_SECONDS = 5.0  # between two looks at what the network needs
+MAINTENANCE_SECONDS = 5.0  # between two inspections of the network
 REQUEST_SECONDS = 5.0  # for the daemon to send its line, as other requests wait for it
 MAX_REQUEST = 4096
-# When a daemon started by hand is killed, its service tidies up while the next one's starts.
+# When a daemon started by hand is killed, its service cleans up while the next one's starts.
 LOCK, LOCK_SECONDS = "lock", 60.0
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 DEVICE = re.compile(r"[^\s/:]{1,15}")
@@ -63,56 +63,63 @@ def serve(directory: Path) -> int:
     listener = socket.socket(fileno=next(iter(inherited)))
     try:
         with file_lock.hold(directory / LOCK, LOCK_SECONDS):
-            _keep(HostNetwork(directory), listener)
+            _run(HostNetwork(directory), listener)
     except (OSError, TimeoutError) as error:
         _log.error("%s", error)
         return 1
     return 0
 
 
-def _keep(network: HostNetwork, listener: socket.socket) -> None:
+def _run(network: HostNetwork, listener: socket.socket) -> None:
     service = Service(network, listener)
     signal.signal(signal.SIGTERM, service.end)
     try:
-        _caring(network.mend)
-        _caring(network.resume)
+        _logging_failure(network.repair)
+        _logging_failure(network.resume)
         service.run()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends as it is
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is ending already
     except SystemExit:
         pass
-    network.release()
+    network.close()
 
 
 class Service:
+    """Serves requests, and maintains the network between them."""
+
     def __init__(self, network: HostNetwork, listener: socket.socket) -> None:
         self._network = network
         self._listener = listener
         self._ending = False
+        # The words are older than the methods' names: while a package is upgraded, a daemon of
+        # the version before may ask this service.
         self._verbs: dict[str, Callable[[Request], object]] = {
             "attach": self._attach,
             "attach_to": self._attach_to,
             "detach": lambda request: network.detach(_mac(request)),
-            "forget": lambda request: network.forget(_mac(request)),
+            "forget": lambda request: network.release(_mac(request)),
             "bridge": lambda request: network.bridge(_matching(DEVICE, request["device"])),
-            "tidy": lambda request: network.tidy(),
+            "tidy": lambda request: network.clean_up(),
         }
 
     def end(self, number: int, frame: object) -> NoReturn:
-        """SIGTERM. What is under way is put back; where that fails, nothing new begins."""
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end the tidying-up
+        """Handler of SIGTERM. The exception makes a running request undo its changes; if that fails
+        with another one, `run` ends at the next opportunity."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end the cleaning up
         self._ending = True
         raise SystemExit
 
     def run(self) -> None:
-        """Returns when nobody has needed it for a while."""
-        idle_since = cared = time.monotonic()
+        """Returns after LINGER_SECONDS without a connected instance or a request."""
+        idle_since = maintained = time.monotonic()
         while not self._ending and time.monotonic() - idle_since < LINGER_SECONDS:
-            self._listener.settimeout(max(cared + CARE_SECONDS - time.monotonic(), 0.001))
+            self._listener.settimeout(
+                max(maintained + MAINTENANCE_SECONDS - time.monotonic(), 0.001)
+            )
             try:
                 connection, _ = self._listener.accept()
-            except TimeoutError:  # also however often it is asked meanwhile
-                self._network.care()
-                cared = time.monotonic()
+            except TimeoutError:  # comes in time however many requests there are
+                self._network.maintain()
+                maintained = time.monotonic()
             else:
                 with connection:
                     self._answer(connection)
@@ -151,7 +158,7 @@ class Service:
         self._network.attach_to(to, _mac(request), _matching(USER, request["user"]))
 
 
-def _caring(work: Callable[[], None]) -> None:
+def _logging_failure(work: Callable[[], None]) -> None:
     try:
         work()
     except (NetworkFailure, OSError) as error:

@@ -1,4 +1,4 @@
-"""Ethernet frames as a guest sends them, for trying what a firewall does with them. Pure."""
+"""Ethernet frames as a guest sends them, for probing a firewall. Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ TCP, UDP = 6, 17
 # Forwarding takes one, so that a probe that leaves the host ends at the next router.
 TTL = 2
 SYN = 0x02
-CLIENT_PORT = 50123  # of no meaning; the far end of a TCP or UDP probe
-EVERYBODY = b"\xff" * 6
+CLIENT_PORT = 50123  # any; the source of a TCP or UDP probe
+BROADCAST = b"\xff" * 6
 ANY, ALL = IPv4Address("0.0.0.0"), IPv4Address("255.255.255.255")
 BOOTP_CLIENT, BOOTP_SERVER = 68, 67
-BOOTP_REQUEST = b"\x01\x01\x06" + bytes(233)  # RFC 951: a request, Ethernet, nothing else said
+BOOTP_REQUEST = b"\x01\x01\x06" + bytes(233)  # RFC 951: a request, Ethernet, no other field set
 
 
 def dhcp_request(mac: bytes) -> bytes:
     """A broadcast, from a guest that has no address yet."""
     content = _udp(BOOTP_CLIENT, BOOTP_SERVER, BOOTP_REQUEST)
-    return _frame(EVERYBODY, mac, _ip(ANY, ALL, UDP, content))
+    return _frame(BROADCAST, mac, _ip(ANY, ALL, UDP, content))
 
 
 def datagram(to: bytes, mac: bytes, source: IPv4Address, target: IPv4Address, port: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What the instances' network must remember over its service's ends: a file in its directory."""
+"""State of the instances' network that outlives its service: a JSON file in its directory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ _log = log.get("network")
 
 
 class State:
+    """The subnet, and the devices that forward because of this service."""
+
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.subnet: IPv4Network | None = None
-        self.opened: set[str] = set()  # devices that forward because we said so
+        self.opened: set[str] = set()  # devices whose forwarding this service switched on
         self._load()
 
     def _load(self) -> None:

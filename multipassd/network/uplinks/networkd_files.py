@@ -1,11 +1,11 @@
-"""The text of systemd-networkd's files, and which part of it is about addresses. Pure."""
+"""Parses systemd-networkd's files, and separates the sections about addresses. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 MATCH, NETWORK = "Match", "Network"
-# The sections that a bridge takes over from its device; all others stay with that.
+# The sections that a bridge takes over from its device; all others stay with the device.
 ADDRESSING = (
     NETWORK, "Address", "Neighbor", "IPv6AddressLabel", "RoutingPolicyRule", "NextHop", "Route",
     "DHCP", "DHCPv4", "DHCPv6", "DHCPPrefixDelegation", "DHCPv6PrefixDelegation", "IPv6AcceptRA",
@@ -27,7 +27,7 @@ def sections(lines: Iterable[str], names: Iterable[str], *, others: bool = False
 
 
 def logical_lines(text: str) -> list[str]:
-    """Comments may stand between the lines of one setting."""
+    """The settings, one a line, without comments, which may stand inside a continued line."""
     found, begun = [], ""
     for line in map(str.strip, text.splitlines()):
         if not line or line.startswith(("#", ";")):

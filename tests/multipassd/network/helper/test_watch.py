@@ -44,11 +44,11 @@ try:
     for _ in range(int(sys.argv[2])):
         for line in sys.argv[3:]:
             subprocess.run(line, shell=True, check=True)
-        network.care()
+        network.maintain()
     subprocess.run("ip -4 address show mpqemubr0; ip link show master mpqemubr0", shell=True)
-    network.care()
+    network.maintain()
 finally:
-    network.release()
+    network.close()
 """
 
 
@@ -60,7 +60,7 @@ def test_a_bridge_that_others_break_is_mended_and_that_is_logged(
     assert re.search(r"mpqemubr0: <[^>]*\bUP\b", said), said
     assert re.search(r"inet 10\.\d+\.\d+\.1/24", said), said
     assert re.search(rf"{tap_name(MAC)}: <[^>]*\bUP\b", said), said
-    assert len(re.findall("it is mended|it is put back", said)) == (2 if "gone" in said else 1)
+    assert len(re.findall(": repaired|attached again", said)) == (2 if "gone" in said else 1)
     assert "again and again" not in said
 
 
@@ -68,8 +68,8 @@ def test_who_breaks_the_bridge_again_and_again_is_told_of_once(site: Site) -> No
     lines = ("ip address flush dev mpqemubr0",)
     said = site.host.run(sys.executable, "-c", CARING, str(site.directory), "5", *lines)
     assert said.count("again and again: mpqemubr0 has lost its address 10.") == 1
-    assert said.count("it is mended") == 2
-    assert said.count("no longer so: the bridge") == 1
+    assert said.count(": repaired") == 2
+    assert said.count("no longer a problem: the bridge") == 1
     assert said.count("started, version") == 1, "DHCP goes on"
 
 
@@ -78,7 +78,7 @@ def test_the_service_looks_at_the_bridge_while_instances_run(site: Site, tmp_pat
         site.attach(cards())
         address, _ = site.networking.endpoint(cards())
         site.host.run("ip", "link", "delete", BRIDGE)
-        until(lambda: "it is put back" in site.log())
+        until(lambda: "attached again" in site.log())
         netns.connect(site.host, "cable", guest, "eth0", MAC)
         site.host.run("ip", "link", "set", "cable", "master", BRIDGE)
         assert address in ask_for_address(guest, tmp_path)
