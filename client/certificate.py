@@ -1,4 +1,4 @@
-"""This client's certificate and key: where they are, and making them when a command needs them."""
+"""This client's certificate and key: locate them, create them when a command needs them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from client.errors import CommandFailed
 
 CERTIFICATE = "multipass_cert.pem"
 KEY = "multipass_cert_key.pem"
-OTHERS = 0o077  # Multipass 1.16 leaves its key readable by all; making sure of it mends that
+OTHERS = 0o077  # mode bits that Multipass 1.16 leaves on its key; they are removed
 
 Identity = tuple[str, str]  # paths of the certificate and of the key
 
 
 def existing(directory: str) -> Identity | None:
-    """What is there already; nothing is made. Raises CommandFailed where it is no file: TLS would
-    wait for the writer of a FIFO."""
+    """The existing files; creates nothing. Raises CommandFailed if one is not a regular file: TLS
+    would block on a FIFO."""
     identity = f"{directory}/{CERTIFICATE}", f"{directory}/{KEY}"
     for path in identity:
         try:
@@ -33,7 +33,7 @@ def existing(directory: str) -> Identity | None:
 
 
 def ensure(directory: str) -> Identity:
-    """What is there, or made now. Raises CommandFailed."""
+    """The existing files, or new ones. Raises CommandFailed."""
     found = existing(directory)
     if found is not None and not os.stat(found[1]).st_mode & OTHERS:
         return found

@@ -1,4 +1,4 @@
-"""What a command declares about itself: names, one-liner, options, arguments, and what runs it.
+"""The declaration of a command: names, summary, options, arguments, and the function that runs it.
 
 Plain classes: dataclasses cost a start 25 ms, named tuples 3.
 """
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 class Argument:
+    """A positional argument, as help shows it."""
+
     __slots__ = ("name", "text")
 
     def __init__(self, name: str, text: str) -> None:
@@ -22,6 +24,8 @@ class Argument:
 
 
 class Command:
+    """A command of the CLI: what help shows, and the function that runs it."""
+
     __slots__ = (
         "aliases",
         "arguments",
@@ -57,6 +61,6 @@ class Command:
         self.options = tuple(options)
         self.syntax = syntax
         self.arguments = tuple(arguments)
-        # Where a name left out means the primary instance: what help says while there is none.
+        # Help for commands whose default is the primary instance, if that is disabled.
         self.syntax_without_primary = syntax_without_primary
-        self.options_hint = options_hint  # said when an option is unknown and no `--` was given
+        self.options_hint = options_hint  # shown if an option is unknown and no `--` was given

@@ -1,7 +1,7 @@
-"""How far the download is that a launch waits for: asked for beside the launch, on terminals only.
+"""Progress in bytes of the download that a launch waits for; polled during it, on terminals only.
 
-1.16's progress is a per cent; the bytes come by a call of this project's own. A service without it
-and whatever else goes wrong leave the display as it is without.
+1.16 reports a percentage only; the bytes come from a call of this project's own. If the service
+does not have it, or it fails, the percentage is shown.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from protocol.messages.launch import LaunchReply
 
 DOWNLOADS = grpc.path("downloads", grpc.IMAGES_SERVICE)
-EVERY = 1.0  # seconds; also before the first time, so that a quick download asks nothing
+EVERY = 1.0  # seconds between polls, and before the first one: a quick download needs none
 PATIENCE = 5.0  # seconds for an answer
 PHASES = (LaunchProgress.ProgressTypes.IMAGE, LaunchProgress.ProgressTypes.WAITING)
 
 
 class Downloads:
-    """`name` is the instance's, if it is known; else the service tells it. `show` is called by a
-    thread of its own."""
+    """Polls in a thread, which calls `show`. `name` is the instance's, if it is known; else the
+    service's first reply contains it."""
 
     def __init__(
         self, session: Session, name: str, show: Callable[[Transfer | None], None]
@@ -43,7 +43,7 @@ class Downloads:
         self._session = session
         self._name = name
         self._show = show
-        self._asking: threading.Event | None = None  # set when it shall end
+        self._asking: threading.Event | None = None  # set to end the thread
 
     def __enter__(self) -> Downloads:
         return self
@@ -52,7 +52,7 @@ class Downloads:
         self._end()
 
     def heed(self, reply: LaunchReply) -> None:
-        """Asks while an image is fetched, by this launch or another that wants the same one."""
+        """Poll while an image is downloaded, by this launch or another one of the same image."""
         if reply.create_message and not self._name:
             self._name = reply.create_message.rpartition(" ")[2]  # "Creating NAME"
         if reply.launch_progress is not None and reply.launch_progress.type in PHASES:
@@ -66,7 +66,7 @@ class Downloads:
         import threading
 
         self._asking = threading.Event()
-        # Nobody waits for its end: the launch's own replies come first.
+        # Not joined: the launch's own replies must not be delayed.
         threading.Thread(target=self._ask, args=(self._asking,), daemon=True).start()
 
     def _end(self) -> None:
@@ -75,7 +75,7 @@ class Downloads:
             self._asking = None
 
     def _ask(self, over: threading.Event) -> None:
-        # It may outlive the launch, and what ssh is waited for by must reach no other thread.
+        # The thread may outlive the launch, and SIGCHLD of a later ssh must not be delivered to it.
         import signal
 
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -84,8 +84,8 @@ class Downloads:
             try:
                 found = self._found()
             except StatusError:
-                return self._show(None)  # it will say the same the next time
-            except Exception:  # the launch itself tells what is wrong
+                return self._show(None)  # the next call would fail alike
+            except Exception:  # the launch itself reports the failure
                 found = None
             self._show(_measured(found, rate) if found else None)
 
@@ -107,4 +107,4 @@ def _measured(download: Download, rate: Rate) -> Transfer:
 
 
 def _ignore(warning: str) -> None:
-    """The launch's own connection has warned."""
+    """Ignores warnings: the launch's own connection has shown them."""

@@ -1,4 +1,4 @@
-"""What a command can end with: one class a kind, each with its exit code.
+"""Errors that end a command: one class for each kind, with its exit code.
 
 They become text and exit status at one place, `client/runner.py`.
 """
@@ -15,7 +15,7 @@ SUCCESS = 0
 
 
 class Status:
-    """gRPC's numbers that something depends on here; `protocol.status` would load `enum`."""
+    """The gRPC status codes that the client uses; `protocol.status` would load `enum`."""
 
     UNKNOWN = 2
     INVALID_ARGUMENT = 3
@@ -28,7 +28,7 @@ class Status:
 
 
 class ClientError(Exception):
-    """Base. `sentence` goes to stderr; `hint`, on a line of its own, says why and what to do."""
+    """Base class. `sentence` goes to stderr; `hint`, on a second line, says why and what to do."""
 
     exit_code: ClassVar[int] = 1
 
@@ -38,7 +38,7 @@ class ClientError(Exception):
         super().__init__(sentence)
 
     def text(self, command: str) -> str:
-        """What to print when `command`, by its main name, ends with this."""
+        """The text to print when the command with the main name `command` ends with this error."""
         return "\n".join(part for part in (self._first_line(command), self.hint) if part)
 
     def _first_line(self, command: str) -> str:
@@ -46,14 +46,18 @@ class ClientError(Exception):
 
 
 class UsageError(ClientError):
-    """The command line, an answer or a client setting is wrong."""
+    """The command line, an answer to a prompt, or a client setting is invalid."""
 
 
 class SettingsFileError(ClientError):
+    """The client's settings file can't be read or written."""
+
     exit_code = 2
 
 
 class CommandFailed(ClientError):
+    """The command was understood and failed."""
+
     exit_code = 2
 
     def _first_line(self, command: str) -> str:
@@ -61,27 +65,27 @@ class CommandFailed(ClientError):
 
 
 class Unreachable(CommandFailed):
-    """Nobody answers at the address: not there, refused, or gone before anything was sent."""
+    """No service answers at the address: no socket, refused, or closed before anything was sent."""
 
 
 class HungUp(Unreachable):
-    """Somebody answered and was gone before the handshake was done."""
+    """The peer accepted the connection and closed it during the handshake."""
 
 
 class AccessDenied(CommandFailed):
-    """The file system, or the service in its place, keeps this user out."""
+    """The socket's mode, or the service, denies this user access."""
 
 
 class Unverified(CommandFailed):
-    """Whoever answers can't prove to be the service."""
+    """The peer's identity as the service could not be verified."""
 
 
 class ConnectionLost(CommandFailed):
-    """The answer broke off."""
+    """The connection ended before the reply was complete."""
 
 
 class DeadlinePassed(CommandFailed):
-    """The caller's time is up."""
+    """The deadline of the call has passed."""
 
 
 class StatusError(CommandFailed):
@@ -100,4 +104,4 @@ class TimedOut(ClientError):
 
 
 class CannotAsk(Exception):
-    """Nobody is there to confirm what must be confirmed; told as Multipass does, in its log."""
+    """A question can't be asked without a terminal; reported as a log line, as 1.16 does."""

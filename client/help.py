@@ -35,7 +35,7 @@ def general(commands: Sequence[Command]) -> str:
 
 
 def has_primary(session: Session, command: Command) -> bool:
-    """Whether a name may be left out; looked up only for commands to which that matters."""
+    """Whether the name is optional; looked up only for commands that use it."""
     return not command.syntax_without_primary or bool(session.primary())
 
 

@@ -1,4 +1,4 @@
-"""Whose home the client's files lie in."""
+"""The home directory that the client's files are in."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def find(environ: Mapping[str, str], uid: int) -> tuple[dict[str, str], str]:
-    """The environment to look file locations up with, and the home directory.
+    """The environment for looking up file locations, and the home directory.
 
-    Root under `sudo` with the user's HOME kept gets root's own: its files never end up in a
-    home that is not root's. XDG_DATA_HOME and XDG_CONFIG_HOME, named on purpose, still count.
+    Root under a `sudo` that keeps the user's HOME gets root's own home, so that it writes no file
+    into another user's. XDG_DATA_HOME and XDG_CONFIG_HOME are respected.
     """
     environ = dict(environ)
     home = environ.get("HOME", "")

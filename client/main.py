@@ -1,4 +1,4 @@
-"""From the words of a command line to an exit code."""
+"""Parse the command line, run the command, return its exit code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:  # nobody foresaw it: one line, as Multipass writes it
+    except Exception as error:  # unexpected: one line, in the form of 1.16
         console.log("error", "client", messages.unhandled(str(error)))
         if isinstance(error, AddressError):
             console.line_err(messages.ADDRESS_HINT)
@@ -65,7 +65,7 @@ def _dispatch(words: Sequence[str]) -> int:
 
 
 def _without_command(word: str | None, line: CommandLine) -> int:
-    """No command, or none that exists."""
+    """No command, or an unknown one."""
     if word is None and line.error:
         console.line_err(f"{line.error}\n")
     elif word is not None and not line.help:

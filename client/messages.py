@@ -1,6 +1,7 @@
-"""Every sentence that a user sees, in one place. Multipass 1.16's words where it has them.
+"""User-visible messages: command line, connection, settings, prompts. Texts of 1.16 to the letter.
 
-Functions where a value is filled in. Help texts of commands stand with their declarations.
+A function where a value is filled in. Messages about instances: `client/instance_messages.py`; help
+texts of commands: with their declarations in `client/commands/`.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ CANNOT_CONNECT = "cannot connect to the multipass socket"
 ACCESS_DENIED = "multipass socket access denied"
 UNVERIFIED = "the service could not be identified, so nothing was sent to it"
 CONNECTION_LOST = "the connection to the service ended before it answered"
-LOST_HINT = "The service may have been stopped or restarted meanwhile. Please try again."
+LOST_HINT = "The service may have been stopped or restarted. Please try again."
 NO_ANSWER = "the service did not answer in time"
 TOO_MANY_CALLERS = "too many callers are waiting for the service already"
 PROTOCOL_BROKEN = "the service answered with something that is not Multipass's protocol"
@@ -93,8 +94,11 @@ def no_socket(path: str, remedy: str) -> str:
     return f"There is no socket at {path}, so the service is probably not running. {remedy}"
 
 
-def nobody_listens(path: str, remedy: str) -> str:
-    return f"Nobody is listening on the socket {path}: the service is stopped or starting. {remedy}"
+def no_listener(path: str, remedy: str) -> str:
+    return (
+        f"No process is listening on the socket {path}: the service is stopped or starting. "
+        f"{remedy}"
+    )
 
 
 def socket_fails(path: str, why: str, remedy: str) -> str:
@@ -284,4 +288,4 @@ def cannot_write(why: str) -> str:
     return f"Cannot write the output: {why}"
 
 
-ENROLS_NOBODY = "This client is not authenticated, and this call enrols nobody."
+ENROLS_NO_CLIENT = "This client is not authenticated, and this call enrols no client."

@@ -1,4 +1,4 @@
-"""One call: sends a message, shows the service's log lines, returns what it answered."""
+"""One call: send a message, print the service's log lines, return its reply."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def call(
     kind: type[Reply],
     channel: Channel | None = None,
 ) -> Reply:
-    """The last reply that says more than a log line; an empty one when there is none.
+    """The last reply that has more than a log line; an empty one if there is none.
 
     `method` is a name of `multipass.Rpc`, whose replies all have a `log_line`. Calls of this
     project's own services go by their path over `Channel.call`. Raises CommandFailed.
@@ -46,28 +46,28 @@ def stream(
     channel: Channel | None = None,
     log: Callable[[str], None] = console.err,
 ) -> Iterator[Reply]:
-    """The same for calls that report what they do: every reply. Raises CommandFailed."""
+    """Like `call`, for calls that report progress: every reply. Raises CommandFailed."""
     channel = channel or open_channel(session)
     yield from replies(session, channel.begin(method, encode(request), half_close=True), kind, log)
 
 
 def open_channel(session: Session, deadline: float | None = None) -> Channel:
-    """The way to the service; `deadline` is by time.monotonic(). Raises CommandFailed."""
+    """A channel to the service; `deadline` is by time.monotonic(). Raises CommandFailed."""
     if not session.never_enrols:
         return session.channel(MAKE, deadline=deadline)
-    # Nor does somebody who pressed Tab want to wait for a restart.
+    # Completion must not wait for a restart of the service either.
     channel = session.channel(IF_PRESENT, patience=0, deadline=deadline)
     ping(channel)
     return channel
 
 
 def ping(channel: Channel) -> None:
-    """Is this client trusted? Enrols nobody, at no release of the service. Raises CommandFailed."""
+    """Whether this client is trusted. Enrols no client, at any release. Raises CommandFailed."""
     try:
         for _ in channel.call("ping", b""):
             pass
     except StatusError as error:
-        raise StatusError(error.status, error.sentence or messages.ENROLS_NOBODY) from error
+        raise StatusError(error.status, error.sentence or messages.ENROLS_NO_CLIENT) from error
 
 
 def replies(
@@ -76,7 +76,7 @@ def replies(
     kind: type[Reply],
     log: Callable[[str], None] = console.err,
 ) -> Iterator[Reply]:
-    """The replies that say more than a log line. Raises CommandFailed."""
+    """The replies that have more than a log line. Raises CommandFailed."""
     empty = kind()
     try:
         for data in begun.replies():
@@ -91,7 +91,7 @@ def replies(
 
 
 def details(error: StatusError, kind: type[Reply]) -> Reply:
-    """What an error says to this program; empty where it says nothing that can be read."""
+    """The error's details as a message; empty if there are none, or they can't be decoded."""
     try:
         return kind.decode(error.details)
     except DecodeError:
@@ -99,7 +99,7 @@ def details(error: StatusError, kind: type[Reply]) -> Reply:
 
 
 def advise(error: StatusError, hint: str) -> None:
-    """Adds what to do to a refusal that depends on the instance's state, if it is not said yet."""
+    """Add a hint to an error about the instance's state, unless the message has it already."""
     refused = error.status in (Status.INVALID_ARGUMENT, Status.FAILED_PRECONDITION)
     if refused and "Cannot shut down" in error.sentence:
         error.hint = "" if hint in error.sentence else hint
@@ -122,7 +122,7 @@ def encode(request: Message) -> bytes:
 
 
 def _helpful(session: Session, error: StatusError) -> StatusError:
-    """The service keeps users out with the words of a closed socket, so it gets the same hint."""
+    """The service denies access with the message of a closed socket, so it gets the same hint."""
     if error.status != Status.PERMISSION_DENIED or error.sentence != messages.ACCESS_DENIED:
         return error
     from client.transport import dial

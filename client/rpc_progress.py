@@ -1,4 +1,4 @@
-"""Following a call that reports what it does, with a spinner."""
+"""Show the progress that a call reports, with a spinner."""
 
 from __future__ import annotations
 

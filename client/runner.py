@@ -1,4 +1,4 @@
-"""Running a command, on its own or for another: the one place that maps errors to text and code."""
+"""Run a command, and map its errors to text and exit code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(command: Command, session: Session) -> int:
-    """Returns the exit code, and says on stderr what went wrong. Raises OutputError."""
+    """Returns the exit code; prints errors to stderr. Raises OutputError."""
     try:
         return command.run(session)
     except console.OutputError:
@@ -25,7 +25,7 @@ def run(command: Command, session: Session) -> int:
 
 
 def inner(session: Session, name: str, *words: str) -> int:
-    """Another command that this one needs first; it speaks under its own name."""
+    """Run another command that this one needs first; its errors have its own name."""
     command = commands.lookup(name)
     assert command is not None
     line = parse(words, command.options)

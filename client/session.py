@@ -1,4 +1,4 @@
-"""What one run of a command works with: its line, the environment, and the way to the service."""
+"""The context of one command: its command line, the environment, the connection to the service."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from client.arguments.commandline import CommandLine
     from protocol.addresses import Address
 
-# Which certificate a call presents. Presenting one to a service without clients enrols it.
+# Which certificate a call presents: a service without clients enrols the one that is presented.
 MAKE, IF_PRESENT, NONE = "make", "if present", "none"
 
 
 class Session:
+    """The context of one command; opens connections to the service on demand."""
+
     def __init__(self, line: CommandLine, environ: Mapping[str, str]) -> None:
         self.line = line
         self.verbosity = line.verbosity or 0
         self._environ, self._home = home.find(environ, os.geteuid())
-        # Completion and health checks set this: such a run never takes the first client's place.
+        # Set by completion and health checks, which must not be enrolled as the first client.
         self.never_enrols = bool(environ.get("MULTIPASS_NEVER_ENROL"))
 
     def address(self) -> Address:
@@ -43,7 +45,7 @@ class Session:
         deadline: float | None = None,
         warn: Callable[[str], None] = console.line_err,
     ) -> Channel:
-        """The way to the service. Raises AddressError, CommandFailed."""
+        """A channel to the service. Raises AddressError, CommandFailed."""
         from client.transport.server_identity import Peer  # loads the TLS library
 
         address = self.address()
@@ -52,22 +54,22 @@ class Session:
         return Channel(peer, patience, deadline)
 
     def of(self, line: CommandLine) -> Session:
-        """For another command of the same run."""
+        """The session of another command in the same run."""
         return Session(line, self._environ)
 
     def make_certificate(self) -> None:
-        """Make this client's certificate if it can be made: scripts append it to the trust store
-        after any command. This enrols no client."""
+        """Create this client's certificate if possible: scripts append it to the trust store after
+        any command. This enrols no client."""
         try:
             self._identity(MAKE)
         except CommandFailed:
-            pass  # the command says so, if it needs one
+            pass  # a command that needs it reports the error
 
     def settings_file(self) -> str:
         return places.client_settings_file(self._environ, self._home)
 
     def primary(self) -> str:
-        """The name of the primary instance; empty when there is to be none."""
+        """The name of the primary instance; empty if it is disabled."""
         from client import settings
 
         return settings.primary_name(self.settings_file())

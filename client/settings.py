@@ -1,4 +1,4 @@
-"""The settings that the client keeps itself: so far `client.primary-name`."""
+"""The client's own settings: `client.primary-name`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from protocol.inifile import IniFile
 
 PRIMARY_NAME = "client.primary-name"
 DEFAULTS = {PRIMARY_NAME: "primary"}
-MAX_NAME = 63  # it is a host name, too (RFC 1035); an instance with a longer one can't be made
+MAX_NAME = 63  # the limit of a host name's label (RFC 1035)
 MAX_FILE = 1024 * 1024  # bytes; anything larger is no settings file
 
 
@@ -52,7 +52,7 @@ def is_hostname(text: str) -> bool:
 
 
 def primary_name(path: str) -> str:
-    """Empty when there is to be none; the usual one where the file can't be read."""
+    """The primary instance: empty if it is disabled, the default if the file can't be read."""
     try:
         return read(path, PRIMARY_NAME)
     except SettingsFileError:
@@ -66,7 +66,7 @@ def check_key(key: str) -> None:
 
 
 def _load(path: str) -> str:
-    """The file's text; empty when there is none. Bytes that are no UTF-8 survive a rewrite."""
+    """The file's text, empty if there is none. A rewrite preserves bytes that are not UTF-8."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -81,7 +81,7 @@ def _load(path: str) -> str:
 
 
 def _update(path: str, key: str, value: str) -> None:
-    """One writer at a time, and a crash leaves the old file or the new one."""
+    """Replace the file under a lock; a crash leaves the old file or the new one."""
     import fcntl
 
     directory = os.path.dirname(path)
@@ -99,7 +99,7 @@ def _update(path: str, key: str, value: str) -> None:
 
 def _replace(path: str, data: bytes) -> None:
     target = os.path.realpath(path)  # a link into a dotfiles directory stays a link
-    temporary = f"{target}.new"  # the lock is held; what is there is a killed writer's
+    temporary = f"{target}.new"  # an existing one is a killed writer's, as the lock is held
     if os.path.lexists(temporary):
         os.unlink(temporary)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,1 +1,1 @@
-"""What the words of a command line mean: parsed and checked before anything is sent."""
+"""Parsing and validation of command line arguments, before anything is sent."""

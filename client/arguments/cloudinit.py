@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import stat
 
-from client import sentences
+from client import instance_messages
 from client.certificate import add_site_packages
 from client.errors import CommandFailed, UsageError
 from client.terminal import console
 
-MAX_TEXT = 1024 * 1024  # bytes; cloud-init's own data sources take far less
+MAX_TEXT = 1024 * 1024  # bytes; cloud-init's own data sources accept far less
 FETCH_WITHIN = 60.0  # seconds for each step of fetching a URL
 STDIN = "-"
 CHUNK = 65536
 
 
 def load(source: str) -> str:
-    """Raises UsageError; CommandFailed when it can't be checked."""
+    """Raises UsageError, and CommandFailed if it can't be checked."""
     if source == STDIN:
         data = _read(console.STDIN)
     elif source.lower().startswith(("http://", "https://")):
@@ -27,22 +27,24 @@ def load(source: str) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise UsageError(sentences.bad_cloud_init(sentences.CLOUD_INIT_NO_TEXT)) from None
+        raise UsageError(
+            instance_messages.bad_cloud_init(instance_messages.CLOUD_INIT_NO_TEXT)
+        ) from None
     _check(text)
     return text
 
 
 def _read_file(path: str) -> bytes:
     try:
-        # Before it is opened: opening a device may do something, waiting for a FIFO is meant.
+        # Checked before it is opened: opening a device may have effects; a FIFO is allowed.
         mode = os.stat(path).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             why = "It is a directory." if stat.S_ISDIR(mode) else "It is not a regular file."
-            raise UsageError(sentences.unreadable_cloud_init(path, why))
+            raise UsageError(instance_messages.unreadable_cloud_init(path, why))
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         why = f"{error.strerror or error}."
-        raise UsageError(sentences.unreadable_cloud_init(path, why)) from None
+        raise UsageError(instance_messages.unreadable_cloud_init(path, why)) from None
     try:
         return _read(descriptor)
     finally:
@@ -56,11 +58,13 @@ def _read(descriptor: int) -> bytes:
         try:
             chunk = os.read(descriptor, CHUNK)
         except OSError as error:
-            raise UsageError(sentences.bad_cloud_init(error.strerror or str(error))) from None
+            raise UsageError(
+                instance_messages.bad_cloud_init(error.strerror or str(error))
+            ) from None
         if not chunk:
             return bytes(data)
         data += chunk
-    raise UsageError(sentences.bad_cloud_init(sentences.CLOUD_INIT_TOO_LARGE))
+    raise UsageError(instance_messages.bad_cloud_init(instance_messages.CLOUD_INIT_TOO_LARGE))
 
 
 def _fetch(url: str) -> bytes:
@@ -71,14 +75,16 @@ def _fetch(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=FETCH_WITHIN) as answer:
             data: bytes = answer.read(MAX_TEXT + 1)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise UsageError(sentences.bad_cloud_init(f"{url}: {_why_not_fetched(error)}")) from None
+        raise UsageError(
+            instance_messages.bad_cloud_init(f"{url}: {_why_not_fetched(error)}")
+        ) from None
     if len(data) > MAX_TEXT:
-        raise UsageError(sentences.bad_cloud_init(sentences.CLOUD_INIT_TOO_LARGE))
+        raise UsageError(instance_messages.bad_cloud_init(instance_messages.CLOUD_INIT_TOO_LARGE))
     return data
 
 
 def _why_not_fetched(error: Exception) -> str:
-    """urllib wraps what the system said in words of its own: `<urlopen error [Errno 111] ...>`."""
+    """The system's own error text, which urllib wraps: `<urlopen error [Errno 111] ...>`."""
     from urllib.error import HTTPError
 
     reason = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
@@ -86,7 +92,7 @@ def _why_not_fetched(error: Exception) -> str:
 
 
 def _check(text: str) -> None:
-    """Can it be read at all? What it means is for the service and cloud-init to say."""
+    """Whether it is YAML at all; the service and cloud-init check its meaning."""
     from protocol.user_data_kinds import CONFIG, headed, kind
 
     if kind(text) != CONFIG:
@@ -98,10 +104,10 @@ def _check(text: str) -> None:
         content = load(text)
     except ImportError:
         raise CommandFailed(
-            sentences.bad_cloud_init(sentences.NO_YAML),
-            sentences.NO_YAML_HINT,
+            instance_messages.bad_cloud_init(instance_messages.NO_YAML),
+            instance_messages.NO_YAML_HINT,
         ) from None
     except Unreadable as error:
-        raise UsageError(sentences.bad_cloud_init(str(error))) from None
+        raise UsageError(instance_messages.bad_cloud_init(str(error))) from None
     if content is None and not headed(text):
-        raise UsageError(sentences.bad_cloud_init(sentences.CLOUD_INIT_EMPTY))
+        raise UsageError(instance_messages.bad_cloud_init(instance_messages.CLOUD_INIT_EMPTY))

@@ -31,7 +31,7 @@ class Option:
 
     @property
     def key(self) -> str:
-        """What the parsed command line calls it: its longest name."""
+        """The key in the parsed command line: its longest name."""
         return max(self.names, key=len)
 
 
@@ -50,7 +50,7 @@ FORMAT = Option(
 
 
 class CommandLine:
-    """What a line said. `error` is the sentence about it when it can't be understood."""
+    """A parsed command line. `error` is the message about its first mistake, if any."""
 
     def __init__(self) -> None:
         self.positionals: list[str] = []
@@ -86,8 +86,8 @@ class CommandLine:
 def split_command(words: Sequence[str]) -> tuple[str | None, list[str]]:
     """The command word, which is the first positional, and the line without it.
 
-    A value that stands apart from its option before the command is taken as the command, as in
-    Multipass: at that point nobody knows which options the line may have.
+    An option's value before the command, if it is a word of its own, is taken as the command, as
+    in Multipass: the options of the command are not known yet.
     """
     options_end = words.index("--") if "--" in words else len(words)
     for index, word in enumerate(words):
@@ -97,7 +97,7 @@ def split_command(words: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def parse(words: Sequence[str], options: Sequence[Option] = ()) -> CommandLine:
-    """Reads a line, without its command word, by the given options and the global ones."""
+    """Parse a line without its command word, with the given options and the global ones."""
     table = {name: option for option in (*GLOBAL_OPTIONS, *options) for name in option.names}
     line = CommandLine()
     rest = list(reversed(words))
@@ -133,7 +133,7 @@ def _long(line: CommandLine, table: dict[str, Option], word: str, rest: list[str
 
 
 def _bundle(line: CommandLine, table: dict[str, Option], word: str, rest: list[str]) -> None:
-    """Short options behind one dash: flags, and at the end maybe one with a value."""
+    """Short options after one dash: flags, the last of which may take a value."""
     for index, letter in enumerate(word[1:], start=1):
         behind = word[index + 1 :]
         option = table.get(letter)

@@ -1,8 +1,8 @@
-"""Which instances a command line means: those named, all of them, or the primary one."""
+"""The instances that a command line selects: those named, all, or the primary one."""
 
 from __future__ import annotations
 
-from client import sentences
+from client import instance_messages
 from client.command import Argument
 from client.errors import UsageError
 from protocol.messages.common import InstanceNames, InstanceSnapshotPair
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from client.session import Session
 
-# How a command that takes the primary instance where no name is given is written.
+# The usage text of commands whose default is the primary instance.
 SYNTAX, SYNTAX_WITHOUT_PRIMARY = "[<name> ...]", "<name> [<name> ...]"
 
 
@@ -33,29 +33,29 @@ class Selection:
         return InstanceNames(instance_name=self.names)
 
     def doing(self, verb: str) -> str:
-        """What is going on, for a spinner."""
+        """The text of the spinner."""
         if not self.names:
             return f"{verb} all instances"
         return f"{verb} {self.names[0] if len(self.names) == 1 else 'requested instances'}"
 
 
 def named(session: Session) -> Selection:
-    """Names or `--all`, one of them. Raises UsageError."""
+    """Either names or `--all`. Raises UsageError."""
     names, everything = session.line.positionals, "all" in session.line.flags
     if everything and names:
-        raise UsageError(sentences.name_with_all(len(names)))
+        raise UsageError(instance_messages.name_with_all(len(names)))
     if not everything and not names:
-        raise UsageError(sentences.NAME_OR_ALL)
+        raise UsageError(instance_messages.NAME_OR_ALL)
     return Selection(names)
 
 
 def named_or_primary(session: Session) -> Selection:
-    """The same, and the primary instance where nothing is said. Raises UsageError."""
+    """Like `named`, with the primary instance as default. Raises UsageError."""
     if session.line.positionals or "all" in session.line.flags:
         return named(session)
     primary = session.primary()
     if not primary:
-        raise UsageError(sentences.NAME_OR_ALL, sentences.PRIMARY_DISABLED)
+        raise UsageError(instance_messages.NAME_OR_ALL, instance_messages.PRIMARY_DISABLED)
     return Selection([primary])
 
 

@@ -1,8 +1,8 @@
-"""What `launch --network` says: `key=value,key=value`, or a bare name. Pure."""
+"""The argument of `launch --network`: `key=value,key=value`, or a name only. Pure."""
 
 from __future__ import annotations
 
-from client import sentences
+from client import instance_messages
 from client.errors import UsageError
 from protocol.messages.launch import LaunchRequest
 
@@ -23,27 +23,27 @@ def parse(spec: str) -> LaunchRequest.NetworkOptions:
         if field:
             _take(options, field)
     if not options.id:
-        raise UsageError(sentences.NETWORK_WITHOUT_NAME)
+        raise UsageError(instance_messages.NETWORK_WITHOUT_NAME)
     return options
 
 
 def _take(options: LaunchRequest.NetworkOptions, field: str) -> None:
     key, equals, value = field.partition("=")
     if not equals or "=" in value:
-        raise UsageError(sentences.bad_network_definition(field))
+        raise UsageError(instance_messages.bad_network_definition(field))
     key = key.lower()
     if key == "name":
         options.id = value
     elif key == "mode":
         if value.lower() not in MODES:
-            raise UsageError(sentences.bad_network_mode(value))
+            raise UsageError(instance_messages.bad_network_mode(value))
         options.mode = int(MODES[value.lower()])
     elif key == "mac":
         if not _is_mac_address(value):
-            raise UsageError(sentences.bad_mac_address(value))
+            raise UsageError(instance_messages.bad_mac_address(value))
         options.mac_address = value
     else:
-        raise UsageError(sentences.bad_network_field(key))
+        raise UsageError(instance_messages.bad_network_field(key))
 
 
 def _is_mac_address(text: str) -> bool:

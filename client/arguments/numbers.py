@@ -6,9 +6,9 @@ MAX = 2**31 - 1  # what a request can carry
 
 
 def parse(text: str) -> int | None:
-    """What decimal digits say; None for anything else, and for what no request can carry."""
+    """The value of decimal digits; None for anything else, and for numbers above MAX."""
     if not (text.isascii() and text.isdecimal()):
         return None
     digits = text.lstrip("0") or "0"
-    # Python refuses to read thousands of digits, and nobody needs to.
+    # Python refuses to convert thousands of digits.
     return number if len(digits) <= len(str(MAX)) and (number := int(digits)) <= MAX else None

@@ -13,7 +13,7 @@ DEFAULT = "Etc/UTC"
 
 
 def zone(environ: Mapping[str, str], localtime: str = "/etc/localtime") -> str:
-    """The name by which the IANA's list knows it."""
+    """The host's zone by its name in the IANA database, for example Europe/Berlin."""
     named = environ.get("TZ", "").removeprefix(":").removeprefix(ZONES)
     if _is_zone(named):
         return named
@@ -23,7 +23,7 @@ def zone(environ: Mapping[str, str], localtime: str = "/etc/localtime") -> str:
 
 
 def _is_zone(name: str) -> bool:
-    """A rule such as CET-1CEST is none. Without the list, a zone is known by its slash."""
+    """Whether it is a zone's name, not a rule such as CET-1CEST; without database, by a slash."""
     if not name or name.startswith("/"):
         return False
     return os.path.isfile(ZONES + name) if os.path.isdir(ZONES) else "/" in name

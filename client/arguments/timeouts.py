@@ -23,7 +23,7 @@ NO_LIMIT = -1
 
 
 def seconds(session: Session) -> int | None:
-    """None when the option is not given. Raises UsageError."""
+    """The option's value in seconds, None without it. Raises UsageError."""
     given = session.line.values.get("timeout")
     if given is None:
         return None
@@ -38,5 +38,5 @@ def on_wire(limit: int | None) -> int:
 
 
 def deadline(limit: int | None) -> float | None:
-    """The end of the wait that begins now, by time.monotonic()."""
+    """The deadline of a wait that begins now, by time.monotonic()."""
     return None if limit is None else time.monotonic() + limit

@@ -36,7 +36,7 @@ MODULES = {
 }
 
 
-# What users of Multipass may look for, and find in its documentation, but not here yet.
+# Commands of Multipass 1.16 that this client does not have yet.
 NOT_OFFERED = frozenset(
     (
         "alias", "aliases", "clone", "copy-files", "mount", "prefer", "restore", "snapshot",

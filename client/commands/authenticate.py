@@ -1,4 +1,4 @@
-"""`multipass authenticate`: makes this client known to the service by the passphrase."""
+"""`multipass authenticate`: authenticate this client to the service by the passphrase."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _is_local_root(session: Session) -> bool:
 
 
 def _authenticated_as_root(session: Session) -> bool:
-    """Root needs no passphrase on its own machine; a service that knows no such rule wants one."""
+    """Try without passphrase: the service lets root in without one, a service of 1.16 does not."""
     try:
         _authenticate(session, "")
     except StatusError as error:
@@ -47,7 +47,7 @@ def _authenticated_as_root(session: Session) -> bool:
 
 
 def _ask(session: Session) -> str:
-    session.channel().check()  # an impostor must not even be given the question
+    session.channel().check()  # verify the service before asking for the passphrase
     return prompts.ask_secretly(messages.ENTER_PASSPHRASE)
 
 

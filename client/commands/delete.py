@@ -1,8 +1,8 @@
-"""`multipass delete`: marks instances as deleted, or removes them or their snapshots for good."""
+"""`multipass delete`: mark instances as deleted, or remove them or their snapshots permanently."""
 
 from __future__ import annotations
 
-from client import rpc, sentences
+from client import instance_messages, rpc
 from client.arguments import instances as arguments_instances
 from client.arguments.commandline import Option
 from client.command import Argument, Command
@@ -25,13 +25,13 @@ def run(session: Session) -> int:
     try:
         _delete(session, request)
     except StatusError as error:
-        rpc.advise(error, sentences.PURGE_HINT)
+        rpc.advise(error, instance_messages.PURGE_HINT)
         raise
     return SUCCESS
 
 
 def _delete(session: Session, request: DeleteRequest) -> None:
-    # Only about snapshots may the service ask back.
+    # The service asks for confirmation only to remove snapshots.
     may_ask = not request.purge and any(
         pair.snapshot_name is not None for pair in request.instance_snapshot_pairs
     )
@@ -48,9 +48,9 @@ def _confirmed(pairs: list[InstanceSnapshotPair]) -> bool:
         snapshots = [f"{pair.instance_name}.{pair.snapshot_name}" for pair in pairs
                      if pair.snapshot_name is not None]  # fmt: skip
         instances = [pair.instance_name for pair in pairs if pair.snapshot_name is None]
-        raise CannotAsk(sentences.cannot_confirm_purge(snapshots, instances))
+        raise CannotAsk(instance_messages.cannot_confirm_purge(snapshots, instances))
     return prompts.confirm(
-        sentences.PURGE_QUESTION, again=sentences.ANSWER_YES_NO_CAPITAL, empty="no"
+        instance_messages.PURGE_QUESTION, again=instance_messages.ANSWER_YES_NO_CAPITAL, empty="no"
     )
 
 
@@ -58,11 +58,11 @@ COMMAND = Command(
     "delete",
     "Delete instances and snapshots",
     "Delete instances, which `recover` can bring back until they are purged;\n"
-    "snapshots are deleted for good.",
+    "snapshots are deleted permanently.",
     run,
     options=(
         Option(("all",), "Delete all instances"),
-        Option(("p", "purge"), "Remove for good, at once and without a question"),
+        Option(("p", "purge"), "Remove permanently, at once and without a question"),
     ),
     syntax="<instance>[.snapshot] [<instance>[.snapshot] ...]",
     arguments=(Argument("name", "Names of the instances and snapshots to delete"),),

@@ -1,10 +1,10 @@
-"""`multipass exec`: runs a command in an instance."""
+"""`multipass exec`: run a command in an instance."""
 
 from __future__ import annotations
 
 import os
 
-from client import rpc, runner, sentences
+from client import instance_messages, rpc, runner
 from client.arguments.commandline import Option
 from client.command import Argument, Command
 from client.errors import Status, StatusError, UsageError
@@ -25,15 +25,15 @@ def run(session: Session) -> int:
     chosen = line.value("working-directory", "")
     mapped = "no-map-working-directory" not in line.flags
     if chosen and not mapped:
-        raise UsageError(sentences.DIRECTORIES_CLASH)
+        raise UsageError(instance_messages.DIRECTORIES_CLASH)
     if len(line.positionals) < 2:
-        raise UsageError(sentences.WRONG_NUMBER)
+        raise UsageError(instance_messages.WRONG_NUMBER)
     name, *words = line.positionals
     directory = chosen or (_mapped_directory(session, name) if mapped else "")
     try:
         found = guest.reach(session, name, rpc.open_channel(session))
     except StatusError as error:
-        if error.status != Status.ABORTED:  # the instance does not run
+        if error.status != Status.ABORTED:  # ABORTED: the instance does not run
             raise
         if code := runner.inner(session, "start", "--", name):
             return code
@@ -42,17 +42,17 @@ def run(session: Session) -> int:
 
 
 def command_text(words: Sequence[str], directory: str, user: str) -> str:
-    """What the login shell in the instance is given."""
+    """The command line for the login shell in the instance."""
     if not directory:
         return quoting.join(words)
-    if words[0] == SUDO:  # the directory may be one that only root can enter
+    if words[0] == SUDO:  # only root may be able to enter the directory
         inner = f"cd {quoting.quote(directory)} && sudo -u {user} {quoting.join(words)}"
         return f"sudo sh -c {quoting.quote(inner)}"
     return f"cd {quoting.quote(directory)}&&{quoting.join(words)}"
 
 
 def _mapped_directory(session: Session, name: str) -> str:
-    """Where the current directory is in the instance; empty when it is not mounted there."""
+    """The path of the current directory in the instance; empty if it is not mounted there."""
     from protocol.messages.common import InstanceSnapshotPair
     from protocol.messages.information import InfoReply, InfoRequest
 
@@ -74,7 +74,7 @@ def _mapped_directory(session: Session, name: str) -> str:
 def map_directory(mounts: Sequence[MountInfo.MountPaths]) -> str:
     try:
         here = os.path.realpath(os.getcwd())
-    except OSError:  # it was removed
+    except OSError:  # the current directory was removed
         return ""
     for mount in sorted(mounts, key=lambda each: len(each.source_path), reverse=True):
         source = os.path.realpath(mount.source_path)
@@ -106,5 +106,5 @@ COMMAND = Command(
             "command", "The command and its arguments; options of its own need `--` before it"
         ),
     ),
-    options_hint=sentences.EXEC_OPTIONS,
+    options_hint=instance_messages.EXEC_OPTIONS,
 )

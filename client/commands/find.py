@@ -1,8 +1,8 @@
-"""`multipass find`: the images that instances can be made from."""
+"""`multipass find`: list the images that instances can be launched from."""
 
 from __future__ import annotations
 
-from client import render, rpc, sentences
+from client import instance_messages, render, rpc
 from client.arguments.commandline import FORMAT, Option
 from client.command import Argument, Command
 from client.errors import SUCCESS, UsageError
@@ -18,9 +18,9 @@ def run(session: Session) -> int:
     only_blueprints = "only-blueprints" in line.flags
     force = "force-update" in line.flags
     if only_images and only_blueprints:
-        raise UsageError(sentences.ONE_CATEGORY)
+        raise UsageError(instance_messages.ONE_CATEGORY)
     if force and only_blueprints:
-        raise UsageError(sentences.NO_BLUEPRINT_UPDATE)
+        raise UsageError(instance_messages.NO_BLUEPRINT_UPDATE)
     remote, wanted = _search(line.positionals)
     request = FindRequest(
         search_string=wanted,
@@ -40,14 +40,14 @@ def run(session: Session) -> int:
 
 
 def _search(given: list[str]) -> tuple[str, str]:
-    """The remote and what to look for in it. Raises UsageError."""
+    """The remote and the search text. Raises UsageError."""
     if len(given) > 1:
-        raise UsageError(sentences.WRONG_NUMBER)
+        raise UsageError(instance_messages.WRONG_NUMBER)
     if not given:
         return "", ""
     remote, colon, wanted = given[0].partition(":")
     if ":" in wanted:
-        raise UsageError(sentences.BAD_SEARCH)
+        raise UsageError(instance_messages.BAD_SEARCH)
     return (remote, wanted) if colon else ("", remote)
 
 

@@ -1,4 +1,4 @@
-"""`multipass get`: shows a setting, the client's own or the service's."""
+"""`multipass get`: show a setting of the client or of the service."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _service_value(session: Session, key: str) -> str:
 
     request = GetRequest(key=key, verbosity_level=session.verbosity)
     value = rpc.call(session, "get", request, GetReply).value
-    if key == PASSPHRASE:  # whether there is one; a 1.16 service sends its hash
+    if key == PASSPHRASE:  # show only whether it is set; a 1.16 service sends its hash
         return "false" if value in ("", "false") else "true"
     return value
 

@@ -1,4 +1,4 @@
-"""`multipass help`: what commands there are, and about one of them."""
+"""`multipass help`: list the commands, or describe one."""
 
 from __future__ import annotations
 

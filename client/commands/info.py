@@ -1,8 +1,8 @@
-"""`multipass info`: what is known about instances and snapshots."""
+"""`multipass info`: show details of instances and snapshots."""
 
 from __future__ import annotations
 
-from client import render, rpc, sentences
+from client import instance_messages, render, rpc
 from client.arguments import instances
 from client.arguments.commandline import FORMAT, Option
 from client.command import Argument, Command
@@ -16,14 +16,14 @@ def run(session: Session) -> int:
     line = session.line
     everything, snapshots = "all" in line.flags, "snapshots" in line.flags
     if everything:
-        console.line_err(sentences.INFO_ALL_DEPRECATED)
+        console.line_err(instance_messages.INFO_ALL_DEPRECATED)
         if line.positionals:
-            raise UsageError(sentences.name_with_all(len(line.positionals)))
+            raise UsageError(instance_messages.name_with_all(len(line.positionals)))
     form = render.form(line.value("format", render.TABLE))
     pairs = [instances.pair(word) for word in line.positionals]
     of_snapshots = {pair.snapshot_name is not None for pair in pairs}
     if form == render.CSV and not snapshots and len(of_snapshots) > 1:
-        raise UsageError(sentences.MIXED_CSV)
+        raise UsageError(instance_messages.MIXED_CSV)
     request = InfoRequest(
         instance_snapshot_pairs=pairs,
         verbosity_level=session.verbosity,

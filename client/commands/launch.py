@@ -1,10 +1,10 @@
-"""`multipass launch`: makes an instance and starts it."""
+"""`multipass launch`: create an instance and start it."""
 
 from __future__ import annotations
 
 import os
 
-from client import rpc, sentences
+from client import instance_messages, rpc
 from client.arguments import networks, numbers, timeouts
 from client.arguments.commandline import Option
 from client.command import Argument, Command
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BRIDGED = "bridged"  # the network that local.bridged-network names
 WEB = ("http://", "https://")
 FILE = "file://"
-PATHS = ("/", "./", "../", "~")  # no image is called so
+PATHS = ("/", "./", "../", "~")  # the beginnings of a path; no image's name begins with one
 DISKS = (".img", ".qcow2", ".raw", ".xz", ".zst")
 
 PROGRESS = {
@@ -40,24 +40,26 @@ def run(session: Session) -> int:
     try:
         reply = _launch(session, request, timeouts.deadline(limit))
     except DeadlinePassed as error:
-        raise TimedOut(sentences.LAUNCH_TIMED_OUT, sentences.LAUNCH_TIMED_OUT_HINT) from error
+        raise TimedOut(
+            instance_messages.LAUNCH_TIMED_OUT, instance_messages.LAUNCH_TIMED_OUT_HINT
+        ) from error
     name = reply.vm_instance_name or request.instance_name
-    console.line_out(sentences.launched(name))
+    console.line_out(instance_messages.launched(name))
     if name == session.primary():
-        console.line_out(sentences.SKIPPING_MOUNT)
+        console.line_out(instance_messages.SKIPPING_MOUNT)
     notices.update(reply.update_info)
     return SUCCESS
 
 
 def _request(session: Session) -> LaunchRequest:
-    """Raises UsageError; nothing was sent by then."""
+    """Raises UsageError before anything is sent."""
     from client.arguments import time_zone
 
     line = session.line
     if len(line.positionals) > 1:
-        raise UsageError(sentences.LAUNCH_TOO_MANY)
+        raise UsageError(instance_messages.LAUNCH_TOO_MANY)
     if "mount" in line.values:
-        raise UsageError(sentences.NO_MOUNTS)
+        raise UsageError(instance_messages.NO_MOUNTS)
     remote, image = _image(line.positionals[0]) if line.positionals else ("", "")
     return LaunchRequest(
         instance_name=line.value("name", ""),
@@ -80,15 +82,15 @@ def _image(given: str) -> tuple[str, str]:
     if given.lower().startswith(FILE):
         path = given[len(FILE) :]
         if path.startswith("~"):
-            raise UsageError(sentences.unexpanded_home(FILE + os.path.expanduser(path)))
+            raise UsageError(instance_messages.unexpanded_home(FILE + os.path.expanduser(path)))
         # The service has another working directory.
         return "", FILE + os.path.abspath(path)
     if given.startswith(PATHS) or (given.endswith(DISKS) and os.path.isfile(given)):
         url = FILE + os.path.abspath(os.path.expanduser(given))
-        raise UsageError(sentences.path_instead_of_url(given, url))
+        raise UsageError(instance_messages.path_instead_of_url(given, url))
     remote, colon, image = given.partition(":")
     if ":" in image:
-        raise UsageError(sentences.BAD_IMAGE_NAME)
+        raise UsageError(instance_messages.BAD_IMAGE_NAME)
     return (remote, image) if colon else ("", remote)
 
 
@@ -98,20 +100,20 @@ def _cpus(line: CommandLine) -> int:
     given = line.value("cpus", "")
     number = numbers.parse(given)
     if not number:
-        raise UsageError(sentences.invalid_cpus(given))
+        raise UsageError(instance_messages.invalid_cpus(given))
     return number
 
 
 def _memory(line: CommandLine) -> str:
     if "mem" in line.values:
         if "memory" in line.values:
-            raise UsageError(sentences.TWO_MEMORIES)
-        console.line_err(sentences.MEM_DEPRECATED)
+            raise UsageError(instance_messages.TWO_MEMORIES)
+        console.line_err(instance_messages.MEM_DEPRECATED)
     return _size(line.value("memory", line.value("mem", "")))
 
 
 def _size(given: str) -> str:
-    """As it was given, if it is a size; the service checks its value. Raises UsageError."""
+    """The size as it was given; the service checks its value. Raises UsageError if it is none."""
     if given:
         try:
             sizes.parse(given)
@@ -134,7 +136,7 @@ def _cloud_init(line: CommandLine) -> str:
 
 
 def _launch(session: Session, request: LaunchRequest, deadline: float | None) -> LaunchReply:
-    """Asks once whether bridges may be made, when that is what is missing. Raises CommandFailed."""
+    """Ask once for permission to create bridges, if the launch needs it. Raises CommandFailed."""
     to_bridge: list[str] = []
     try:
         return _attempt(session, request, deadline, to_bridge)
@@ -151,7 +153,7 @@ def _launch(session: Session, request: LaunchRequest, deadline: float | None) ->
 def _attempt(
     session: Session, request: LaunchRequest, deadline: float | None, to_bridge: list[str]
 ) -> LaunchReply:
-    """The last reply that says what was made; `to_bridge` gets the networks in need of a bridge."""
+    """The last reply with the instance's name; networks that need a bridge go to `to_bridge`."""
     from client.downloads import Downloads
 
     result = LaunchReply()
@@ -182,13 +184,13 @@ def _show(progress: Progress, reply: LaunchReply) -> None:
 
 
 def _explained(error: StatusError, request: LaunchRequest) -> StatusError:
-    """The service names what is wrong by numbers; the last one counts."""
+    """The message for the error codes of the service; the last code counts."""
     codes = LaunchError.ErrorCodes
     known = {
-        int(codes.INVALID_DISK_SIZE): sentences.invalid_disk(request.disk_space),
-        int(codes.INVALID_MEM_SIZE): sentences.invalid_memory(request.mem_size),
-        int(codes.INVALID_HOSTNAME): sentences.invalid_name(request.instance_name),
-        int(codes.INVALID_NETWORK): sentences.invalid_network(
+        int(codes.INVALID_DISK_SIZE): instance_messages.invalid_disk(request.disk_space),
+        int(codes.INVALID_MEM_SIZE): instance_messages.invalid_memory(request.mem_size),
+        int(codes.INVALID_HOSTNAME): instance_messages.invalid_name(request.instance_name),
+        int(codes.INVALID_NETWORK): instance_messages.invalid_network(
             bridge_missing=error.status == Status.FAILED_PRECONDITION
         ),
     }
@@ -237,7 +239,7 @@ COMMAND = Command(
             "spec",
         ),
         Option(("bridged",), "The same as `--network bridged`"),
-        # Refused; hidden until there is such a thing.
+        # Refused, and hidden until mounts are supported.
         Option(("mount",), "Mount a directory of this host", "source>:<target", hidden=True),
         timeouts.OPTION,
     ),

@@ -1,4 +1,4 @@
-"""`multipass list`: the instances, or their snapshots."""
+"""`multipass list`: list the instances, or their snapshots."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _show(session: Session, reply: ListReply, form: str, snapshots: bool) -> Non
 
 
 def _primary(session: Session, count: int) -> str:
-    """Only where there is an order to choose."""
+    """Only for formats with an order to choose."""
     return session.primary() if count > 1 else ""
 
 

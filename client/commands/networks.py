@@ -1,4 +1,4 @@
-"""`multipass networks`: the host's network interfaces that instances can be connected to."""
+"""`multipass networks`: list the host's network interfaces that instances can be connected to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`multipass purge`: removes deleted instances for good."""
+"""`multipass purge`: remove deleted instances permanently."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def run(session: Session) -> int:
 COMMAND = Command(
     "purge",
     "Purge all deleted instances permanently",
-    "Remove all deleted instances for good. They cannot be recovered afterwards.",
+    "Remove all deleted instances permanently. They cannot be recovered afterwards.",
     run,
 )

@@ -1,4 +1,4 @@
-"""`multipass recover`: brings deleted instances back."""
+"""`multipass recover`: restore deleted instances."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""`multipass restart`: shuts running instances down and starts them again."""
+"""`multipass restart`: shut running instances down and start them again."""
 
 from __future__ import annotations
 
-from client import rpc, rpc_progress, sentences
+from client import instance_messages, rpc, rpc_progress
 from client.arguments import instances, timeouts
 from client.arguments.commandline import Option
 from client.command import Command
@@ -25,7 +25,9 @@ def run(session: Session) -> int:
     try:
         reply = rpc_progress.follow(session, "restart", request, RestartReply, doing, channel)
     except DeadlinePassed as error:
-        raise TimedOut(sentences.RESTART_TIMED_OUT, sentences.TIMED_OUT_HINT) from error
+        raise TimedOut(
+            instance_messages.RESTART_TIMED_OUT, instance_messages.TIMED_OUT_HINT
+        ) from error
     notices.update(reply.update_info)
     return SUCCESS
 

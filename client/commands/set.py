@@ -1,4 +1,4 @@
-"""`multipass set`: changes a setting, the client's own or the service's."""
+"""`multipass set`: change a setting of the client or of the service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from protocol.messages.access import SetRequest
 
-BRIDGED_SUFFIX = ".bridged"  # the only kind of setting about which the service may ask back
+BRIDGED_SUFFIX = ".bridged"  # only for such a setting the service may ask a question
 DEPRECATED_DRIVERS = ("lxd", "libvirt")
 
 
@@ -23,7 +23,7 @@ def run(session: Session) -> int:
     key, value = _split(session.line.positionals[0])
     if value is None:
         if not is_for_daemon(key):
-            settings.check_key(key)  # before anybody types a value for nothing
+            settings.check_key(key)  # before asking for a value
         value = _ask(session, key)
     if is_for_daemon(key):
         _set_in_service(session, key, value)
@@ -33,7 +33,7 @@ def run(session: Session) -> int:
 
 
 def _split(word: str) -> tuple[str, str | None]:
-    """Exactly one `=`, except that a passphrase is free text. Raises UsageError."""
+    """Key and value, from exactly one `=`; a passphrase may contain more. Raises UsageError."""
     key, equals, value = word.partition("=")
     if not equals:
         return key, None
@@ -45,7 +45,7 @@ def _split(word: str) -> tuple[str, str | None]:
 def _ask(session: Session, key: str) -> str:
     if key != PASSPHRASE:
         return prompts.ask(f"{key}: ")
-    session.channel().check()  # an impostor must not even be given the question
+    session.channel().check()  # verify the service before asking for the value
     return prompts.new_passphrase()
 
 

@@ -1,8 +1,8 @@
-"""`multipass shell`: a login shell in an instance; the primary one is made if it is not there."""
+"""`multipass shell`: open a login shell in an instance; launch the primary one if missing."""
 
 from __future__ import annotations
 
-from client import messages, rpc, runner, sentences
+from client import instance_messages, messages, rpc, runner
 from client.arguments import timeouts
 from client.arguments.commandline import Option
 from client.command import Argument, Command
@@ -28,7 +28,7 @@ def run(session: Session) -> int:
     primary = session.primary()
     name = given[0] if given else primary
     if not name:
-        raise UsageError(sentences.NO_PRIMARY_FOR_SHELL)
+        raise UsageError(instance_messages.NO_PRIMARY_FOR_SHELL)
     deadline = timeouts.deadline(limit)
     try:
         found = _reach(session, name, deadline)
@@ -37,18 +37,20 @@ def run(session: Session) -> int:
             return code
         found = _reach(session, name, deadline)
     ssh.run(found, None)
-    return SUCCESS  # whatever the shell's last command ended with, as in 1.16
+    return SUCCESS  # the exit code of the shell's last command is ignored, as in 1.16
 
 
 def _reach(session: Session, name: str, deadline: float | None) -> guest.Guest:
     try:
         return guest.reach(session, name, rpc.open_channel(session, deadline))
     except DeadlinePassed as error:
-        raise TimedOut(sentences.START_TIMED_OUT, sentences.TIMED_OUT_HINT) from error
+        raise TimedOut(
+            instance_messages.START_TIMED_OUT, instance_messages.TIMED_OUT_HINT
+        ) from error
 
 
 def _made_to_run(session: Session, name: str, is_primary: bool, error: CommandFailed) -> int:
-    """Starts or launches the instance, if that is what it lacks. Raises `error` if it is not."""
+    """Start or launch the instance, if `error` is about that; else raises `error`."""
     status = error.status if isinstance(error, StatusError) else 0
     timeout = [f"--timeout={given[-1]}"] if (given := session.line.values.get("timeout")) else []
     if status == Status.ABORTED:

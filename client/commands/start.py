@@ -1,8 +1,8 @@
-"""`multipass start`: starts instances; the primary one is made when it is not there."""
+"""`multipass start`: start instances; launch the primary one if it is missing."""
 
 from __future__ import annotations
 
-from client import rpc, rpc_progress, runner, sentences
+from client import instance_messages, rpc, rpc_progress, runner
 from client.arguments import instances, timeouts
 from client.arguments.commandline import Option
 from client.command import Command
@@ -23,16 +23,20 @@ def run(session: Session) -> int:
                 return code
             problems = _start(session, chosen, limit, deadline)
     except DeadlinePassed as error:
-        raise TimedOut(sentences.START_TIMED_OUT, sentences.TIMED_OUT_HINT) from error
+        raise TimedOut(
+            instance_messages.START_TIMED_OUT, instance_messages.TIMED_OUT_HINT
+        ) from error
     if problems:
-        raise CommandFailed(sentences.INSTANCES_MISSING, _told(problems, session.primary()) + "\n")
+        raise CommandFailed(
+            instance_messages.INSTANCES_MISSING, _told(problems, session.primary()) + "\n"
+        )
     return SUCCESS
 
 
 def _start(
     session: Session, chosen: instances.Selection, limit: int | None, deadline: float | None
 ) -> dict[str, int]:
-    """What kept instances from being started, if something did. Raises CommandFailed."""
+    """The error of instances that were not started, None without one. Raises CommandFailed."""
     request = StartRequest(
         instance_names=chosen.request(),
         verbosity_level=session.verbosity,
@@ -59,14 +63,14 @@ def _launch_primary(session: Session) -> int:
 
 
 def _told(problems: dict[str, int], primary: str) -> str:
-    """Missing first; that the primary is missing is not the problem, as it would be made."""
+    """Missing instances first; a missing primary is not an error, as it is launched."""
     codes = StartError.ErrorCode
     known = {
-        int(codes.DOES_NOT_EXIST): sentences.does_not_exist,
-        int(codes.INSTANCE_DELETED): sentences.is_deleted,
+        int(codes.DOES_NOT_EXIST): instance_messages.does_not_exist,
+        int(codes.INSTANCE_DELETED): instance_messages.is_deleted,
     }
     return "\n".join(
-        known.get(code, sentences.failed_unexpectedly)(name)
+        known.get(code, instance_messages.failed_unexpectedly)(name)
         for name, code in sorted(problems.items())
         if (name, code) != (primary, codes.DOES_NOT_EXIST)
     )

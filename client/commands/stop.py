@@ -1,8 +1,8 @@
-"""`multipass stop`: shuts instances down, at once or after some minutes."""
+"""`multipass stop`: shut instances down, at once or after some minutes."""
 
 from __future__ import annotations
 
-from client import rpc, rpc_progress, sentences
+from client import instance_messages, rpc, rpc_progress
 from client.arguments import instances, numbers
 from client.arguments.commandline import Option
 from client.command import Command
@@ -16,9 +16,9 @@ def run(session: Session) -> int:
     cancel, force = "cancel" in flags, "force" in flags
     timed = "time" in session.line.values
     if cancel and timed:
-        raise UsageError(sentences.TIME_WITH_CANCEL)
+        raise UsageError(instance_messages.TIME_WITH_CANCEL)
     if force and (cancel or timed):
-        raise UsageError(sentences.FORCE_WITH_OTHERS)
+        raise UsageError(instance_messages.FORCE_WITH_OTHERS)
     minutes = _minutes(session.line.value("time", "0"))
     chosen = instances.named_or_primary(session)
     request = StopRequest(
@@ -31,7 +31,7 @@ def run(session: Session) -> int:
     try:
         rpc_progress.follow(session, "stop", request, StopReply, chosen.doing("Stopping"))
     except StatusError as error:
-        rpc.advise(error, sentences.FORCE_HINT)
+        rpc.advise(error, instance_messages.FORCE_HINT)
         raise
     return SUCCESS
 
@@ -39,7 +39,7 @@ def run(session: Session) -> int:
 def _minutes(text: str) -> int:
     number = numbers.parse(text.removeprefix("+"))
     if number is None:
-        raise UsageError(sentences.TIME_IN_DIGITS)
+        raise UsageError(instance_messages.TIME_IN_DIGITS)
     return number
 
 
@@ -52,14 +52,14 @@ COMMAND = Command(
         Option(("all",), "Stop all instances"),
         Option(
             ("t", "time"),
-            "Minutes from now after which the shutdown begins; whoever works in the instances is "
-            "told (default: 0)",
+            "Minutes from now after which the shutdown begins; users in the instances get a "
+            "message (default: 0)",
             "time",
         ),
         Option(("c", "cancel"), "Cancel a shutdown that has not begun yet"),
         Option(
             ("force",),
-            "Power off at once, in whatever state the instances are. What was not written to disk, "
+            "Power off at once, in any state of the instances. What was not written to disk, "
             "or was suspended, is lost.",
         ),
     ),

@@ -1,4 +1,4 @@
-"""`multipass suspend`: puts running instances to sleep on disk."""
+"""`multipass suspend`: save the state of running instances to disk and stop them."""
 
 from __future__ import annotations
 

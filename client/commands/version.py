@@ -1,7 +1,7 @@
-"""`multipass version`: the client's version, and the service's where it answers.
+"""`multipass version`: show the client's version, and the service's if it answers.
 
-A diagnosis: it works with no service, no certificate and no home, and asks `ping` first, which
-enrols no client, so it never takes the first client's place.
+For diagnosis: works without service, certificate and home. It calls `ping` first, which enrols no
+client.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from client.session import IF_PRESENT, Session
 from client.terminal import console
 from protocol.messages.access import VersionReply, VersionRequest
 
-ANSWER_WITHIN = 5.0  # seconds; a service that hangs must not hang its diagnosis
+ANSWER_WITHIN = 5.0  # seconds
 
 
 def run(session: Session) -> int:
@@ -31,7 +31,7 @@ def run(session: Session) -> int:
 
 
 def _ask_service(session: Session) -> VersionReply:
-    """An empty reply where the service can't be reached or refuses."""
+    """An empty reply if the service can't be reached or refuses."""
     deadline = time.monotonic() + ANSWER_WITHIN
     request = VersionRequest(verbosity_level=session.verbosity)
     try:

@@ -1,4 +1,4 @@
-"""`multipass wait-ready`: returns when the service answers. Presents no certificate."""
+"""`multipass wait-ready`: wait until the service answers. Presents no certificate."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _ready(session: Session, deadline: float | None) -> bool:
     except Unreachable:
         return False
     except StatusError as error:
-        # Multipass 1.16 has no such call; that it says so shows that it serves.
+        # Multipass 1.16 lacks this call: its answer that it is unknown shows that it serves.
         if error.status not in (Status.UNIMPLEMENTED, Status.UNAVAILABLE):
             raise
         return error.status == Status.UNIMPLEMENTED

@@ -1,8 +1,8 @@
-"""Reaching into an instance: where it is, how to log in, and how to know that it is the one."""
+"""Access to an instance: address, login user, private key and host key, from the service."""
 
 from __future__ import annotations
 
-from client import rpc, sentences
+from client import instance_messages, rpc
 from client.errors import CommandFailed, Status, StatusError
 from client.terminal import console
 from protocol import grpc
@@ -28,16 +28,16 @@ class Guest:
 
 
 def reach(session: Session, name: str, channel: Channel) -> Guest:
-    """Raises CommandFailed; StatusError with ABORTED when the instance does not run."""
+    """Raises CommandFailed; StatusError with ABORTED if the instance does not run."""
     request = SSHInfoRequest(instance_name=[name], verbosity_level=session.verbosity)
     found = rpc.call(session, "ssh_info", request, SSHInfoReply, channel).ssh_info.get(name)
     if found is None:
-        raise CommandFailed(sentences.no_ssh_information(name))
+        raise CommandFailed(instance_messages.no_ssh_information(name))
     return Guest(name, found, _host_key(session, name, channel))
 
 
 def _host_key(session: Session, name: str, channel: Channel) -> str | None:
-    """Raises CommandFailed: only a service that knows no such call is done without."""
+    """The instance's host key, None if the service lacks the call. Raises CommandFailed."""
     request = rpc.encode(HostKeysRequest(instance_name=[name]))
     reply = HostKeysReply()
     try:
@@ -47,8 +47,8 @@ def _host_key(session: Session, name: str, channel: Channel) -> str | None:
         if error.status != Status.UNIMPLEMENTED:
             raise
         if session.verbosity:
-            console.log("warning", "ssh", sentences.NOT_PINNED)
+            console.log("warning", "ssh", instance_messages.NOT_PINNED)
         return None
     if not reply.host_keys.get(name):
-        raise CommandFailed(sentences.no_host_key(name))
+        raise CommandFailed(instance_messages.no_host_key(name))
     return reply.host_keys[name]

@@ -1,4 +1,4 @@
-"""Words as a shell reads them back. Pure. (shlex loads `re`, which costs a start 5 ms.)"""
+"""Quote words for a POSIX shell. Pure. (shlex loads `re`, which takes 5 ms.)"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A command or a login shell inside an instance, by OpenSSH's client.
+"""Run a command or a login shell inside an instance, with OpenSSH's client.
 
-What must not be seen by others, or outlive this process, is in memory that only ssh is pointed to:
-`/proc/PID/fd/N` of this process. No file is made, so that nothing is left on whatever exit.
+The private key is in a memory file of this process, which ssh opens as `/proc/PID/fd/N`: nothing is
+on disk, so nothing is left behind, however this process ends.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 
-from client import sentences
+from client import instance_messages
 from client.errors import CommandFailed
 from client.terminal import console
 
@@ -24,11 +24,11 @@ ALIVE_EVERY = 30  # seconds without data after which the guest is asked whether 
 PRIVATE = 0o600
 BEGIN_KEY = "-----BEGIN"
 
-# ssh logs what the remote end said about the command's end; that tells its 255 from the other.
+# ssh logs the remote exit status, which distinguishes a remote 255 from ssh's own.
 REPORTED = b"client_input_channel_req: channel 0 rtype exit-"
 LOG_REPORTS = "clientloop.c:client_input_channel_req():*"
 
-# Nothing of the user's own configuration, agent or known hosts counts, and nothing is ever asked.
+# The user's configuration, agent and known hosts are ignored, and ssh asks no question.
 OPTIONS = (
     "LogLevel=ERROR",
     f"LogVerbose={LOG_REPORTS}",
@@ -41,20 +41,20 @@ OPTIONS = (
     "CheckHostIP=no",
     "ControlPath=none",
     "EscapeChar=none",
-    # The way is this host's own bridge; the newer default costs an emulated guest a tenth second.
+    # The network is this host's bridge; the newer default takes an emulated guest 0.1 s.
     "KexAlgorithms=^curve25519-sha256",
     f"ConnectTimeout={CONNECT_WITHIN}",
     f"ServerAliveInterval={ALIVE_EVERY}",
     "ServerAliveCountMax=10",
 )
-# Passed on to ssh, which then ends and gives the terminal back as it was.
+# Forwarded to ssh, which then ends and restores the terminal's modes.
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 
 
 def run(guest: Guest, command: str | None) -> int:
     """The remote command's exit status; without a command, a login shell's. Raises CommandFailed.
 
-    A terminal of its own is had there only when somebody is at this end's.
+    The remote side gets a terminal only if stdin and stdout are terminals.
     """
     log = _memory("log", b"")
     code = _run(_words(guest, command, log), _environ())
@@ -99,11 +99,11 @@ def _private_key(text: str) -> bytes:
     try:
         return binascii.a2b_base64(text)
     except binascii.Error:
-        return b""  # ssh says that it can't use it
+        return b""  # ssh reports that it can't use the key
 
 
 def _memory(name: str, content: bytes) -> int:
-    """A file without a place, for this user only, as ssh wants its key to be."""
+    """A memory file that only this user can read, as ssh requires of a key."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
     os.fchmod(descriptor, PRIVATE)
     os.write(descriptor, content)
@@ -124,46 +124,52 @@ def _environ() -> dict[str, str]:
 
 def _run(words: list[str], environ: dict[str, str]) -> int:
     """Its exit code, or 128 and the signal's number, as a shell has it."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # inherited as ignored, no child could be asked
-    # nohup's wish counts for both.
-    heeded = {number for number in FORWARDED if signal.getsignal(number) != signal.SIG_IGN}
-    watched = {signal.SIGCHLD, *heeded}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)  # no handler could miss one
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # if it was inherited as ignored, waitpid would fail
+    # What nohup ignores, ssh must ignore, too.
+    forwarded = {number for number in FORWARDED if signal.getsignal(number) != signal.SIG_IGN}
+    watched = {signal.SIGCHLD, *forwarded}
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, watched
+    )  # no signal between fork and wait is lost
     try:
-        # Python ignores SIGPIPE; for programs it is how they learn that nobody reads on.
+        # Python ignores SIGPIPE; ssh needs it to end when its reader has gone.
         child = os.posix_spawnp(
             words[0], words, environ, setsigmask=before, setsigdef=(signal.SIGPIPE,)
         )
         return _wait(child, watched)
     except OSError as error:
         if isinstance(error, FileNotFoundError):
-            raise CommandFailed(sentences.NO_SSH, sentences.NO_SSH_HINT) from error
+            raise CommandFailed(instance_messages.NO_SSH, instance_messages.NO_SSH_HINT) from error
         raise CommandFailed(error.strerror or str(error)) from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _wait(child: int, watched: set[signal.Signals]) -> int:
-    """Until it has ended; passes on to it whatever else than its end is told."""
+    """Wait for the end of `child`; forward all other signals to it."""
     got: list[int] = []
     while True:
         number = signal.sigwait(watched)
         if number != signal.SIGCHLD:
             got.append(number)
-            os.kill(child, number)  # it is there until it is waited for
+            os.kill(child, number)  # the pid is valid until it is waited for
             continue
-        ended, status = os.waitpid(child, os.WNOHANG)  # none: it was only stopped
+        ended, status = os.waitpid(child, os.WNOHANG)  # 0: it was only stopped
         if ended:
             code = os.waitstatus_to_exitcode(status)
             return 128 + got[0] if got else code if code >= 0 else 128 - code
 
 
 def _failure(said: bytes) -> CommandFailed:
-    """What ssh's own failure means to the user."""
+    """The error for a failure of ssh itself."""
     text = said.decode("utf-8", "replace")
     if "Host key verification failed" in text:
-        return CommandFailed(sentences.WRONG_HOST_KEY, sentences.WRONG_HOST_KEY_HINT)
+        return CommandFailed(
+            instance_messages.WRONG_HOST_KEY, instance_messages.WRONG_HOST_KEY_HINT
+        )
     if "Permission denied" in text:
-        return CommandFailed(sentences.NOT_LET_IN, sentences.NOT_LET_IN_HINT)
+        return CommandFailed(instance_messages.NOT_LET_IN, instance_messages.NOT_LET_IN_HINT)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return CommandFailed(lines[-1].removeprefix("ssh: ") if lines else sentences.SSH_LOST)
+    return CommandFailed(lines[-1].removeprefix("ssh: ") if lines else instance_messages.SSH_LOST)

@@ -27,7 +27,7 @@ SNAPSHOT_CSV = (
 
 
 class Details:
-    """What there is, in the order in which it is shown: instances first, the primary first."""
+    """Instances and snapshots in display order, those of the primary instance first."""
 
     def __init__(self, items: Sequence[DetailedInfoItem], primary: str) -> None:
         views = [View(item) for item in items]
@@ -38,7 +38,7 @@ class Details:
 
 
 class View:
-    """An item without the absences of its message."""
+    """An item of the reply, with defaults for absent fields."""
 
     def __init__(self, item: DetailedInfoItem) -> None:
         from protocol.messages.information import InstanceDetails
@@ -83,7 +83,7 @@ class View:
 
 
 def local_time(stamp: Timestamp | None) -> str:
-    """As the user's locale and time zone write it."""
+    """The time in the user's locale and time zone."""
     if stamp is None:
         return ""
     import locale
@@ -92,7 +92,7 @@ def local_time(stamp: Timestamp | None) -> str:
     try:
         locale.setlocale(locale.LC_TIME, "")
     except locale.Error:
-        pass  # a locale that is not installed: the C locale's form
+        pass  # the locale is not installed: use the C locale
     return time.strftime("%c %Z", time.localtime(stamp.seconds))
 
 
@@ -137,7 +137,7 @@ def _snapshot(view: View) -> Iterator[str]:
 
 
 def _row(label: str, *values: str) -> str:
-    """One line a value, the label before the first."""
+    """One line for each value, the label before the first."""
     shown = values if any(values) else (NOTHING,)
     labels = (label, *("" for _ in shown[1:]))
     return "".join(
@@ -154,7 +154,7 @@ def _image(about: InstanceDetails) -> str:
 
 
 def usage(used: str, total: str) -> str:
-    """Empty unless both are known."""
+    """Used and total, empty unless both are known."""
     if not (used.isdecimal() and total.isdecimal()):
         return ""
     from protocol import sizes
@@ -181,7 +181,7 @@ def id_pair(pair: IdMap) -> str:
 
 
 def csv(found: Details) -> str:
-    """Nothing at all when there is nothing: the header depends on what is shown."""
+    """Empty without entries: the header depends on what is shown."""
     if found.instances:
         counted = found.instances[0].instance.num_snapshots is not None
         header = INSTANCE_CSV + (",Snapshots" if counted else "")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from client.render.details import Details, View
 
-DISK = "sda1"  # whatever it is called inside
+DISK = "sda1"  # the name that 1.16 shows, in any guest
 
 
 def json(found: Details) -> str:

@@ -1,13 +1,13 @@
-"""A download on one line: how much, how fast, how long. Pure."""
+"""One line about a download: size, rate, time left. Pure."""
 
 from __future__ import annotations
 
-UNITS = ("B", "kB", "MB", "GB", "TB")  # of 1000, as everybody else counts what comes by network
+UNITS = ("B", "kB", "MB", "GB", "TB")  # decimal, as transfers are usually counted
 MINUTE, HOUR = 60, 3600
 
 
 class Transfer:
-    """`size` is 0 where nobody knows it; `rate` and `left` are None until they can be told."""
+    """In bytes and seconds. `size` is 0 if unknown, `rate` and `left` are None."""
 
     def __init__(
         self, received: int, size: int, rate: float | None = None, left: float | None = None
@@ -19,9 +19,9 @@ class Transfer:
 
 
 def line(label: str, transfer: Transfer, percent: int | None, columns: int) -> str:
-    """As much of it, from the left, as `columns` take; `label` ends where the number goes.
+    """The line, cut at the right to fit `columns`; the number follows `label`.
 
-    `percent` is what was told beside the transfer, and newer; else it follows from the transfer.
+    `percent` is from the launch's own replies, which are newer; None to compute it.
     """
     text, *rest = _parts(transfer, percent)
     text = label + text
@@ -47,7 +47,7 @@ def _parts(transfer: Transfer, percent: int | None) -> list[str]:
 
 
 def amount(size: float) -> str:
-    """Three digits or so: 998 B, 1.0 kB, 11.3 MB, 612 MB."""
+    """About three digits: 998 B, 1.0 kB, 11.3 MB, 612 MB."""
     for unit in UNITS:
         if round(size) < 1000 or unit == UNITS[-1]:
             break

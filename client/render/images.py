@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import sentences
+from client import instance_messages
 from client.render import CSV, JSON, TABLE
 
 TYPE_CHECKING = False
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 WIDTHS = (28, 18, 17)
 IMAGE, BLUEPRINT = "Image", "Blueprint (deprecated)"
 BLUEPRINTS_KEY = "blueprints (deprecated)"
-COMMON_ALIASES = ("ubuntu", "default")  # and those of one letter: they say little
+COMMON_ALIASES = ("ubuntu", "default")  # and those of one letter: shown only if there is no other
 
 
 class Categories:
-    """What was asked for."""
+    """Which kinds of images the user asked for."""
 
     def __init__(self, images: bool, blueprints: bool) -> None:
         self.images = images
@@ -26,8 +26,12 @@ class Categories:
 
     def nothing(self) -> str:
         if not self.blueprints:
-            return sentences.NO_IMAGES_FOUND
-        return sentences.NOTHING_FOUND if self.images else sentences.NO_BLUEPRINTS_FOUND
+            return instance_messages.NO_IMAGES_FOUND
+        return (
+            instance_messages.NOTHING_FOUND
+            if self.images
+            else instance_messages.NO_BLUEPRINTS_FOUND
+        )
 
 
 def render(reply: FindReply, shown: Categories, form: str) -> str:
@@ -63,7 +67,7 @@ class _Entry:
 
 
 def _telling(aliases: list[str]) -> list[str]:
-    """Drops aliases that say little, from the end, while more than one is left."""
+    """Drop common aliases, from the end, while more than one is left."""
     kept = list(aliases)
     for alias in reversed(aliases):
         if len(kept) > 1 and (len(alias) == 1 or alias in COMMON_ALIASES):

@@ -1,6 +1,6 @@
 """JSON as Multipass writes it: four blanks a level, sorted keys, empty containers on two lines.
 
-Not the standard library's: that one writes empty containers on one line, and costs a start 3 ms.
+The standard library's writes empty containers on one line, and takes 3 ms to import.
 """
 
 from __future__ import annotations

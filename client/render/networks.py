@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client import sentences
+from client import instance_messages
 from client.render import CSV, JSON, TABLE
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ def render(interfaces: Sequence[NetInterface], form: str) -> str:
 
 def _table(interfaces: Sequence[NetInterface]) -> str:
     if not interfaces:
-        return sentences.NO_NETWORKS + "\n"
+        return instance_messages.NO_NETWORKS + "\n"
     from client.render import table
 
     rows = [("Name", "Type", "Description")]

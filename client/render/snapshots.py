@@ -26,7 +26,7 @@ def render(snapshots: Sequence[ListVMSnapshot], form: str, primary: str) -> str:
 
 
 class _Row:
-    """A snapshot without the absences of its message."""
+    """A snapshot of the reply, with defaults for absent fields."""
 
     def __init__(self, snapshot: ListVMSnapshot) -> None:
         about = snapshot.fundamentals
@@ -53,7 +53,7 @@ def _table(rows: Sequence[_Row]) -> str:
 
 
 def shorten(comment: str) -> str:
-    """The first line, and no more than fits; an ellipsis where something is left out."""
+    """The first line, cut to MAX_COMMENT; an ellipsis marks what is left out."""
     first, newline, _ = comment.partition("\n")
     if len(first) > MAX_COMMENT or (newline and len(first) == MAX_COMMENT):
         return first[: MAX_COMMENT - 1] + "…"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     Value = str | int | None | Sequence["Value"] | Mapping[str, "Value"]
 
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
-_INDICATORS = frozenset(",[]{}#&*!|>'\"%@`")  # at the start they mean something else
+_INDICATORS = frozenset(",[]{}#&*!|>'\"%@`")  # have a meaning at the start of a scalar
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 
@@ -49,7 +49,7 @@ def _plain(value: str | int | None) -> str:
 
 
 def scalar(text: str) -> str:
-    """Plain where YAML reads it back as the same text, else in double quotes."""
+    """Plain if YAML reads it back as the same text, else in double quotes."""
     if _is_plain(text):
         return text
     return '"' + "".join(_escaped(character) for character in text) + '"'

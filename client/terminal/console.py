@@ -1,4 +1,4 @@
-"""The three standard streams, as bytes: UTF-8 whatever the locale, as Multipass writes."""
+"""The three standard streams, as bytes: UTF-8 in any locale, as Multipass writes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from client.messages import cannot_write
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 COLUMNS = 80
-# A signal that comes in the instant before a wait begins does not end that wait, and Python acts on
-# it only afterwards: nothing waits longer at a stretch, or Ctrl-C at that instant would be lost.
-HEED_SIGNALS_EVERY = 0.5  # seconds
+# A signal just before a wait begins does not interrupt it, and Python handles it only afterwards:
+# no wait is longer than this, so that Ctrl-C is never ignored.
+HANDLE_SIGNALS_EVERY = 0.5  # seconds
 
 
 class OutputError(ClientError):
-    """Standard output takes no more; `closed` when only its reader went away."""
+    """A write to stdout failed; `closed` if its reader has closed it."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(cannot_write(error.strerror or str(error)))
@@ -31,7 +31,7 @@ def out(text: str) -> None:
 
 
 def err(text: str) -> None:
-    """Writes to stderr at once; when nobody can be told, nobody is."""
+    """Write to stderr at once; errors of the write are ignored."""
     try:
         _write(STDERR, text)
     except OSError:
@@ -47,7 +47,7 @@ def line_err(text: str) -> None:
 
 
 def log(level: str, category: str, text: str) -> None:
-    """A line of the client's own log, in the form of the service's."""
+    """A log line of the client, in the form of the service's."""
     import time
 
     now = time.time()
@@ -60,7 +60,7 @@ def output_is_terminal() -> bool:
 
 
 def columns() -> int:
-    """Of the terminal; what most have where it does not say."""
+    """The width of the terminal, 80 if it is unknown."""
     try:
         return os.get_terminal_size(STDOUT).columns or COLUMNS
     except OSError:
@@ -68,31 +68,31 @@ def columns() -> int:
 
 
 def wait_for_input(descriptor: int = STDIN) -> None:
-    """Until there is something to read, or its end."""
+    """Wait until stdin is readable or at its end."""
     import select
 
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    while not poll.poll(HEED_SIGNALS_EVERY * 1000):
+    while not poll.poll(HANDLE_SIGNALS_EVERY * 1000):
         pass
 
 
 def is_live() -> bool:
-    """Somebody can be asked: stdin and stdout are both terminals."""
+    """Whether the user can be asked: stdin and stdout are both terminals."""
     return os.isatty(STDIN) and os.isatty(STDOUT)
 
 
 def _write(descriptor: int, text: str) -> None:
-    # Below Python's own buffers, so that nothing is left to flush and order is kept.
+    # Without Python's buffers, so that nothing is left to flush and the order is kept.
     data = memoryview(text.encode("utf-8", "surrogateescape"))
     while data:
         data = data[os.write(descriptor, data) :]
 
 
 def ensure_descriptors() -> None:
-    """Opens /dev/null in place of standard streams that the caller closed.
+    """Open /dev/null in place of standard streams that the caller closed.
 
-    Else the connection to the service would take their number and be sent what is printed.
+    Else the connection to the service would get their descriptor, and printed text be sent to it.
     """
     for descriptor in (STDIN, STDOUT, STDERR):
         try:

@@ -1,6 +1,6 @@
-"""A terminal that does not show what is typed, and shows it again whatever signal comes.
+"""Switch the terminal's echo off for a secret, and on again after any signal.
 
-Imported only where a secret is asked for: termios and signal would cost plain commands time.
+Imported only to ask for a secret: termios and signal would cost other commands time.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ DEADLY = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 
 
 class Silence:
-    """A context manager; `resumed` is called when the program was stopped meanwhile and goes on.
+    """Switches the echo off, as a context manager; `resumed` is called after Ctrl-Z and `fg`.
 
-    Signals do what they do by default, once the terminal is as it was. Raises termios.error.
+    Signals have their default effect, after the echo was restored. Raises termios.error.
     """
 
     def __init__(self, terminal: int, resumed: Callable[[], None]) -> None:
@@ -33,13 +33,13 @@ class Silence:
         self._silent = termios.tcgetattr(terminal)
         self._silent[3] &= ~termios.ECHO
         self._handlers: dict[int, Any] = {}
-        self._went_on = False  # after a stop; once is enough, as what is typed since then counts
+        self._went_on = False  # after a stop; only once, as input since then is kept
 
     def __enter__(self) -> None:
         self._handle(self._end, *DEADLY)
         termios.tcsetattr(self._terminal, termios.TCSAFLUSH, self._silent)
-        # Only now: whoever asks from the background is stopped by that call, and with a handler
-        # for SIGCONT it would fail when he goes on, rather than be made again.
+        # Only now: a background process is stopped by that call, and with a handler for SIGCONT
+        # the call would fail with EINTR when it is continued, instead of being restarted.
         self._handle(self._stop, signal.SIGTSTP)
         self._handle(self._go_on, signal.SIGCONT)
 
@@ -52,7 +52,7 @@ class Silence:
 
     def _handle(self, handler: Handler, *numbers: int) -> None:
         for number in numbers:
-            if signal.getsignal(number) != signal.SIG_IGN:  # nohup's wish stands
+            if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
                 self._handlers[number] = signal.signal(number, handler)
 
     def _end(self, number: int, _: FrameType | None) -> None:
@@ -64,27 +64,27 @@ class Silence:
         self._went_on = False
         self._end(number, _)
         signal.signal(number, self._stop)
-        if not self._went_on:  # the kernel does not stop whom no shell could wake again
+        if not self._went_on:  # the kernel does not stop a process of an orphaned group
             self._set(self._silent)
 
     def _go_on(self, _number: int, _frame: FrameType | None) -> None:
         self._went_on = True
-        if signal.SIGTSTP in self._handlers:  # before the question: who stops it then is heard
+        if signal.SIGTSTP in self._handlers:  # first, so that the next stop is handled
             signal.signal(signal.SIGTSTP, self._stop)
         if self._is_ours():
             self._set(self._silent)
             self._resumed()
 
     def _set(self, modes: list[Any]) -> None:
-        """Not from the background: the terminal is then in the modes of whoever has it."""
+        """Not from the background: the terminal then has the modes of the foreground process."""
         if self._is_ours():
             try:
                 termios.tcsetattr(self._terminal, termios.TCSAFLUSH, modes)
             except termios.error:
-                return  # it was hung up
+                return  # the terminal was hung up
 
     def _is_ours(self) -> bool:
         try:
             return os.tcgetpgrp(self._terminal) == os.getpgrp()
         except OSError:
-            return True  # no shell hands it from one to the other
+            return True  # not this process's controlling terminal: no job control

@@ -1,4 +1,4 @@
-"""What is said beside a command's result."""
+"""Notices on stderr beside a command's result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def update(info: UpdateInfo | None) -> None:
-    """That there is a newer release, to people only."""
+    """Announce a newer release, on terminals only."""
     if info is not None and console.is_live():
         from client.render.update_notice import notice
 

@@ -1,11 +1,11 @@
-"""How far `launch` has come: redrawn on a terminal, a line a step elsewhere."""
+"""Progress of `launch`: redrawn on a terminal, one line for each step elsewhere."""
 
 from __future__ import annotations
 
 import time
 from _thread import allocate_lock
 
-from client import sentences
+from client import instance_messages
 from client.render import download_line as rendering
 from client.terminal import console
 from client.terminal.spinner import Spinner
@@ -14,10 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from client.render.download_line import Transfer
 
-STEP = 10  # percent between two lines where nothing can be redrawn
-SURE_AFTER = 3  # percent and seconds that must have passed before the rest is guessed
+STEP = 10  # per cent between two lines without a terminal
+SURE_AFTER = 3  # per cent and seconds before the time left is estimated
 RETRIEVING, PREPARING = "Retrieving image: ", "Preparing image: "
-FETCHING = (RETRIEVING, PREPARING)  # the latter is for who waits for another's download
+FETCHING = (RETRIEVING, PREPARING)  # the latter if another launch downloads the image
 
 
 class Progress:
@@ -26,7 +26,7 @@ class Progress:
     def __init__(self) -> None:
         self._spinner = Spinner()
         self._terminal = console.output_is_terminal()
-        self._lock = allocate_lock()  # transfers are told by another thread
+        self._lock = allocate_lock()  # `transfer` is called by another thread
         self._label = ""
         self._percent: int | None = None
         self._transfer: Transfer | None = None
@@ -69,7 +69,7 @@ class Progress:
                 console.line_out(f"{label}{percent}%")
 
     def transfer(self, transfer: Transfer | None) -> None:
-        """How the fetching goes on that the stage of now waits for, if it does wait for one."""
+        """Update the download that the current stage waits for, if it waits for one."""
         with self._lock:
             if self._label in FETCHING:
                 self._transfer = transfer
@@ -82,7 +82,7 @@ class Progress:
 
     def _draw(self) -> None:
         if self._transfer is not None:
-            columns = console.columns() - 1  # in the last one terminals differ
+            columns = console.columns() - 1  # terminals differ in when the last column wraps
             text = rendering.line(RETRIEVING, self._transfer, self._percent, columns)
         elif self._percent is not None:
             text = f"{self._label}{self._percent}%{self._left(self._percent)}"
@@ -94,4 +94,4 @@ class Progress:
         passed = time.monotonic() - self._began
         if percent >= 100 or min(percent, passed) < SURE_AFTER:
             return ""
-        return f" ({sentences.time_left(int(passed * (100 - percent) / percent))})"
+        return f" ({instance_messages.time_left(int(passed * (100 - percent) / percent))})"

@@ -1,4 +1,4 @@
-"""Asking on the terminal. The question goes to stdout; the answer is one line of stdin."""
+"""Prompts: the question goes to stdout, the answer is one line of stdin."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_ANSWER = 65_536  # bytes; no value of a setting comes near
 
 
 class EndOfInput(UsageError):
-    """There is no line to read."""
+    """stdin has no more line."""
 
     def __init__(self) -> None:
         super().__init__(messages.NO_VALUE)
@@ -29,7 +29,7 @@ def ask(question: str) -> str:
 
 
 def ask_secretly(question: str) -> str:
-    """The same without echo, where stdin is a terminal. Raises EndOfInput."""
+    """Like `ask`, without echo if stdin is a terminal. Raises EndOfInput."""
     try:
         return _ask_silently(question) if os.isatty(console.STDIN) else ask(question)
     finally:
@@ -37,7 +37,7 @@ def ask_secretly(question: str) -> str:
 
 
 def new_passphrase() -> str:
-    """Asks twice. A pipe can't mistype, so one line of it is enough. Raises UsageError."""
+    """Ask twice on a terminal, once without one. Raises UsageError."""
     first = ask_secretly(messages.ENTER_PASSPHRASE)
     try:
         second = ask_secretly(messages.REENTER_PASSPHRASE)
@@ -51,7 +51,7 @@ def new_passphrase() -> str:
 
 
 def may_bridge(networks: Sequence[str]) -> bool:
-    """Asks whether bridges may be made; where nobody can be asked, that is no."""
+    """Ask for permission to create bridges; without a terminal, the answer is no."""
     if not console.is_live():
         return False
     console.out(messages.needs_bridge(networks))
@@ -59,9 +59,9 @@ def may_bridge(networks: Sequence[str]) -> bool:
 
 
 def confirm(question: str, again: str = messages.ANSWER_YES_NO, empty: str = "") -> bool:
-    """Yes or no, asked `again` until it is one of them; the end of input is no.
+    """Yes or no; any other answer is asked `again`, the end of input is no.
 
-    `empty` is what an empty line means, where that means something.
+    `empty` is the meaning of an empty line, None if it has none.
     """
     try:
         answer = ask(question).lower() or empty
@@ -73,7 +73,7 @@ def confirm(question: str, again: str = messages.ANSWER_YES_NO, empty: str = "")
 
 
 def _ask_silently(question: str) -> str:
-    """The echo is off before the question shows: who answers at once is not seen either."""
+    """The echo is off before the question shows, so that a quick answer is not echoed either."""
     from client.terminal.echo_off import Silence
 
     with Silence(console.STDIN, resumed=lambda: console.out(question)):
@@ -81,7 +81,7 @@ def _ask_silently(question: str) -> str:
 
 
 def _read_line() -> str:
-    """Byte by byte, so that nothing behind the line is taken."""
+    """Read byte by byte, so that what follows the line is left for other programs."""
     line = bytearray()
     while len(line) < MAX_ANSWER:
         console.wait_for_input()

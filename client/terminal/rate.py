@@ -1,13 +1,13 @@
-"""How fast something comes, from now and then a look at how much came so far. Pure."""
+"""Sliding-window transfer rate in bytes per second, from samples of the bytes so far. Pure."""
 
 from __future__ import annotations
 
-WINDOW = 8.0  # seconds: long enough to be read, short enough to follow what the network does
-SURE_AFTER = 3.0  # seconds of looking before a time is guessed from it
+WINDOW = 8.0  # seconds: long enough for a steady display, short enough to follow the network
+SURE_AFTER = 3.0  # seconds of samples before a time is estimated
 
 
 class Rate:
-    """Of the last seconds: neither what came before, nor how long it stood still, weighs on it."""
+    """The rate within WINDOW; earlier samples have no effect."""
 
     def __init__(self) -> None:
         self._samples: list[tuple[float, int]] = []
@@ -18,17 +18,17 @@ class Rate:
             self._samples.clear()
         self._samples.append((now, total))
         while len(self._samples) > 2 and self._samples[1][0] <= now - WINDOW:
-            del self._samples[0]  # the oldest that stays is as old as the window, or older
+            del self._samples[0]  # the oldest sample that stays is as old as the window, or older
 
     def per_second(self) -> float | None:
-        """None where one look tells nothing yet."""
+        """None with fewer than two samples."""
         seconds = self._seconds()
         if not seconds:
             return None
         return (self._samples[-1][1] - self._samples[0][1]) / seconds
 
     def left(self, rest: int) -> float | None:
-        """Seconds until `rest` more has come; None where nobody can tell."""
+        """Seconds until `rest` more bytes have come; None if that can't be estimated."""
         rate = self.per_second()
         if not rate or self._seconds() < SURE_AFTER:
             return None

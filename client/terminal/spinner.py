@@ -1,4 +1,4 @@
-"""The turning bar of a command that waits, on terminals only."""
+"""A spinner for commands that wait, on terminals only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Spinner:
             import threading
 
             self._stop = threading.Event()
-            self._lock = threading.Lock()  # what is shown is shown whole
+            self._lock = threading.Lock()  # lines are written whole
             self._thread = threading.Thread(target=self._turn, daemon=True)
             self._draw()
             self._thread.start()
@@ -40,7 +40,7 @@ class Spinner:
         console.out(CLEAR if self._still else f"\b {CLEAR}")
 
     def show(self, text: str, still: bool = False) -> None:
-        """Goes on with another text, without turning when it shows by itself that time passes."""
+        """Continue with another text; without turning if the text itself changes with time."""
         if self._thread is None:
             return
         with self._lock:
@@ -49,7 +49,7 @@ class Spinner:
                 self._draw()
 
     def log(self, lines: str) -> None:
-        """Writes to stderr, so that it does not end up behind the text."""
+        """Write to stderr, on a line of its own."""
         if self._thread is None:
             console.err(lines)
             return

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from client.transport.server_identity import Peer
     from client.transport.tls import Stream
 
-PATIENCE = 3.0  # seconds that an absent or refusing socket is waited for: a restart under way
-# A service that hangs up is there, and may be killed or started anew several times in a row.
+PATIENCE = 3.0  # seconds to wait for an absent or refusing socket: the service may be restarting
+# A service that hangs up is running, and may be restarted several times in a row.
 PATIENCE_WITH_RESTARTS = 3  # times as long
 RETRY_EVERY = 0.05
 ATTEMPTS = 4  # of a request that was not processed: restarts may follow one another
 
 
 class Channel:
-    """Makes calls to one peer; each on a connection of its own, as commands make one."""
+    """Makes calls to one peer; each on a connection of its own, as most commands make one."""
 
     def __init__(
         self, peer: Peer, patience: float = PATIENCE, deadline: float | None = None
@@ -40,7 +40,7 @@ class Channel:
         self._deadline = deadline  # by time.monotonic()
 
     def check(self) -> None:
-        """Raises Unverified when another than the service answers; nobody there is no matter."""
+        """Raises Unverified if another program answers; an unreachable service is ignored."""
         try:
             self._peer.check()
         except Unreachable:
@@ -64,7 +64,7 @@ class Channel:
                     raise
                 self.remaining()
             except Unreachable:
-                # That nobody is there tells more than that the caller's time is up.
+                # The connection error tells more than that the deadline has passed.
                 if self._is_past(began + self._patience):
                     raise
             else:
@@ -73,7 +73,7 @@ class Channel:
             time.sleep(RETRY_EVERY)
 
     def _is_past(self, end: float) -> bool:
-        """Whether that moment, or the deadline, has come."""
+        """Whether that moment, or the deadline, has passed."""
         now = time.monotonic()
         return now >= end or (self._deadline is not None and now >= self._deadline)
 
@@ -88,7 +88,7 @@ class Channel:
 
 
 class Call:
-    """One call under way."""
+    """One call in progress."""
 
     def __init__(self, channel: Channel, method: str, payload: bytes, half_close: bool) -> None:
         self._channel = channel
@@ -97,7 +97,7 @@ class Call:
         self._stream: Stream | None = None
 
     def replies(self) -> Iterator[bytes]:
-        """Raises CommandFailed; StatusError when the service says no."""
+        """Raises CommandFailed; StatusError if the service answers with an error status."""
         try:
             yield from self._until_processed()
         except NotProcessed:
@@ -119,12 +119,12 @@ class Call:
             )
 
     def answer(self, payload: bytes) -> None:
-        """Sends the last message of a call that was begun without half-close."""
+        """Send the last message of a call that was begun without half-close."""
         self._exchange.send(payload, True)
         self._send()
 
     def _until_processed(self) -> Iterator[bytes]:
-        """A service that is going away says so; then the next one is asked."""
+        """The replies; a request that was not processed is sent again. Raises NotProcessed."""
         for _ in range(ATTEMPTS - 1):
             try:
                 return (yield from self._attempt())
@@ -148,7 +148,7 @@ class Call:
         assert self._stream is not None
         if data := self._stream.read():
             return data
-        # A service begins with its settings, so it cannot have touched the request without them.
+        # A service sends SETTINGS first, so without them it can't have read the request.
         if not self._exchange.heard:
             raise NotProcessed
         raise ConnectionLost(messages.CONNECTION_LOST, messages.LOST_HINT)
@@ -160,11 +160,11 @@ class Call:
             try:
                 self._stream.write(output)
             except (BrokenPipeError, ConnectionResetError):
-                pass  # the answer, or a word that there will be none, may have come before the end
+                pass  # the reply, or a GOAWAY, may have been received before the end
         self._stream.set_timeout(self._channel.remaining())
 
     def _part(self) -> None:
-        """Says goodbye, so that the service does not log a broken connection."""
+        """Close the TLS session, so that the service does not log a broken connection."""
         assert self._stream is not None
         try:
             self._stream.write(self._exchange.goodbye())

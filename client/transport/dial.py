@@ -1,4 +1,4 @@
-"""Connecting a socket to an address, and saying helpfully why that failed."""
+"""Connect a socket to an address, and explain why that failed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from _socket import SO_PEERCRED, SOL_SOCKET
 
 from client import messages
 from client.errors import AccessDenied, CommandFailed, Unreachable
-from client.terminal.console import HEED_SIGNALS_EVERY
+from client.terminal.console import HANDLE_SIGNALS_EVERY
 from protocol.addresses import UnixAddress
 
 TYPE_CHECKING = False
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 __all__ = ["SOL_SOCKET", "SO_PEERCRED", "Socket", "denied_hint", "dial", "failure"]
 
-# `_socket` is what `socket` is made of; its wrapper costs a start 4 ms.
+# `_socket` is the C part of `socket`, whose Python part takes 4 ms to import.
 
 TIMEOUT = 10.0  # seconds for connecting, and for each step of the handshake
-# Over a Unix socket callers wait in the service manager's queue while the service starts; one that
-# is killed again and again, or starts on a busy machine, takes longer than a network does.
+# Over a Unix socket callers wait in the listen queue while the service starts, which takes long if
+# it is killed repeatedly, or starts on a busy machine.
 UNIX_TIMEOUT = 30.0
-EVERYBODY = 0o006  # may connect, as far as the file's mode goes
+EVERYBODY = 0o006  # mode bits that let all users connect
 
 
 class Socket(_socket.socket):
-    """TLS holds its socket weakly, which the bare type does not allow."""
+    """A socket that allows weak references, which TLS needs."""
 
     __slots__ = ("__weakref__",)
 
@@ -45,7 +45,7 @@ def dial(address: Address) -> Socket:
 
 
 def failure(address: Address, error: OSError) -> CommandFailed:
-    """What a user is told about a failed connection."""
+    """The error for a failed connection: what happened, and what to do."""
     if not isinstance(address, UnixAddress):
         hint = messages.host_fails(str(address), _why(error))
         return Unreachable(messages.CANNOT_CONNECT, hint)
@@ -55,7 +55,7 @@ def failure(address: Address, error: OSError) -> CommandFailed:
 
 
 def denied_hint(address: Address) -> str:
-    """Who may use the socket now, and how to become one of them."""
+    """The hint for a socket that denies access: who may use it, and what to do."""
     if not isinstance(address, UnixAddress):
         return messages.denied_over_network(str(address))
     try:
@@ -65,7 +65,7 @@ def denied_hint(address: Address) -> str:
     if status.st_gid:
         group = _group_name(status.st_gid)
     else:
-        # A snap's socket is nobody's group: there the service itself keeps others out.
+        # A snap's socket has no admin group: there the service itself denies access.
         group = _admin_group() if status.st_mode & EVERYBODY == EVERYBODY else ""
     if not group:
         return messages.denied_to_all_but_root(address.path)
@@ -76,7 +76,7 @@ def _dial_unix(address: UnixAddress) -> Socket:
     path = os.fsencode(address.path)
     try:
         return _connected(_unix_socket(), path, UNIX_TIMEOUT)
-    except BlockingIOError:  # as many callers wait as the socket has room for
+    except BlockingIOError:  # the listen queue is full
         return _queued(_unix_socket(), path)
 
 
@@ -85,16 +85,15 @@ def _unix_socket() -> Socket:
 
 
 def _queued(socket: Socket, path: bytes) -> Socket:
-    """Wait in the kernel for room, where callers get in in the order they came; one that only asks
-    again and again loses to any that asks more often. Raises BlockingIOError when it takes too
-    long."""
+    """Wait in the kernel for room in the listen queue, first come, first served; repeated attempts
+    would lose to callers that try more often. Raises BlockingIOError after the time limit."""
     end = time.monotonic() + UNIX_TIMEOUT
     try:
-        _limit_sending(socket, HEED_SIGNALS_EVERY)
+        _limit_sending(socket, HANDLE_SIGNALS_EVERY)
         while True:
             try:
                 socket.connect(path)
-                socket.getpeername()  # a stop and `fg` end the wait as a connection does
+                socket.getpeername()  # a stop and `fg` end the wait, too
                 break
             except OSError as error:
                 waits = error.errno in (errno.EAGAIN, errno.ENOTCONN)
@@ -109,8 +108,8 @@ def _queued(socket: Socket, path: bytes) -> Socket:
 
 
 def _limit_sending(socket: Socket, seconds: float) -> None:
-    """The kernel's own limit, which holds for connect(2) too; 0 for none."""
-    from _struct import pack  # only here: most callers never wait
+    """Set SO_SNDTIMEO, which limits connect(2), too; 0 for no limit."""
+    from _struct import pack  # imported here, as most callers never wait
 
     whole = int(seconds)
     limit = pack("ll", whole, int((seconds - whole) * 1e6))
@@ -118,7 +117,7 @@ def _limit_sending(socket: Socket, seconds: float) -> None:
 
 
 def _dial_tcp(address: TcpAddress) -> Socket:
-    """Tries every address of the name, as socket.create_connection does."""
+    """Try every address of the name, as socket.create_connection does."""
     # ASCII as bytes: text would load the tables of encodings.idna.
     host = address.host.encode() if address.host.isascii() else address.host
     last: OSError | None = None
@@ -148,7 +147,7 @@ def _unreachable_hint(path: str, error: OSError) -> str:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return messages.no_socket(path, remedy)
     if error.errno == errno.ECONNREFUSED:
-        return messages.nobody_listens(path, remedy)
+        return messages.no_listener(path, remedy)
     return messages.socket_fails(path, _why(error), remedy)
 
 
@@ -161,7 +160,7 @@ def _remedy(path: str) -> str:
 
 
 def _why(error: OSError) -> str:
-    if isinstance(error, TimeoutError):  # TLS would name a line of its source
+    if isinstance(error, TimeoutError):  # the TLS library's text names a line of its source
         return messages.NO_ANSWER
     if isinstance(error, BlockingIOError):
         return messages.TOO_MANY_CALLERS
@@ -169,7 +168,7 @@ def _why(error: OSError) -> str:
 
 
 def _admin_group() -> str:
-    """The one that the service asks for; empty if there is none."""
+    """The admin group that the service uses; empty if there is none."""
     import grp
 
     from protocol import admins

@@ -10,23 +10,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from client.transport.http2 import Event
 
-AUTHORITY = b"localhost"  # what the service's certificate is made for, whatever the address
-MAX_REPLY = 4 * 1024 * 1024  # a message; what gRPC's own clients accept
+AUTHORITY = b"localhost"  # the name in the service's certificate, at any address
+MAX_REPLY = 4 * 1024 * 1024  # bytes of a message; the limit of gRPC's own clients
 NO_STATUS = "the service ended the call without a status"
 
 
 class NotProcessed(Exception):
-    """The service says that it did not touch the request: it may be sent again."""
+    """The service did not process the request: it may be sent again."""
 
 
 class BadAnswer(Exception):
-    """The answer is no gRPC."""
+    """The answer is not gRPC."""
 
 
 class Exchange:
-    """Feed it what the connection receives; `status` is None until the call has ended.
+    """`receive` takes the connection's bytes; `status` is None until the call has ended.
 
-    `method` is a name of Multipass's service, or the full path of another one's.
+    `method` is a method of `multipass.Rpc`, or the full path of one of another service.
     """
 
     def __init__(self, method: str, payload: bytes, half_close: bool) -> None:
@@ -56,7 +56,7 @@ class Exchange:
 
     @property
     def heard(self) -> bool:
-        """Whether the service has sent a frame yet; its first goes before any answer."""
+        """Whether the service has sent a frame; its first precedes any answer."""
         return self._http.heard
 
     def goodbye(self) -> bytes:
@@ -120,7 +120,7 @@ class Exchange:
 
 
 def _binary(value: bytes) -> bytes:
-    """A `-bin` header's content: base64, with its padding or without; nothing where it is none."""
+    """A `-bin` header's content: base64 with or without padding; empty if it is invalid."""
     if not value:
         return b""
     import binascii

@@ -1,7 +1,7 @@
-"""HPACK (RFC 7541) as far as a client with a dynamic table of size 0 needs it. Pure.
+"""HPACK (RFC 7541) for a client with a dynamic table of size 0. Pure.
 
 The client announces SETTINGS_HEADER_TABLE_SIZE 0, so a server may refer to the static table only;
-requests are written as literals that nobody is asked to remember.
+requests are written as literals without indexing.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ STATIC_TABLE: tuple[Header, ...] = (
 
 
 class HpackError(ValueError):
-    """The bytes are no header block, or refer to a table entry that can't exist."""
+    """The bytes are not a header block, or refer to a table entry that can't exist."""
 
 
 def encode(headers: Iterable[Header]) -> bytes:
@@ -108,7 +108,7 @@ def decode(block: bytes) -> list[Header]:
             if size:
                 raise HpackError("a dynamic table that was not offered")
             continue
-        else:  # a literal; one to be remembered just falls out of a table of size 0
+        else:  # a literal; indexing has no effect on a table of size 0
             prefix = 6 if first & 0x40 else 4
             header, position = _literal(block, position, prefix)
         total += len(header[0]) + len(header[1])
@@ -147,7 +147,7 @@ def _string(block: bytes, position: int) -> tuple[bytes, int]:
 
 
 def _huffman(raw: bytes) -> bytes:
-    from client.transport import huffman  # the service answers plainly; others do not
+    from client.transport import huffman  # this service does not use the Huffman code; others do
 
     try:
         return huffman.decode(raw)

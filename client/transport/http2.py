@@ -1,6 +1,6 @@
-"""A minimal HTTP/2 client with one stream: bytes in, events out, no socket. Pure.
+"""A minimal sans-IO HTTP/2 client with one stream: bytes in, events out. Pure.
 
-RFC 9113 as far as one gRPC call needs it. The service speaks h2 over TLS only, so there is no
+The part of RFC 9113 that one gRPC call needs. The service speaks h2 over TLS only, so there is no
 upgrade; priorities, pushes and further streams do not occur.
 """
 
@@ -26,7 +26,7 @@ HAS_PRIORITY = 0x20
 HEADER_TABLE_SIZE, ENABLE_PUSH, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE = 1, 2, 4, 5
 
 FRAME_HEADER = 9
-OUR_MAX_FRAME = 16_384  # the protocol's default, which we keep
+OUR_MAX_FRAME = 16_384  # the protocol's default
 DEFAULT_WINDOW = 65_535
 OUR_WINDOW = 4 * 1024 * 1024  # one reply of the largest size without a round trip for credit
 MAX_WINDOW = 2**31 - 1
@@ -36,10 +36,12 @@ NO_ERROR, REFUSED_STREAM = 0, 7
 
 
 class ProtocolError(Exception):
-    """The peer's bytes are not HTTP/2 as this client speaks it."""
+    """The peer violates HTTP/2, or uses a part of it that this client lacks."""
 
 
 class HeadersReceived:
+    """A header block of the response, or its trailers."""
+
     __slots__ = ("ended", "headers")
 
     def __init__(self, headers: list[hpack.Header], ended: bool) -> None:
@@ -48,6 +50,8 @@ class HeadersReceived:
 
 
 class DataReceived:
+    """Bytes of the response's body."""
+
     __slots__ = ("data", "ended")
 
     def __init__(self, data: bytes, ended: bool) -> None:
@@ -56,6 +60,8 @@ class DataReceived:
 
 
 class StreamReset:
+    """RST_STREAM, with its error code."""
+
     __slots__ = ("code",)
 
     def __init__(self, code: int) -> None:
@@ -63,7 +69,7 @@ class StreamReset:
 
 
 class GoingAway:
-    """The connection ends; `processed` tells whether our stream was or may have been taken."""
+    """GOAWAY; `processed` is whether the stream was, or may have been, processed."""
 
     __slots__ = ("code", "processed")
 
@@ -83,7 +89,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 class Connection:
     """One connection with one request on it.
 
-    `start`, then alternately `send` what `take_output` returns and feed what came to `receive`.
+    `start`, then write what `take_output` returns to the peer and pass its bytes to `receive`.
     """
 
     def __init__(self) -> None:
@@ -96,9 +102,9 @@ class Connection:
         self._stream_window = DEFAULT_WINDOW
         self._peer_initial_window = DEFAULT_WINDOW
         self._peer_max_frame = OUR_MAX_FRAME
-        self._connection_credit = 0  # received and not yet given back
-        self.heard = False  # the peer's first frame has come
-        self._headers: bytearray | None = None  # a block that CONTINUATION frames go on with
+        self._connection_credit = 0  # bytes received and not yet returned as window
+        self.heard = False  # the peer's first frame was received
+        self._headers: bytearray | None = None  # a header block that CONTINUATION frames continue
         self._headers_end_stream = False
 
     def start(self, headers: Iterable[hpack.Header]) -> None:
@@ -115,7 +121,7 @@ class Connection:
         self._output += frame(HEADERS, END_HEADERS, STREAM, hpack.encode(headers))
 
     def send(self, data: bytes, end: bool) -> None:
-        """Queues request data; what the peer's windows do not allow yet waits."""
+        """Queue request data; what exceeds the peer's windows waits."""
         self._unsent += data
         self._half_close = self._half_close or end
         self._flush()
@@ -263,7 +269,7 @@ class Connection:
             self._closed_here = True
 
     def _give_back(self, size: int) -> None:
-        """Returns credit for what came, in few large steps."""
+        """Send WINDOW_UPDATE for received data, in few large steps."""
         self._connection_credit += size
         if self._connection_credit > OUR_WINDOW:
             raise ProtocolError("more data than the window allows")

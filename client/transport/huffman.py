@@ -1,7 +1,7 @@
 """HPACK's Huffman code, decoding only. Pure.
 
-The code of RFC 7541, appendix B is canonical: within a length the codes count up in symbol order,
-and each length goes on where the shorter one ended. So the lengths alone define it.
+The code of RFC 7541, appendix B is canonical: codes of one length count up in symbol order, and
+each length continues after the shorter one. So the lengths alone define it.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ SYMBOLS_BY_LENGTH = {
 
 
 class HuffmanError(ValueError):
-    """The bytes are no Huffman-coded string."""
+    """The bytes are not a Huffman-coded string."""
 
 
 def _make_codes() -> dict[tuple[int, int], int]:

@@ -13,10 +13,9 @@ BEGIN = "-----BEGIN CERTIFICATE-----"
 
 
 def load(paths: Sequence[str], owners: Container[int] | None = None) -> str | None:
-    """The PEM text of all given files that are there, None when there is no certificate in them.
+    """The PEM text of all given files that exist, None if they have no certificate.
 
-    With `owners`, only files that belong to one of these users, and that nobody else may write,
-    count.
+    With `owners`, only files of one of these users that no other user may write are read.
     """
     texts = [text for path in paths if (text := _read(path, owners)) is not None]
     return "\n".join(texts) or None

@@ -1,8 +1,8 @@
-"""Getting through to the service, and knowing that it is the service.
+"""Connect to the service and verify its identity.
 
-Over a Unix socket the kernel names the user who listens: root or this user is the service, and a
-certificate that does not verify is only worth a warning. Anyone else, and everyone over TCP, must
-have a certificate that verifies for `localhost`.
+Over a Unix socket the kernel names the user who listens: root and this user are accepted, with a
+warning if the certificate does not verify. All others, and every peer over TCP, must have a
+certificate that verifies for `localhost`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _UCRED_SIZE = 12  # struct ucred: pid, uid, gid, four bytes each
 
 
 class Peer:
-    """Makes connections to one address, presenting `identity` when there is one."""
+    """Makes connections to one address; presents `identity` if there is one."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Peer:
             raise
 
     def check(self) -> None:
-        """Raises Unverified when whoever answers can't prove to be the service."""
+        """Raises Unverified if the peer's identity can't be verified."""
         socket = dial.dial(self._address)
         try:
             uid = self._listener(socket)
@@ -66,18 +66,18 @@ class Peer:
             self.connect().close()
 
     def _listener(self, socket: Socket) -> int | None:
-        """The user who listens at the other end; None over a network."""
+        """The uid of the listening process; None over a network."""
         if not isinstance(self._address, UnixAddress):
             return None
         credentials = socket.getsockopt(dial.SOL_SOCKET, dial.SO_PEERCRED, _UCRED_SIZE)
         return int.from_bytes(credentials[4:8], sys.byteorder)
 
     def _connect_own(self, socket: Socket) -> tls.Stream | None:
-        """None when the certificate does not verify: the connection is used up then."""
+        """None if the certificate does not verify; the connection can't be used then."""
         pem = roots.load(self._root_files)
         if pem is None:
             stream = self._handshake(socket, None)
-            # A service that this connection woke for the first time has made it by now.
+            # A service that this connection started has created it by now.
             if roots.load(self._root_files) is None:
                 self._warn_once(messages.warn_no_root_certificate(self._root_files))
             return stream
@@ -90,7 +90,7 @@ class Peer:
     def _connect_unverified(self) -> tls.Stream:
         socket = dial.dial(self._address)
         uid = self._listener(socket)
-        if uid is None or not _is_own(uid):  # somebody else took the socket over meanwhile
+        if uid is None or not _is_own(uid):  # another user took over the socket
             socket.close()
             raise Unverified(messages.UNVERIFIED, messages.socket_of_stranger(uid or 0, ""))
         return self._handshake(socket, None)
@@ -146,7 +146,7 @@ class Peer:
 
 
 class _NotVerified(Exception):
-    """The server's certificate does not verify, or the root certificate is none."""
+    """The server's certificate does not verify, or the root certificate is invalid."""
 
     def __init__(self, why: str) -> None:
         self.why = why

@@ -1,8 +1,8 @@
-"""TLS from the client's side: a context, and a handshake over a blocking socket.
+"""TLS client: a context, and a handshake over a blocking socket.
 
-The fast way goes through `_ssl`, the C half of the standard library's `ssl`, whose Python half
-costs a start 10 ms (enums, regular expressions, base64). `_ssl` is private, so where it looks
-different, the public module is used: same protocol, same checks.
+Uses `_ssl`, the C part of the standard library's `ssl`, whose Python part takes 10 ms to import
+(enums, regular expressions, base64). `_ssl` is private, so if it differs, the public module is
+used: same protocol, same checks.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ except ImportError:  # pragma: no cover - a Python whose _ssl is built different
     )
     from ssl import SSLContext as Context
 
-from client.terminal.console import HEED_SIGNALS_EVERY
+from client.terminal.console import HANDLE_SIGNALS_EVERY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,18 +50,18 @@ __all__ = [
     "present",
 ]
 
-# What a handshake ends with when the peer closes the connection. Python has OpenSSL take an end
-# without TLS's own goodbye for an orderly one.
+# Errors of a handshake if the peer closes the connection. Python lets OpenSSL accept an end without
+# close_notify as an orderly one.
 HUNG_UP = (SSLEOFError, SSLZeroReturnError, ConnectionResetError, BrokenPipeError)
 
-SERVER_NAME = "localhost"  # the C half takes it as it is, without the tables of encodings.idna
+SERVER_NAME = "localhost"  # passed to C as it is, without the tables of encodings.idna
 ALPN_H2 = b"\x02h2"
 TLS_1_2 = 0x0303
 CHUNK = 65_536  # bytes a read: a whole TLS record and more
 
 
 class Stream:
-    """An encrypted connection. Blocking, for at most the time-out at each read and write."""
+    """An encrypted, blocking connection with a time-out for each read and write."""
 
     def __init__(self, session: Any, socket: Socket, timeout: float | None) -> None:
         self._session = session
@@ -76,7 +76,7 @@ class Stream:
             view = view[self._session.write(view) :]
 
     def read(self) -> bytes:
-        """Some bytes; none when the peer has closed, in order or not. Raises TimeoutError."""
+        """Some bytes; none if the peer has closed the connection. Raises TimeoutError."""
         try:
             return bytes(_wait(self._socket, self._timeout, lambda: self._session.read(CHUNK)))
         except (SSLZeroReturnError, SSLEOFError, ConnectionResetError):
@@ -105,7 +105,7 @@ def make_context(roots: str | None) -> Context:
 
 
 def present(context: Context, certificate: str, key: str) -> None:
-    """Shows the server this client's certificate. Raises SSLError, OSError."""
+    """Load this client's certificate. Raises SSLError, OSError."""
     context.load_cert_chain(certificate, key, "")  # "": never ask the terminal for a password
 
 
@@ -120,10 +120,10 @@ def connect(context: Context, socket: Socket) -> Stream:
 
 
 def _wait(socket: Socket, seconds: float | None, step: Callable[[], Any]) -> Any:
-    """What `step` returns, which goes on where it timed out. Raises TimeoutError."""
+    """The result of `step`, which is repeated after a time-out. Raises TimeoutError."""
     left = seconds
     while True:
-        now = HEED_SIGNALS_EVERY if left is None else min(left, HEED_SIGNALS_EVERY)
+        now = HANDLE_SIGNALS_EVERY if left is None else min(left, HANDLE_SIGNALS_EVERY)
         socket.settimeout(now)
         try:
             return step()

@@ -24,7 +24,7 @@ MISSING_BRIDGES = detailed(
 REFUSED = (
     "launch failed: Missing bridges\n"
     "Invalid network options supplied\n"
-    "A bridge is made only when somebody at a terminal says yes to it.\n"
+    "A bridge is created only after a user at a terminal has agreed to it.\n"
 )
 
 

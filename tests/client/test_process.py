@@ -211,7 +211,7 @@ def test_a_socket_that_nobody_serves_is_told(program: Program, tmp_path: Path) -
     result = program.run("get", "local.driver")
     first, second = result.err.splitlines()
     assert (result.code, first) == (2, "get failed: cannot connect to the multipass socket")
-    assert "Nobody is listening" in second
+    assert "No process is listening" in second
 
 
 def test_a_home_that_can_t_be_written_is_told(program: Program, tmp_path: Path) -> None:

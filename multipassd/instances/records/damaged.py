@@ -31,7 +31,7 @@ class Damaged:
 
     @property
     def cure(self) -> str:
-        """What to do, in sentences."""
+        """What to do, in instance_messages."""
         give_up = f"`multipass delete --purge {self.name}` removes the instance and its disk."
         if self.copy is not None:
             rebuild = f"`multipass recover {self.name}` rebuilds the record from its copy there."

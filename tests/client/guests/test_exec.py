@@ -76,7 +76,7 @@ def test_another_host_key_is_refused_without_a_question(
     result = remote(program, "touch", str(tmp_path / "ran"), input=b"yes\n")
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith(
-        "exec failed: whoever answers at the instance's address does not have its host key\n"
+        "exec failed: host key verification failed for the instance's address\n"
     )
     assert not (tmp_path / "ran").exists()
 
@@ -102,8 +102,8 @@ def test_a_service_that_knows_no_host_keys_is_done_without(
     ("answer", "sentence"),
     [
         (failing(grpc.StatusCode.INTERNAL, "broken"), "exec failed: broken\n"),
-        (replying(HostKeysReply()), "exec failed: the service knows no host key of 'guest'"),
-        (keeping(""), "exec failed: the service knows no host key of 'guest'"),
+        (replying(HostKeysReply()), "exec failed: the service has no host key of 'guest'"),
+        (keeping(""), "exec failed: the service has no host key of 'guest'"),
     ],
 )
 def test_without_its_host_key_an_instance_is_not_reached(

@@ -1,4 +1,4 @@
-"""The sentences of commands on instances; `client/messages.py` has all others."""
+"""User-visible messages about instances; all others are in `client/messages.py`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BAD_IMAGE_NAME = "Invalid remote and source image name supplied"
 
 
 def unexpanded_home(url: str) -> str:
-    return f"A URL has its whole path, as shells don't replace ~ within one. Write {url}"
+    return f"A URL needs the whole path, as shells don't replace ~ within one. Write {url}"
 
 
 def path_instead_of_url(path: str, url: str) -> str:
@@ -121,7 +121,7 @@ def invalid_name(name: str) -> str:
 
 def invalid_network(bridge_missing: bool) -> str:
     what_to_do = (
-        "A bridge is made only when somebody at a terminal says yes to it."
+        "A bridge is created only after a user at a terminal has agreed to it."
         if bridge_missing
         else "`multipass networks` lists the names that --network takes."
     )
@@ -178,12 +178,12 @@ EXEC_OPTIONS = (
     'Options to the inner command should come after "--", like this:\n'
     "multipass exec <instance> -- <command> <arguments>"
 )
-NOT_PINNED = "the service does not tell host keys: connecting without checking the instance's"
+NOT_PINNED = "the service does not provide host keys: the instance's is not verified"
 NO_SSH = "the program ssh is missing"
 NO_SSH_HINT = "Install OpenSSH's client, for example with `sudo apt install openssh-client`."
-WRONG_HOST_KEY = "whoever answers at the instance's address does not have its host key"
+WRONG_HOST_KEY = "host key verification failed for the instance's address"
 WRONG_HOST_KEY_HINT = (
-    "So nothing was sent. Another machine may have taken the address over, or the host keys inside "
+    "Nothing was sent. Another machine may have taken over the address, or the host keys inside "
     "the instance were replaced; `multipass list` shows the address."
 )
 NOT_LET_IN = "the instance did not accept the service's key"
@@ -192,7 +192,7 @@ SSH_LOST = "the connection to the instance ended"
 
 
 def no_host_key(name: str) -> str:
-    return f"the service knows no host key of '{name}', so the instance can't be told from others"
+    return f"the service has no host key of '{name}', so the instance's identity can't be verified"
 
 
 def no_ssh_information(name: str) -> str:
