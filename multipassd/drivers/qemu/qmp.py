@@ -1,27 +1,32 @@
-"""QEMU's monitor protocol: JSON lines over a Unix socket.
-
-Own code, as Debian has no package of the official library and the protocol is this small.
-"""
+"""An asyncio client of QEMU's monitor, over `qmp_protocol.py`."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from multipassd.drivers.qemu.qmp_protocol import (
+    BLOCK_IO_ERROR,
+    JOB_STATUS_CHANGE,
+    SHUTDOWN,
+    Event,
+    Greeting,
+    Qmp,
+    QmpError,
+    Reply,
+)
 from multipassd.drivers.qemu.runner import shown
 from multipassd.system import log
 
-MAX_LINE = 1 << 20  # an answer; the longest used here has some KiB
+CHUNK = 1 << 16  # bytes that are read at once
 COMMAND_SECONDS = 30.0
 JOB_SECONDS = 600.0  # saving a guest's memory to a slow disk
 
 _log = log.get("qemu")
-
-Json = dict[str, Any]
 
 
 class MonitorError(Exception):
@@ -29,30 +34,30 @@ class MonitorError(Exception):
 
 
 class Monitor:
-    """`connect`, then `execute`; `ended` tells why the connection is over."""
+    """A connection to one QEMU: `connect`, then `execute` commands until `closed` is done."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
         self._reader = reader
         self._writer = writer
+        self._qmp = Qmp()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._jobs: dict[str, asyncio.Future[None]] = {}
-        self._next = 0
+        self._job_numbers = count()
+        self._greeted: asyncio.Future[None] = loop.create_future()
         self.shutdown_reason = ""  # QEMU's word for why it ends: "guest-shutdown", "host-qmp-quit"
-        self.closed = asyncio.get_running_loop().create_future()
-        self.on_full_disk: Callable[[], None] = lambda: None  # the guest was stopped by it
-        self._pump: asyncio.Task[None] | None = None
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self.on_full_disk: Callable[[], None] = lambda: None  # a full host disk paused the guest
+        self._listener: asyncio.Task[None] | None = None
 
     @classmethod
     async def connect(cls, path: Path, seconds: float = COMMAND_SECONDS) -> Monitor:
         """Raises OSError (TimeoutError, too), MonitorError."""
-        reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE)
-        monitor = cls(reader, writer)
+        monitor = cls(*await asyncio.open_unix_connection(path))
         try:
             async with asyncio.timeout(seconds):
-                greeting = await monitor._read()
-                if "QMP" not in greeting:
-                    raise MonitorError(f"{path} is no QEMU monitor")
-                monitor._pump = asyncio.get_running_loop().create_task(monitor._listen())
+                monitor._listener = asyncio.get_running_loop().create_task(monitor._listen())
+                await monitor._greeted
                 await monitor.execute("qmp_capabilities")
         except BaseException:
             monitor.close()
@@ -63,13 +68,11 @@ class Monitor:
         """What QEMU returns. Raises MonitorError."""
         if self.closed.done():
             raise MonitorError("QEMU has ended")
-        self._next += 1
+        number, line = self._qmp.command(command, arguments)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting[self._next] = answer
-        number = self._next
-        message = {"execute": command, "arguments": arguments, "id": number}
+        self._waiting[number] = answer
         try:
-            self._writer.write(json.dumps(message).encode() + b"\n")
+            self._writer.write(line)
             async with asyncio.timeout(COMMAND_SECONDS):
                 return await answer
         except TimeoutError:
@@ -80,8 +83,8 @@ class Monitor:
             self._waiting.pop(number, None)
 
     async def run_job(self, command: str, **arguments: object) -> None:
-        """A command that goes on in the background, to its end. Raises MonitorError."""
-        job = f"{command}-{self._next}"
+        """Run a command that QEMU carries out as a job, to its end. Raises MonitorError."""
+        job = f"{command}-{next(self._job_numbers)}"
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._jobs[job] = done
         try:
@@ -94,7 +97,7 @@ class Monitor:
             self._jobs.pop(job, None)
         jobs = await self.execute("query-jobs")
         try:
-            error = next((one.get("error") for one in jobs if one["id"] == job), None)
+            error = next((each.get("error") for each in jobs if each["id"] == job), None)
         except (TypeError, KeyError, AttributeError):
             raise MonitorError(f"QEMU does not tell how {command} ended") from None
         await self.execute("job-dismiss", id=job)
@@ -110,58 +113,55 @@ class Monitor:
         return status
 
     def close(self) -> None:
-        if self._pump is not None:
-            self._pump.cancel()
+        """QEMU runs on."""
+        if self._listener is not None:
+            self._listener.cancel()
         self._writer.close()
-        self._fail(MonitorError("the monitor was closed"))
+        self._fail("the monitor was closed")
 
     async def _listen(self) -> None:
         try:
-            while True:
-                self._take(await self._read())
-        except (MonitorError, OSError):
-            self._fail(MonitorError("QEMU has ended"))
-        except Exception as error:  # a guest that took QEMU over may send anything
+            while data := await self._reader.read(CHUNK):
+                for message in self._qmp.receive(data):
+                    self._handle(message)
+            self._fail("QEMU has ended")
+        except OSError:
+            self._fail("QEMU has ended")
+        except QmpError as error:  # a guest that took QEMU over may send anything
             _log.warning("QEMU's monitor sent what it should not: %s", error)
-            self._fail(MonitorError("QEMU's monitor can't be understood"))
+            self._fail(f"QEMU's monitor can't be understood: {error}")
         finally:
             self._writer.close()
 
-    async def _read(self) -> Json:
-        try:
-            line = await self._reader.readline()
-            message = json.loads(line) if line else None
-        except (ValueError, RecursionError) as error:
-            raise MonitorError(f"QEMU's monitor can't be understood: {error}") from None
-        if not isinstance(message, dict):
-            raise MonitorError("QEMU has ended" if message is None else "it sent no object")
-        return message
-
-    def _take(self, message: Json) -> None:
-        event = message.get("event")
-        if event == "SHUTDOWN":
-            self.shutdown_reason = str(message.get("data", {}).get("reason", "unknown"))
-        elif event == "BLOCK_IO_ERROR":
-            data = message.get("data", {})
-            if data.get("nospace") and data.get("action") == "stop":
-                self.on_full_disk()
-        elif event == "JOB_STATUS_CHANGE":
-            data = message.get("data", {})
-            job = self._jobs.get(str(data.get("id")))
-            if data.get("status") == "concluded" and job is not None and not job.done():
-                job.set_result(None)
-        elif (answer := self._waiting.get(message.get("id", 0))) and not answer.done():
-            if "error" in message:
-                answer.set_exception(MonitorError(shown(message["error"].get("desc"))))
+    def _handle(self, message: Greeting | Event | Reply) -> None:
+        if isinstance(message, Greeting):
+            if not self._greeted.done():
+                self._greeted.set_result(None)
+        elif isinstance(message, Event):
+            self._handle_event(message)
+        elif (answer := self._waiting.get(message.number)) and not answer.done():
+            if message.error is None:
+                answer.set_result(message.value)
             else:
-                answer.set_result(message.get("return"))
+                answer.set_exception(MonitorError(shown(message.error)))
 
-    def _fail(self, error: MonitorError) -> None:
-        for future in [*self._waiting.values(), *self._jobs.values()]:
+    def _handle_event(self, event: Event) -> None:
+        if event.name == SHUTDOWN:
+            self.shutdown_reason = str(event.data.get("reason", "unknown"))
+        elif event.name == BLOCK_IO_ERROR:
+            if event.data.get("nospace") and event.data.get("action") == "stop":
+                self.on_full_disk()
+        elif event.name == JOB_STATUS_CHANGE:
+            job = self._jobs.get(str(event.data.get("id")))
+            if event.data.get("status") == "concluded" and job is not None and not job.done():
+                job.set_result(None)
+
+    def _fail(self, why: str) -> None:
+        for future in [self._greeted, *self._waiting.values(), *self._jobs.values()]:
             if not future.done():
-                future.set_exception(error)
+                future.set_exception(MonitorError(why))
                 with suppress(BaseException):
-                    future.exception()  # nobody may be waiting any more
+                    future.exception()  # else asyncio warns where no caller waits any more
         self._waiting.clear()
         if not self.closed.done():
             self.closed.set_result(None)

@@ -15,7 +15,7 @@ from multipassd.drivers.qemu.qmp import Monitor, MonitorError
 
 QEMU = "qemu-system-x86_64"
 SECONDS = 60.0
-GREETING = b'{"QMP": {}}\n{"return": {}, "id": 1}\n'
+GREETING, NEGOTIATED = b'{"QMP": {}}\n', b'{"return": {}, "id": 1}\n'
 
 
 @pytest.fixture
@@ -62,6 +62,7 @@ def with_liar(path: Path, said: bytes, story: Callable[[Monitor], Awaitable[None
         with closing(writer):
             writer.write(GREETING)
             await reader.readline()
+            writer.write(NEGOTIATED)
             await reader.readline()  # the first command
             writer.write(said)
             await reader.read()

@@ -14,9 +14,9 @@ import pytest
 
 from multipassd.drivers.qemu.helper import power_down as helper_power_down
 from multipassd.drivers.qemu.helper.power_down import (
-    NO_USE,
     OFF,
     STILL_ON,
+    USAGE_ERROR,
     main,
     power_down,
     switch_off,
@@ -86,7 +86,7 @@ def test_one_that_has_ended_is_off(tmp_path: Path) -> None:
 
 
 def test_wrong_words_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["only one"]) == NO_USE
+    assert main(["only one"]) == USAGE_ERROR
     assert "Usage: " in capsys.readouterr().err
 
 
