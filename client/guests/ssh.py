@@ -124,15 +124,12 @@ def _environ() -> dict[str, str]:
 
 def _run(words: list[str], environ: dict[str, str]) -> int:
     """Its exit code, or 128 and the signal's number, as a shell has it."""
-    signal.signal(
-        signal.SIGCHLD, signal.SIG_DFL
-    )  # if it was inherited as ignored, waitpid would fail
+    # If SIGCHLD was inherited as ignored, waitpid would fail.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # What nohup ignores, ssh must ignore, too.
     forwarded = {number for number in FORWARDED if signal.getsignal(number) != signal.SIG_IGN}
     watched = {signal.SIGCHLD, *forwarded}
-    before = signal.pthread_sigmask(
-        signal.SIG_BLOCK, watched
-    )  # no signal between fork and wait is lost
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)  # none is lost before the wait
     try:
         # Python ignores SIGPIPE; ssh needs it to end when its reader has gone.
         child = os.posix_spawnp(

@@ -95,7 +95,7 @@ def test_a_service_that_knows_no_host_keys_is_done_without(
     assert (result.code, result.out, result.err) == (0, "here\n", "")
     result = program.run("exec", "-v", "guest", "--", "echo", "here")
     assert (result.code, result.out) == (0, "here\n")
-    assert re.fullmatch(r"\[.*\] \[warning\] \[ssh\] .* without checking .*\n", result.err)
+    assert re.fullmatch(r"\[.*\] \[warning\] \[ssh\] .* is not verified\n", result.err)
 
 
 @pytest.mark.parametrize(
