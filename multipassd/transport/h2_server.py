@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from h2 import frame_buffer
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import Event
-from h2.exceptions import FrameTooLargeError
+from h2.exceptions import FrameTooLargeError, ProtocolError
 from h2.settings import SettingCodes, Settings
-from hyperframe.frame import GoAwayFrame
+from hyperframe.frame import ContinuationFrame, GoAwayFrame
 
 from multipassd.transport.h2_headers import Encoder
 from multipassd.transport.quota import limits
-
-# A module's constant is all that h2 offers: 64 frames would be 1 MiB a connection.
-frame_buffer.CONTINUATION_BACKLOG = limits.CONTINUATIONS
-
 
 _PREFACE = len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 _EVERY_STREAM = 2**31 - 1
@@ -29,13 +24,13 @@ class ServerConnection(H2Connection):
     def __init__(self, config: H2Configuration) -> None:
         super().__init__(config)
         self.encoder = Encoder()  # type: ignore[assignment]  # as much of hpack's as h2 uses
-        self._lengths = FrameLengths(self.max_inbound_frame_size)
+        self._frame_headers = FrameHeaders(self.max_inbound_frame_size)
 
     def receive(self, data: bytes) -> list[Event]:
-        """`receive_data` that looks at lengths first."""
+        """`receive_data` that checks the headers of frames first. Raises H2Error."""
         try:
-            self._lengths.watch(data)
-        except FrameTooLargeError as error:
+            self._frame_headers.watch(data)
+        except ProtocolError as error:
             self.close_connection(error.error_code)
             raise
         return self.receive_data(data)
@@ -62,16 +57,19 @@ class ServerConnection(H2Connection):
         self._prepare_for_sending([goaway])
 
 
-class FrameLengths:
-    """Sees frames' headers go by: h2 looks at a length, up to 16 MiB, when all of it is there."""
+class FrameHeaders:
+    """Checks the header of each frame as it arrives. h2 looks at a length, up to 16 MiB, when all
+    of the frame is there, and holds 64 frames, 1 MiB, of one header block."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._skip = _PREFACE  # bytes until the next frame's header
         self._header = b""
+        self._block = 0  # frames of the header block that the last one belongs to
 
     def watch(self, data: bytes) -> None:
-        """Raises FrameTooLargeError as soon as a length over the limit is announced."""
+        """Raises FrameTooLargeError as soon as a length over the limit is announced, ProtocolError
+        at a header block of too many frames."""
         at = 0
         while at + self._skip < len(data):
             at += self._skip
@@ -81,8 +79,14 @@ class FrameLengths:
             if len(self._header) < _FRAME_HEADER:
                 self._skip = 0
                 return
-            self._skip = int.from_bytes(self._header[:3], "big")
+            self._check(int.from_bytes(self._header[:3], "big"), self._header[3])
             self._header = b""
-            if self._skip > self._limit:
-                raise FrameTooLargeError(f"a frame of {self._skip} bytes")
         self._skip -= len(data) - at
+
+    def _check(self, length: int, kind: int) -> None:
+        self._skip = length
+        if length > self._limit:
+            raise FrameTooLargeError(f"a frame of {length} bytes")
+        self._block = self._block + 1 if kind == ContinuationFrame.type else 1
+        if self._block > limits.CONTINUATIONS:
+            raise ProtocolError(f"more than {limits.CONTINUATIONS} frames in a header block")

@@ -13,7 +13,6 @@ import pytest
 
 from multipassd.auth.peer import AdminRule, Credentials, Peer
 from multipassd.auth.standing import STRANGER, Standing, Standings
-from multipassd.rpc.dispatcher import Dispatcher
 from multipassd.transport import connection_pool
 from multipassd.transport.connection import Connection
 from multipassd.transport.connection_pool import Server
@@ -22,7 +21,6 @@ from multipassd.transport.h2_session import Session
 from multipassd.transport.quota import limits
 from multipassd.transport.quota.admission import Slot
 from multipassd.transport.tls import make_context
-from multipassd.trust.store import TrustStore
 from protocol.certificates import make_root, make_server
 from tests.waiting import PATIENCE
 
@@ -32,15 +30,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 IDENTITY = make_server(make_root())
 
 
-class FakeDispatcher(Dispatcher):
-    def __init__(self) -> None:
-        pass
+class FakeCalls:
+    """No call is ever whole here."""
+
+    async def serve(self, stream: Stream) -> None: ...
+    def trust_changed(self) -> None: ...
 
 
-class FakeStore(TrustStore):
-    def __init__(self) -> None:
-        pass
-
+class FakeStore:
     def trusts(self, fingerprint: str) -> bool:
         return fingerprint == "trusted"
 
@@ -56,7 +53,7 @@ class Arrivals:
         monkeypatch.setattr(connection_pool, "credentials_of", lambda _: self._caller)
         monkeypatch.setattr(connection_pool, "uid_of", lambda _: self._caller.uid)
         context = make_context(IDENTITY.certificate, IDENTITY.key)
-        self.server = Server(FakeDispatcher(), STANDINGS, self._charge, lambda: context)
+        self.server = Server(FakeCalls(), STANDINGS, self._charge, lambda: context)
         self._ends: list[socket.socket] = []
 
     @staticmethod
