@@ -236,7 +236,7 @@ class Service:
             return "waiting for the first client, from root or the admin group"
         clients = _counted(len(self._store), "trusted client")
         instances = _counted(len(self._daemon.instances), "instance")
-        return f"{clients} · open to all users · {instances}"
+        return f"{clients}, open to all users, {instances}"
 
     # -- stop -------------------------------------------------------------------------------------
 

@@ -33,7 +33,8 @@ BUILD = (
 )  # fmt: skip
 DEPENDENCIES = (
     "python3-cryptography", "python3-h2", "python3-httpx", "python3-openssl", "python3-pycdlib",
-    "python3-pydantic", "python3-systemd", "python3-yaml", "python3-zstandard",
+    "python3-pydantic", "python3-sdnotify", "python3-systemd", "python3-yaml",
+    "python3-zstandard",
 )  # fmt: skip
 HOST = (
     "dbus", "iproute2", "libpam-systemd", "procps", "python3", "sudo", "systemd", "systemd-sysv",

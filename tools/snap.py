@@ -24,7 +24,7 @@ from tools import deb, roots, snap_pins, snap_python
 from tools.deb import BuildError
 from tools.sandbox import CHECKOUT, INTERRUPTED
 from tools.snap_meta import UnknownKey, snap_yaml
-from tools.snap_pins import PLATFORMS, PinError, download
+from tools.snap_pins import PLATFORMS, PinError, download, download_sources
 
 ARCHITECTURE = "amd64"
 SNAPCRAFT_YAML = "snap/snapcraft.yaml"
@@ -32,7 +32,12 @@ PACKAGED = ("bin/", "client/", "LICENSE", "multipassd/", "protocol/", "snap/", "
 # snapcraft 8 comes with this series. It wants Debian's python3-apt, which PyPI does not have.
 CRAFT_PARTS = "craft-parts ~= 2.30"
 WORKSHOP_PYTHON = "3.13"  # Debian 13's
-BUILD = ("apt-utils", "python3", "python3-apt", "python3-pip", "python3-venv", "squashfs-tools")
+BUILD = (
+    "apt-utils", "gcc", "libc6-dev", "libsystemd-dev", "pkg-config", "python3", "python3-apt",
+    "python3-dev", "python3-pip", "python3-setuptools", "python3-venv", "python3-wheel",
+    "squashfs-tools",
+)  # fmt: skip
+BUILDERS = ("setuptools", "wheel")  # what python3-setuptools and python3-wheel are in Ubuntu
 # Where snapcraft looks what the base has already, which is not staged once more.
 BASE_PACKAGES = "snap/core24/current/usr/share/snappy/dpkg.list"
 DEBS = "/build/debs"
@@ -122,16 +127,22 @@ def check_schema(snapcraft_yaml: Path) -> None:
 def _workshop() -> Path:
     """A kept root with core24's Python, the library of snapcraft, and the wheels to install."""
     base = roots.tarball("snap-build", (*BUILD, *snap_python.LIBRARIES))
-    requirements = CHECKOUT / "snap/requirements.txt"
+    pinned = snap_pins.PINS.read_text() + snap_pins.SOURCES.read_text()
     staged = _stage_packages()
-    wanted = f"{base.name}{snap_python.prefix()}{CRAFT_PARTS}{requirements.read_text()}{staged}"
+    wanted = f"{base.name}{snap_python.prefix()}{CRAFT_PARTS}{BUILDERS}{pinned}{staged}"
 
     def make(path: Path) -> None:
         with roots.unpacked(base) as root:
-            snap_python.install(root, with_pip=True)
+            snap_python.install(root, to_build=True)
             platforms = PLATFORMS[ARCHITECTURE]
-            pins = ("--no-deps", "--require-hashes", "-r", str(requirements))
-            download(root / "build/wheels", snap_pins.PYTHON, platforms, *pins)
+            wheels, pins = root / "build/wheels", ("--no-deps", "--require-hashes", "-r")
+            download(wheels, snap_pins.PYTHON, platforms, *pins, str(snap_pins.PINS))
+            download_sources(wheels, "--require-hashes", "-r", str(snap_pins.SOURCES))
+            download(root / "build/builders", snap_pins.PYTHON, platforms, *BUILDERS)
+            _run(
+                root, snap_python.NAME, "-m", "pip", "install", "--quiet", "--no-index",
+                "--root-user-action=ignore", "--find-links", "/build/builders", *BUILDERS,
+            )  # fmt: skip
             download(root / "build/craft", WORKSHOP_PYTHON, platforms, CRAFT_PARTS)
             _run(root, "python3", "-m", "venv", "--system-site-packages", "/opt/craft")
             _run(root, "/opt/craft/bin/pip", "install", "--quiet", "--no-index",

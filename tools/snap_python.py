@@ -52,8 +52,8 @@ def version(of: Path) -> str:
     return done.stdout.strip()
 
 
-def install(root: Path, *, with_pip: bool = False) -> None:
-    """Put it below /usr of the root, as Ubuntu has it; `with_pip` also brings pip."""
+def install(root: Path, *, to_build: bool = False) -> None:
+    """Put it below /usr of the root, as Ubuntu has it; `to_build` also brings pip and C headers."""
     source = prefix()
     library = root / "usr/lib" / NAME
     shutil.copytree(
@@ -63,7 +63,9 @@ def install(root: Path, *, with_pip: bool = False) -> None:
     for shared in (source / "lib").glob("libpython3.12.so*"):
         shutil.copy2(shared, root / "usr/lib" / shared.name, follow_symlinks=False)
     (library / "site-packages").mkdir()
-    if with_pip:
+    if to_build:
+        headers = Path("include") / NAME
+        shutil.copytree(source / headers, root / "usr" / headers)
         pip = source / "lib" / NAME / "site-packages/pip"
         if not pip.is_dir():
             raise RootError(f"{source} has no pip: {NAME} -m ensurepip makes one there")

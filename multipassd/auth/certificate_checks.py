@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from protocol.certificates import CertificateError, load, load_der, load_key
@@ -58,12 +57,9 @@ def is_authority(certificate: bytes) -> bool:
 
 
 def is_issued_by(certificate: bytes, root: bytes) -> bool:
-    """Whether one PEM certificate carries a true signature of another's key and names it."""
+    """Was a PEM certificate signed by the key of another, and does it name that as its issuer?"""
     try:
-        child, issuer = load(certificate), load(root)
-        if child.issuer != issuer.subject:
-            return False
-        _verify_signature(child, issuer)
+        load(certificate).verify_directly_issued_by(load(root))
     except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature):
         return False
     return True
@@ -75,20 +71,6 @@ def key_is_sound(key: bytes) -> bool:
     except CertificateError:
         return False
     return True
-
-
-def _verify_signature(child: x509.Certificate, issuer: x509.Certificate) -> None:
-    public = issuer.public_key()
-    digest = child.signature_hash_algorithm
-    if digest is None:
-        raise CertificateError("the signature has no digest")
-    if isinstance(public, ec.EllipticCurvePublicKey):
-        public.verify(child.signature, child.tbs_certificate_bytes, ec.ECDSA(digest))
-    elif isinstance(public, rsa.RSAPublicKey):
-        scheme = padding.PKCS1v15()
-        public.verify(child.signature, child.tbs_certificate_bytes, scheme, digest)
-    else:
-        raise CertificateError("the issuer's key is neither ECDSA nor RSA")
 
 
 def _start(certificate: x509.Certificate) -> datetime:

@@ -1,4 +1,4 @@
-"""The service manager's side: READY, STATUS, reload, watchdog. Best effort: without one, nothing.
+"""Notices to the service manager (sd_notify(3)), by sdnotify: READY, STATUS, reload, watchdog.
 
 A refused or missing NOTIFY_SOCKET is no error: the daemon works the same without systemd.
 """
@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import time
-from contextlib import suppress
+
+from sdnotify import SystemdNotifier
 
 NOTIFY_TIMEOUT = 1.0  # seconds
 
 
 class Manager:
+    """The service manager, if one started this process."""
+
     def __init__(self) -> None:
-        # Popped, as children don't speak for the daemon.
-        self._socket = _connected(os.environ.pop("NOTIFY_SOCKET", ""))
+        self._notifier = _notifier()
         self._watchdog = _watchdog_interval()
         self._timer: asyncio.TimerHandle | None = None
         self._status = ""  # as last told
 
     def ready(self, status: str) -> None:
         self._status = status
-        self._notify(f"READY=1\nSTATUS={status}")
+        self._notify(f"READY=1\nSTATUS={_ascii(status)}")
         if self._watchdog and self._timer is None:
             self._feed()
 
@@ -32,7 +33,7 @@ class Manager:
         """Tells it if it is news."""
         if status != self._status:
             self._status = status
-            self._notify(f"STATUS={status}")
+            self._notify(f"STATUS={_ascii(status)}")
 
     def reloading(self) -> None:
         usec = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
@@ -40,33 +41,34 @@ class Manager:
 
     def stopping(self, status: str) -> None:
         """The last STATUS stays in `systemctl status` after the exit."""
-        self._notify(f"STOPPING=1\nSTATUS={status}")
+        self._notify(f"STOPPING=1\nSTATUS={_ascii(status)}")
         if self._timer is not None:
             self._timer.cancel()
 
     def _notify(self, state: str) -> None:
-        if self._socket is not None:
-            with suppress(OSError):  # the manager restarts, or does not read: a notice is lost
-                self._socket.send(state.encode("utf-8", "replace"))
+        if self._notifier is not None:
+            self._notifier.notify(state)
 
     def _feed(self) -> None:
         self._notify("WATCHDOG=1")
         self._timer = asyncio.get_running_loop().call_later(self._watchdog, self._feed)
 
 
-def _connected(address: str) -> socket.socket | None:
-    """A socket to the manager at `address`, a path or, after an @, an abstract name."""
-    if not address:
+def _notifier() -> SystemdNotifier | None:
+    if "NOTIFY_SOCKET" not in os.environ:
         return None
-    notifier = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    # A receiver that does not read must not hang the daemon.
-    notifier.settimeout(NOTIFY_TIMEOUT)
-    try:
-        notifier.connect(f"\0{address[1:]}" if address.startswith("@") else address)
-    except OSError:
-        notifier.close()
+    notifier = SystemdNotifier()
+    del os.environ["NOTIFY_SOCKET"]  # children don't speak for the daemon
+    if notifier.socket is None:  # the manager went away
         return None
+    notifier.socket.settimeout(NOTIFY_TIMEOUT)  # one that does not read must not hang the daemon
     return notifier
+
+
+def _ascii(status: str) -> str:
+    """One line, as each line is a notice; ASCII, as sdnotify writes Latin-1 and systemd reads
+    UTF-8. A status may quote a path."""
+    return status.replace("\n", " ").encode("ascii", "replace").decode()
 
 
 def _watchdog_interval() -> float:

@@ -10,7 +10,7 @@ from tools.deb import BuildError
 from tools.sandbox import CHECKOUT
 from tools.snap import SNAPCRAFT_YAML, check_schema, foreign
 from tools.snap_meta import UnknownKey, snap_yaml
-from tools.snap_pins import PINS, PLATFORMS, REQUIREMENTS, wanted
+from tools.snap_pins import PINS, PLATFORMS, REQUIREMENTS, SOURCES, built, wanted
 
 DAEMON = {"command": "d", "daemon": "simple", "plugs": ["network-bind"]}
 
@@ -74,7 +74,9 @@ def test_every_requirement_is_pinned() -> None:
     pins = {line.split("==")[0] for line in PINS.read_text().splitlines() if "==" in line}
     for line in wanted(REQUIREMENTS.read_text()):
         assert line.split()[0].lower().replace("_", "-") in pins, "run python -m tools.snap_pins"
-    assert "systemd-python" not in pins
+    sources = {line.split("==")[0] for line in SOURCES.read_text().splitlines() if "==" in line}
+    assert sources == {line.split()[0] for line in built(REQUIREMENTS.read_text())}
+    assert not sources & pins
 
 
 @pytest.mark.parametrize(

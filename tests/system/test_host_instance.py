@@ -85,7 +85,7 @@ def launched(host: Host) -> None:
     assert host.show(UNIT, "ActiveState") == "active"
     assert state(host) == "Running"
     assert host.run("ls", MARK).stdout.strip() == MARK
-    assert host.show(SERVICE, "StatusText").endswith(" · 1 instance")
+    assert host.show(SERVICE, "StatusText").endswith(", 1 instance")
 
 
 def another_user_can_not_launch_roots_file(host: Host) -> None:

@@ -82,28 +82,17 @@ def test_callers_hammering_over_idle_exits_see_no_failure(daemon: DaemonFactory)
     assert results == [0] * 9
 
 
-# The protocol itself: by python-systemd, and without it as in the snap.
-
-BOTH = pytest.mark.parametrize("library", ["python-systemd", ""])
+# The protocol itself.
 
 HANDED_OVER = """
 import os, sys
 sys.path.insert(0, {tree!r})
-if not {library!r}:
-    sys.modules["systemd"] = None
 from multipassd.system import activation
 from multipassd.transport import listener
 found = listener.inherited()
 left = [name for name in activation.VARIABLES if name in os.environ]
 print([one.path for one in found], [os.get_inheritable(one.socket.fileno()) for one in found], left)
 """
-
-
-def _hide(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if library:
-        pytest.importorskip("systemd")
-    else:
-        monkeypatch.setitem(sys.modules, "systemd", None)
 
 
 def _set(monkeypatch: pytest.MonkeyPatch, fds: str, pid: int, names: str = "") -> None:
@@ -113,13 +102,10 @@ def _set(monkeypatch: pytest.MonkeyPatch, fds: str, pid: int, names: str = "") -
         monkeypatch.setenv("LISTEN_FDNAMES", names)
 
 
-@BOTH
 def test_a_socket_is_taken_over_and_not_passed_on(
-    sandbox: Sandbox, library: str, capfd: pytest.CaptureFixture[str]
+    sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    if library:
-        pytest.importorskip("systemd")
-    script = HANDED_OVER.format(tree=str(CHECKOUT), library=library)
+    script = HANDED_OVER.format(tree=str(CHECKOUT))
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(sandbox.socket_path))
         listening.listen()
@@ -128,21 +114,17 @@ def test_a_socket_is_taken_over_and_not_passed_on(
     assert capfd.readouterr().out == f"['{sandbox.socket_path}'] [False] []\n"
 
 
-@BOTH
 def test_sockets_meant_for_another_process_are_left_alone(
-    library: str, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _hide(library, monkeypatch)
     _set(monkeypatch, "1", os.getppid())
     assert activation.descriptors() == {}
 
 
-@BOTH
 @pytest.mark.parametrize(("fds", "names"), [("many", ""), ("1", "a:b")])
 def test_nonsense_is_an_error(
-    library: str, fds: str, names: str, monkeypatch: pytest.MonkeyPatch
+    fds: str, names: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _hide(library, monkeypatch)
     _set(monkeypatch, fds, os.getpid(), names)
     with pytest.raises((OSError, ValueError)):
         activation.descriptors()
