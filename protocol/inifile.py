@@ -51,10 +51,6 @@ class IniFile:
         else:
             self._insert(line, section)
 
-    def remove(self, key: str, section: str = GENERAL) -> None:
-        for index in reversed(self._find(key, section)):
-            del self._lines[index]
-
     def keys(self, section: str = GENERAL) -> list[str]:
         return list(dict.fromkeys(key for _, place, key in self._entries() if place == section))
 

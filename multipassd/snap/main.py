@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from multipassd.snap import HOOKS
-from multipassd.snap.hook import HookFailed
+from multipassd.snap.hooks import HOOKS
+from multipassd.snap.snapctl import HookFailed
 
 
 def main(arguments: list[str]) -> int:

@@ -1,6 +1,6 @@
-"""What an administrator sets by `snap set multipass KEY=VALUE`: checked, kept, used at the start.
+"""Options of the snap (`snap set multipass KEY=VALUE`): checked, saved, used at the start.
 
-The configure hook keeps it in a file, as asking snapd at each start would make the service depend
+The configure hook saves them in a file: asking snapd at each start would make the service depend
 on it.
 """
 
@@ -30,13 +30,13 @@ class OptionError(ValueError):
 def _address(text: str) -> str:
     address = parse(text)  # AddressError is a ValueError
     if not isinstance(address, TcpAddress):
-        raise ValueError("it is to be HOST:PORT; the Unix socket is served in any case")
+        raise ValueError("it must be HOST:PORT; the Unix socket is always served")
     return str(address)
 
 
 def _verbosity(text: str) -> str:
     if text not in LEVELS:
-        raise ValueError(f"it is to be one of {', '.join(LEVELS)}")
+        raise ValueError(f"it must be one of {', '.join(LEVELS)}")
     return text
 
 
@@ -47,13 +47,13 @@ def _proxy(text: str) -> str:
     except ValueError:
         sound = False
     if not sound or not text.isprintable() or " " in text:
-        raise ValueError("it is to be http://HOST:PORT or https://HOST:PORT")
+        raise ValueError("it must be http://HOST:PORT or https://HOST:PORT")
     return text
 
 
 def _hosts(text: str) -> str:
     if not text.isprintable() or " " in text:
-        raise ValueError("it is to be names or addresses with commas between them, without spaces")
+        raise ValueError("it must be names or addresses, separated by commas, without spaces")
     return text
 
 
@@ -84,7 +84,7 @@ def checked(given: Mapping[str, object]) -> Options:
 def _text(value: object) -> str:
     """snapd hands over JSON: 50051 arrives as a number."""
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError("it is to be a text")
+        raise ValueError("it must be text")
     if len(str(value)) > MAX_VALUE:
         raise ValueError(f"more than {MAX_VALUE} characters")
     return str(value)
@@ -96,7 +96,7 @@ def _typed(value: object) -> str:
 
 
 def load(environ: Mapping[str, str]) -> Options:
-    """What was kept; nothing outside the snap. Raises OptionError when the file is damaged."""
+    """The saved options; none outside the snap. Raises OptionError when the file is damaged."""
     path = Installation.of(environ).options
     if path is None:
         return {}

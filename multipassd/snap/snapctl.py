@@ -1,4 +1,4 @@
-"""Asking snapd, from within one of its hooks."""
+"""Requests to snapd, from within one of its hooks, by snapctl."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import json
 import subprocess
 from collections.abc import Iterable
 
-from multipassd.snap.hook import HookFailed
-
 SERVICE = "multipass.multipassd"
 SECONDS = 60.0  # snapd may be busy
 
 
+class HookFailed(Exception):
+    """snapd shows the sentence and undoes the change."""
+
+
 def options(keys: Iterable[str]) -> dict[str, object]:
-    """What is set of `keys`, as snapd keeps it: JSON."""
+    """The values that are set of `keys`, as decoded JSON. Raises HookFailed, as all do here."""
     found = json.loads(_snapctl("get", "-d", *keys) or "{}")
     return dict(found)
 

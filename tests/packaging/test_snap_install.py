@@ -115,7 +115,7 @@ def failures_over_and_over_are_waited_for(machine: SnapHost) -> None:
 def test_what_snap_set_sets_is_checked_and_used_and_lasts(machine: SnapHost) -> None:
     machine.run("multipass", "list", user="alice")
     said = machine.run("snap", "set", "multipass", "verbosity=loud", code=1).stdout
-    assert "verbosity=loud is not used: it is to be one of error, warning, info" in said
+    assert "verbosity=loud is not used: it must be one of error, warning, info" in said
     machine.run("snap", "get", "multipass", "verbosity", code=1)
     machine.run(*TCP, user="alice", code=2)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.snap import HOOKS
+from multipassd.snap.hooks import HOOKS
 from multipassd.trust.state import TrustState
 from multipassd.trust.store import TrustStore
 from protocol import certificates
@@ -86,12 +86,12 @@ class TestConfigure:
         ("key", "value", "why"),
         [
             ("address", "nonsense", "address=nonsense is not used: "),
-            ("address", "unix:/tmp/s", "the Unix socket is served in any case"),
+            ("address", "unix:/tmp/s", "the Unix socket is always served"),
             ("address", 50051, "address=50051 is not used: "),
-            ("address", {"host": "a"}, "it is to be a text"),
-            ("verbosity", True, "verbosity=true is not used: it is to be a text"),
+            ("address", {"host": "a"}, "it must be text"),
+            ("verbosity", True, "verbosity=true is not used: it must be text"),
             ("verbosity", "loud", "one of error, warning, info, debug, trace"),
-            ("http_proxy", "p:3128", "http-proxy is not used: it is to be http://"),
+            ("http_proxy", "p:3128", "http-proxy is not used: it must be http://"),
             ("https_proxy", "http://user:secret@:1", "https-proxy is not used"),
             ("no_proxy", "a b", "no-proxy is not used"),
             ("verbosity", "x" * 2000, "more than 1000 characters"),
