@@ -1,1 +1,1 @@
-"""What ./dev bench runs: each goal beside its reference, measured in the same run."""
+"""Benchmarks of ./dev bench: each goal and its reference are measured in the same run."""

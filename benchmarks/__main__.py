@@ -16,8 +16,8 @@ from tools.sandbox import INTERRUPTED
 
 
 def trust_rows(place: Place) -> Iterator[Row]:
-    # Not imported above: while memory is measured, this process must not share the daemon's
-    # libraries, or the daemon would look smaller than it is.
+    # Imported late: if this process mapped the daemon's libraries while memory is measured, the
+    # daemon's PSS would be too small.
     from benchmarks import trust
 
     return trust.rows(place)

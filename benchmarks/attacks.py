@@ -1,4 +1,4 @@
-"""What one user without trust can do to the service: each attack is an endless loop.
+"""Attacks of an untrusted user on the service: each is an endless loop.
 
 A process of its own for each attacker: `python -m benchmarks.attacks NAME SOCKET UID`, as root. It
 prints READY, becomes that uid and goes on until it is killed.
@@ -35,7 +35,7 @@ AUTHENTICATE, LIST = "/multipass.Rpc/authenticate", "/multipass.Rpc/list"
 
 
 def spin(_: str) -> None:
-    """Not an attack on the service: what any program of another user costs on this machine."""
+    """No attack: a program of another user that only computes, for comparison."""
     while True:
         pass
 
@@ -105,7 +105,7 @@ def refused_calls(path: str) -> None:
         try:
             connection = Connection(Path(path), context)
             while True:
-                with suppress(RuntimeError):  # it was refused
+                with suppress(RuntimeError):  # the connection was refused
                     connection.call(LIST, b"")
         except OSError:
             time.sleep(PAUSE)
@@ -165,7 +165,7 @@ def _client_hello() -> bytes:
 
 def main() -> None:
     name, path, uid = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    # One processor for all attackers: what is measured is the service, not how the kernel shares
+    # One processor for all attackers: this measures the service, not how the kernel shares
     # processors among users, which is the same for any program ("spin").
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     resource.setrlimit(resource.RLIMIT_NOFILE, (HELD + 100, HELD + 100))

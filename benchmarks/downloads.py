@@ -1,4 +1,4 @@
-"""How fast an image comes, beside curl; and whether the daemon still answers meanwhile."""
+"""Speed of an image download beside curl's, and the daemon's latency during it."""
 
 import multiprocessing
 import os
@@ -88,7 +88,7 @@ def pinging(target: Site) -> Iterator["Pinger"]:
 
 
 class Pinger:
-    """A process of its own that calls `ping` all the time; calling this ends it with the p99."""
+    """Calls `ping` in a process of its own; a call of this object ends it and returns the p99."""
 
     def __init__(self, target: Site) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
@@ -116,5 +116,5 @@ def _ping(target: Site, pipe: "Pipe[float | None, None]") -> None:
         started = time.perf_counter()
         connection.call(PING_CALL, b"")
         took.append(time.perf_counter() - started)
-        time.sleep(0.002)  # as people call, not as a flood that takes a core
+        time.sleep(0.002)  # a moderate rate of calls, not a flood that takes a core
     pipe.send(statistics.quantiles(took, n=100)[-1])

@@ -1,4 +1,4 @@
-"""`multipass list` as a short grpcio script would do it; raw bytes spare it protobuf's import."""
+"""`multipass list` as a short grpcio script; raw bytes, so that protobuf is not imported."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""The reference: grpcio serving ping and an empty list over plain TLS, as grpcio does by itself.
+"""The reference server: grpcio with ping and an empty list over plain TLS.
 
 python -m benchmarks.grpcio_server SOCKET CERTIFICATE KEY
 """
@@ -38,7 +38,7 @@ def main(path: str, certificate: str, key: str) -> None:
     server.add_secure_port(f"unix:{path}", grpc.ssl_server_credentials([pair]))
     server.start()
     print("READY", flush=True)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent process
     signal.sigwait({signal.SIGTERM})
     server.stop(grace=None).wait()
 

@@ -1,4 +1,4 @@
-"""What each import costs the daemon, in time and memory, in the order it takes them.
+"""Time and memory of each of the daemon's imports, in their order.
 
 python -m benchmarks.imports          as a table
 """
@@ -10,8 +10,8 @@ import time
 
 from benchmarks.proc import private_mib
 
-# The large ones first, as service.py's imports would load them; what one of them shares with a
-# later one is charged to the first. The last line is what is left: our own.
+# The large ones first, in the order of service.py's imports; what two of them share is charged to
+# the first. The last line is the rest: this project's own.
 IMPORTS = (
     "asyncio", "OpenSSL.SSL", "h2.connection", "pydantic.main", "multipassd.settings",
     "systemd.daemon", "systemd.journal", "multipassd.service",

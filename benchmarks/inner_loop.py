@@ -1,4 +1,4 @@
-"""How long an engineer waits for tests: the quick ones all together, and one file."""
+"""Duration of the tests that an engineer runs often: `--fast`, and one file."""
 
 import subprocess
 import time

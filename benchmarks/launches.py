@@ -1,4 +1,4 @@
-"""Instances: how fast one is there, how fast one gets in, and what many cost."""
+"""Instances: time to launch and to exec, and the cost of many."""
 
 import shutil
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ def memory_row(target: Site) -> Row:
     for name in names:
         target.remove(name)
     what = f"daemon PSS with {RUN_AT_ONCE} running instances"
-    # This process has the same libraries open, which makes PSS smaller: RSS is the most it can be.
+    # This process maps the same libraries, which makes PSS smaller; RSS is the upper limit.
     figures = f"without them {idle:.1f} MiB; RSS {rss:.1f} MiB"
     return Row(what, "QEMU not counted", pss, MEMORY, figures)
 

@@ -1,4 +1,4 @@
-"""Clocks and scales. Sides of a comparison take turns, so that a busy moment hits all alike."""
+"""Measure time and memory. The sides of a comparison take turns, so that load affects all alike."""
 
 import os
 import statistics
@@ -11,7 +11,7 @@ BARE_PYTHON = ["/usr/bin/python3", "-I", "-S", "-c", "pass"]
 
 
 def run_seconds(command: list[str], env: Mapping[str, str]) -> float:
-    """From process start to exit; it must succeed. Its output goes nowhere."""
+    """Seconds from process start to exit; output is discarded. Raises RuntimeError if it fails."""
     null = os.open(os.devnull, os.O_RDWR)
     try:
         actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
@@ -27,7 +27,7 @@ def run_seconds(command: list[str], env: Mapping[str, str]) -> float:
 
 
 def take_turns(rounds: int, *sides: Callable[[], float]) -> list[float]:
-    """Each side once a round; the medians. One round before counts for nothing: it warms up."""
+    """The medians of `rounds` runs of each side, in turns; an extra first round is not counted."""
     for side in sides:
         side()
     taken: list[list[float]] = [[] for _ in sides]
@@ -38,7 +38,7 @@ def take_turns(rounds: int, *sides: Callable[[], float]) -> list[float]:
 
 
 def rate(call: Callable[[], object], seconds: float) -> float:
-    """How often a second ``call`` comes back."""
+    """Calls of ``call`` a second."""
     started = time.perf_counter()
     end = started + seconds
     count = 0
@@ -49,7 +49,7 @@ def rate(call: Callable[[], object], seconds: float) -> float:
 
 
 def settled_pss_mib(pid: int, patience: float = 5.0) -> float:
-    """PSS once it no longer falls: what was open before may still be closing."""
+    """PSS in MiB once it no longer falls: connections may still be closing."""
     end = time.monotonic() + patience
     lowest = pss_mib(pid)
     while time.monotonic() < end:

@@ -1,7 +1,7 @@
-"""What the daemon holds: idle, after many connections, and with a thousand open.
+"""Memory of the daemon: idle, after many connections, and with a thousand open ones.
 
-PSS divides what is shared among those who share it, so whoever else has the same libraries mapped
-makes it smaller. Beside it stands what the daemon itself has written, which nobody else changes.
+PSS divides shared pages by the number of processes that map them, so other processes with the same
+libraries make it smaller. The private dirty pages are shown too: other processes don't affect them.
 """
 
 import resource
@@ -20,7 +20,7 @@ CONNECTIONS, CALLS_EACH = 1000, 10
 
 
 def rows(place: Place) -> Iterator[Row]:
-    """Restarts the daemon first: the rows before this one left it warm."""
+    """Restart the daemon first: earlier rows have made it grow."""
     place.daemon.restart()
     pid = place.daemon.pid
     idle = settled_pss_mib(pid)

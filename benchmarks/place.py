@@ -1,4 +1,4 @@
-"""What is measured: a daemon with one trusted client, and the grpcio server beside it."""
+"""The servers that are measured: a daemon with one trusted client, and the grpcio server."""
 
 import ssl
 import subprocess
@@ -16,7 +16,7 @@ CLIENT = "bench"
 
 @dataclass
 class Place:
-    """Both servers, running; the client's certificate is the first and so trusted one."""
+    """Both servers, running; the client's certificate was the first and is trusted."""
 
     quick: bool
     sandbox: Sandbox
@@ -71,7 +71,7 @@ class Place:
 
     @cached_property
     def both(self) -> tuple[Path, Path]:
-        """The sockets of ours and of the reference, for a loop over the two."""
+        """The sockets of the daemon and of the reference."""
         return self.sandbox.socket_path, self.reference_path
 
     def connect(self, path: Path) -> Connection:

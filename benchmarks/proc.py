@@ -1,22 +1,21 @@
-"""Memory as the kernel counts it. Imports nothing, so that it can weigh what others import."""
+"""Memory as the kernel counts it. Imports nothing, so that it can measure imports."""
 
 KIB_PER_MIB = 1024.0
 
 
 def pss_mib(pid: int) -> float:
-    """The memory of a process, with what it shares divided by those who share it."""
+    """Proportional set size: shared pages are divided by the number of processes that map them."""
     return _kib(f"/proc/{pid}/smaps_rollup", "Pss:") / KIB_PER_MIB
 
 
 def private_mib(pid: int) -> float:
-    """The part that ending the process would free."""
+    """Memory that would be free without the process."""
     rollup = f"/proc/{pid}/smaps_rollup"
     return (_kib(rollup, "Private_Clean:") + _kib(rollup, "Private_Dirty:")) / KIB_PER_MIB
 
 
 def dirty_mib(pid: int) -> float:
-    """What the process wrote itself: unlike PSS it does not change when a stranger that maps the
-    same libraries comes or goes."""
+    """Private dirty pages: unlike PSS, not affected by other processes with the same libraries."""
     return _kib(f"/proc/{pid}/smaps_rollup", "Private_Dirty:") / KIB_PER_MIB
 
 

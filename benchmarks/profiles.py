@@ -1,4 +1,4 @@
-"""Where the time of a `list` goes: in the daemon, and in a start of the client."""
+"""Profiles of a `list`: in the daemon, and at the start of the client."""
 
 import pstats
 import subprocess
@@ -17,7 +17,7 @@ READY_SECONDS = 60.0
 
 
 def daemon_profile() -> str:
-    """cProfile of the daemon over many calls on one connection; it makes everything slower."""
+    """cProfile of the daemon over many calls on one connection; it slows everything down."""
     sandbox = Sandbox.create()
     result = sandbox.root / "profile"
     try:
@@ -47,7 +47,7 @@ def daemon_profile() -> str:
 
 
 def client_imports(env: dict[str, str]) -> str:
-    """The slowest imports of one `multipass list`, with what each brought along."""
+    """The slowest imports of one `multipass list`, each with its own imports."""
     done = subprocess.run(
         ["/usr/bin/python3", "-I", "-S", "-X", "importtime", str(MULTIPASS), "list"],
         env=env,

@@ -1,4 +1,4 @@
-"""How many calls a second, beside grpcio's own server; the client is the same for both."""
+"""Calls a second, beside grpcio's server with the same client."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""One line a goal: what was measured, against what, and whether the goal was met."""
+"""The report: one row for each goal, with measurement, reference and verdict."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,10 +6,12 @@ from enum import Enum
 
 
 class Verdict(Enum):
+    """Whether a goal was met."""
+
     STRETCH = "met (stretch)"
     MET = "met"
     MISSED = "missed"
-    SHOWN = "shown"  # no goal, only a figure
+    SHOWN = "shown"  # a figure without goal
     FAILED = "NOT MEASURED"
 
 
@@ -38,11 +40,13 @@ class Goal:
 
 @dataclass(frozen=True)
 class Row:
+    """One measurement and the goal for it."""
+
     what: str
     against: str
     value: float | None  # in the goal's unit
     goal: Goal | None
-    detail: str = ""  # the figures that the value was made from
+    detail: str = ""  # the figures that the value was computed from
     unit: str = "×"
 
     @property

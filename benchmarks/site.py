@@ -1,4 +1,4 @@
-"""A daemon that launches: with images of its own, and instances that end with it."""
+"""A daemon with images of its own for launches; its instances end with it."""
 
 import shutil
 import struct
@@ -25,11 +25,11 @@ RUNNING = b"Waiting for initialization"  # the reply that follows QEMU's start
 DOWNLOADED = b"Preparing image for"  # and the one that follows the image's
 SECTOR, SIGNATURE = 512, b"\x55\xaa"
 HALT = b"\xfa\xf4\xeb\xfd"  # cli; hlt; jmp: boots, and then costs nothing
-SMALL = ("128M", "512M")  # memory and disk that the daemon does not refuse
+SMALL = ("128M", "512M")  # the smallest memory and disk that the daemon accepts
 
 
 class Site:
-    """`daemon` runs; `launch` reaches it as a client that hangs up once it knows enough."""
+    """A running daemon; `launch` disconnects after the expected reply."""
 
     def __init__(self, sandbox: Sandbox, daemon: Daemon, tree: ImageTree, url: str) -> None:
         self.sandbox = sandbox
@@ -49,9 +49,7 @@ class Site:
         ).encode()
         connection = self.connect()
         try:
-            connection.call(
-                "/multipass.Rpc/ping", b""
-            )  # what connecting costs is measured elsewhere
+            connection.call("/multipass.Rpc/ping", b"")  # connecting is measured elsewhere
             started = time.perf_counter()
             connection.call_until(LAUNCH, request, until)
             return time.perf_counter() - started
@@ -72,7 +70,7 @@ class Site:
         return self.tree.publish(image, release=release)
 
     def keep(self, release: Release, size: int) -> None:
-        """An image of this virtual size, all holes but for its boot code, as if fetched before."""
+        """Add a sparse image of this virtual size, with boot code only, as if downloaded before."""
         tag = self.sandbox.root / "tag"
         tag.write_text(release.name)
         directory = self.sandbox.storage / "images" / self.publish(release, tag)

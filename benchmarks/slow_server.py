@@ -1,6 +1,6 @@
-"""A server of images in a process of its own, as slow as told.
+"""An image server in a process of its own, with a limited rate.
 
-python -m benchmarks.slow_server DIRECTORY BYTES_A_SECOND     0: as fast as it goes
+python -m benchmarks.slow_server DIRECTORY BYTES_A_SECOND     0: unlimited
 """
 
 import signal

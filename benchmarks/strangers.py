@@ -1,4 +1,4 @@
-"""A trusted `list` while other users attack the service, beside the same without an attack."""
+"""Latency of a trusted `list` while other users attack the service, beside the same when idle."""
 
 import os
 import statistics
@@ -18,9 +18,9 @@ UNDER_ATTACK = Goal(3)
 TRUSTED_UID = 2_000_200_000
 ATTACKERS_UID = 2_000_200_001  # and those after it
 CROWDS = (1, 3)  # attackers at a time, each of another uid
-ROW_SECONDS = 20.0  # where each list takes seconds, fewer are measured
-LIST_SECONDS = 30.0  # a list that fails, or has not ended by then, counts as that long
-ONSET = 0.5  # the attack's first half second is its start, not its course
+ROW_SECONDS = 20.0  # fewer lists are measured if each takes seconds
+LIST_SECONDS = 30.0  # seconds; a list that fails, or takes longer, counts as this
+ONSET = 0.5  # seconds until an attack has fully started
 
 
 def rows(place: Place) -> Iterator[Row]:
@@ -32,7 +32,7 @@ def rows(place: Place) -> Iterator[Row]:
             idle = _lists(place)
             with _under(name, place, crowd):
                 taken = _lists(place)
-            idle += _lists(place)  # before and after: others use this machine, too
+            idle += _lists(place)  # before and after, as the machine's load may change
             yield _row(name, crowd, taken, idle)
 
 
@@ -50,7 +50,7 @@ def _row(name: str, crowd: int, taken: list[float], idle: list[float]) -> Row:
 
 
 def _give_to(place: Place, uid: int) -> None:
-    """The trusted client is a user of its own: root would be let in first in any case."""
+    """Make an ordinary user the trusted client: root has priority in any case."""
     home = place.sandbox.home(CLIENT)
     for path in (home, *home.rglob("*")):
         os.chown(path, uid, uid)

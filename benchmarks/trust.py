@@ -1,4 +1,4 @@
-"""What a hundred thousand trusted clients cost: a decision at the gate, and a start."""
+"""Cost of a hundred thousand trusted clients: a decision of the gate, and a start."""
 
 import timeit
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ from tools.sandbox import Sandbox
 MANY = 100_000
 DECISION = Goal(1.2)
 START = Goal(2.0, unit=" s")
-SERIAL_BYTES = 8  # of the random serial number; any value of them makes another certificate
+SERIAL_BYTES = 8  # of the random serial number; each value makes another certificate
 
 
 def certificates(count: int) -> Iterator[bytes]:
-    """Distinct certificates in PEM: one true one, renumbered. Nobody verifies its signature."""
+    """Distinct certificates in PEM: copies with other serial numbers. No signature is verified."""
     der = pem_to_der(make_client().certificate)
     at = serial_offset(der)
     for number in range(count):

@@ -1,6 +1,6 @@
-"""The leanest client: blocking TLS and just enough HTTP/2, so that the server is what is measured.
+"""A minimal client, blocking TLS and HTTP/2, so that the server's time dominates.
 
-It knows one kind of call: one request message, one reply message, everything in small frames.
+It supports calls with one request and one reply message, in small frames.
 """
 
 import socket
@@ -10,7 +10,7 @@ from pathlib import Path
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 4, 6, 7, 8
-# The connection's window, opened once as far as it goes: no call ever waits for more.
+# The connection's window is opened once to its maximum, so that no call waits for credit.
 WHOLE_WINDOW = (2**31 - 1 - 65535).to_bytes(4, "big")
 END_STREAM, END_HEADERS, ACK = 0x1, 0x4, 0x1
 HEADER_SIZE = 9
@@ -25,9 +25,13 @@ def context(root_cert: Path, certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 class Connection:
+    """One TLS connection with HTTP/2."""
+
     def __init__(self, path: Path, tls: ssl.SSLContext):
         plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        plain.connect(str(path))  # waits where the queue is full, which a time-out makes an error
+        plain.connect(
+            str(path)
+        )  # blocks if the listen queue is full, which is an error with a time-out
         plain.settimeout(TIMEOUT)
         self._socket = tls.wrap_socket(plain, server_hostname="localhost")
         self._opening = (

@@ -1,1 +1,1 @@
-"""What ./dev, the tests and the benchmarks share: private places, socket activation, terminals."""
+"""Shared by ./dev, tests and benchmarks: sandboxes, socket activation, terminals, builds."""

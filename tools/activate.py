@@ -1,9 +1,9 @@
-"""Socket activation without systemd: hold a Unix socket, start the daemon when somebody calls.
+"""Socket activation without systemd: listen on a Unix socket, start the daemon at a connection.
 
     python -m tools.activate --socket PATH [--mode 660] [--group NAME] [--pid-file FILE] -- PROGRAM…
 
-Like a systemd socket unit, the socket outlives the daemon: a daemon that ended, however it ended,
-is started again by the next caller, who waits meanwhile. SIGTERM or Ctrl-C stops both.
+Like a systemd socket unit, the socket outlives the daemon: after any end of the daemon, the next
+connection starts it again and waits in the queue. SIGTERM or Ctrl-C stops both.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from protocol import admins
 
 FIRST_FD = 3  # where the protocol of LISTEN_FDS begins
 SOCKET_NAME = "multipassd.socket"
-# A daemon that cannot start must not be tried for ever by one caller that waits.
+# A daemon that can't start must not be restarted endlessly for one waiting connection.
 FAILURES_ALLOWED = 5
 QUICK_FAILURE_SECONDS = 2.0
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
 def admin_group() -> int | None:
-    """The group of the unopened socket, or None where there is none or it cannot be given."""
+    """The group of the closed socket; None if there is none, or chown is not allowed."""
     if os.geteuid() != 0:
         return None
     for name in admins.GROUPS:
@@ -42,7 +42,7 @@ def admin_group() -> int | None:
 
 
 def listen(path: Path, mode: int = 0o660, group: int | None = None) -> socket.socket:
-    """A listening Unix socket at ``path``; whatever socket was there before is replaced."""
+    """A listening Unix socket at ``path``; an existing socket there is replaced."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o777)  # closed until owner, group and mode are right
@@ -52,7 +52,9 @@ def listen(path: Path, mode: int = 0o660, group: int | None = None) -> socket.so
         os.umask(before)
     if group is not None:
         os.chown(path, -1, group)
-    listener.listen(socket.SOMAXCONN)  # first: whom the mode lets in is answered
+    listener.listen(
+        socket.SOMAXCONN
+    )  # before chmod: a connection that the mode allows must be accepted
     path.chmod(mode)
     return listener
 
@@ -63,16 +65,16 @@ def spawn(
     environment: Mapping[str, str],
     pid_file: Path | None = None,
 ) -> int:
-    """Start ``command`` with the socket as file descriptor 3; the child's pid.
+    """Start ``command`` with the socket as file descriptor 3; returns the child's pid.
 
-    LISTEN_PID has to hold the child's own pid, which no other way of starting one can tell it.
-    The child notes its pid itself: it stands in the file before the daemon can answer anybody.
+    LISTEN_PID must be the child's own pid, which only the child knows before exec. The child
+    writes the pid file itself, so that it exists before the daemon answers.
     """
     pid = os.fork()
     if pid:
         return pid
     try:
-        for number in STOP_SIGNALS:  # our handlers would be gone with what they noted
+        for number in STOP_SIGNALS:  # the handlers' state would be lost
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         if pid_file is not None:
@@ -96,11 +98,11 @@ def spawn(
 
 
 class Stopped(Exception):
-    """A signal asked for the end."""
+    """SIGTERM or SIGINT was received."""
 
 
 class FirstSignal:
-    """Raises Stopped once: Ctrl-C reaches us twice, from the terminal and from the story."""
+    """Raises Stopped once: Ctrl-C arrives twice, from the terminal and from the story."""
 
     def __init__(self) -> None:
         self._seen = False
@@ -112,11 +114,13 @@ class FirstSignal:
 
 
 class Activator:
+    """Holds the socket, and starts and stops the daemon."""
+
     def __init__(self, listener: socket.socket, command: Sequence[str], pid_file: Path | None):
         self.listener = listener
         self.command = command
         self.pid_file = pid_file
-        # A signal in the instant before a wait begins ends it too: its number can be read here.
+        # A signal just before the wait ends it, too: its number can be read here.
         self._told, self._tell = socket.socketpair()
         self._tell.setblocking(False)
         signal.set_wakeup_fd(self._tell.fileno())
@@ -124,9 +128,9 @@ class Activator:
         self.failures = 0
 
     def serve(self) -> int:
-        """Until a signal: wait for a caller, run the daemon to its end. The exit code.
+        """Until a signal: wait for a connection, run the daemon to its end. Returns the exit code.
 
-        A signal that was blocked until now counts: whoever sees the socket may stop it at once.
+        A signal that was blocked before is handled, as the activator may be stopped at once.
         """
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
@@ -163,9 +167,9 @@ class Activator:
         select.select([descriptor, self._told.fileno()], [], [])
 
     def _stop(self) -> int:
-        """End the daemon; 0 if it ended well, so that whoever started us learns of a bad end.
+        """End the daemon; 0 if it ended well. The exit code is passed on.
 
-        One that had only just begun ends of the signal itself, which is well for systemd, too.
+        A daemon that has just begun ends by the signal itself, which systemd accepts, too.
         """
         if not self.pid:
             return 0
@@ -177,7 +181,7 @@ class Activator:
 
 @contextmanager
 def _no_stop() -> Iterator[None]:
-    """A stop waits until the daemon and what is known of its pid agree."""
+    """Block the signals until the daemon's pid is recorded."""
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield

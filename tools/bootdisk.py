@@ -32,7 +32,7 @@ Firmware = Literal["bios", "uefi"]
 
 @dataclass(frozen=True)
 class System:
-    """What is to boot: paths as in its own root."""
+    """The system to boot; paths are relative to its root."""
 
     tree: Path  # the directory
     kernel: str
@@ -72,7 +72,7 @@ def write(root: Path, system: System, image: Path, firmware: Firmware) -> None:
 
 
 def run(root: Path, command: str) -> str:
-    """What the shell's command printed, run in the root. Raises RootError."""
+    """The output of a shell command in the root. Raises RootError."""
     done: subprocess.CompletedProcess[str] = roots.run_in(root, "sh", "-c", command)
     if done.returncode != 0:
         raise roots.RootError(f"{command}: {done.stdout[-500:].strip()}")
@@ -89,8 +89,8 @@ def _bios_loader(root: Path, size: int) -> bytes:
     core[SECTOR - 12 : SECTOR] = blocks
     code = bytearray((root / "usr/lib/grub/i386-pc/boot.img").read_bytes())
     code[0x5C:0x64] = (1).to_bytes(8, "little")
-    code[0x66:0x68] = b"\x90\x90"  # as on every hard disk: never another drive than told
-    # Its code for floppy disks lies where the table belongs.
+    code[0x66:0x68] = b"\x90\x90"  # as on every hard disk: the drive that the BIOS names
+    # Its code for floppy disks is at the place of the partition table.
     return _record(bytes(code[:440]), (LINUX, FIRST_SECTOR * SECTOR, size)) + core
 
 
@@ -106,7 +106,7 @@ def _record(code: bytes, *entries: tuple[bytes, int, int]) -> bytes:
 
 
 def _efi_partition(root: Path) -> bytes:
-    """Where firmware that knows nothing of the disk looks for a program."""
+    """An EFI partition with the program at the default path of firmware."""
     esp = root / WORK / "esp"
     _core(root, "x86_64-efi")
     run(

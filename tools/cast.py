@@ -1,5 +1,4 @@
-"""Who acts in the story: two uids of their own and root where that is possible, else one user's
-clients."""
+"""The users of the story: as root, two other uids and root; else two clients of one user."""
 
 import os
 import subprocess
@@ -8,19 +7,23 @@ from dataclasses import dataclass
 from tools.activate import admin_group
 from tools.sandbox import MULTIPASS
 
-# Numbers that no account has; nothing needs to be created, or removed again, on this machine.
+# Uids without account, so that no account has to be created and removed.
 ALICE_UID, BOB_UID = 60701, 60702
 
 
 @dataclass(frozen=True)
 class Person:
+    """A user, and the client that acts for them."""
+
     name: str
-    uid: int | None = None  # None: as whoever runs the story
+    uid: int | None = None  # None: the user who runs the story
     groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class People:
+    """The users of the story."""
+
     alice: Person
     bob: Person
     carol: Person
@@ -28,7 +31,7 @@ class People:
 
 
 def can_run_as_others() -> bool:
-    """As root: can a user that is nobody in particular run this checkout?"""
+    """As root: whether an unprivileged user can run this checkout."""
     if os.geteuid() != 0:
         return False
     try:
@@ -43,7 +46,7 @@ def can_run_as_others() -> bool:
             check=False,
             timeout=60,
         )
-    except PermissionError:  # the checkout is in root's home, or another closed place
+    except PermissionError:  # the checkout is in a directory that only root can enter
         return False
     return probe.returncode == 0
 

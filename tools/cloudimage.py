@@ -36,7 +36,7 @@ APPLETS = (  # noqa: SIM905 - a list literal would take a page
 PARTITION_SIZE = 96 << 20  # bytes; the root file system, with room
 OPTIONS = "console=ttyS0 quiet panic=5 net.ifnames=0"
 OS_RELEASE = 'PRETTY_NAME="Tiny 1.0 LTS"\nNAME="Tiny"\nID=tiny\nVERSION_ID="1.0"\n'
-# Without a password root is whoever runs `su`, which is what `sudo` does.
+# `sudo` is `su`, and root has no password.
 ACCOUNTS = "root::0:0:root:/root:/bin/sh\nubuntu:x:1000:1000:Ubuntu:/home/ubuntu:/bin/sh\n"
 GROUPS = "root:x:0:\nubuntu:x:1000:\n"
 

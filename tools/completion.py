@@ -1,8 +1,7 @@
 """Completion for bash, zsh and fish, generated from the client's table of commands.
 
-`python3 -m tools.completion DIRECTORY` writes one file for each shell. Only names of instances
-and networks and the instances' settings come from the service, asked in the way that never takes
-the first client's place.
+`python3 -m tools.completion DIRECTORY` writes one file for each shell. Names of instances and
+networks and the instances' settings come from the service, by calls that enrol no client.
 """
 
 import sys
@@ -17,7 +16,7 @@ from protocol.settings import DAEMON_KEYS
 
 FORMATS = ("table", "json", "csv", "yaml")
 KEYS = tuple(sorted({*DEFAULTS, *DAEMON_KEYS}))
-# In what states an instance can be what a command is for; all of them where none is named.
+# The states of instances that a command accepts; all if none is given.
 INSTANCES: dict[str, tuple[str, ...]] = {
     "delete": (),
     "exec": ("Running", "Stopped", "Suspended"),
@@ -71,7 +70,7 @@ def names_of(command: Command) -> list[str]:
 
 
 def first_words(command: Command, table: Sequence[Command]) -> list[str]:
-    """What a command's first argument can be; empty if nobody knows without asking the service."""
+    """The values of a command's first argument; empty if only the service knows them."""
     if command.name == "help":
         return [name for other in table for name in names_of(other)]
     if command.name == "set":
@@ -135,7 +134,7 @@ def bash(table: Sequence[Command]) -> str:
 
 
 def _bash_values(table: Sequence[Command]) -> list[str]:
-    """What can stand behind an option that takes a value; mostly only its user knows."""
+    """The values of an option; mostly unknown."""
     cases = []
     for command in table:
         for option in options_of(command):
@@ -160,7 +159,7 @@ def _bash_offer(words: str) -> str:
 
 
 def _bash_keys(command: Command) -> str:
-    """The instances' settings, when it looks as if one of the service's is wanted."""
+    """Complete the instances' settings, if the word begins like one."""
     if command.name not in KEYED:
         return ""
     end = "=" if command.name == "set" else ""
@@ -323,7 +322,7 @@ def _fish_value(option: Option) -> str:
 
 
 def _brief(text: str) -> str:
-    """The first sentence, without what shells give a meaning."""
+    """The first sentence, without characters that are special in shells."""
     return text.split(". ")[0].split("\n")[0].rstrip(".").replace("[", "(").replace("]", ")")
 
 

@@ -21,8 +21,8 @@ CLI_SECONDS = 60.0
 class Daemon:
     """One daemon, bound by itself or (``activated``) started by the first caller of its socket.
 
-    Use ``start()``, then the sandbox's places, ``cli()`` and ``log_text()``; ``stop()`` proves
-    that it ended well.
+    Use ``start()``, then the sandbox's paths, ``cli()`` and ``log_text()``; ``stop()`` checks that
+    it ended well.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Daemon:
         self.process: subprocess.Popen[bytes] | None = None
         self.ready_seconds = 0.0
 
-    # Where things are, said shortly for tests.
+    # Paths, as shortcuts for tests.
 
     @property
     def address(self) -> str:
@@ -85,7 +85,7 @@ class Daemon:
     # Life.
 
     def run_by(self, uid: int, gid: int, copy: Path) -> None:
-        """From now on by this user, from a copy of the project that they can read."""
+        """Run the daemon as this user from now on, from a `copy` that they can read."""
         setpriv = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--"]
         self._command = [*setpriv, str(copy / "bin" / "multipassd"), "--logger", "stderr"]
 
@@ -99,7 +99,7 @@ class Daemon:
         elif "--address" not in self.options:
             command += ["--address", self.address]
         with NotifySocket(self.sandbox.root / "notify.sock") as notify:
-            notify.path.chmod(0o666)  # another user's daemon has something to say, too
+            notify.path.chmod(0o666)  # also output of another user's daemon
             started = time.monotonic()
             self.process = self._spawn(command, notify.path)
             try:
@@ -129,7 +129,7 @@ class Daemon:
             )
 
     def _await_socket(self) -> None:
-        """Until the activator listens. Nobody connects, so that the daemon stays unstarted."""
+        """Wait until the activator listens, without a connection, which would start the daemon."""
         assert self.process is not None
         deadline = time.monotonic() + READY_SECONDS
         while not (self.socket_path.exists() and self.socket_path.stat().st_mode & 0o777):
@@ -138,7 +138,7 @@ class Daemon:
             time.sleep(0.01)
 
     def kill(self) -> None:
-        """kill -9 the daemon itself; an activator lives on and starts the next one."""
+        """kill -9 the daemon itself; an activator goes on and starts the next one."""
         os.kill(self.pid, signal.SIGKILL)
         if not self.activated:
             assert self.process is not None
@@ -182,7 +182,7 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         timeout: float = CLI_SECONDS,
     ) -> subprocess.CompletedProcess[str]:
-        """Run ``bin/multipass`` as ``client``; with no ``input`` its stdin is at its end."""
+        """Run ``bin/multipass`` as ``client``; without ``input`` its stdin is empty."""
         return subprocess.run(
             [str(MULTIPASS), *arguments],
             env={**self.env(client), **(env or {})},
@@ -197,7 +197,7 @@ class Daemon:
     def connect(self) -> socket.socket:
         """A plain connection to the daemon's socket, for tests that speak below TLS."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # With Python's own time-out a full queue would be an error instead of a wait.
+        # With Python's own time-out a full listen queue would be an error.
         limit = struct.pack("ll", int(CLI_SECONDS), 0)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         connection.connect(str(self.socket_path))

@@ -1,7 +1,7 @@
 """./dev deb: build the Debian package in a clean Debian 13 root and leave it in dist/.
 
-What git tracks is built, as it lies in the checkout: a change counts before it is committed, and a
-stray file never gets into a package. Runs lintian at the end.
+Builds the files that git tracks, with uncommitted changes; other files never get into a package.
+Runs lintian at the end.
 """
 
 import argparse
@@ -23,7 +23,7 @@ LINTIAN = ("lintian", "--pedantic", "--allow-root", "--fail-on", "error,warning"
 
 
 class BuildError(Exception):
-    """The text ends with what the build said last."""
+    """The message ends with the last output of the build."""
 
 
 def main() -> int:
@@ -59,8 +59,8 @@ def build(destination: Path, *, lint: bool = False, work_in_progress: bool = Fal
 
 
 def kept() -> Path:
-    """The package of the checkout as it lies here, for tests: with files that git does not track
-    yet, as tracked ones may need them. Built only if it was not yet."""
+    """The package of the checkout for tests, including files that git does not track yet, as
+    tracked ones may need them. Built only if no kept package fits."""
 
     def make(path: Path) -> None:
         with tempfile.TemporaryDirectory() as place:
@@ -70,7 +70,7 @@ def kept() -> Path:
 
 
 def source_identity() -> str:
-    """Changes with any file that the package may hold or be made by."""
+    """A hash of all files that the package contains or is built by."""
     digest = hashlib.sha256()
     for name in _source_names(work_in_progress=True):
         if name.startswith(UNPACKAGED):
@@ -81,18 +81,18 @@ def source_identity() -> str:
 
 
 def copy_source(destination: Path, *, work_in_progress: bool = False) -> None:
-    """What git tracks, or would track in case of `work_in_progress`, as it lies here."""
+    """Copy the files that git tracks; with `work_in_progress` also those that it would track."""
     for name in _source_names(work_in_progress):
         target = destination / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(CHECKOUT / name, target)
         target.chmod(_mode(name))
     for place, _, _ in os.walk(destination):
-        os.chmod(place, 0o755)  # whatever the umask is: the source package has these modes, too
+        os.chmod(place, 0o755)  # for any umask: the source package has these modes, too
 
 
 def untracked() -> list[str]:
-    """What somebody may have forgotten to `git add`."""
+    """Files that git neither tracks nor ignores: `git add` may have been forgotten."""
     return _listed("--others", "--exclude-standard")
 
 
@@ -130,7 +130,7 @@ def _collect(place: Path, destination: Path) -> Path:
     for source in [path for path in place.iterdir() if path.is_file()]:
         target = destination / source.name
         shutil.copyfile(source, target)
-        os.chown(target, owner.st_uid, owner.st_gid)  # built by root for whoever has the checkout
+        os.chown(target, owner.st_uid, owner.st_gid)  # root built it; the checkout's owner gets it
     return next(destination.glob("multipass_*_all.deb"))
 
 

@@ -1,8 +1,8 @@
-"""A server of images on this machine: what tests and ./dev run launch from.
+"""An HTTP server of images on this machine, for tests and ./dev run.
 
     python -m tools.imageserver DIRECTORY     serves a tree of `tools/imagetree.py`, prints its URL
 
-It can break off, be slow, lie about what is in a file, and counts what was asked.
+It can close connections early, be slow, and send wrong content; it records requests.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Request:
+    """One request that was answered."""
+
     path: str
     range: str
     status: int
@@ -38,7 +40,7 @@ class Request:
 
 @dataclass
 class Faults:
-    """By the end of a path; the longest wait and the smallest piece are the test's to choose."""
+    """Faults of the server, by the end of a path."""
 
     break_after: dict[str, list[int]] = field(default_factory=dict)  # bytes; one each request
     corrupt: set[str] = field(default_factory=set)  # the first byte is another one
@@ -72,7 +74,7 @@ class ImageServer:
         return f"{self.url}{PATHS[remote]}/"
 
     def remotes(self) -> str:
-        """For MULTIPASS_IMAGE_REMOTES: all of them, so that nobody asks the real servers."""
+        """MULTIPASS_IMAGE_REMOTES with all remotes, so that no real server is asked."""
         return " ".join(f"{name}={self.base(name)}" for name in PATHS)
 
     def fetched(self, ending: str) -> list[Request]:
@@ -105,7 +107,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Callers that hang up are what the tests are about."""
+        """Ignore errors of callers that disconnect, which tests do on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -193,6 +195,6 @@ if __name__ == "__main__":
     server = ImageServer(Path(sys.argv[1]), port=int(sys.argv[2]) if sys.argv[2:] else 0).start()
     print(server.url, f'MULTIPASS_IMAGE_REMOTES="{server.remotes()}"', sep="\n", flush=True)
     with suppress(KeyboardInterrupt):
-        while True:  # in one long wait, Ctrl-C just before it would be lost
+        while True:  # with one long wait, Ctrl-C just before it would be lost
             time.sleep(1)
     server.stop()

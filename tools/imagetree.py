@@ -43,7 +43,7 @@ def architecture() -> str:
 
 
 class ImageTree:
-    """`publish` puts files there and lists them; nothing of it is kept in memory."""
+    """`publish` adds a file and lists it; all state is on disk."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -93,7 +93,7 @@ class ImageTree:
 
     @staticmethod
     def path_of(release: Release = NOBLE, version: str = "20260815") -> str:
-        """Below the remote's base."""
+        """The image's path below the remote's base."""
         file = f"ubuntu-{release.version}-server-cloudimg-{architecture()}.img"
         return f"server/releases/{release.name}/release-{version}/{file}"
 
@@ -111,7 +111,7 @@ class ImageTree:
         return loaded
 
     def rewrite(self, remote: str, stream: dict[str, Any]) -> None:
-        """For tests that let a server say something else."""
+        """Change a listed value, for tests of wrong lists."""
         self._write(remote, stream)
 
     def _stream(self, remote: str) -> Path:

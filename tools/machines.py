@@ -1,4 +1,4 @@
-"""The machines of a daemon in a sandbox. They outlive it: whoever removes the sandbox ends them."""
+"""The QEMU processes of a daemon in a sandbox. They outlive it; removing the sandbox ends them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.sandbox import Sandbox
 
 
 def running(sandbox: Sandbox) -> list[int]:
-    """Their process ids; of detached processes, not of units."""
+    """The process ids of detached QEMU processes, not of units."""
     found: list[int] = []
     for path in (sandbox.storage / "run").glob("*.json"):
         with suppress(OSError, ValueError, TypeError):

@@ -1,5 +1,5 @@
-"""Telling a story by the real programs: what was typed, what came of it, and whether that is what
-the documentation says."""
+"""Run the commands of the story with the real programs; print their output and compare it with the
+documentation."""
 
 import os
 import shlex
@@ -14,18 +14,20 @@ from tools.daemon import Daemon
 from tools.sandbox import MULTIPASS
 from tools.terminal import Credentials, converse
 
-RECOVERY_SECONDS = 30.0  # an appended certificate counts within one, where nothing else runs
+RECOVERY_SECONDS = 30.0  # an appended certificate is trusted within a second on an idle machine
 COMMAND_SECONDS = 60.0
 
 
 @dataclass
 class Story:
+    """The story's daemon and users, and the mismatches so far."""
+
     daemon: Daemon
     people: People
     failures: list[str] = field(default_factory=list)
     step: str = ""
 
-    # Telling.
+    # Output.
 
     def tell(self, text: str) -> None:
         self.step = text
@@ -38,10 +40,10 @@ class Story:
         print(f"   NOT AS DOCUMENTED: {what}: expected {expected!r}, got {actual!r}", flush=True)
 
     def starts(self, what: str, expected: str, actual: str) -> None:
-        """The documented words come first; a hint may follow them."""
+        """The output must begin with the documented text; a hint may follow."""
         self.check(what, expected, actual[: len(expected)])
 
-    # Doing.
+    # Actions.
 
     def run(
         self,
@@ -52,7 +54,7 @@ class Story:
         says: str = "",
         seconds: float = COMMAND_SECONDS,
     ) -> str:
-        """One command of the client, and its output; with ``answers`` it talks at a terminal."""
+        """Run one command of the client and return its output; with ``answers``, at a terminal."""
         print(f"{person.name}$ multipass {shlex.join(arguments)}", flush=True)
         command = [str(MULTIPASS), *arguments]
         env = self.daemon.env(person.name)
@@ -94,7 +96,7 @@ class Story:
         self.check("socket mode", f"{expected:o}", f"{mode:o}")
 
     def append_certificate(self, person: Person) -> None:
-        """The documented recovery, word for word but for the paths."""
+        """The documented recovery, with other paths."""
         line = (
             f"cat {shlex.quote(str(self.daemon.sandbox.certificate(person.name)))}"
             f" | tee -a {shlex.quote(str(self.daemon.store_path))} > /dev/null"
@@ -104,7 +106,7 @@ class Story:
         self.check("exit code", 0, done.returncode)
 
     def until_trusted(self, person: Person) -> None:
-        """The daemon watches its store, so this waits for it to look, not for a restart."""
+        """Wait until the daemon has read the changed store; no restart is needed."""
         deadline = time.monotonic() + RECOVERY_SECONDS
         command = [str(MULTIPASS), "list"]
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The other end of NOTIFY_SOCKET: learn from a daemon itself when it is ready."""
+"""Receive sd_notify messages: wait until a daemon reports that it is ready."""
 
 import socket
 import time
@@ -18,7 +18,7 @@ class NotifySocket:
         self.lines: list[str] = []
 
     def wait_for(self, line: str, timeout: float) -> float:
-        """Wait until the daemon sent ``line`` (such as ``READY=1``); the monotonic time of it."""
+        """Wait until the daemon sends ``line`` (such as ``READY=1``); the monotonic time."""
         deadline = time.monotonic() + timeout
         while True:
             left = deadline - time.monotonic()

@@ -31,6 +31,8 @@ DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
 
 
 class Text(NamedTuple):
+    """A comment, docstring or string, and the line where it begins."""
+
     line: int
     text: str
 

@@ -1,4 +1,4 @@
-"""Instances that were never launched: records beside a sandbox's data, for tests and benchmarks."""
+"""Write records of instances without launching them, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def registry(sandbox: Sandbox) -> Registry:
 
 
 def put(sandbox: Sandbox, record: Record) -> None:
-    """Before the daemon's start; with an empty disk."""
+    """Write a record and an empty disk; call it before the daemon starts."""
     known = registry(sandbox)
     place = known.place(record.name)
     place.mkdir(parents=True)

@@ -1,8 +1,8 @@
-"""Debian roots to build and test in: made by mmdebstrap when absent, then kept as tarballs; and
-what else takes long to make and depends on nothing but its inputs (`kept`).
+"""Cache of Debian roots for builds and tests, made by mmdebstrap and kept as tarballs; and of other
+files that take long to build and depend on their inputs only (`kept`).
 
-They lie in $XDG_CACHE_HOME/multipass-dev, or ~/.cache/multipass-dev. Nobody works in a kept one:
-each use unpacks its own. Needs root, as all of chroot, boot and unpacking device nodes do.
+The cache is $XDG_CACHE_HOME/multipass-dev, or ~/.cache/multipass-dev. Each use unpacks a copy of
+its own. Needs root for chroot, boot and device nodes.
 """
 
 import fcntl
@@ -23,10 +23,10 @@ from typing import BinaryIO, TextIO
 
 SUITE = "trixie"
 MIRROR = os.environ.get("MULTIPASS_DEV_MIRROR", "http://deb.debian.org/debian")
-MIRROR_SECONDS = 10  # for a mirror to answer; a machine without network must not wait for it
-TIDY_SECONDS = 60  # for a few hundred MB on a busy disk
+MIRROR_SECONDS = 10  # seconds for a mirror to answer; short, for machines without network
+TIDY_SECONDS = 60  # seconds, for a few hundred MB on a busy disk
 MAX_AGE = 30 * 86400  # seconds; later the mirror has newer packages than the root
-KEPT_VERSIONS = 2  # of one thing: the newest, and the one of the branch that was left
+KEPT_VERSIONS = 2  # of one name: for the current branch and the previous one
 
 BUILD = (
     "debhelper", "dh-python", "dpkg-dev", "fakeroot", "lintian", "python3",
@@ -46,9 +46,9 @@ INSTANCE_HOST = (
 )  # fmt: skip
 # The same with the network's configuration that desktops have.
 NETWORK_MANAGER_HOST = (*INSTANCE_HOST, "network-manager")
-# None of our dependencies, but what every installed Debian has: what apt must cope with.
+# No dependencies, but part of every installed Debian, for tests of apt.
 BARE = ("systemd", "systemd-sysv")
-# A host for what Debian's developers run on a package.
+# A host for the checks that Debian's developers run on a package.
 PACKAGE_TEST = (*HOST, "autopkgtest", "dpkg-dev", "piuparts")
 
 NO_MOUNT_ALONE = "mounts can't be kept from others here: not as root, or in a plain chroot"
@@ -62,7 +62,7 @@ CLEAN_ENVIRONMENT = {
 
 
 class RootError(Exception):
-    """No root can be had here; the text says why."""
+    """A root can't be made here; the message says why."""
 
 
 def cache_directory() -> Path:
@@ -71,7 +71,7 @@ def cache_directory() -> Path:
 
 
 def tarball(name: str, packages: Sequence[str]) -> Path:
-    """The kept root with these packages; made now if there is none. Raises RootError."""
+    """The cached root with these packages, made if it is missing. Raises RootError."""
     wanted = "\n".join([SUITE, MIRROR, *sorted(packages)])
     identity = hashlib.sha256(wanted.encode()).hexdigest()[:12]
     return kept(f"{SUITE}-{name}", identity, ".tar", lambda path: _make(path, packages))
@@ -79,12 +79,12 @@ def tarball(name: str, packages: Sequence[str]) -> Path:
 
 def kept(name: str, identity: str, suffix: str, make: Callable[[Path], None]) -> Path:
     """The file that `make` writes for this `identity` of its inputs; made once, also by several
-    processes at once, and made anew when too old. Older identities of the name are removed, but
-    none that a process which was handed it may still be about to read."""
+    processes at once, and again if it is too old. Older identities of the name are removed, except
+    those that a process has got from here and may still read."""
     place = cache_directory()
     path = place / f"{name}-{identity}{suffix}"
     with _lock_file(place / f"{name}.lock") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would both make it
+        fcntl.flock(lock, fcntl.LOCK_EX)  # else two at once would both make it
         if not path.exists() or time.time() - path.stat().st_mtime > MAX_AGE:
             part = place / f"{name}-{identity}.part{suffix}"
             try:
@@ -142,7 +142,7 @@ def _make(path: Path, packages: Sequence[str]) -> None:
         f" in {cache_directory()}",
         file=sys.stderr,
         flush=True,
-    )  # a minute of silence
+    )  # mmdebstrap takes a minute without output
     command = [
         "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase",
         f"--include={','.join(packages)}", SUITE, str(path), MIRROR,
@@ -154,14 +154,14 @@ def _make(path: Path, packages: Sequence[str]) -> None:
 
 
 def _run_tidily(command: Sequence[str]) -> tuple[int, str]:
-    """Exit code and errors. Interrupted, it may still remove its half a Debian in /tmp."""
+    """Exit code and stderr. When interrupted, the program can still clean up in /tmp."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         env=CLEAN_ENVIRONMENT,
-        start_new_session=True,  # so that Ctrl-C comes from us, once
+        start_new_session=True,  # so that Ctrl-C is sent by this process, once
     )
     try:
         said = process.communicate()[1]
@@ -177,7 +177,7 @@ def _run_tidily(command: Sequence[str]) -> tuple[int, str]:
 
 @contextmanager
 def unpacked(archive: Path) -> Iterator[Path]:
-    """A root of one's own, removed afterwards."""
+    """An unpacked root, removed afterwards."""
     place = Path(tempfile.mkdtemp(prefix="multipass-root-", dir="/var/tmp"))
     try:
         place.chmod(0o755)
@@ -188,8 +188,8 @@ def unpacked(archive: Path) -> Iterator[Path]:
 
 
 def run_in(root: Path, *command: str, network: bool = False) -> "subprocess.CompletedProcess[str]":
-    """Run in the root without anything of the caller's, with /proc where that can be mounted for
-    this alone; `network` lets it use the machine's, for apt."""
+    """Run in the root with a clean environment, and with /proc if a private mount is possible;
+    `network` allows the machine's network, for apt."""
     isolation = ["--pid", "--fork", "--kill-child"]
     if can_mount_alone():
         isolation += ["--mount", f"--mount-proc={root}/proc"]
@@ -210,8 +210,8 @@ def run_in(root: Path, *command: str, network: bool = False) -> "subprocess.Comp
 
 @functools.cache
 def can_mount_alone() -> bool:
-    """Whether a mount can be kept from everybody else. In a chroot into a plain directory it can't:
-    what is mounted on `/` is not ours to make private. Building an image does without /proc."""
+    """Whether private mounts are possible. They are not in a chroot into a plain directory, as the
+    mount on `/` can't be made private there. Building an image works without /proc."""
     return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
 
 

@@ -1,4 +1,4 @@
-"""A private place for one daemon and its clients: nothing outside of it is read or written."""
+"""A private directory for one daemon and its clients: nothing outside of it is used."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 MULTIPASS = CHECKOUT / "bin" / "multipass"
 MULTIPASSD = CHECKOUT / "bin" / "multipassd"
 
-INTERRUPTED = 130  # as a shell says it of a program that Ctrl-C ended
+INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as in shells
 
 # A Unix socket's path ends at 107 bytes; a hundred leaves room for a temporary name beside it.
 SOCKET_PATH_LIMIT = 100
@@ -21,31 +21,33 @@ SOCKET_PATH_LIMIT = 100
 
 @dataclass(frozen=True)
 class Sandbox:
+    """The directory, and the paths and environments in it."""
+
     root: Path
 
     @classmethod
     def create(cls, wanted: Path | None = None) -> "Sandbox":
-        """A sandbox in ``wanted``, emptied first; else in a short temporary place.
+        """A sandbox in ``wanted``, emptied first, or in a temporary directory with a short path.
 
-        Else: where ``wanted`` is taken by another run or can't be written to, or its socket's path
-        would be too long.
+        The latter if ``wanted`` is used by another run or can't be written to, or if its socket's
+        path would be too long.
         """
         if wanted is not None and _fits(wanted) and _take(wanted):
             root = wanted
         else:
             root = Path(tempfile.mkdtemp(prefix="multipass-", dir="/tmp"))
         try:
-            root.chmod(0o755)  # clients may be other users, whatever the umask
+            root.chmod(0o755)  # clients may be other users; the umask may be stricter
             for name in ("daemon", "root-certificate", "clients"):
                 (root / name).mkdir()
                 (root / name).chmod(0o755)
-        except BaseException:  # Ctrl-C is one
+        except BaseException:  # also KeyboardInterrupt
             shutil.rmtree(root, ignore_errors=True)
             raise
         return cls(root)
 
     def remove(self) -> None:
-        """With a disk that a test mounted for the daemon's storage."""
+        """Remove the directory, and unmount a disk for the daemon's storage."""
         if os.path.ismount(self.storage):
             subprocess.run(["umount", "--lazy", str(self.storage)], check=True)
         shutil.rmtree(self.root, ignore_errors=True)
@@ -128,7 +130,7 @@ def _fits(root: Path) -> bool:
 
 
 def _take(root: Path) -> bool:
-    """Make ``root`` ours, as long as this process lives, and empty it; False where it can't be."""
+    """Lock ``root`` for the life of this process, and empty it; False if that is impossible."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,7 +1,7 @@
-"""What snapd reads of a snap, meta/snap.yaml, from the snapcraft.yaml that it is built by. Pure.
+"""Convert snapcraft.yaml to meta/snap.yaml, which snapd reads. Pure.
 
-Only what our snapcraft.yaml uses is known here; anything else is an error, so that a line added to
-it cannot be lost on the way.
+Only the keys that this project's snapcraft.yaml uses are supported; any other is an error, so that
+an added line is not lost.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _ENVIRONMENT = {
 
 
 class UnknownKey(Exception):
-    """A line of snapcraft.yaml that this module does not carry over."""
+    """A key of snapcraft.yaml that this module does not support."""
 
 
 def snap_yaml(project: Mapping[str, Any], architecture: str) -> Described:

@@ -1,9 +1,9 @@
-"""./dev run: the whole story, from the first client to an instance, told by the real programs.
+"""./dev run: the whole story, from the first client to an instance, with the real programs.
 
-Every command is printed with its true output and compared with what the documentation says. As
-root, alice and bob are two uids of their own (alice in the admin group), so that the socket's
-owner, group and mode take part; otherwise they are two clients of the one who runs this. The
-instance is of a tiny image, served on this machine in place of Ubuntu's.
+Every command is printed with its output, which is compared with the documentation. As root, alice
+and bob are two other uids (alice in the admin group), so that the socket's owner, group and mode
+matter; otherwise they are two clients of the user who runs this. The instance is of a tiny image,
+served on this machine instead of Ubuntu's.
 """
 
 import argparse
@@ -46,12 +46,12 @@ MOUNT_TERMINALS = (
 )
 QEMU, SSH = "qemu-system-x86_64", "ssh"
 INSTANCE = "hello"
-UNHEARD = 128 + signal.SIGPIPE  # as a shell says it of a program whose output nobody reads
+UNHEARD = 128 + signal.SIGPIPE  # exit code of a program that SIGPIPE ended, as in shells
 
 
 def first_client(story: Story) -> None:
     alice, bob = story.people.alice, story.people.bob
-    story.tell("Nobody is trusted yet: the socket is open to root and the admin group only")
+    story.tell("No client is trusted yet: the socket is open to root and the admin group only")
     story.socket_mode(0o660)
     if bob.uid is not None:
         story.run(bob, "list", code=2, says=DENIED)
@@ -74,7 +74,7 @@ def second_client(story: Story) -> None:
     story.tell("The second user authenticates: a wrong passphrase is refused, the right one is not")
     story.run(bob, "authenticate", "wrong", code=2, says=NOT_CORRECT)
     if bob.uid is None and os.geteuid() == 0:
-        # Root at the prompt would not be asked: root is let in without a passphrase.
+        # bob is root here, who is not asked for a passphrase at a prompt.
         story.run(bob, "authenticate", PASSPHRASE)
     else:
         story.run(bob, "authenticate", answers=[(ASK, PASSPHRASE)], says=f"{ASK}\n")
@@ -135,7 +135,7 @@ def an_instance(story: Story) -> None:
 
 
 def need_kernel_files() -> None:
-    """OSError that says what to do, where a chroot lacks what the kernel offers as files."""
+    """Raises OSError that says what to do, if /proc or /dev/pts is missing in a chroot."""
     if not Path("/proc/self").exists():
         raise OSError("/proc is not mounted. In a chroot: mount -t proc proc /proc")
     try:
@@ -149,12 +149,12 @@ def need_kernel_files() -> None:
 
 
 def tiny_image() -> Path | None:
-    """None, and a line that says why, where no instance can be launched."""
+    """The image; None if no instance can be launched, after a line that says why."""
     missing = [program for program in (QEMU, SSH) if shutil.which(program) is None]
     if missing:
         print(f"No instance is launched: {' and '.join(missing)} is missing on this machine.")
         return None
-    if os.geteuid() == 0:  # nobody else can make one
+    if os.geteuid() == 0:  # building one needs root
         print(
             "An image to launch is made of Debian's packages, which takes a while at first.",
             flush=True,
@@ -168,7 +168,7 @@ def tiny_image() -> Path | None:
 
 @contextmanager
 def served(image: Path | None, sandbox: Sandbox) -> Iterator[dict[str, str]]:
-    """The daemon's environment while `image` is to be had as Ubuntu's noble."""
+    """The daemon's environment, while `image` is served as Ubuntu's noble."""
     if image is None:
         yield {}
         return
@@ -179,7 +179,7 @@ def served(image: Path | None, sandbox: Sandbox) -> Iterator[dict[str, str]]:
 
 
 def serve(daemon: Daemon, instances: bool) -> None:
-    """Say how to talk to the daemon by hand, and wait for Ctrl-C."""
+    """Print how to use the daemon by hand, and wait for Ctrl-C."""
     program = shlex.quote(str(MULTIPASS))
     print("\nServing. To talk to it by hand, in another terminal:\n")
     for name, value in daemon.env("you").items():
@@ -189,13 +189,13 @@ def serve(daemon: Daemon, instances: bool) -> None:
     print(f"  {program} {'shell' if instances else 'list'}")
     print(f"\nThe daemon's log: {daemon.sandbox.log_path}\nCtrl-C stops and cleans up.", flush=True)
     with suppress(KeyboardInterrupt):
-        while True:  # in one long wait, Ctrl-C just before it would be lost
+        while True:  # with one long wait, Ctrl-C just before it would be lost
             time.sleep(1)
     print()
 
 
 def stop(daemon: Daemon) -> str:
-    """What was wrong with its end, if anything."""
+    """The error of a daemon that did not end well, else None."""
     try:
         daemon.stop()
     except AssertionError as error:
@@ -228,7 +228,7 @@ def main(arguments: Sequence[str]) -> int:
         print("\nInterrupted. What was started is stopped and removed.")
         return INTERRUPTED
     except BrokenPipeError:
-        # Nobody listens any more: not to what Python has yet to flush at its end, either.
+        # stdout's reader has gone: Python must not flush it at its end, either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNHEARD
     except OSError as error:
@@ -239,7 +239,7 @@ def main(arguments: Sequence[str]) -> int:
 def run(once: bool) -> int:
     need_kernel_files()
     people, image = choose_people(), tiny_image()
-    # Root's checkout may lie where the instances' own user can't go.
+    # Root's checkout may be in a directory that the instances' user can't enter.
     sandbox = Sandbox.create(CHECKOUT / ".run" if os.geteuid() else None)
     try:
         with served(image, sandbox) as environment:
@@ -254,7 +254,7 @@ def run(once: bool) -> int:
                 story.failures.append(f"{story.step or 'The start'}: {error}")
                 print(f"\nBroken off: {error}\n\nThe daemon's log:\n{daemon.log_text()}")
             finally:
-                trouble = stop(daemon)  # not told after Ctrl-C, which hits it at any moment
+                trouble = stop(daemon)  # not reported after Ctrl-C, which may interrupt it anywhere
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -12,12 +12,12 @@ from typing import TypedDict
 
 PATIENCE = 60.0  # seconds for a whole program, on a machine that is busy with other tests
 UNENDED = ("\x03", "\x04")
-# By a program: Python between fork and exec may hang where other threads run.
+# By a program: Python between fork and exec may hang if there are other threads.
 OWN_TERMINAL = ("setsid", "--ctty", "env", "--default-signal=INT")
 
 
 class Credentials(TypedDict, total=False):
-    """Whom to run a program as, in the words of subprocess; empty: as ourselves."""
+    """The user to run a program as, as arguments of subprocess; empty for the current user."""
 
     user: int
     group: int
@@ -26,7 +26,7 @@ class Credentials(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Session:
-    """What stood on the terminal when the program had ended, and its exit code."""
+    """The terminal's text at the end of the program, and its exit code."""
 
     output: str
     returncode: int
@@ -45,7 +45,7 @@ def converse(
 
     ``answers`` are pairs of the prompt to wait for and the line to type. A line that ends in
     ``\\x04``, the end of input, or ``\\x03``, is typed without a newline. The latter is Ctrl-C for
-    a program that is ``interruptible``: it has the terminal for its own, and notices of that key.
+    a program that is ``interruptible``: the terminal is its controlling terminal.
     """
     master, slave = pty.openpty()
     process = subprocess.Popen(
@@ -79,7 +79,7 @@ def converse(
 def _read_until(
     master: int, screen: bytearray, wanted: bytes | None, at: int, deadline: float
 ) -> int:
-    """Read until ``wanted`` stands at or after ``at``, or to the end; the place behind it."""
+    """Read until ``wanted`` is found at or after ``at``, or to the end; the offset behind it."""
     while True:
         if wanted is not None and (found := screen.find(wanted, at)) >= 0:
             return found + len(wanted)
