@@ -38,7 +38,7 @@ BUILD = (
     "squashfs-tools",
 )  # fmt: skip
 BUILDERS = ("setuptools", "wheel")  # what python3-setuptools and python3-wheel are in Ubuntu
-# Where snapcraft looks what the base has already, which is not staged once more.
+# snapcraft's list of the base's packages, which are not staged again.
 BASE_PACKAGES = "snap/core24/current/usr/share/snappy/dpkg.list"
 DEBS = "/build/debs"
 COMPRESSION = "xz"  # as snapcraft; lzo starts no faster here and is larger by half
@@ -86,7 +86,7 @@ def build(destination: Path) -> Path:
 
 
 def kept() -> Path:
-    """The snap of the checkout as it lies here, built only if it was not yet."""
+    """The snap of the checkout with uncommitted changes; built only if no kept snap fits."""
 
     def make(path: Path) -> None:
         with tempfile.TemporaryDirectory() as place:
@@ -96,7 +96,7 @@ def kept() -> Path:
 
 
 def source_identity() -> str:
-    """Changes with any file that the snap may hold or be made by."""
+    """A hash of all files that the snap contains or is built by."""
     with tempfile.TemporaryDirectory() as place:
         deb.copy_source(Path(place))
         digest = hashlib.sha256(f"{snap_python.prefix()}{CRAFT_PARTS}".encode())
@@ -125,7 +125,7 @@ def check_schema(snapcraft_yaml: Path) -> None:
 
 
 def _workshop() -> Path:
-    """A kept root with core24's Python, the library of snapcraft, and the wheels to install."""
+    """A cached root with core24's Python, snapcraft's library, and the wheels to install."""
     base = roots.tarball("snap-build", (*BUILD, *snap_python.LIBRARIES))
     pinned = snap_pins.PINS.read_text() + snap_pins.SOURCES.read_text()
     staged = _stage_packages()
@@ -161,8 +161,8 @@ def _stage_packages() -> list[str]:
 
 
 def _add_debs(root: Path, names: list[str]) -> None:
-    """The Debian packages that parts stage, and all that they need, as the root's one source of
-    packages; and which of them the test base has."""
+    """Make the Debian packages that parts stage, with dependencies, the root's only source of
+    packages; and list those that the test base has."""
     place = root / DEBS[1:]
     (place / "partial").mkdir(parents=True)
     _run(root, "apt-get", "-qq", "update", network=True)
@@ -196,7 +196,7 @@ def _prime(root: Path) -> Path:
 
 
 def _add_meta(prime: Path, meta: dict[str, Any]) -> None:
-    """What snapcraft adds to the parts' files by itself."""
+    """Add the files that snapcraft adds to those of the parts."""
     (prime / "meta").mkdir(exist_ok=True)
     (prime / "meta/snap.yaml").write_text(yaml.safe_dump(meta, sort_keys=False))
     hooks = CHECKOUT / "snap/hooks"
@@ -208,7 +208,7 @@ def _add_meta(prime: Path, meta: dict[str, Any]) -> None:
 
 
 def foreign(names: Iterable[str]) -> list[str]:
-    """Those that core24's Python could not load."""
+    """Extension modules that core24's Python can't load."""
     return sorted(name for name in names if TAGGED.search(name) and not OURS.search(name))
 
 

@@ -1,4 +1,4 @@
-"""python -m tools.snap_pins: pin anew what the snap carries, in snap/requirements.txt.
+"""python -m tools.snap_pins: pin the snap's Python libraries again, in snap/requirements.txt.
 
 Resolves requirements.txt for core24's Python, for each architecture of the snap, and writes the
 version and hash of every wheel; of the libraries that PyPI has as source only, those of the source.
@@ -32,7 +32,7 @@ SOURCES_HEAD = """\
 
 
 class PinError(Exception):
-    """The text is what pip said."""
+    """The message is pip's output."""
 
 
 def main() -> int:

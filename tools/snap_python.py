@@ -1,7 +1,7 @@
-"""A CPython 3.12 to put into a Debian 13 root: core24 has that one, Debian 13 only a newer one.
+"""Copy a CPython 3.12 into a Debian 13 root: core24 has 3.12, Debian 13 only a newer one.
 
-It cannot be had from Debian or PyPI, so one of this machine is copied: the prefix that
-MULTIPASS_DEV_PYTHON312 names, else the one of python3.12 on PATH, else pyenv's newest.
+Neither Debian nor PyPI has it, so an installed one of this machine is copied: the prefix that
+MULTIPASS_DEV_PYTHON312 names, else that of python3.12 on PATH, else pyenv's newest.
 """
 
 import os
@@ -39,7 +39,7 @@ def _candidates() -> list[Path]:
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     versions = sorted(pyenv.glob("3.12.*"), key=lambda path: int(path.name.split(".")[2]))
     on_path = shutil.which(NAME)
-    # pyenv's shims are scripts: what they stand for is among the versions.
+    # pyenv's shims are scripts; the programs are among its versions.
     real = [Path(on_path).resolve().parent.parent] if on_path and "shims" not in on_path else []
     return [*real, *reversed(versions)]
 
