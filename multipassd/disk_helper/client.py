@@ -1,5 +1,5 @@
-"""Have qemu-img run on open files: by a service that a service manager starts in a sandbox at the
-Unix socket MULTIPASS_DISKS_SOCKET, else by a child that gives up its rights (program.py).
+"""Runs qemu-img on open files: by a sandboxed service at the Unix socket MULTIPASS_DISKS_SOCKET,
+else by a child that gives up its rights (main.py).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ SOCKET = "MULTIPASS_DISKS_SOCKET"
 HELPER = installation.program("multipass-disks")
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SNAP_NAME")
 SECONDS = 150.0  # longer than qemu-img's CPU time: it waits for the host's disk, too
-AT_ONCE = 8  # of the daemon's; image workers have 4 more, and the socket takes 16
+AT_ONCE = 8  # for the daemon; image workers have 4 more, and the socket takes 16
 MODE, OPEN_MODE = 0o660, 0o666
 
 
 def lend(descriptor: int) -> None:
-    """Let qemu-img's user open this file of ours anew to write; the directories above it keep
-    others out. Raises OSError and QemuImgError."""
+    """Let qemu-img's user open this file again for writing; the directories above keep other users
+    out. Raises OSError and QemuImgError."""
     mode = MODE
     if os.geteuid() == 0:
         try:
@@ -40,7 +40,7 @@ def lend(descriptor: int) -> None:
 
 
 def ask(*words: str, descriptors: Sequence[int]) -> Answer:
-    """Blocking, for programs without an event loop. Raises QemuImgError."""
+    """Run qemu-img with these words, for programs without an event loop. Raises QemuImgError."""
     try:
         with _connected() as connection:
             answer = json_request.ask(
@@ -66,13 +66,13 @@ def _connected() -> Iterator[socket.socket]:
 
 
 class Disks:
-    """The same in an event loop."""
+    """Runs qemu-img from an event loop, AT_ONCE processes at a time."""
 
     def __init__(self) -> None:
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def ask(self, *words: str, descriptors: Sequence[int]) -> Answer:
-        """Raises QemuImgError; no qemu-img runs any more when this ends, however it does."""
+        """Raises QemuImgError. qemu-img has ended when this returns, also after a cancellation."""
         try:
             async with self._turns, _joined() as connection:
                 answer = await json_request_async.ask(

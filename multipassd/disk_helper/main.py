@@ -1,9 +1,9 @@
 """The helper: one request on the socket that is its stdin, one run of qemu-img, one answer.
 
 It gives up all rights before it reads anything. In the deb systemd has done that already, more
-strictly than a process can by itself (multipass-disks@.service); as a child of a root daemon it
-becomes a user without rights and leaves the network. What qemu-img may touch are the files that
-were handed over, whose own modes let it open them anew.
+strictly than a process can by itself (multipass-disks@.service); as a child of root's daemon it
+becomes a user without rights and leaves the network. qemu-img can open only the files that were
+passed to it, whose modes allow that.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ MEMORY = 2 << 30  # bytes of address space, most of it never touched
 FILES = 64
 MAX_WRITTEN = {"info": 0, "check": 0, "dd": 1 << 20}  # bytes; the others make disks
 CHUNK = 64 << 10
-MAX_SAID = request.MAX_ANSWER // 8  # JSON writes a byte as up to six
-POLL = 0.01  # seconds; for a program that closed its output and has not ended
+MAX_OUTPUT = request.MAX_ANSWER // 8  # bytes; JSON encodes one as up to six
+POLL = 0.01  # seconds between checks for the end of a program that closed its output
 
 
 def main() -> int:
@@ -54,7 +54,7 @@ def _give_up_rights() -> None:
         with suppress(OSError):  # a snap may not, and has its own confinement
             rights.leave_network()
         take_on(user(), group(), ())
-    os.umask(0)  # what it makes is kept from others by the directory that it is in
+    os.umask(0)  # the directories of its files keep other users out
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -70,7 +70,8 @@ def _received(connection: socket.socket) -> tuple[list[str], list[int]]:
 
 
 def _program() -> str:
-    """Found while it has its rights: PATH may lead through directories that others can't enter."""
+    """Path of qemu-img, found before rights are given up, as PATH may have directories that other
+    users can't enter."""
     found = shutil.which(request.PROGRAM, path=_environment()["PATH"])
     return os.path.realpath(found) if found else request.PROGRAM
 
@@ -88,38 +89,38 @@ def _answer(
     except (FileNotFoundError, PermissionError):
         return Answer(request.MISSING, "", f"{request.PROGRAM} is not installed")
     with process:
-        output, errors = _said(process, caller)
+        output, errors = _output(process, caller)
         return Answer(
             process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
         )
 
 
-def _said(process: subprocess.Popen[bytes], caller: socket.socket) -> tuple[bytes, bytes]:
-    """All its output and errors; it is killed if that is too much, or if the caller hangs up."""
+def _output(process: subprocess.Popen[bytes], caller: socket.socket) -> tuple[bytes, bytes]:
+    """Its whole output and errors; it is killed if they are too long, or if the caller hangs up."""
     assert process.stdout is not None and process.stderr is not None
-    said = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+    output = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
     with selectors.DefaultSelector() as selector:
-        for number in (caller.fileno(), *said):
+        for number in (caller.fileno(), *output):
             selector.register(number, selectors.EVENT_READ)
         while process.poll() is None:
-            # Without a time-out as long as there is something to hear: its end is heard, too.
+            # No time-out is needed while a pipe is open: it reports the end, too.
             timeout = None if len(selector.get_map()) > 1 else POLL
             for key, _ in selector.select(timeout):
                 chunk = os.read(key.fd, CHUNK)
-                if key.fd in said:
-                    said[key.fd] += chunk
-                if key.fd == caller.fileno() or sum(map(len, said.values())) > MAX_SAID:
+                if key.fd in output:
+                    output[key.fd] += chunk
+                if key.fd == caller.fileno() or sum(map(len, output.values())) > MAX_OUTPUT:
                     process.kill()
                     process.wait()
                 elif not chunk:
                     selector.unregister(key.fd)
-    for number, data in said.items():
+    for number, data in output.items():
         data += _rest(number)
-    return bytes(said[process.stdout.fileno()]), bytes(said[process.stderr.fileno()])
+    return bytes(output[process.stdout.fileno()]), bytes(output[process.stderr.fileno()])
 
 
 def _rest(number: int) -> bytes:
-    """What is in a pipe already; its writer has ended."""
+    """What is left in a pipe whose writer has ended."""
     os.set_blocking(number, False)
     with suppress(BlockingIOError):
         return os.read(number, CHUNK)

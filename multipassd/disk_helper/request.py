@@ -6,36 +6,38 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 PROGRAM = "qemu-img"
-FIRST = 100  # the number that the first of the open files has in qemu-img; beyond all others there
+FIRST = 100  # descriptor of the first open file in qemu-img; above all others there
 MAX_FILES = 4
 MAX_REQUEST = 64 << 10
-MAX_ANSWER = 1 << 20  # bytes; qemu-img's word on an image is a few hundred
-MISSING = 127  # the code for a program that is not installed, as the shell has it
+MAX_ANSWER = 1 << 20  # bytes; qemu-img's output about an image has a few hundred
+MISSING = 127  # the exit code for a program that is not installed, as in a shell
 
 
 class QemuImgError(Exception):
-    """It could not be asked; the text is a sentence."""
+    """qemu-img could not be run; the text is a sentence."""
 
 
 class Answer(NamedTuple):
+    """The result of one run of qemu-img."""
+
     code: int  # qemu-img's exit code; below zero the signal that ended it
     output: str
     errors: str
 
     @property
     def reason(self) -> str:
-        """The last line of what it complained about, fit to show."""
+        """The last line of its errors, safe to print."""
         lines = self.errors.strip().splitlines() or [f"{PROGRAM} ended with code {self.code}"]
         return shown(lines[-1])
 
 
 def shown(text: str) -> str:
-    """A line of qemu-img's, fit for a terminal: who made the image may have chosen it."""
+    """A line of qemu-img's without control characters, as the image's author may have chosen it."""
     return "".join(char if char.isprintable() else "?" for char in text)[:300]
 
 
 def file(index: int) -> str:
-    """The name of an open file, by its place among those that are handed over."""
+    """The path of an open file for qemu-img, by its index among those that are passed."""
     return f"/proc/self/fd/{FIRST + index}"
 
 

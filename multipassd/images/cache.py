@@ -1,10 +1,10 @@
-"""The cache's files: a directory for each image, complete once it holds `image.json`.
+"""The image cache on disk: a directory for each image, complete once it has `image.json`.
 
-<images>/<id>/image.json      what it is: a Base; its time is when it was last used
-<images>/<id>/disk.img        the base, never written again
-<images>/<id>/download.part   what is there of a download that broke off, with download.json
-<images>/<id>/refused.json    why what was fetched is no image to launch: a Refusal
-<images>/lists/<remote>.json  what a remote offers
+<images>/<id>/image.json      the record, a Base; its modification time is when it was last used
+<images>/<id>/disk.img        the base image, never written again
+<images>/<id>/download.part   the received part of an interrupted download, with download.json
+<images>/<id>/refused.json    why the fetched file can't be launched, a Refusal
+<images>/lists/<remote>.json  the list of a remote's images
 """
 
 from __future__ import annotations
@@ -32,19 +32,21 @@ NOTE = "download.json"
 REFUSED = "refused.json"
 UNPACKED = "unpacked.part"
 MAX_RECORD = 64 << 10
-REFUSED_SECONDS = 3600  # without another download of what was refused: servers are mended by then
+REFUSED_SECONDS = 3600  # before a refused image is fetched again; time to repair a server
 MAX_AGE = 14 * 86400  # seconds unused: 1.16's two weeks
 DISK_MODE = 0o444
 RECORD_MODE = 0o600
 
 
 class Refusal(BaseModel):
+    """Why and when an image was refused."""
+
     message: str
     when: float  # seconds since 1970
 
 
 def load(directory: Path) -> Base | None:
-    """The image that is complete in there."""
+    """The image in this directory of the cache; None unless it is complete."""
     try:
         descriptor = os.open(directory, DIRECTORY_FLAGS | os.O_NOFOLLOW)
     except OSError:
@@ -54,6 +56,7 @@ def load(directory: Path) -> Base | None:
 
 
 def load_from(place: Place) -> Base | None:
+    """The same for a directory that is open."""
     try:
         base = Base.model_validate_json(place.read(RECORD, MAX_RECORD))
         os.close(place.open(DISK))
@@ -63,7 +66,7 @@ def load_from(place: Place) -> Base | None:
 
 
 def store(place: Place, base: Base, disk: str) -> None:
-    """The file named `disk` becomes the image's; complete when this returns."""
+    """Make the file named `disk` the image's; it is complete when this returns. Raises OSError."""
     opened = place.open(disk)
     try:
         os.fchmod(opened, DISK_MODE)
@@ -75,14 +78,15 @@ def store(place: Place, base: Base, disk: str) -> None:
 
 
 def refuse(place: Place, message: str) -> None:
-    """Nothing but that is left there."""
+    """Record that the image is refused, and remove all else. Raises OSError."""
     place.remove(PART, NOTE, UNPACKED)
     refusal = Refusal(message=message, when=time.time())
     place.write(REFUSED, refusal.model_dump_json().encode(), RECORD_MODE)
 
 
 def refused(place: Place) -> tuple[str, int] | None:
-    """Why, and for how many minutes it is still left alone."""
+    """Why the image was refused, and for how many minutes it is not fetched again; None if it may
+    be."""
     try:
         refusal = Refusal.model_validate_json(place.read(REFUSED, MAX_RECORD))
     except (OSError, ValueError):
@@ -94,20 +98,21 @@ def refused(place: Place) -> tuple[str, int] | None:
     return None
 
 
-def forget_refusals(images: Path) -> None:
-    """So that all may be fetched again at once."""
+def remove_refusals(images: Path) -> None:
+    """Allow all refused images to be fetched again at once."""
     for directory in _directories(images):
         with suppress(OSError):
             (directory / REFUSED).unlink()
 
 
 def touch(directory: Path) -> None:
+    """Note that the image is used now. Never fails."""
     with suppress(OSError):
         os.utime(directory / RECORD)
 
 
 def newest_of(images: Path, url: str) -> Base | None:
-    """What was last fetched from there, for when its server can't be asked."""
+    """The image that was last fetched from this URL, for when its server does not answer."""
     found = [
         (_used(path), base)
         for path in _directories(images)
@@ -117,10 +122,10 @@ def newest_of(images: Path, url: str) -> Base | None:
 
 
 @contextmanager
-def held(images: Place, name: str) -> Iterator[Place]:
-    """An image's directory, made if missing, for one process at a time."""
+def locked(images: Place, name: str) -> Iterator[Place]:
+    """An image's directory, made if missing, for one process at a time. Raises OSError."""
     place = _lock(images, name)
-    while not images.holds(name, place.descriptor):  # who held it before gave up and removed it
+    while not images.holds(name, place.descriptor):  # the last holder of the lock removed it
         os.close(place.descriptor)
         place = _lock(images, name)
     with place:
@@ -137,13 +142,14 @@ def _lock(images: Place, name: str) -> Place:
 
 
 def prune(images: Path, in_use: set[str]) -> list[str]:
-    """Remove what nobody has used for two weeks; the ids of what went."""
+    """Remove images that were not used for two weeks; returns their ids. `in_use` are the ids that
+    instances need."""
     gone: list[str] = []
     for directory in _directories(images):
         if directory.name in in_use:
             touch(directory)
         elif time.time() - _used(directory) > MAX_AGE:
-            with suppress(OSError):  # BlockingIOError, too, where it is being fetched
+            with suppress(OSError):  # BlockingIOError, too, while it is fetched
                 _remove(directory)
                 gone.append(directory.name)
     return gone
@@ -167,7 +173,7 @@ def _used(directory: Path) -> float:
 
 
 def _directories(images: Path) -> list[Path]:
-    """Of images; what has another name is none of this cache's."""
+    """Directories of images; others are not the cache's."""
     try:
         return [path for path in images.iterdir() if ID.fullmatch(path.name) and path.is_dir()]
     except OSError:

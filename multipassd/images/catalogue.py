@@ -1,4 +1,4 @@
-"""What each remote offers: fetched anew after some minutes, kept for when there is no network."""
+"""The lists of the remotes' images, refreshed after some minutes, kept for use while offline."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ _log = log.get("images")
 
 MAX_AGE = 300.0  # seconds; images come once a day
 PATIENCE = 3.0  # seconds to wait for a new list while there is an old one
-REST = 60.0  # seconds to leave a remote alone that could not be reached
+REST = 60.0  # seconds before a remote that could not be reached is tried again
 MAX_LISTING = 16 << 20
 
 Stamp = tuple[int, int, int]
 
 
 class Catalogue:
+    """The lists of all remotes, on disk and in memory."""
+
     def __init__(
         self, images: Path, workers: Workers, remotes: Callable[[], tuple[dict[str, Remote], str]]
     ) -> None:
         self._directory = images / LISTS
         self._workers = workers
-        self._remotes = remotes  # with the proxy to reach them by
+        self._remotes = remotes  # and the proxy's URL
         self._read: dict[str, tuple[Stamp, Listing]] = {}
         self._refreshing: dict[Remote, asyncio.Task[None]] = {}
         self._failed: dict[Remote, tuple[float, str]] = {}  # when, and why
@@ -43,7 +45,7 @@ class Catalogue:
         return list(self._remotes()[0])
 
     async def images(self, name: str, force: bool = False) -> list[Image]:
-        """Raises UnknownRemote; RemoteUnreachable where no list was ever had."""
+        """A remote's images. Raises UnknownRemote; RemoteUnreachable if there is no list of it."""
         remotes, proxy = self._remotes()
         remote = remotes.get(name)
         if remote is None:
@@ -61,7 +63,8 @@ class Catalogue:
     async def _refresh(
         self, remote: Remote, proxy: str, force: bool, patience: float | None
     ) -> None:
-        """Whatever comes of it: the caller looks at what is there afterwards."""
+        """Fetch a new list, for at most `patience` seconds. Never fails: the caller reads the list
+        that is there afterwards."""
         failed = self._failed.get(remote)
         if failed and not force and time.monotonic() - failed[0] < REST:
             return
@@ -93,7 +96,7 @@ class Catalogue:
             del self._refreshing[remote]
 
     def _load(self, remote: Remote) -> tuple[Listing | None, float]:
-        """The list that came from where the remote is now, and its age in seconds."""
+        """The list from the remote's present place, and its age in seconds."""
         path = self._file(remote)
         try:
             status = os.stat(path)
@@ -107,7 +110,7 @@ class Catalogue:
         listing = known[1]
         if (listing.base, listing.mirror) != (remote.base, remote.mirror):
             return None, 0.0
-        return listing, abs(time.time() - status.st_mtime)  # a clock set back means old as well
+        return listing, abs(time.time() - status.st_mtime)  # also old if the clock was set back
 
     def _file(self, remote: Remote) -> Path:
         return self._directory / f"{remote.label}.json"

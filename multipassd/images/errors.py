@@ -1,4 +1,4 @@
-"""What asking for an image can fail with. Sentences that scripts compare are Multipass 1.16's."""
+"""Errors of images. Sentences that scripts compare are those of Multipass 1.16."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from protocol.status import Status
 
 
 class ImageError(RpcError):
-    """The image can't be had, for a reason outside of this service."""
+    """The image is not available, for a reason outside this service."""
 
     status = Status.FAILED_PRECONDITION
 
 
 class Unreachable(ImageError):
-    """No answer, or one that says to come again: trying later may help."""
+    """The server did not answer, or is overloaded: a later try may succeed."""
 
 
 class OverTcp(ImageError):
-    """Who calls over TCP is no user of this host, whose rights a file could be opened with."""
+    """A file of the host was requested over TCP, where the caller is no user of this host with
+    whose rights it could be opened."""
 
     def __init__(self, url: str) -> None:
         super().__init__(
@@ -30,6 +31,8 @@ class OverTcp(ImageError):
 
 
 class UnknownRemote(RpcError):
+    """There is no remote of this name."""
+
     status = Status.INVALID_ARGUMENT
 
     def __init__(self, remote: str) -> None:
@@ -40,6 +43,8 @@ class UnknownRemote(RpcError):
 
 
 class UnknownImage(RpcError):
+    """No list has such an image."""
+
     status = Status.INVALID_ARGUMENT
 
     def __init__(self, image: str, remote: str) -> None:
@@ -47,19 +52,21 @@ class UnknownImage(RpcError):
 
 
 class NotFoundSoFar(RpcError):
-    """No list that could be had knows the image; others could not be had."""
+    """No list has such an image, but some lists could not be fetched."""
 
     status = Status.FAILED_PRECONDITION
 
     def __init__(self, image: str, failures: Sequence[RemoteUnreachable]) -> None:
         text = f'Unable to find an image matching "{image}" in remote "".'
         super().__init__(
-            "\n".join([text, "It may be misspelt, or in a list that could not be had:"])
+            "\n".join([text, "It may be misspelt, or in a list that could not be fetched:"])
             + "".join(f"\n{failure.message}" for failure in failures)
         )
 
 
 class NoUrl(RpcError):
+    """A path was given where a file:// URL is needed."""
+
     status = Status.INVALID_ARGUMENT
 
     def __init__(self, path: str) -> None:
@@ -70,6 +77,8 @@ class NoUrl(RpcError):
 
 
 class AmbiguousImage(RpcError):
+    """The beginning of an id matches several images."""
+
     status = Status.INVALID_ARGUMENT
 
     def __init__(self, image: str) -> None:
@@ -77,11 +86,15 @@ class AmbiguousImage(RpcError):
 
 
 class NoImageNamed(RpcError):
+    """A remote was given without an image."""
+
     status = Status.INVALID_ARGUMENT
     sentence = "Must specify an image when specifying a remote"
 
 
 class RemoteUnreachable(ImageError):
+    """A remote's list could not be fetched, and there is no older one."""
+
     def __init__(self, remote: str, why: str) -> None:
         super().__init__(
             f'Remote "{remote}" is unknown or unreachable. {why} Check the network and, if they '
@@ -90,27 +103,33 @@ class RemoteUnreachable(ImageError):
 
 
 class NothingListed(ImageError):
+    """`find` has no images of a remote to show."""
+
     def __init__(self, remote: str, why: str = "") -> None:
         text = f'Unable to find images for remote "{remote}"'
         super().__init__(f"{text}\n{why}" if why else text)
 
 
 class Refused(ImageError):
-    """What was fetched is not the image, or none to launch: another try would fetch the same."""
+    """The fetched file is not the image, or can't be launched: another try would fetch the same."""
 
 
 class HashMismatch(Refused):
+    """The fetched file has another hash than the list says."""
+
     def __init__(self, file: str, wanted: str, found: str, url: str, remote: str) -> None:
         super().__init__(
             f"Hash of {file} does not match {wanted}\n"
-            f'The list of remote "{remote}" promises that hash, and what came from {url} has '
-            f"{found}. The server may be between two versions, or something on the way to it gives "
-            "out another file. What came was removed. Try again later, or launch another image "
-            f"(`multipass find {remote}:` lists them)."
+            f'The list of remote "{remote}" has that hash, and the file from {url} has {found}. '
+            "The server may be changing to a new version, or a proxy may return another file. The "
+            "file was removed. Try again later, or launch another image (`multipass find "
+            f"{remote}:` lists them)."
         )
 
 
 class RefusedBefore(Refused):
+    """The image was refused a short time ago, so it was not fetched again."""
+
     def __init__(self, message: str, minutes: int) -> None:
         super().__init__(
             f"{message}\nThat was found before, so it was not fetched again. It will be in "
@@ -120,6 +139,6 @@ class RefusedBefore(Refused):
 
 
 class NoRoom(RpcError):
-    """The disk took no more; what was written has been removed."""
+    """The disk is full; what was written has been removed."""
 
     status = Status.RESOURCE_EXHAUSTED

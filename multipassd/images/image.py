@@ -1,4 +1,4 @@
-"""The values of this package: an image that can be had, and a base that is there. Pure."""
+"""The values of this package: an image that can be fetched, and a base image in the cache. Pure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pydantic import BaseModel, ConfigDict
 from protocol.messages.launch import LaunchProgress
 
 Progress = LaunchProgress.ProgressTypes
-UNKNOWN = -1  # percent, where nobody knows how much there is
+UNKNOWN = -1  # percent, where the size is unknown
 
 
 class Transfer(NamedTuple):
-    """How far the fetching of one file is, in bytes."""
+    """Progress of a download, in bytes."""
 
-    received: int  # of the file, what an earlier try has left among them
+    received: int  # of the file, with what an earlier try received
     size: int  # of the file; 0: unknown
-    fetched: int  # by this try, twice what it had to fetch twice: never less than before
+    fetched: int  # by this try, what was fetched twice counted twice: it only grows
 
     @property
     def percent(self) -> int:
@@ -25,13 +25,13 @@ class Transfer(NamedTuple):
 
 
 class Image(BaseModel):
-    """One image as its remote, its server or its file describes it."""
+    """An image as its remote, its server or its file describes it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
-    id: str  # listed ones: the file's SHA-256; others: of what tells one state from the next
+    id: str  # the file's SHA-256 if a list has it, else a hash that changes with the file
     url: str
-    remote: str = ""  # empty: Ubuntu Core, or an image of the user's own
+    remote: str = ""  # empty: Ubuntu Core, or a URL of the user's
     aliases: tuple[str, ...] = ()
     os: str = ""
     release: str = ""
@@ -39,7 +39,7 @@ class Image(BaseModel):
     version: str = ""
     supported: bool = True
     size: int = 0  # bytes to fetch; 0: unknown
-    sha256: str = ""  # what the file must hash to; empty: nobody promised anything
+    sha256: str = ""  # of the file, by the list; empty: unknown
 
 
 class Base(BaseModel):
@@ -47,9 +47,9 @@ class Base(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
-    id: str  # the Image's; what `prune` is told to keep
+    id: str  # the Image's; `prune` keeps images by it
     path: str
-    format: str  # qcow2 or raw: always said to QEMU, never guessed by it
+    format: str  # qcow2 or raw: always passed to QEMU, which must not guess
     virtual_size: int  # bytes
     os: str = ""
     release: str = ""

@@ -1,7 +1,7 @@
-"""A directory of the cache, worked on by its descriptor.
+"""Operations on a directory of the cache by its descriptor.
 
-The worker may read files that the daemon may not, so no name in the cache, which the daemon can
-write, leads it elsewhere: symbolic links are refused, and so is what is not a regular file.
+The worker may read files that the daemon may not, and the daemon can write to the cache. So the
+worker follows no symbolic links there and opens regular files only.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from multipassd.system.files import read_regular, write_atomically
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Opening a FIFO or a device in a file's place must neither hang nor do anything.
 FILE_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-# The machines run as a user of their own, who has to get to the disk and no further.
+# QEMU runs as a user of its own, who must reach the disks and nothing else.
 DIRECTORY_MODE = 0o711
 
 
 def make_directory(path: Path) -> None:
-    """One that is there keeps its mode: the deb's is for the machines' group alone."""
+    """With its parents. An existing one keeps its mode: the deb's is open to QEMU's group alone."""
     try:
         path.mkdir(parents=True)
     except FileExistsError:
@@ -33,7 +33,7 @@ def make_directory(path: Path) -> None:
 
 
 class Place:
-    """`path` is for messages only. All methods raise OSError."""
+    """An open directory; `path` is for messages only. All methods raise OSError."""
 
     def __init__(self, descriptor: int, path: Path) -> None:
         self.descriptor = descriptor
@@ -41,7 +41,8 @@ class Place:
 
     @classmethod
     def at(cls, path: Path) -> Self:
-        """Made if missing. Links in its path are followed: they are the administrator's."""
+        """Make it if it is missing. Links in its path are followed, as the administrator made
+        them."""
         make_directory(path)
         return cls(os.open(path, DIRECTORY_FLAGS), path)
 
@@ -52,7 +53,7 @@ class Place:
         os.close(self.descriptor)
 
     def within(self, name: str) -> Place:
-        """The directory of this name, made if missing."""
+        """The subdirectory of this name, made if missing."""
         if "/" in name or name in {"", ".", ".."}:
             raise OSError(errno.EINVAL, "it is not the name of a directory", name)
         made = False
@@ -65,7 +66,7 @@ class Place:
         return Place(opened, self.path / name)
 
     def holds(self, name: str, descriptor: int) -> bool:
-        """Is that still what this name stands for?"""
+        """Is this open directory still the one of this name?"""
         try:
             status = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -73,7 +74,7 @@ class Place:
         return os.path.samestat(os.fstat(descriptor), status)
 
     def open(self, name: str, flags: int = os.O_RDONLY) -> int:
-        """A regular file; one that is made is for its owner alone."""
+        """The descriptor of a regular file; a new one has mode 0600."""
         descriptor = os.open(name, flags | FILE_FLAGS, 0o600, dir_fd=self.descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
@@ -81,7 +82,7 @@ class Place:
         return descriptor
 
     def has(self, name: str) -> bool:
-        """Is there anything of this name?"""
+        """Does this name exist?"""
         try:
             os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -92,18 +93,18 @@ class Place:
         return read_regular(Path(name), limit, self.descriptor)
 
     def write(self, name: str, data: bytes, mode: int) -> None:
-        """Atomic and durable."""
+        """Write a file atomically and durably."""
         write_atomically(Path(name), data, mode, self.descriptor)
 
     def rename(self, name: str, target: str) -> None:
         os.replace(name, target, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
     def remove(self, *names: str) -> None:
-        """Those that are there."""
+        """Remove files; missing ones are ignored."""
         for name in names:
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self.descriptor)
 
     def remove_tree(self, name: str) -> None:
-        """As much of it as can be removed; links in it are not followed."""
+        """Remove as much of it as possible, following no links."""
         shutil.rmtree(name, ignore_errors=True, dir_fd=self.descriptor)

@@ -1,4 +1,4 @@
-"""The images of this host: found by name, fetched once, kept while somebody uses them."""
+"""The images of this host: found by name, fetched once, kept while they are used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from multipassd.images.image import Base, Image, Transfer
 from multipassd.images.remotes import CORE, CORE_NAME, DEFAULT, HIDDEN, Remote
 from multipassd.images.shared_download import Fetch, Report
 from multipassd.images.worker_client import Workers, ignore
-from multipassd.images.worker_protocol import Look, Prepare
+from multipassd.images.worker_protocol import Describe, Prepare
 from multipassd.settings import Settings
 from multipassd.system import log
 from protocol.messages.information import ImageInfo
@@ -33,12 +33,12 @@ _log = log.get("images")
 
 DEFAULT_IMAGE = "default"
 OWN_IMAGES = ("http://", "https://", "file://")
-PATHS = ("/", "./", "../", "~")  # no image is called so
+PATHS = ("/", "./", "../", "~")  # no image's name begins so
 PROXY = "proxy"
 
 
 class Images:
-    """`directory` is the cache; nothing is read or made there before it is needed."""
+    """All images. `directory` is the cache; nothing is read or made there before it is needed."""
 
     def __init__(self, directory: Path, settings: Settings, environ: Mapping[str, str]) -> None:
         self._directory = directory
@@ -47,13 +47,13 @@ class Images:
         self._workers = Workers(environ)
         self._catalogue = Catalogue(directory, self._workers, self._remotes)
         self._fetches: dict[str, Fetch] = {}
-        self._told: set[str] = set()  # problems with the settings, each logged once
+        self._logged: set[str] = set()  # problems with the settings
 
     async def resolve(self, image: str, remote: str, caller: Credentials | None = None) -> Image:
-        """What a launch asks for; `caller` is the user of this host who does, None over TCP.
-        Raises RpcError with a sentence for whoever launches."""
+        """The image that a launch names; `caller` is the user of this host who launches, None over
+        TCP. Raises RpcError."""
         if image.startswith(OWN_IMAGES):
-            return await self._look(image, caller)
+            return await self._describe(image, caller)
         if image.startswith(PATHS) and not remote:
             raise NoUrl(image)
         if remote:
@@ -73,9 +73,10 @@ class Images:
         name: str = "",
         caller: Credentials | None = None,
     ) -> Base:
-        """The image in the cache, for the instance `name`. Ends with the last caller that waits.
+        """The image in the cache, for the instance `name`. A download is cancelled with the last
+        caller that waits for it.
 
-        Raises ImageError, Unreachable (the next call goes on where this one ended) or NoRoom.
+        Raises ImageError, Unreachable (the next call resumes the download) or NoRoom.
         """
         directory = self._directory / image.id
         base = await asyncio.to_thread(cache.load, directory)
@@ -87,10 +88,10 @@ class Images:
     async def find(
         self, query: str, remote: str, unsupported: bool = False, force: bool = False
     ) -> list[ImageInfo]:
-        """What `find` shows; `force` also has refused images fetched again. Raises UnknownRemote,
-        NothingListed or RemoteUnreachable."""
+        """What `find` shows; `force` also lets refused images be fetched again. Raises
+        UnknownRemote, NothingListed or RemoteUnreachable."""
         if force:
-            await asyncio.to_thread(cache.forget_refusals, self._directory)
+            await asyncio.to_thread(cache.remove_refusals, self._directory)
         if remote:
             images = await self._of_remote(remote, force)
             if query:
@@ -107,7 +108,7 @@ class Images:
         return search.overview(listed, names, unsupported)
 
     def downloads(self) -> list[tuple[list[str], Transfer]]:
-        """Those under way: which instances wait for each, and how far it is."""
+        """Running downloads: which instances wait for each, and its progress."""
         return [
             (fetch.names, fetch.transfer)
             for fetch in self._fetches.values()
@@ -115,9 +116,9 @@ class Images:
         ]
 
     async def prune(self, in_use: set[str]) -> None:
-        """Remove what was not used for two weeks; `in_use` are the ids that instances rest on."""
+        """Remove images not used for two weeks; `in_use` are the ids that instances need."""
         for gone in await asyncio.to_thread(cache.prune, self._directory, in_use):
-            _log.info("image %s was not used for two weeks and is removed", gone[:12])
+            _log.info("image %s was removed, as it was not used for two weeks", gone[:12])
 
     async def _anywhere(self, query: str) -> Image | None:
         failures: list[RemoteUnreachable] = []
@@ -137,7 +138,8 @@ class Images:
         return None
 
     def _order(self, query: str) -> list[str]:
-        """Ubuntu Core comes first for its own names, and for others need not be asked at once."""
+        """The remotes in the order of the search: Ubuntu Core is first for its own names, and after
+        Ubuntu's for all others, which mostly need no request to it."""
         names = self._catalogue.names()
         if CORE not in names or query.startswith(CORE_NAME):
             return names
@@ -153,7 +155,8 @@ class Images:
         return images
 
     async def _lists(self, names: list[str], force: bool) -> dict[str, list[Image]]:
-        """Of those that can be had; raises what was wrong with the default one if none can."""
+        """The lists that can be fetched. Raises ImageError if none can, the default remote's if
+        that is among them."""
         asked = [self._catalogue.images(name, force) for name in names]
         found: dict[str, list[Image]] = {}
         failures: dict[str, ImageError] = {}
@@ -188,14 +191,14 @@ class Images:
         assert answer.base is not None
         return answer.base
 
-    async def _look(self, url: str, caller: Credentials | None) -> Image:
+    async def _describe(self, url: str, caller: Credentials | None) -> Image:
         try:
-            answer = await self._workers.run(Look(url=url, proxy=self._proxy(), caller=caller))
+            answer = await self._workers.run(Describe(url=url, proxy=self._proxy(), caller=caller))
         except Unreachable as error:
             base = await asyncio.to_thread(cache.newest_of, self._directory, url)
             if base is None:
                 raise
-            _log.warning("%s The image fetched from there before is used.", error.message)
+            _log.warning("%s The image from an earlier download is used.", error.message)
             return Image(id=base.id, url=url)
         assert answer.image is not None
         return answer.image
@@ -204,8 +207,8 @@ class Images:
         section = self._settings.section(remotes.SECTION)
         found, problems = remotes.table(self._settings.get(MIRROR), section, self._environ)
         for problem in problems:
-            if problem not in self._told:
-                self._told.add(problem)
+            if problem not in self._logged:
+                self._logged.add(problem)
                 _log.warning("%s", problem)
         return found, section.get(PROXY, "")
 

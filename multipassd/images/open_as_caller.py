@@ -1,8 +1,8 @@
-"""Opening a file of this host as the user who asks for it.
+"""Opens a file of this host with the rights of the user who launches it.
 
 A child with all of the caller's rights (uid and groups as of its connect()) and none of root's
-opens it and hands the descriptor over. So the kernel decides what the caller may have, and an
-error tells nothing that the caller could not find out alone.
+opens it and passes the descriptor back. So the kernel decides what the caller may read, and an
+error reveals nothing that the caller could not find out alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SECONDS = 30.0  # a file system that needs the network may be slow
 FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 MAX_WORD = 16
 SNAP_HINT = (
-    " In the snap it has to be readable for everybody, as the service can't open it with the "
+    " In the snap it has to be readable for all users, as the service can't open it with the "
     "caller's rights."
 )
 
@@ -37,7 +37,7 @@ SNAP_HINT = (
 def open_as(caller: Credentials, url: str) -> tuple[str, BinaryIO]:
     """The path, and the regular file there. Raises ImageError.
 
-    Forks, so it is for programs that have no other threads.
+    Forks, so the program must have no other threads.
     """
     paths = paths_of(url)
     if os.geteuid() not in (0, caller.uid):
@@ -55,8 +55,8 @@ def open_as(caller: Credentials, url: str) -> tuple[str, BinaryIO]:
 
 
 def paths_of(url: str) -> Sequence[str]:
-    """What it may mean: 1.16's client sends the path as it is, others encode it. Raises
-    ImageError."""
+    """The paths that the URL may mean: 1.16's client sends the path as it is, others encode it.
+    Raises ImageError."""
     raw = url.removeprefix(FILE).removeprefix("localhost")
     if urlsplit(url).netloc not in {"", "localhost"} or not raw.startswith("/"):
         raise ImageError(f"Invalid file URL `{url}`; did you forget a slash?")
@@ -67,7 +67,7 @@ def paths_of(url: str) -> Sequence[str]:
 
 
 def _by_child(caller: Credentials, paths: Sequence[str]) -> tuple[int, str, int]:
-    """An error's number, the path that it or the descriptor is of, and the descriptor or -1."""
+    """An errno or 0, the path that it is about, and the descriptor or -1."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         child = os.fork()
@@ -88,7 +88,7 @@ def _by_child(caller: Credentials, paths: Sequence[str]) -> tuple[int, str, int]
 
 
 def _child(caller: Credentials, paths: Sequence[str], writer: socket.socket) -> NoReturn:
-    """Never returns into the caller's code, whatever happens."""
+    """Never returns into the parent's code."""
     try:
         shed_files(writer.fileno())
         signal.alarm(int(SECONDS) + 1)  # the worker may have no right to kill another user's
@@ -100,7 +100,8 @@ def _child(caller: Credentials, paths: Sequence[str], writer: socket.socket) -> 
 
 
 def _first(caller: Credentials, paths: Sequence[str]) -> tuple[int, int, int]:
-    """Which can be opened, 0 and its descriptor; or 0, the first error and -1."""
+    """The index of the first path that can be opened, 0 and its descriptor; else 0, the first errno
+    and -1."""
     failure = 0
     for which, path in enumerate(paths):
         try:
@@ -120,8 +121,8 @@ def _open(caller: Credentials, path: str) -> int:
 
 
 def _open_for_all(path: str) -> int:
-    """A strict snap may not become its callers: what everybody may read is what is left. Raises
-    PermissionError, also for what does not exist: the caller may have no right to know."""
+    """A strict snap may not become its callers, so only files that all users may read are opened.
+    Raises PermissionError, also for missing files: the caller may have no right to know."""
     with suppress(OSError):
         descriptor = os.open(path, FLAGS)
         real = Path(os.readlink(f"/proc/self/fd/{descriptor}"))

@@ -1,10 +1,10 @@
-"""The remotes: who lists images, and what an administrator may put in their place. Pure.
+"""The remotes: the servers that list images, and replacements that an administrator sets. Pure.
 
 `[images]` in multipassd.conf takes `remote.NAME=URL` and `proxy=URL`; the environment's
-MULTIPASS_IMAGE_REMOTES ("NAME=URL NAME=URL") comes first. Without a URL a remote is switched off,
-which spares a host without internet the wait for it. Plain http is for this machine itself;
-anything else over http has to be marked, as insecure+http://…, because whoever can change the list
-on its way can change the hashes in it.
+MULTIPASS_IMAGE_REMOTES ("NAME=URL NAME=URL") overrides it. Without a URL a remote is switched off,
+so that a host without internet does not wait for it. Plain http is allowed to this host itself; to
+others it has to be marked, as insecure+http://…, because an attacker on the network who changes the
+list changes the hashes in it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ INSECURE = "insecure+"
 UBUNTU = "https://cloud-images.ubuntu.com/"
 DEVICES = "https://cdimage.ubuntu.com/"
 
-CORE = ""  # Ubuntu Core's images are asked for without a remote
-CORE_NAME = "core"  # and have this name where one has to be written
+CORE = ""  # Ubuntu Core's images are named without a remote
+CORE_NAME = "core"  # its name in settings and messages
 DEFAULT = "release"
-HIDDEN = frozenset({"snapcraft"})  # launched by name, never listed unasked
+HIDDEN = frozenset({"snapcraft"})  # launched by name, listed on request only
 
 
 class RemoteError(ValueError):
@@ -34,12 +34,14 @@ class RemoteError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Remote:
+    """A server with a list of images."""
+
     name: str
-    base: str  # the official list's place, with a slash at its end
+    base: str  # URL of the official list, with a slash at its end
     path: str  # the same below a mirror
-    mirrored: bool  # whether local.image.mirror is meant for it
+    mirrored: bool  # does local.image.mirror apply to it?
     mirror: str = ""
-    insecure: bool = False  # plain http beyond this machine was asked for
+    insecure: bool = False  # plain http to other hosts was allowed
 
     @property
     def label(self) -> str:
@@ -61,10 +63,10 @@ def table(
 ) -> tuple[dict[str, Remote], list[str]]:
     """The remotes by name, and a sentence for each replacement that is not used.
 
-    A remote whose replacement is wrong is left out: asking the official place instead would go
-    round what the administrator decided.
+    A remote whose replacement is invalid is left out: using the official server instead would
+    override the administrator's decision.
     """
-    remotes = {one.name: one for one in OFFICIAL}
+    remotes = {each.name: each for each in OFFICIAL}
     problems: list[str] = []
     for name, url in _replacements(section, environ).items():
         key = CORE if name == CORE_NAME else name
@@ -72,7 +74,7 @@ def table(
             remotes.pop(key, None)
             continue
         if key not in remotes:
-            problems.append(f"There is no remote '{name}' whose place could be taken.")
+            problems.append(f"There is no remote '{name}' that could be replaced.")
             continue
         try:
             remotes[key] = _replaced(remotes[key], url)
@@ -81,8 +83,8 @@ def table(
             del remotes[key]
     if mirror:
         remotes = {
-            name: replace(one, mirror=mirror + one.path) if one.mirrored else one
-            for name, one in remotes.items()
+            name: replace(each, mirror=mirror + each.path) if each.mirrored else each
+            for name, each in remotes.items()
         }
     return remotes, problems
 
@@ -117,7 +119,7 @@ def _replaced(remote: Remote, url: str) -> Remote:
         )
     if parts.scheme == "http" and not insecure and not is_loopback(parts.hostname):
         raise RemoteError(
-            f"Remote '{remote.label}' is not used: plain http lets anybody on the way change the "
-            f"images. Use https, or write {INSECURE}{base} to take the risk."
+            f"Remote '{remote.label}' is not used: an attacker on the network can change images "
+            f"over plain http. Use https, or write {INSECURE}{base} to take the risk."
         )
     return replace(remote, base=base if base.endswith("/") else base + "/", insecure=insecure)

@@ -1,4 +1,4 @@
-"""Which images a query means, for `launch` and for `find`. Pure."""
+"""Finds the images that a query names, for `launch` and `find`. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from multipassd.images.remotes import CORE, DEFAULT, HIDDEN
 from protocol.messages.information import AliasInfo, ImageInfo
 
 ID_DIGITS = 12  # of an id that is shown
-UBUNTU_HOST = (DEFAULT, "daily")  # one host with two lists: `find` looks into both
+UBUNTU_HOST = (DEFAULT, "daily")  # one host with two lists: `find` searches both
 
-Lists = Callable[[str], Sequence[Image]]  # a remote's images; a remote without any has none
+Lists = Callable[[str], Sequence[Image]]  # a remote's images; empty if there are none
 
 
 def matching(images: Iterable[Image], query: str) -> list[Image]:
-    """By alias; where no alias is meant, by the beginning of the id."""
+    """By alias; where no alias matches, by the beginning of the id."""
     images = list(images)
     named = [image for image in images if query in image.aliases]
     if named:
@@ -34,7 +34,7 @@ def pick(images: Iterable[Image], query: str) -> Image | None:
 
 
 def overview(lists: Lists, remotes: Iterable[str], unsupported: bool) -> list[ImageInfo]:
-    """What `find` shows unasked: of each host the first image of each release."""
+    """What `find` shows without a query: of each host the first image of each release."""
     shown: list[ImageInfo] = []
     of_ubuntu: set[str] = set()
     for remote in remotes:
@@ -49,7 +49,7 @@ def overview(lists: Lists, remotes: Iterable[str], unsupported: bool) -> list[Im
 
 
 def of_remote(images: Iterable[Image], unsupported: bool) -> list[ImageInfo]:
-    """`find REMOTE:`: all of it."""
+    """What `find REMOTE:` shows: all images."""
     return [
         _entry(image, image.aliases or (image.id[:ID_DIGITS],), image.remote)
         for image in _wanted(images, unsupported)
@@ -57,13 +57,13 @@ def of_remote(images: Iterable[Image], unsupported: bool) -> list[ImageInfo]:
 
 
 def in_remote(images: Iterable[Image], query: str, unsupported: bool) -> list[ImageInfo]:
-    """`find REMOTE:QUERY`."""
+    """What `find REMOTE:QUERY` shows."""
     found = _wanted(matching(images, query), unsupported)
     return [_entry(image, (_shown(image, query),), image.remote) for image in found]
 
 
 def anywhere(lists: Lists, query: str, unsupported: bool) -> list[ImageInfo]:
-    """`find QUERY`: the first host that knows it."""
+    """What `find QUERY` shows: the matches of the first host that has any."""
     for host in ((CORE,), UBUNTU_HOST, ("snapcraft",), ("appliance",)):
         found: list[Image] = []
         for remote in host:

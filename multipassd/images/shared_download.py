@@ -1,4 +1,4 @@
-"""One download for all who want the same image."""
+"""One download for all callers that need the same image."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ class _Waiting(NamedTuple):
 
 
 class Fetch:
-    """Runs while somebody waits: the first sees how it goes on, the others that it does."""
+    """A download that runs while a caller waits for it: progress is reported to the first, and to
+    the others that they wait."""
 
     def __init__(self, work: Callable[[Fetch], Awaitable[Base]]) -> None:
         self._waiting: list[_Waiting] = []
-        self.transfer: Transfer | None = None  # None also when all of it is there
+        self.transfer: Transfer | None = None  # None also after the last byte
         self._task = asyncio.ensure_future(work(self))
 
     @property
@@ -31,9 +32,11 @@ class Fetch:
     @property
     def names(self) -> list[str]:
         """The instances that wait for it."""
-        return [one.name for one in self._waiting if one.name]
+        return [waiting.name for waiting in self._waiting if waiting.name]
 
     async def wait(self, report: Report, name: str = "") -> Base:
+        """Until the image is in the cache. The last caller that is cancelled cancels the download.
+        Raises what the download raises."""
         if self._waiting:
             report(Progress.WAITING, UNKNOWN)
         me = _Waiting(report, name)

@@ -1,7 +1,7 @@
-"""The daemon's side of its workers: start one, hand it a task, pass its progress on.
+"""The daemon's side of image workers: start one, send it a task, forward its progress.
 
-MULTIPASS_IMAGES_SOCKET names a Unix socket where a service manager starts them, each with a network
-that the daemon's own sandbox lacks; without it the worker is a child.
+MULTIPASS_IMAGES_SOCKET is the path of a Unix socket where a service manager starts them, each with
+a network that the daemon's own sandbox lacks; without it the worker is a child.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from multipassd.system import installation
 
 SOCKET = "MULTIPASS_IMAGES_SOCKET"
 MAX_LINE = 4 << 20  # an answer is a few hundred bytes
-MAX_DOWNLOADS = 4  # more would only take the disk and the network from each other
-MAX_OTHERS = 8  # lists are short, and nobody should wait for a download to see one
+MAX_DOWNLOADS = 4  # more would only compete for the disk and the network
+MAX_OTHERS = 8  # lists are short, and should not wait for downloads
 
 Report = Callable[[Progress, int], None]
 Move = Callable[[Transfer], None]
@@ -35,6 +35,8 @@ def ignore_move(transfer: Transfer) -> None:
 
 
 class Workers:
+    """Runs tasks, each in a worker of its own, a limited number at a time."""
+
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._downloads = asyncio.Semaphore(MAX_DOWNLOADS)
@@ -70,21 +72,21 @@ class Workers:
         return process.stdout, process.stdin, process
 
     def _environment(self) -> dict[str, str]:
-        """The service manager talks to the daemon alone."""
+        """Without the service manager's variables, which are for the daemon alone."""
         ours = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID"}
         return {key: value for key, value in self._environ.items() if key not in ours}
 
 
 async def _final(reader: asyncio.StreamReader, report: Report, move: Move) -> Answer:
-    told = None
+    reported = None
     while line := await reader.readline():
         answer = Answer.model_validate_json(line)
         if answer.progress is not None:
             if answer.transfer is not None:
                 move(answer.transfer)
-            if answer.progress != told:
-                told = answer.progress
-                report(Progress(told[0]), told[1])
+            if answer.progress != reported:
+                reported = answer.progress
+                report(Progress(reported[0]), reported[1])
         elif answer.done:
             return answer
         else:

@@ -1,5 +1,4 @@
-"""What the daemon asks a worker, and what comes back: one JSON line each way and lines of progress
-between. Pure."""
+"""The protocol of image workers, in JSON lines: a task, progress, and a final answer. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from multipassd.auth.peer import Credentials
 from multipassd.images.image import Base, Image, Transfer
 
-# Built at the first use: the daemon starts often, and asks workers seldom.
+# Built at the first use: the daemon starts often, and needs workers seldom.
 _DEFERRED = ConfigDict(defer_build=True)
 
 
 class Refresh(BaseModel):
-    """Fetch a remote's list and leave what follows from it in `file`, as a Listing."""
+    """Fetch a remote's list, and write its images to `file` as a Listing."""
 
     model_config = _DEFERRED
 
@@ -28,19 +27,19 @@ class Refresh(BaseModel):
     proxy: str = ""
 
 
-class Look(BaseModel):
-    """What image is at this http, https or file URL? Answered by an Image."""
+class Describe(BaseModel):
+    """Describe the image at an http, https or file URL. Answered by an Image."""
 
     model_config = _DEFERRED
 
     kind: Literal["look"] = "look"
     url: str
     proxy: str = ""
-    caller: Credentials | None = None  # who opens a file; None: no file can be opened
+    caller: Credentials | None = None  # with whose rights a file is opened; None: it is not opened
 
 
 class Prepare(BaseModel):
-    """Bring an image into the cache. Answered by a Base."""
+    """Fetch an image into the cache. Answered by a Base."""
 
     model_config = _DEFERRED
 
@@ -51,14 +50,14 @@ class Prepare(BaseModel):
     caller: Credentials | None = None  # as above
 
 
-Task = Refresh | Look | Prepare
+Task = Refresh | Describe | Prepare
 TASKS: TypeAdapter[Task] = TypeAdapter(
     Annotated[Task, Field(discriminator="kind")], config=_DEFERRED
 )
 
 
 class Listing(BaseModel):
-    """A remote's images as they were found at these places."""
+    """A remote's images, and the URLs that they were listed at."""
 
     model_config = _DEFERRED
 
@@ -72,8 +71,8 @@ class Answer(BaseModel):
 
     model_config = _DEFERRED
 
-    progress: tuple[int, int] | None = None  # what of Progress, percent
-    transfer: Transfer | None = None  # beside progress, never alone: older daemons know only that
+    progress: tuple[int, int] | None = None  # a kind of Progress, per cent
+    transfer: Transfer | None = None  # only together with progress, for daemons that know only that
     done: bool = False
     image: Image | None = None
     base: Base | None = None

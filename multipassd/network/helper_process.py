@@ -74,7 +74,7 @@ class NetworkHelper:
     def _prepare(self) -> None:
         if not self.directory.exists():
             self.directory.mkdir(parents=True)
-            self.directory.chmod(STATE_MODE)  # whatever the umask
+            self.directory.chmod(STATE_MODE)  # regardless of the umask
         with suppress(FileNotFoundError):
             self.socket.unlink()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

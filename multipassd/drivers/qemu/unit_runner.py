@@ -1,5 +1,5 @@
-"""QEMU in a transient unit of its own: systemd keeps it when the daemon goes, collects its journal,
-and at the host's shutdown gives the guest time to end. The units are made by `units.py`.
+"""Runs QEMU in transient units, made by helper/main.py: systemd keeps them when the daemon ends,
+collects their journal, and gives guests time to end at the host's shutdown.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from multipassd.system import log
 from multipassd.system.json_request import RequestFailed, TooSlow
 from multipassd.system.json_request_async import ask_at
 
-SOCKET = "MULTIPASS_MACHINES_SOCKET"  # names where units.py is asked
-SECONDS = 150.0  # all that one request may take: its commands have limits of their own
+SOCKET = "MULTIPASS_MACHINES_SOCKET"  # the path of helper/main.py's socket
+SECONDS = 150.0  # for a whole request, whose commands have limits of their own
 MAX_ANSWER = 64 << 10  # bytes; an answer has a few hundred characters
-AT_ONCE = 8  # processes that talk to systemd; more would only wait for it together
+AT_ONCE = 8  # requests; more would only wait for systemd together
 
 _log = log.get("qemu")
 
 
 class UnitRunner:
+    """A Runner that has the machines helper start and end units."""
+
     user = USER
 
     def __init__(self, socket: str, storage: Path) -> None:
@@ -39,7 +41,7 @@ class UnitRunner:
         return [path.name.removeprefix(UNIT_PREFIX) for path in found]
 
     async def start(self, name: str, command: Sequence[str], place: Path) -> None:
-        """`place` is known to units.py, as it must not be the daemon's choice."""
+        """`place` is not sent: the daemon must not choose what a unit may write to."""
         code, said = await self._ask("start", name, command)
         if code:
             hint = " Please install the package qemu-system-x86." if "No such file" in said else ""
@@ -62,7 +64,7 @@ class UnitRunner:
                 _log.warning("the unit of %s could not be stopped: %s", name, said)
 
     async def _ask(self, verb: str, name: str, command: Sequence[str] = ()) -> tuple[int, str]:
-        """Code, 0 for done, and text of the answer."""
+        """Code, 0 for success, and text of the answer. Never fails."""
         storage = str(self._storage)
         request = {"do": verb, "name": name, "command": list(command), "storage": storage}
         try:

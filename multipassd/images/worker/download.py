@@ -1,4 +1,4 @@
-"""Fetching one file by HTTP: hashed on the way, resumed after a break."""
+"""Downloads a file by HTTP: hashes it as it arrives, resumes an interrupted download."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from protocol import sizes
 if TYPE_CHECKING:
     import httpx
 
-TRIES = 3  # in a row without a byte; each break with progress starts the count again
+TRIES = 3  # in succession without a byte; progress resets the count
 PAUSE = 0.3  # seconds before the second try, doubled with each one
 CHUNK = 1 << 20
-MAX_SIZE = 256 << 30  # of a file whose size nobody told
+MAX_SIZE = 256 << 30  # bytes of a file whose size is unknown
 MAX_NOTE = 64 << 10
 
 Report = Callable[[Transfer], None]
 
 
 class Note(BaseModel):
-    """Beside a partial file: which state of which URL it is a part of."""
+    """Stored beside a partial file: its URL, and the validator of the version that it is of."""
 
     url: str
     validator: str = ""
 
 
 class Download:
-    """PART grows to the whole file; it is left behind where going on later makes sense."""
+    """Downloads an image to PART, which is left behind if the download can be resumed."""
 
     def __init__(self, http: Http, image: Image, place: Place, report: Report) -> None:
         self._http = http
@@ -60,17 +60,19 @@ class Download:
         except HashMismatch:
             if not resumed:
                 raise
-        # The older piece may be what was wrong: a crash leaves zeros behind. Once more from zero.
+        # The resumed part may be damaged: a crash leaves zeros. Once more from the beginning.
         self.discard()
         self._note = Note(url=self._image.url)
         return self._checked(self._fetch())
 
     @property
     def repeatable(self) -> bool:
-        """Would the same image bring the same file? Else each look at it finds another image."""
+        """Would another download of this image bring the same file? Without hash and validator each
+        launch is another image."""
         return bool(self._image.sha256 or self._note.validator)
 
     def discard(self) -> None:
+        """Remove what was received. Raises OSError."""
         self._place.remove(PART, NOTE)
 
     def _checked(self, digest: str) -> str:
@@ -96,13 +98,13 @@ class Download:
         return self._hash.hexdigest()
 
     def _resume(self) -> None:
-        """Take over what is there if it is a part of this very file."""
+        """Continue with a partial file if it is of the same version."""
         self._restart()
         try:
             note = Note.model_validate_json(self._place.read(NOTE, MAX_NOTE))
         except (OSError, ValueError):
             note = Note(url="")
-        # Where a hash is promised it settles the matter, so a piece without a validator will do.
+        # A known hash is checked at the end, so a part without a validator may be used then.
         if note.url != self._image.url or not (note.validator or self._image.sha256):
             os.ftruncate(self._file, 0)
             return
@@ -131,7 +133,7 @@ class Download:
             try:
                 return self._once()
             except Unreachable as error:
-                # Whatever happens next, the piece has its length: a hole at its end counts.
+                # Give the partial file its length, also if it ends in a hole.
                 os.ftruncate(self._file, self._writer.position)
                 tries = 0 if self._writer.position > before else tries + 1
                 if tries >= TRIES:
@@ -157,14 +159,14 @@ class Download:
             if position and not _continues(response, position):
                 self._from_zero(response)
             check_status(response)
-            self._take_notice(response)
+            self._read_headers(response)
             for chunk in response.iter_raw():
                 self._take(chunk)
 
     def _complete(self, response: httpx.Response) -> bool:
-        """The server has nothing behind what is there already."""
-        said: str = response.headers.get("Content-Range", "")
-        return said == f"bytes */{self._writer.position}"
+        """Does the server say that the file ends here?"""
+        total: str = response.headers.get("Content-Range", "")
+        return total == f"bytes */{self._writer.position}"
 
     def _from_zero(self, response: httpx.Response) -> None:
         if response.status_code == 416:
@@ -175,7 +177,7 @@ class Download:
             os.ftruncate(self._file, 0)
             self._restart()
 
-    def _take_notice(self, response: httpx.Response) -> None:
+    def _read_headers(self, response: httpx.Response) -> None:
         length = response.headers.get("Content-Length", "")
         if not self._image.size and length.isdecimal():
             self._total = self._writer.position + int(length)
@@ -203,7 +205,7 @@ def _continues(response: httpx.Response, position: int) -> bool:
 
 
 def validator(response: httpx.Response) -> str:
-    """What If-Range takes: a strong tag, else a date; empty where the server tells neither."""
+    """The value for If-Range: a strong tag, else a date; empty if the server sends neither."""
     tag = str(response.headers.get("ETag", ""))
     if tag and not tag.startswith("W/"):
         return tag
@@ -211,7 +213,7 @@ def validator(response: httpx.Response) -> str:
 
 
 def import_file(source: BinaryIO, place: Place, report: Report) -> str:
-    """Copy a regular file of this host; its SHA-256. Raises OSError."""
+    """Copy a regular file of this host; returns its SHA-256. Raises OSError."""
     digest = hashlib.sha256()
     meter = Meter(report)
     total = os.fstat(source.fileno()).st_size

@@ -1,6 +1,6 @@
-"""Fetching by HTTP, for the worker: blocking, through proxies, with limits.
+"""The worker's HTTP client: blocking, through proxies, with limits.
 
-httpx is imported when the first request is made: what the worker does with files needs none.
+httpx is imported for the first request, because the worker's work on files does not need it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     import httpx
 
 CONNECT_SECONDS = 15.0
-READ_SECONDS = 30.0  # between two pieces: a slow server is fine, a silent one is not
+READ_SECONDS = 30.0  # between two pieces: a server may be slow, but not silent
 MAX_LIST = 64 << 20  # Ubuntu's lists are a few MB
 AGENT = "multipass"
-# A proxy has no way to this machine's own servers.
+# A proxy can't reach this host's own servers.
 LOCAL = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
 class Http:
-    """`plain`: whether http without TLS may be used beyond this machine."""
+    """An HTTP client; `plain` allows http without TLS to other hosts."""
 
     def __init__(self, proxy: str = "", plain: bool = False) -> None:
         import httpx
@@ -47,7 +47,7 @@ class Http:
             raise ImageError(f"The proxy can't be used: {error}.") from error
 
     def get(self, url: str, limit: int = MAX_LIST) -> bytes:
-        """The whole answer. Raises ImageError; Unreachable where a later try may help."""
+        """The whole body. Raises ImageError; Unreachable where a later try may succeed."""
         with self.stream(url) as response:
             check_status(response)
             data = bytearray()
@@ -59,7 +59,7 @@ class Http:
 
     @contextmanager
     def stream(self, url: str, headers: dict[str, str] | None = None) -> Iterator[httpx.Response]:
-        """An answer whose body is read inside the block."""
+        """A response whose body is read inside the block. Raises ImageError, Unreachable."""
         import httpx
 
         try:
@@ -71,17 +71,18 @@ class Http:
             raise ImageError(f"{shown(url)} could not be fetched: {_reason(error)}.") from error
 
     def _check(self, request: httpx.Request) -> None:
-        """Before every request, those after a redirect among them."""
+        """Called before every request, also after a redirect. Raises ImageError."""
         url = request.url
         if url.scheme == "http" and not self._plain and not is_loopback(url.host):
             raise ImageError(
-                f"{url.host} was to be asked over plain http, where anybody on the way can "
-                "change the answer, so it was not. Use https."
+                f"Nothing was fetched from {url.host} over plain http, because an attacker on the "
+                "network can change it. Use https."
             )
 
 
 def check_status(response: httpx.Response) -> None:
-    """Raises ImageError unless the answer is the thing itself."""
+    """Raises ImageError for a status that is not success; Unreachable where a later try may
+    succeed."""
     if response.is_success:
         return
     text = f"{shown(str(response.url))} could not be fetched: the server answered "
@@ -92,13 +93,13 @@ def check_status(response: httpx.Response) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """In words: without an error's number and the sentence's own dot."""
+    """The error's text without its number and full stop."""
     text = re.sub(r"^\[Errno -?\d+\] ", "", str(error)).rstrip(".")
     return text or type(error).__name__
 
 
 def shown(url: str) -> str:
-    """Without the user and password that a URL may hold, and without its query."""
+    """The URL for messages: without user, password and query."""
     scheme, separator, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"

@@ -1,8 +1,8 @@
-"""Is this a disk image, of which kind and size, is it whole, and does it stand alone?
+"""Checks that a file is a complete disk image without backing files; finds its format and size.
 
-The format is decided here, by the first bytes, and said to QEMU ever after: QEMU guessing would
-let a guest write a header into its raw disk and have it believed. qemu-img looks at a qcow2 only
-after the header proved to name no other file, and without rights: it parses what a stranger wrote.
+The format is decided here, by the first bytes, and passed to QEMU from then on: if QEMU guessed, a
+guest could write a header into its raw disk. qemu-img reads a qcow2 only after its header was found
+to name no other file, and runs without rights, because it parses untrusted data.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FOUND = {2, 3}  # exit codes of a check that found errors, or clusters that noth
 COPY_AGAIN = "Fetch or copy it again, and compare its size or checksum with its source's."
 MAX_VIRTUAL = 64 << 40  # bytes; larger than any disk, smaller than what overflows
 
-# What is an image, but none of ours: told apart from raw so that nobody boots a header.
+# Other image formats, which must not be taken for raw disks.
 _FOREIGN = {
     b"KDMV": "VMDK",
     b"# Disk Descriptor": "VMDK",
@@ -52,7 +52,7 @@ def inspect(descriptor: int) -> tuple[str, int]:
         return "raw", _raw_size(head, os.fstat(descriptor).st_size)
     size = _measured(descriptor)
     if not 0 < size <= MAX_VIRTUAL:
-        raise Refused(f"The image is refused: a disk of {size} bytes is none to boot from.")
+        raise Refused(f"The image is refused: it has a virtual size of {size} bytes.")
     _check_whole(descriptor)
     return "qcow2", size
 
@@ -67,7 +67,8 @@ def _raw_size(head: bytes, length: int) -> int:
 
 
 def _check_whole(descriptor: int) -> None:
-    """All that the tables of a qcow2 speak of has to be there; the data itself is not read."""
+    """Check that the tables of a qcow2 are consistent, without reading its data. Raises
+    ImageError."""
     facts, complaints = _facts(descriptor, "check")
     if wrong := facts.get("corruptions", 0) or facts.get("check-errors", 0):
         length = os.fstat(descriptor).st_size
@@ -78,7 +79,7 @@ def _check_whole(descriptor: int) -> None:
 
 
 def check_start(head: bytes) -> str:
-    """The format, by the first sector. Raises ImageError for what is no image to launch."""
+    """The format, by the first sector. Raises Refused if it is no image to launch."""
     if head.startswith(QCOW2):
         check_header(head)
         return "qcow2"
@@ -94,7 +95,7 @@ def check_start(head: bytes) -> str:
 
 
 def check_header(head: bytes) -> None:
-    """Refuse a qcow2 that would read other files. Raises ImageError."""
+    """Raises Refused for the header of a qcow2 that would read other files."""
     if len(head) < _HEADER_SIZE:
         raise Refused("The image is refused: it ends within its header.")
     _, version, backing, _, _, _, encryption = _HEADER.unpack_from(head)
@@ -112,8 +113,8 @@ def check_header(head: bytes) -> None:
 
 
 def _measured(descriptor: int) -> int:
-    """The virtual size as qemu-img sees it, which also finds what else is wrong."""
-    # Readable to who holds the descriptor; the directories above keep others out.
+    """The virtual size by qemu-img, which finds other errors, too. Raises ImageError."""
+    # For qemu-img's user, who has the descriptor; the directories above keep other users out.
     os.fchmod(descriptor, 0o644)
     facts, _ = _facts(descriptor, "info")
     specific = facts.get("format-specific", {}).get("data", {})
@@ -126,29 +127,29 @@ def _measured(descriptor: int) -> int:
 
 
 def _facts(descriptor: int, verb: str) -> tuple[dict[str, Any], str]:
-    """What qemu-img tells of a qcow2, and the first of its complaints."""
+    """qemu-img's JSON about a qcow2, and its first error message. Raises ImageError."""
     words = (verb, "--output=json", "--force-share", "-f", "qcow2", request.file(0))
     try:
         answer = client.ask(*words, descriptors=[descriptor])
     except QemuImgError as error:
-        raise ImageError(f"The image can't be looked at: {error}") from error
+        raise ImageError(f"The image can't be inspected: {error}") from error
     if answer.code == request.MISSING:
         raise ImageError(
-            "The image can't be looked at: qemu-img is missing. Install the package qemu-utils."
+            "The image can't be inspected: qemu-img is missing. Install the package qemu-utils."
         )
     if answer.code < 0:
-        raise ImageError(f"The image can't be looked at: {answer.reason}.")  # killed, by a limit
+        raise ImageError(f"The image can't be inspected: {answer.reason}.")  # killed by a limit
     try:
         facts = json.loads(answer.output)
     except (ValueError, RecursionError):
         facts = None
-    told = answer.code == 0 or (verb == "check" and answer.code in FOUND)
-    if not told or not isinstance(facts, dict):
+    complete = answer.code == 0 or (verb == "check" and answer.code in FOUND)
+    if not complete or not isinstance(facts, dict):
         raise Refused(f"The image is refused: {_reason(answer.errors)}.")
     return facts, _reason(answer.errors)
 
 
 def _reason(errors: str) -> str:
-    """The first complaint, without the names that qemu-img has for itself and the file."""
+    """The first error message, without the names of the program and the file."""
     lines = [line for line in errors.splitlines() if line.strip()] or ["qemu-img gave no reason"]
     return request.shown(lines[0].rpartition("': ")[2].removeprefix("ERROR").lstrip(": "))

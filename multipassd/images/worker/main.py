@@ -1,7 +1,7 @@
-"""The worker: one task from stdin, answers to stdout, a JSON line each (`tasks.py`).
+"""The image worker: one task from stdin, answers to stdout, a JSON line each (worker_protocol.py).
 
-It ends with whoever asked: the end of stdin is the end of the work. stdin and stdout may be one
-socket, so that a service manager can start it in a sandbox with a network of its own.
+It ends when stdin does, i.e. with the daemon's request. stdin and stdout may be one socket, so that
+a service manager can start it in a sandbox with a network of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from multipassd.images.image import Progress, Transfer
 from multipassd.images.image_directory import Place
 from multipassd.images.open_as_caller import FILE, open_as
 from multipassd.images.worker import prepare, refresh
-from multipassd.images.worker_protocol import TASKS, Answer, Look, Refresh, Task
+from multipassd.images.worker_protocol import TASKS, Answer, Describe, Refresh, Task
 from multipassd.system import rights
 from multipassd.system.files import write_all
 from multipassd.system.json_request import Line, RequestFailed
@@ -44,43 +44,43 @@ def main() -> int:
             unreachable=isinstance(error, Unreachable),
         )
     except OSError as error:
-        answer = Answer(error=f"The image can't be had: {error}.")
+        answer = Answer(error=f"The image is not available: {error}.")
     _send(answer)
-    os._exit(0)  # the thread may hold stdin; there is nothing left to tidy
+    os._exit(0)  # the thread may be reading stdin; there is nothing to clean up
 
 
 def _run(task: Task) -> Answer:
-    """What takes a right is opened first: the rest is done without, on names that the daemon can
-    write."""
+    """Files that need rights are opened first; the work on names that the daemon can write is done
+    without them."""
     path, file = _opened(task)
     place = _place(task)
-    rights.drop_capabilities(_done_with())
-    threading.Thread(target=_end_with_caller, daemon=True).start()  # none before a fork
+    rights.drop_capabilities(_unneeded())
+    threading.Thread(target=_end_with_caller, daemon=True).start()  # after the only fork
     if isinstance(task, Refresh):
         assert place is not None
         refresh.refresh(task, place)
         return Answer(done=True)
-    if isinstance(task, Look):
+    if isinstance(task, Describe):
         if file is not None:
-            return Answer(done=True, image=prepare.look_at_file(task.url, path, file))
-        return Answer(done=True, image=prepare.look_at_url(task))
+            return Answer(done=True, image=prepare.describe_file(task.url, path, file))
+        return Answer(done=True, image=prepare.describe_url(task))
     assert place is not None
     return Answer(done=True, base=prepare.prepare(task, place, file, _report))
 
 
-def _done_with() -> Iterable[int]:
-    """The capabilities that nothing needs from now on. A child that gives rights up by itself, to
-    run qemu-img, takes some."""
+def _unneeded() -> Iterable[int]:
+    """Capabilities that nothing needs from now on. A child that runs qemu-img needs some to give up
+    its rights."""
     if os.environ.get(client.SOCKET):
         return rights.ALL
     return rights.DAC_OVERRIDE, rights.DAC_READ_SEARCH
 
 
 def _opened(task: Task) -> tuple[str, BinaryIO | None]:
-    """The file of this host that is asked for, if it is one."""
+    """Path and file if the image is a file of this host; else empty and None. Raises ImageError."""
     if isinstance(task, Refresh):
         return "", None
-    url = task.url if isinstance(task, Look) else task.image.url
+    url = task.url if isinstance(task, Describe) else task.image.url
     if not url.startswith(FILE):
         return "", None
     if task.caller is None:
@@ -90,7 +90,7 @@ def _opened(task: Task) -> tuple[str, BinaryIO | None]:
 
 def _place(task: Task) -> Place | None:
     """The directory of the cache that it writes to."""
-    if isinstance(task, Look):
+    if isinstance(task, Describe):
         return None
     return Place.at(Path(task.file).parent if isinstance(task, Refresh) else Path(task.directory))
 

@@ -1,4 +1,4 @@
-"""How often a transfer tells how far it is: each per cent, and some times a second."""
+"""Limits how often a transfer's progress is reported."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 from multipassd.images.image import Transfer
 
-EVERY = 0.25  # seconds: fresh enough for a display that asks each second, and nothing to the daemon
+EVERY = 0.25  # seconds: often enough for a display that is updated each second
 
 
 class Meter:
+    """Reports each new per cent, and at least each EVERY seconds."""
+
     def __init__(self, report: Callable[[Transfer], None]) -> None:
         self._report = report
         self._percent: int | None = None

@@ -1,23 +1,23 @@
-"""How large a raw disk is by its own partition table: a copy that was cut off is shorter. Pure."""
+"""The size of a raw disk by its partition table, to detect a truncated copy. Pure."""
 
 from __future__ import annotations
 
 import struct
 
 SECTOR = 512
-HEAD = 2 * SECTOR  # bytes that it takes to tell
+HEAD = 2 * SECTOR  # bytes that have the tables
 
 _TABLE, _ENTRIES = 446, 4  # in a master boot record
 _ENTRY = struct.Struct("<B3xB3xII")  # status, type, first sector, count of sectors
 _INACTIVE, _ACTIVE = 0x00, 0x80
-_EMPTY, _PROTECTIVE = 0x00, 0xEE  # types; the latter says that there is a GPT
+_EMPTY, _PROTECTIVE = 0x00, 0xEE  # types; the latter means that there is a GPT
 _GPT = b"EFI PART"
 _ALTERNATE = struct.Struct("<Q")  # the sector of the second header, the disk's last
 _ALTERNATE_AT = SECTOR + 32
 
 
 def end(head: bytes) -> int:
-    """The first byte behind the disk, or behind its last partition; 0 where no table tells."""
+    """The first byte after the disk, or after its last partition; 0 if there is no table."""
     if len(head) < HEAD:
         return 0
     entries = [_ENTRY.unpack_from(head, _TABLE + index * _ENTRY.size) for index in range(_ENTRIES)]

@@ -1,4 +1,4 @@
-"""The worker's `look` and `prepare`: from a URL to an image in the cache."""
+"""The worker's tasks Describe and Prepare: from a URL to an image in the cache."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from multipassd.images.worker.download import Download, import_file, validator
 from multipassd.images.worker.http import Http, check_status
 from multipassd.images.worker.inspection import SECTOR, check_start, inspect
 from multipassd.images.worker.unpack import head, is_packed, unpack
-from multipassd.images.worker_protocol import Look, Prepare
+from multipassd.images.worker_protocol import Describe, Prepare
 
 Report = Callable[[Progress, int, Transfer | None], None]
 
 
-def look_at_url(task: Look) -> Image:
-    """Raises ImageError; Unreachable when the server can't be asked."""
+def describe_url(task: Describe) -> Image:
+    """The image at an http or https URL. Raises ImageError; Unreachable if the server does not
+    answer."""
     http = Http(task.proxy, plain=task.url.startswith("http://"))
     with http.stream(task.url, {"Accept-Encoding": "identity"}) as response:
         check_status(response)
         length = response.headers.get("Content-Length", "")
         size = int(length) if length.isdecimal() else 0
-        # Without a validator nobody can tell one state from the next: each launch fetches anew.
+        # Without a validator a change of the file goes unnoticed, so each launch fetches it again.
         state = validator(response) or os.urandom(16).hex()
     return Image(id=_key("url", task.url, state, str(size)), url=task.url, size=size)
 
 
-def look_at_file(url: str, path: str, file: BinaryIO) -> Image:
+def describe_file(url: str, path: str, file: BinaryIO) -> Image:
+    """The image in a file of this host."""
     status = os.fstat(file.fileno())
     state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     return Image(id=_key("file", path, *map(str, state)), url=url, size=status.st_size)
@@ -44,10 +46,10 @@ def _key(*parts: str) -> str:
 
 
 def prepare(task: Prepare, images: Place, file: BinaryIO | None, report: Report) -> Base:
-    """`file` is the image where it is one of this host's. Raises ImageError or NoRoom. Only what
-    a next try can use is left behind then."""
+    """Fetch, check and store the image; `file` is open if it is a file of this host. Raises
+    ImageError or NoRoom; then only what a next try can use is left in the cache."""
     try:
-        with cache.held(images, task.image.id) as place:
+        with cache.locked(images, task.image.id) as place:
             if base := cache.load_from(place):
                 return base
             if refused := cache.refused(place):
@@ -63,7 +65,7 @@ def _prepared_or_nothing(
     download = None if file is not None else _download(task, place, report)
     try:
         if file is not None:
-            check_start(_first_sector(file))  # before any of it is copied: it may be no image
+            check_start(_first_sector(file))  # before it is copied: it may be no image
             digest = import_file(file, place, _retrieving(report))
         elif download is not None:
             digest = download.run()
@@ -72,7 +74,7 @@ def _prepared_or_nothing(
         if isinstance(error, Refused) and download is not None and download.repeatable:
             cache.refuse(place, error.message)
         elif not (isinstance(error, Unreachable) and place.has(cache.PART)):
-            images.remove_tree(task.image.id)  # else what came so far is kept
+            images.remove_tree(task.image.id)  # else the partial download is kept
         raise
 
 
@@ -97,7 +99,7 @@ def _prepared(image: Image, place: Place, digest: str, report: Report) -> Base:
 
 
 def _unpacked(place: Place, report: Report) -> str:
-    """The name of the file that is the disk."""
+    """The name of the file with the disk, unpacked if it was packed. Raises Refused, OSError."""
     with open(place.open(cache.PART), "rb", buffering=0) as part:
         if not is_packed(os.pread(part.fileno(), SECTOR, 0)):
             return cache.PART
@@ -112,7 +114,7 @@ def _unpacked(place: Place, report: Report) -> str:
 
 def _download(task: Prepare, place: Place, report: Report) -> Download:
     image = task.image
-    # A promised hash makes up for a redirect to plain http; without one the user has to ask for it.
+    # Plain http is safe where the list has a hash; without one the user has to write http://.
     http = Http(task.proxy, plain=bool(image.sha256) or image.url.startswith("http://"))
     return Download(http, image, place, _retrieving(report))
 

@@ -1,4 +1,4 @@
-"""The worker's `refresh`: from a remote's JSON to the images that concern this host."""
+"""The worker's task Refresh: from a remote's JSON to the images for this host."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODE = 0o600
 
 
 def refresh(task: Refresh, lists: Place) -> None:
-    """Raises ImageError, and then the old list is still there."""
+    """Fetch the list and store it. Raises ImageError; then the old list is unchanged."""
     http = Http(task.proxy, plain=task.insecure)
     images = _core(http, task.base) if task.remote == CORE else _streamed(http, task)
     listing = Listing(base=task.base, mirror=task.mirror, images=images)
@@ -59,7 +59,7 @@ def _core(http: Http, base: str) -> list[Image]:
         try:
             listed = http.get(urljoin(base, simplestreams.core_sums(version)))
             sums = listed.decode("utf-8", "replace")
-        except ImageError as error:  # not every version is out, or is still there
+        except ImageError as error:  # not every version is published
             failure = failure or error
             continue
         image = simplestreams.core_image(version, base, sums)

@@ -1,6 +1,6 @@
-"""Simplestreams: what a remote's JSON says, and which images follow from it. Pure.
+"""Parses simplestreams, the JSON in which remotes list images. Pure.
 
-An image of a mirror counts only when the official list has the very same entry.
+An image of a mirror is used only if the official list has an equal entry.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from multipassd.images.image import Image
 
 INDEX = "streams/v1/index.json"
 DOWNLOADS = "image-downloads"
-ITEMS = ("uefi1.img", "disk1.img")  # the first one there is
+ITEMS = ("uefi1.img", "disk1.img")  # the first that exists is used
 OS = "Ubuntu"
-DEVEL = "devel"  # in development: not supported yet, and asked for all the same
+DEVEL = "devel"  # in development: not supported yet, but listed
 ARCHITECTURES = {
     "x86_64": "amd64",
     "aarch64": "arm64",
@@ -26,7 +26,7 @@ ARCHITECTURES = {
     "ppc64le": "ppc64el",
     "s390x": "s390x",
 }
-# The builders go by names of their own.
+# Snapcraft's build images have names of their own.
 BUILDERS = {
     "bionic": ("core18", "18.04"),
     "focal": ("core20", "20.04"),
@@ -44,29 +44,39 @@ class _Model(BaseModel):
 
 
 class IndexEntry(_Model):
+    """One list that an index names."""
+
     datatype: str = ""
     path: str = ""
 
 
 class Index(_Model):
+    """The file at INDEX."""
+
     index: dict[str, IndexEntry]
 
     def downloads(self) -> str:
-        """Where the list is, relative to the base; empty when there is none."""
-        return next((one.path for one in self.index.values() if one.datatype == DOWNLOADS), "")
+        """Path of the list of images, relative to the base; empty if there is none."""
+        entries = self.index.values()
+        return next((entry.path for entry in entries if entry.datatype == DOWNLOADS), "")
 
 
 class Item(_Model):
+    """A file of one version of an image."""
+
     path: str
     sha256: str = Field(pattern=SHA256)
     size: int = Field(ge=1)
 
 
 class Version(_Model):
-    # Other items (manifests, root file systems) have other fields, which nobody here needs.
+    """One version of an image, with its files."""
+
+    # Other items (manifests, root file systems) have other fields, which are not used here.
     items: dict[str, dict[str, object]] = {}
 
     def item(self) -> Item | None:
+        """The disk image; None if there is no valid one."""
         for name in ITEMS:
             if name in self.items:
                 try:
@@ -77,6 +87,8 @@ class Version(_Model):
 
 
 class Product(_Model):
+    """A release for one architecture, with its versions."""
+
     arch: str = ""
     aliases: str = ""
     release: str = ""
@@ -90,6 +102,8 @@ class Product(_Model):
 
 
 class Stream(_Model):
+    """The list of images."""
+
     products: dict[str, Product]
 
 
@@ -101,7 +115,7 @@ def host_architecture() -> str:
 def images(
     remote: str, base: str, official: Stream, mirror: Stream | None, architecture: str
 ) -> list[Image]:
-    """Newest version first within each product; `base` is where the files are fetched."""
+    """Newest version first within each product; `base` is the URL that files are relative to."""
     found: list[Image] = []
     for key, product in sorted(official.products.items()):
         if product.arch == architecture:
@@ -130,7 +144,7 @@ def _of_product(remote: str, base: str, product: Product, twin: Product | None) 
             size=item.size,
             sha256=item.sha256,
         )
-        aliases = ()  # they mean the newest one
+        aliases = ()  # of the newest version only
 
 
 def _same(product: Product, twin: Product, version: str) -> bool:
@@ -155,7 +169,7 @@ def core_sums(version: str) -> str:
 
 
 def core_image(version: str, base: str, sums: str) -> Image | None:
-    """Ubuntu Core's image as the list of its hashes names it."""
+    """Ubuntu Core's image, with its hash from the file `sums`; None if it is not there."""
     path = core_file(version)
     name = path.rpartition("/")[2]
     found = re.search(rf"^([0-9a-f]{{64}})[ *]+{re.escape(name)}$", sums, re.MULTILINE)

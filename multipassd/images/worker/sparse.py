@@ -1,15 +1,15 @@
-"""Writing a file front to back, with holes where the data is zero: images are mostly empty."""
+"""Writes a file sequentially, with holes where the data is zero, as images are mostly empty."""
 
 from __future__ import annotations
 
 import os
 
-PIECE = 64 << 10  # looked at as one; a multiple of any file system's block
+PIECE = 64 << 10  # bytes that become a hole together; a multiple of file systems' blocks
 _ZEROS = bytes(PIECE)
 
 
 class SparseWriter:
-    """Goes on at `position`. `finish` gives the file its length: a hole at the end has none yet."""
+    """Writes from `position` on. `finish` sets the file's length, as a hole at the end has none."""
 
     def __init__(self, descriptor: int, position: int = 0) -> None:
         self._descriptor = descriptor
@@ -18,7 +18,7 @@ class SparseWriter:
     def write(self, data: bytes) -> None:
         for start in range(0, len(data), PIECE):
             piece = data[start : start + PIECE]
-            # The first byte settles most cases, the comparison is one memcmp.
+            # The first byte decides in most cases; the comparison is a memcmp.
             if piece[0] or piece != (_ZEROS if len(piece) == PIECE else bytes(len(piece))):
                 self._write(piece)
             self.position += len(piece)
@@ -29,6 +29,6 @@ class SparseWriter:
             written += os.pwrite(self._descriptor, piece[written:], self.position + written)
 
     def finish(self) -> None:
-        """Also durable when this returns."""
+        """Make the file complete and durable. Raises OSError."""
         os.ftruncate(self._descriptor, self.position)
         os.fsync(self._descriptor)

@@ -1,4 +1,4 @@
-"""Unpacking xz and zstd, told by their first bytes: sparse, with limits on what they may cost."""
+"""Unpacks xz and zstd, recognized by their first bytes, with limits on memory and size."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ XZ = b"\xfd7zXZ\x00"
 ZSTD = b"\x28\xb5\x2f\xfd"
 CHUNK = 1 << 20
 MAX_MEMORY = 256 << 20  # bytes of dictionary: xz -9 needs 65 MiB, zstd --long=27 128 MiB
-ZSTD_PIECE = 4 << 10  # bytes, which become 128 MiB at most
-MAX_UNPACKED = 1 << 40  # a few KB can claim to be petabytes; no image is as large as this
+ZSTD_PIECE = 4 << 10  # bytes, which unpack to 128 MiB at most
+MAX_UNPACKED = 1 << 40  # bytes; larger than any image, as a few KB can unpack to petabytes
 
 ENDS_EARLY = "The image can't be unpacked: it ends too early."
 
@@ -23,12 +23,12 @@ Report = Callable[[int], None]
 
 
 def is_packed(head: bytes) -> bool:
-    """By the first bytes of a file."""
+    """Is the file with these first bytes packed?"""
     return head.startswith((XZ, ZSTD))
 
 
 def head(packed: BinaryIO, length: int) -> bytes:
-    """The first bytes of what it unpacks to; fewer if there are no more. Raises Refused."""
+    """The first bytes of the unpacked data; fewer if it is shorter. Raises Refused."""
     data = bytearray()
     for chunk in _chunks(packed):
         data += chunk
@@ -38,7 +38,7 @@ def head(packed: BinaryIO, length: int) -> bytes:
 
 
 def unpack(packed: BinaryIO, target: int, report: Report) -> None:
-    """Into an empty file. Raises Refused when the data is damaged or unreasonable, OSError."""
+    """Unpack into an empty file. Raises Refused if the data is damaged or too large, OSError."""
     total = max(os.fstat(packed.fileno()).st_size, 1)
     writer = SparseWriter(target)
     shown = None
@@ -60,7 +60,7 @@ def _chunks(packed: BinaryIO) -> Iterator[bytes]:
 
 
 def _xz(source: BinaryIO) -> Iterator[bytes]:
-    """Streams may follow each other, with zeros between them."""
+    """Unpacked pieces. There may be several streams, with zeros between them."""
     decoder = _xz_decoder()
     begun = False
     try:
@@ -81,7 +81,7 @@ def _xz_decoder() -> lzma.LZMADecompressor:
 
 
 def _drain(decoder: lzma.LZMADecompressor, data: bytes) -> Iterator[bytes]:
-    """In pieces: a MiB of input may be GiB of output."""
+    """Pieces of limited size: a MiB of input may be GiB of output."""
     chunk = decoder.decompress(data, CHUNK)
     while chunk:
         yield chunk
@@ -96,7 +96,7 @@ def _zstd(source: BinaryIO) -> Iterator[bytes]:
     context = zstandard.ZstdDecompressor(max_window_size=MAX_MEMORY)
     decoder = context.decompressobj()
     try:
-        # Fed by spoonfuls, as it hands out all that a piece of input unpacks to at once.
+        # In small pieces, because it returns all that a piece of input unpacks to at once.
         while data := source.read(ZSTD_PIECE):
             while data:
                 if decoder.eof:

@@ -32,7 +32,7 @@ LIST = "download.json"
 
 def names(images: Images, query: str = "", remote: str = "", force: bool = False) -> list[str]:
     found = run(images.find(query, remote, force=force))
-    return [",".join(one.alias for one in info.aliases_info) for info in found]
+    return [",".join(each.alias for each in info.aliases_info) for info in found]
 
 
 def test_a_fresh_list_is_not_fetched_again_but_on_request(
@@ -96,7 +96,7 @@ def test_a_misspelt_image_is_told_as_one_while_another_list_is_away(
         run(images.resolve("nobel", ""))
     first, second, *others = caught.value.message.splitlines()
     assert first == 'Unable to find an image matching "nobel" in remote "".'
-    assert second == "It may be misspelt, or in a list that could not be had:"
+    assert second == "It may be misspelt, or in a list that could not be fetched:"
     assert others[-1].startswith('Remote "core" is unknown or unreachable. http://')
     assert 'Remote ""' not in caught.value.message
 
@@ -160,7 +160,7 @@ def test_a_redirect_to_plain_http_elsewhere_is_not_followed(
 
 
 def authority_and_server(directory: Path) -> tuple[Path, ssl.SSLContext]:
-    """A certificate for 127.0.0.1 that only those trust who are told to."""
+    """A certificate for 127.0.0.1 that only clients with it among their authorities trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mirror of a test")])
     now = datetime.datetime.now(datetime.UTC)

@@ -107,7 +107,7 @@ def test_one_of_two_callers_may_leave_and_the_last_one_ends_the_download(
         await images.fetch(image)  # goes on with what is there
 
     run(story())
-    assert [bool(one.range) for one in server.fetched(".img")] == [False, True]
+    assert [bool(each.range) for each in server.fetched(".img")] == [False, True]
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -118,7 +118,7 @@ def test_a_download_goes_on_after_breaks(
     server.faults.break_after = {".img": [200_000, 300_000]}
     server.faults.no_ranges = not ranges
     assert Path(launched(make_images()).path).read_bytes() == qcow2.read_bytes()
-    asked = [(one.range, one.status) for one in server.fetched(".img")]
+    asked = [(each.range, each.status) for each in server.fetched(".img")]
     if ranges:
         assert asked == [("", 200), ("bytes=200000-", 206), ("bytes=500000-", 206)]
     else:

@@ -48,7 +48,7 @@ def test_a_file_that_the_caller_can_not_read_is_refused_though_root_could(
         f"the user who launches, uid {bob.uid}."
     )
     assert launched(make_images(), f"file://{raw}", caller=ME).format == "raw"
-    # That root has it in the cache lets nobody else have it.
+    # That root has it in the cache gives no other user access.
     assert "Permission denied" in refusal(make_images(), f"file://{raw}", bob)
 
 
@@ -132,11 +132,11 @@ def test_in_the_snap_others_have_what_everybody_may_read(
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     raw.chmod(0o640)
     for missing in (raw, tmp_path / "gone"):
-        with pytest.raises(ImageError, match="it has to be readable for everybody"):
+        with pytest.raises(ImageError, match="it has to be readable for all users"):
             open_as(bob, f"file://{missing}")
     raw.chmod(0o644)
     tmp_path.chmod(0o700)
-    with pytest.raises(ImageError, match="it has to be readable for everybody"):
+    with pytest.raises(ImageError, match="it has to be readable for all users"):
         open_as(bob, f"file://{raw}")
     tmp_path.chmod(0o711)
     path, file = open_as(bob, f"file://{raw}")

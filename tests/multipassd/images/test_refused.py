@@ -112,7 +112,7 @@ def test_another_content_than_promised_is_told_with_whose_hash_and_what_to_do(
     file = tree.path_of().rpartition("/")[2]
     lines = refusal(make_images()).splitlines()
     assert lines[0] == f"Hash of {file} does not match {digest}"
-    assert 'The list of remote "release" promises that hash, and what came from' in lines[1]
+    assert 'The list of remote "release" has that hash, and the file from' in lines[1]
     assert f"{server.url}" in lines[1] and file in lines[1]
     (kept,) = (path for path in (tmp_path / "images" / digest).iterdir())
     assert kept.name == "refused.json"

@@ -10,7 +10,7 @@ MIRROR = "https://mirror.example/ubuntu/"
 def test_the_official_places_hold_unless_somebody_says_otherwise() -> None:
     remotes, problems = table("", {}, {})
     assert not problems
-    assert {name: one.base for name, one in remotes.items()} == {
+    assert {name: each.base for name, each in remotes.items()} == {
         "": "https://cdimage.ubuntu.com/ubuntu-core/",
         "release": "https://cloud-images.ubuntu.com/releases/",
         "daily": "https://cloud-images.ubuntu.com/daily/",
@@ -21,7 +21,8 @@ def test_the_official_places_hold_unless_somebody_says_otherwise() -> None:
 
 def test_a_mirror_stands_beside_the_ubuntu_remotes_alone() -> None:
     remotes, _ = table(MIRROR, {}, {})
-    assert {one.name for one in remotes.values() if one.mirror} == {"release", "daily", "snapcraft"}
+    mirrored = {remote.name for remote in remotes.values() if remote.mirror}
+    assert mirrored == {"release", "daily", "snapcraft"}
     assert remotes["release"].mirror == MIRROR + "releases/"
     assert remotes["release"].base == OFFICIAL[1].base
 
@@ -53,4 +54,4 @@ def test_plain_http_is_taken_when_it_is_marked() -> None:
 def test_a_remote_without_a_place_is_off_and_an_unknown_one_is_told() -> None:
     remotes, problems = table("", {"remote.daily": "", "remote.dialy": "https://a.example/"}, {})
     assert "daily" not in remotes
-    assert problems == ["There is no remote 'dialy' whose place could be taken."]
+    assert problems == ["There is no remote 'dialy' that could be replaced."]

@@ -38,8 +38,8 @@ def lists(remote: str) -> list[Image]:
 
 def shown(found: list[ImageInfo]) -> list[str]:
     return [
-        ",".join(f"{one.remote_name}:{one.alias}" if one.remote_name else one.alias
-                 for one in info.aliases_info)
+        ",".join(f"{each.remote_name}:{each.alias}" if each.remote_name else each.alias
+                 for each in info.aliases_info)
         for info in found
     ]  # fmt: skip
 

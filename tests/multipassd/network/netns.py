@@ -18,7 +18,7 @@ SECONDS = 60.0
 
 
 def missing() -> str:
-    """Why no namespace can be had here; empty if one can."""
+    """Why no namespace can be made here; empty if that is possible."""
     if os.geteuid() != 0:
         return "network namespaces need root"
     for program in ("unshare", "nsenter", "ip", "nft", "dnsmasq", "udhcpc"):
@@ -69,11 +69,11 @@ def namespace() -> Iterator[Namespace]:
         process.stdout.close()
 
 
-def connect(one: Namespace, name: str, other: Namespace, far: str, mac: str = "") -> None:
-    """A cable: `name` in the one, `far` in the other."""
-    one.run("ip", "link", "add", name, "type", "veth", "peer", "name", "far0")
-    one.run("ip", "link", "set", "far0", "netns", str(other.pid), "name", far)
+def connect(near: Namespace, name: str, other: Namespace, far: str, mac: str = "") -> None:
+    """A cable between two namespaces: a device `name` in `near`, and `far` in `other`."""
+    near.run("ip", "link", "add", name, "type", "veth", "peer", "name", "far0")
+    near.run("ip", "link", "set", "far0", "netns", str(other.pid), "name", far)
     if mac:
         other.run("ip", "link", "set", far, "address", mac)
-    one.run("ip", "link", "set", name, "up")
+    near.run("ip", "link", "set", name, "up")
     other.run("ip", "link", "set", far, "up")

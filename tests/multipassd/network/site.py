@@ -70,14 +70,14 @@ class Site:
             process.wait(SECONDS)
 
     def _is_open(self) -> bool:
-        """It exists before anybody listens; its mode comes last."""
+        """The socket exists before the service listens; its mode is set last."""
         return self._socket.exists() and self._socket.stat().st_mode & 0o777 != 0
 
-    def attach(self, one: Cards) -> None:
-        asyncio.run(self.networking.attach(one))
+    def attach(self, instance: Cards) -> None:
+        asyncio.run(self.networking.attach(instance))
 
-    def detach(self, one: Cards) -> None:
-        asyncio.run(self.networking.detach(one))
+    def detach(self, instance: Cards) -> None:
+        asyncio.run(self.networking.detach(instance))
 
     def subnet(self) -> str:
         state: dict[str, Any] = json.loads((self.directory / "state.json").read_text())

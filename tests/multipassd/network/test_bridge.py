@@ -91,12 +91,12 @@ def advertise(guest: Namespace, host: Namespace) -> None:
     guest.run(sys.executable, "-c", ROUTER, "eth0", link_local(host, BRIDGE))
 
 
-def link_local(one: Namespace, device: str) -> str:
+def link_local(namespace: Namespace, device: str) -> str:
     """Once it may be used."""
 
     def found() -> list[str]:
         words = ("-6", "-brief", "address", "show", "dev", device, "scope", "link", "-tentative")
-        return one.run("ip", *words).split()
+        return namespace.run("ip", *words).split()
 
     until(lambda: len(found()) > 2)
     return found()[2].partition("/")[0]
@@ -219,7 +219,7 @@ def test_what_breaks_while_instances_run_is_mended(site: Site) -> None:
 
 def test_a_taken_port_breaks_one_launch_and_leaves_nothing(site: Site) -> None:
     taking = (
-        "import socket; one = socket.socket(type=socket.SOCK_DGRAM); one.bind(('', 53)); "
+        "import socket; end = socket.socket(type=socket.SOCK_DGRAM); end.bind(('', 53)); "
         "print(flush=True); input()"
     )
     other = subprocess.Popen(
@@ -260,7 +260,7 @@ def test_cards_of_instances_that_are_gone_keep_no_bridge(site: Site) -> None:
     known.write_text(json.dumps([{**entry, "plan": asdict(uplink), "users": [MAC, OTHER]}]))
     with site.service():
         asyncio.run(site.networking.reconcile([cards("two", OTHER)]))
-        assert [one["users"] for one in json.loads(known.read_text())] == [[OTHER]]
+        assert [each["users"] for each in json.loads(known.read_text())] == [[OTHER]]
 
 
 def test_no_service_at_all_is_a_sentence(site: Site) -> None:

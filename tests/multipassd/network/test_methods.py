@@ -21,8 +21,8 @@ def test_networks_are_those_of_the_host(daemon: DaemonFactory) -> None:
     service = daemon()
     shown = json.loads(service.cli("alice", "networks", "--format", "json").stdout)
     expected = [
-        {"description": one.description, "name": one.name, "type": one.type}
-        for one in interfaces.read()
+        {"description": each.description, "name": each.name, "type": each.type}
+        for each in interfaces.read()
     ]
     assert shown == {"list": expected}
 

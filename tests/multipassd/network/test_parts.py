@@ -67,12 +67,12 @@ def test_a_full_subnet_is_an_error() -> None:
 
 
 def test_reservations_are_read_back_and_nonsense_is_passed_over(tmp_path: Path) -> None:
-    one = Reservation("52:54:00:00:00:01", IPv4Address("10.55.0.2"), "one")
+    reserved = Reservation("52:54:00:00:00:01", IPv4Address("10.55.0.2"), "one")
     assert reservations.read(tmp_path) == {}
-    reservations.write(tmp_path, {one.mac: one})
+    reservations.write(tmp_path, {reserved.mac: reserved})
     with open(tmp_path / reservations.FILE, "a") as file:
         file.write("nonsense\n,,\n")
-    assert reservations.read(tmp_path) == {one.mac: one}
+    assert reservations.read(tmp_path) == {reserved.mac: reserved}
 
 
 def test_a_lease_is_read_by_its_address(tmp_path: Path) -> None:
@@ -162,8 +162,8 @@ def test_only_ethernet_devices_and_bridges_are_networks(tmp_path: Path) -> None:
     def device(name: str, kind: str = "1", *inside: str) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "type").write_text(f"{kind}\n")
-        for one in inside:
-            (tmp_path / name / one).mkdir(parents=True)
+        for each in inside:
+            (tmp_path / name / each).mkdir(parents=True)
 
     device("eth0", "1", "device")
     device("eth1", "1", "device", "brport")
@@ -174,7 +174,7 @@ def test_only_ethernet_devices_and_bridges_are_networks(tmp_path: Path) -> None:
     device("br1", "1", "bridge", "brif")
     (tmp_path / "eth1/brport/bridge").symlink_to(tmp_path / "br0")
     found = interfaces.read(tmp_path)
-    assert [(one.name, one.description) for one in found] == [
+    assert [(each.name, each.description) for each in found] == [
         ("br0", "Network bridge with eth1"),
         ("br1", "Network bridge"),
         ("eth0", "Ethernet device"),

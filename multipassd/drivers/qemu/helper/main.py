@@ -1,8 +1,8 @@
 """The units that QEMU runs in: one request and one answer on the socket that is stdin.
 
-Whoever may ask systemd for units can become root with all its rights, so the daemon may not. It
-asks here instead, over a socket that only root opens; systemd starts this for each request. What
-comes of it is always QEMU as a user of its own, in a sandbox that is fixed here.
+A process that may create systemd units can become root with all rights, so the daemon may not. It
+sends requests to this program instead, over a socket that only root may open; systemd starts it for
+each. A unit is always QEMU as a user of its own, in a sandbox that is fixed here.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ STOP_SECONDS = 90
 COMMAND_SECONDS = 30.0
 
 PROPERTIES = (
-    # At the host's shutdown the daemon goes first, so that it takes no guest for one that was
-    # stopped for good.
+    # At the host's shutdown the daemon stops first, so that it does not record guests that end then
+    # as stopped.
     ("Before", Installation.daemon_unit),
-    ("After", Installation.network_unit),  # which goes after it
-    # Whoever stops it: its DHCP renews the guest's address.
+    ("After", Installation.network_unit),  # which stops after it
+    # Also when an administrator stops that: its DHCP renews the guest's address.
     ("Upholds", Installation.network_unit),
     ("User", USER),
     ("Group", USER),
@@ -51,7 +51,7 @@ PROPERTIES = (
     ("DevicePolicy", "closed"),
     ("DeviceAllow", "/dev/kvm rw"),
     ("DeviceAllow", "/dev/net/tun rw"),
-    # slirp looks names up for its guests, wherever the host keeps its servers' addresses.
+    # slirp resolves names for its guests: the places where a host has its resolver's addresses.
     ("BindReadOnlyPaths", "-/run/systemd/resolve"),
     ("BindReadOnlyPaths", "-/run/resolvconf"),
     ("BindReadOnlyPaths", "-/run/NetworkManager"),
@@ -61,7 +61,7 @@ PROPERTIES = (
     ("ProtectKernelLogs", "yes"),
     ("ProtectKernelModules", "yes"),
     ("ProtectKernelTunables", "yes"),
-    # All machines run as the same user, who may reach into each of its processes there.
+    # All machines run as the same user, whose processes may access each other there.
     ("InaccessiblePaths", "/proc"),
     ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"),
     ("RestrictNamespaces", "yes"),
@@ -113,7 +113,7 @@ def _checked(command: object) -> list[str]:
 
 
 def _of_another(storage: str, name: str, base: Path) -> str:
-    """Why nothing is done to a unit that is not, or not certainly, this storage directory's;
+    """Why the request is refused: the unit is not, or not certainly, of this storage directory;
     empty where it is."""
     if storage != str(base):
         return (
@@ -122,7 +122,7 @@ def _of_another(storage: str, name: str, base: Path) -> str:
         )
     if not unit_runtime(name).exists():
         return ""
-    # Of a unit that is gone this is empty.
+    # Empty for a unit that does not exist any more.
     code, paths = _run("systemctl", "show", "--value", "--property=BindPaths", _unit(name))
     if code:
         return f"systemd does not tell which storage directory {_unit(name)} is of: {paths}"
@@ -148,7 +148,7 @@ def _start(name: str, command: list[str], base: Path) -> tuple[int, str]:
 
 
 def own_properties(name: str, base: Path) -> tuple[tuple[str, str], ...]:
-    """Each machine sees only its own files and sockets. Pure."""
+    """The properties that show each machine only its own files and sockets. Pure."""
     return (
         ("RuntimeDirectory", unit_runtime(name).name),
         ("TemporaryFileSystem", f"{base}:ro /run:ro"),
@@ -175,7 +175,7 @@ def _unit(name: str) -> str:
 
 
 def _run(*command: str) -> tuple[int, str]:
-    """Exit code, and the last line that was said."""
+    """Exit code and the last line of the output."""
     try:
         done = subprocess.run(
             command,

@@ -1,4 +1,4 @@
-"""How often a transfer is told."""
+"""How often the progress of a transfer is reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from multipassd.images.worker import meter
 
 
 def told(monkeypatch: pytest.MonkeyPatch, *looks: tuple[float, int], size: int) -> list[int]:
-    """What is told of a file of which so much is there at these times."""
+    """What is reported of a file of which so much has arrived at these times."""
     shown: list[int] = []
     made = meter.Meter(lambda transfer: shown.append(transfer.received))
     for now, received in looks:

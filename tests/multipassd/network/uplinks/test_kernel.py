@@ -64,7 +64,7 @@ class Program:
 
     def stages(self) -> list[str]:
         known = json.loads((self._directory / "bridges.json").read_text())
-        return [one["stage"] for one in known]
+        return [each["stage"] for each in known]
 
 
 @pytest.fixture
@@ -76,16 +76,16 @@ def state(host: Namespace, device: str) -> tuple[set[str], set[tuple[Any, ...]]]
     """Global addresses, and routes without what the kernel adds by itself."""
     shown = json.loads(host.run("ip", "-json", "address", "show", "dev", device))
     addresses = {
-        f"{one['local']}/{one['prefixlen']} {one.get('broadcast')}"
-        for entry in shown for one in entry.get("addr_info", ()) if one["scope"] == "global"
+        f"{each['local']}/{each['prefixlen']} {each.get('broadcast')}"
+        for entry in shown for each in entry.get("addr_info", ()) if each["scope"] == "global"
     }  # fmt: skip
     routes = set()
     for family in ("-4", "-6"):
         words = ("ip", "-json", family, "route", "show", "table", "all", "dev", device)
-        for one in json.loads(host.run(*words) or "[]"):
-            if one.get("protocol") != "kernel":
+        for each in json.loads(host.run(*words) or "[]"):
+            if each.get("protocol") != "kernel":
                 keys = ("dst", "gateway", "metric", "prefsrc", "table")
-                routes.add(tuple(one.get(key) for key in keys))
+                routes.add(tuple(each.get(key) for key in keys))
     return addresses, routes
 
 

@@ -1,4 +1,4 @@
-"""What the service that makes units refuses, whatever the daemon asks for."""
+"""Requests that the service that makes units refuses."""
 
 import json
 import os
