@@ -17,6 +17,7 @@ from multipassd.system.json_request_async import ask_at
 
 SOCKET = "MULTIPASS_MACHINES_SOCKET"  # the path of helper/main.py's socket
 SECONDS = 150.0  # for a whole request, whose commands have limits of their own
+TIMED_OUT, UNREACHABLE = 124, 125  # codes beside those of the helper's commands
 MAX_ANSWER = 64 << 10  # bytes; an answer has a few hundred characters
 AT_ONCE = 8  # requests; more would only wait for systemd together
 
@@ -44,7 +45,8 @@ class UnitRunner:
         """`place` is not sent: the daemon must not choose what a unit may write to."""
         code, said = await self._ask("start", name, command)
         if code:
-            hint = " Please install the package qemu-system-x86." if "No such file" in said else ""
+            missing = code != UNREACHABLE and "No such file" in said
+            hint = " Please install the package qemu-system-x86." if missing else ""
             raise DriverError(f"The unit of {name} could not be started: {said}.{hint}")
 
     async def alive(self, name: str) -> bool:
@@ -74,6 +76,6 @@ class UnitRunner:
                 )
             return int(answer["code"]), shown(answer["said"])
         except TooSlow:
-            return 124, "systemd took too long"
+            return TIMED_OUT, "systemd took too long"
         except (RequestFailed, ValueError, KeyError, TypeError) as error:
-            return 1, f"systemd can't be asked at {self._socket}: {error}"
+            return UNREACHABLE, f"systemd can't be asked at {self._socket}: {error}"
