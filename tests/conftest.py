@@ -149,19 +149,19 @@ def daemon() -> Iterator[DaemonFactory]:
         if sandbox is None:
             sandbox = Sandbox.create()
             own.append(sandbox)
-        one = Daemon(
+        running = Daemon(
             sandbox, activated=activated, options=options, env=env, expected_exit=expected_exit
         )
-        made.append(one)
-        return one.start() if start else one
+        made.append(running)
+        return running.start() if start else running
 
     try:
         yield start
     finally:
         errors = []
-        for one in made:
+        for each in made:
             try:
-                one.stop()
+                each.stop()
             except AssertionError as error:
                 errors.append(str(error))
         for place in own:

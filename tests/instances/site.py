@@ -121,7 +121,7 @@ class Site:
 
     def states(self) -> dict[str, str]:
         listed = json.loads(self.done("list", "--format", "json"))["list"]
-        return {one["name"]: one["state"] for one in listed}
+        return {each["name"]: each["state"] for each in listed}
 
     def state(self, name: str) -> str:
         return self.states().get(name, "")
@@ -176,19 +176,19 @@ def site(
 ) -> Iterator[Site]:
     """`storage_size`: of a disk that it has for itself, for root alone. `owner`: who runs it, and
     the copy of the project for that."""
-    one = Site(env)
+    here = Site(env)
     try:
         if owner is not None:
-            one.hand_over(*owner)
+            here.hand_over(*owner)
         if storage_size:
-            smalldisk.mount(one.storage, storage_size)
-        one.daemon.start()
-        yield one
-        one.daemon.stop()
+            smalldisk.mount(here.storage, storage_size)
+        here.daemon.start()
+        yield here
+        here.daemon.stop()
     finally:
-        one.daemon.abandon()
-        machines.end(one.sandbox)
-        one.sandbox.remove()
+        here.daemon.abandon()
+        machines.end(here.sandbox)
+        here.sandbox.remove()
 
 
 def _processes() -> Iterator[tuple[int, str]]:

@@ -29,9 +29,9 @@ def slow() -> Faults:
     return Faults(rate=500_000, corrupt={".img"})
 
 
-def launched(one: Site, name: str) -> terminal.Session:
+def launched(here: Site, name: str) -> terminal.Session:
     command = [str(MULTIPASS), "launch", "--name", name, "noble"]
-    return terminal.converse(command, [], one.daemon.env("alice"))
+    return terminal.converse(command, [], here.daemon.env("alice"))
 
 
 def shows(session: terminal.Session, pattern: str) -> bool:

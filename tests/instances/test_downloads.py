@@ -10,17 +10,17 @@ from tools.imageserver import ImageServer
 HALF = 2 << 20  # of the image
 
 
-def refused(one: Site, name: str) -> str:
+def refused(here: Site, name: str) -> str:
     """Why it is; nothing is left of it."""
-    answer = one.cli("launch", "--name", name, *SMALL, "noble")
+    answer = here.cli("launch", "--name", name, *SMALL, "noble")
     assert answer.returncode == 2, answer
-    assert not (one.states() or one.kept_of(name) or one.qemus())
+    assert not (here.states() or here.kept_of(name) or here.qemus())
     return answer.stderr
 
 
-def kept(one: Site) -> set[str]:
+def kept(here: Site) -> set[str]:
     """What there is of images."""
-    return {path.name for path in (one.storage / "images").glob("*/*") if path.suffix != ".json"}
+    return {path.name for path in (here.storage / "images").glob("*/*") if path.suffix != ".json"}
 
 
 def test_an_image_with_another_checksum_is_refused_and_thrown_away(

@@ -24,16 +24,16 @@ STOOD = 1000  # seconds
 @pytest.fixture
 def small(tiny_image: None) -> Iterator[Site]:
     """A daemon whose storage has 64 MiB."""
-    with site(storage_size="64m") as one:
-        yield one
+    with site(storage_size="64m") as here:
+        yield here
 
 
-def clock_of(one: Site, name: str) -> int:
-    return int(one.inside(name, "date +%s"))
+def clock_of(here: Site, name: str) -> int:
+    return int(here.inside(name, "date +%s"))
 
 
-def fill(one: Site) -> Path:
-    path = one.storage / "filler"
+def fill(here: Site) -> Path:
+    path = here.storage / "filler"
     with path.open("wb") as file:
         try:
             while True:
@@ -65,21 +65,21 @@ def test_a_full_disk_under_a_download_leaves_nothing(small: Site, tmp_path: Path
 
 def test_a_disk_that_fills_up_while_the_image_comes_is_a_sentence(server: ImageServer) -> None:
     server.faults.gate = threading.Event()
-    with site({"MULTIPASS_IMAGE_REMOTES": server.remotes()}, storage_size="16m") as one:
-        launching = one.begin("launch", "--name", "foo", *SMALL, "noble")
-        one.wait_for(lambda: one.logged("launch of foo: download"), "the download")
-        filler = fill(one)
+    with site({"MULTIPASS_IMAGE_REMOTES": server.remotes()}, storage_size="16m") as here:
+        launching = here.begin("launch", "--name", "foo", *SMALL, "noble")
+        here.wait_for(lambda: here.logged("launch of foo: download"), "the download")
+        filler = fill(here)
         server.faults.gate.set()
         told = launching.communicate()[1]
         assert launching.returncode == 2
         assert "launch failed: The image was not stored: No space left on device" in told
-        assert f"in {one.storage}/images. Make room there." in told
-        assert one.done("list") == "No instances found.\n"
-        assert {path.name for path in (one.storage / "images").iterdir()} <= {"lists"}
-        why = one.cli("launch", "--name", "foo", *SMALL, "noble").stderr  # told before it begins
+        assert f"in {here.storage}/images. Make room there." in told
+        assert here.done("list") == "No instances found.\n"
+        assert {path.name for path in (here.storage / "images").iterdir()} <= {"lists"}
+        why = here.cli("launch", "--name", "foo", *SMALL, "noble").stderr  # told before it begins
         assert "The image was not downloaded: it needs 4.0MiB and there are " in why
         filler.unlink()
-        one.run_silent("foo", "noble")
+        here.run_silent("foo", "noble")
 
 
 def test_a_full_disk_under_what_a_launch_makes_leaves_nothing(small: Site, tmp_path: Path) -> None:

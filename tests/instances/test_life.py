@@ -126,7 +126,7 @@ def test_a_delayed_stop_that_is_due_stops(foo: Site) -> None:
 def _make_due(site: Site, name: str) -> None:
     known = records.registry(site.sandbox)
     known.load()
-    (record,) = (one for one in known.all() if one.name == name)
+    (record,) = (each for each in known.all() if each.name == name)
     assert 0 < record.stop_at - time.time() <= 60
     known.put(record.model_copy(update={"stop_at": time.time()}))
 

@@ -40,8 +40,8 @@ def asleep(own: Site) -> Iterator[Site]:
     yield own
 
 
-def ends(one: Site) -> int:
-    return one.daemon.log_text().count("stopped: idle")
+def ends(here: Site) -> int:
+    return here.daemon.log_text().count("stopped: idle")
 
 
 def test_a_daemon_idles_out_only_without_a_machine(asleep: Site, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_foreign_client_gets_an_answer_from_each_method(own: Site) -> None:
             return client.call(method, **fields)
 
         listed = ask("list", request_ipv4=True).replies[0].instance_list.instances
-        assert [(one.name, one.instance_status.status) for one in listed] == [
+        assert [(each.name, each.instance_status.status) for each in listed] == [
             ("foo", State.STOPPED),
             ("gone", State.DELETED),
         ]

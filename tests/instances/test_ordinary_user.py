@@ -25,8 +25,8 @@ SLEEPERS = "ps | grep -c '[s]leep 5000'"
 
 @pytest.fixture
 def bobs(tiny_image: None, copy: Path, people: People) -> Iterator[Site]:
-    with site(owner=(people.bob, copy)) as one:
-        yield one
+    with site(owner=(people.bob, copy)) as here:
+        yield here
 
 
 def test_it_lives_as_roots_instances_do(bobs: Site, people: People) -> None:
@@ -82,8 +82,8 @@ def twenty_commands_at_once_do_it_no_harm(foo: Site) -> None:
     ] * 5
     with ThreadPoolExecutor(len(commands)) as pool:
         answers = list(pool.map(lambda command: foo.cli(*command), commands))
-    assert {one.returncode for one in answers} <= {0, 2}, answers
-    assert not any("journal tells more" in one.stderr for one in answers), answers
+    assert {each.returncode for each in answers} <= {0, 2}, answers
+    assert not any("journal tells more" in each.stderr for each in answers), answers
     assert len(foo.qemus()) <= 1
     foo.done("start", "foo")
     assert (foo.boot_id("foo"), foo.inside("foo", SLEEPERS)) == (before, "1")

@@ -32,18 +32,18 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def quiet(qemu: None) -> Iterator[Site]:
-    with site() as one:
-        yield one
+    with site() as here:
+        yield here
 
 
-def launch(one: Site, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return one.cli("launch", "--name", name, *SMALL, *arguments)
+def launch(here: Site, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return here.cli("launch", "--name", name, *SMALL, *arguments)
 
 
-def nothing_is_left(one: Site, name: str) -> bool:
+def nothing_is_left(here: Site, name: str) -> bool:
     """Nor comes: a launch that is being undone has its name still, and may have no files yet."""
-    gone = f'instance "{name}" does not exist' in one.cli("info", name).stderr
-    return gone and one.kept_of(name) == [] and one.qemus_of(name) == []
+    gone = f'instance "{name}" does not exist' in here.cli("info", name).stderr
+    return gone and here.kept_of(name) == [] and here.qemus_of(name) == []
 
 
 @contextmanager
@@ -131,8 +131,8 @@ def test_a_guest_that_never_answers_ends_the_wait_and_stays(quiet: Site, disk: s
     assert nothing_is_left(quiet, "foo")
 
 
-def tells_its_console(one: Site, name: str) -> bool:
-    told = one.cli("info", "-v", name).stderr
+def tells_its_console(here: Site, name: str) -> bool:
+    told = here.cli("info", "-v", name).stderr
     return f"{name} does not answer; the end of its console: {GREETING.decode()}" in told
 
 
@@ -207,22 +207,22 @@ def test_ctrl_c_at_each_stage_leaves_nothing_or_an_instance_that_goes_on(
         assert nothing_is_left(quiet, name)
 
 
-def settled(one: Site, name: str) -> bool:
-    if one.logged(f"launch of {name}: boot"):
-        return one.states().get(name) == "Starting" and len(one.qemus_of(name)) == 1
-    return nothing_is_left(one, name)
+def settled(here: Site, name: str) -> bool:
+    if here.logged(f"launch of {name}: boot"):
+        return here.states().get(name) == "Starting" and len(here.qemus_of(name)) == 1
+    return nothing_is_left(here, name)
 
 
 def test_two_launches_of_one_name_make_one(quiet: Site, disk: str) -> None:
     both = [quiet.begin("launch", "--name", "twin", *SMALL, disk) for _ in "ab"]
-    quiet.wait_for(lambda: any(one.poll() is not None for one in both), "the refusal")
-    (refused,) = (one for one in both if one.poll() is not None)
+    quiet.wait_for(lambda: any(each.poll() is not None for each in both), "the refusal")
+    (refused,) = (each for each in both if each.poll() is not None)
     told = refused.communicate()[1]
     reasons = ('instance "twin" already exists', 'instance "twin" is being prepared')
     assert refused.returncode == 2 and any(reason in told for reason in reasons), told
     quiet.wait_for(lambda: quiet.logged("launch of twin: boot"), "the other one's machine")
     quiet.done("delete", "--purge", "twin")
-    assert [one.wait() for one in both] == [2, 2]
+    assert [each.wait() for each in both] == [2, 2]
 
 
 def test_twenty_commands_at_once_leave_one_machine_or_none(quiet: Site, disk: str) -> None:
@@ -236,8 +236,8 @@ def test_twenty_commands_at_once_leave_one_machine_or_none(quiet: Site, disk: st
     ] * 4
     with ThreadPoolExecutor(len(commands)) as pool:
         answers = list(pool.map(lambda command: quiet.cli(*command), commands))
-    assert {one.returncode for one in answers} <= {0, 2, 5}, answers
-    assert not any("journal tells more" in one.stderr for one in answers), answers
+    assert {each.returncode for each in answers} <= {0, 2, 5}, answers
+    assert not any("journal tells more" in each.stderr for each in answers), answers
     assert len(quiet.qemus_of("busy")) <= 1
     quiet.done("delete", "--purge", "busy")
     assert nothing_is_left(quiet, "busy")
@@ -248,39 +248,39 @@ def test_purging_while_others_start_it_ends_in_nothing(quiet: Site, disk: str) -
     commands = [("delete", "--purge", "short"), ("start", "--timeout", "1", "short")] * 5
     with ThreadPoolExecutor(len(commands)) as pool:
         answers = list(pool.map(lambda command: quiet.cli(*command), commands))
-    assert not any("journal tells more" in one.stderr for one in answers), answers
+    assert not any("journal tells more" in each.stderr for each in answers), answers
     assert nothing_is_left(quiet, "short")
 
 
 def test_a_missing_qemu_is_named(tmp_path: Path, disk: str, qemu: None) -> None:
-    with path_with(tmp_path, None) as path, site({"PATH": path}) as one:
-        answer = launch(one, "foo", disk)
+    with path_with(tmp_path, None) as path, site({"PATH": path}) as here:
+        answer = launch(here, "foo", disk)
         assert answer.returncode == 2
         assert f"The program {QEMU} is missing." in answer.stderr
         assert "install the package qemu-system-x86" in answer.stderr
-        assert nothing_is_left(one, "foo")
-        assert not one.logged("launch of foo: download"), "known before anything is fetched"
-        check_start_fails(one, f"The program {QEMU} is missing.")
+        assert nothing_is_left(here, "foo")
+        assert not here.logged("launch of foo: download"), "known before anything is fetched"
+        check_start_fails(here, f"The program {QEMU} is missing.")
 
 
 def test_a_qemu_that_crashes_at_start_is_quoted(
     tmp_path: Path, disk: str, tiny_image: None
 ) -> None:
     script = "echo some warning >&2; echo 'qemu: no such luck' >&2; exit 1"
-    with path_with(tmp_path, script) as path, site({"PATH": path}) as one:
-        answer = launch(one, "foo", disk)
+    with path_with(tmp_path, script) as path, site({"PATH": path}) as here:
+        answer = launch(here, "foo", disk)
         assert answer.returncode == 2
         assert "foo: QEMU did not start: qemu: no such luck" in answer.stderr
-        assert nothing_is_left(one, "foo")
-        check_start_fails(one, "old: QEMU did not start: qemu: no such luck")
+        assert nothing_is_left(here, "foo")
+        check_start_fails(here, "old: QEMU did not start: qemu: no such luck")
 
 
-def check_start_fails(one: Site, why: str) -> None:
+def check_start_fails(here: Site, why: str) -> None:
     """Of one that was launched in better times; it stays as it was."""
-    one.daemon.stop()
-    records.put(one.sandbox, records.make("old"))
-    one.daemon.start()
-    answer = one.cli("start", "old")
+    here.daemon.stop()
+    records.put(here.sandbox, records.make("old"))
+    here.daemon.start()
+    answer = here.cli("start", "old")
     assert answer.returncode == 2 and why in answer.stderr, answer
-    assert one.states() == {"old": "Stopped"} and not one.qemus()
-    one.done("delete", "--purge", "old")
+    assert here.states() == {"old": "Stopped"} and not here.qemus()
+    here.done("delete", "--purge", "old")

@@ -46,11 +46,11 @@ def both(daemon: DaemonFactory) -> tuple[Daemon, str]:
 
 
 def start_on_both(daemon: DaemonFactory) -> tuple[Daemon, str]:
-    one = daemon(start=False)
+    running = daemon(start=False)
     with ports.reserved() as port:
         tcp = f"{ports.LOOPBACK}:{port}"
-        one.options += ["--address", one.address, "--address", tcp]
-        return one.start(), tcp
+        running.options += ["--address", running.address, "--address", tcp]
+        return running.start(), tcp
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_every_served_call_is_answered(both: tuple[Daemon, str], address: str) -
         assert client.call("get", key="local.passphrase").replies[0].value == "true"
         assert client.call("authenticate", passphrase="säsame").status is Status.OK
         listed = client.call("Trust/clients").replies[0]
-        assert [one.fingerprint for one in listed.clients] == [fingerprint_of(FIRST)]
+        assert [each.fingerprint for each in listed.clients] == [fingerprint_of(FIRST)]
         assert listed.state == "trusting"
         assert not client.call("Trust/remove", fingerprint="0" * 64).replies[0].removed
     assert "sesame" not in daemon.log_text() and "säsame" not in daemon.log_text()
@@ -277,7 +277,7 @@ class TestCertificates:
 class TestLogLines:
     def test_a_trusted_caller_sees_what_it_asks_for(self, first: GrpcClient) -> None:
         assert [reply for reply in first.call("list").replies if reply.log_line] == []
-        lines = [one.log_line for one in first.call("list", verbosity_level=4).replies]
+        lines = [each.log_line for each in first.call("list", verbosity_level=4).replies]
         lines = [line for line in lines if line]
         assert lines and all(LOG_LINE.fullmatch(line) for line in lines), lines
 
@@ -291,7 +291,7 @@ class TestLogLines:
             assert wrong.status is Status.INVALID_ARGUMENT and wrong.replies == []
             right = other.call("authenticate", passphrase="open", verbosity_level=4)
             assert right.status is Status.OK
-            assert [one for one in right.replies if one.log_line] == []
+            assert [each for each in right.replies if each.log_line] == []
 
 
 class TestRemoval:

@@ -41,18 +41,18 @@ def end(daemon: Daemon, witness: H2Client) -> None:
 def statuses(client: H2Client, received: list[Frame]) -> dict[int, str]:
     """By the call's stream. A client's h2 itself takes no answer after a GOAWAY."""
     found = {}
-    for one in received:
-        if isinstance(one, HeadersFrame):
-            decoded = client.http2.decoder.decode(one.data)
+    for each in received:
+        if isinstance(each, HeadersFrame):
+            decoded = client.http2.decoder.decode(each.data)
             headers = {str(name): str(value) for name, value in decoded}
             if "grpc-status" in headers:
-                found[one.stream_id] = headers["grpc-status"]
+                found[each.stream_id] = headers["grpc-status"]
     return found
 
 
 def goodbyes(received: list[Frame]) -> list[int]:
     """The last stream of each GOAWAY."""
-    return [one.last_stream_id for one in received if isinstance(one, GoAwayFrame)]
+    return [each.last_stream_id for each in received if isinstance(each, GoAwayFrame)]
 
 
 def test_a_call_in_flight_ends_and_one_that_crosses_the_goodbye_is_answered(
@@ -60,8 +60,8 @@ def test_a_call_in_flight_ends_and_one_that_crosses_the_goodbye_is_answered(
 ) -> None:
     """A second wrong guess is answered a second later, a third one two more: meanwhile the daemon
     is told to stop."""
-    one = daemon()
-    with ending(one), H2Client(one, GOOD) as witness, H2Client(one, GOOD) as client:
+    running = daemon()
+    with ending(running), H2Client(running, GOOD) as witness, H2Client(running, GOOD) as client:
         assert witness.call("set", SETTING)[0] == "0"
         assert client.call("authenticate", GUESS)[0] == "3"
         guessing = [client.begin("authenticate") for _ in range(2)]
@@ -71,7 +71,7 @@ def test_a_call_in_flight_ends_and_one_that_crosses_the_goodbye_is_answered(
         client.flush()
         while "PingAckReceived" not in [type(event).__name__ for event in client.events()]:
             pass
-        end(one, witness)
+        end(running, witness)
         crossing = client.begin("list")
         client.http2.send_data(crossing, frame(b""))
         client.flush()
@@ -82,10 +82,10 @@ def test_a_call_in_flight_ends_and_one_that_crosses_the_goodbye_is_answered(
 
 def test_a_handshake_under_way_ends_in_a_call_answered(daemon: DaemonFactory) -> None:
     """And its goodbye does not come together with SETTINGS: grpcio could hang then."""
-    one = daemon()
-    with ending(one), H2Client(one, GOOD) as witness:
+    running = daemon()
+    with ending(running), H2Client(running, GOOD) as witness:
         assert witness.call() == ("0", "")
-        with H2Client(one, GOOD, lambda: end(one, witness)) as client:
+        with H2Client(running, GOOD, lambda: end(running, witness)) as client:
             begun = frames(client.receive())
             assert begun and not goodbyes(begun) and isinstance(begun[0], SettingsFrame)
             stream = client.begin("list")

@@ -32,7 +32,7 @@ ROUNDS, CROWD = 100, 50
 ROOT = Credentials(0, 0, 1, frozenset({0}))
 PAIRS = [make_client() for _ in range(CROWD)]
 PEERS = [
-    Peer(ROOT, der, fingerprint(der)) for der in (pem_to_der(one.certificate) for one in PAIRS)
+    Peer(ROOT, der, fingerprint(der)) for der in (pem_to_der(each.certificate) for each in PAIRS)
 ]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
@@ -60,7 +60,7 @@ def test_of_fifty_first_clients_one_is_enrolled_a_hundred_times(
 
     for number in range(ROUNDS):
         asyncio.run(one_round(number))
-    granted = [one for one in caplog.records if "trusts client" in one.getMessage()]
+    granted = [each for each in caplog.records if "trusts client" in each.getMessage()]
     assert len(granted) == ROUNDS
 
 
@@ -96,7 +96,7 @@ def test_a_first_client_who_hangs_up_lets_no_second_one_in(
         assert store.fingerprints() == {PEERS[0].fingerprint}
 
     asyncio.run(story())
-    assert [one.getMessage() for one in caplog.records] == [
+    assert [each.getMessage() for each in caplog.records] == [
         f"trusts client {PEERS[0].fingerprint[:16]} from now on (first client), uid 0"
     ]
     assert changes == 1
@@ -123,14 +123,14 @@ def test_edits_by_hand_during_an_enrolment_are_on_record(
         await enrolment.upkeep()
 
     asyncio.run(story())
-    text = "\n".join(sorted(one.getMessage() for one in caplog.records))
+    text = "\n".join(sorted(each.getMessage() for each in caplog.records))
     assert text.count("from now on") == 3 and text.count("(by hand)") == 1
 
 
 @pytest.mark.parametrize("number", range(3))
 def test_of_many_real_first_clients_one_is_enrolled(daemon: DaemonFactory, number: int) -> None:
-    one = daemon()
-    clients = [H2Client(one, pair) for pair in PAIRS[:20]]
+    running = daemon()
+    clients = [H2Client(running, pair) for pair in PAIRS[:20]]
     statuses: list[str] = []
     threads = [
         threading.Thread(target=lambda c=client: statuses.append(c.call()[0])) for client in clients
@@ -142,7 +142,7 @@ def test_of_many_real_first_clients_one_is_enrolled(daemon: DaemonFactory, numbe
     for client in clients:
         client.socket.close()
     assert sorted(statuses) == ["0"] + ["16"] * 19
-    assert one.store_path.read_text().count("BEGIN CERTIFICATE") == 1
+    assert running.store_path.read_text().count("BEGIN CERTIFICATE") == 1
 
 
 class Refused:
@@ -185,7 +185,7 @@ def test_a_hundred_thousand_denials_hide_no_grant(
         await enrolment.enrol(PEERS[1], "second grant")
 
     asyncio.run(story())
-    texts = [one.getMessage() for one in caplog.records]
+    texts = [each.getMessage() for each in caplog.records]
     assert "first grant" in texts[0] and "second grant" in texts[-1]
     assert len(texts) < 5000, "the journal is not flushed"
     assert any("more" in text for text in texts[-15:]), texts[-15:]

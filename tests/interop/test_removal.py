@@ -51,19 +51,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageServer]:
 @pytest.fixture
 def both(daemon: DaemonFactory, server: ImageServer) -> Daemon:
     """A daemon that trusts STAYS and GOES."""
-    one = daemon(
+    running = daemon(
         options=("--verbosity", "debug"), env={"MULTIPASS_IMAGE_REMOTES": server.remotes()}
     )
-    trust(one, STAYS, GOES)
-    return one
+    trust(running, STAYS, GOES)
+    return running
 
 
-def trust(one: Daemon, *pairs: KeyPair) -> None:
+def trust(running: Daemon, *pairs: KeyPair) -> None:
     """Those and nobody else, by hand; waits until the daemon knows."""
-    beside = one.store_path.with_suffix(".new")
+    beside = running.store_path.with_suffix(".new")
     beside.write_bytes(b"".join(pair.certificate for pair in pairs))
-    os.rename(beside, one.store_path)
-    with GrpcClient(one, pairs[0]) as client:
+    os.rename(beside, running.store_path)
+    with GrpcClient(running, pairs[0]) as client:
         wait_for(lambda: client.call("list").status is Status.OK)
 
 
@@ -76,35 +76,35 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 @contextmanager
 def launching(
-    one: Daemon, pair: KeyPair = GOES, name: str = "foo", *, half_close: bool = True
+    running: Daemon, pair: KeyPair = GOES, name: str = "foo", *, half_close: bool = True
 ) -> Iterator[Future[Answer]]:
     """While the image is on its way, which is for ever."""
-    with GrpcClient(one, pair) as client, ThreadPoolExecutor(1) as pool:
+    with GrpcClient(running, pair) as client, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(
             lambda: client.call("launch", half_close=half_close, instance_name=name, image="noble")
         )
-        wait_for(lambda: f"launch of {name}: image" in one.log_text() or answer.done())
+        wait_for(lambda: f"launch of {name}: image" in running.log_text() or answer.done())
         assert not answer.done()
         yield answer
         answer.result(SECONDS)
 
 
-def children(one: Daemon) -> str:
-    return Path(f"/proc/{one.pid}/task/{one.pid}/children").read_text()
+def children(running: Daemon) -> str:
+    return Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text()
 
 
-def remove_by_call(one: Daemon) -> None:
-    with GrpcClient(one, STAYS) as client:
+def remove_by_call(running: Daemon) -> None:
+    with GrpcClient(running, STAYS) as client:
         name = fingerprint(pem_to_der(GOES.certificate))
         assert client.call("Trust/remove", fingerprint=name).replies[0].removed
 
 
-def remove_by_hand(one: Daemon) -> None:
-    one.store_path.write_bytes(STAYS.certificate)
+def remove_by_hand(running: Daemon) -> None:
+    running.store_path.write_bytes(STAYS.certificate)
 
 
-def remove_by_program(one: Daemon) -> None:
-    Trust(one.sandbox).done("remove", fingerprint(pem_to_der(GOES.certificate)))
+def remove_by_program(running: Daemon) -> None:
+    Trust(running.sandbox).done("remove", fingerprint(pem_to_der(GOES.certificate)))
 
 
 @pytest.mark.parametrize("remove", [remove_by_call, remove_by_hand, remove_by_program])

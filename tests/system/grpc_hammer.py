@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
             print("held", flush=True)
             ended.wait()
         return 0
-    print(json.dumps(_hammer(address, credentials, ended, one=how == "one")))
+    print(json.dumps(_hammer(address, credentials, ended, keeping=how == "one")))
     return 0
 
 
@@ -40,7 +40,7 @@ def _await_end(ended: threading.Event) -> None:
 
 
 def _hammer(
-    address: str, credentials: grpc.ChannelCredentials, ended: threading.Event, *, one: bool
+    address: str, credentials: grpc.ChannelCredentials, ended: threading.Event, *, keeping: bool
 ) -> dict[str, object]:
     calls, failed = 0, []
     channel = _channel(address, credentials)
@@ -52,7 +52,7 @@ def _hammer(
             failed.append(f"{error.code().name}: {error.details()}")
         if calls == 1:
             print("begun", flush=True)
-        if not one:
+        if not keeping:
             channel.close()
             channel = _channel(address, credentials)
     channel.close()

@@ -62,14 +62,14 @@ class Hammers:
 
     def await_first_calls(self) -> None:
         """Each calls from here on: to load Google's gRPC takes longer than a quick restart."""
-        for one in [*self._cli, *self._grpc.values()]:
-            assert one.stdout is not None
-            assert (said := one.stdout.readline()) == BEGUN, said
+        for each in [*self._cli, *self._grpc.values()]:
+            assert each.stdout is not None
+            assert (said := each.stdout.readline()) == BEGUN, said
 
     def finish(self) -> dict[str, Count]:
         """By the kind of caller."""
         self._host.run("touch", "/tmp/enough")
-        said = "".join(one.communicate(timeout=PATIENCE)[0] for one in self._cli)
+        said = "".join(each.communicate(timeout=PATIENCE)[0] for each in self._cli)
         calls = sum(int(line[7:]) for line in said.splitlines() if line.startswith("calls: "))
         counts = {CLI: Count(calls, said.split("LOST ")[1:])}
         for kind, program in self._grpc.items():
@@ -107,6 +107,6 @@ def grpc_caller(host: Host, how: str, user: str = "alice") -> "subprocess.Popen[
 def table(what: str, counts: dict[str, Count]) -> str:
     """A line for people."""
     columns = (
-        f"{kind}: {one.calls} made, {len(one.failed)} failed" for kind, one in counts.items()
+        f"{kind}: {each.calls} made, {len(each.failed)} failed" for kind, each in counts.items()
     )
     return " | ".join([what, *columns])

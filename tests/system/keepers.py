@@ -41,7 +41,7 @@ class NetworkManager:
     def state(self, host: Host) -> Any:
         fields = "UUID,NAME,TYPE,AUTOCONNECT,DEVICE"
         lines = host.run("nmcli", "-g", fields, "connection").stdout.splitlines()
-        return [one for one in lines if one.endswith(f":{DEVICE}") or "multipass" in one]
+        return [each for each in lines if each.endswith(f":{DEVICE}") or "multipass" in each]
 
     @contextmanager
     def by_hand(self, host: Host) -> Iterator[None]:

@@ -188,12 +188,12 @@ def test_a_hung_first_client_locks_nobody_out(site: Site, people: People) -> Non
     site.start()
     early = [socket.socket(socket.AF_UNIX) for _ in range(20)]
     try:
-        for one in early:
-            one.connect(os.fspath(site.sandbox.socket_path))
+        for each in early:
+            each.connect(os.fspath(site.sandbox.socket_path))
         site.enrol_first(people.alice)
     finally:
-        for one in early:
-            one.close()
+        for each in early:
+            each.close()
 
 
 def test_only_one_of_many_first_clients_wins(site: Site, people: People) -> None:

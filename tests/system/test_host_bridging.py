@@ -82,16 +82,16 @@ pytestmark = pytest.mark.host
 
 @contextmanager
 def new_host_by(keeper: Keeper) -> Iterator[Host]:
-    with new_host(kind="network-manager") as one:
-        shutil.copyfile(cloudimage.kept(), f"{one.root}{IMAGE}")
-        place = one.root / "etc/systemd/system/multipassd.service.d/test.conf"
+    with new_host(kind="network-manager") as booted:
+        shutil.copyfile(cloudimage.kept(), f"{booted.root}{IMAGE}")
+        place = booted.root / "etc/systemd/system/multipassd.service.d/test.conf"
         place.parent.mkdir(parents=True)
         place.write_text(DROP_IN)
-        keeper.install(one.root)
-        one.boot()
-        lay_cable(one)
-        one.run("multipass", "set", f"local.bridged-network={DEVICE}")
-        yield one
+        keeper.install(booted.root)
+        booted.boot()
+        lay_cable(booted)
+        booted.run("multipass", "set", f"local.bridged-network={DEVICE}")
+        yield booted
 
 
 def test_a_card_with_its_address_by_dhcp_goes_to_a_bridge_and_back() -> None:
@@ -206,7 +206,7 @@ def a_connection_set_up_by_hand_moves_with_all_its_routes(host: Host, keeper: Ke
     dynamic = state(host, keeper)
     with keeper.by_hand(host):
         until(lambda: addresses(host, DEVICE) == {"192.0.2.9", "192.0.2.10"})
-        until(lambda: {one["dst"] for one in routes(host, DEVICE)} == DESTINATIONS)
+        until(lambda: {each["dst"] for each in routes(host, DEVICE)} == DESTINATIONS)
         before = routes(host, DEVICE)
         assert ask(host, do="bridge", device=DEVICE) == {"done": BRIDGE}
         assert routes(host, BRIDGE) == before and routes(host, DEVICE) == []
@@ -226,7 +226,7 @@ def a_guest_is_on_the_wire_after_yes(host: Host) -> None:
     assert addresses(host, BRIDGE) == address and addresses(host, DEVICE) == set()
     assert members(host, BRIDGE) == {DEVICE, TAP}
     said = host.run("multipass", "networks", "--format", "json").stdout
-    shown = {one["name"]: one["description"] for one in json.loads(said)["list"]}
+    shown = {each["name"]: each["description"] for each in json.loads(said)["list"]}
     assert shown[BRIDGE] == f"Network bridge with {DEVICE}"
     # Only over the wire: the guest's first card is on a bridge that leads nowhere near.
     until(lambda: len(guests_addresses(host)) == 1)
@@ -308,18 +308,18 @@ def assert_nothing_is_left(host: Host) -> None:
 
 def state(host: Host, keeper: Keeper) -> Any:
     """All that a bridge would change."""
-    bridges = {one for one in links(host) if one.startswith("br")}
+    bridges = {each for each in links(host) if each.startswith("br")}
     return addresses(host, DEVICE), routes(host, DEVICE), keeper.state(host), bridges
 
 
 def routes(host: Host, device: str) -> list[Any]:
     shown = json.loads(host.run("ip", "-json", "-4", "route", "show", "dev", device).stdout or "[]")
-    return [{key: value for key, value in one.items() if key != "flags"} for one in shown]
+    return [{key: value for key, value in each.items() if key != "flags"} for each in shown]
 
 
 def addresses(host: Host, device: str) -> set[str]:
     shown = json.loads(host.run("ip", "-json", "-4", "address", "show", "dev", device).stdout)
-    return {one["local"] for entry in shown for one in entry.get("addr_info", ())}
+    return {each["local"] for entry in shown for each in entry.get("addr_info", ())}
 
 
 def links(host: Host) -> set[str]:
@@ -334,7 +334,7 @@ def members(host: Host, bridge: str) -> set[str]:
 
 def stages(host: Host) -> set[str]:
     place = Path(f"{host.root}/var/lib/multipass-network/bridges.json")
-    return {one["stage"] for one in json.loads(place.read_text())} if place.exists() else set()
+    return {each["stage"] for each in json.loads(place.read_text())} if place.exists() else set()
 
 
 def guests_addresses(host: Host) -> list[str]:

@@ -40,12 +40,12 @@ pytestmark = pytest.mark.host
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    with new_host(kind="instances") as one:
-        silent_disk(Path(f"{one.root}/srv/disk.raw"))
-        one.drop_in(DROP_IN)
-        one.boot()
-        one.run("chmod", "666", "/dev/net/tun")  # as udev has it, which containers lack
-        yield one
+    with new_host(kind="instances") as booted:
+        silent_disk(Path(f"{booted.root}/srv/disk.raw"))
+        booted.drop_in(DROP_IN)
+        booted.boot()
+        booted.run("chmod", "666", "/dev/net/tun")  # as udev has it, which containers lack
+        yield booted
 
 
 def test_a_killed_daemon_leaves_no_stray_unit_tap_or_lease(host: Host) -> None:
@@ -123,7 +123,7 @@ def nothing_is_left(host: Host) -> None:
 
 def states(host: Host) -> dict[str, str]:
     listed = host.run("multipass", "list", "--format", "json").stdout
-    return {one["name"]: one["state"] for one in json.loads(listed)["list"]}
+    return {each["name"]: each["state"] for each in json.loads(listed)["list"]}
 
 
 def units(host: Host) -> list[str]:
@@ -148,7 +148,7 @@ def lines(host: Host, path: str) -> list[str]:
 
 
 def names(host: Host, path: str) -> list[str]:
-    return [one.name for one in (host.root / path[1:]).iterdir()]
+    return [each.name for each in (host.root / path[1:]).iterdir()]
 
 
 def log(host: Host) -> str:

@@ -84,34 +84,34 @@ pytestmark = pytest.mark.host
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
     """Booted; alice is trusted. Each test leaves it as it was."""
-    with new_host() as one:
-        one.boot()
-        assert one.run("multipass", "list", user="alice").stdout == EMPTY_LIST
-        yield one
+    with new_host() as booted:
+        booted.boot()
+        assert booted.run("multipass", "list", user="alice").stdout == EMPTY_LIST
+        yield booted
 
 
 def report(record: Record, what: str, counts: dict[str, Count]) -> None:
     print(f"\n{table(what, counts)}")
-    for kind, one in counts.items():
-        record(f"{what}, {kind}: calls made", one.calls)
-        record(f"{what}, {kind}: calls failed", len(one.failed))
+    for kind, each in counts.items():
+        record(f"{what}, {kind}: calls made", each.calls)
+        record(f"{what}, {kind}: calls failed", len(each.failed))
 
 
 def assert_none_failed(counts: dict[str, Count]) -> None:
-    for kind, one in counts.items():
-        assert one.calls > 0, kind
-        assert not one.failed, (kind, one.failed)
+    for kind, each in counts.items():
+        assert each.calls > 0, kind
+        assert not each.failed, (kind, each.failed)
 
 
 def assert_only_broken_off(counts: dict[str, Count], ends: int) -> None:
     """What was under way at one of the daemon's ends, and nothing else: nobody was refused."""
-    for kind, one in counts.items():
-        sent = [said for said in one.failed if UNSENT not in said]
-        assert len(sent) <= ends * (PROCESSES if kind == CLI else 1), (kind, one.failed)
-        unsent = len(one.failed) - len(sent)
-        assert unsent <= (0 if kind == CLI else ends), (kind, one.failed)
-        for said in one.failed:
-            assert ENDED in said if kind == CLI else BROKEN_OFF.search(said), (kind, one.failed)
+    for kind, each in counts.items():
+        sent = [said for said in each.failed if UNSENT not in said]
+        assert len(sent) <= ends * (PROCESSES if kind == CLI else 1), (kind, each.failed)
+        unsent = len(each.failed) - len(sent)
+        assert unsent <= (0 if kind == CLI else ends), (kind, each.failed)
+        for said in each.failed:
+            assert ENDED in said if kind == CLI else BROKEN_OFF.search(said), (kind, each.failed)
 
 
 def main_pid(host: Host) -> int:

@@ -68,7 +68,7 @@ def test_a_client_given_on_standard_input_is_in_at_once_and_listed_with_who_let_
     assert f"{carol[:16]} (laptop) is trusted now" in said
     assert gets_in(host, "carol")
 
-    known = {one["fingerprint"]: one for one in clients(host)}
+    known = {each["fingerprint"]: each for each in clients(host)}
     assert known.keys() == {dave, carol}
     first, second = known[dave], known[carol]
     assert first["enrolled"] <= second["enrolled"], "to the second"

@@ -50,5 +50,5 @@ def program(service: Service, tmp_path: Path) -> Program:
 def background() -> Iterator[list[Background]]:
     begun: list[Background] = []
     yield begun
-    for one in begun:
-        one.close()
+    for each in begun:
+        each.close()

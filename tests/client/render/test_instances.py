@@ -79,7 +79,7 @@ def test_csv_of_instances() -> None:
 
 def test_json_of_instances_keeps_the_order_of_the_reply() -> None:
     text = instances.render([BUILDER, PRIMARY], "json", "primary")
-    assert [one["name"] for one in library.loads(text)["list"]] == ["builder", "primary"]
+    assert [each["name"] for each in library.loads(text)["list"]] == ["builder", "primary"]
     assert text.startswith(
         '{\n    "list": [\n        {\n            "ipv4": [\n            ],\n'
         '            "name": "builder",\n'

@@ -46,5 +46,5 @@ def test_networks(form: str, text: str, empty: str) -> None:
 
 def test_json_of_networks() -> None:
     listed = library.loads(networks.render(INTERFACES, "json"))["list"]
-    assert [one["name"] for one in listed] == ["br0", "eth0"]
+    assert [each["name"] for each in listed] == ["br0", "eth0"]
     assert networks.render([], "json") == '{\n    "list": [\n    ]\n}\n'
