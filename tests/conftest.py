@@ -1,4 +1,4 @@
-"""Fixtures that every test may use: a private place, and the real daemon in one."""
+"""Fixtures for all tests: a sandbox, and the real daemon in one."""
 
 import os
 import shutil
@@ -17,8 +17,8 @@ from tools.sandbox import Sandbox
 
 DaemonFactory = Callable[..., Daemon]
 
-# How long an example takes tells of the machine's load, and whoever looks at a failure must see the
-# same one. `--hypothesis-profile=default` tries other examples each time.
+# No deadline, as an example's duration depends on the machine's load; and the same examples each
+# time, so that a failure can be reproduced. `--hypothesis-profile=default` tries others.
 settings.register_profile(
     "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -87,8 +87,8 @@ class Fast:
 
 @pytest.fixture(scope="session", autouse=True)
 def hangups() -> None:
-    """Under nohup, what tests start must heed them, but not who runs the tests: a handler is not
-    inherited. Set where xdist starts its workers, it would not reach these."""
+    """Under nohup, programs that tests start must handle SIGHUP, but pytest must ignore it: a
+    handler is not inherited. One set before xdist starts its workers would not be in them."""
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
 
@@ -102,7 +102,7 @@ def qemu() -> None:
 
 @pytest.fixture(scope="session")
 def copy() -> Iterator[Path]:
-    """The project where every user can read it, as the checkout may lie where others can't go."""
+    """A copy of the project that every user can read, as the checkout may not be readable."""
     made = place.make()
     yield made
     shutil.rmtree(made, ignore_errors=True)
@@ -110,7 +110,7 @@ def copy() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def people() -> Iterator[People]:
-    """Real users of this machine; skips where they can't be made."""
+    """Real users of this machine; skips if they can't be created."""
     if why := accounts.obstacle():
         pytest.skip(why)
     accounts.remove_own()
@@ -130,7 +130,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def daemon() -> Iterator[DaemonFactory]:
-    """Call it for a running daemon of its own; each one must end well after the test.
+    """A function that starts a daemon in a sandbox; each must end well after the test.
 
     ``daemon(activated=False, options=(), env=None, expected_exit=0, start=True, sandbox=None)``
     """

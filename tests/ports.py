@@ -1,4 +1,4 @@
-"""A TCP port that nobody else is given before its service listens."""
+"""A TCP port that is given to no other program before its service listens."""
 
 import socket
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ LOOPBACK = "127.0.0.1"
 def reserved() -> Iterator[int]:
     """A free port of the loopback interface, for a service that sets SO_REUSEADDR.
 
-    The kernel chooses no port for others that is bound here, not even for what connects; whoever
-    names it, and does not mind that it was in use, may listen at it all the same.
+    The kernel assigns a port that is bound here to no other program, not even for connections; a
+    program that names it, with SO_REUSEADDR, can still listen at it.
     """
     with socket.socket() as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

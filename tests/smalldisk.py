@@ -9,7 +9,7 @@ import pytest
 
 
 def mount(place: Path, size: str) -> None:
-    """At an existing directory, for its owner alone. Skips the test where nobody may mount."""
+    """Mount a tmpfs at an existing directory, mode 700. Skips if mounting is not allowed."""
     command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(place)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -193,7 +193,7 @@ def test_a_shell_offers_commands_options_values_and_keys(shell: str, place: Path
     expected = LINES | EQUALS
     offered = {typed: sorted(_values(SHELLS[shell](place, typed), typed)) for typed in expected}
     assert offered == {typed: sorted(words) for typed, words in expected.items()}
-    # Nobody who types Tab takes the first client's place, or wakes the service.
+    # Completion neither enrols the first client nor starts the service.
     started = place / "started"
     lines = started.read_text().splitlines() if started.exists() else []
     assert all(line.endswith("NEVER_ENROL=1") for line in lines)

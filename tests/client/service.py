@@ -16,7 +16,7 @@ from protocol.messages.access import AuthenticateReply, AuthenticateRequest
 from tests.client.program import Program
 
 Answer = Callable[[Any, Any], Iterable[bytes]]
-SKIPPING = "Skipping mount due to disabled mounts feature\n"  # what the primary is told
+SKIPPING = "Skipping mount due to disabled mounts feature\n"  # printed for the primary instance
 Connect = Callable[..., tuple[Program, "Service"]]
 
 
@@ -103,7 +103,7 @@ def detailed(status: grpc.StatusCode, message: str, details: Message, *replies: 
 
 
 def never(requests: Any, context: Any) -> Iterable[bytes]:
-    """Answers when nobody waits any more."""
+    """Answers after the caller's deadline."""
     next(requests)
     gone = threading.Event()
     context.add_callback(gone.set)

@@ -300,7 +300,7 @@ def test_over_tcp_nothing_is_sent_to_a_service_that_does_not_verify(connect: Con
 
 def test_a_service_that_appears_is_waited_for(tmp_path: Path) -> None:
     program = Program(tmp_path / "home", f"unix:{tmp_path}/socket", tmp_path / "root.pem")
-    # Made beforehand, as that may take longer on a busy machine than anybody is waited for.
+    # Created beforehand, as that may take longer on a busy machine than the client waits.
     service = Service(f"unix:{tmp_path}/later", tmp_path, list=replying(LISTED))
     appear = threading.Timer(1.0, (tmp_path / "later").rename, [tmp_path / "socket"])
     appear.start()

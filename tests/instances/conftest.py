@@ -34,7 +34,7 @@ def qemu() -> None:
 
 @pytest.fixture(scope="session")
 def tiny_image(qemu: None) -> None:
-    """It can be had here."""
+    """Skips if the tiny image can't be built here."""
     try:
         cloudimage.kept()
     except roots.RootError as error:

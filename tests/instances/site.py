@@ -87,7 +87,7 @@ class Site:
         return launching
 
     def run_silent(self, name: str, image: str) -> None:
-        """A machine that runs and never answers, and nobody who waits for it."""
+        """Start a machine that never answers, and stop waiting for it."""
         give_up(self.launching(name, image))
 
     def starting(self, name: str) -> subprocess.Popen[str]:
@@ -158,7 +158,7 @@ class Site:
 
 
 def silent_disk(path: Path, rest: bytes = bytes(1 << 20)) -> str:
-    """The URL of a disk without a system: it prints GREETING, and then nobody ever answers."""
+    """The URL of a disk without a system: it prints GREETING and answers nothing."""
     path.write_bytes((PRINTS + GREETING).ljust(510, b"\0") + b"\x55\xaa" + rest)
     return f"file://{path}"
 

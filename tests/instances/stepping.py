@@ -15,7 +15,7 @@ _libc.ptrace.restype = ctypes.c_long
 
 
 def step_until(pid: int, true: Callable[[], bool]) -> None:
-    """Its first thread is held at each system call, and for good where this has become true.
+    """Stop its first thread at each system call, permanently once the condition is true.
     Raises PermissionError where no process may do this to another, ProcessLookupError if it ends.
     """
     _ptrace(SEIZE, pid)

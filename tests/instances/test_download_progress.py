@@ -1,4 +1,4 @@
-"""Launches that fetch an image: what a terminal shows of it, and what a foreign client is told."""
+"""Launches that download an image: what a terminal shows, and what a foreign client receives."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_foreign_client_is_told_of_downloads_if_it_is_known(
     gate = threading.Event()
     server.faults = Faults(gate=gate, corrupt={".img"})
     with GrpcClient(served.daemon, OWNER) as owner, ThreadPoolExecutor() as pool:
-        assert owner.call("Images/downloads").status is Status.UNAUTHENTICATED  # enrols nobody
+        assert owner.call("Images/downloads").status is Status.UNAUTHENTICATED  # enrols no client
         assert owner.call("list").status is Status.OK
         assert owner.call("Images/downloads").replies[0].downloads == []
         launch = pool.submit(owner.call, "launch", instance_name="foo", image="noble")

@@ -26,7 +26,7 @@ TRIES = 8  # to kill in a stage that is short
 PURGES = 4  # half of them are killed before QEMU has ended
 BEFORE_RECORD = ("image", "overlay", "seed")
 AFTER_RECORD = ("record", "start", "boot")
-# Over before a busy machine lets anybody look at the log; and the one before, which takes longer.
+# Steps that end before the log can be read on a busy machine; and the longer step before each.
 SHORT = {"record": "seed"}
 
 
@@ -148,7 +148,7 @@ def test_a_launch_killed_while_it_downloads_leaves_nothing_but_what_the_next_one
 
 
 def test_a_launch_killed_while_its_image_is_verified_leaves_no_instance(served: Site) -> None:
-    """What the worker stores of the image meanwhile is whole or not there."""
+    """The worker's files of the image are complete or absent."""
     hits = 0
     for number in range(TRIES):
         name = f"foo{number}"

@@ -115,7 +115,7 @@ def test_a_delayed_stop_that_is_due_stops(foo: Site) -> None:
     assert last_minute.returncode == 2
     assert "is scheduled to shut down in less than a minute" in last_minute.stderr
     foo.daemon.kill()
-    _make_due(foo, "foo")  # as if the minute had passed meanwhile
+    _make_due(foo, "foo")  # as if the minute had passed
     foo.daemon.start()
     # It is reached again first, and then has the service's 120 s to power down.
     foo.wait_for(lambda: foo.state("foo") == "Stopped", "the stop that was due", LAUNCH_SECONDS)

@@ -26,7 +26,7 @@ QEMU = "qemu-system-x86_64"
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of a disk that QEMU runs, and nobody ever answers."""
+    """The URL of a disk that QEMU runs, and that never answers."""
     return silent_disk(tmp_path_factory.mktemp("disk") / "disk.raw")
 
 

@@ -58,8 +58,8 @@ def goodbyes(received: list[Frame]) -> list[int]:
 def test_a_call_in_flight_ends_and_one_that_crosses_the_goodbye_is_answered(
     daemon: DaemonFactory,
 ) -> None:
-    """A second wrong guess is answered a second later, a third one two more: meanwhile the daemon
-    is told to stop."""
+    """A second wrong guess is answered a second later, a third one two more: the daemon is stopped
+    in between."""
     running = daemon()
     with ending(running), H2Client(running, GOOD) as witness, H2Client(running, GOOD) as client:
         assert witness.call("set", SETTING)[0] == "0"

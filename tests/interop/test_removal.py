@@ -59,7 +59,7 @@ def both(daemon: DaemonFactory, server: ImageServer) -> Daemon:
 
 
 def trust(running: Daemon, *pairs: KeyPair) -> None:
-    """Those and nobody else, by hand; waits until the daemon knows."""
+    """Trust only those, by hand; wait until the daemon has read it."""
     beside = running.store_path.with_suffix(".new")
     beside.write_bytes(b"".join(pair.certificate for pair in pairs))
     os.rename(beside, running.store_path)
@@ -118,7 +118,7 @@ def test_a_launch_under_way_ends_and_its_work_too(
         ended = answer.result(SECONDS)
     assert ended[:2] == (Status.UNAUTHENTICATED, NOT_TRUSTED)
     assert ended.replies, "what it was told before, it has"
-    wait_for(lambda: not children(both))  # nobody fetches any more
+    wait_for(lambda: not children(both))  # no download is running any more
     assert "ended a running call" in both.log_text()
 
 

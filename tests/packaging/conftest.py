@@ -31,6 +31,6 @@ def bare(untouched: SnapHost) -> Iterator[SnapHost]:
 
 @pytest.fixture
 def machine(bare: SnapHost) -> SnapHost:
-    """Booted, with our snap; nobody has called yet."""
+    """Booted, with this project's snap; no client has called yet."""
     bare.install()
     return bare

@@ -69,7 +69,7 @@ def test_the_story_of_an_installation(machine: SnapHost, connected: bool) -> Non
 
 
 def test_a_plug_connected_or_disconnected_later_counts_at_once(machine: SnapHost) -> None:
-    machine.run("multipass", "version", user="alice")  # wakes the service, enrols nobody
+    machine.run("multipass", "version", user="alice")  # starts the service, enrols no client
     assert socket_mode(machine) == "root:root 666"
     machine.run("snap", "connect", PLUG)
     assert machine.run("multipass", "list", user="bob", code=2).stdout.splitlines()[0] == (
@@ -156,7 +156,7 @@ def nothing_was_started(machine: SnapHost) -> None:
 
 
 def only_an_administrator_comes_first(machine: SnapHost, connected: bool) -> None:
-    """By who calls, whatever the socket's mode says; in the same words."""
+    """By the caller's uid and groups, for any mode of the socket; with the same message."""
     for _ in range(2):  # the first wakes the service, which narrows the mode if it may
         said = machine.run("multipass", "list", user="bob", code=2).stdout
         assert f"list failed: {DENIED}" in said

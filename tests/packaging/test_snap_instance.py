@@ -18,7 +18,7 @@ IMAGE = "/srv/tiny.qcow2"
 PORT = 8000
 URL = f"http://127.0.0.1:{PORT}/tiny.qcow2"
 PLACE = f"{COMMON}/machines/foo"
-# 1.16's, which nobody may touch.
+# 1.16's, which must not be changed.
 VAULT = f"{COMMON}/data/multipassd/vault/instances/primary/ubuntu.img"
 
 pytestmark = pytest.mark.host
@@ -98,11 +98,11 @@ def it_is_purged(host: SnapHost) -> None:
 
 
 def it_goes_down_and_comes_up_with_the_host(host: SnapHost) -> None:
-    """In order, though no process of a snap is told that the host shuts down."""
+    """In order, though processes of a snap are not informed of the host's shutdown."""
     in_guest(host, "echo written > last-words")
     host.stop()
     host.boot()
-    wait_until(lambda: qemu(host) != "")  # nobody called
+    wait_until(lambda: qemu(host) != "")  # without a call
     wait_until(lambda: state(host) == "Running")
     assert in_guest(host, "cat last-words") == "written\n"
 

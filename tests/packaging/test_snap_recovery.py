@@ -7,7 +7,7 @@ from tests.system.host_trust import refused
 from tests.system.site import EMPTY_LIST
 from tests.waiting import until
 
-# Word for word what Multipass' users are told.
+# The documented commands, to the letter.
 APPEND = (
     "cat ~/snap/multipass/current/data/multipass-client-certificate/multipass_cert.pem | "
     "sudo tee -a /var/snap/multipass/common/data/multipassd/authenticated-certs/"
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.host
 
 @pytest.fixture
 def locked(machine: SnapHost) -> SnapHost:
-    """Dave came first; alice is an administrator of the machine and nobody to the service."""
+    """Dave was the first client; alice administers the machine and is not trusted."""
     assert machine.run("multipass", "list", user="dave").stdout == EMPTY_LIST
     locked_out(machine)
     return machine

@@ -29,7 +29,7 @@ def entering(name: str) -> list[str]:
 def remove(name: str) -> None:
     for mount in _mounts():
         for directory, _, _ in os.walk(mount / name, topdown=False):
-            with suppress(OSError):  # somebody is still in there
+            with suppress(OSError):  # a process is still in there
                 os.rmdir(directory)
 
 

@@ -1,4 +1,4 @@
-"""Real users, a copy of the project that they can read, and a daemon as root between them."""
+"""Fixtures with real users, a copy of the project that they can read, and a daemon as root."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +54,7 @@ def untouched() -> Iterator[Host]:
 
 @pytest.fixture
 def machine(untouched: Host) -> Iterator[Host]:
-    """A booted host with the package, on which nobody has called yet."""
+    """A booted host with the package, whose service no client has called yet."""
     with untouched.copy() as one:
         one.boot()
         yield one

@@ -72,8 +72,8 @@ def _channel(address: str, credentials: grpc.ChannelCredentials) -> grpc.Channel
 
 
 def _list(channel: grpc.Channel) -> None:
-    # A channel that lost its connection fails at once for a second, without asking anybody, unless
-    # told to wait until it has one again.
+    # A channel that lost its connection fails calls at once for a second, without connecting,
+    # unless they wait for a connection.
     channel.unary_unary(LIST)(b"", timeout=SECONDS, wait_for_ready=True)
 
 

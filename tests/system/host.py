@@ -37,7 +37,7 @@ Done = subprocess.CompletedProcess[str]
 
 
 def missing() -> str:
-    """Why no host can be had here; empty if one can."""
+    """Why no host can be booted here; empty if one can."""
     if os.geteuid() != 0:
         return "booting a container needs root"
     for program in ("mmdebstrap", "systemd-nspawn", "nsenter", "taskset"):
@@ -123,7 +123,7 @@ class Host:
         place.write_text(text)
 
     def more_options(self) -> Sequence[str]:
-        """What else systemd-nspawn is told, for hosts that need more of the machine."""
+        """More options of systemd-nspawn, for hosts that need more of the machine."""
         return ()
 
     def _wait_until_up(self, deadline: float) -> None:
@@ -246,7 +246,7 @@ def _overlay(below: Path, changes: Path, at: Path) -> None:
     upper, work = changes / "upper", changes / "work"
     upper.mkdir(parents=True)
     work.mkdir()
-    upper.chmod(0o755)  # the root directory's mode, whatever our umask
+    upper.chmod(0o755)  # the root directory's mode, for any umask
     options = f"lowerdir={below},upperdir={upper},workdir={work}"
     command = ["mount", "-t", "overlay", "-o", options, "overlay", str(at)]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)

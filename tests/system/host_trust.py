@@ -21,7 +21,7 @@ SET_REFUSED = NOT_AUTHENTICATED.replace("list", "set", 1)
 
 
 def let_sudo_ask_nothing(host: Host) -> None:
-    """Nobody in these hosts has a password. On the disk of a host that is off."""
+    """Allow sudo without password, as users have none. Writes to the disk of a host that is off."""
     rule = host.root / "etc/sudoers.d/no-passwords"
     rule.write_text("%sudo ALL=(ALL:ALL) NOPASSWD: ALL\n")
     rule.chmod(0o440)

@@ -23,7 +23,7 @@ LOCK_SECONDS = 30.0  # other tests and programs change the list of accounts, too
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody to run programs as; ``label`` names their home in a sandbox."""
+    """A user to run programs as; ``label`` is the name of their home in a sandbox."""
 
     label: str
     uid: int

@@ -29,7 +29,7 @@ def sudo_gid(people: People) -> int:
 
 
 def assert_untouched(site: Site) -> None:
-    """Nobody was enrolled, and the next administrator still can be."""
+    """No client was enrolled, and the next administrator's still can be."""
     assert not site.store.exists()
     assert site.mode_and_group() == ("660", 0, sudo_gid(site.people))
     site.enrol_first(site.people.alice)

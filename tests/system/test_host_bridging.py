@@ -1,6 +1,5 @@
-"""A network card that NetworkManager keeps, as on most desktops, or systemd-networkd, as on many
-servers: it becomes a member of a bridge, with the address that it has by DHCP, and is given back,
-whatever happens meanwhile."""
+"""A network card of NetworkManager, as on most desktops, or of systemd-networkd, as on many servers:
+it becomes a member of a bridge, with its address by DHCP, and is restored after any failure."""
 
 import json
 import shutil

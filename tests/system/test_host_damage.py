@@ -1,6 +1,6 @@
-"""Files and disks that went bad under a packaged service: it stays up, says so, and lets nobody in.
+"""Damaged files and disks of a packaged service: it stays up, reports it, and trusts no new client.
 
-What it is told to do about it is done, and everybody who was trusted still is.
+The reported repair is done, and all clients that were trusted still are.
 """
 
 import time

@@ -49,7 +49,7 @@ def test_another_group_than_sudo_may_be_the_administrators(machine: Host) -> Non
     assert machine.run("multipass", "list", user="bob").stdout == EMPTY_LIST
     assert machine.run("stat", "-c", "%U:%G %a", SOCKET).stdout == "root:wheel 666\n"
     machine.run("systemctl", "stop", "multipassd.service")
-    machine.run("systemctl", "restart", "multipassd.socket")  # as after a boot: nobody called yet
+    machine.run("systemctl", "restart", "multipassd.socket")  # as after a boot: no call yet
     assert machine.run("stat", "-c", "%U:%G %a", SOCKET).stdout == "root:wheel 666\n"
 
 

@@ -22,7 +22,7 @@ GUESSER = Path(__file__).with_name("guesser.py")
 PASSPHRASE = "correct horse"
 FIRST_UID, UIDS = 700_000, 1000
 SECONDS = 60
-CALLS_BEFORE = 20  # how long calls take when nobody guesses
+CALLS_BEFORE = 20  # calls whose duration is measured without guesses
 # Documented: ten at once, then ten a minute, and three for each person: carol, also over TCP, and
 # callers who hung up before the service could see whose end of the connection it was.
 MOST = BURST + round(SECONDS / SECONDS_A_TOKEN) + 2 * OWN_GUESSES

@@ -1,4 +1,4 @@
-"""Nothing resident when nobody needs it: the daemon exits when idle, and the next caller wakes it.
+"""The daemon exits when idle, and the next caller starts it.
 
 What was measured is printed (`pytest -s`) and recorded as properties of the test.
 """

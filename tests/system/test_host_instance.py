@@ -26,7 +26,7 @@ MARK = f"{STORAGE}/data/running/foo"
 REQUEST = "multipass-machines@.service"
 UNITS = (SERVICE, "multipassd-boot.service", "multipass-machines.socket", REQUEST)
 MOST_EXPOSED = 2.0
-# KVM is not to be had in a container, and looking for it takes time.
+# KVM does not work in a container, and trying it takes time.
 DROP_IN = """
 [Service]
 Environment=MULTIPASS_ACCELERATOR=tcg
@@ -72,7 +72,7 @@ def units_are_sound(host: Host) -> None:
     print(f"\nexposure {exposure}")
     assert exposure <= MOST_EXPOSED
     assert host.show("multipassd-boot.service", "UnitFileState") == "enabled"
-    assert host.show(SERVICE, "ActiveState") == "inactive"  # nothing to start, nobody called
+    assert host.show(SERVICE, "ActiveState") == "inactive"  # no instance to start, no call
 
 
 def launched(host: Host) -> None:
@@ -169,7 +169,7 @@ def the_host_goes_down_in_order_and_starts_it_again(host: Host) -> None:
     host.stop()
     print(f"host off in {time.monotonic() - began:.1f} s")
     host.boot()
-    wait_until(lambda: host.show(UNIT, "ActiveState") == "active")  # nobody called
+    wait_until(lambda: host.show(UNIT, "ActiveState") == "active")  # without a call
     ended = host.run("journalctl", "-b", "-1", "-o", "cat", "--no-pager", "-u", UNIT).stdout
     assert f"{UNIT}: Deactivated successfully." in ended  # neither killed nor timed out
     wait_until(lambda: state(host) == "Running")

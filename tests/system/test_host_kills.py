@@ -1,7 +1,7 @@
 """kill -9 of the packaged daemon while it launches and purges: what runs then is in units and on a
 bridge that others keep for it, and its next start leaves nothing of that stray.
 
-The image is a disk without a system: QEMU runs it, and nobody waits for a boot.
+The image is a disk without a system: QEMU runs it, and no test waits for a boot.
 """
 
 import json

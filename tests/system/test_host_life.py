@@ -60,7 +60,7 @@ def installed_as_meant(host: Host) -> None:
     assert host.show("multipassd.socket", "UnitFileState") == "enabled"
     assert host.show("multipassd-tcp.socket", "UnitFileState") == "disabled"
     assert host.show("multipassd-tcp.socket", "ActiveState") == "inactive"
-    assert host.show("multipassd.service", "ActiveState") == "inactive"  # nobody called
+    assert host.show("multipassd.service", "ActiveState") == "inactive"  # no call
 
 
 def units_are_sound(host: Host) -> None:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.host
 
 @pytest.fixture(scope="module")
 def dave_came_first(untouched: Host) -> Iterator[Host]:
-    """Off again; alice is in the group sudo as dave is, and nobody has set a passphrase."""
+    """Off again; alice and dave are in the group sudo, and no passphrase is set."""
     with untouched.copy() as one:
         one.boot()
         assert one.run("multipass", "list", user="dave").stdout == EMPTY_LIST
@@ -82,7 +82,7 @@ def test_another_administrator_came_first_and_neither_sudo_nor_the_group_helps(h
 
 def test_out_by_sudo_authenticate_and_a_passphrase(host: Host) -> None:
     assert sudo(host, "multipass", "authenticate").stdout == ROOT_AUTHENTICATED
-    refused(host, "alice")  # root's own client is trusted now, nobody else's
+    refused(host, "alice")  # only root's client is trusted now
     answers = [(ASK, PASSPHRASE), (ASK_AGAIN, PASSPHRASE)]
     talk = at_terminal(host, "alice", "sudo multipass set local.passphrase", answers)
     assert (talk.returncode, PASSPHRASE in talk.output) == (0, False)
@@ -121,7 +121,7 @@ def test_out_by_the_documented_line_while_the_daemon_is_down(host: Host) -> None
 
 
 def _in_with_dave(host: Host, *others: str) -> None:
-    """They and dave are all that are trusted, and nobody got in besides."""
+    """Only they and dave are trusted."""
     assert stored(host) == [client_of(host, user) for user in ("dave", *others)]
     for user in ("dave", *others):
         assert host.run("multipass", "list", user=user).stdout == EMPTY_LIST

@@ -128,7 +128,7 @@ def a_launched_instance_is_reached_by_its_address(host: Host) -> None:
     host.run("systemctl", "restart", SERVICE)
     host.run("systemctl", "stop", SERVICE)  # who does so does not mean guests to starve
     until(lambda: "dnsmasq" in host.run("ps", "-e", "-o", "comm=").stdout)
-    host.run("systemctl", "stop", SERVICE, SOCKET)  # whoever insists
+    host.run("systemctl", "stop", SERVICE, SOCKET)  # a stop that includes the socket
     host.run("systemctl", "start", SERVICE)
     until(lambda: "dnsmasq" in host.run("ps", "-e", "-o", "comm=").stdout)
     host.run("multipass", "exec", "foo", "--", "true")
@@ -139,7 +139,7 @@ def a_launched_instance_is_reached_by_its_address(host: Host) -> None:
 
 
 def who_took_one_qemu_over_has_no_other(host: Host) -> None:
-    """They run as the same user, and this one may run whatever a unit of QEMU's may."""
+    """They run as the same user, and this one may run any program that a unit of QEMU's may."""
     victim = host.show("multipass-instance-foo.service", "MainPID")
     given = (*main.PROPERTIES, *main.own_properties("intruder", Path(STORAGE)))
     said = host.run(

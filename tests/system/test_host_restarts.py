@@ -1,4 +1,4 @@
-"""Nobody notices a restart: callers in a loop while the daemon is restarted, upgraded, killed.
+"""No call fails over a restart: callers in a loop while the daemon is restarted, upgraded, killed.
 
 What was counted is printed (`pytest -s`) and recorded as properties of the tests.
 """
@@ -23,7 +23,7 @@ RELOADS = 5
 KILLS = 50
 KILLS_EVERY = 0.4  # seconds
 # Callers wait 30 seconds for an answer. Where a start takes longer than the time between two kills
-# nobody is served meanwhile, so the killing must end, and a daemon start, before they give up.
+# no call is served during it, so the kills must end, and a daemon start, before they give up.
 KILL_SECONDS = 22
 KILLS_AT_WORK = 10
 HANGS = 2
@@ -104,7 +104,7 @@ def assert_none_failed(counts: dict[str, Count]) -> None:
 
 
 def assert_only_broken_off(counts: dict[str, Count], ends: int) -> None:
-    """What was under way at one of the daemon's ends, and nothing else: nobody was refused."""
+    """Only calls that were running at an end of the daemon failed, and none was refused."""
     for kind, each in counts.items():
         sent = [said for said in each.failed if UNSENT not in said]
         assert len(sent) <= ends * (PROCESSES if kind == CLI else 1), (kind, each.failed)

@@ -75,7 +75,7 @@ def others_authenticate_at_the_prompt(host: Host) -> None:
     assert (talk.returncode, talk.output) == (0, f"{ASK}\n")
     assert host.run("multipass", "list", user="bob").stdout == EMPTY_LIST
     assert stored(host) == [client_of(host, "alice"), client_of(host, "bob")]
-    refused(host, "dave")  # in the group sudo, which alone makes nobody trusted
+    refused(host, "dave")  # in the group sudo, which is not enough to be trusted
     refused(host, "root")
 
 

@@ -111,7 +111,7 @@ def it_is_done_once(host: Host) -> None:
     said = trust(host, "tcp", "enable", sudo="alice")
     assert "is trusted already" in said and "TCP was on already" in said
     assert "Would do: Enable" in trust(host, "tcp", "enable", "--dry-run", sudo="alice")
-    assert host.show(SERVICE, "MainPID") == before  # nobody was disturbed
+    assert host.show(SERVICE, "MainPID") == before  # the daemon was not restarted
 
 
 def the_journal_explains_who_was_trusted(host: Host) -> None:
@@ -139,7 +139,7 @@ def each_change_is_on_record_once(host: Host) -> None:
     host.run("sh", "-c", f"cat /home/carol/{CERTIFICATE} >> {STORE}")
     assert over_tcp(host, "carol", "list") == EMPTY_LIST
     until(lambda: bool(granted(host, client_of(host, "carol"))), "the record")
-    # Whatever the daemon noticed before the one by hand would be told by now.
+    # A change that the daemon noticed before the one by hand would be logged by now.
     assert [each.count("(by hand)") for each in granted(host, client_of(host, "carol"))] == [1]
     told = granted(host, client_of(host, "dave"))
     assert [each.count("(multipass-trust)") for each in told] == [1]

@@ -51,7 +51,7 @@ def host(machine: Host) -> Iterator[Host]:
 
 
 def trust(host: Host, *arguments: str, code: int = 0, given: str = "") -> str:
-    """What alice is told, who has sudo."""
+    """The output for alice, who has sudo."""
     return sudo(host, "multipass-trust", *arguments, code=code, given=given).stdout
 
 
@@ -139,7 +139,7 @@ def test_check_names_who_is_locked_out_and_what_to_type_and_typing_it_helps(host
     typed = re.search("next: `(sudo .*)`", cure)
     assert typed is not None, said
     assert "1 problem found." in said
-    assert stored(host) == before  # it let nobody in
+    assert stored(host) == before  # no client was added
 
     host.run(*typed[1].split(), user="alice")
     assert trust(host, "check").endswith("Everything is sound.\n")

@@ -17,7 +17,7 @@ from tests.waiting import PATIENCE
 
 
 class Background:
-    """A client that runs until it is told to end; its children are those of its session."""
+    """A client that runs until it is ended; its children are those of its session."""
 
     session_made_by: tuple[str, ...] = ("setsid",)
 

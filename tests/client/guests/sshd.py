@@ -26,8 +26,8 @@ if unshare --mount mount -t tmpfs tmpfs /run 2>/dev/null; then
 fi
 mkdir -p -m 755 /run/sshd && exec "$@"
 """
-# Anybody else's sshd gives a terminal to the group tty, and ends where it may not. Where there is
-# no such group it lets it be: so it sees a list of groups of its own, where that can be mounted.
+# An sshd that is not root's changes a terminal's group to tty, and ends if that is not allowed. It
+# doesn't if there is no such group: so it gets a group file of its own, if that can be mounted.
 WITHOUT_TTY = """
 own=$1 user=$(id -u) group=$(id -g) && shift
 grep -v '^tty:' /etc/group > "$own"

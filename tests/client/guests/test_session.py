@@ -37,7 +37,7 @@ def test_the_key_is_in_no_argument_and_no_file_and_nothing_is_left(
     client.process.kill()
     client.process.wait()
     assert list((tmp_path / "run").iterdir()) == list((tmp_path / "tmp").iterdir()) == []
-    for path in client.session():  # ssh, which nobody asked to end
+    for path in client.session():  # ssh, whose end was not requested
         os.kill(int(path.name), signal.SIGTERM)
 
 

@@ -43,7 +43,7 @@ class Server:
 
 
 def exchange(client: http2.Connection, server: Server, cut: int = 1 << 30) -> list[http2.Event]:
-    """Carries bytes both ways, `cut` at a time, until nobody has any."""
+    """Carry bytes both ways, `cut` at a time, until neither side has any."""
     events: list[http2.Event] = []
     while True:
         to_server, to_client = client.take_output(), server.connection.data_to_send()
@@ -149,7 +149,7 @@ def test_padding_priority_and_continuations_are_understood() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        http2.frame(http2.DATA, 0, 3, b""),  # a stream that nobody opened
+        http2.frame(http2.DATA, 0, 3, b""),  # a stream that was not opened
         http2.frame(http2.DATA, http2.PADDED, 1, b"\x05abc"),
         http2.frame(http2.SETTINGS, 0, 1, b""),
         http2.frame(http2.SETTINGS, 0, 0, b"12345"),
