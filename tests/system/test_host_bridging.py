@@ -1,5 +1,5 @@
-"""A network card of NetworkManager, as on most desktops, or of systemd-networkd, as on many servers:
-it becomes a member of a bridge, with its address by DHCP, and is restored after any failure."""
+"""A network card of NetworkManager, as on most desktops, or of systemd-networkd, as on many
+servers: it joins a bridge, keeps its address by DHCP, and is restored after any failure."""
 
 import json
 import shutil
