@@ -10,7 +10,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T", dict[str, Any], list[Any])
@@ -69,7 +69,7 @@ class Line:
         try:
             value = json.loads(self._data)
         except (ValueError, RecursionError) as error:
-            raise BadMessage(f"the line is not JSON: {error!r}") from None
+            raise BadMessage(f"the line is not JSON: {error}") from None
         if not isinstance(value, kind):
             raise BadMessage(f"the line is no JSON {'object' if kind is dict else 'array'}")
         return value
@@ -94,10 +94,12 @@ def ask(
     deadline = time.monotonic() + seconds
     data = encode(message)
     with failures(seconds):
-        connection.settimeout(_left(deadline))
-        sent = socket.send_fds(connection, [data], list(descriptors))
-        connection.settimeout(_left(deadline))
-        connection.sendall(data[sent:])
+        with suppress(BrokenPipeError):  # it may have answered before it hung up
+            connection.settimeout(_left(deadline))
+            sent = socket.send_fds(connection, [data], list(descriptors))
+            if rest := data[sent:]:
+                connection.settimeout(_left(deadline))
+                connection.sendall(rest)
         line = Line(limit)
         _receive_rest(connection, line, deadline)
     return line.decode(kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from multipassd.system.json_request import CHUNK, Line, T, encode, failures
@@ -51,8 +51,10 @@ async def _ask(
 ) -> T:
     loop = asyncio.get_running_loop()
     data, line = encode(message), Line(limit)
-    sent = socket.send_fds(connection, [data], list(files))
-    await loop.sock_sendall(connection, data[sent:])
+    with suppress(BrokenPipeError):  # it may have answered before it hung up
+        sent = socket.send_fds(connection, [data], list(files))
+        if rest := data[sent:]:
+            await loop.sock_sendall(connection, rest)
     while not line.feed(await loop.sock_recv(connection, CHUNK)):
         pass
     return line.decode(kind)

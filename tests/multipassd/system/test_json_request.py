@@ -77,13 +77,22 @@ def test_more_than_one_line_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"\n", b"nonsense\n", b"{\n", b"\xff\n", b"1" * 5000 + b"\n", b"[" * 100_000 + b"\n"]
+    "data",
+    [
+        b"\n",
+        b"nonsense\n",
+        b"{\n",
+        b"\xff" * 1000 + b"\n",
+        b"1" * 5000 + b"\n",
+        b"[" * 100_000 + b"\n",
+    ],
 )
 def test_a_line_that_is_not_json_is_refused(data: bytes) -> None:
     line = Line(len(data))
     assert line.feed(data)
-    with pytest.raises(BadMessage, match="not JSON"):
+    with pytest.raises(BadMessage, match="not JSON") as refused:
         line.decode(dict)
+    assert len(str(refused.value)) < 200, "it does not repeat the line"
 
 
 @pytest.mark.parametrize(("data", "kind"), [(b"[]\n", dict), (b"{}\n", list), (b"1\n", list)])
@@ -190,6 +199,24 @@ def test_a_side_that_hung_up_before_the_request_is_an_error(
         else:
             ours.setblocking(False)
             asyncio.run(json_request_async.ask(ours, REQUEST, dict, limit=LIMIT, seconds=SECONDS))
+
+
+@both
+def test_an_answer_counts_though_the_request_was_not_read_to_its_end(
+    pair: tuple[socket.socket, socket.socket], how: str
+) -> None:
+    """As of a helper that refuses a request by its beginning, and hangs up."""
+    ours, theirs = pair
+    theirs.sendall(b'{"error": "no"}\n')
+    theirs.close()
+    if how == "blocking":
+        answer = json_request.ask(ours, REQUEST, dict, limit=LIMIT, seconds=SECONDS)
+    else:
+        ours.setblocking(False)
+        answer = asyncio.run(
+            json_request_async.ask(ours, REQUEST, dict, limit=LIMIT, seconds=SECONDS)
+        )
+    assert answer == {"error": "no"}
 
 
 def test_a_socket_without_a_listener_is_an_error(tmp_path: Path) -> None:
