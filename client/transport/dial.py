@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import _socket
 import errno
 import os
 import time
-from _socket import SO_PEERCRED, SOL_SOCKET
+from socket import (
+    AF_UNIX,
+    SO_PEERCRED,
+    SO_SNDTIMEO,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    getaddrinfo,
+)
+from socket import socket as Socket
 
 from client import messages
 from client.errors import AccessDenied, CommandFailed, Unreachable
@@ -19,19 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SOL_SOCKET", "SO_PEERCRED", "Socket", "denied_hint", "dial", "failure"]
 
-# `_socket` is the C part of `socket`, whose Python part takes 4 ms to import.
-
 TIMEOUT = 10.0  # seconds for connecting, and for each step of the handshake
 # Over a Unix socket callers wait in the listen queue while the service starts, which takes long if
 # it is killed repeatedly, or starts on a busy machine.
 UNIX_TIMEOUT = 30.0
 EVERYBODY = 0o006  # mode bits that let all users connect
-
-
-class Socket(_socket.socket):
-    """A socket that allows weak references, which TLS needs."""
-
-    __slots__ = ("__weakref__",)
 
 
 def dial(address: Address) -> Socket:
@@ -81,7 +80,7 @@ def _dial_unix(address: UnixAddress) -> Socket:
 
 
 def _unix_socket() -> Socket:
-    return Socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    return Socket(AF_UNIX, SOCK_STREAM)
 
 
 def _queued(socket: Socket, path: bytes) -> Socket:
@@ -109,11 +108,11 @@ def _queued(socket: Socket, path: bytes) -> Socket:
 
 def _limit_sending(socket: Socket, seconds: float) -> None:
     """Set SO_SNDTIMEO, which limits connect(2), too; 0 for no limit."""
-    from _struct import pack  # imported here, as most callers never wait
+    from struct import pack  # imported here, as most callers never wait
 
     whole = int(seconds)
     limit = pack("ll", whole, int((seconds - whole) * 1e6))
-    socket.setsockopt(SOL_SOCKET, _socket.SO_SNDTIMEO, limit)
+    socket.setsockopt(SOL_SOCKET, SO_SNDTIMEO, limit)
 
 
 def _dial_tcp(address: TcpAddress) -> Socket:
@@ -121,10 +120,8 @@ def _dial_tcp(address: TcpAddress) -> Socket:
     # ASCII as bytes: text would load the tables of encodings.idna.
     host = address.host.encode() if address.host.isascii() else address.host
     last: OSError | None = None
-    for family, kind, number, _, target in _socket.getaddrinfo(
-        host, address.port, 0, _socket.SOCK_STREAM
-    ):
-        socket = Socket(family, kind | _socket.SOCK_CLOEXEC, number)
+    for family, kind, number, _, target in getaddrinfo(host, address.port, type=SOCK_STREAM):
+        socket = Socket(family, kind, number)
         try:
             return _connected(socket, target, TIMEOUT)
         except OSError as error:

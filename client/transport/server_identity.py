@@ -18,8 +18,8 @@ from protocol.addresses import UnixAddress
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from socket import socket as Socket
 
-    from client.transport.dial import Socket
     from protocol.addresses import Address
 
 ROOT = 0
@@ -128,7 +128,7 @@ class Peer:
         except OSError as error:
             raise dial.failure(self._address, error) from error
 
-    def _present(self, context: tls.Context, identity: tuple[str, str]) -> None:
+    def _present(self, context: tls.SSLContext, identity: tuple[str, str]) -> None:
         certificate, key = identity
         try:
             tls.present(context, certificate, key)

@@ -1,48 +1,32 @@
-"""TLS client: a context, and a handshake over a blocking socket.
-
-Uses `_ssl`, the C part of the standard library's `ssl`, whose Python part takes 10 ms to import
-(enums, regular expressions, base64). `_ssl` is private, so if it differs, the public module is
-used: same protocol, same checks.
-"""
+"""TLS client: a context, and a handshake over a blocking socket."""
 
 from __future__ import annotations
 
-try:
-    from _ssl import (
-        CERT_NONE,
-        CERT_REQUIRED,
-        PROTOCOL_TLS_CLIENT,
-        SSLCertVerificationError,
-        SSLEOFError,
-        SSLError,
-        SSLZeroReturnError,
-    )
-    from _ssl import _SSLContext as Context
-except ImportError:  # pragma: no cover - a Python whose _ssl is built differently
-    from ssl import (
-        CERT_NONE,
-        CERT_REQUIRED,
-        PROTOCOL_TLS_CLIENT,
-        SSLCertVerificationError,
-        SSLEOFError,
-        SSLError,
-        SSLZeroReturnError,
-    )
-    from ssl import SSLContext as Context
+from ssl import (
+    CERT_NONE,
+    CERT_REQUIRED,
+    PROTOCOL_TLS_CLIENT,
+    SSLCertVerificationError,
+    SSLContext,
+    SSLEOFError,
+    SSLError,
+    SSLSocket,
+    SSLZeroReturnError,
+    TLSVersion,
+)
 
 from client.terminal.console import HANDLE_SIGNALS_EVERY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from socket import socket as Socket
     from typing import Any
-
-    from client.transport.dial import Socket
 
 __all__ = [
     "HUNG_UP",
-    "Context",
     "SSLCertVerificationError",
+    "SSLContext",
     "SSLError",
     "Stream",
     "connect",
@@ -54,18 +38,16 @@ __all__ = [
 # close_notify as an orderly one.
 HUNG_UP = (SSLEOFError, SSLZeroReturnError, ConnectionResetError, BrokenPipeError)
 
-SERVER_NAME = "localhost"  # passed to C as it is, without the tables of encodings.idna
-ALPN_H2 = b"\x02h2"
-TLS_1_2 = 0x0303
+SERVER_NAME = b"localhost"  # as text it would load the tables of encodings.idna
+ALPN = "h2"
 CHUNK = 65_536  # bytes a read: a whole TLS record and more
 
 
 class Stream:
     """An encrypted, blocking connection with a time-out for each read and write."""
 
-    def __init__(self, session: Any, socket: Socket, timeout: float | None) -> None:
-        self._session = session
-        self._socket = socket  # the session holds it weakly
+    def __init__(self, socket: SSLSocket, timeout: float | None) -> None:
+        self._socket = socket
         self._timeout = timeout
 
     def write(self, data: bytes) -> None:
@@ -73,12 +55,12 @@ class Stream:
         self._socket.settimeout(self._timeout)
         view = memoryview(data)
         while view:
-            view = view[self._session.write(view) :]
+            view = view[self._socket.send(view) :]
 
     def read(self) -> bytes:
         """Some bytes; none if the peer has closed the connection. Raises TimeoutError."""
         try:
-            return bytes(_wait(self._socket, self._timeout, lambda: self._session.read(CHUNK)))
+            return bytes(_wait(self._socket, self._timeout, lambda: self._socket.recv(CHUNK)))
         except (SSLZeroReturnError, SSLEOFError, ConnectionResetError):
             return b""
 
@@ -89,11 +71,11 @@ class Stream:
         self._socket.close()
 
 
-def make_context(roots: str | None) -> Context:
+def make_context(roots: str | None) -> SSLContext:
     """`roots`: PEM text to verify the server against; None verifies nothing. Raises SSLError."""
-    context = Context(PROTOCOL_TLS_CLIENT)
-    context.minimum_version = TLS_1_2
-    context._set_alpn_protocols(ALPN_H2)  # type: ignore[attr-defined]
+    context = SSLContext(PROTOCOL_TLS_CLIENT)
+    context.minimum_version = TLSVersion.TLSv1_2
+    context.set_alpn_protocols([ALPN])
     if roots is None:
         context.check_hostname = False
         context.verify_mode = CERT_NONE
@@ -104,19 +86,24 @@ def make_context(roots: str | None) -> Context:
     return context
 
 
-def present(context: Context, certificate: str, key: str) -> None:
+def present(context: SSLContext, certificate: str, key: str) -> None:
     """Load this client's certificate. Raises SSLError, OSError."""
     context.load_cert_chain(certificate, key, "")  # "": never ask the terminal for a password
 
 
-def connect(context: Context, socket: Socket) -> Stream:
-    """Handshake. Raises SSLError, OSError."""
-    session = context._wrap_socket(  # type: ignore[attr-defined]
-        socket, False, server_hostname=SERVER_NAME
-    )
+def connect(context: SSLContext, socket: Socket) -> Stream:
+    """Handshake. The socket belongs to the stream then, and is closed if there will be none.
+    Raises SSLError, OSError."""
     timeout = socket.gettimeout()
-    _wait(socket, timeout, session.do_handshake)
-    return Stream(session, socket, timeout)
+    encrypted = context.wrap_socket(
+        socket, server_hostname=SERVER_NAME, do_handshake_on_connect=False
+    )
+    try:
+        _wait(encrypted, timeout, encrypted.do_handshake)
+    except BaseException:
+        encrypted.close()
+        raise
+    return Stream(encrypted, timeout)
 
 
 def _wait(socket: Socket, seconds: float | None, step: Callable[[], Any]) -> Any:

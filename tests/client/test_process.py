@@ -303,7 +303,7 @@ def test_a_full_or_closed_output_is_an_error(program: Program) -> None:
 def test_nothing_is_imported_from_the_working_directory(tmp_path: Path) -> None:
     import subprocess
 
-    for name in ("client", "protocol", "os", "_ssl"):
+    for name in ("client", "protocol", "os", "ssl", "socket", "_ssl"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(99)")
     done = subprocess.run(
         [*_command(), "help"],
