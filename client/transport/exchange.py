@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from client.errors import Status
-from client.transport import http2
+from client.transport import frames, http2
 from protocol import grpc
 
 TYPE_CHECKING = False
@@ -71,7 +71,7 @@ class Exchange:
                 messages += self._take(event)
                 if self.status is not None:
                     break
-        except (http2.ProtocolError, grpc.FramingError) as error:
+        except (frames.ProtocolError, grpc.FramingError) as error:
             raise BadAnswer(str(error)) from None
         return messages
 
@@ -84,7 +84,7 @@ class Exchange:
         if isinstance(event, http2.HeadersReceived):
             self._headers(dict(event.headers), event.ended)
         elif isinstance(event, http2.StreamReset):
-            if event.code == http2.REFUSED_STREAM and not self._answered:
+            if event.code == frames.REFUSED_STREAM and not self._answered:
                 raise NotProcessed
             self._end(
                 Status.UNAVAILABLE, f"the service broke the call off (HTTP/2 error {event.code})"

@@ -6,7 +6,8 @@ upgrade; priorities, pushes and further streams do not occur.
 
 from __future__ import annotations
 
-from client.transport import hpack
+from client.transport import frames, hpack
+from client.transport.frames import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,28 +16,8 @@ if TYPE_CHECKING:
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 STREAM = 1  # the only one
 
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE = 0, 1, 2, 3, 4, 5
-PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 6, 7, 8, 9
-
-END_STREAM = ACK = 0x1
-END_HEADERS = 0x4
-PADDED = 0x8
-HAS_PRIORITY = 0x20
-
-HEADER_TABLE_SIZE, ENABLE_PUSH, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE = 1, 2, 4, 5
-
-FRAME_HEADER = 9
-OUR_MAX_FRAME = 16_384  # the protocol's default
-DEFAULT_WINDOW = 65_535
 OUR_WINDOW = 4 * 1024 * 1024  # one reply of the largest size without a round trip for credit
-MAX_WINDOW = 2**31 - 1
 MAX_HEADER_BLOCK = 64 * 1024
-
-NO_ERROR, REFUSED_STREAM = 0, 7
-
-
-class ProtocolError(Exception):
-    """The peer violates HTTP/2, or uses a part of it that this client lacks."""
 
 
 class HeadersReceived:
@@ -81,11 +62,6 @@ class GoingAway:
 Event = HeadersReceived | DataReceived | StreamReset | GoingAway
 
 
-def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    head = len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big")
-    return head + payload
-
-
 class Connection:
     """One connection with one request on it.
 
@@ -98,10 +74,10 @@ class Connection:
         self._unsent = bytearray()
         self._half_close = False
         self._closed_here = False
-        self._connection_window = DEFAULT_WINDOW
-        self._stream_window = DEFAULT_WINDOW
-        self._peer_initial_window = DEFAULT_WINDOW
-        self._peer_max_frame = OUR_MAX_FRAME
+        self._connection_window = frames.DEFAULT_WINDOW
+        self._stream_window = frames.DEFAULT_WINDOW
+        self._peer_initial_window = frames.DEFAULT_WINDOW
+        self._peer_max_frame = frames.DEFAULT_MAX_FRAME
         self._connection_credit = 0  # bytes received and not yet returned as window
         self.heard = False  # the peer's first frame was received
         self._headers: bytearray | None = None  # a header block that CONTINUATION frames continue
@@ -111,14 +87,16 @@ class Connection:
         settings = b"".join(
             number.to_bytes(2, "big") + value.to_bytes(4, "big")
             for number, value in (
-                (HEADER_TABLE_SIZE, 0),
-                (ENABLE_PUSH, 0),
-                (INITIAL_WINDOW_SIZE, OUR_WINDOW),
+                (frames.HEADER_TABLE_SIZE, 0),
+                (frames.ENABLE_PUSH, 0),
+                (frames.INITIAL_WINDOW_SIZE, OUR_WINDOW),
             )
         )
-        self._output += PREFACE + frame(SETTINGS, 0, 0, settings)
-        self._output += _window_update(0, OUR_WINDOW - DEFAULT_WINDOW)
-        self._output += frame(HEADERS, END_HEADERS, STREAM, hpack.encode(headers))
+        self._output += PREFACE + frames.frame(frames.SETTINGS, 0, 0, settings)
+        self._output += frames.window_update(0, OUR_WINDOW - frames.DEFAULT_WINDOW)
+        self._output += frames.frame(
+            frames.HEADERS, frames.END_HEADERS, STREAM, hpack.encode(headers)
+        )
 
     def send(self, data: bytes, end: bool) -> None:
         """Queue request data; what exceeds the peer's windows waits."""
@@ -127,7 +105,9 @@ class Connection:
         self._flush()
 
     def close(self) -> None:
-        self._output += frame(GOAWAY, 0, 0, bytes(4) + NO_ERROR.to_bytes(4, "big"))
+        self._output += frames.frame(
+            frames.GOAWAY, 0, 0, bytes(4) + frames.NO_ERROR.to_bytes(4, "big")
+        )
 
     def take_output(self) -> bytes:
         output = bytes(self._output)
@@ -138,16 +118,16 @@ class Connection:
         """Raises ProtocolError."""
         self._input += data
         events: list[Event] = []
-        while len(self._input) >= FRAME_HEADER:
+        while len(self._input) >= frames.FRAME_HEADER:
             length = int.from_bytes(self._input[:3], "big")
-            if length > OUR_MAX_FRAME:
+            if length > frames.DEFAULT_MAX_FRAME:
                 raise ProtocolError(f"a frame of {length} bytes")
-            end = FRAME_HEADER + length
+            end = frames.FRAME_HEADER + length
             if len(self._input) < end:
                 break
             kind, flags = self._input[3], self._input[4]
-            stream = int.from_bytes(self._input[5:FRAME_HEADER], "big") & MAX_WINDOW
-            payload = bytes(self._input[FRAME_HEADER:end])
+            stream = int.from_bytes(self._input[5 : frames.FRAME_HEADER], "big") & frames.MAX_WINDOW
+            payload = bytes(self._input[frames.FRAME_HEADER : end])
             del self._input[:end]
             event = self._frame(kind, flags, stream, payload)
             if event is not None:
@@ -155,7 +135,7 @@ class Connection:
         return events
 
     def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> Event | None:
-        if self._headers is not None and (kind != CONTINUATION or stream != STREAM):
+        if self._headers is not None and (kind != frames.CONTINUATION or stream != STREAM):
             raise ProtocolError("a header block is interrupted")
         if kind in _CONNECTION_FRAMES and stream:
             raise ProtocolError(f"frame type {kind} on a stream")
@@ -167,16 +147,16 @@ class Connection:
 
     def _data(self, flags: int, stream: int, payload: bytes) -> Event:
         self._give_back(len(payload))
-        return DataReceived(_unpadded(flags, payload), bool(flags & END_STREAM))
+        return DataReceived(frames.unpadded(flags, payload), bool(flags & frames.END_STREAM))
 
     def _headers_frame(self, flags: int, stream: int, payload: bytes) -> Event | None:
-        block = _unpadded(flags, payload)
-        if flags & HAS_PRIORITY:
+        block = frames.unpadded(flags, payload)
+        if flags & frames.HAS_PRIORITY:
             if len(block) < 5:
                 raise ProtocolError("a header frame without its priority")
             block = block[5:]
         self._headers = bytearray()
-        self._headers_end_stream = bool(flags & END_STREAM)
+        self._headers_end_stream = bool(flags & frames.END_STREAM)
         return self._continuation(flags, stream, block)
 
     def _continuation(self, flags: int, stream: int, payload: bytes) -> Event | None:
@@ -185,7 +165,7 @@ class Connection:
         self._headers += payload
         if len(self._headers) > MAX_HEADER_BLOCK:
             raise ProtocolError("a header block over the limit")
-        if not flags & END_HEADERS:
+        if not flags & frames.END_HEADERS:
             return None
         block, self._headers = bytes(self._headers), None
         try:
@@ -194,53 +174,53 @@ class Connection:
             raise ProtocolError(str(error)) from None
 
     def _reset(self, flags: int, stream: int, payload: bytes) -> Event:
-        _expect(payload, 4)
+        frames.expect(payload, 4)
         return StreamReset(int.from_bytes(payload, "big"))
 
     def _settings(self, flags: int, stream: int, payload: bytes) -> None:
-        if flags & ACK:
-            _expect(payload, 0)
+        if flags & frames.ACK:
+            frames.expect(payload, 0)
             return
         if len(payload) % 6:
             raise ProtocolError("a settings frame of a wrong length")
         for at in range(0, len(payload), 6):
             number = int.from_bytes(payload[at : at + 2], "big")
             self._setting(number, int.from_bytes(payload[at + 2 : at + 6], "big"))
-        self._output += frame(SETTINGS, ACK, 0, b"")
+        self._output += frames.frame(frames.SETTINGS, frames.ACK, 0, b"")
         self._flush()
 
     def _setting(self, number: int, value: int) -> None:
-        if number == INITIAL_WINDOW_SIZE:
-            if value > MAX_WINDOW:
+        if number == frames.INITIAL_WINDOW_SIZE:
+            if value > frames.MAX_WINDOW:
                 raise ProtocolError("a window over the limit")
             self._stream_window += value - self._peer_initial_window
             self._peer_initial_window = value
-        elif number == MAX_FRAME_SIZE:
-            if not OUR_MAX_FRAME <= value < 1 << 24:
+        elif number == frames.MAX_FRAME_SIZE:
+            if not frames.DEFAULT_MAX_FRAME <= value < 1 << 24:
                 raise ProtocolError("a frame size out of bounds")
             self._peer_max_frame = value
 
     def _ping(self, flags: int, stream: int, payload: bytes) -> None:
-        _expect(payload, 8)
-        if not flags & ACK:
-            self._output += frame(PING, ACK, 0, payload)
+        frames.expect(payload, 8)
+        if not flags & frames.ACK:
+            self._output += frames.frame(frames.PING, frames.ACK, 0, payload)
 
     def _goaway(self, flags: int, stream: int, payload: bytes) -> Event:
         if len(payload) < 8:
             raise ProtocolError("a goaway frame that is too short")
-        last = int.from_bytes(payload[:4], "big") & MAX_WINDOW
+        last = int.from_bytes(payload[:4], "big") & frames.MAX_WINDOW
         return GoingAway(int.from_bytes(payload[4:8], "big"), processed=last >= STREAM)
 
     def _window_update(self, flags: int, stream: int, payload: bytes) -> None:
-        _expect(payload, 4)
-        increment = int.from_bytes(payload, "big") & MAX_WINDOW
+        frames.expect(payload, 4)
+        increment = int.from_bytes(payload, "big") & frames.MAX_WINDOW
         if stream == 0:
             self._connection_window += increment
         elif stream == STREAM:
             self._stream_window += increment
         else:
             raise ProtocolError(f"a window for stream {stream}")
-        if not increment or max(self._connection_window, self._stream_window) > MAX_WINDOW:
+        if not increment or max(self._connection_window, self._stream_window) > frames.MAX_WINDOW:
             raise ProtocolError("a window update out of bounds")
         self._flush()
 
@@ -262,10 +242,12 @@ class Connection:
             self._connection_window -= size
             self._stream_window -= size
             last = self._half_close and not self._unsent
-            self._output += frame(DATA, END_STREAM if last else 0, STREAM, part)
+            self._output += frames.frame(
+                frames.DATA, frames.END_STREAM if last else 0, STREAM, part
+            )
             self._closed_here = last
         if self._half_close and not self._closed_here:
-            self._output += frame(DATA, END_STREAM, STREAM, b"")
+            self._output += frames.frame(frames.DATA, frames.END_STREAM, STREAM, b"")
             self._closed_here = True
 
     def _give_back(self, size: int) -> None:
@@ -274,39 +256,22 @@ class Connection:
         if self._connection_credit > OUR_WINDOW:
             raise ProtocolError("more data than the window allows")
         if self._connection_credit >= OUR_WINDOW // 2:
-            self._output += _window_update(0, self._connection_credit)
-            self._output += _window_update(STREAM, self._connection_credit)
+            self._output += frames.window_update(0, self._connection_credit)
+            self._output += frames.window_update(STREAM, self._connection_credit)
             self._connection_credit = 0
 
 
-def _window_update(stream: int, increment: int) -> bytes:
-    return frame(WINDOW_UPDATE, 0, stream, increment.to_bytes(4, "big"))
-
-
-def _unpadded(flags: int, payload: bytes) -> bytes:
-    if not flags & PADDED:
-        return payload
-    if not payload or payload[0] >= len(payload):
-        raise ProtocolError("more padding than frame")
-    return payload[1 : len(payload) - payload[0]]
-
-
-def _expect(payload: bytes, length: int) -> None:
-    if len(payload) != length:
-        raise ProtocolError("a frame of a wrong length")
-
-
-_CONNECTION_FRAMES = frozenset((SETTINGS, PING, GOAWAY))
-_STREAM_FRAMES = frozenset((DATA, HEADERS, RST_STREAM, CONTINUATION))
+_CONNECTION_FRAMES = frozenset((frames.SETTINGS, frames.PING, frames.GOAWAY))
+_STREAM_FRAMES = frozenset((frames.DATA, frames.HEADERS, frames.RST_STREAM, frames.CONTINUATION))
 
 _HANDLERS = {
-    DATA: Connection._data,
-    HEADERS: Connection._headers_frame,
-    RST_STREAM: Connection._reset,
-    SETTINGS: Connection._settings,
-    PUSH_PROMISE: Connection._push,
-    PING: Connection._ping,
-    GOAWAY: Connection._goaway,
-    WINDOW_UPDATE: Connection._window_update,
-    CONTINUATION: Connection._continuation,
+    frames.DATA: Connection._data,
+    frames.HEADERS: Connection._headers_frame,
+    frames.RST_STREAM: Connection._reset,
+    frames.SETTINGS: Connection._settings,
+    frames.PUSH_PROMISE: Connection._push,
+    frames.PING: Connection._ping,
+    frames.GOAWAY: Connection._goaway,
+    frames.WINDOW_UPDATE: Connection._window_update,
+    frames.CONTINUATION: Connection._continuation,
 }

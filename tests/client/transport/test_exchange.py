@@ -7,7 +7,7 @@ import h2.connection
 import pytest
 
 from client.errors import Status
-from client.transport import http2
+from client.transport import frames
 from client.transport.exchange import BadAnswer, Exchange, NotProcessed
 from protocol import grpc, status
 
@@ -86,15 +86,15 @@ def test_a_compressed_or_oversize_message_is_refused() -> None:
 def test_a_service_that_goes_away_before_it_took_the_call_lets_it_be_repeated() -> None:
     call = Exchange("list", b"", half_close=True)
     with pytest.raises(NotProcessed):
-        call.receive(http2.frame(http2.GOAWAY, 0, 0, bytes(8)))
+        call.receive(frames.frame(frames.GOAWAY, 0, 0, bytes(8)))
     call = Exchange("list", b"", half_close=True)
     with pytest.raises(NotProcessed):
-        call.receive(http2.frame(http2.RST_STREAM, 0, 1, (7).to_bytes(4, "big")))
+        call.receive(frames.frame(frames.RST_STREAM, 0, 1, (7).to_bytes(4, "big")))
 
 
 def test_a_service_that_finishes_the_call_while_it_goes_away_is_waited_for() -> None:
     call, data = served(("headers", ANSWER), ("last", [("grpc-status", "0")]))
-    goaway = http2.frame(http2.GOAWAY, 0, 0, (2**31 - 1).to_bytes(4, "big") + bytes(4))
+    goaway = frames.frame(frames.GOAWAY, 0, 0, (2**31 - 1).to_bytes(4, "big") + bytes(4))
     assert call.receive(goaway) == []
     call.receive(data)
     assert call.status == 0
@@ -103,13 +103,13 @@ def test_a_service_that_finishes_the_call_while_it_goes_away_is_waited_for() -> 
 def test_a_call_that_was_answered_is_never_repeated_whatever_the_service_says() -> None:
     call, data = served(("headers", ANSWER), ("data", grpc.frame(b"half")))
     assert call.receive(data) == [b"half"]
-    call.receive(http2.frame(http2.RST_STREAM, 0, 1, http2.REFUSED_STREAM.to_bytes(4, "big")))
+    call.receive(frames.frame(frames.RST_STREAM, 0, 1, frames.REFUSED_STREAM.to_bytes(4, "big")))
     assert call.status == 14
 
 
 def test_a_broken_off_call_is_an_error() -> None:
     call = Exchange("list", b"", half_close=True)
-    call.receive(http2.frame(http2.RST_STREAM, 0, 1, (8).to_bytes(4, "big")))
+    call.receive(frames.frame(frames.RST_STREAM, 0, 1, (8).to_bytes(4, "big")))
     assert call.status == 14
 
 

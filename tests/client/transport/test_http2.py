@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.transport import hpack, http2
+from client.transport import frames, hpack, http2
 
 REQUEST = [(b":method", b"POST"), (b":scheme", b"https"), (b":path", b"/x"), (b":authority", b"a")]
 payloads = st.binary(max_size=200_000)
@@ -115,7 +115,7 @@ def test_pings_and_settings_are_answered() -> None:
 
 
 def goaway(last: int) -> bytes:
-    return http2.frame(http2.GOAWAY, 0, 0, last.to_bytes(4, "big") + bytes(4))
+    return frames.frame(frames.GOAWAY, 0, 0, last.to_bytes(4, "big") + bytes(4))
 
 
 @pytest.mark.parametrize(("last", "processed"), [(0, False), (1, True), (2**31 - 1, True)])
@@ -126,19 +126,19 @@ def test_goaway_tells_whether_the_call_was_taken(last: int, processed: bool) -> 
 
 
 def test_a_reset_carries_its_code() -> None:
-    reset = http2.frame(http2.RST_STREAM, 0, 1, (7).to_bytes(4, "big"))
+    reset = frames.frame(frames.RST_STREAM, 0, 1, (7).to_bytes(4, "big"))
     (event,) = started().receive(reset)
     assert isinstance(event, http2.StreamReset)
-    assert event.code == http2.REFUSED_STREAM
+    assert event.code == frames.REFUSED_STREAM
 
 
 def test_padding_priority_and_continuations_are_understood() -> None:
     block = hpack.encode([(b":status", b"200")])
-    flags = http2.PADDED | http2.HAS_PRIORITY
-    head = http2.frame(http2.HEADERS, flags, 1, b"\x03" + bytes(5) + block[:4] + bytes(3))
-    tail = http2.frame(http2.CONTINUATION, http2.END_HEADERS, 1, block[4:])
-    data = http2.frame(http2.DATA, http2.PADDED | http2.END_STREAM, 1, b"\x02hi\0\0")
-    unknown = http2.frame(0x42, 0xFF, 7, b"grease")
+    flags = frames.PADDED | frames.HAS_PRIORITY
+    head = frames.frame(frames.HEADERS, flags, 1, b"\x03" + bytes(5) + block[:4] + bytes(3))
+    tail = frames.frame(frames.CONTINUATION, frames.END_HEADERS, 1, block[4:])
+    data = frames.frame(frames.DATA, frames.PADDED | frames.END_STREAM, 1, b"\x02hi\0\0")
+    unknown = frames.frame(0x42, 0xFF, 7, b"grease")
     first, second = started().receive(unknown + head + tail + data)
     assert isinstance(first, http2.HeadersReceived)
     assert first.headers == [(b":status", b"200")]
@@ -149,42 +149,42 @@ def test_padding_priority_and_continuations_are_understood() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        http2.frame(http2.DATA, 0, 3, b""),  # a stream that was not opened
-        http2.frame(http2.DATA, http2.PADDED, 1, b"\x05abc"),
-        http2.frame(http2.SETTINGS, 0, 1, b""),
-        http2.frame(http2.SETTINGS, 0, 0, b"12345"),
-        http2.frame(http2.SETTINGS, http2.ACK, 0, bytes(6)),
-        http2.frame(http2.SETTINGS, 0, 0, b"\0\4\x80\0\0\0"),  # a window over 2**31 - 1
-        http2.frame(http2.SETTINGS, 0, 0, b"\0\5\0\0\0\1"),  # a frame size below the least
-        http2.frame(http2.PING, 0, 0, b"short"),
-        http2.frame(http2.GOAWAY, 0, 0, b"short"),
-        http2.frame(http2.WINDOW_UPDATE, 0, 0, bytes(4)),
-        http2.frame(http2.WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff"),
-        http2.frame(http2.RST_STREAM, 0, 1, b""),
-        http2.frame(http2.PUSH_PROMISE, 0, 1, bytes(4)),
-        http2.frame(http2.CONTINUATION, 0, 1, b""),
-        http2.frame(http2.HEADERS, 0, 1, b"") + http2.frame(http2.DATA, 0, 1, b""),
-        http2.frame(http2.HEADERS, http2.END_HEADERS, 1, b"\xbe"),
-        http2.frame(http2.HEADERS, http2.HAS_PRIORITY, 1, b"abc"),
+        frames.frame(frames.DATA, 0, 3, b""),  # a stream that was not opened
+        frames.frame(frames.DATA, frames.PADDED, 1, b"\x05abc"),
+        frames.frame(frames.SETTINGS, 0, 1, b""),
+        frames.frame(frames.SETTINGS, 0, 0, b"12345"),
+        frames.frame(frames.SETTINGS, frames.ACK, 0, bytes(6)),
+        frames.frame(frames.SETTINGS, 0, 0, b"\0\4\x80\0\0\0"),  # a window over 2**31 - 1
+        frames.frame(frames.SETTINGS, 0, 0, b"\0\5\0\0\0\1"),  # a frame size below the least
+        frames.frame(frames.PING, 0, 0, b"short"),
+        frames.frame(frames.GOAWAY, 0, 0, b"short"),
+        frames.frame(frames.WINDOW_UPDATE, 0, 0, bytes(4)),
+        frames.frame(frames.WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff"),
+        frames.frame(frames.RST_STREAM, 0, 1, b""),
+        frames.frame(frames.PUSH_PROMISE, 0, 1, bytes(4)),
+        frames.frame(frames.CONTINUATION, 0, 1, b""),
+        frames.frame(frames.HEADERS, 0, 1, b"") + frames.frame(frames.DATA, 0, 1, b""),
+        frames.frame(frames.HEADERS, frames.END_HEADERS, 1, b"\xbe"),
+        frames.frame(frames.HEADERS, frames.HAS_PRIORITY, 1, b"abc"),
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
     ],
 )
 def test_malformed_frames_are_refused(data: bytes) -> None:
-    with pytest.raises(http2.ProtocolError):
+    with pytest.raises(frames.ProtocolError):
         started().receive(data)
 
 
 def test_endless_header_blocks_are_refused() -> None:
     client = started()
-    client.receive(http2.frame(http2.HEADERS, 0, 1, b""))
-    with pytest.raises(http2.ProtocolError):
+    client.receive(frames.frame(frames.HEADERS, 0, 1, b""))
+    with pytest.raises(frames.ProtocolError):
         for _ in range(10):
-            client.receive(http2.frame(http2.CONTINUATION, 0, 1, bytes(16_000)))
+            client.receive(frames.frame(frames.CONTINUATION, 0, 1, bytes(16_000)))
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
         started().receive(data)
-    except http2.ProtocolError:
+    except frames.ProtocolError:
         pass
