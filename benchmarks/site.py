@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks.place import CLIENT
 from benchmarks.wire import Connection, context
 from multipassd.images import cache
+from multipassd.images.cache_directory import CacheDirectory
 from multipassd.images.image import Base
-from multipassd.images.image_directory import Place
 from protocol.messages.launch import LaunchRequest
 from tools import machines
 from tools.daemon import Daemon
@@ -74,7 +74,7 @@ class Site:
         tag = self.sandbox.root / "tag"
         tag.write_text(release.name)
         directory = self.sandbox.storage / "images" / self.publish(release, tag)
-        with Place.at(directory) as place:
+        with CacheDirectory.at(directory) as place:
             write_disk(directory / "made", size)
             path = str(directory / cache.DISK)
             base = Base(id=directory.name, path=path, format="raw", virtual_size=size)

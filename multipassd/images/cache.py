@@ -20,8 +20,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from multipassd.images.cache_directory import DIRECTORY_FLAGS, CacheDirectory
 from multipassd.images.image import Base
-from multipassd.images.image_directory import DIRECTORY_FLAGS, Place
 
 LISTS = "lists"
 ID = re.compile(r"[0-9a-f]{64}")  # SHA-256
@@ -51,11 +51,11 @@ def load(directory: Path) -> Base | None:
         descriptor = os.open(directory, DIRECTORY_FLAGS | os.O_NOFOLLOW)
     except OSError:
         return None
-    with Place(descriptor, directory) as place:
+    with CacheDirectory(descriptor, directory) as place:
         return load_from(place)
 
 
-def load_from(place: Place) -> Base | None:
+def load_from(place: CacheDirectory) -> Base | None:
     """The same for a directory that is open."""
     try:
         base = Base.model_validate_json(place.read(RECORD, MAX_RECORD))
@@ -65,7 +65,7 @@ def load_from(place: Place) -> Base | None:
     return base.model_copy(update={"path": str(place.path / DISK)})  # the storage may have moved
 
 
-def store(place: Place, base: Base, disk: str) -> None:
+def store(place: CacheDirectory, base: Base, disk: str) -> None:
     """Make the file named `disk` the image's; it is complete when this returns. Raises OSError."""
     opened = place.open(disk)
     try:
@@ -77,14 +77,14 @@ def store(place: Place, base: Base, disk: str) -> None:
     place.remove(PART, UNPACKED, REFUSED)
 
 
-def refuse(place: Place, message: str) -> None:
+def refuse(place: CacheDirectory, message: str) -> None:
     """Record that the image is refused, and remove all else. Raises OSError."""
     place.remove(PART, NOTE, UNPACKED)
     refusal = Refusal(message=message, when=time.time())
     place.write(REFUSED, refusal.model_dump_json().encode(), RECORD_MODE)
 
 
-def refused(place: Place) -> tuple[str, int] | None:
+def refused(place: CacheDirectory) -> tuple[str, int] | None:
     """Why the image was refused, and for how many minutes it is not fetched again; None if it may
     be."""
     try:
@@ -122,7 +122,7 @@ def newest_of(images: Path, url: str) -> Base | None:
 
 
 @contextmanager
-def locked(images: Place, name: str) -> Iterator[Place]:
+def locked(images: CacheDirectory, name: str) -> Iterator[CacheDirectory]:
     """An image's directory, made if missing, for one process at a time. Raises OSError."""
     place = _lock(images, name)
     while not images.holds(name, place.descriptor):  # the last holder of the lock removed it
@@ -132,7 +132,7 @@ def locked(images: Place, name: str) -> Iterator[Place]:
         yield place
 
 
-def _lock(images: Place, name: str) -> Place:
+def _lock(images: CacheDirectory, name: str) -> CacheDirectory:
     while True:
         with suppress(FileNotFoundError):
             place = images.within(name)

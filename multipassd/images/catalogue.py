@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from multipassd.images.cache import LISTS
+from multipassd.images.cache_directory import make_directory
 from multipassd.images.errors import ImageError, RemoteUnreachable, UnknownRemote
 from multipassd.images.image import Image
-from multipassd.images.image_directory import make_directory
 from multipassd.images.remotes import Remote
 from multipassd.images.worker_client import Workers
 from multipassd.images.worker_protocol import Listing, Refresh

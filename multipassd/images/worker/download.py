@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO
 from pydantic import BaseModel
 
 from multipassd.images.cache import NOTE, PART
+from multipassd.images.cache_directory import CacheDirectory
 from multipassd.images.errors import HashMismatch, NoRoom, Refused, Unreachable
 from multipassd.images.image import Image, Transfer
-from multipassd.images.image_directory import Place
 from multipassd.images.remotes import CORE_NAME
 from multipassd.images.worker.http import Http, check_status, shown
 from multipassd.images.worker.meter import Meter
@@ -43,7 +43,7 @@ class Note(BaseModel):
 class Download:
     """Downloads an image to PART, which is left behind if the download can be resumed."""
 
-    def __init__(self, http: Http, image: Image, place: Place, report: Report) -> None:
+    def __init__(self, http: Http, image: Image, place: CacheDirectory, report: Report) -> None:
         self._http = http
         self._image = image
         self._place = place
@@ -212,7 +212,7 @@ def validator(response: httpx.Response) -> str:
     return str(response.headers.get("Last-Modified", ""))
 
 
-def import_file(source: BinaryIO, place: Place, report: Report) -> str:
+def import_file(source: BinaryIO, place: CacheDirectory, report: Report) -> str:
     """Copy a regular file of this host; returns its SHA-256. Raises OSError."""
     digest = hashlib.sha256()
     meter = Meter(report)

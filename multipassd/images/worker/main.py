@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from multipassd.disk_helper import client
+from multipassd.images.cache_directory import CacheDirectory
 from multipassd.images.errors import ImageError, NoRoom, OverTcp, Unreachable
 from multipassd.images.image import Progress, Transfer
-from multipassd.images.image_directory import Place
 from multipassd.images.open_as_caller import FILE, open_as
 from multipassd.images.worker import prepare, refresh
 from multipassd.images.worker_protocol import TASKS, Answer, Describe, Refresh, Task
@@ -88,11 +88,12 @@ def _opened(task: Task) -> tuple[str, BinaryIO | None]:
     return open_as(task.caller, url)
 
 
-def _place(task: Task) -> Place | None:
+def _place(task: Task) -> CacheDirectory | None:
     """The directory of the cache that it writes to."""
     if isinstance(task, Describe):
         return None
-    return Place.at(Path(task.file).parent if isinstance(task, Refresh) else Path(task.directory))
+    path = Path(task.file).parent if isinstance(task, Refresh) else Path(task.directory)
+    return CacheDirectory.at(path)
 
 
 def _report(kind: Progress, percent: int, transfer: Transfer | None) -> None:

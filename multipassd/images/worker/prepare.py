@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from multipassd.images import cache
+from multipassd.images.cache_directory import CacheDirectory
 from multipassd.images.errors import ImageError, NoRoom, Refused, RefusedBefore, Unreachable
 from multipassd.images.image import UNKNOWN, Base, Image, Progress, Transfer
-from multipassd.images.image_directory import Place
 from multipassd.images.worker.download import Download, import_file, validator
 from multipassd.images.worker.http import Http, check_status
 from multipassd.images.worker.inspection import SECTOR, check_start, inspect
@@ -45,7 +45,7 @@ def _key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def prepare(task: Prepare, images: Place, file: BinaryIO | None, report: Report) -> Base:
+def prepare(task: Prepare, images: CacheDirectory, file: BinaryIO | None, report: Report) -> Base:
     """Fetch, check and store the image; `file` is open if it is a file of this host. Raises
     ImageError or NoRoom; then only what a next try can use is left in the cache."""
     try:
@@ -60,7 +60,11 @@ def prepare(task: Prepare, images: Place, file: BinaryIO | None, report: Report)
 
 
 def _prepared_or_nothing(
-    task: Prepare, images: Place, place: Place, file: BinaryIO | None, report: Report
+    task: Prepare,
+    images: CacheDirectory,
+    place: CacheDirectory,
+    file: BinaryIO | None,
+    report: Report,
 ) -> Base:
     download = None if file is not None else _download(task, place, report)
     try:
@@ -78,7 +82,7 @@ def _prepared_or_nothing(
         raise
 
 
-def _prepared(image: Image, place: Place, digest: str, report: Report) -> Base:
+def _prepared(image: Image, place: CacheDirectory, digest: str, report: Report) -> Base:
     report(Progress.VERIFY, UNKNOWN, None)
     disk = _unpacked(place, report)
     with open(place.open(disk), "rb", buffering=0) as file:
@@ -98,7 +102,7 @@ def _prepared(image: Image, place: Place, digest: str, report: Report) -> Base:
     return base
 
 
-def _unpacked(place: Place, report: Report) -> str:
+def _unpacked(place: CacheDirectory, report: Report) -> str:
     """The name of the file with the disk, unpacked if it was packed. Raises Refused, OSError."""
     with open(place.open(cache.PART), "rb", buffering=0) as part:
         if not is_packed(os.pread(part.fileno(), SECTOR, 0)):
@@ -112,7 +116,7 @@ def _unpacked(place: Place, report: Report) -> str:
     return cache.UNPACKED
 
 
-def _download(task: Prepare, place: Place, report: Report) -> Download:
+def _download(task: Prepare, place: CacheDirectory, report: Report) -> Download:
     image = task.image
     # Plain http is safe where the list has a hash; without one the user has to write http://.
     http = Http(task.proxy, plain=bool(image.sha256) or image.url.startswith("http://"))
@@ -128,7 +132,7 @@ def _first_sector(file: BinaryIO) -> bytes:
     return head(file, SECTOR) if is_packed(sector) else sector
 
 
-def _disk_problem(error: OSError, images: Place) -> ImageError | NoRoom:
+def _disk_problem(error: OSError, images: CacheDirectory) -> ImageError | NoRoom:
     reason = error.strerror or str(error)
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return NoRoom(f"The image was not stored: {reason} in {images.path}. Make room there.")

@@ -7,9 +7,9 @@ from urllib.parse import urljoin
 
 from pydantic import ValidationError
 
+from multipassd.images.cache_directory import CacheDirectory
 from multipassd.images.errors import ImageError
 from multipassd.images.image import Image
-from multipassd.images.image_directory import Place
 from multipassd.images.remotes import CORE
 from multipassd.images.worker import simplestreams
 from multipassd.images.worker.http import Http
@@ -19,7 +19,7 @@ from multipassd.images.worker_protocol import Listing, Refresh
 MODE = 0o600
 
 
-def refresh(task: Refresh, lists: Place) -> None:
+def refresh(task: Refresh, lists: CacheDirectory) -> None:
     """Fetch the list and store it. Raises ImageError; then the old list is unchanged."""
     http = Http(task.proxy, plain=task.insecure)
     images = _core(http, task.base) if task.remote == CORE else _streamed(http, task)

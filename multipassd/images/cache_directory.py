@@ -32,7 +32,7 @@ def make_directory(path: Path) -> None:
     path.chmod(DIRECTORY_MODE)
 
 
-class Place:
+class CacheDirectory:
     """An open directory; `path` is for messages only. All methods raise OSError."""
 
     def __init__(self, descriptor: int, path: Path) -> None:
@@ -52,7 +52,7 @@ class Place:
     def __exit__(self, *exception: object) -> None:
         os.close(self.descriptor)
 
-    def within(self, name: str) -> Place:
+    def within(self, name: str) -> CacheDirectory:
         """The subdirectory of this name, made if missing."""
         if "/" in name or name in {"", ".", ".."}:
             raise OSError(errno.EINVAL, "it is not the name of a directory", name)
@@ -63,7 +63,7 @@ class Place:
         opened = os.open(name, DIRECTORY_FLAGS | os.O_NOFOLLOW, dir_fd=self.descriptor)
         if made:
             os.fchmod(opened, DIRECTORY_MODE)  # beyond the umask
-        return Place(opened, self.path / name)
+        return CacheDirectory(opened, self.path / name)
 
     def holds(self, name: str, descriptor: int) -> bool:
         """Is this open directory still the one of this name?"""
