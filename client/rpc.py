@@ -6,7 +6,7 @@ from client import messages
 from client.errors import CommandFailed, Status, StatusError
 from client.session import IF_PRESENT, MAKE
 from client.terminal import console
-from protocol.codec import DecodeError
+from protocol.wire_format import DecodeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import Generic, Protocol, TypeVar, cast
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import Standing
 from multipassd.transport.quota import limits
-from protocol.codec import DecodeError, Message
+from protocol.codec import Message
 from protocol.errors import MalformedRequest
 from protocol.methods import Method
+from protocol.wire_format import DecodeError
 
 Request = TypeVar("Request", bound=Message)
 

@@ -16,7 +16,7 @@ from multipassd.rpc.context import Daemon
 from multipassd.system import log
 from multipassd.transport.grpc_stream import Stream
 from multipassd.trust.state import TrustState
-from protocol.codec import DecodeError, Message
+from protocol.codec import Message
 from protocol.errors import (
     InternalError,
     MalformedRequest,
@@ -25,6 +25,7 @@ from protocol.errors import (
     RpcError,
 )
 from protocol.methods import Method
+from protocol.wire_format import DecodeError
 
 Handler = Callable[[Call[Any], Daemon], Awaitable[None]]
 

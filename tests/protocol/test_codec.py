@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import protocol.messages
-from protocol.codec import DecodeError, Field, Message
+from protocol.codec import Field, Message
 from protocol.methods import METHODS
+from protocol.wire_format import DecodeError
 
 PROTO = Path(protocol.messages.__file__).parent.parent / "multipass.proto"
 FD = descriptors.FieldDescriptor
