@@ -51,6 +51,8 @@ _log = log.get("instances")
 
 @dataclass(frozen=True)
 class Machines:
+    """What the daemon needs to run instances."""
+
     instances: Instances
     images: Images
     launcher: Launcher

@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _set_for_snap() -> tuple[snap_options.Options, str]:
-    """What `snap set` has set; a file that can't be read is told, and no reason to exit."""
+    """The options of `snap set`, and a sentence if their file can't be read: no reason to exit."""
     try:
         return snap_options.load(os.environ), ""
     except snap_options.OptionError as error:
@@ -59,14 +59,14 @@ def _set_for_snap() -> tuple[snap_options.Options, str]:
 
 
 def _bindable(set_for_snap: snap_options.Options) -> list[Address]:
-    """The address from `snap set`, unless it can't be had: the Unix socket is served all the same,
-    or nobody could put the address right."""
+    """The address from `snap set`, if it can be bound. Else the Unix socket is still served, so
+    that the address can be corrected."""
     if "address" not in set_for_snap:
         return []
     address = parse(set_for_snap["address"])
     try:
-        for one in listener.bind(address, 0):
-            one.close()
+        for each in listener.bind(address, 0):
+            each.close()
     except ListenError as error:
         _log.error("%s: the Unix socket alone is served; see `snap get multipass address`", error)
         return []
@@ -75,7 +75,7 @@ def _bindable(set_for_snap: snap_options.Options) -> list[Address]:
 
 def _enrol(user: str) -> str:
     """Raises InstallerError, StoreError."""
-    # The daemon itself needs none of this, and is told by its unit what is found out here.
+    # Imported here, as the daemon itself needs none of this: its unit sets the paths.
     from multipassd.admin.access import locations, store_access
 
     here = locations.find(os.environ, data=None, socket=None)

@@ -1,4 +1,4 @@
-"""The service from start to stop. The only place that puts the parts together."""
+"""The service from start to stop: the only module that puts the parts together."""
 
 from __future__ import annotations
 
@@ -59,6 +59,8 @@ async def serve(addresses: list[Address], idle_exit: float, network: str | None 
 
 
 class Service:
+    """The running daemon: its parts, start, reload, periodic work and stop."""
+
     def __init__(self, addresses: list[Address], idle_exit: float, network: str | None) -> None:
         here = installation.here()
         self._loop = asyncio.get_running_loop()
@@ -76,8 +78,8 @@ class Service:
         try:
             self._machines = Machines.assemble(os.environ, self._data, self._settings, network)
         except HelperError:
-            for one in self._listeners:
-                one.close()
+            for each in self._listeners:
+                each.close()
             raise
         self._daemon = Daemon(
             store=self._store,
@@ -96,9 +98,9 @@ class Service:
         standings = Standings(self._store, own_rule(self._group))
         dispatcher = Dispatcher(self._daemon, standings, HANDLERS)
         self._server = Server(dispatcher, standings, self._charge, lambda: self._context)
-        activated = all(not one.bound for one in self._listeners)
-        self._idle_exit = idle_exit if activated else 0  # else nobody would wake it
-        self._farewell = ""  # why it ends, if nobody told it to
+        activated = all(not each.bound for each in self._listeners)
+        self._idle_exit = idle_exit if activated else 0  # else no caller would wake it
+        self._farewell = ""  # why it ends, unless by a signal
         self._upkeep: asyncio.Task[None] | None = None
         self._pruning: asyncio.Task[None] | None = None  # of images; the loop holds tasks weakly
         self._reported: set[str] = set()  # problems that the log has told already
@@ -210,7 +212,7 @@ class Service:
         self._reported = set()
         self._report_problems()
         _log.info("reloaded: %s", self._status())
-        # Last: whoever waited for it may look at the log at once.
+        # Last: the one who asked for the reload may read the log at once.
         self._manager.ready(self._status())
 
     def _charge(self, uid: int) -> int:
@@ -224,8 +226,8 @@ class Service:
     def _set_modes(self) -> None:
         """Only an empty store narrows the socket to the admin group."""
         open_to_all = self._store.state is not TrustState.EMPTY
-        for one in self._listeners:
-            one.set_mode(open_to_all, self._group)
+        for each in self._listeners:
+            each.set_mode(open_to_all, self._group)
 
     def _status(self) -> str:
         if self._store.state is TrustState.DAMAGED:
@@ -248,8 +250,8 @@ class Service:
         if self._machines.helper is not None:
             await self._machines.helper.stop()
         self._audit.summarise()
-        for one in self._listeners:
-            one.close()
+        for each in self._listeners:
+            each.close()
         _log.info("%s", f"stopped: {self._farewell}" if self._farewell else "stopped")
 
 
@@ -260,16 +262,16 @@ def _counted(number: int, what: str) -> str:
 def _listen(addresses: list[Address]) -> tuple[list[Listener], int]:
     """The sockets from the service manager and those asked for, and the administrators' group."""
     listeners = listener.inherited()
-    group = next((one.group for one in listeners if one.group), 0) or listener.admin_group()
-    taken = {one.path for one in listeners if one.path}
+    group = next((each.group for each in listeners if each.group), 0) or listener.admin_group()
+    taken = {each.path for each in listeners if each.path}
     wanted = addresses or ([] if listeners else [_default_address()])
     try:
         for address in wanted:
             if not (isinstance(address, UnixAddress) and address.path in taken):
                 listeners += listener.bind(address, group)
     except listener.ListenError:
-        for one in listeners:
-            one.close()
+        for each in listeners:
+            each.close()
         raise
     return listeners, group
 
@@ -280,8 +282,8 @@ def _default_address() -> Address:
 
 def _certificate_names(addresses: list[Address], listeners: list[Listener]) -> list[str]:
     """The names beside localhost that clients may reach the service by."""
-    asked = [one.host for one in addresses if isinstance(one, TcpAddress)]
-    bound = [str(one.socket.getsockname()[0]) for one in listeners if not one.path]
+    asked = [each.host for each in addresses if isinstance(each, TcpAddress)]
+    bound = [str(each.socket.getsockname()[0]) for each in listeners if not each.path]
     unspecified = {"", "0.0.0.0", "::", "localhost"}
     return sorted({*asked, *bound} - unspecified)
 

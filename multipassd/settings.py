@@ -27,7 +27,7 @@ FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 MAX_FILE = 1 << 20  # a settings file has some lines
 MAX_VALUE = 4096  # and a line is read by people
-MAX_UNREAD = 3  # lines that are told of: more of them say that it is another kind of file
+MAX_UNREAD = 3  # lines that a warning lists: with more it is another kind of file
 
 DRIVERS = frozenset({"qemu"})
 OTHER_DRIVERS = frozenset({"libvirt", "lxd"})  # which 1.16 has and this service does not
@@ -170,7 +170,7 @@ class Settings:
             self._store(key, str(getattr(changed, field)))
 
     def refresh(self) -> None:
-        """Costs one stat while nobody edits the file."""
+        """Costs one stat while the file is unchanged."""
         # A change under way reads the file itself: waiting for its disk would hold up all calls.
         if self._lock.acquire(blocking=False):
             try:
@@ -187,7 +187,7 @@ class Settings:
             self._load()
 
     def _load(self) -> None:
-        """Whoever asks meanwhile, in another thread, gets the values from before."""
+        """Other threads get the previous values until this is done."""
         self._stamp = _stamp(self.path)
         self._settled = _is_settled(self._stamp)
         problem, warnings, values, ini = "", list[str](), Values(), IniFile.parse("")

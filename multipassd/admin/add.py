@@ -18,6 +18,8 @@ HOW = "multipass-trust"
 
 @dataclass(frozen=True)
 class Candidate:
+    """A certificate to trust, and the name to record with it."""
+
     der: bytes
     name: str
 

@@ -1,4 +1,4 @@
-"""check: what is wrong, and what to type next. Enrols nobody and changes nothing."""
+"""check: find what is wrong, and say what to type next. Enrols no client and changes nothing."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
             report.problem(store.damage, cure.format(program=f"sudo {program}"))
         case TrustState.EMPTY if _lost(place):
             report.problem(
-                f"{place.store_directory} is missing, and with it whoever was trusted",
+                f"{place.store_directory} is missing, and with it the list of trusted clients",
                 f"restore it from a copy, or begin an empty one by {installation.here().restart}",
             )
         case TrustState.EMPTY:
-            report.note("nobody is trusted yet: the first client from root or the admin group is")
+            report.note("no client is trusted yet: the first from root or the admin group will be")
         case TrustState.TRUSTING:
             report.fine(f"{len(store)} trusted in {place.store_path}")
             store.records()  # reads the side file, too
@@ -238,7 +238,7 @@ def _mode_fits(path: Path, state: TrustState, report: Report) -> None:
         )
     elif state is TrustState.EMPTY and everyone:
         report.problem(
-            f"the socket is open to all ({_mode(status):04o}) though nobody is trusted yet",
+            f"the socket is open to all ({_mode(status):04o}) though no client is trusted yet",
             f"`sudo chmod {listener.CLOSED_MODE:o} {path}`",
         )
     elif state is TrustState.TRUSTING and not everyone:

@@ -82,12 +82,12 @@ def _find(directory: Path) -> tuple[Path | None, Path | None]:
 
 
 def _first(paths: list[Path]) -> Path | None:
-    """Of those that are there, whatever they are: a bad one is refused later, with a reason."""
+    """The first that exists, of any file type: a bad one is refused later, with a reason."""
     return next((path for path in paths if path.is_symlink() or path.exists()), None)
 
 
-def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.exists() and one.samefile(other)
+def _same(path: Path, other: Path) -> bool:
+    return other.exists() and path.exists() and path.samefile(other)
 
 
 def _clients(path: Path) -> list[Candidate]:

@@ -33,7 +33,7 @@ def _run(place: Place, options: Namespace) -> int:
     if state is TrustState.DAMAGED:
         program = installation.here().trust
         cure = f" `sudo {program} check --repair` keeps what it holds." if repairable(place) else ""
-        raise TrustError(f"Nobody can be listed. {store.damage}{cure}")
+        raise TrustError(f"The trusted clients can't be listed. {store.damage}{cure}")
     records = [] if state is TrustState.EMPTY else store.records()
     ends = expiries(place)
     if options.format == "json":

@@ -15,7 +15,7 @@ from multipassd.system import installation, log
 from multipassd.trust.lock import StoreError
 from protocol.version import VERSION
 
-IDENTIFIER = "multipass-trust"  # in the journal, whatever package it is of
+IDENTIFIER = "multipass-trust"  # in the journal, for every package
 JOURNAL = "/run/systemd/journal/socket"
 
 

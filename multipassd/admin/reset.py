@@ -15,7 +15,7 @@ from multipassd.system.files import sync_directory
 from multipassd.trust.state import TrustState
 
 WARNING = (
-    "After this nobody is trusted, and the next client from root or the admin group becomes the "
+    "After this no client is trusted, and the next client from root or the admin group becomes the "
     "first one. What is there now is kept beside the store."
 )
 

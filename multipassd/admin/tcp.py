@@ -29,7 +29,9 @@ _log = log.get("trust")
 def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument("action", choices=(ENABLE, DISABLE))
     parser.add_argument(
-        "--user", metavar="NAME", help="who is enrolled by enable (default: whoever called sudo)"
+        "--user",
+        metavar="NAME",
+        help="who is enrolled by enable (default: the user who called sudo)",
     )
     add_repair(parser)
 
@@ -46,7 +48,7 @@ def _run(place: Place, options: Namespace) -> int:
 
 
 def _check_host() -> None:
-    """Raises TrustError where there is no unit to switch, or nobody allowed to."""
+    """Raises TrustError where there is no unit to switch, or no right to do so."""
     if not installation.here().has_units:
         raise TrustError(
             "A snap has no units to switch. `sudo snap set multipass address=127.0.0.1:50051` has "
@@ -71,7 +73,7 @@ def _check_host() -> None:
 
 
 def human() -> str:
-    """Who called sudo or pkexec. Raises TrustError when that was root, or nobody is known."""
+    """Who called sudo or pkexec. Raises TrustError when that was root, or is unknown."""
     name = os.environ.get("SUDO_USER", "")
     if not name and (uid := invoker()):
         try:
@@ -80,8 +82,8 @@ def human() -> str:
             name = ""
     if name in ("", "root"):
         raise TrustError(
-            "Nothing was changed: there is no saying whom to enrol, as neither sudo nor pkexec "
-            "names a user. Name one with --user."
+            "Nothing was changed: can't tell which user to enrol (not run by sudo or pkexec). Use "
+            "--user NAME."
         )
     return name
 
@@ -92,7 +94,7 @@ def human() -> str:
 def _enable(place: Place, options: Namespace) -> None:
     name = options.user or human()
     store = open_store(place, options.repair, options.dry_run)
-    # Trust first: what fails after it leaves TCP off, and nobody finds it on without a client.
+    # Trust first: what fails after it leaves TCP off, so it is never on without a trusted client.
     found = user.certificates_of(name, options.dry_run)
     candidates = [Candidate(der, name) for der in found]
     enrol(place, store, candidates, installer.HOW, options.dry_run)
@@ -173,7 +175,7 @@ def _disable(dry_run: bool) -> None:
         return
     _demand("TCP was not switched off", "disable", SOCKET)
     _demand("TCP is off at the next boot only", "stop", SOCKET)
-    # Also when it was off: the service keeps the socket of a unit that somebody stopped by hand.
+    # Also when it was off: the service keeps the socket of a unit that was stopped by hand.
     _demand(f"{SERVICE} was not restarted and still listens", "try-restart", SERVICE)
     if not was_on:
         print("TCP was off already.")

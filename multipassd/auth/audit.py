@@ -1,8 +1,9 @@
-"""The audit trail: who was trusted, put out, refused, changed or ended what.
+"""Audit records in the journal: grants and removals of trust, refusals, changes of settings.
 
-Grants, removals and changes are one record each, always. Refusals cost whoever asks nothing, so
-the first of a kind is a record and the rest are counted and summed up once a minute: nobody can
-push older records out of the journal. Never a passphrase, a hash, a key or a setting's value.
+Grants, removals and changes are one record each, always. Refusals cost the caller nothing, so the
+first of a kind is a record and the rest are counted and summed up once a minute: no flood of
+refusals can push older records out of the journal. Never a passphrase, a hash, a key or the value
+of a setting.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Audit:
         _record(Event.CHANGED, text, fingerprint, uid, MULTIPASS_SETTING=printable(key))
 
     def store_damaged(self, path: str, problem: str) -> None:
-        """The trust store; nobody new is let in until an administrator has seen to it."""
+        """The trust store is damaged: no new client gets in until an administrator repairs it."""
         _record(Event.STORE_DAMAGED, problem, "", None, MULTIPASS_PATH=path)
 
     def settings_unusable(self, path: str, problem: str) -> None:

@@ -1,4 +1,4 @@
-"""Who comes to be trusted and who no longer is: one change at a time, durable before it counts."""
+"""Changes of the set of trusted clients: one at a time, durable before it takes effect."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Enrolment:
 
     @staticmethod
     async def _in_thread(change: Callable[[], bool]) -> bool:
-        """The disk may take its time; other callers are served meanwhile."""
+        """In a thread, so that other calls are served while the disk is slow."""
         try:
             return await asyncio.to_thread(change)
         except StoreError as error:

@@ -22,6 +22,8 @@ from protocol.methods import Policy
 
 
 class Verdict(Enum):
+    """The outcome of a decision."""
+
     ALLOW = "allow"
     ADOPT = "adopt"  # enrol the caller's certificate as the first, then run
     REFUSE = "refuse"
@@ -29,13 +31,15 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """May the call be made, and why."""
+
     verdict: Verdict
     reason: str  # a word for the journal
-    error: RpcError | None = None  # what the caller is told when refused
+    error: RpcError | None = None  # for the caller, when refused
 
 
 DAMAGED_SENTENCE = (
-    "The Multipass service can't rely on its list of trusted clients and lets nobody in.\n"
+    "The Multipass service can't rely on its list of trusted clients and lets no client in.\n"
     "An administrator finds the reason and the repair in the service's journal."
 )
 
@@ -57,7 +61,7 @@ def decide_anew(policy: Policy, peer: Peer, standing: Standing, state: TrustStat
 
 
 def _kept_out(peer: Peer, standing: Standing, state: TrustState) -> bool:
-    """Before the first client the socket is the admin group's, whatever its mode says."""
+    """Before the first client only administrators may call, whichever mode the socket has."""
     local = peer.credentials is not None
     return local and state is TrustState.EMPTY and not standing.admin
 

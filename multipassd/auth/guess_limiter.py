@@ -50,7 +50,7 @@ class Guesses:
         """Reserves the next guess of `who`; returns the seconds to wait before checking it.
 
         Raises TooManyGuesses, and then nothing was reserved. After the check either `failed` or
-        `succeeded` must be told. `who` is whom the guess is charged to, such as a uid.
+        `succeeded` must be called. `who` names the account that is charged, such as a uid.
         """
         guesser = self._guesser(who, now)
         wait = max(0.0, guesser.free_at - now)

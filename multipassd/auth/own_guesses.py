@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 OWN_GUESSES = 3  # a day: a right passphrase, after two typing errors
 DAY = 24 * 3600.0
-# How many persons may have used some of theirs within a day. Those who come after that have none,
-# so that no number of addresses makes more guesses. Users are counted apart from addresses, of
-# which a stranger may have any number.
+# How many persons may have used one of their guesses within a day. Those who come after that have
+# none, so that no number of addresses makes more guesses. Users are counted apart from addresses,
+# of which a stranger may have any number.
 MAX_USERS = 4096
 MAX_ADDRESSES = 1024
 
@@ -22,6 +22,8 @@ Used = tuple[int, float]  # how many, and when the first of them was
 
 
 class OwnGuesses:
+    """The guesses that each person used within a day."""
+
     def __init__(self, used: Mapping[str, Used] | None = None) -> None:
         self._used = dict(used or {})
 

@@ -142,7 +142,7 @@ def _from_hex(field: str) -> bytes | None:
 
 
 class Verifier:
-    """Hashes in worker threads, a few at once, so that the daemon goes on serving meanwhile."""
+    """Hashes in worker threads, a few at once, so that the daemon serves other calls."""
 
     def __init__(self, workers: int = WORKERS, max_waiting: int = MAX_WAITING) -> None:
         self._slots = asyncio.Semaphore(workers)

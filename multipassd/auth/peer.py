@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection: made once, never changed, no look-ups later."""
+"""The identity of a peer: certificate, user, groups. Made once a connection, no look-ups later."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _groups_of(connection: socket.socket) -> Sequence[int]:
 
 
 def _many_groups_of(connection: socket.socket) -> Sequence[int]:
-    """More groups than Python's own call has room for; empty if they can't be had."""
+    """More groups than Python's own call has room for; empty if the kernel does not tell."""
     import ctypes
 
     groups = (ctypes.c_uint32 * _GROUPS_LIMIT)()

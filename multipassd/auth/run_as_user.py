@@ -1,8 +1,8 @@
-"""Acting in a user's home: only ever as that user.
+"""Run a function as another user, in a child process: work in a user's home is done as that user.
 
-Whoever owns a home owns its symbolic links, FIFOs and slow file systems. So a child with all of the
-user's credentials and none of ours does the work, and what it hands back is taken as the user's
-word: bytes of limited length, within limited time.
+The owner of a home controls its symbolic links, FIFOs and slow file systems. So a child with all of
+the user's credentials and none of ours does the work, and its result is untrusted input: bytes of
+limited length, within limited time.
 
 Forks, so it is for programs that have no other threads.
 """
@@ -76,13 +76,13 @@ def end_child(child: int) -> None:
     with suppress(ProcessLookupError, PermissionError):  # a sandbox may lack the right to
         os.kill(child, signal.SIGKILL)  # it has answered, or its time is up
     deadline = time.monotonic() + REAP_TIMEOUT
-    with suppress(ChildProcessError):  # somebody else reaps all children
+    with suppress(ChildProcessError):  # another part of the process reaps all children
         while os.waitpid(child, os.WNOHANG)[0] == 0 and time.monotonic() < deadline:
             time.sleep(0.01)
 
 
 def _child(user: pwd.struct_passwd, function: Callable[[], bytes], writer: int) -> NoReturn:
-    """Never returns into the caller's code, whatever happens."""
+    """Never returns into the caller's code."""
     try:
         try:
             shed_files(writer)

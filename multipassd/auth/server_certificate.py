@@ -1,4 +1,4 @@
-"""The daemon's own certificates: made, repaired and renewed, whatever lies there.
+"""The daemon's root and server certificates: created, repaired and renewed.
 
 A root that is in order is kept, 1.16's too, since clients elsewhere may hold copies of it; one that
 has run out is issued anew for the same key, so that those copies go on fitting.

@@ -1,4 +1,4 @@
-"""Subordinate uids: whoever may take on 65,536 uids is still one person.
+"""Subordinate uids (/etc/subuid): a user with 65,536 of them is still one person.
 
 Read once at start and on reload, never while a decision is made.
 """
@@ -36,7 +36,7 @@ class SubordinateUids:
 
     @classmethod
     def parse(cls, text: str) -> SubordinateUids:
-        """Lines `owner:first:count`; those that are malformed or name nobody are left out."""
+        """Lines `owner:first:count`; those that are malformed or name no user are left out."""
         lines = (_parse_line(line) for line in text.splitlines())
         return cls([line for line in lines if line is not None])
 
@@ -62,7 +62,7 @@ def _parse_line(line: str) -> tuple[int, int, int] | None:
     if len(fields) != 3:
         return None
     owner, first, count = _owner(fields[0]), _number(fields[1]), _number(fields[2])
-    # A range that begins at 0 would charge root's own calls to somebody.
+    # A range that begins at 0 would charge root's own calls to another user.
     if owner is None or not first or not count:
         return None
     return first, count, owner

@@ -73,4 +73,4 @@ class Call(Generic[Request]):
 
 
 CURRENT: ContextVar[Call[Message] | None] = ContextVar("current call", default=None)
-"""The call that the running task serves; log records made meanwhile are shown to its caller."""
+"""The call that the running task serves; its log records are shown to its caller."""

@@ -19,6 +19,8 @@ from multipassd.trust.store import TrustStore
 
 @dataclass(slots=True)
 class Daemon:
+    """The parts of the service that calls use."""
+
     store: TrustStore
     enrolment: Enrolment
     settings: Settings

@@ -49,7 +49,7 @@ class Dispatcher:
         self._looking_again: asyncio.TimerHandle | None = None
 
     async def serve(self, stream: Stream) -> None:
-        """Answer one call, whatever happens."""
+        """Answer one call. Never fails: every error becomes a status."""
         peer, method = stream.connection.peer, stream.method
         assert peer is not None and method is not None
         try:

@@ -94,7 +94,7 @@ def wake(environ: Environ) -> None:
     """Start the service where it listens on TCP, or where instances ran before the host went down.
 
     systemd holds the Unix socket alone, so without a caller there nothing would be served or
-    started after a boot. The connection sends nothing, so it enrols nobody.
+    started after a boot. The connection sends nothing, so it enrols no client.
     """
     with suppress(OSError):
         if _serves_tcp(environ) or _had_instances(environ):

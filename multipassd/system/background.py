@@ -1,4 +1,4 @@
-"""Work that goes on to its end when whoever asked for it goes away."""
+"""Tasks that run to completion even if the caller that started them is cancelled."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ Result = TypeVar("Result")
 
 
 class Tasks:
+    """Running background tasks."""
+
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()  # the event loop itself holds none
 
@@ -25,8 +27,8 @@ class Tasks:
         return task
 
     async def complete(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """What it returns; a caller that is cancelled meanwhile does not cancel it, and the log is
-        told of its failure instead."""
+        """The result of `work`. A caller that is cancelled does not cancel it: a later failure is
+        logged instead."""
         task = self.spawn(work)
         try:
             return await asyncio.shield(task)
@@ -38,6 +40,6 @@ class Tasks:
 def _tell_failure(task: asyncio.Task[Any]) -> None:
     error = None if task.cancelled() else task.exception()
     if isinstance(error, RpcError):
-        _log.warning("whoever asked for it did not wait to be told: %s", error.message)
+        _log.warning("request failed after its caller disconnected: %s", error.message)
     elif error is not None:
-        _log.error("what somebody asked for and did not wait for failed", exc_info=error)
+        _log.error("request failed after its caller disconnected", exc_info=error)

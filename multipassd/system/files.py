@@ -70,7 +70,7 @@ def show_change(file: int | Path, before: os.stat_result) -> None:
 def write_atomically(path: Path, data: bytes, mode: int, directory: int | None = None) -> None:
     """Put `data` at `path`: after a crash it holds the old content or the new, never a mixture.
 
-    A symbolic link at `path` is replaced, not followed. `mode` holds whatever the umask says.
+    A symbolic link at `path` is replaced, not followed. `mode` does not depend on the umask.
     With the descriptor of a `directory`, `path` is a name in it.
     Raises OSError, and then nothing has changed and no temporary file is left.
     """

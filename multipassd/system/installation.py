@@ -24,6 +24,8 @@ FIRMWARE = (
 
 
 class Kind(Enum):
+    """What installed this copy."""
+
     DEB = "deb"
     SNAP = "snap"
     CHECKOUT = "checkout"

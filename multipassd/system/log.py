@@ -60,7 +60,7 @@ def add_handler(handler: logging.Handler) -> None:
 
 
 class _Attention:
-    """The least level that anybody looks at: records below it are not even made."""
+    """The lowest level that the log or a caller wants: records below it are not even made."""
 
     base = logging.INFO
     callers: ClassVar[Counter[int]] = Counter()  # levels that calls under way asked for
@@ -104,7 +104,7 @@ class _StderrHandler(logging.Handler):
             sys.stderr.write(self._framed(text, record) + "\n")
             sys.stderr.flush()
         except (OSError, ValueError):
-            pass  # nobody reads stderr any more
+            pass  # the reader of stderr is gone
 
     def _text(self, record: logging.LogRecord) -> str:
         return line(record)
@@ -148,7 +148,7 @@ class _JournalHandler(logging.Handler):
 
 
 def _encodable(text: str) -> str:
-    """A path of undecodable bytes must not make python-systemd fail, and whoever logs with it."""
+    """A path of undecodable bytes must not make python-systemd fail, and its caller."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

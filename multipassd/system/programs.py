@@ -1,5 +1,4 @@
-"""Programs of the host's that machines and guests are worked on with, as children that never
-outlive whoever waits for them."""
+"""Run programs of the host (QEMU, ssh) as child processes that never outlive their caller."""
 
 from __future__ import annotations
 
@@ -18,6 +17,8 @@ PACKAGES = {
 
 
 class ProgramMissing(RpcError):
+    """A program is not installed; the sentence names its package."""
+
     status = Status.INTERNAL
 
     def __init__(self, program: str) -> None:

@@ -68,7 +68,7 @@ class Connection(asyncio.BufferedProtocol, Worker):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.set_write_buffer_limits(high=self.limits.buffers)
-        if self.closing:  # the service stopped meanwhile
+        if self.closing:  # the service stopped before that
             transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -197,7 +197,7 @@ class Connection(asyncio.BufferedProtocol, Worker):
         return self._caller.account.take_control_frame(self._loop.time())
 
     def check(self, now: float) -> None:
-        """End what lasts too long: handshake, silence, half a request, a reply nobody reads."""
+        """End what lasts too long: handshake, silence, half a request, a reply that is not read."""
         if self._transport is None:
             return
         if self._transport.is_closing():

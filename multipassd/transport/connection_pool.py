@@ -1,4 +1,4 @@
-"""All open connections: how many, whose, how long; the room between listeners and dispatcher."""
+"""The open connections, between listeners and dispatcher: accepting, limits, draining."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Server:
             acceptor.start()
 
     def take_no_more(self) -> None:
-        """Whoever comes from now on waits for the next service."""
+        """Stop accepting: later callers wait in the queue for the next service."""
         for acceptor in self._acceptors:
             acceptor.stop()
 

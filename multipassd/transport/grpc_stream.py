@@ -113,7 +113,7 @@ class Stream:
 
     @property
     def listens(self) -> bool:
-        """Is there anybody for what the peer says next?"""
+        """Is the peer's next message wanted?"""
         return self.task is None or self._listening is not None
 
     async def next_message(self, seconds: float) -> bytes | None:
@@ -134,7 +134,7 @@ class Stream:
             self._listening.set_result(message)
 
     def overdue(self, now: float) -> bool:
-        """A request that never gets whole, or an answer that nobody takes."""
+        """Is a request incomplete, or an answer unread, for too long?"""
         waiting = self.task is None or self.finished
         return waiting and now > self._deadline
 
@@ -171,18 +171,18 @@ class Stream:
         """Send what the peer's flow-control windows allow."""
         try:
             self._pump()
-        except H2Error:  # the peer closed the stream meanwhile
+        except H2Error:  # the peer has closed the stream
             self._pending.clear()
             self.connection.ended(self)
         self.connection.schedule_flush()
 
     def revoke(self, error: RpcError) -> None:
-        """The peer may not have it any more: fail with `error`; whoever serves it stops."""
+        """The peer lost the right to it: fail with `error`, and stop the task that serves it."""
         self.fail(error)
         self._stop()
 
     def abandon(self) -> None:
-        """The stream is gone: whoever serves it stops."""
+        """The stream is gone: stop the task that serves it."""
         self.finished = True
         self._deframer = Deframer(0)
         self._stop()
@@ -223,6 +223,6 @@ class Stream:
         self.pump()
 
     def _close(self) -> None:
-        if not self.half_closed:  # gRPC: a client that still has its side open is told to close it
+        if not self.half_closed:  # gRPC: asks a client whose side is open to close it
             self._http2.reset_stream(self.id)
         self.connection.ended(self)

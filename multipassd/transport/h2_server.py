@@ -19,6 +19,8 @@ _FRAME_HEADER = 9  # three bytes of it are the length
 
 
 class ServerConnection(H2Connection):
+    """The server's side of one connection."""
+
     MAX_CLOSED_STREAMS = limits.CLOSED_STREAMS
 
     def __init__(self, config: H2Configuration) -> None:

@@ -109,7 +109,7 @@ class Session:
             self._say_goodbye()
 
     def end(self, code: int) -> None:
-        """GOAWAY for good."""
+        """GOAWAY that ends the connection; no call goes on."""
         with suppress(H2Error):  # closed already
             self._http2.close_connection(code)
 
@@ -173,7 +173,7 @@ class Session:
             self._count_control()
         stream = self.streams.get(event.stream_id)
         if stream is None or stream.finished or not stream.listens:
-            return  # a message that nobody waits for, or the rest of a refused one
+            return  # a message that is not expected, or the rest of a refused one
         try:
             message = stream.feed(event.data)
         except MessageTooLarge:

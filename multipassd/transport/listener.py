@@ -23,7 +23,7 @@ CLOSED_MODE_UNPRIVILEGED = 0o600  # without root there is no group to give it to
 
 
 class ListenError(Exception):
-    """A socket can't be had; the sentence says which, why and what to do."""
+    """A socket can't be bound or taken over; the sentence says which, why and what to do."""
 
 
 def admin_group() -> int:
@@ -40,7 +40,7 @@ def set_mode(path: str, open_to_all: bool, group: int) -> bool:
     """Open a socket's file to all users or narrow it to the admin group; a failure is logged.
 
     False: the socket was to be narrowed but can't be given to that group, so its mode stays, as it
-    would lock the group out. The gate keeps everybody else out (`gate.py`), whatever the mode.
+    would lock the group out. The gate refuses others (`gate.py`) in any mode.
     """
     privileged = os.geteuid() == 0
     mode = OPEN_MODE if open_to_all else CLOSED_MODE
@@ -104,7 +104,7 @@ class Listener:
         if self._inode is None or not self.path:
             return
         try:
-            if os.stat(self.path).st_ino == self._inode:  # not somebody else's by now
+            if os.stat(self.path).st_ino == self._inode:  # not another process's by now
                 os.unlink(self.path)
         except OSError:
             pass
@@ -204,7 +204,7 @@ def _bind_closed(path: str, group: int) -> Listener:
     finally:
         os.umask(before)
     listener = Listener(listening, bound=True)
-    listener.set_mode(open_to_all=False, group=group)  # before anybody can connect
+    listener.set_mode(open_to_all=False, group=group)  # before the first connection
     listening.listen(limits.BACKLOG)
     return listener
 

@@ -1,8 +1,8 @@
 """Restore the open mode of a socket that the service manager has just made, after a boot.
 
-The manager makes it closed to all but the admin group, which is right for an empty store. Who is
-trusted and not in that group must get in before the daemon ran for the first time. Only a store
-that trusts somebody opens it: in doubt it stays closed, and the daemon, once woken, decides.
+The manager closes it to all but the admin group, which is right for an empty store. Trusted clients
+of other users must get in before the daemon runs for the first time. Only a store with trusted
+clients opens it: in doubt it stays closed, and the daemon, once started, decides.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
 
 
 def restore(path: str, store_directory: Path) -> bool:
-    """Open the socket `path` if the store in `store_directory` trusts somebody. Changes nothing
+    """Open the socket `path` if the store in `store_directory` has a client. Changes nothing
     in the store, and does not make one. Raises OSError."""
     if not store_directory.is_dir():
         return False

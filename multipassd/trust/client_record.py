@@ -13,6 +13,8 @@ TEXT_LIMIT = 200  # characters of a name: more is no name
 
 @dataclass(frozen=True)
 class ClientRecord:
+    """What is known of one client beside its certificate; times in seconds since the epoch."""
+
     fingerprint: str
     name: str = ""
     how: str = BY_HAND

@@ -68,7 +68,7 @@ class Clients:
             self._refresh()
 
     def on_record(self) -> bool:
-        """Is there a client that nobody removed? As of now, whatever another thread is at."""
+        """Is there a client on record that was not removed? As of now, in any thread."""
         with self._reading:
             self._refresh()
             return bool(self._records)
@@ -107,12 +107,12 @@ class Clients:
         self._take_out([fingerprint], uid, at)
 
     def gone(self, fingerprints: Iterable[str], at: float) -> None:
-        """Put on record whom someone took out of the store by hand."""
+        """Record the clients that were removed from the store by hand."""
         self._take_out(fingerprints, None, at)
 
     def _take_out(self, fingerprints: Iterable[str], uid: int | None, at: float) -> None:
-        """When the file can't take it this raises OSError, and yet is remembered, to be written
-        with what comes next: whom we know to be removed must not pass for damage."""
+        """If the file can't be written this raises OSError, and the events stay in memory, to be
+        written with the next: a known removal must not look like damage."""
         events = {
             each: {"event": "removed", "fingerprint": each, "at": at, "uid": uid}
             for each in fingerprints

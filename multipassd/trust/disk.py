@@ -28,7 +28,7 @@ STORE_LIMIT = 256 << 20  # 100,000 RSA certificates of 2 KB, with room
 TEMPORARY_NAME = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
 
-class ReplacedMeanwhile(OSError):
+class ChangedByOther(OSError):
     """Someone put another file in the store's place while we worked on it."""
 
 
@@ -50,6 +50,8 @@ def complaint(status: os.stat_result, owners: frozenset[int]) -> str:
 
 
 class StoreDisk:
+    """Durable reads and writes of the trust store's file."""
+
     def __init__(self, path: Path, owners: frozenset[int]) -> None:
         self.path = path
         self._owners = owners
@@ -87,7 +89,7 @@ class StoreDisk:
             return
         data, status = self.read()
         if data[start : start + length].strip() != text.strip():
-            raise ReplacedMeanwhile(errno.ESTALE, "it was replaced meanwhile")
+            raise ChangedByOther(errno.ESTALE, "another process replaced it")
         torn = pem_text.torn_start(data[:start])
         if torn is not None:
             block, unfinished = data[start : start + length], data[torn:start]
@@ -97,19 +99,19 @@ class StoreDisk:
     def overwrite(self, changes: Iterable[pem_text.Change], status: os.stat_result) -> None:
         """Change bytes in place, in the file that had `status` when it was read. Durable on return.
 
-        Beyond these bytes others may append at the same time. Raises ReplacedMeanwhile when the
+        Beyond these bytes others may append at the same time. Raises ChangedByOther when the
         file or these bytes are no longer what was read, and any other OSError.
         """
         descriptor = os.open(self.path, READ_FLAGS & ~os.O_ACCMODE | os.O_RDWR)
         try:
             if not os.path.samestat(os.fstat(descriptor), status):
-                raise ReplacedMeanwhile(errno.ESTALE, "it was replaced meanwhile")
+                raise ChangedByOther(errno.ESTALE, "another process replaced it")
             for change in changes:
                 _overwrite(descriptor, change)
             show_change(descriptor, status)
             os.fsync(descriptor)
             if not os.path.samestat(os.lstat(self.path), status):
-                raise ReplacedMeanwhile(errno.ESTALE, "it was replaced meanwhile")
+                raise ChangedByOther(errno.ESTALE, "another process replaced it")
         finally:
             os.close(descriptor)
 
@@ -141,7 +143,7 @@ class StoreDisk:
                 raise
             start = os.lseek(descriptor, 0, os.SEEK_CUR) - written
             if os.fstat(descriptor).st_ino != self.path.lstat().st_ino:
-                raise ReplacedMeanwhile(errno.ESTALE, "it was replaced meanwhile")
+                raise ChangedByOther(errno.ESTALE, "another process replaced it")
             return start, written
         finally:
             os.close(descriptor)
@@ -150,7 +152,7 @@ class StoreDisk:
         return self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}.tmp")
 
     def sweep(self) -> None:
-        """Remove temporary files that a killed process left: under the lock nobody needs them."""
+        """Remove temporary files that a killed process left: under the lock none is in use."""
         for path in self.path.parent.iterdir():
             if TEMPORARY_NAME.fullmatch(path.name):
                 with suppress(OSError):
@@ -159,20 +161,20 @@ class StoreDisk:
 
 def _overwrite(descriptor: int, change: pem_text.Change) -> None:
     if os.pread(descriptor, len(change.old), change.start) != change.old:
-        raise ReplacedMeanwhile(errno.ESTALE, "it was changed meanwhile")
+        raise ChangedByOther(errno.ESTALE, "another process changed it")
     if os.pwrite(descriptor, change.new, change.start) < len(change.new):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _show_addition(written: int | Path, before: os.stat_result) -> None:
-    """The store knows what the file holds without reading it; whatever happens to it after that has
-    to show. An attribute may forbid this (`chattr +a`): then only the tick is left."""
+    """Make later changes of the file visible in its time stamp: the store does not read back what
+    it wrote itself. An attribute may forbid this (`chattr +a`): then only the tick is left."""
     with suppress(OSError):
         show_change(written, before)
 
 
 def _take_back(descriptor: int, before: int, written: int) -> None:
-    """Cut off what was written, unless someone appended behind it meanwhile."""
+    """Cut off what was written, unless another process has appended to it."""
     with suppress(OSError):
         if os.fstat(descriptor).st_size == before + written:
             os.ftruncate(descriptor, before)

@@ -1,4 +1,4 @@
-"""What stands around every change of the trust store: the lock, and what is told of a failure."""
+"""Inter-process lock for trust store changes; maps OSError to StoreError."""
 
 import errno
 from collections.abc import Iterator

@@ -1,4 +1,6 @@
-"""Whose doing was a change of the trust store: a program's, which put it on record, or a hand's."""
+"""Detect clients added to or removed from the trust store by hand, i.e. without an entry in the
+client records.
+"""
 
 import threading
 import time
@@ -27,7 +29,7 @@ class ByHand:
 
     @property
     def trusted(self) -> frozenset[str]:
-        """Whom the store trusted when it was last in order."""
+        """The fingerprints in the store when it was last in order."""
         return self._trusted or NOBODY
 
     @property

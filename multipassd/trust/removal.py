@@ -14,7 +14,7 @@ The caller holds the store's lock.
 import errno
 
 from multipassd.trust import pem_text
-from multipassd.trust.disk import ReplacedMeanwhile, StoreDisk
+from multipassd.trust.disk import ChangedByOther, StoreDisk
 
 ATTEMPTS = 5  # against an editor that replaces the file again and again while we change it
 
@@ -31,6 +31,6 @@ def blank(disk: StoreDisk, unwanted: str) -> None:
             return
         try:
             disk.overwrite(changes, status)
-        except ReplacedMeanwhile:
+        except ChangedByOther:
             continue
     raise OSError(errno.ESTALE, "other programs keep changing the trust store")

@@ -4,7 +4,7 @@ from enum import Enum
 
 
 class TrustState(Enum):
-    """EMPTY alone adopts a first client, TRUSTING alone trusts, DAMAGED lets nobody new in."""
+    """Only EMPTY adopts a first client, only TRUSTING trusts, DAMAGED lets no new client in."""
 
     EMPTY = "empty"
     TRUSTING = "trusting"

@@ -16,7 +16,7 @@ from multipassd.trust import removal
 from multipassd.trust import reset as trust_reset
 from multipassd.trust.client_record import ClientRecord
 from multipassd.trust.clients import Clients
-from multipassd.trust.disk import ReplacedMeanwhile, StoreDisk
+from multipassd.trust.disk import ChangedByOther, StoreDisk
 from multipassd.trust.lock import Guard, StoreError
 from multipassd.trust.manual_changes import ByHand, Changes
 from multipassd.trust.removal import ATTEMPTS
@@ -32,6 +32,8 @@ FLUSH_SECONDS = 60.0  # between two looks for what is due in the side file
 
 
 class TrustStore:
+    """The set of trusted client certificates, as of the file, and its changes."""
+
     def __init__(self, directory: Path, owner: int | None = None) -> None:
         self.directory = directory
         self.path = directory / FILE_NAME
@@ -132,7 +134,7 @@ class TrustStore:
         """Trust a certificate, durably on return; False if it is trusted already.
 
         With `only_first` also False when the store, looked at under the lock, is not EMPTY (any
-        more): of all first clients, in whatever process, one wins.
+        more): of all first clients, in all processes, one wins.
 
         Raises ValueError when it is no certificate, StoreError when the store can't take it.
         """
@@ -156,7 +158,7 @@ class TrustStore:
                 return False
             try:
                 self._write(view, text)
-            except (ReplacedMeanwhile, FileExistsError, FileNotFoundError):
+            except (ChangedByOther, FileExistsError, FileNotFoundError):
                 continue
             after = self._observer.after_append(view, who, text)
             if after is None or not self._publish(after, generation):

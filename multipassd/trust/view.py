@@ -1,7 +1,7 @@
-"""Looking at the trust store: what state is it in, whom does it trust, what is wrong with it.
+"""Inspect the trust store: its state, the clients in it, and what is wrong with it.
 
 Reads and judges, changes nothing. Only an EMPTY store adopts a first client, so every doubt is
-DAMAGED, in which nobody new is let in.
+DAMAGED, in which no new client gets in.
 """
 
 import os
@@ -42,6 +42,8 @@ class View:
 
 
 class Observer:
+    """Reads the store's file when it has changed, and judges it."""
+
     def __init__(self, disk: StoreDisk, clients: Clients, owners: frozenset[int]) -> None:
         self.path = disk.path
         self.directory = disk.path.parent
@@ -130,14 +132,14 @@ class Observer:
     def _judge_missing(self) -> View:
         if self._clients.on_record():
             return self._damaged(
-                "is missing, though clients are on record that nobody removed",
+                "is missing, though clients are on record that were never removed",
                 "Restore it from a copy",
             )
         return View(TrustState.EMPTY)
 
     def _judge(self, contents: pem_text.Contents, status: os.stat_result) -> View:
         age = time.time() - status.st_mtime
-        # A file from the future (the clock was set back) is not fresh: nobody waits for it.
+        # A file from the future (the clock was set back) is not fresh: there is no wait for it.
         fresh_for = TORN_SECONDS - age if 0 <= age < TORN_SECONDS else 0.0
         view = self._verdict(contents, fresh_for > 0)
         problems = contents.problems
@@ -171,7 +173,8 @@ class Observer:
         if fresh:
             return self._damaged("was emptied just now", "Try again in a moment")
         return self._damaged(
-            "is empty, though clients are on record that nobody removed", "Restore it from a copy"
+            "is empty, though clients are on record that were never removed",
+            "Restore it from a copy",
         )
 
     def _damaged(self, why: str, cure: str) -> View:

@@ -1,4 +1,4 @@
-"""Where the service's files lie, and its trust store as the verbs use it."""
+"""Paths of the service's files, and its trust store as the verbs use it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ KEPT = {*PACKAGED, "MULTIPASS_ROOT_CERT"}  # what tells where things lie
 
 @dataclass(frozen=True)
 class Place:
+    """The files of one installation of the service."""
+
     data: Path
     machines: Path  # instances' disks, one directory each
     settings: Path
@@ -52,7 +54,7 @@ class Place:
         return store
 
     def state(self, store: TrustStore) -> TrustState:
-        # The daemon makes the directory at its first start: without it nobody is trusted.
+        # The daemon makes the directory at its first start: without it no client is trusted.
         if store.state is TrustState.DAMAGED and not os.path.lexists(self.store_directory):
             return TrustState.EMPTY
         return store.state
@@ -110,7 +112,7 @@ def _make_state_directory() -> None:
     """As the unit makes it: clients read the root certificate there."""
     with suppress(FileExistsError):
         os.mkdir(places.STATE_DIRECTORY, 0o755)
-        os.chmod(places.STATE_DIRECTORY, 0o755)  # whatever the umask says
+        os.chmod(places.STATE_DIRECTORY, 0o755)  # independent of the umask
 
 
 def may_change(place: Place) -> bool:

@@ -16,7 +16,7 @@ from multipassd.trust.store import CLIENTS_NAME, TrustStore
 
 LOOSE = stat.S_IWGRP | stat.S_IWOTH
 FILE_MODE, DIRECTORY_MODE = 0o600, 0o700  # as the daemon makes them
-SHOWN = 16  # digits of a fingerprint: nobody finds two that begin alike
+SHOWN = 16  # digits of a fingerprint: finding two that begin alike is not feasible
 
 _log = log.get("trust")
 

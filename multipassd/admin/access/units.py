@@ -10,7 +10,7 @@ import subprocess
 from multipassd.admin.access.verb import TrustError
 
 BOOTED = "/run/systemd/system"  # is there exactly where systemd is PID 1: see sd_booted(3)
-SEARCH_PATH = "/usr/bin:/bin"  # whoever ran sudo may have brought a PATH along
+SEARCH_PATH = "/usr/bin:/bin"  # the user who ran sudo may have set PATH
 TIMEOUT = 120.0  # seconds; stopping and starting the service may take 30 s and 90 s
 SOON = 5.0  # what every verb asks; they must work where systemd hangs, too
 SHOWN = 300  # characters of what systemctl says

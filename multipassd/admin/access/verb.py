@@ -19,7 +19,7 @@ class TrustError(Exception):
 
 @dataclass(frozen=True)
 class Verb:
-    """`run` gets `options.dry_run` whatever the verb, and returns the exit code."""
+    """`run` gets `options.dry_run` for every verb, and returns the exit code."""
 
     name: str
     summary: str
@@ -31,5 +31,5 @@ def add_repair(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--repair",
         action="store_true",
-        help="first put the trust store's owner and modes right; whatever it holds is kept",
+        help="first repair the trust store's owner and modes; its contents stay",
     )

@@ -1,4 +1,4 @@
-"""Is the service there? One call of `wait_ready`, without a certificate: it enrols nobody."""
+"""Does the service answer? One call of `wait_ready`, without a certificate: it enrols no client."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ask(path: Path, root_certificate: Path) -> Finding:
         except FileNotFoundError:
             return Finding(None, f"there is no socket {path}")
         except ConnectionRefusedError:
-            return Finding(None, f"nobody listens on {path}")
+            return Finding(None, f"no process listens on {path}")
         except BlockingIOError:
             return Finding(None, f"too many callers wait at {path}: it was full for {SECONDS:g} s")
         except OSError as error:

@@ -70,7 +70,7 @@ async def _connect(call: Call[SetRequest], daemon: Daemon, instance: str, networ
     Raises RpcError."""
     networking = daemon.instances.networking
     found = interfaces.read()
-    if network not in {one.name for one in found}:
+    if network not in {each.name for each in found}:
         raise InvalidBridgedNetwork(network)
     if not networking.reaches_host_networks:
         raise NoNetworks

@@ -14,7 +14,7 @@ from protocol.messages.trust import (
 
 
 async def clients(call: Call[ClientsRequest], daemon: Daemon) -> None:
-    """Whom the service trusts, since when and why."""
+    """List the trusted clients, since when and how."""
     clients = [
         TrustedClient(
             fingerprint=record.fingerprint,
@@ -30,8 +30,8 @@ async def clients(call: Call[ClientsRequest], daemon: Daemon) -> None:
 
 
 async def remove(call: Call[RemoveRequest], daemon: Daemon) -> None:
-    """Take trust back; counts at once, for calls that run, too."""
-    # Who takes back its own is told that it is done.
+    """Remove a trusted client. Takes effect at once, also for its running calls."""
+    # A client that removes itself still gets the reply.
     call.outlives_trust = call.request.fingerprint == call.peer.fingerprint
     removed = await daemon.enrolment.remove(call.request.fingerprint, call.peer)
     call.reply(RemoveReply(removed=removed))

@@ -20,6 +20,8 @@ class Slot(Enum):
 
 
 class Member(Protocol):
+    """An admitted connection."""
+
     def abort(self) -> None: ...
 
 

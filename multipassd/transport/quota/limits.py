@@ -1,4 +1,4 @@
-"""What a peer may take, each with its reason. Sizes in bytes, times in seconds."""
+"""Limits on what a peer may use, each with its reason. Sizes in bytes, times in seconds."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class PeerLimits:
     idle: float  # without a call
 
 
-# Whoever is not trusted sends `authenticate`, `ping` or a call that is refused: a passphrase and
+# A peer without trust sends `authenticate`, `ping` or a call that is refused: a passphrase and
 # a verbosity fit into 16 KiB many times over.
 UNTRUSTED = PeerLimits(message=16 * KIB, streams=4, buffers=64 * KIB, idle=60)
 # A trusted client may send cloud-init data; gRPC's own default is 4 MiB and 100 streams.
@@ -70,6 +70,8 @@ DRAIN_STRANGERS = 3.0
 # some 3 ms.
 @dataclass(frozen=True, slots=True)
 class WorkRate:
+    """Seconds of processor time: per second, and at once."""
+
     share: float
     burst: float
 
@@ -96,7 +98,7 @@ STRANGERS_PIECE = 256  # bytes of a stranger's HTTP/2 handled at a time: at most
 CONTROL_FRAMES_BURST = 1000
 CONTROL_FRAMES_PER_SECOND = 200.0
 HEADER_LIST = 16 * KIB  # gRPC's C++ default is 8 KiB
-# What is said of a failed call, encoded, and what is told to programs: together they fit into the
+# The message of a failed call, encoded, and its details for programs: together they fit into the
 # 8 KiB of headers that gRPC's own clients take.
 STATUS_MESSAGE = 4 * KIB
 STATUS_DETAILS = 3 * KIB

@@ -13,6 +13,8 @@ from multipassd.transport.quota.work_budget import Account
 
 
 class Worker(Protocol):
+    """A connection with received bytes to handle."""
+
     def work(self) -> bool:
         """Do one small step; True if there is more to do."""
 

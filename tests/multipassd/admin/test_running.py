@@ -77,7 +77,7 @@ def test_check_finds_a_running_service_sound_and_enrols_nobody(daemon: DaemonFac
     running = daemon()
     trust = Trust(running.sandbox)
     said = trust.done("check")
-    assert "nobody is trusted yet" in said and "the service answers" in said
+    assert "no client is trusted yet" in said and "the service answers" in said
     assert not trust.store.exists()
     settings = running.sandbox.settings_path
     settings.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def test_check_names_each_problem_and_ends_with_1(daemon: DaemonFactory) -> None
     done = trust.run("check")
     assert done.returncode == 1
     assert f"others may read the key {key}" in done.stdout
-    assert "though nobody is trusted yet" in done.stdout
+    assert "though no client is trusted yet" in done.stdout
     assert done.stdout.count("next: ") == 2
     running.root_cert.unlink()
     assert str(running.root_cert) in trust.run("check").stdout
@@ -113,7 +113,7 @@ def test_check_says_that_the_service_is_not_there(daemon: DaemonFactory) -> None
     running.kill()
     done = trust.run("check")
     assert done.returncode == 1
-    assert "nobody listens" in done.stdout
+    assert "no process listens" in done.stdout
     running.socket_path.unlink()
     assert "No such file" in trust.run("check").stdout
 

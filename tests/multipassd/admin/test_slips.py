@@ -117,7 +117,7 @@ def test_a_store_cut_to_nothing_is_named_with_its_cure(trust: Trust) -> None:
     os.utime(trust.store, (1.0, 1.0))
     done = trust.run("check")
     assert done.returncode == 1
-    assert "is empty, though clients are on record that nobody removed" in done.stdout
+    assert "is empty, though clients are on record that were never removed" in done.stdout
     assert "reset" in done.stdout
     trust.refused("add", "-", input=pair.certificate)
 
@@ -153,8 +153,8 @@ def test_check_tells_a_lost_store_from_one_that_nobody_is_in_yet(daemon: DaemonF
         path.unlink()
     trust.store.parent.rmdir()
     said = trust.run("check").stdout
-    assert f"{trust.store.parent} is missing, and with it whoever was trusted" in said
-    assert "nobody is trusted yet" not in said
+    assert f"{trust.store.parent} is missing, and with it the list of trusted clients" in said
+    assert "no client is trusted yet" not in said
 
 
 def test_reset_also_clears_what_lies_where_the_directory_belongs(trust: Trust) -> None:

@@ -59,7 +59,7 @@ def test_a_refusal_that_nobody_waits_for_is_one_line_in_the_log(
 ) -> None:
     assert hung_up(StorageFailed("The disk is full."))
     assert [(one.levelname, one.getMessage(), one.exc_info) for one in told.records] == [
-        ("WARNING", "whoever asked for it did not wait to be told: The disk is full.", None)
+        ("WARNING", "request failed after its caller disconnected: The disk is full.", None)
     ]
 
 
