@@ -27,7 +27,7 @@ def unsalted() -> str:
 
 
 def install(root: Path, data: str, conf: str) -> list[str]:
-    """A made-up installation of 1.16; the fingerprints of whom it trusts."""
+    """A made-up installation of 1.16; the fingerprints that it trusts."""
     pairs = [client(), client()]
     store, settings = root / data / STORE, root / conf / CONF
     store.parent.mkdir(parents=True)

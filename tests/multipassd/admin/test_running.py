@@ -57,7 +57,7 @@ def test_the_daemon_tells_of_a_change_by_hand_and_leaves_the_tool_s_to_the_tool(
     until(lambda: f"no longer trusts client {who[:16]}" in running.log_text())
     running.stop()
     trust.store.write_bytes(other.certificate + hands.certificate)
-    running.start()  # nobody ran to see that
+    running.start()  # no daemon ran to see that
     again = f"trusts client {who[:16]} from now on (by hand)"
     until(lambda: running.log_text().count(again) == 2)
     said = running.log_text()

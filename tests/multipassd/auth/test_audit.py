@@ -1,4 +1,4 @@
-"""The audit trail: what is always recorded, and what nobody can flood it with."""
+"""The audit trail: what is always recorded, and what can't flood it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Started by its socket: the daemon goes when nobody needs it, and the next caller wakes it."""
+"""Started by its socket: the daemon exits when idle, and the next caller starts it."""
 
 from __future__ import annotations
 

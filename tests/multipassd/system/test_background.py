@@ -1,4 +1,4 @@
-"""Work whose caller hangs up: it ends all the same, and a failure is told to the log."""
+"""Work whose caller hangs up: it runs to completion, and a failure is logged."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_refusal_that_nobody_waits_for_is_one_line_in_the_log(
     told: pytest.LogCaptureFixture,
 ) -> None:
     assert hung_up(StorageFailed("The disk is full."))
-    assert [(one.levelname, one.getMessage(), one.exc_info) for one in told.records] == [
+    assert [(each.levelname, each.getMessage(), each.exc_info) for each in told.records] == [
         ("WARNING", "request failed after its caller disconnected: The disk is full.", None)
     ]
 
@@ -67,5 +67,6 @@ def test_a_fault_that_nobody_waits_for_comes_with_its_traceback(
     told: pytest.LogCaptureFixture,
 ) -> None:
     assert hung_up(ValueError("broken"))
-    (one,) = told.records
-    assert one.name.startswith(log.ROOT) and one.exc_info and "broken" in str(one.exc_info[1])
+    (record,) = told.records
+    assert record.name.startswith(log.ROOT) and record.exc_info
+    assert "broken" in str(record.exc_info[1])

@@ -1,4 +1,4 @@
-"""What the service manager is told, as it arrives."""
+"""Notices to the service manager, as they arrive."""
 
 from __future__ import annotations
 

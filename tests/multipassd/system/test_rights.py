@@ -18,7 +18,7 @@ def status_after(line: str) -> dict[str, str]:
     script += f"from multipassd.system import rights\n{line}\n{STATUS}"
     said = subprocess.check_output([sys.executable, "-I", "-c", script], text=True)
     return {
-        key: value.strip() for key, _, value in (one.partition(":") for one in said.split("\n"))
+        key: value.strip() for key, _, value in (each.partition(":") for each in said.split("\n"))
     }
 
 

@@ -314,7 +314,7 @@ def test_who_never_reads_its_last_bytes_is_cut_off(small: pytest.MonkeyPatch) ->
         assert transport is not None
         transport.write(bytes(1 << 22))  # more than the socket takes
         now = asyncio.get_running_loop().time()
-        connection.check(now + 1)  # too long in its handshake: closed, but nobody reads
+        connection.check(now + 1)  # too long in its handshake: closed, but the peer does not read
         await asyncio.sleep(0.01)
         assert len(callers.server) == 1
         connection.check(now + 2)

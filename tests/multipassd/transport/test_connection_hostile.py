@@ -148,7 +148,7 @@ def test_broken_http2_ends_its_connection_only(victim: Victim, case: str) -> Non
         client.handshake()
         threading.Thread(target=_send, args=(client, MALFORMED[case]), daemon=True).start()
         answered = frames(client.receive_all())
-    goodbyes = [one for one in answered if isinstance(one, GoAwayFrame)]
+    goodbyes = [each for each in answered if isinstance(each, GoAwayFrame)]
     assert len(goodbyes) <= 1 and (goodbyes or "flood" in case or "preface" in case), answered
 
 
@@ -218,11 +218,11 @@ def test_a_window_opened_by_settings_lets_the_answer_go(victim: Victim) -> None:
         client.send(headers().serialize() + DataFrame(1, frame(b"")).serialize())
         kinds: list[str] = []
         while "HeadersFrame" not in kinds:
-            kinds += [type(one).__name__ for one in frames(client.receive())]
+            kinds += [type(each).__name__ for each in frames(client.receive())]
         assert "DataFrame" not in kinds
         client.send(SettingsFrame(0, {4: 65535}).serialize())
         while "DataFrame" not in kinds:
-            kinds += [type(one).__name__ for one in frames(client.receive())]
+            kinds += [type(each).__name__ for each in frames(client.receive())]
 
 
 SETTINGS = settings(
@@ -290,10 +290,10 @@ def test_the_silent_are_sent_away_and_the_half_open_too(victim: Victim) -> None:
         ("half open", b"\x16\x03\x01", True),
     ]
     threads = [threading.Thread(target=silent, args=case) for case in cases]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join(limits.HANDSHAKE_TIMEOUT + PATIENCE)
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(limits.HANDSHAKE_TIMEOUT + PATIENCE)
     assert set(ends) == {"nothing", "half a record", "half open"}
 
 
@@ -306,8 +306,8 @@ def test_a_thousand_connections_leave_room_for_the_trusted(victim: Victim) -> No
         for _ in range(5):
             victim.assert_well(growth=256 << 20)
     finally:
-        for one in held:
-            one.close()
+        for each in held:
+            each.close()
 
 
 def test_hundreds_of_finished_handshakes_at_once_are_served(running: Victim) -> None:
@@ -319,8 +319,8 @@ def test_hundreds_of_finished_handshakes_at_once_are_served(running: Victim) -> 
             clients[-1].handshake()
         running.assert_well(growth=256 << 20)
     finally:
-        for one in clients:
-            one.socket.close()
+        for each in clients:
+            each.socket.close()
 
 
 def test_a_peer_that_never_reads_is_not_kept(victim: Victim) -> None:

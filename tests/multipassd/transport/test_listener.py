@@ -29,14 +29,14 @@ def path(sandbox: Sandbox) -> Path:
 
 @pytest.fixture
 def bound(path: Path) -> Iterator[Listener]:
-    one = bind(path)
-    yield one
-    one.close()
+    found = bind(path)
+    yield found
+    found.close()
 
 
 def bind(path: Path, group: int = 0) -> Listener:
-    (one,) = listener.bind(UnixAddress(str(path)), group)
-    return one
+    (found,) = listener.bind(UnixAddress(str(path)), group)
+    return found
 
 
 def mode(path: Path) -> int:
@@ -57,23 +57,23 @@ class TestBinding:
             busy.listen(0)
             waiting = []
             for _ in range(3):
-                one = socket.socket(socket.AF_UNIX)
-                one.setblocking(False)
-                waiting.append(one)
+                caller = socket.socket(socket.AF_UNIX)
+                caller.setblocking(False)
+                waiting.append(caller)
                 try:
-                    one.connect(str(path))
+                    caller.connect(str(path))
                 except BlockingIOError:
                     break
             with pytest.raises(ListenError, match="another service"):
                 bind(path)
-            for one in waiting:
-                one.close()
+            for each in waiting:
+                each.close()
 
     def test_a_dead_socket_is_cleared_away(self, path: Path) -> None:
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(path))
-        one = bind(path)
-        one.close()
+        bound = bind(path)
+        bound.close()
         assert not path.exists()
 
     @pytest.mark.parametrize("kind", ["file", "directory", "link", "fifo"])
@@ -106,10 +106,10 @@ class TestBinding:
                 lost.append(error)
 
         threads = [threading.Thread(target=attempt) for _ in range(8)]
-        for one in threads:
-            one.start()
-        for one in threads:
-            one.join()
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
         assert (len(won), len(lost)) == (1, 7)
         won[0].close()
 
@@ -121,11 +121,11 @@ class TestBinding:
             assert path.exists()
 
     def test_tcp_port_in_use_is_a_sentence(self) -> None:
-        (one,) = listener.bind(TcpAddress("127.0.0.1", 0), 0)
-        port = one.socket.getsockname()[1]
+        (bound,) = listener.bind(TcpAddress("127.0.0.1", 0), 0)
+        port = bound.socket.getsockname()[1]
         with pytest.raises(ListenError, match=f"can't listen on 127.0.0.1:{port}: .*in use"):
             listener.bind(TcpAddress("127.0.0.1", port), 0)
-        one.close()
+        bound.close()
 
     def test_an_unknown_host_is_a_sentence(self) -> None:
         with pytest.raises(ListenError, match="can't listen on nowhere.invalid:1: "):
@@ -135,24 +135,24 @@ class TestBinding:
 class TestModes:
     @pytest.mark.root
     def test_closed_to_the_group_then_open_to_all(self, path: Path) -> None:
-        one = bind(path, group=12345)
+        bound = bind(path, group=12345)
         assert (mode(path), path.stat().st_uid, path.stat().st_gid) == (0o660, 0, 12345)
-        one.set_mode(True, 12345)
-        assert (mode(path), path.stat().st_gid, one.group) == (0o666, 12345, 12345)
-        one.set_mode(False, 12345)
+        bound.set_mode(True, 12345)
+        assert (mode(path), path.stat().st_gid, bound.group) == (0o666, 12345, 12345)
+        bound.set_mode(False, 12345)
         assert mode(path) == 0o660
-        one.close()
+        bound.close()
 
     def test_without_root_closed_is_the_owners(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(os, "geteuid", lambda: 1000)
         monkeypatch.setattr(os, "chown", lambda *_: pytest.fail("chown"))
-        one = bind(path, group=12345)
+        bound = bind(path, group=12345)
         assert mode(path) == 0o600
-        one.set_mode(True, 12345)
+        bound.set_mode(True, 12345)
         assert mode(path) == 0o666
-        one.close()
+        bound.close()
 
     def test_what_replaced_the_socket_keeps_its_mode(self, bound: Listener, path: Path) -> None:
         path.unlink()
@@ -177,8 +177,8 @@ class TestAccepting:
             acceptor = Acceptor(bound, lambda: len(taken) < 3, taken.append)
             acceptor.start()
             clients = [socket.socket(socket.AF_UNIX) for _ in range(5)]
-            for one in clients:
-                one.connect(str(path))
+            for each in clients:
+                each.connect(str(path))
             await asyncio.sleep(0.05)
             assert len(taken) == 3
             taken.pop().close()
@@ -190,8 +190,8 @@ class TestAccepting:
             acceptor.resume()
             await asyncio.sleep(0.05)
             assert len(taken) == 2, "stopped stays stopped"
-            for one in [*clients, *taken]:
-                one.close()
+            for each in [*clients, *taken]:
+                each.close()
 
         asyncio.run(story())
 
@@ -243,10 +243,10 @@ class TestDaemons:
         first.connect().close()
 
     def test_the_socket_of_a_killed_daemon_is_cleared_away(self, daemon: DaemonFactory) -> None:
-        one = daemon()
-        one.kill()
-        assert one.socket_path.exists()
-        one.start()
-        one.connect().close()
-        one.stop()
-        assert not one.socket_path.exists()
+        running = daemon()
+        running.kill()
+        assert running.socket_path.exists()
+        running.start()
+        running.connect().close()
+        running.stop()
+        assert not running.socket_path.exists()

@@ -1,6 +1,6 @@
 """Stores, and distinct certificates in microseconds: one template with its serial number patched.
 
-The signature no longer fits, which nobody looks at: a client certificate is known by its hash.
+The signature no longer fits, which is not verified: a client certificate is known by its hash.
 """
 
 import os

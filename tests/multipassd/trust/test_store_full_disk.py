@@ -35,7 +35,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(place: Path) -> Path:
-    """Take every byte that is left, so that not even a page can be had."""
+    """Take every byte that is left, so that not even a page is free."""
     ballast = place / "ballast"
     with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(b"x" * 512):
@@ -136,7 +136,7 @@ def newlines(number: int) -> bytes:
 
 
 def later(store: TrustStore) -> TrustStore:
-    """As another process finds it when nobody may be writing it any more."""
+    """As another process finds it when no process may be writing it any more."""
     then = time.time() - view.TORN_SECONDS - 1
     os.utime(store.path, (then, then))
     return opened(store.directory)
