@@ -80,6 +80,6 @@ def _enrol(user: str) -> str:
 
     here = locations.find(os.environ, data=None, socket=None)
     store = here.store(change=True)
-    said = enrol_installer(user, store, os.environ, Audit())
-    store_access.settle_socket(here, store)
-    return said
+    done = enrol_installer(user, store, os.environ, Audit())
+    store_access.apply_socket_mode(here, store)
+    return done

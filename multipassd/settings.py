@@ -287,7 +287,7 @@ def read_trusted(path: Path) -> str:
     if status.st_uid not in {0, os.geteuid()}:
         raise ValueError(f"it belongs to uid {status.st_uid}, who could set a passphrase")
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise ValueError("users other than its owner may write to it (chmod 600 mends that)")
+        raise ValueError("users other than its owner may write to it (`chmod 600` fixes that)")
     data = read_regular(path, MAX_FILE)
     if b"\0" in data:
         raise ValueError("it is not text")

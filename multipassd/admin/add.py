@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from multipassd.admin.access import certificate_input, user
 from multipassd.admin.access.locations import Place, invoker
-from multipassd.admin.access.store_access import described, open_store, say, settle_socket
+from multipassd.admin.access.store_access import apply_socket_mode, described, open_store, say
 from multipassd.admin.access.verb import DONE, Verb, add_repair
 from multipassd.auth.audit import Audit
 from multipassd.trust.store import TrustStore
@@ -66,7 +66,7 @@ def enrol(
             audit.granted(who, by, how)
             print(f"{shown} is trusted now; that counts within a second, without a restart.")
     if not dry_run:
-        settle_socket(place, store)
+        apply_socket_mode(place, store)
 
 
 VERB = Verb("add", "trust a client's certificate", _arguments, _run)

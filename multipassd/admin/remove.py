@@ -6,7 +6,7 @@ import re
 from argparse import ArgumentParser, Namespace
 
 from multipassd.admin.access.locations import Place, invoker
-from multipassd.admin.access.store_access import described, open_store, say, settle_socket
+from multipassd.admin.access.store_access import apply_socket_mode, described, open_store, say
 from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
 from multipassd.auth.audit import Audit
 from multipassd.system import installation
@@ -41,7 +41,7 @@ def _run(place: Place, options: Namespace) -> int:
     audit = Audit()
     audit.removed(record.fingerprint, by)
     audit.by_hand(store.take_changes())
-    settle_socket(place, store)
+    apply_socket_mode(place, store)
     print(f"{shown} is no longer trusted.")
     if not len(store):
         print("That was the last one: the next client from root or the admin group will be first.")

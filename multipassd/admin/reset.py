@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from multipassd.admin.access.locations import Place
-from multipassd.admin.access.store_access import say, settle_socket
+from multipassd.admin.access.store_access import apply_socket_mode, say
 from multipassd.admin.access.verb import DONE, TrustError, Verb
 from multipassd.system import installation, log
 from multipassd.system.files import sync_directory
@@ -45,7 +45,7 @@ def _run(place: Place, options: Namespace) -> int:
         kept = _set_aside(place.store_directory)
         store.load()
     _log.info("the trust store was reset; what it held is kept in %s", kept)
-    settle_socket(place, store)
+    apply_socket_mode(place, store)
     print(f"The trust store is empty now. What it held is kept in {kept}.")
     print(f"Next: `{installation.here().trust} add --user NAME`, or the first client calls.")
     return DONE

@@ -1,4 +1,4 @@
-"""Whether certificates are in order: when they hold, for which names, by whose key. Pure."""
+"""Checks of certificates: validity, names, issuer, key. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeping the guesses left across restarts, so that restarting gains no guesses."""
+"""The guess limiter's state on disk, so that a restart grants no new guesses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Enrolling the user who installs, for hosts whose daemon is reached over TCP only."""
+"""Enrol the user who installs, on hosts whose daemon listens on TCP only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeping a passphrase so that it can be checked and not read back.
+"""Hash a passphrase and check it; only the hash is stored.
 
 A record is `scrypt:N:r:p:salt:hash`, numbers decimal, salt and hash in hexadecimal: characters
 `[0-9a-z:]` only, which need no quoting in the settings file. Multipass 1.16 wrote the bare hash,

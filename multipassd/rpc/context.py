@@ -1,4 +1,4 @@
-"""What methods work on: the daemon's parts, made and owned by `service.py`."""
+"""The daemon's parts that calls work on; created by `service.py`."""
 
 from __future__ import annotations
 

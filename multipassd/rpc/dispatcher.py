@@ -46,7 +46,7 @@ class Dispatcher:
         self._handlers = handlers
         self._standings = standings
         self._running: dict[Stream, Call[Message]] = {}
-        self._looking_again: asyncio.TimerHandle | None = None
+        self._recheck: asyncio.TimerHandle | None = None
 
     async def serve(self, stream: Stream) -> None:
         """Answer one call. Never fails: every error becomes a status."""
@@ -65,12 +65,12 @@ class Dispatcher:
 
     def trust_changed(self) -> None:
         """End the calls whose callers the gate would not let in any more."""
-        if self._looking_again is not None:
-            self._looking_again.cancel()
-            self._looking_again = None
+        if self._recheck is not None:
+            self._recheck.cancel()
+            self._recheck = None
         if self._daemon.store.state is TrustState.DAMAGED:
             loop = asyncio.get_running_loop()
-            self._looking_again = loop.call_later(DAMAGE_PATIENCE, self._end_untrusted)
+            self._recheck = loop.call_later(DAMAGE_PATIENCE, self._end_untrusted)
         else:
             self._end_untrusted()
 

@@ -1,4 +1,4 @@
-"""What a process may give up of its rights, where Python has no call for it: by the C library."""
+"""Drop rights of this process, by calls of the C library that Python lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the service can write where it keeps its things, and what mends it where it can't.
+"""Can the service write to its storage directory, and if not, what to type.
 
 The unit's sandbox makes all directories read-only but those that it names, so another storage
 directory needs a drop-in that names it, too.

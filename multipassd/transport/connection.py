@@ -1,5 +1,5 @@
-"""One peer's connection: bytes between asyncio's transport, TLS and the HTTP/2 session; its life
-from handshake to close, and how long each part of that may take.
+"""One connection: bytes between asyncio's transport, TLS and the HTTP/2 session; time limits from
+handshake to close.
 
 What it knows of the service is `Host`.
 """

@@ -124,7 +124,7 @@ class Server:
     def established(self, connection: Connection) -> bool:
         """May a connection whose peer is known now stay?"""
         assert connection.peer is not None
-        return self._admission.settle(connection, self.standing(connection.peer))
+        return self._admission.confirm(connection, self.standing(connection.peer))
 
     def closed(self, connection: Connection) -> None:
         if not self._admission.remove(connection):

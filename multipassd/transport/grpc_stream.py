@@ -188,7 +188,7 @@ class Stream:
         self._stop()
 
     def _stop(self) -> None:
-        """Once: a second time would break into the tidying up after the first."""
+        """Once: a second time would interrupt the clean-up of the first."""
         task = self.task
         if self._stopped or task is None or task.done() or task is asyncio.current_task():
             return

@@ -1,4 +1,4 @@
-"""One client as the side file tells of it, to and from an event. Pure."""
+"""The record of one client, from and to an event of the side file. Pure."""
 
 import json
 import math

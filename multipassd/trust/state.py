@@ -1,4 +1,4 @@
-"""What can be said of the trust store as a whole. Pure."""
+"""States of the trust store. Pure."""
 
 from enum import Enum
 

@@ -43,7 +43,7 @@ class TrustStore:
         self._clients = Clients(directory / CLIENTS_NAME, owners)
         self._observer = Observer(self._disk, self._clients, owners)
         self._view = View(
-            TrustState.DAMAGED, damage="The trust store was not read yet.", look_again=-inf
+            TrustState.DAMAGED, damage="The trust store was not read yet.", inspect_again=-inf
         )
         self._by_hand = ByHand(self._clients)
         self._publishing = threading.Lock()
@@ -118,7 +118,7 @@ class TrustStore:
                 self._next_flush = -inf
         return True
 
-    def _look_again(self) -> View:
+    def _inspect_again(self) -> View:
         """The truth on disk now; under the lock and in a worker thread."""
         for _ in range(ATTEMPTS):
             generation = self._generation
@@ -162,7 +162,7 @@ class TrustStore:
                 continue
             after = self._observer.after_append(view, who, text)
             if after is None or not self._publish(after, generation):
-                self._look_again()
+                self._inspect_again()
             return True
         raise StoreError("other programs keep replacing the trust store")
 
@@ -175,7 +175,7 @@ class TrustStore:
     def remove(self, who: str, uid: int | None) -> bool:
         """Trust it no longer, durably on return; False if it was not trusted."""
         with self._by_hand.expecting(who), self._guard.changing("The client was not removed"):
-            self._look_again()
+            self._inspect_again()
             if who not in self._in_order().trusted:
                 return False
             with self._guard.reported("record"):
@@ -191,19 +191,19 @@ class TrustStore:
                     self._clients.restore(record)
                 raise
             finally:
-                self._look_again()
+                self._inspect_again()
         return True
 
     def reset(self) -> Path:
         """Make a DAMAGED store EMPTY; returns the directory that now keeps what was there."""
         with self._guard.changing("The trust store was not reset"):
-            if self._look_again().state is not TrustState.DAMAGED:
+            if self._inspect_again().state is not TrustState.DAMAGED:
                 raise StoreError("it is in order")
             if self._observer.directory_complaint():
                 trust_reset.tighten(self.directory)
             kept = trust_reset.set_aside(self._disk, self._clients.path)
             self._by_hand.begin_anew()
-            if self._look_again().state is not TrustState.EMPTY:
+            if self._inspect_again().state is not TrustState.EMPTY:
                 raise StoreError(self.damage)
         return kept
 

@@ -28,7 +28,7 @@ START_OVER = f"start over with `sudo {installation.here().trust} reset`"
 
 @dataclass(frozen=True)
 class View:
-    """What one look at the disk found. `look_again` is monotonic time: a verdict may only hold
+    """The result of one inspection. `inspect_again` is monotonic time: a verdict may only hold
     for a while, as on a certificate that is still being written."""
 
     state: TrustState
@@ -38,7 +38,7 @@ class View:
     exists: bool = False
     contents: pem_text.Contents = pem_text.NOTHING
     signature: tuple[int, ...] = ()
-    look_again: float = inf
+    inspect_again: float = inf
 
 
 class Observer:
@@ -53,7 +53,7 @@ class Observer:
 
     def unchanged(self, view: View) -> bool:
         """Would a look at the disk find the same? Costs two stats."""
-        if time.monotonic() >= view.look_again:
+        if time.monotonic() >= view.inspect_again:
             return False
         return self.signature(view.contents.blank) == view.signature
 
@@ -70,7 +70,7 @@ class Observer:
     def look(self, known: Container[str]) -> View:
         """`known` are fingerprints of certificates that were found valid before."""
         before, blank = self.signature(False), self.signature(True)
-        view = self._look(known)
+        view = self._inspect(known)
         return replace(view, signature=blank if view.contents.blank else before)
 
     def after_append(self, view: View, who: str, text: bytes) -> View | None:
@@ -94,10 +94,10 @@ class Observer:
                 contents, fingerprints=trusted, size=size, ends_line=True, blank=False
             ),
             signature=signature,
-            look_again=inf,
+            inspect_again=inf,
         )
 
-    def _look(self, known: Container[str]) -> View:
+    def _inspect(self, known: Container[str]) -> View:
         if wrong := self.directory_complaint():
             return _damaged(f"{wrong} Put it right, or {START_OVER}.")
         try:
@@ -108,10 +108,11 @@ class Observer:
             return self._damaged(f"is not safe to believe: {error.strerror}", "Put that right")
         except OSError as error:
             view = self._damaged(f"can't be read: {error.strerror}", "Put that right")
-            return replace(view, look_again=time.monotonic() + RETRY_SECONDS)
+            return replace(view, inspect_again=time.monotonic() + RETRY_SECONDS)
         view = self._judge(pem_text.parse(data, known, check), status)
         if abs(time.time() - status.st_ctime) < TICK_SECONDS:
-            return replace(view, look_again=min(view.look_again, time.monotonic() + TICK_SECONDS))
+            tick = time.monotonic() + TICK_SECONDS
+            return replace(view, inspect_again=min(view.inspect_again, tick))
         return view
 
     def directory_complaint(self) -> str:
@@ -151,7 +152,7 @@ class Observer:
             exists=True,
             contents=contents,
             problems=problems,
-            look_again=time.monotonic() + fresh_for if waits else inf,
+            inspect_again=time.monotonic() + fresh_for if waits else inf,
         )
 
     def _verdict(self, contents: pem_text.Contents, fresh: bool) -> View:

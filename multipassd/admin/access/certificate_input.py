@@ -1,4 +1,4 @@
-"""Certificates as administrators hand them over: files and standard input, taken as hostile."""
+"""Read certificates from files and standard input, as untrusted input."""
 
 from __future__ import annotations
 

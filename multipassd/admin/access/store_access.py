@@ -1,4 +1,4 @@
-"""What every change of the trust store brings with it: the audit, the socket, the repair."""
+"""Shared steps of the verbs that change the trust store: audit record, socket mode, repair."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def open_store(place: Place, repair: bool, dry_run: bool) -> TrustStore:
     return store
 
 
-def settle_socket(place: Place, store: TrustStore) -> None:
+def apply_socket_mode(place: Place, store: TrustStore) -> None:
     """The daemon may be asleep: only an empty store narrows the socket to the admin group."""
     if place.socket is None or place.state(store) is TrustState.DAMAGED:
         return
@@ -61,7 +61,7 @@ def settle_socket(place: Place, store: TrustStore) -> None:
 
 
 def repairable(place: Place) -> bool:
-    """Is something wrong with owner or mode, which --repair mends?"""
+    """Is something wrong with owner or mode, which --repair fixes?"""
     owners = frozenset({0, os.geteuid()})
     for path in (place.store_directory, place.store_path):
         try:

@@ -1,4 +1,4 @@
-"""systemd's units, by its own tool: what that refuses and says is what administrators know."""
+"""systemd units, by systemctl: its error texts are the ones that administrators know."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def active(unit: str) -> bool:
 
 
 def change(*arguments: str) -> str:
-    """Have systemd do something; what it said against it, empty if it was done."""
+    """Have systemd do something; what it printed on failure, empty if it was done."""
     done = _run(*arguments)
     if done.returncode == 0:
         return ""
-    said = " ".join(done.stderr.split())
-    return said[:SHOWN] or f"systemctl ended with {done.returncode}"
+    output = " ".join(done.stderr.split())
+    return output[:SHOWN] or f"systemctl ended with {done.returncode}"
 
 
 def _tool() -> str | None:

@@ -65,7 +65,7 @@ def present(account: pwd.struct_passwd) -> list[Path]:
     return [
         each
         for each in directories(account).values()
-        if run_as(account, partial(_look, each)) == PRESENT
+        if run_as(account, partial(_inspect, each)) == PRESENT
     ]
 
 
@@ -74,7 +74,7 @@ def _to_make(account: pwd.struct_passwd) -> Path:
     where = directories(account)
     if not installation.here().confined:
         return where["deb"]
-    if run_as(account, partial(_look, where["snap"])) == IMPOSSIBLE:
+    if run_as(account, partial(_inspect, where["snap"])) == IMPOSSIBLE:
         # `current` is a link that snapd makes: a directory in its place would break the snap.
         raise TrustError(
             f"{account.pw_name} has never run multipass, so there is no place for a certificate "
@@ -84,7 +84,7 @@ def _to_make(account: pwd.struct_passwd) -> Path:
     return where["snap"]
 
 
-def _look(directory: Path) -> bytes:
+def _inspect(directory: Path) -> bytes:
     """Runs as the user."""
     if all((directory / name).exists() for name in (CERTIFICATE, KEY)):
         return PRESENT

@@ -1,4 +1,4 @@
-"""What a verb is: its words, its arguments, what it does."""
+"""A verb of multipass-trust: name, help, arguments, function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which administrators can't get in, and what lets them in."""
+"""Find administrators who are locked out, and the command that lets them in."""
 
 from __future__ import annotations
 

@@ -110,8 +110,8 @@ def _call(connection: socket.socket, context: ssl.SSLContext, deadline: float) -
                 break
     if fields.get("grpc-status") == OK:
         return ""
-    said = grpc.decode_message(fields.get("grpc-message", "")) or "without a reason"
-    return f"the service answered with status {fields.get('grpc-status', '?')}: {said!r}"
+    message = grpc.decode_message(fields.get("grpc-message", "")) or "without a reason"
+    return f"the service answered with status {fields.get('grpc-status', '?')}: {message!r}"
 
 
 def _finished(events: list[Event], fields: dict[str, str]) -> bool:

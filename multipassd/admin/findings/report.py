@@ -1,4 +1,4 @@
-"""What check finds, as it is shown."""
+"""The output of check: findings, each with what to do."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Which connections may be there at a time: caps for all and for each person, and beyond them a few
-that may yet prove to be trusted clients. Pure."""
+"""Connection caps: in all and for each person, and beyond them a few that may prove to be trusted
+clients. Pure."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Admission:
             self._provisional[member] = person
         self._count(member, person, slot)
 
-    def settle(self, member: Member, standing: Standing) -> bool:
+    def confirm(self, member: Member, standing: Standing) -> bool:
         """The handshake is over and showed the member's standing: may it stay?"""
         person = self._provisional.pop(member, None)
         if person is None:

@@ -1,5 +1,5 @@
-"""Who is served next among peers without trust: a slice of work in each turn of the event loop, the
-persons one after the other, so that trusted clients wait for one slice at most."""
+"""Scheduler of the work for peers without trust: a slice of work in each turn of the event loop,
+the persons one after the other, so that trusted clients wait for one slice at most."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Turns:
         self._queues: dict[Account, deque[Worker]] = {}  # of persons, the next one first
         self._parked: dict[Account, deque[Worker]] = {}  # of those whose account is empty
         self._scheduled = False
-        self._looking: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def ask(self, account: Account, worker: Worker) -> None:
         """Not again for the same worker until its `work` returned False."""
@@ -61,16 +61,16 @@ class Turns:
 
     def _park(self, account: Account, queue: deque[Worker]) -> None:
         self._parked[account] = queue
-        if self._looking is None:
-            self._looking = self._loop.call_later(limits.PARKED_LOOK, self._look)
+        if self._timer is None:
+            self._timer = self._loop.call_later(limits.PARKED_LOOK, self._check_parked)
 
-    def _look(self) -> None:
-        self._looking = None
+    def _check_parked(self) -> None:
+        self._timer = None
         now = self._loop.time()
         for account in [each for each in self._parked if each.solvent(now)]:
             self._queues[account] = self._parked.pop(account)
         if self._parked:
-            self._looking = self._loop.call_later(limits.PARKED_LOOK, self._look)
+            self._timer = self._loop.call_later(limits.PARKED_LOOK, self._check_parked)
         self._schedule()
 
 

@@ -1,4 +1,4 @@
-"""How much work peers without trust may make: a bucket for each person, kept over its connections.
+"""Token buckets for the work of peers without trust: one for each person, over its connections.
 
 Pure: the clock is handed in. What a bucket holds is processor time of the event loop, in seconds.
 """
