@@ -9,13 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd.cloudinit.ssh_keys import ServiceKey
-from multipassd.drivers.qemu import unit_runner
-from multipassd.drivers.qemu.command_line import STOPPER
-from multipassd.drivers.qemu.detached_runner import DetachedRunner
-from multipassd.drivers.qemu.driver import QemuDriver
-from multipassd.drivers.qemu.helper import power_down as helper_power_down
-from multipassd.drivers.qemu.runner import Runner
-from multipassd.drivers.qemu.unit_runner import UnitRunner
+from multipassd.drivers.interface import Backend, Driver
+from multipassd.drivers.qemu import assembly as qemu
 from multipassd.images.library import Images
 from multipassd.instances.collection import Instances
 from multipassd.instances.launching.launcher import Launcher
@@ -29,6 +24,7 @@ from multipassd.network.user_mode import UserNetworking
 from multipassd.settings import Settings
 from multipassd.system import log
 from multipassd.system.installation import Installation
+from protocol import settings as names
 
 BRIDGE, USER_NETWORK = "bridge", "user"  # what `multipassd --network` takes
 
@@ -44,7 +40,8 @@ NOT_ROOT = (
     "`multipassd --network=bridge` does so."
 )
 
-ACCELERATOR = "MULTIPASS_ACCELERATOR"  # "kvm" or "tcg", where the administrator knows better
+# By their names in the setting `local.driver`. What is in `settings.DRIVERS` can be set.
+DRIVERS: Mapping[str, Backend] = {"qemu": qemu.BACKEND}
 
 _log = log.get("instances")
 
@@ -70,12 +67,11 @@ class Machines:
         """`network`: "bridge" or "user", as the administrator wants it. Raises HelperError."""
         base = Path(Installation.of(environ).storage)
         registry = Registry(data / "instances", base / "machines")
-        runner = _runner(environ)
-        driver = QemuDriver(runner, base / "machines", environ.get(ACCELERATOR, ""))
+        driver = driver_of(environ, base, settings)
         helper = None
-        if network == BRIDGE and not _served(environ, runner):
+        if network == BRIDGE and not _network_service(environ, driver):
             helper = NetworkHelper(base, environ)
-        networking = _networking(environ, runner, registry, helper, network)
+        networking = _networking(environ, driver, registry, helper, network)
         key = ServiceKey(data)
         instances = Instances(registry, driver, networking, key.path)
         instances.load()
@@ -87,51 +83,38 @@ class Machines:
         return cls(instances, images, launcher, key, helper)
 
 
+def driver_of(environ: Mapping[str, str], storage: Path, settings: Settings) -> Driver:
+    """The driver that `local.driver` names."""
+    return DRIVERS[settings.get(names.DRIVER)].make(environ, storage)
+
+
 async def power_down(environ: Mapping[str, str], seconds: float) -> None:
-    """End all that run without a service manager, in order if `seconds` are enough. For when the
-    daemon does not run and is not to come back. Never fails."""
-    runner = _detached(environ)
-
-    async def end(name: str) -> None:
-        path = runner.runtime(name) / STOPPER
-        await asyncio.to_thread(helper_power_down.power_down, str(path), seconds)
-        await runner.clear(name)
-
-    await asyncio.gather(*(end(name) for name in runner.names()))
+    """End all machines that no service manager ends, by their power buttons if `seconds` are
+    enough. For when the daemon does not run and is not to come back. Never fails."""
+    storage = Path(Installation.of(environ).storage)
+    await asyncio.gather(*(each.power_down(environ, storage, seconds) for each in DRIVERS.values()))
 
 
-def _runner(environ: Mapping[str, str]) -> Runner:
-    """Units where the package has set them up, else processes of our own."""
-    if socket := environ.get(unit_runner.SOCKET):
-        return UnitRunner(socket, Path(Installation.of(environ).storage))
-    return _detached(environ)
-
-
-def _detached(environ: Mapping[str, str]) -> DetachedRunner:
-    base = Path(Installation.of(environ).storage)
-    return DetachedRunner(base / "run", base / "machines", base / "images")
-
-
-def _served(environ: Mapping[str, str], runner: Runner) -> bool:
-    """Is the network's service set up, and may QEMU's user open taps?"""
-    return bool(environ.get(bridge_client.SOCKET)) and isinstance(runner, UnitRunner)
+def _network_service(environ: Mapping[str, str], driver: Driver) -> bool:
+    """Is the network's service set up, and may the machines use its taps?"""
+    return bool(environ.get(bridge_client.SOCKET)) and driver.opens_service_taps
 
 
 def _networking(
     environ: Mapping[str, str],
-    runner: Runner,
+    driver: Driver,
     registry: Registry,
     helper: NetworkHelper | None,
     asked: str | None,
 ) -> Networking:
     """A bridge where there is its service, else QEMU's own."""
     if helper is not None:
-        return BridgedNetworking(helper.socket, helper.directory, runner.user)
-    if asked != USER_NETWORK and _served(environ, runner):
+        return BridgedNetworking(helper.socket, helper.directory, driver.user)
+    if asked != USER_NETWORK and _network_service(environ, driver):
         directory = Path(environ.get(reservations.DIRECTORY, reservations.DEFAULT_DIRECTORY))
-        return BridgedNetworking(Path(environ[bridge_client.SOCKET]), directory, runner.user)
+        return BridgedNetworking(Path(environ[bridge_client.SOCKET]), directory, driver.user)
     why = CHOSEN if asked == USER_NETWORK else _why_no_bridge(environ)
-    return UserNetworking(lambda: {one.ssh_port for one in registry.all()}, why)
+    return UserNetworking(lambda: {each.ssh_port for each in registry.all()}, why)
 
 
 def _why_no_bridge(environ: Mapping[str, str]) -> str:

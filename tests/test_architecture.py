@@ -68,6 +68,7 @@ PURE = (
     "multipassd.cloudinit.userdata",
     "multipassd.drivers.interface",
     "multipassd.drivers.qemu.command_line",
+    "multipassd.drivers.qemu.hardware",
     "multipassd.drivers.qemu.qmp_protocol",
     "multipassd.images.image",
     "multipassd.images.remotes",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 
-from multipassd.drivers.interface import Hardware
+from multipassd.drivers.qemu.hardware import QemuHardware
 from multipassd.instances.records.record import ImageOrigin, Record
 from multipassd.instances.records.registry import Registry
 from tools.sandbox import Sandbox
 
-HARDWARE = Hardware("pc", "max,la57=off", "bios")
+HARDWARE = QemuHardware("pc", "max,la57=off", "bios").kept()
 
 
 def make(name: str, number: int = 0, **fields: object) -> Record:

@@ -1,19 +1,20 @@
-"""The interface of a backend. The rest of the daemon knows instances' machines only by this."""
+"""The interface of a driver. The rest of the daemon knows instances' machines only by this."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from multipassd.cloudinit.seed import Interface, Seed
 from multipassd.images.image import Base
 from protocol.errors import RpcError
 from protocol.status import Status
 
 
 class DriverError(RpcError):
-    """The backend could not do it; the sentence says what, why, and what to do."""
+    """The driver failed; the message says what happened, why, and what to do."""
 
     status = Status.INTERNAL
 
@@ -28,18 +29,14 @@ class Link:
     ssh_port: int = 0
 
 
-@dataclass(frozen=True)
-class Hardware:
-    """What a guest must find again at each start, so it is chosen once, at launch, and kept."""
-
-    machine: str  # versioned, e.g. "pc-i440fx-10.0"
-    cpu: str
-    firmware: str  # "bios" or "uefi"
+# What a guest must find again at each start, e.g. its CPU model: chosen by the driver, at launch,
+# and kept in the instance's record. The keys are the driver's own.
+Hardware = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Machine:
-    """All that starting needs. Files of the backend's own lie in `directory`, beside seed.iso."""
+    """All that a start needs. What else is in `directory` is the driver's own."""
 
     name: str
     directory: Path
@@ -47,14 +44,6 @@ class Machine:
     memory: int  # bytes
     hardware: Hardware
     links: tuple[Link, ...]
-
-    @property
-    def disk(self) -> Path:
-        return self.directory / "disk.qcow2"
-
-    @property
-    def seed(self) -> Path:
-        return self.directory / "seed.iso"
 
 
 class Guest(Protocol):
@@ -88,7 +77,11 @@ class Guest(Protocol):
 
 
 class Driver(Protocol):
-    name: str
+    """One hypervisor, as far as the daemon uses it."""
+
+    max_cpus: int  # of one machine
+    user: str  # the user that its machines run as, who is to open their tap devices
+    opens_service_taps: bool  # do its machines get at the taps of the network service?
 
     async def ready(self) -> None:
         """Raises DriverError where no machine could be made or run: to know it before an image is
@@ -99,6 +92,13 @@ class Driver(Protocol):
 
     async def create(self, machine: Machine, base: Base, size: int) -> None:
         """The disk, `size` bytes, on top of the image, which stays as it is and where it is."""
+
+    async def write_seed(self, machine: Machine, seed: Seed) -> None:
+        """What cloud-init reads at the first boot. Raises OSError, DriverError."""
+
+    async def add_interfaces(self, machine: Machine, interfaces: tuple[Interface, ...]) -> None:
+        """Tell cloud-init of a machine that has booted before that these are all its network
+        interfaces from the next boot on. Raises OSError, DriverError."""
 
     async def grow(self, machine: Machine, size: int) -> None:
         """Make the disk of a stopped machine larger."""
@@ -126,4 +126,14 @@ class Driver(Protocol):
 
     async def stranger(self, name: str) -> str:
         """Of a machine that runs under a name that is no instance's: what it is, and what to do
-        about it; empty if none runs. It is left alone, as it may be anybody's."""
+        about it; empty if none runs. It is left alone, as it may belong to another service."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """How a driver is made, from the environment and the storage directory."""
+
+    make: Callable[[Mapping[str, str], Path], Driver]
+    # Ends all machines that no service manager ends, by their power buttons if the seconds are
+    # enough. For when the daemon does not run. Never fails.
+    power_down: Callable[[Mapping[str, str], Path, float], Awaitable[None]]

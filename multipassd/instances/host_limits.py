@@ -13,7 +13,6 @@ from protocol.status import Status
 MEMINFO = Path("/proc/meminfo")
 MIN_MEMORY = 128 << 20
 MIN_CPUS = 1
-MAX_CPUS = 255  # as many as QEMU's machine takes
 
 
 class TooLarge(RpcError):

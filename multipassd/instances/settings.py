@@ -6,15 +6,13 @@ next start; only a stopped instance can be changed.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from multipassd.cloudinit import seed
 from multipassd.instances import host_limits
 from multipassd.instances.collection import Instances
-from multipassd.instances.host_limits import MAX_CPUS, MIN_CPUS, MIN_MEMORY, HostLimits
+from multipassd.instances.host_limits import MIN_CPUS, MIN_MEMORY, HostLimits
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.card_config import interfaces, mac_address
 from multipassd.instances.records.damaged import InstanceDamaged
@@ -122,7 +120,9 @@ async def changing(
         return partial(
             _change, instance, key, lambda: _bridge(instances, instance, bridged_network)
         )
-    return partial(_change, instance, key, lambda: _put(instance, key, value))
+    return partial(
+        _change, instance, key, lambda: _put(instance, key, value, instances.driver.max_cpus)
+    )
 
 
 async def _change(instance: Instance, key: Key, work: Callable[[], Awaitable[None]]) -> None:
@@ -153,23 +153,23 @@ def _changeable(instances: Instances, name: str) -> Instance:
         raise NotUpdated(name, error.message) from None
 
 
-async def _put(instance: Instance, key: Key, value: str) -> None:
+async def _put(instance: Instance, key: Key, value: str, max_cpus: int) -> None:
     match key.property:
         case "cpus":
-            instance.change(cpus=_cpus(key, value))
+            instance.change(cpus=_cpus(key, value, max_cpus))
         case "memory":
             instance.change(memory=_memory(instance, key, value))
         case "disk":
             await _grow(instance, key, value)
 
 
-def _cpus(key: Key, value: str) -> int:
+def _cpus(key: Key, value: str, most: int) -> int:
     digits = value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS
     if not digits or int(value) < MIN_CPUS:
         why = f"Need a positive integer (in decimal format) of minimum {MIN_CPUS}"
         raise InvalidSetting(key.text, value, why)
-    if int(value) > MAX_CPUS:
-        raise InvalidSetting(key.text, value, f"More than {MAX_CPUS} CPUs are not possible")
+    if int(value) > most:
+        raise InvalidSetting(key.text, value, f"More than {most} CPUs are not possible")
     return int(value)
 
 
@@ -229,7 +229,7 @@ async def _bridge(instances: Instances, instance: Instance, network: str) -> Non
     mac = mac_address(instances.registry.mac_addresses())
     networks = (*instance.record.networks, Network(name=network, mac=mac))
     cards = interfaces(instance.record.model_copy(update={"networks": networks}))
-    await asyncio.to_thread(seed.add_interfaces, instance.machine.seed, cards)
+    await instances.driver.add_interfaces(instance.machine, cards)
     instance.change(networks=networks)
 
 

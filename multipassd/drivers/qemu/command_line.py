@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multipassd.drivers.qemu.hardware import UEFI, QemuHardware
 from multipassd.system import installation
 
 if TYPE_CHECKING:  # units.py, a process for each request, needs only the names here
@@ -37,6 +38,14 @@ class Process:
     resume: bool = False
 
 
+def disk(machine: Machine) -> Path:
+    return machine.directory / "disk.qcow2"
+
+
+def seed(machine: Machine) -> Path:
+    return machine.directory / "seed.iso"
+
+
 def variables(machine: Machine) -> Path:
     """The UEFI variables: qcow2, as raw ones can't be part of a suspended state."""
     return machine.directory / "uefi.qcow2"
@@ -50,7 +59,7 @@ def command(machine: Machine, process: Process) -> list[str]:
         "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
         "-machine", _board(machine),
         "-accel", "kvm" if process.accelerator == "kvm" else TCG,
-        "-cpu", machine.hardware.cpu,
+        "-cpu", _hardware(machine).cpu,
         "-smp", str(machine.cpus),
         "-m", f"{machine.memory >> 20}M",
         *_monitors(process.runtime),
@@ -87,20 +96,25 @@ def _monitors(runtime: Path) -> list[str]:
 def writable(machine: Machine) -> dict[str, Path]:
     """The block nodes that a suspended state must be kept in, and their files. Where one does not
     have it, QEMU loads none."""
-    nodes = {DISK: machine.disk}
-    if machine.hardware.firmware == "uefi":
+    nodes = {DISK: disk(machine)}
+    if _hardware(machine).firmware == UEFI:
         nodes[VARIABLES] = variables(machine)
     return nodes
 
 
+def _hardware(machine: Machine) -> QemuHardware:
+    return QemuHardware.of(machine.hardware)
+
+
 def _board(machine: Machine) -> str:
-    if machine.hardware.firmware != "uefi":
-        return machine.hardware.machine
-    return f"{machine.hardware.machine},pflash0={FIRMWARE},pflash1={VARIABLES}"
+    hardware = _hardware(machine)
+    if hardware.firmware != UEFI:
+        return hardware.machine
+    return f"{hardware.machine},pflash0={FIRMWARE},pflash1={VARIABLES}"
 
 
 def _firmware(machine: Machine) -> list[str]:
-    if machine.hardware.firmware != "uefi":
+    if _hardware(machine).firmware != UEFI:
         return []
     code, values = _escaped(OVMF_CODE), _escaped(variables(machine))
     return [
@@ -112,13 +126,13 @@ def _firmware(machine: Machine) -> list[str]:
 
 
 def _disks(machine: Machine) -> list[str]:
-    disk, seed = _escaped(machine.disk), _escaped(machine.seed)
+    system, cidata = _escaped(disk(machine)), _escaped(seed(machine))
     return [
         "-blockdev",
-        f"driver=qcow2,node-name={DISK},discard=unmap,file.driver=file,file.filename={disk}",
+        f"driver=qcow2,node-name={DISK},discard=unmap,file.driver=file,file.filename={system}",
         "-device", f"virtio-blk-pci,drive={DISK},bootindex=0",
         "-blockdev",
-        f"driver=raw,node-name=seed,read-only=on,file.driver=file,file.filename={seed}",
+        f"driver=raw,node-name=seed,read-only=on,file.driver=file,file.filename={cidata}",
         "-device", "virtio-blk-pci,drive=seed",
     ]  # fmt: skip
 

@@ -65,8 +65,12 @@ class Identity:
 
 
 class DetachedRunner:
-    """`base` holds a directory for each process; `shared` are those that all of them must get
+    """Starts and ends QEMU as a process of its own session.
+
+    `base` holds a directory for each process; `shared` are those that all of them must get
     into."""
+
+    opens_service_taps = False  # its package has units, and QEMU runs in those
 
     def __init__(self, base: Path, *shared: Path) -> None:
         self._base = base

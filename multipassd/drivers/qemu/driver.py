@@ -7,11 +7,14 @@ import platform
 from contextlib import suppress
 from pathlib import Path
 
+from multipassd.cloudinit import seed as seed_disk
+from multipassd.cloudinit.seed import Interface, Seed
 from multipassd.drivers.interface import DriverError, Hardware, Machine
 from multipassd.drivers.qemu import acceleration, backing_image, command_line, disks
 from multipassd.drivers.qemu.acceleration import Ability, reach
 from multipassd.drivers.qemu.command_line import MONITOR, SUSPENDED, Process
 from multipassd.drivers.qemu.guest import QemuGuest, suspended_mark
+from multipassd.drivers.qemu.hardware import BIOS, UEFI, QemuHardware
 from multipassd.drivers.qemu.qmp import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner, shown
 from multipassd.images.image import Base
@@ -26,7 +29,9 @@ _log = log.get("qemu")
 
 
 class QemuDriver:
-    name = "qemu"
+    """The driver of QEMU, on a runner that keeps QEMU's processes."""
+
+    max_cpus = 255  # as many as QEMU's machine type takes
 
     def __init__(self, runner: Runner, place: Path, override: str) -> None:
         self._runner = runner
@@ -35,6 +40,8 @@ class QemuDriver:
         self._ability: Ability | None = None
         self._looking = asyncio.Lock()
         self._tasks = Tasks()
+        self.user = runner.user
+        self.opens_service_taps = runner.opens_service_taps
 
     async def ready(self) -> None:
         if (architecture := platform.machine()) != ARCHITECTURE:
@@ -49,21 +56,32 @@ class QemuDriver:
         bios = await disks.boots_by_bios(Path(base.path), base.format)
         if not bios and not command_line.OVMF_CODE.exists():
             raise DriverError("This image boots by UEFI only. Please install the package ovmf.")
-        return Hardware(ability.machine, ability.cpu, "bios" if bios else "uefi")
+        return QemuHardware(ability.machine, ability.cpu, BIOS if bios else UEFI).kept()
 
     async def create(self, machine: Machine, base: Base, size: int) -> None:
-        await disks.create(machine.disk, Path(base.path), base.format, size)
-        if machine.hardware.firmware == "uefi":
+        await disks.create(command_line.disk(machine), Path(base.path), base.format, size)
+        if QemuHardware.of(machine.hardware).firmware == UEFI:
             await disks.copy(command_line.OVMF_VARIABLES, command_line.variables(machine))
 
     async def grow(self, machine: Machine, size: int) -> None:
-        await disks.grow(machine.disk, size)
+        await disks.grow(command_line.disk(machine), size)
+
+    async def write_seed(self, machine: Machine, seed: Seed) -> None:
+        await asyncio.to_thread(seed_disk.write, command_line.seed(machine), seed)
+
+    async def add_interfaces(self, machine: Machine, interfaces: tuple[Interface, ...]) -> None:
+        await asyncio.to_thread(seed_disk.add_interfaces, command_line.seed(machine), interfaces)
 
     async def start(self, machine: Machine) -> QemuGuest:
-        await asyncio.to_thread(backing_image.check, machine.name, machine.disk, self._place.parent)
+        try:
+            hardware = QemuHardware.of(machine.hardware)
+        except ValueError as error:
+            raise DriverError(f"{machine.name} can't be started: {error}.") from None
+        disk = command_line.disk(machine)
+        await asyncio.to_thread(backing_image.check, machine.name, disk, self._place.parent)
         resume = await self.suspended(machine)
         process = Process(
-            self._runner.runtime(machine.name), await self._accelerator(machine), resume
+            self._runner.runtime(machine.name), await self._accelerator(hardware), resume
         )
         words = command_line.command(machine, process)
         await self._runner.start(machine.name, words, machine.directory)
@@ -134,10 +152,10 @@ class QemuDriver:
                 self._ability = await acceleration.look(self._runner, self._place, self._override)
             return self._ability
 
-    async def _accelerator(self, machine: Machine) -> str:
+    async def _accelerator(self, hardware: QemuHardware) -> str:
         """As when it was launched: its CPU model is one that only this accelerator has."""
         await self._look()
-        return "kvm" if machine.hardware.cpu == "host" else "tcg"
+        return "kvm" if hardware.cpu == "host" else "tcg"
 
 
 async def _check_whose(machine: Machine, monitor: Monitor) -> None:
@@ -145,8 +163,9 @@ async def _check_whose(machine: Machine, monitor: Monitor) -> None:
     is not the one that is meant, and has its disk elsewhere."""
     devices = await monitor.execute("query-block")
     found = devices if isinstance(devices, list) else []
-    if str(machine.disk) not in {_file_of(device) for device in found}:
-        raise MonitorError(f"its disk is not {machine.disk}: it is of another storage directory")
+    disk = command_line.disk(machine)
+    if str(disk) not in {_file_of(device) for device in found}:
+        raise MonitorError(f"its disk is not {disk}: it is of another storage directory")
 
 
 def _file_of(device: object) -> str:

@@ -26,6 +26,7 @@ def unit_runtime(name: str) -> Path:
 
 class Runner(Protocol):
     user: str  # who QEMU runs as
+    opens_service_taps: bool  # may QEMU open the taps that the network service makes?
 
     def runtime(self, name: str) -> Path:
         """Where the process of this name keeps its sockets."""

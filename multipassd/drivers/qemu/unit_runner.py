@@ -28,6 +28,7 @@ class UnitRunner:
     """A Runner that has the machines helper start and end units."""
 
     user = USER
+    opens_service_taps = True
 
     def __init__(self, socket: str, storage: Path) -> None:
         self._socket = socket

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from multipassd.images.image import Base
-from multipassd.instances.host_limits import MAX_CPUS, MIN_CPUS, MIN_MEMORY
+from multipassd.instances.host_limits import MIN_CPUS, MIN_MEMORY
 from multipassd.instances.launching import petnames as friendly
 from multipassd.instances.states.errors import LaunchRefused, RepeatedAddress
 from protocol import names, sizes
@@ -35,8 +35,8 @@ class DiskTooSmall(RpcError):
 class TooManyCpus(RpcError):
     status = Status.INVALID_ARGUMENT
 
-    def __init__(self, count: int) -> None:
-        super().__init__(f"{count} CPUs are more than an instance can have, which is {MAX_CPUS}.")
+    def __init__(self, count: int, most: int) -> None:
+        super().__init__(f"{count} CPUs are more than an instance can have, which is {most}.")
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,9 @@ class Order:
         return self.disk
 
 
-def read(request: LaunchRequest, taken: Container[str]) -> Order:
-    """Raises LaunchRefused with all that is wrong, TooManyCpus, RepeatedAddress."""
+def read(request: LaunchRequest, taken: Container[str], max_cpus: int) -> Order:
+    """`taken`: the names that are in use. Raises LaunchRefused with all that is wrong, TooManyCpus,
+    RepeatedAddress."""
     wrong: list[Code] = []
     name = request.instance_name or friendly.generate(taken)
     if not names.valid(name) or len(name) > MAX_NAME:
@@ -92,8 +93,8 @@ def read(request: LaunchRequest, taken: Container[str]) -> Order:
         wrong.append(Code.INVALID_NETWORK)
     if wrong:
         raise LaunchRefused(wrong)
-    if request.num_cores > MAX_CPUS:
-        raise TooManyCpus(request.num_cores)
+    if request.num_cores > max_cpus:
+        raise TooManyCpus(request.num_cores, max_cpus)
     given = Counter(one.mac for one in networks if one.mac)
     if repeated := next((mac for mac, times in given.items() if times > 1), ""):
         raise RepeatedAddress(repeated)

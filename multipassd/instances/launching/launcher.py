@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from multipassd.cloudinit import knownkeys, seed, ssh_keys, userdata
+from multipassd.cloudinit import knownkeys, ssh_keys, userdata
 from multipassd.cloudinit.seed import Seed
 from multipassd.cloudinit.ssh_keys import ServiceKey, SshKey
 from multipassd.cloudinit.userdata import UserData
@@ -195,7 +195,8 @@ class Launcher:
             report.step(f"Configuring {order.name}")
             _stage(order.name, "seed")
             async with self._configuring:
-                await asyncio.to_thread(self._write_seed, machine.seed, order, user, record, keys)
+                seed = await asyncio.to_thread(self._seed, order, user, record, keys)
+                await driver.write_seed(machine, seed)
         except OSError as error:
             raise _not_written(order.name, registry.place(order.name), error) from error
         _stage(order.name, "record")
@@ -215,7 +216,7 @@ class Launcher:
             name=order.name,
             instance_id=f"{order.name}-{secrets.token_hex(8)}",
             image=ImageOrigin(id=base.id, sha256=base.sha256, os=image.os, release=image.release),
-            hardware=await self._instances.driver.choose(base),
+            hardware=dict(await self._instances.driver.choose(base)),
             cpus=order.cpus,
             memory=order.memory,
             disk=size,
@@ -224,11 +225,9 @@ class Launcher:
             host_key=keys.public,
         )
 
-    def _write_seed(
-        self, path: Path, order: Order, user: UserData, record: Record, keys: SshKey
-    ) -> None:
+    def _seed(self, order: Order, user: UserData, record: Record, keys: SshKey) -> Seed:
         merged = userdata.merge(user, order.name, self._key.public, keys, order.time_zone)
-        seed.write(path, Seed(order.name, record.instance_id, merged, interfaces(record)))
+        return Seed(order.name, record.instance_id, merged, interfaces(record))
 
     def _refuse_too_large(self, order: Order) -> None:
         """Only a disk size that was asked for: the default one is there to be grown into."""

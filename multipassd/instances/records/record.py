@@ -8,7 +8,6 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from multipassd.drivers.interface import Hardware
 from multipassd.network.interface import Cards, HostCard
 from protocol import names
 
@@ -61,7 +60,7 @@ class Record(BaseModel):
     name: Name
     instance_id: str  # cloud-init's; never changes
     image: ImageOrigin
-    hardware: Hardware
+    hardware: dict[str, str]  # the driver's own, see `drivers.interface.Hardware`
     cpus: Annotated[int, Field(ge=1)]
     memory: Annotated[int, Field(gt=0)]  # bytes
     disk: Annotated[int, Field(gt=0)]  # bytes

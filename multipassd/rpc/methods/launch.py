@@ -24,7 +24,9 @@ _log = log.get("launch")
 
 
 async def launch(call: Call[LaunchRequest], daemon: Daemon) -> None:
-    asked = launch_spec.read(call.request, daemon.instances.taken())
+    asked = launch_spec.read(
+        call.request, daemon.instances.taken(), daemon.instances.driver.max_cpus
+    )
     asked = replace(asked, caller=call.peer.credentials)
     if not asked.networks:
         await _launch(call, asked, daemon)

@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from multipassd.cloudinit import userdata
+from multipassd.cloudinit.seed import Interface, Seed
 from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.cloudinit.userdata import UserDataError
 from multipassd.drivers.interface import DriverError, Hardware, Machine
@@ -69,7 +70,7 @@ class Guest:
 class Driver:
     """Machines that are nowhere. `unreachable`: each runs already, and answers nobody."""
 
-    name = "none"
+    max_cpus, user, opens_service_taps = 1, "root", False
 
     def __init__(self) -> None:
         self.unreachable = self.fails = False
@@ -89,6 +90,12 @@ class Driver:
         await self.go_on.wait()
         if self.fails:
             raise DriverError("no luck")
+
+    async def write_seed(self, machine: Machine, seed: Seed) -> None:
+        pass
+
+    async def add_interfaces(self, machine: Machine, interfaces: tuple[Interface, ...]) -> None:
+        pass
 
     async def grow(self, machine: Machine, size: int) -> None:
         pass

@@ -15,17 +15,13 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 import stat
 import sys
-import time
 
-from multipassd.drivers.qemu.qmp_protocol import Qmp
+from multipassd.drivers.qemu.power_button import power_down, switch_off
 from multipassd.drivers.qemu.shared_names import AT_SIGTERM
 
 USAGE = f"Usage: multipass-power-down [{AT_SIGTERM}] SOCKET SECONDS\n"
-PRESS_SECONDS = 10.0  # a guest that is still booting misses what came too early
-CHUNK = 4096
 MAX_LOG = 1 << 20  # bytes when it is checked; then its end is kept
 LOG_END = 64 << 10
 CHECK_SECONDS = 5.0
@@ -72,55 +68,3 @@ def _shorten(log: int) -> None:
         end = os.pread(log, LOG_END, status.st_size - LOG_END)
         os.ftruncate(log, 0)
         os.write(log, end)
-
-
-def power_down(path: str, seconds: float) -> bool:
-    """Is it off now? True also if there is no listener: QEMU has ended before."""
-    deadline = time.monotonic() + seconds
-    with socket.socket(socket.AF_UNIX) as monitor:
-        monitor.settimeout(seconds)
-        qmp = Qmp()
-        try:
-            monitor.connect(path)
-            _execute(monitor, qmp, "qmp_capabilities")
-            while (left := deadline - time.monotonic()) > 0:
-                _execute(monitor, qmp, "system_powerdown")
-                if _ends_within(monitor, min(left, PRESS_SECONDS)):
-                    return True
-        except TimeoutError:
-            return False
-        except OSError:
-            return True
-    return False
-
-
-def switch_off(path: str) -> None:
-    """Unlike a kill, this has QEMU write out what it holds."""
-    with socket.socket(socket.AF_UNIX) as monitor:
-        monitor.settimeout(PRESS_SECONDS)
-        qmp = Qmp()
-        try:
-            monitor.connect(path)
-            _execute(monitor, qmp, "qmp_capabilities")
-            _execute(monitor, qmp, "quit")
-            _ends_within(monitor, PRESS_SECONDS)
-        except OSError:
-            pass  # it is off, or the service manager kills it
-
-
-def _execute(monitor: socket.socket, qmp: Qmp, command: str) -> None:
-    monitor.sendall(qmp.command(command)[1])
-
-
-def _ends_within(monitor: socket.socket, seconds: float) -> bool:
-    """Does QEMU hang up? What it sends is thrown away unread: a guest that took it over chooses it,
-    and no reply would change what is done here."""
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
-        monitor.settimeout(left)
-        try:
-            if not monitor.recv(CHUNK):
-                return True
-        except TimeoutError:
-            return False
-    return False

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.drivers.interface import DriverError, Hardware, Machine
+from multipassd.drivers.interface import DriverError, Machine
 from multipassd.drivers.qemu import backing_image, disks
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
+from multipassd.drivers.qemu.hardware import QemuHardware
 
 MIB = 1 << 20
 ID = "0123456789abcdef" * 4
@@ -56,7 +57,7 @@ def test_a_start_says_so_and_starts_no_qemu(disk: Path, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "images")
     runner = DetachedRunner(tmp_path / "run")
     driver = QemuDriver(runner, tmp_path / "machines", "tcg")
-    hardware = Hardware("pc", "max,la57=off", "bios")
+    hardware = QemuHardware("pc", "max,la57=off", "bios").kept()
     with pytest.raises(DriverError, match="that is gone"):
         asyncio.run(driver.start(Machine("foo", disk.parent, 1, 64 * MIB, hardware, ())))
     assert list(runner.names()) == []

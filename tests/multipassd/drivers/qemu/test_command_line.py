@@ -2,16 +2,17 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.drivers.interface import Hardware, Link, Machine
+from multipassd.drivers.interface import Link, Machine
 from multipassd.drivers.qemu import command_line
 from multipassd.drivers.qemu.command_line import Process
+from multipassd.drivers.qemu.hardware import QemuHardware
 
-HARDWARE = Hardware("pc-i440fx-7.2", "max,la57=off", "bios")
+HARDWARE = QemuHardware("pc-i440fx-7.2", "max,la57=off", "bios")
 MAC = "52:54:00:00:00:01"
 
 
 def machine(directory: str = "/m/foo", *links: Link, firmware: str = "bios") -> Machine:
-    hardware = Hardware(HARDWARE.machine, HARDWARE.cpu, firmware)
+    hardware = QemuHardware(HARDWARE.machine, HARDWARE.cpu, firmware).kept()
     return Machine("foo", Path(directory), 2, 160 << 20, hardware, links)
 
 

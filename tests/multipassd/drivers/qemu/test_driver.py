@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from multipassd.drivers.interface import DriverError, Hardware, Link, Machine
-from multipassd.drivers.qemu.command_line import MONITOR
+from multipassd.drivers.qemu.command_line import MONITOR, disk
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.drivers.qemu.guest import suspended_mark
@@ -76,8 +76,8 @@ async def status(machine: Machine, tmp_path: Path, command: str = "query-status"
 
 
 def test_the_machine_type_is_a_versioned_one(machine: Machine) -> None:
-    assert machine.hardware.machine.startswith("pc-i440fx-")
-    assert machine.hardware.firmware == "bios"
+    assert machine.hardware["machine"].startswith("pc-i440fx-")
+    assert machine.hardware["firmware"] == "bios"
 
 
 def test_an_image_without_boot_code_is_one_for_uefi_or_refused(
@@ -91,7 +91,7 @@ def test_an_image_without_boot_code_is_one_for_uefi_or_refused(
         return await driver.choose(base)
 
     try:
-        assert asyncio.run(choose()).firmware == "uefi"
+        assert asyncio.run(choose())["firmware"] == "uefi"
     except DriverError as error:
         assert "install the package ovmf" in error.message
 
@@ -119,7 +119,7 @@ def test_a_guest_is_found_suspended_resumed_and_ended(
 
     asyncio.run(story())
     snapshots = subprocess.run(
-        ["qemu-img", "snapshot", "-l", str(machine.disk)], capture_output=True, check=True
+        ["qemu-img", "snapshot", "-l", str(disk(machine))], capture_output=True, check=True
     )
     assert b"suspended" not in snapshots.stdout
 
@@ -209,7 +209,7 @@ def test_one_that_a_guest_took_over_is_one_that_can_t_be_reached(
     driver: QemuDriver, machine: Machine, tmp_path: Path, said: bytes, why: str
 ) -> None:
     """And no reason for a daemon not to start."""
-    (tmp_path / "said").write_bytes(said.replace(b"DISK", os.fsencode(machine.disk)))
+    (tmp_path / "said").write_bytes(said.replace(b"DISK", os.fsencode(disk(machine))))
     path = tmp_path / "run/foo" / MONITOR
 
     async def story() -> None:

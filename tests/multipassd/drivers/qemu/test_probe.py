@@ -16,6 +16,7 @@ pytestmark = pytest.mark.usefixtures("qemu")
 
 
 class Runner:
+    opens_service_taps = False
     """Its processes come to be in a thread, which no cancelling stops."""
 
     user = "root"

@@ -17,7 +17,7 @@ GIB, MIB = 1 << 30, 1 << 20
 
 
 def read(**fields: object) -> Order:
-    return launch_spec.read(LaunchRequest(**{"instance_name": "foo", **fields}), set())
+    return launch_spec.read(LaunchRequest(**{"instance_name": "foo", **fields}), set(), 255)
 
 
 def refused(**fields: object) -> list[int]:
@@ -37,8 +37,8 @@ def test_nothing_given_means_the_defaults() -> None:
 
 
 def test_a_name_is_made_that_nobody_has() -> None:
-    first = launch_spec.read(LaunchRequest(), set()).name
-    assert launch_spec.read(LaunchRequest(), {first}).name != first
+    first = launch_spec.read(LaunchRequest(), set(), 255).name
+    assert launch_spec.read(LaunchRequest(), {first}, 255).name != first
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.drivers.qemu.helper import power_down as helper_power_down
+from multipassd.drivers.qemu import power_button
 from multipassd.drivers.qemu.helper.power_down import (
     OFF,
     STILL_ON,
     USAGE_ERROR,
     main,
-    power_down,
-    switch_off,
-)  # fmt: skip
+)
+from multipassd.drivers.qemu.power_button import power_down, switch_off
 from multipassd.drivers.qemu.shared_names import AT_SIGTERM
 from tools.sandbox import CHECKOUT
 
@@ -68,7 +67,7 @@ def test_it_waits_until_the_guest_is_off(tmp_path: Path) -> None:
 def test_a_guest_that_was_still_booting_has_its_button_pressed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(helper_power_down, "PRESS_SECONDS", 0.01)
+    monkeypatch.setattr(power_button, "PRESS_SECONDS", 0.01)
     with monitor(tmp_path / "stop", lambda pressed: pressed == 3):
         assert power_down(str(tmp_path / "stop"), SECONDS)
 
