@@ -76,7 +76,7 @@ class Audit:
             self.removed(fingerprint, None)
 
     def changed(self, key: str, uid: int | None, fingerprint: str) -> None:
-        """A setting; its value is not told."""
+        """A setting; its value is not recorded."""
         text = f"{printable(key)} was changed by {_name(fingerprint)}"
         _record(Event.CHANGED, text, fingerprint, uid, MULTIPASS_SETTING=printable(key))
 
@@ -120,7 +120,7 @@ class Audit:
             self._forget(now)
 
     def summarise(self) -> None:
-        """Tell what was counted and not told yet; also for the end of the daemon."""
+        """Record what was counted since the last summary; also at the end of the daemon."""
         repeated = [(kind, count.repeated) for kind, count in self._kinds.items() if count.repeated]
         total = sum(times for _, times in repeated) + self._others
         if not total:

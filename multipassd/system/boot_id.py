@@ -1,4 +1,4 @@
-"""Which boot of the host this is: tells what ended by itself from what ended with the host."""
+"""The host's boot id: distinguishes what ended by itself from what ended with the host."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """One connection: bytes between asyncio's transport, TLS and the HTTP/2 session; time limits from
-handshake to close.
-
-What it knows of the service is `Host`.
-"""
+handshake to close. What it needs of the service is `Host`."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Session:
         self._http2 = ServerConnection(_CONFIGURATION)
         self._person = link.person
         self._draining = False
-        self._told = False  # of it
+        self._goodbye_sent = False
 
     # -- for the connection -----------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ class Session:
             self._count_control()
 
     def _open(self, event: RequestReceived) -> None:
-        if self._draining and not self._told:
+        if self._draining and not self._goodbye_sent:
             self._say_goodbye()
         self.active = self._loop.time()
         self._link.charge(limits.CALL_WORK)
@@ -163,7 +163,7 @@ class Session:
     def _say_goodbye(self) -> None:
         """Not before a first call: grpcio 1.85 that reads GOAWAY together with SETTINGS, and then
         the end of the connection, sometimes waits for ever instead of connecting anew."""
-        self._told = True
+        self._goodbye_sent = True
         self._http2.say_goodbye()
 
     def _data(self, event: DataReceived) -> None:
@@ -234,13 +234,14 @@ class Session:
 
 
 def _too_large(standing: Standing) -> str:
-    text = f"The request is larger than {limits.of(standing).message} bytes"
-    if not standing.trusted:  # a first command may be a launch with much cloud-init data
-        text += (
-            ", which is all that a client may send that is not known yet. Become known by a small "
-            "command first: `multipass list`, or `multipass authenticate`"
-        )
-    return text + "."
+    most = limits.of(standing).message
+    if standing.trusted:
+        return f"The request is larger than {most} bytes."
+    # A first command may be a launch with much cloud-init data.
+    return (
+        f"Requests of unauthenticated clients are limited to {most} bytes. "
+        "Authenticate first, for example with `multipass list` or `multipass authenticate`."
+    )
 
 
 def _malformed(error: object) -> RpcError:

@@ -79,7 +79,7 @@ class Listener:
         self.bound = bound
         self.path = _path_of(listening)
         self._inode = os.stat(self.path).st_ino if self.path and bound else None
-        self._told = False  # that the socket can't be narrowed
+        self._reported = False  # that the socket can't be narrowed
         listening.setblocking(False)
 
     @property
@@ -89,9 +89,9 @@ class Listener:
 
     def set_mode(self, open_to_all: bool, group: int) -> None:
         """Open the socket to all users or narrow it to its admin group."""
-        if not self.path or set_mode(self.path, open_to_all, group) or self._told:
+        if not self.path or set_mode(self.path, open_to_all, group) or self._reported:
             return
-        self._told = True
+        self._reported = True
         _log.info(
             "%s can't be given to the group %d here, so its mode stays: until the first client the "
             "service itself turns away everybody but root and that group",

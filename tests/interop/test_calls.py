@@ -158,7 +158,7 @@ class TestStatuses:
         with GrpcClient(both[0], make_client()) as client:
             answer = client.unary("/multipass.Rpc/info", request.encode())
             assert answer.status is Status.RESOURCE_EXHAUSTED
-            assert "may send that is not known yet" in answer.message
+            assert "Requests of unauthenticated clients are limited to" in answer.message
             assert "`multipass list`" in answer.message
             assert client.call("list").status is Status.OK
             answer = client.unary("/multipass.Rpc/info", request.encode())
