@@ -8,8 +8,8 @@ import sys
 from tools.sandbox import CHECKOUT, Sandbox
 
 SECONDS = 60.0
-# The caller has connected when the daemon first looks whether it is idle. Nobody could time that
-# by calling a daemon of its own.
+# The caller has connected when the daemon first checks whether it is idle. A call of a real daemon
+# could not be timed like that.
 STORY = """
 import asyncio, socket, sys
 from multipassd import service

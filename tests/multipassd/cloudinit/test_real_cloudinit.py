@@ -165,7 +165,7 @@ class Guest:
     def users(self) -> dict[str, pwd.struct_passwd]:
         entries = (line.split(":") for line in self.text("etc/passwd").splitlines())
         made = (pwd.struct_passwd((*e[:2], int(e[2]), int(e[3]), *e[4:])) for e in entries)
-        return {one.pw_name: one for one in made}
+        return {each.pw_name: each for each in made}
 
 
 @pytest.fixture(scope="module")

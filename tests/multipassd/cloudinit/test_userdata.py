@@ -51,7 +51,9 @@ def merged(text: str = "") -> dict[str, Any]:
 
 def ubuntu(text: str) -> dict[str, Any]:
     users = [
-        one for one in merged(text)["users"] if isinstance(one, dict) and one["name"] == "ubuntu"
+        each
+        for each in merged(text)["users"]
+        if isinstance(each, dict) and each["name"] == "ubuntu"
     ]
     assert len(users) == 1
     user: dict[str, Any] = users[0]

@@ -44,20 +44,20 @@ class Asked(socketserver.StreamRequestHandler):
 
 @pytest.fixture
 def network(sandbox: Sandbox) -> Iterator[Network]:
-    with Network(sandbox.root / "network.sock") as one:
-        thread = threading.Thread(target=one.serve_forever, args=(0.05,))
+    with Network(sandbox.root / "network.sock") as network:
+        thread = threading.Thread(target=network.serve_forever, args=(0.05,))
         thread.start()
-        yield one
-        one.shutdown()
+        yield network
+        network.shutdown()
         thread.join()
 
 
 @pytest.fixture
 def device() -> str:
     """One of this machine's, which nothing happens to."""
-    for one in interfaces.read():
-        if one.type == interfaces.ETHERNET and not one.bridge:
-            return one.name
+    for each in interfaces.read():
+        if each.type == interfaces.ETHERNET and not each.bridge:
+            return each.name
     pytest.skip("this machine has no ethernet device")
 
 
@@ -72,9 +72,9 @@ def service(daemon: DaemonFactory, sandbox: Sandbox, network: Network, device: s
         "MULTIPASS_NETWORK_DIRECTORY": str(sandbox.root),
         "MULTIPASS_MACHINES_SOCKET": str(sandbox.root / "nobody.sock"),
     }
-    one = daemon(sandbox=sandbox, env=environment)
-    assert one.cli("alice", "set", f"local.bridged-network={device}").returncode == 0
-    return one
+    running = daemon(sandbox=sandbox, env=environment)
+    assert running.cli("alice", "set", f"local.bridged-network={device}").returncode == 0
+    return running
 
 
 def seed_of(sandbox: Sandbox) -> Path:
@@ -106,7 +106,7 @@ def test_with_permission_the_instance_gets_a_card_and_is_told_of_it(
 
     after = seed.read(seed_of(service.sandbox))
     told = yaml.safe_load(after["network-config"])["ethernets"]
-    assert [one["match"]["macaddress"] for one in told.values()] == [MAC, card.mac]
+    assert [each["match"]["macaddress"] for each in told.values()] == [MAC, card.mac]
     assert yaml.safe_load(after["vendor-data"])["updates"]["network"]["when"]
     assert (after["meta-data"], after["user-data"]) == (before["meta-data"], before["user-data"])
 
@@ -115,7 +115,7 @@ def test_without_permission_nothing_happens(service: Daemon, network: Network, d
     why = f"{REFUSED}Need user authorization to bridge {device}"
     code, output = at_terminal(service, "no")
     assert (code, why in output) == (2, True)
-    # Not at a terminal nobody is asked.
+    # Without a terminal there is no question.
     done = service.cli("alice", "set", "local.foo.bridged=true")
     assert (done.returncode, done.stderr) == (2, f"set failed: {why}\n")
     assert network.requests == []

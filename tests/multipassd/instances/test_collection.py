@@ -33,9 +33,9 @@ def instances(sandbox: Sandbox) -> Iterator[Instances]:
     known.put(records.make("gone", 1, deleted=True))
     runner = DetachedRunner(sandbox.storage / "run")
     driver = QemuDriver(runner, sandbox.storage / "machines", "tcg")
-    one = Instances(known, driver, UserNetworking(set), Path("/no/such/key"))
-    one.load()
-    yield one
+    instances = Instances(known, driver, UserNetworking(set), Path("/no/such/key"))
+    instances.load()
+    yield instances
     machines.end(sandbox)
 
 
@@ -89,8 +89,8 @@ def test_all_that_is_wrong_with_names_is_told_at_once(instances: Instances) -> N
         InstanceDeleted("gone").message,
         NoSuchInstance("nobody").message,
     ]
-    assert [one.name for one in instances.chosen(["foo", "foo"])] == ["foo"]
-    assert [one.name for one in instances.chosen([])] == ["foo"]
+    assert [each.name for each in instances.chosen(["foo", "foo"])] == ["foo"]
+    assert [each.name for each in instances.chosen([])] == ["foo"]
 
 
 @pytest.mark.usefixtures("qemu")

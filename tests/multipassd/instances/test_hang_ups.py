@@ -1,5 +1,5 @@
-"""Whoever asked hangs up in the middle: what was begun ends well, and is on record. The stand-ins
-stop the work where the caller is to hang up."""
+"""A caller disconnects in the middle of a call: its work is completed and recorded. The stand-ins
+stop the work at the place where the caller disconnects."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.reachable import reachable
 from tools import records
 from tools.sandbox import Sandbox
 
-# Waits in the middle, until it is told to go on.
+# Waits in the middle until it may continue.
 SLOW_IMG = """#!/bin/sh
 : >"$0.began"
 while [ ! -e "$0.go" ]; do sleep 0.01; done

@@ -1,5 +1,5 @@
-"""`info` of a guest that does not answer: what its record knows is told, and what is not known is
-said to be. Stand-ins for the driver and for `ssh`."""
+"""`info` of a guest that does not answer: shows what its record has, and what is unknown. Stand-ins
+for the driver and for `ssh`."""
 
 from __future__ import annotations
 

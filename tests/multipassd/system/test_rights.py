@@ -12,7 +12,6 @@ from tools.sandbox import CHECKOUT
 STATUS = "print(open('/proc/self/status').read())"
 
 
-
 def status_after(line: str) -> dict[str, str]:
     script = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r})\n"
     script += f"from multipassd.system import rights\n{line}\n{STATUS}"

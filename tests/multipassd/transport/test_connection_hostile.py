@@ -252,10 +252,10 @@ def test_random_bytes_instead_of_http2(running: Victim, data: bytes, hello: bool
 @given(kind=st.integers(0, 12), flags=st.integers(0, 255), stream=st.integers(0, 5),
        body=st.binary(max_size=60))  # fmt: skip
 def test_random_frames(running: Victim, kind: int, flags: int, stream: int, body: bytes) -> None:
-    one = len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
+    bad = len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
     with TlsClient(running.daemon, STRANGER) as client:
         client.handshake()
-        _send(client, HELLO + headers().serialize() + one + one)
+        _send(client, HELLO + headers().serialize() + bad + bad)
 
 
 def test_it_is_well_after_all_that_was_random(victim: Victim) -> None:

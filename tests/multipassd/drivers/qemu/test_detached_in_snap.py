@@ -18,7 +18,7 @@ from multipassd.drivers.qemu.detached_runner import KVM
 
 LOST = ["kill", "dac_override", "dac_read_search", "fowner", "fsetid"]
 WITHOUT = [
-    "setpriv", f"--bounding-set={','.join(f'-{one}' for one in LOST)}", "--inh-caps=-all",
+    "setpriv", f"--bounding-set={','.join(f'-{each}' for each in LOST)}", "--inh-caps=-all",
 ]  # fmt: skip
 SCRIPT = """
 import asyncio, os, sys

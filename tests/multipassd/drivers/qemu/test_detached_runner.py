@@ -21,10 +21,10 @@ SLEEP = ["sleep", "1000"]
 
 @pytest.fixture
 def runner(tmp_path: Path) -> Iterator[DetachedRunner]:
-    one = DetachedRunner(tmp_path / "run")
-    yield one
-    for name in one.names():
-        asyncio.run(one.clear(name))
+    runner = DetachedRunner(tmp_path / "run")
+    yield runner
+    for name in runner.names():
+        asyncio.run(runner.clear(name))
 
 
 def pid_of(tmp_path: Path, name: str) -> int:
@@ -136,7 +136,7 @@ def test_the_end_of_the_host_is_left_to_the_keeper_which_ends_with_its_process(
 ) -> None:
     start(runner, tmp_path)
     pid = pid_of(tmp_path, "foo")
-    keeper = next(one for one in children() if is_keeper(one))
+    keeper = next(each for each in children() if is_keeper(each))
     os.kill(pid, signal.SIGTERM)  # as systemd ends a shutdown
     assert asyncio.run(runner.alive("foo"))
     asyncio.run(runner.clear("foo"))
@@ -145,7 +145,7 @@ def test_the_end_of_the_host_is_left_to_the_keeper_which_ends_with_its_process(
 
 def children() -> list[int]:
     lists = Path("/proc/self/task").glob("*/children")
-    return [int(word) for one in lists for word in one.read_text().split()]
+    return [int(word) for each in lists for word in each.read_text().split()]
 
 
 def is_keeper(pid: int) -> bool:

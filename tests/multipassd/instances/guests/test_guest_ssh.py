@@ -1,4 +1,4 @@
-"""Commands inside guests, where there is no guest: what can be told is told at once."""
+"""Commands inside guests without a guest: known errors are reported at once."""
 
 from __future__ import annotations
 

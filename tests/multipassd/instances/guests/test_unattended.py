@@ -21,7 +21,7 @@ Story = Callable[[Instance], Awaitable[None]]
 
 
 class Ssh:
-    """Lets nobody in until `answers`."""
+    """Refuses every login until `answers` is set."""
 
     def __init__(self) -> None:
         self.answers = False

@@ -21,7 +21,7 @@ MAC = "52:54:00:00:00:01"
 
 
 def chosen(*orders: NetworkOrder, bridged: str = "", taken: tuple[str, ...] = ()) -> list[str]:
-    return [one.network for one in launch_networks.choose(orders, FOUND, bridged, taken)]
+    return [each.network for each in launch_networks.choose(orders, FOUND, bridged, taken)]
 
 
 def order(network: str, mac: str = "") -> NetworkOrder:

@@ -64,7 +64,7 @@ def record(sandbox: Sandbox) -> Path:
 
 def states(service: Daemon) -> dict[str, str]:
     listed = json.loads(service.cli("alice", "list", "--format", "json").stdout)["list"]
-    return {one["name"]: one["state"] for one in listed}
+    return {each["name"]: each["state"] for each in listed}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
