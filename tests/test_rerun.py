@@ -1,5 +1,6 @@
 """`./dev test --rerun`: what failed runs once more, and the last line counts for both runs."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ def rerun(place: Path, source: str, *arguments: str) -> "subprocess.CompletedPro
     command = [sys.executable, "-m", "tools.rerun", "-c", str(place / "pytest.ini")]
     return subprocess.run(
         [*command, *arguments, str(place)],
+        env={**os.environ, "PYTEST_DEBUG_TEMPROOT": str(place)},  # else it closes ours to others
         cwd=CHECKOUT, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

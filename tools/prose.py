@@ -3,7 +3,8 @@
 Usage: python -m tools.prose [--list]
 
 Texts are comments, docstrings and strings of Python, comments of scripts and units, and documents
-without their code. Strings of tests are data, not texts. `--list` names each place.
+without their code. Strings of tests are data, not texts. `--list` names each place. Exits with
+1 if a budget is exceeded.
 """
 
 import argparse
@@ -193,7 +194,8 @@ def main() -> int:
             f" {len(counts.named_one)} named `one`"
         )
         if options.list:
-            print(*counts.idioms, *counts.bare_classes, *counts.named_one, sep="\n")
+            for place in (*counts.idioms, *counts.bare_classes, *counts.named_one):
+                print(place)
     found = faults(areas)
     for fault in found:
         print(f"prose: {fault}")

@@ -23,7 +23,6 @@ MakeImages = Callable[..., Images]
 GROUP = 4242  # a group that no user has by the host's own files
 
 
-
 @pytest.fixture
 def bob(tmp_path: Path) -> Credentials:
     """Another user, who reaches the directory of the test and not what is closed in it."""
