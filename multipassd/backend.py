@@ -75,7 +75,7 @@ class Machines:
         key = ServiceKey(data)
         instances = Instances(registry, driver, networking, key.path)
         instances.load()
-        if text := earlier_installation.told(data):
+        if text := earlier_installation.warning(data):
             instances.earlier = text
             _log.warning("%s", text)
         images = Images(base / "images", settings, environ)

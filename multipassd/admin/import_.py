@@ -67,7 +67,7 @@ def _run(place: Place, options: Namespace) -> int:
     print(f"Settings: {settings or 'none found (name them with --settings)'}")
     if taken is not None:
         _take_over(taken, Settings(place.settings), options.dry_run)
-    if stores is not None and (left := earlier_installation.told(stores.parent.parent)):
+    if stores is not None and (left := earlier_installation.warning(stores.parent.parent)):
         print(left)
     return DONE
 

@@ -1,5 +1,5 @@
-"""Keys that cloud-init knows: docs.cloud-init.io, "Module reference". One that it does not know is
-told and no reason to refuse: the guest's cloud-init may be newer, or have modules of its own. Pure.
+"""Keys that cloud-init knows: docs.cloud-init.io, "Module reference". An unknown
+key is a warning, not an error: the guest's cloud-init may be newer, or have other modules. Pure.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from protocol.user_data_kinds import MIME
 
 @dataclass(frozen=True)
 class Part:
+    """One part of the message."""
+
     type: str  # MIME type
     text: str
     merge: str = ""  # how a configuration is merged with those before it, as cloud-init writes it

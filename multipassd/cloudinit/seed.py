@@ -28,6 +28,8 @@ class Interface:
 
 @dataclass(frozen=True)
 class Seed:
+    """What a seed disk holds."""
+
     name: str
     instance_id: str
     user_data: str  # whole, with its header
@@ -42,7 +44,7 @@ def write(path: Path, seed: Seed) -> None:
 def add_interfaces(path: Path, interfaces: tuple[Interface, ...]) -> None:
     """Of an instance that has booted before: these are all that it has from now on. Raises OSError.
 
-    The guest is told to look at its network at each boot, as it otherwise does at its first alone.
+    cloud-init is configured to apply its network configuration at each boot instead of the first.
     """
     content = read(path)
     content["network-config"] = _yaml(_network(interfaces))

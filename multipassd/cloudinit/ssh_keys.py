@@ -38,7 +38,7 @@ def make() -> SshKey:
 
 class ServiceKey:
     """The one key by which instances let the service and its clients in: made at the first need,
-    so that a data directory without room or rights keeps nobody from anything else."""
+    so that a data directory without room or rights blocks no other call."""
 
     def __init__(self, data: Path) -> None:
         self.path = data / KEY_FILE

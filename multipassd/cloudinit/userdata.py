@@ -106,7 +106,7 @@ def merge(user: UserData, name: str, authorised_key: str, host_key: SshKey, time
 def _layered(theirs: Part, defaults: Config, authorised_key: str, host_key: SshKey) -> str:
     """What theirs says is known in the guest only, so cloud-init merges. Ours is said before it and
     again behind it, as parts that it brings itself may replace what was before. Of a user the
-    first entry makes them, whatever fails with others, and what the last one says counts."""
+    first entry makes them, even if others fail, and what the last one says counts."""
     ours = {"users": [_our_user(authorised_key)]}
     keys = {"ssh_keys": _host_keys(host_key)}
     return message(

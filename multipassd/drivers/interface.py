@@ -67,7 +67,7 @@ class Guest(Protocol):
         """Save its state beside the disk and end it. Raises DriverError; then it runs on."""
 
     async def ended(self) -> str:
-        """Wait until it ends, however that comes about; the reason, empty after an orderly end."""
+        """Wait until it ends, for any cause; the reason, empty after an orderly end."""
 
     async def console(self) -> str:
         """The end of what it printed, as much as is kept. Never fails."""

@@ -35,6 +35,8 @@ _log = log.get("instances")
 
 
 class Instances:
+    """The instances of this service, by name."""
+
     def __init__(
         self, registry: Registry, driver: Driver, networking: Networking, key: Path
     ) -> None:
@@ -53,7 +55,7 @@ class Instances:
     @property
     def busy(self) -> bool:
         """An instance runs or is being worked on, so the daemon must stay."""
-        return bool(self.preparing) or any(one.busy for one in self._instances.values())
+        return bool(self.preparing) or any(each.busy for each in self._instances.values())
 
     # -- start and stop of the daemon -------------------------------------------------------------
 
@@ -69,14 +71,14 @@ class Instances:
             _log.info("removing what a launch or a purge has left over of %s", name)
             await self.driver.clear(name)
             await asyncio.to_thread(self.registry.remove_files, name)
-        await asyncio.to_thread(self.registry.settle)
+        await asyncio.to_thread(self.registry.reconcile)
         strangers = await self._strangers()
         for why in strangers:
             _log.warning("%s", why)
-        ran = [one for one in self._instances.values() if one.record.phase is Phase.RUNNING]
+        ran = [each for each in self._instances.values() if each.record.phase is Phase.RUNNING]
         await asyncio.gather(*(instance.reattach() for instance in ran))
-        if self.registry.whole and not strangers:  # else it may be one of theirs
-            # Later: nobody is to wait for a network that is in trouble.
+        if self.registry.whole and not strangers:  # else those may use it
+            # In the background: a network in trouble must not delay the start.
             self._reconciling = asyncio.create_task(self._reconcile_network())
 
     async def _strangers(self) -> list[str]:
@@ -107,10 +109,10 @@ class Instances:
         return [found[name] for name in sorted(found)]
 
     def live(self) -> list[Instance]:
-        return [one for one in self.all() if not one.record.deleted]
+        return [each for each in self.all() if not each.record.deleted]
 
     def deleted(self) -> list[Instance]:
-        return [one for one in self.all() if one.record.deleted]
+        return [each for each in self.all() if each.record.deleted]
 
     def get(self, name: str) -> Instance:
         """Live or deleted. Raises NoSuchInstance, BeingPrepared, InstanceDamaged."""
@@ -159,7 +161,7 @@ class Instances:
 
     @contextmanager
     def reserved(self, name: str) -> Iterator[None]:
-        """Nobody else may take the name meanwhile. Raises NameTaken, BeingPrepared, NameNotFree."""
+        """Reserve the name for a launch. Raises NameTaken, BeingPrepared, NameNotFree."""
         if name in self.preparing:
             raise BeingPrepared(name)
         if found := self._instances.get(name):
@@ -187,7 +189,7 @@ class Instances:
         return instance
 
     async def purge(self, instance: Instance | Damaged) -> None:
-        """Gone for good. Its name is free when this returns."""
+        """Remove it with its disk. Its name is free when this returns."""
         if isinstance(instance, Damaged):
             await self._purge_damaged(instance)
             return
@@ -223,7 +225,7 @@ class Instances:
 
     @contextmanager
     def _only_one(self, damaged: Damaged) -> Iterator[None]:
-        """Nobody else may give it up or rebuild it meanwhile."""
+        """Reserve its name: only one purge or recovery at a time."""
         if self.find(damaged.name) is not damaged:
             raise NoSuchInstance(damaged.name)
         self.preparing.add(damaged.name)
@@ -259,7 +261,7 @@ def collect(names: Iterable[str], find: Callable[[str], Found]) -> list[Found]:
 
 async def for_each(instances: Iterable[Found], work: Callable[[Found], Awaitable[None]]) -> None:
     """Do it to all at once. Raises Several with what went wrong, after all have ended."""
-    results = await asyncio.gather(*(work(one) for one in instances), return_exceptions=True)
+    results = await asyncio.gather(*(work(each) for each in instances), return_exceptions=True)
     errors = [result for result in results if isinstance(result, BaseException)]
     for error in errors:
         if not isinstance(error, RpcError):

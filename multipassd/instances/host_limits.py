@@ -16,6 +16,8 @@ MIN_CPUS = 1
 
 
 class TooLarge(RpcError):
+    """The host has less than an instance is to have."""
+
     status = Status.INVALID_ARGUMENT
 
 

@@ -116,7 +116,8 @@ class Instance:
                 self._tasks.spawn(self._start_again())
                 return
             self._tasks.spawn(self._detach())
-            why = "" if self.record.phase is Phase.SUSPENDED else "it ended while nobody watched"
+            suspended = self.record.phase is Phase.SUSPENDED
+            why = "" if suspended else "it ended while the service did not run"
             with suppress(StorageFailed):
                 self._guest.record_end(await self._guest.resting(), ended_because=why)
 
@@ -156,7 +157,7 @@ class Instance:
     # -- ending -----------------------------------------------------------------------------------
 
     async def stop(self, *, force: bool = False) -> None:
-        """By force: off at once, whatever it does; a suspended state is dropped."""
+        """By force: off at once, in any state; a suspended state is dropped."""
         if force:
             await self._tasks.complete(self._force_stop())
         else:
@@ -211,7 +212,7 @@ class Instance:
             self._stored.change(deleted=True)
 
     async def purge(self) -> None:
-        """Gone for good: first the record, then the machine, then the files."""
+        """Remove it: first the record, then the machine, then the files."""
         await self._tasks.complete(self._purge())
 
     async def _purge(self) -> None:
@@ -269,19 +270,19 @@ class Instance:
     # -- the record -------------------------------------------------------------------------------
 
     def change(self, **fields: object) -> None:
-        """Change what is kept of it. Raises StorageFailed."""
+        """Change fields of its record. Raises StorageFailed."""
         self._stored.change(**fields)
 
     @asynccontextmanager
     async def held_stopped(self) -> AsyncIterator[None]:
-        """Nobody can start it meanwhile. Raises WrongState, at once, if it is not stopped."""
+        """Held, it can't be started. Raises WrongState, at once, if it is not stopped."""
         self._allowed(transitions.MODIFY)
         async with self._lock:
             self._allowed(transitions.MODIFY)
             yield
 
     async def grow_disk(self, size: int) -> None:
-        """To be held stopped meanwhile. Raises DriverError, StorageFailed."""
+        """The caller holds it stopped. Raises DriverError, StorageFailed."""
         await self._driver.grow(self.machine, size)
         self._stored.change(disk=size)
 

@@ -42,6 +42,8 @@ _log = log.get("settings")
 
 
 class NotObtained(RpcError):
+    """A setting of an instance can't be shown."""
+
     status = Status.INVALID_ARGUMENT
 
     def __init__(self, instance: str, reason: str) -> None:
@@ -49,6 +51,8 @@ class NotObtained(RpcError):
 
 
 class NotUpdated(RpcError):
+    """A setting of an instance can't be changed."""
+
     status = Status.FAILED_PRECONDITION
 
     def __init__(self, instance: str, reason: str) -> None:
@@ -56,6 +60,8 @@ class NotUpdated(RpcError):
 
 
 class NoBridgedNetwork(RpcError):
+    """`local.bridged-network` names no network."""
+
     status = Status.INVALID_ARGUMENT
     sentence = (
         'You have to `multipass set local.bridged-network=<name>` to use the "bridged" shortcut.'
@@ -236,4 +242,4 @@ async def _bridge(instances: Instances, instance: Instance, network: str) -> Non
 def _is_bridged(record: Record, network: str) -> bool:
     if not network:
         raise NoBridgedNetwork()
-    return any(one.name == network for one in record.networks)
+    return any(each.name == network for each in record.networks)

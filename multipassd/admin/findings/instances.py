@@ -13,7 +13,7 @@ def look(place: Place, report: Report) -> None:
     registry.read()
     for damaged in registry.damaged.values():
         report.problem(damaged.what, damaged.cure)
-    for why in (*registry.strange, earlier_installation.told(place.data)):
+    for why in (*registry.strange, earlier_installation.warning(place.data)):
         if why:
             report.note(why)
     if registry.whole and registry.names():

@@ -1,5 +1,4 @@
-"""What this host's QEMU is, and whether KVM works on it: tried, as a device that is there says
-nothing."""
+"""This host's QEMU, and whether KVM works on it: tried, as /dev/kvm may exist and not work."""
 
 from __future__ import annotations
 
@@ -35,12 +34,14 @@ _log = log.get("qemu")
 
 @dataclass(frozen=True)
 class Ability:
+    """What this host's QEMU emulates with."""
+
     machine: str  # versioned
     accelerator: str
     cpu: str
 
 
-async def look(runner: Runner, place: Path, override: str) -> Ability:
+async def inspect(runner: Runner, place: Path, override: str) -> Ability:
     """`override`: "kvm" or "tcg" where the administrator knows better. Raises DriverError."""
     machine = await _machine()
     if override != "tcg" and (override == "kvm" or await _kvm_works(runner, place, machine)):
@@ -97,6 +98,6 @@ async def reach(runner: Runner, name: str, seconds: float) -> Monitor:
                 with suppress(OSError, MonitorError):
                     return await Monitor.connect(path)
                 if not await runner.alive(name):
-                    raise MonitorError(await runner.said(name) or "it ended at once")
+                    raise MonitorError(await runner.last_output(name) or "it ended at once")
                 await asyncio.sleep(POLL)
     raise MonitorError(f"it did not answer within {seconds:.0f} s")

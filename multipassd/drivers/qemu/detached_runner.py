@@ -23,7 +23,7 @@ from multipassd.drivers.qemu.shared_names import AT_SIGTERM
 from multipassd.system import boot_id, installation, log
 from multipassd.system.files import read_regular, write_atomically
 
-# A process that is not written down yet ends with the daemon: nobody would ever find it.
+# A process that is not written down yet ends with the daemon, as a later one could not find it.
 ONCE_KNOWN = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "sh")
 # Beside each: powers its guest down when the host shuts down (powerdown.py).
 KEEPER = installation.program("multipass-power-down")
@@ -119,7 +119,7 @@ class DetachedRunner:
         log_file = os.open(self._log(name), LOG_FLAGS, 0o600)
         ended, held = os.pipe()  # `held` by the process alone: its keeper ends with it
         try:
-            with _deaf_to_sigterm():
+            with _sigterm_blocked():
                 self._keep(name, ended, log_file)
                 process = self._popen(
                     [*ONCE_KNOWN, *command], subprocess.PIPE, log_file, held, *descriptors
@@ -169,7 +169,7 @@ class DetachedRunner:
         identity = self._identity(name)
         return f"`sudo kill -KILL {identity.pid}`" if identity else "Its end"
 
-    async def said(self, name: str) -> str:
+    async def last_output(self, name: str) -> str:
         try:
             text = _end_of(self._log(name)).decode("utf-8", "replace")
         except OSError:
@@ -228,8 +228,8 @@ class DetachedRunner:
 
 
 @contextmanager
-def _deaf_to_sigterm() -> Iterator[None]:
-    """What this thread starts meanwhile inherits it, past exec."""
+def _sigterm_blocked() -> Iterator[None]:
+    """Children that this thread starts inherit the blocked signal, past exec."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield
@@ -264,7 +264,7 @@ def _account() -> pwd.struct_passwd | None:
 
 
 def _with_kvm(command: Sequence[str]) -> tuple[Sequence[str], tuple[int, ...]]:
-    """In a snap nobody may be made a member of KVM's group, so QEMU is handed the open device."""
+    """In a snap no user can be added to the group of /dev/kvm, so QEMU gets the open device."""
     accelerator = command.index("-accel") + 1 if "-accel" in command else 0
     if command[accelerator] != "kvm" or not installation.here().confined:
         return command, ()

@@ -38,7 +38,7 @@ class QemuDriver:
         self._place = place  # of all machines' directories
         self._override = override
         self._ability: Ability | None = None
-        self._looking = asyncio.Lock()
+        self._inspecting = asyncio.Lock()
         self._tasks = Tasks()
         self.user = runner.user
         self.opens_service_taps = runner.opens_service_taps
@@ -49,10 +49,10 @@ class QemuDriver:
                 f"Instances need an {ARCHITECTURE} host so far, and this one is {architecture}."
             )
         programs.check(disks.IMG)
-        await self._look()
+        await self._inspect()
 
     async def choose(self, base: Base) -> Hardware:
-        ability = await self._look()
+        ability = await self._inspect()
         bios = await disks.boots_by_bios(Path(base.path), base.format)
         if not bios and not command_line.OVMF_CODE.exists():
             raise DriverError("This image boots by UEFI only. Please install the package ovmf.")
@@ -89,7 +89,7 @@ class QemuDriver:
             monitor = await reach(self._runner, machine.name, START_SECONDS)
             guest = QemuGuest(machine, monitor, self._runner)
             if resume:
-                await guest.wake()
+                await guest.resume()
         except (MonitorError, OSError) as error:
             await self._runner.clear(machine.name)
             raise _failed(machine, resume, str(error)) from None
@@ -102,7 +102,7 @@ class QemuDriver:
             monitor = await Monitor.connect(path, GREETING_SECONDS)
             await _check_whose(machine, monitor)
             guest = QemuGuest(machine, monitor, self._runner)
-            if await guest.settle():
+            if await guest.reconcile():
                 return guest
         except (OSError, MonitorError) as error:
             if monitor is not None:
@@ -141,20 +141,22 @@ class QemuDriver:
             f"directory of this service. {self._runner.advice(name)} ends it."
         )
 
-    async def _look(self) -> Ability:
-        """Whoever hangs up meanwhile leaves no probe behind, which is a process, too."""
-        return await self._tasks.complete(self._look_once())
+    async def _inspect(self) -> Ability:
+        """Completed even if the caller disconnects: the probe is a process that must end."""
+        return await self._tasks.complete(self._inspect_once())
 
-    async def _look_once(self) -> Ability:
-        async with self._looking:
+    async def _inspect_once(self) -> Ability:
+        async with self._inspecting:
             if self._ability is None:
                 self._place.mkdir(parents=True, exist_ok=True)
-                self._ability = await acceleration.look(self._runner, self._place, self._override)
+                self._ability = await acceleration.inspect(
+                    self._runner, self._place, self._override
+                )
             return self._ability
 
     async def _accelerator(self, hardware: QemuHardware) -> str:
         """As when it was launched: its CPU model is one that only this accelerator has."""
-        await self._look()
+        await self._inspect()
         return "kvm" if hardware.cpu == "host" else "tcg"
 
 

@@ -47,8 +47,8 @@ def _no_room(machine: Machine) -> str:
 class QemuGuest:
     """A suspended state holds the disk as it was, too, so it must never be loaded after the guest
     has gone on. Its mark tells: it is written while the guest stands still and before its process
-    ends, and removed after the state was loaded and before the guest goes on. Whoever finds a
-    standing guest knows by it what an earlier daemon was about to do."""
+    ends, and removed after the state was loaded and before the guest goes on. A daemon that finds a
+    paused guest knows by it what an earlier daemon was about to do."""
 
     def __init__(self, machine: Machine, monitor: Monitor, runner: Runner) -> None:
         self._machine = machine
@@ -89,7 +89,7 @@ class QemuGuest:
             raise DriverError(f"{self._machine.name} can't be suspended: {why}") from None
         await self.kill()
 
-    async def wake(self) -> None:
+    async def resume(self) -> None:
         """Let it go on from its suspended state. Raises MonitorError, OSError."""
         await self._monitor.run_job("snapshot-load", **self._snapshot())
         suspended_mark(self._machine).unlink(missing_ok=True)
@@ -98,7 +98,7 @@ class QemuGuest:
         self.stood_still = True
         await self._forget_state()
 
-    async def settle(self) -> bool:
+    async def reconcile(self) -> bool:
         """Complete or undo what an earlier daemon began; does it run? Raises MonitorError."""
         status = await self._monitor.status()
         if status == FULL_DISK:
@@ -127,7 +127,7 @@ class QemuGuest:
         if self._let_go:
             return ""
         reason = self._monitor.shutdown_reason
-        said = "" if reason in ORDERLY else await self._runner.said(self._machine.name)
+        said = "" if reason in ORDERLY else await self._runner.last_output(self._machine.name)
         await self._runner.clear(self._machine.name)
         if reason in ORDERLY:
             return ""

@@ -25,6 +25,8 @@ def unit_runtime(name: str) -> Path:
 
 
 class Runner(Protocol):
+    """Keeps QEMU's processes, each under a name."""
+
     user: str  # who QEMU runs as
     opens_service_taps: bool  # may QEMU open the taps that the network service makes?
 
@@ -41,8 +43,8 @@ class Runner(Protocol):
     async def alive(self, name: str) -> bool:
         """Is there a process of this name?"""
 
-    async def said(self, name: str) -> str:
-        """The last words of a process that ended, one line that may be shown, or nothing."""
+    async def last_output(self, name: str) -> str:
+        """The last line that a process which has ended printed, fit to show; may be empty."""
 
     async def clear(self, name: str) -> None:
         """End it, if it runs, and remove its runtime directory. Never fails."""

@@ -56,7 +56,7 @@ class UnitRunner:
     def advice(self, name: str) -> str:
         return f"`sudo systemctl stop {UNIT_PREFIX}{shown(name)}`"
 
-    async def said(self, name: str) -> str:
+    async def last_output(self, name: str) -> str:
         _, text = await self._ask("said", name)
         return text
 

@@ -56,8 +56,8 @@ async def _run(ssh: list[str], name: str, command: str, seconds: float) -> str:
 
 
 def _check_user() -> None:
-    """OpenSSH works for nobody who is not listed; nothing would tell its failure from a guest's
-    silence. Raises DriverError."""
+    """OpenSSH refuses users who are not listed, and its exit code is that of a guest which does not
+    answer. Raises DriverError."""
     try:
         pwd.getpwuid(os.getuid())
     except KeyError:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from multipassd.instances.launching.launch_spec import Code, NetworkOrder
+from multipassd.instances.launching.launch_spec import Code, NetworkSpec
 from multipassd.instances.settings import NoBridgedNetwork
 from multipassd.instances.states.errors import LaunchRefused, RepeatedAddress
 from multipassd.network.interfaces import ETHERNET, Interface
@@ -18,6 +18,8 @@ BRIDGED = "bridged"  # stands for the network that local.bridged-network names
 
 
 class NoNetworks(RpcError):
+    """The service can't connect instances to networks of the host."""
+
     status = Status.FAILED_PRECONDITION
     sentence = (
         "Instances can't be connected to networks of the host here, as they use QEMU's own "
@@ -27,6 +29,8 @@ class NoNetworks(RpcError):
 
 
 class InvalidBridgedNetwork(RpcError):
+    """`local.bridged-network` names a network that the host does not have."""
+
     status = Status.INVALID_ARGUMENT
 
     def __init__(self, network: str) -> None:
@@ -47,14 +51,14 @@ class MissingBridges(RpcError):
 
 
 def choose(
-    orders: Iterable[NetworkOrder],
+    orders: Iterable[NetworkSpec],
     interfaces: Iterable[Interface],
     bridged: str,
     taken: Collection[str],
-) -> tuple[NetworkOrder, ...]:
+) -> tuple[NetworkSpec, ...]:
     """With the networks' real names. `taken` are the MAC addresses that instances have. Raises
     NoBridgedNetwork, InvalidBridgedNetwork, LaunchRefused, RepeatedAddress."""
-    names = {one.name for one in interfaces}
+    names = {each.name for each in interfaces}
     macs = set(taken)
     chosen = []
     for order in orders:
@@ -66,10 +70,10 @@ def choose(
     return tuple(chosen)
 
 
-def without_bridge(orders: Iterable[NetworkOrder], interfaces: Iterable[Interface]) -> list[str]:
+def without_bridge(orders: Iterable[NetworkSpec], interfaces: Iterable[Interface]) -> list[str]:
     """The ethernet devices among them that a bridge has to be made for."""
-    alone = {one.name for one in interfaces if one.type == ETHERNET and not one.bridge}
-    return list(dict.fromkeys(one.network for one in orders if one.network in alone))
+    alone = {each.name for each in interfaces if each.type == ETHERNET and not each.bridge}
+    return list(dict.fromkeys(each.network for each in orders if each.network in alone))
 
 
 def _name(asked: str, names: Collection[str], bridged: str) -> str:

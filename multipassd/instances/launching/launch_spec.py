@@ -29,10 +29,14 @@ MAX_NAME = 63  # it is the guest's host name, too (RFC 1035)
 
 
 class DiskTooSmall(RpcError):
+    """The image needs a larger disk."""
+
     status = Status.INVALID_ARGUMENT
 
 
 class TooManyCpus(RpcError):
+    """The driver's machines can't have that many CPUs."""
+
     status = Status.INVALID_ARGUMENT
 
     def __init__(self, count: int, most: int) -> None:
@@ -40,14 +44,18 @@ class TooManyCpus(RpcError):
 
 
 @dataclass(frozen=True)
-class NetworkOrder:
+class NetworkSpec:
+    """A network card that is asked for."""
+
     network: str
     mac: str  # empty: one is made
     automatic: bool
 
 
 @dataclass(frozen=True)
-class Order:
+class LaunchSpec:
+    """What a launch is to make."""
+
     name: str
     image: str
     remote: str
@@ -56,9 +64,9 @@ class Order:
     disk: int  # bytes; 0: as large as usual and as the image needs
     time_zone: str
     user_data: str  # as cloud-init takes it, or empty
-    networks: tuple[NetworkOrder, ...]
+    networks: tuple[NetworkSpec, ...]
     timeout: float  # seconds; 0: the usual
-    caller: Credentials | None = None  # whose rights a file:// image is opened with; None: nobody's
+    caller: Credentials | None = None  # opens a file:// image with its rights; None: not at all
 
     def disk_for(self, base: Base) -> int:
         """How large the disk becomes. Raises DiskTooSmall."""
@@ -72,7 +80,7 @@ class Order:
         return self.disk
 
 
-def read(request: LaunchRequest, taken: Container[str], max_cpus: int) -> Order:
+def read(request: LaunchRequest, taken: Container[str], max_cpus: int) -> LaunchSpec:
     """`taken`: the names that are in use. Raises LaunchRefused with all that is wrong, TooManyCpus,
     RepeatedAddress."""
     wrong: list[Code] = []
@@ -86,19 +94,19 @@ def read(request: LaunchRequest, taken: Container[str], max_cpus: int) -> Order:
     if disk is None:
         wrong.append(Code.INVALID_DISK_SIZE)
     networks = [
-        NetworkOrder(one.id, one.mac_address.lower(), one.mode == Mode.AUTO)
-        for one in request.network_options
+        NetworkSpec(each.id, each.mac_address.lower(), each.mode == Mode.AUTO)
+        for each in request.network_options
     ]
-    if len(networks) > MAX_NETWORKS or any(not _sound(one) for one in networks):
+    if len(networks) > MAX_NETWORKS or any(not _sound(each) for each in networks):
         wrong.append(Code.INVALID_NETWORK)
     if wrong:
         raise LaunchRefused(wrong)
     if request.num_cores > max_cpus:
         raise TooManyCpus(request.num_cores, max_cpus)
-    given = Counter(one.mac for one in networks if one.mac)
+    given = Counter(each.mac for each in networks if each.mac)
     if repeated := next((mac for mac, times in given.items() if times > 1), ""):
         raise RepeatedAddress(repeated)
-    return Order(
+    return LaunchSpec(
         name=name,
         image=request.image,
         remote=request.remote_name,
@@ -122,7 +130,7 @@ def _size(text: str, least: int, default: int) -> int | None:
     return size if size >= least else None
 
 
-def _sound(order: NetworkOrder) -> bool:
+def _sound(order: NetworkSpec) -> bool:
     parts = order.mac.split(":") if order.mac else []
     mac = not order.mac or (
         len(parts) == 6 and all(len(part) == 2 and _is_hexadecimal(part) for part in parts)

@@ -1,8 +1,8 @@
-"""Launching: from a request to an instance that somebody can log in to, in named stages.
+"""Launching: from a request to an instance that can be logged in to, in named stages.
 
-Whatever ends the launch before the machine runs leaves nothing behind. From then on the instance
-stays, also when it takes too long to boot or its user no longer waits for it. A client that leaves
-ends a launch, but not one whose time (`--timeout`) is over: that goes on, as the client was told.
+A launch that ends before the machine runs leaves nothing behind. From then on the instance stays,
+also if it takes too long to boot or its client no longer waits. A client that disconnects ends its
+launch, except when its time (`--timeout`) is over: then the launch goes on, as 1.16's clients say.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from multipassd.instances.collection import Instances
 from multipassd.instances.guests.reachability import START_TIMEOUT
 from multipassd.instances.host_limits import TooLarge
 from multipassd.instances.instance import Instance
-from multipassd.instances.launching.launch_spec import Order
+from multipassd.instances.launching.launch_spec import LaunchSpec
 from multipassd.instances.records.card_config import interfaces, mac_address
 from multipassd.instances.records.record import ImageOrigin, Network, Record
 from multipassd.instances.states.errors import NameNotFree, RepeatedAddress, Several, TimedOut
@@ -57,11 +57,13 @@ class Reporter:
     step: Callable[[str], None]  # "Creating NAME"
     progress: Callable[[Progress, int], None]
     message: Callable[[str], None]  # what is waited for
-    launched: Callable[[], None]  # it runs, and stays whatever comes
+    launched: Callable[[], None]  # it runs, and is kept from now on
     warn: Callable[[str], None] = lambda text: None  # of what is no reason to refuse
 
 
 class Launcher:
+    """Carries launches out."""
+
     def __init__(self, instances: Instances, images: Images, key: ServiceKey) -> None:
         self._instances = instances
         self._images = images
@@ -70,7 +72,7 @@ class Launcher:
         self.left: dict[str, asyncio.Task[Instance]] = {}  # those that go on without a client
         self._configuring = asyncio.Semaphore(CONFIGURED_AT_ONCE)
 
-    async def launch(self, order: Order, report: Reporter) -> Instance:
+    async def launch(self, order: LaunchSpec, report: Reporter) -> Instance:
         """Raises RpcError; see above for what is left then."""
         loop = asyncio.get_running_loop()
         due = loop.time() + order.timeout - CLOCK_SLACK
@@ -101,7 +103,7 @@ class Launcher:
         self.left[name] = making
         making.add_done_callback(tell)
 
-    async def _make_and_start(self, order: Order, report: Reporter) -> Instance:
+    async def _make_and_start(self, order: LaunchSpec, report: Reporter) -> Instance:
         # Refused before anything is made; in a thread, as a megabyte of YAML takes seconds.
         user = await self._tasks.complete(self._checked(order.user_data))
         for text in knownkeys.unknown(user) if isinstance(user, dict) else ():
@@ -114,14 +116,14 @@ class Launcher:
             report.step(f"Starting {order.name}")
             _stage(order.name, "start")
             await instance.start()
-        except BaseException:  # it never ran, so nobody would miss it
+        except BaseException:  # it never ran, so it holds no user's data
             await self._tasks.complete(self._instances.purge(instance))
             raise
         report.launched()
         return instance
 
     async def _checked(self, user_data: str) -> UserData:
-        """Whoever hangs up can't stop the thread, and gives nobody else its turn."""
+        """A thread can't be stopped, so its turn lasts as long, also if its client disconnects."""
         async with self._configuring:
             return await asyncio.to_thread(userdata.checked, user_data)
 
@@ -134,7 +136,7 @@ class Launcher:
         except TimedOut as error:
             raise Several([error]) from None  # in 1.16's words
 
-    async def _make(self, order: Order, user: UserData, report: Reporter) -> Instance:
+    async def _make(self, order: LaunchSpec, user: UserData, report: Reporter) -> Instance:
         report.step(f"Creating {order.name}")
         await self._instances.driver.ready()
         if stranger := await self._instances.driver.stranger(order.name):
@@ -145,27 +147,33 @@ class Launcher:
         base = await self._images.fetch(image, told, order.name, order.caller)
         size = order.disk_for(base)
         report.step(f"Preparing image for {order.name}")
-        furnishing = self._tasks.spawn(self._furnish(order, user, image, base, size, report))
+        creating = self._tasks.spawn(self._create(order, user, image, base, size, report))
         try:
-            return await asyncio.shield(furnishing)
+            return await asyncio.shield(creating)
         except BaseException:
-            await self._tasks.complete(self._undo(furnishing))
+            await self._tasks.complete(self._undo(creating))
             raise
 
-    async def _undo(self, furnishing: asyncio.Task[Instance]) -> None:
+    async def _undo(self, creating: asyncio.Task[Instance]) -> None:
         """Once it has ended: its threads would go on writing."""
-        await asyncio.wait({furnishing})
-        if not furnishing.cancelled() and furnishing.exception() is None:
-            await self._instances.purge(furnishing.result())
+        await asyncio.wait({creating})
+        if not creating.cancelled() and creating.exception() is None:
+            await self._instances.purge(creating.result())
 
-    async def _furnish(
-        self, order: Order, user: UserData, image: Image, base: Base, size: int, report: Reporter
+    async def _create(
+        self,
+        order: LaunchSpec,
+        user: UserData,
+        image: Image,
+        base: Base,
+        size: int,
+        report: Reporter,
     ) -> Instance:
-        """Whatever ends this early leaves nothing of what was made here, and all else alone."""
+        """A failure removes what was made here, and nothing else."""
         registry = self._instances.registry
         made = await asyncio.to_thread(self._make_place, order.name)
         try:
-            return await self._furnish_place(order, user, image, base, size, report)
+            return await self._write_files(order, user, image, base, size, report)
         except BaseException:
             await asyncio.to_thread(registry.unmake_place, order.name, made)
             raise
@@ -181,8 +189,14 @@ class Launcher:
         except OSError as error:
             raise _not_written(name, registry.place(name), error) from error
 
-    async def _furnish_place(
-        self, order: Order, user: UserData, image: Image, base: Base, size: int, report: Reporter
+    async def _write_files(
+        self,
+        order: LaunchSpec,
+        user: UserData,
+        image: Image,
+        base: Base,
+        size: int,
+        report: Reporter,
     ) -> Instance:
         registry, driver = self._instances.registry, self._instances.driver
         keys = await asyncio.to_thread(ssh_keys.make)
@@ -205,12 +219,14 @@ class Launcher:
         return self._instances.add(record)
 
     async def _record(
-        self, order: Order, image: Image, base: Base, size: int, keys: SshKey
+        self, order: LaunchSpec, image: Image, base: Base, size: int, keys: SshKey
     ) -> Record:
         taken = self._instances.registry.mac_addresses()
         networks = tuple(
-            Network(name=one.network, mac=one.mac or mac_address(taken), configured=one.automatic)
-            for one in order.networks
+            Network(
+                name=each.network, mac=each.mac or mac_address(taken), configured=each.automatic
+            )
+            for each in order.networks
         )
         return Record(
             name=order.name,
@@ -225,18 +241,18 @@ class Launcher:
             host_key=keys.public,
         )
 
-    def _seed(self, order: Order, user: UserData, record: Record, keys: SshKey) -> Seed:
+    def _seed(self, order: LaunchSpec, user: UserData, record: Record, keys: SshKey) -> Seed:
         merged = userdata.merge(user, order.name, self._key.public, keys, order.time_zone)
         return Seed(order.name, record.instance_id, merged, interfaces(record))
 
-    def _refuse_too_large(self, order: Order) -> None:
+    def _refuse_too_large(self, order: LaunchSpec) -> None:
         """Only a disk size that was asked for: the default one is there to be grown into."""
         limits = host_limits.read(self._instances.registry.place(order.name).parent)
         why = limits.memory_excess(order.memory) or limits.disk_excess(order.disk)
         if why:
             raise TooLarge(f"{why}. Ask for less with --memory or --disk.")
 
-    def _refuse_taken_addresses(self, order: Order) -> None:
+    def _refuse_taken_addresses(self, order: LaunchSpec) -> None:
         taken = self._instances.registry.mac_addresses()
         for network in order.networks:
             if network.mac in taken:

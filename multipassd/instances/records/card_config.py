@@ -1,4 +1,4 @@
-"""The network cards of an instance: MAC addresses, and what the guest is told of them."""
+"""The network cards in a record: new MAC addresses, and what cloud-init configures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multipassd.instances.records.record import Record
 
 def interfaces(record: Record) -> tuple[Interface, ...]:
     """The cards that the guest is to set up."""
-    extra = (Interface(one.mac, optional=True) for one in record.networks if one.configured)
+    extra = (Interface(each.mac, optional=True) for each in record.networks if each.configured)
     return (Interface(record.mac), *extra)
 
 

@@ -17,6 +17,8 @@ from multipassd.instances.states.state import State
 
 @dataclass(frozen=True)
 class Damaged:
+    """What is known of such an instance."""
+
     name: str
     why: str  # a clause: "its record … is missing"
     place: Path  # of its disk; may be missing, too
@@ -48,10 +50,14 @@ class Damaged:
 
 
 class InstanceDamaged(WrongState):
+    """A command needs the record of a damaged instance."""
+
     def __init__(self, damaged: Damaged) -> None:
         super().__init__(damaged.trouble)
 
 
 class CannotRebuild(WrongState):
+    """There is no copy of the record."""
+
     def __init__(self, damaged: Damaged) -> None:
         super().__init__(f"The record can't be rebuilt. {damaged.trouble}")

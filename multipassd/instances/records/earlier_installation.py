@@ -21,7 +21,7 @@ SHOWN = 10  # names in a sentence
 SUBSTANCE = ("num_cores", "mem_size", "disk_space", "ssh_username", "metadata", "deleted")
 
 
-def told(data: Path) -> str:
+def warning(data: Path) -> str:
     """A sentence that names them and what to do; empty where there are none."""
     caches = (data.parent / "cache", data.parent.parent / "cache" / data.name)
     for path in (directory / RECORDS for directory in (data, *caches)):

@@ -26,7 +26,9 @@ MAX_FILE = 1 << 20  # a record has about 1 KiB
 WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-class Place:
+class InstanceDirectory:
+    """One instance's directory, and the marker files in it."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
 
@@ -55,7 +57,7 @@ class Place:
             if read_regular(self.path / LAUNCHING, MAX_FILE) == token.encode():
                 self._remove_all()
 
-    def settle(self) -> None:
+    def mark_recorded(self) -> None:
         """The instance is on record: from now on this is its disk. Raises OSError."""
         self._unmark(LAUNCHING, PURGED)
 
@@ -119,7 +121,7 @@ class Place:
 
     # -- the copy of its record -------------------------------------------------------------------
 
-    def keep_copy(self, data: bytes) -> None:
+    def save_copy(self, data: bytes) -> None:
         """Durable when this returns; nothing to do for an instance without a directory. Raises
         OSError."""
         if self.path.is_dir() and self.copy() != data:
@@ -135,5 +137,5 @@ class Place:
 
 
 def _ours(status: os.stat_result) -> bool:
-    """Can nobody but this user have written it?"""
+    """Can only this user have written it?"""
     return status.st_uid == os.geteuid() and not status.st_mode & WRITABLE_BY_OTHERS

@@ -1,4 +1,4 @@
-"""What is known of an instance for good: one file each, written whole."""
+"""The record of an instance, i.e. what is known of it on disk: one file each, written whole."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ class Network(BaseModel):
 
 
 class ImageOrigin(BaseModel):
+    """The image that an instance was launched from."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str  # names the kept base that the disk stands on

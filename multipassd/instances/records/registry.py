@@ -14,7 +14,7 @@ from pathlib import Path
 
 from multipassd.instances.records import running_markers
 from multipassd.instances.records.damaged import Damaged
-from multipassd.instances.records.instance_directory import FILE_MODE, MAX_FILE, Place
+from multipassd.instances.records.instance_directory import FILE_MODE, MAX_FILE, InstanceDirectory
 from multipassd.instances.records.record import (
     FORMAT,
     Phase,
@@ -23,14 +23,14 @@ from multipassd.instances.records.record import (
     record_of,
     text_of,
 )
-from multipassd.instances.records.running_markers import Marks
+from multipassd.instances.records.running_markers import RunningMarkers
 from multipassd.system import log
 from multipassd.system.files import read_regular, sync_directory, write_atomically
 from protocol import names
 from protocol.errors import StorageFailed
 
 SUFFIX = ".json"
-# What a record that was rebuilt is kept as, for whoever wants to know what it held.
+# A record that could not be read keeps its text under this name when it is rebuilt.
 ASIDE = ".json.damaged"
 DIRECTORY_MODE = 0o700
 
@@ -38,13 +38,13 @@ _log = log.get("instances")
 
 
 class Registry:
-    """`records` is the daemon's own, so that nobody but root decides what is started; the
+    """`records` is the daemon's own, so that only root decides what is started; the
     instances' disks lie in `places`, one directory each, which the hypervisor's user may enter."""
 
     def __init__(self, records: Path, places: Path) -> None:
         self._directory = records
         self._places = places
-        self._marks = Marks(records.with_name(running_markers.DIRECTORY))
+        self._markers = RunningMarkers(records.with_name(running_markers.DIRECTORY))
         self._records: dict[str, Record] = {}
         self.damaged: dict[str, Damaged] = {}
         self.strange: list[str] = []  # of what else can't be understood, a sentence each
@@ -65,12 +65,12 @@ class Registry:
 
     def load(self) -> None:
         """Read every record, and report what can't be used; it is left alone."""
-        self._tidy()
+        self._clean_up()
         self.read()
-        for why in (*self.strange, *(one.trouble for one in self.damaged.values())):
+        for why in (*self.strange, *(each.trouble for each in self.damaged.values())):
             _log.error("%s", why)
-        self._marks.keep_only(
-            {one.name for one in self._records.values() if one.phase is Phase.RUNNING}
+        self._markers.keep_only(
+            {each.name for each in self._records.values() if each.phase is Phase.RUNNING}
         )
 
     def read(self) -> None:
@@ -103,7 +103,7 @@ class Registry:
         found = sorted(self._directory.iterdir())
         return [path for path in found if path.suffix == SUFFIX and path.name[0] != "."]
 
-    def _tidy(self) -> None:
+    def _clean_up(self) -> None:
         """What a killed write left over is removed."""
         with suppress(OSError):
             for path in self._directory.iterdir():
@@ -151,7 +151,7 @@ class Registry:
 
     def _copy(self, name: str) -> Record | None:
         with suppress(OSError, ValueError):
-            record = record_of(Place(self.place(name)).copy())
+            record = record_of(InstanceDirectory(self.place(name)).copy())
             return record if record.name == name and not self._is_of_later_release(name) else None
         return None
 
@@ -165,12 +165,12 @@ class Registry:
 
     def put(self, record: Record) -> None:
         """Durable when this returns. Raises StorageFailed; then nothing has changed."""
-        place = Place(self.place(record.name))
+        place = InstanceDirectory(self.place(record.name))
         try:
             self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             if record.phase is Phase.RUNNING:
-                place.settle()  # before it runs at the latest: then its disk holds something
-                self._marks.add(record.name)
+                place.mark_recorded()  # before it runs at the latest: then its disk holds something
+                self._markers.add(record.name)
             write_atomically(self._file(record.name), text_of(record), FILE_MODE)
         except OSError as error:
             if record.name not in self._records and record.name not in self.damaged:
@@ -178,26 +178,26 @@ class Registry:
                     self._file(record.name).unlink()
             raise _failed(record.name, "written", error) from error
         if record.phase is not Phase.RUNNING:
-            self._marks.drop(record.name)
+            self._markers.drop(record.name)
         self._records[record.name] = record
-        self._settle(record)
+        self._mark_recorded(record)
 
-    def _settle(self, record: Record) -> None:
+    def _mark_recorded(self, record: Record) -> None:
         """Nothing but its purge removes its disk any more, and its record can be rebuilt."""
-        place = Place(self.place(record.name))
+        place = InstanceDirectory(self.place(record.name))
         try:
-            place.settle()
-            place.keep_copy(text_of(record))
+            place.mark_recorded()
+            place.save_copy(text_of(record))
         except OSError as error:
             _log.warning(
                 "the copy of the record of %s beside its disk, which a lost record is rebuilt "
                 "from, can't be kept up to date: %s", record.name, error,
             )  # fmt: skip
 
-    def settle(self) -> None:
+    def reconcile(self) -> None:
         """For all that are on record: what a killed daemon or an earlier release left undone."""
         for record in self.all():
-            self._settle(record)
+            self._mark_recorded(record)
 
     def rebuild(self, damaged: Damaged, record: Record) -> None:
         """Put this record in the place of one that is lost; what could not be read is kept aside.
@@ -212,9 +212,9 @@ class Registry:
         self.damaged.pop(damaged.name, None)
 
     def give_up(self, name: str) -> None:
-        """All of it may be removed from now on, whatever comes. Raises StorageFailed."""
+        """All of it may be removed from now on, also after a crash. Raises StorageFailed."""
         try:
-            Place(self.place(name)).give_up()
+            InstanceDirectory(self.place(name)).give_up()
         except OSError as error:
             raise _failed(name, "removed", error) from error
 
@@ -229,7 +229,7 @@ class Registry:
                     sync_directory(self._directory)
         except OSError as error:
             raise _failed(name, "removed", error) from error
-        self._marks.drop(name)
+        self._markers.drop(name)
         self._records.pop(name, None)
         self.damaged.pop(name, None)
 
@@ -238,11 +238,11 @@ class Registry:
     def make_place(self, name: str) -> str:
         """The directory of a new instance; what `unmake_place` is to be told. Raises OSError."""
         self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        return Place(self.place(name)).make()
+        return InstanceDirectory(self.place(name)).make()
 
     def unmake_place(self, name: str, token: str) -> None:
         """Remove what this call of `make_place` has made. Never fails."""
-        Place(self.place(name)).unmake(token)
+        InstanceDirectory(self.place(name)).unmake(token)
 
     def has_traces_of(self, name: str) -> bool:
         """Has a directory or a record of any kind this name, also one that came after `load`?"""
@@ -251,7 +251,7 @@ class Registry:
         )
 
     def leftovers(self) -> list[str]:
-        """Names of directories that a launch or a purge has left over, which nobody misses; none
+        """Names of directories that a launch or a purge has left over; none
         while it is not certain that they are not on record."""
         try:
             recorded = {path.stem for path in self._files()}
@@ -260,12 +260,12 @@ class Registry:
         return [
             name
             for name in self._place_names()
-            if name not in recorded and Place(self.place(name)).may_go
+            if name not in recorded and InstanceDirectory(self.place(name)).may_go
         ]
 
     def remove_files(self, name: str) -> None:
         """Of one that was given up. Never fails: the next start goes on with it."""
-        place = Place(self.place(name))
+        place = InstanceDirectory(self.place(name))
         place.remove_given_up()
         if place.path.exists():
             _log.warning("not all of %s could be removed; the next start tries again", place.path)
@@ -277,12 +277,12 @@ class Registry:
 
     def images(self) -> set[str] | None:
         """The images that instances stand on; None while that is not known of each."""
-        if self.strange or any(one.copy is None for one in self.damaged.values()):
+        if self.strange or any(each.copy is None for each in self.damaged.values()):
             return None
         return {record.image.id for record in self._understood()}
 
     def _understood(self) -> list[Record]:
-        copies = [one.copy for one in self.damaged.values() if one.copy is not None]
+        copies = [each.copy for each in self.damaged.values() if each.copy is not None]
         return [*self._records.values(), *copies]
 
     def _file(self, name: str) -> Path:

@@ -1,7 +1,7 @@
-"""An empty file for each instance that runs: they tell the boot unit whether to wake the daemon.
+"""An empty file for each running instance, so that the boot unit knows whether to start the daemon.
 
-The records decide. A mark too many wakes a daemon that removes it, so marks come before records and
-go after them.
+The records decide. A marker is created before its record and removed after it: a stale marker only
+starts the daemon once, a missing one would leave an instance off.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ DIRECTORY = "running"  # beside the records' own; debian/multipass.multipassd-bo
 DIRECTORY_MODE, FILE_MODE = 0o700, 0o600
 
 
-class Marks:
+class RunningMarkers:
+    """The directory of these files."""
+
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 

@@ -11,6 +11,8 @@ from protocol.status import Status
 
 
 class NoSuchInstance(RpcError):
+    """No instance has the name."""
+
     status = Status.NOT_FOUND
 
     def __init__(self, name: str) -> None:
@@ -18,6 +20,8 @@ class NoSuchInstance(RpcError):
 
 
 class InstanceDeleted(RpcError):
+    """The command needs an instance that is not deleted."""
+
     status = Status.INVALID_ARGUMENT
 
     def __init__(self, name: str) -> None:
@@ -25,6 +29,8 @@ class InstanceDeleted(RpcError):
 
 
 class NameTaken(RpcError):
+    """An instance has the name of a new one."""
+
     status = Status.INVALID_ARGUMENT
 
     def __init__(self, name: str, deleted: bool) -> None:
@@ -54,6 +60,8 @@ class NoSuchSnapshot(RpcError):
 
 
 class BeingPrepared(RpcError):
+    """A launch or a recovery of this name is under way."""
+
     status = Status.INVALID_ARGUMENT
 
     def __init__(self, name: str) -> None:
@@ -61,7 +69,7 @@ class BeingPrepared(RpcError):
 
 
 class WrongState(RpcError):
-    """The instance can't do this now."""
+    """The instance can't do this in its present state."""
 
     status = Status.FAILED_PRECONDITION
 
@@ -80,10 +88,14 @@ class GuestSilent(Exception):
 
 
 class TimedOut(RpcError):
+    """The guest did not answer, or was not initialised, in time."""
+
     status = Status.DEADLINE_EXCEEDED
 
 
 class RepeatedAddress(RpcError):
+    """Two network cards would have the same MAC address."""
+
     status = Status.INVALID_ARGUMENT
 
     def __init__(self, mac: str) -> None:

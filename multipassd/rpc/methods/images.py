@@ -23,7 +23,7 @@ async def find(call: Call[FindRequest], daemon: Daemon) -> None:
 
 
 async def downloads(call: Call[DownloadsRequest], daemon: Daemon) -> None:
-    """Which images are being fetched, for whom, and how far that is."""
+    """Which images are being fetched, for which instances, and how far that is."""
     found = [
         Download(instance_name=names, **transfer._asdict())
         for names, transfer in daemon.images.downloads()

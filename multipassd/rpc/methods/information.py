@@ -107,10 +107,10 @@ async def _explain(
     """1.16's reply has no field for why an instance stopped or does not answer; -v tells it."""
     if call.verbosity <= 0:
         return
-    told_of_all = await asyncio.gather(*(_trouble(one) for one in chosen))
-    if any(isinstance(one, Instance) and one.state not in AT_REST for one in chosen):
-        told_of_all += daemon.instances.networking.troubles()
-    for text in told_of_all:
+    troubles = await asyncio.gather(*(_trouble(each) for each in chosen))
+    if any(isinstance(each, Instance) and each.state not in AT_REST for each in chosen):
+        troubles += daemon.instances.networking.troubles()
+    for text in troubles:
         if text:
             _tell(call, text)
 
@@ -120,14 +120,14 @@ def _tell(call: Call[InfoRequest], text: str) -> None:
     call.log_line(log.line(logging.makeLogRecord(told)) + "\n")
 
 
-async def _trouble(one: Instance | Damaged) -> str:
-    return one.trouble if isinstance(one, Damaged) else await one.trouble()
+async def _trouble(each: Instance | Damaged) -> str:
+    return each.trouble if isinstance(each, Damaged) else await each.trouble()
 
 
 async def _item(
     instance: Instance | Damaged, asks: bool, silent: Callable[[str], None]
 ) -> DetailedInfoItem:
-    """`silent` is told of a guest that should have said what it uses, and did not."""
+    """`silent` is called with a sentence about a guest that could not be asked what it uses."""
     if isinstance(instance, Damaged):
         return _damaged(instance, asks)
     told = await _ask(instance, silent) if asks and instance.running else Runtime()
@@ -192,7 +192,7 @@ async def networks(call: Call[NetworksRequest], daemon: Daemon) -> None:
     """What `launch --network` can connect an instance to."""
     found = interfaces.read()
     shown = [
-        NetInterface(name=one.name, type=one.type, description=one.description) for one in found
+        NetInterface(name=each.name, type=each.type, description=each.description) for each in found
     ]
     call.reply(NetworksReply(interfaces=shown))
 
@@ -204,10 +204,12 @@ async def host_keys(call: Call[HostKeysRequest], daemon: Daemon) -> None:
     call.reply(HostKeysReply(host_keys=keys))
 
 
-LAST_MINUTE = 60.0  # seconds before a delayed stop in which nobody may log in any more
+LAST_MINUTE = 60.0  # seconds before a delayed stop in which log-ins are refused
 
 
 class Unknown(RpcError):
+    """Log-ins are refused in the instance's present state."""
+
     status = CallStatus.FAILED_PRECONDITION
 
 

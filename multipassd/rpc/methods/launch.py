@@ -10,7 +10,7 @@ from dataclasses import replace
 from multipassd.images.image import Progress
 from multipassd.instances.instance import Instance
 from multipassd.instances.launching import launch_networks, launch_spec
-from multipassd.instances.launching.launch_spec import NetworkOrder, Order
+from multipassd.instances.launching.launch_spec import LaunchSpec, NetworkSpec
 from multipassd.instances.launching.launcher import Reporter
 from multipassd.network import interfaces
 from multipassd.rpc.call import Call
@@ -36,13 +36,13 @@ async def launch(call: Call[LaunchRequest], daemon: Daemon) -> None:
         await _launch(call, asked, daemon)
     except BaseException:
         if call.request.permission_to_bridge:
-            tidying = daemon.tasks.spawn(_tidy(daemon, daemon.launcher.left.get(asked.name)))
+            cleaning = daemon.tasks.spawn(_clean_up(daemon, daemon.launcher.left.get(asked.name)))
             if asked.name not in daemon.launcher.left:
-                await asyncio.shield(tidying)
+                await asyncio.shield(cleaning)
         raise
 
 
-async def _tidy(daemon: Daemon, left: asyncio.Task[Instance] | None) -> None:
+async def _clean_up(daemon: Daemon, left: asyncio.Task[Instance] | None) -> None:
     """Put back what was bridged for nothing; of a launch that goes on, once that is known."""
     if left is not None:
         await asyncio.wait({left})
@@ -50,7 +50,7 @@ async def _tidy(daemon: Daemon, left: asyncio.Task[Instance] | None) -> None:
         await daemon.instances.networking.clean_up()
 
 
-async def _launch(call: Call[LaunchRequest], asked: Order, daemon: Daemon) -> None:
+async def _launch(call: Call[LaunchRequest], asked: LaunchSpec, daemon: Daemon) -> None:
     peer = call.peer
     report = Reporter(
         step=lambda text: call.reply(LaunchReply(create_message=text)),
@@ -64,8 +64,8 @@ async def _launch(call: Call[LaunchRequest], asked: Order, daemon: Daemon) -> No
 
 
 async def _networks(
-    call: Call[LaunchRequest], asked: Order, daemon: Daemon
-) -> tuple[NetworkOrder, ...]:
+    call: Call[LaunchRequest], asked: LaunchSpec, daemon: Daemon
+) -> tuple[NetworkSpec, ...]:
     """With bridges for all of them. Raises RpcError; devices without a bridge are named first."""
     networking = daemon.instances.networking
     found = interfaces.read()
@@ -89,6 +89,6 @@ def _progress(kind: Progress, percent: int) -> LaunchReply:
 
 
 def _warning(text: str) -> str:
-    """1.16's clients show it on stderr, whatever their verbosity."""
+    """1.16's clients show it on stderr, at any verbosity."""
     told = {"name": _log.name, "levelname": "WARNING", "msg": text}
     return log.line(logging.makeLogRecord(told)) + "\n"

@@ -49,7 +49,7 @@ async def start(call: Call[StartRequest], daemon: Daemon) -> None:
 
 def _missing(names: list[str], daemon: Daemon) -> dict[str, Code]:
     """One that is being prepared or damaged is none of them: `chosen` says so."""
-    deleted = {one.name for one in daemon.instances.deleted()}
+    deleted = {each.name for each in daemon.instances.deleted()}
     there = daemon.instances.taken() - deleted
     return {
         name: Code.INSTANCE_DELETED if name in deleted else Code.DOES_NOT_EXIST

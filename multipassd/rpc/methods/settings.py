@@ -8,7 +8,7 @@ from functools import partial
 from multipassd.instances import settings as of_instances
 from multipassd.instances.launching import launch_networks
 from multipassd.instances.launching.launch_networks import InvalidBridgedNetwork, NoNetworks
-from multipassd.instances.launching.launch_spec import NetworkOrder
+from multipassd.instances.launching.launch_spec import NetworkSpec
 from multipassd.instances.settings import Changing, NotUpdated
 from multipassd.network import interfaces
 from multipassd.rpc.call import Call
@@ -74,7 +74,7 @@ async def _connect(call: Call[SetRequest], daemon: Daemon, instance: str, networ
         raise InvalidBridgedNetwork(network)
     if not networking.reaches_host_networks:
         raise NoNetworks
-    if not launch_networks.without_bridge([NetworkOrder(network, "", True)], found):
+    if not launch_networks.without_bridge([NetworkSpec(network, "", True)], found):
         return
     if not (call.request.authorized or await _permitted(call, network)):
         raise NotUpdated(instance, f"Need user authorization to bridge {network}")

@@ -23,7 +23,7 @@ from multipassd.images.library import Images
 from multipassd.instances import instance as instance_module
 from multipassd.instances.collection import Instances
 from multipassd.instances.guests import guest_ssh
-from multipassd.instances.launching.launch_spec import NetworkOrder, Order
+from multipassd.instances.launching.launch_spec import LaunchSpec, NetworkSpec
 from multipassd.instances.launching.launcher import CONFIGURED_AT_ONCE, Launcher, Reporter
 from multipassd.instances.records.record import Phase
 from multipassd.instances.states.errors import GuestSilent, RepeatedAddress
@@ -38,7 +38,7 @@ BASE = Base(id="0" * 64, path="/no/such/disk", format="raw", virtual_size=1 << 2
 
 
 class Guest:
-    """Runs until it is killed, and answers nobody."""
+    """Runs until it is killed, and does not answer."""
 
     stalled = ""
     stood_still = False
@@ -68,13 +68,13 @@ class Guest:
 
 
 class Driver:
-    """Machines that are nowhere. `unreachable`: each runs already, and answers nobody."""
+    """Machines that are nowhere. `unreachable`: each runs already, and does not answer."""
 
     max_cpus, user, opens_service_taps = 1, "root", False
 
     def __init__(self) -> None:
         self.unreachable = self.fails = False
-        self.looks = 0  # how often somebody looked for one that runs
+        self.looks = 0  # how often a running machine was looked for
         self.clearing, self.go_on = asyncio.Event(), asyncio.Event()
         self.go_on.set()
         self.created = 0
@@ -161,7 +161,7 @@ async def unreachable(sandbox: Sandbox, driver: Driver) -> Instances:
 
 
 def test_nobody_looks_again_for_a_machine_that_was_being_ended_meanwhile(sandbox: Sandbox) -> None:
-    """It would be called one that "ended while nobody watched"."""
+    """It would be called one that "ended while the service did not run"."""
 
     async def story() -> None:
         driver = Driver()
@@ -182,7 +182,7 @@ def test_nobody_looks_again_for_a_machine_that_was_being_ended_meanwhile(sandbox
 
 
 def test_nobody_looks_again_for_a_machine_that_was_purged(sandbox: Sandbox) -> None:
-    """Whoever looks for one that does not run clears what is left of it: of another one that has
+    """A look for one that does not run clears what is left of it: of another one that has
     the name by now, too."""
 
     async def story() -> None:
@@ -241,10 +241,10 @@ def ignore(*_: object) -> None:
 SILENT = Reporter(ignore, ignore, ignore, ignore)
 
 
-def order(name: str) -> Order:
-    return Order(
+def order(name: str) -> LaunchSpec:
+    return LaunchSpec(
         name=name, image="", remote="", cpus=1, memory=1 << 28, disk=0, time_zone="", user_data="",
-        networks=(NetworkOrder("eth9", MAC, True),), timeout=0.0,
+        networks=(NetworkSpec("eth9", MAC, True),), timeout=0.0,
     )  # fmt: skip
 
 
@@ -341,7 +341,7 @@ def test_a_launch_whose_time_is_over_goes_on_and_one_that_is_broken_off_does_not
         if goes_on:
             foo = instances.get("foo")
             assert foo.state.value == "starting"
-            await foo.stop()  # nobody waits for it
+            await foo.stop()  # no client waits for it
             await instances.purge(foo)
 
     asyncio.run(story())

@@ -16,9 +16,9 @@ def machine(directory: str = "/m/foo", *links: Link, firmware: str = "bios") -> 
     return Machine("foo", Path(directory), 2, 160 << 20, hardware, links)
 
 
-def words(one: Machine, runtime: str = "/r/foo", **fields: object) -> list[str]:
+def words(machine: Machine, runtime: str = "/r/foo", **fields: object) -> list[str]:
     process = Process(**{"runtime": Path(runtime), "accelerator": "tcg", **fields})  # type: ignore[arg-type]
-    return command_line.command(one, process)
+    return command_line.command(machine, process)
 
 
 def after(option: str, line: list[str]) -> list[str]:

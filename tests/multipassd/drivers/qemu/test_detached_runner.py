@@ -115,7 +115,7 @@ def test_a_missing_program_is_named_with_its_package(
 def test_the_last_words_of_a_process_are_kept(runner: DetachedRunner, tmp_path: Path) -> None:
     start(runner, tmp_path, ["sh", "-c", "echo first; echo last >&2; exit 1"])
     ended(runner)
-    assert asyncio.run(runner.said("foo")) == "last"
+    assert asyncio.run(runner.last_output("foo")) == "last"
 
 
 def test_a_process_that_never_stops_complaining_fills_no_disk(
@@ -125,7 +125,9 @@ def test_a_process_that_never_stops_complaining_fills_no_disk(
     start(runner, tmp_path, ["sh", "-c", flood])
     log = tmp_path / "run/foo.log"
     until(
-        lambda: asyncio.run(runner.said("foo")) == "last words" and log.stat().st_size <= 2 << 20,
+        lambda: (
+            asyncio.run(runner.last_output("foo")) == "last words" and log.stat().st_size <= 2 << 20
+        ),
         "its last words in a short log",
         seconds=60.0,
     )

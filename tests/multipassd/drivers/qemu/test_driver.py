@@ -1,4 +1,4 @@
-"""The driver with a real QEMU: a guest that only counts, found again in whatever state a killed
+"""The driver with a real QEMU: a guest that only counts, found again in each state that a killed
 daemon left it.
 """
 

@@ -1,4 +1,4 @@
-"""The trial of KVM starts a process, which nobody must be able to leave behind."""
+"""The trial of KVM starts a process, which must end with the trial."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class Runner:
     async def alive(self, name: str) -> bool:
         return False
 
-    async def said(self, name: str) -> str:
+    async def last_output(self, name: str) -> str:
         return ""
 
     def advice(self, name: str) -> str:
         return ""
 
     async def clear(self, name: str) -> None:
-        self.there = [one for one in self.there if one != name]
+        self.there = [each for each in self.there if each != name]
         self.cleared += 1
 
 

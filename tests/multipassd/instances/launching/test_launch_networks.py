@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from multipassd.instances.launching import launch_networks
-from multipassd.instances.launching.launch_spec import NetworkOrder
+from multipassd.instances.launching.launch_spec import NetworkSpec
 from multipassd.instances.settings import NoBridgedNetwork
 from multipassd.instances.states.errors import LaunchRefused, RepeatedAddress
 from multipassd.network.interfaces import Interface
@@ -20,12 +20,12 @@ FOUND = (
 MAC = "52:54:00:00:00:01"
 
 
-def chosen(*orders: NetworkOrder, bridged: str = "", taken: tuple[str, ...] = ()) -> list[str]:
+def chosen(*orders: NetworkSpec, bridged: str = "", taken: tuple[str, ...] = ()) -> list[str]:
     return [each.network for each in launch_networks.choose(orders, FOUND, bridged, taken)]
 
 
-def order(network: str, mac: str = "") -> NetworkOrder:
-    return NetworkOrder(network, mac, True)
+def order(network: str, mac: str = "") -> NetworkSpec:
+    return NetworkSpec(network, mac, True)
 
 
 def test_networks_keep_their_order_and_may_be_repeated() -> None:

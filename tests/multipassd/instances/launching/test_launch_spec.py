@@ -4,8 +4,8 @@ from multipassd.images.image import Base
 from multipassd.instances.launching import launch_spec
 from multipassd.instances.launching.launch_spec import (
     DiskTooSmall,
-    NetworkOrder,
-    Order,
+    LaunchSpec,
+    NetworkSpec,
     TooManyCpus,
 )
 from multipassd.instances.states.errors import LaunchRefused, RepeatedAddress
@@ -16,7 +16,7 @@ Network = LaunchRequest.NetworkOptions
 GIB, MIB = 1 << 30, 1 << 20
 
 
-def read(**fields: object) -> Order:
+def read(**fields: object) -> LaunchSpec:
     return launch_spec.read(LaunchRequest(**{"instance_name": "foo", **fields}), set(), 255)
 
 
@@ -88,8 +88,8 @@ def test_networks_keep_their_order_and_mode() -> None:
         Network(id="eth1"),
     ]
     assert read(network_options=options).networks == (
-        NetworkOrder("eth1", "52:54:00:aa:bb:cc", False),
-        NetworkOrder("eth1", "", True),
+        NetworkSpec("eth1", "52:54:00:aa:bb:cc", False),
+        NetworkSpec("eth1", "", True),
     )
 
 

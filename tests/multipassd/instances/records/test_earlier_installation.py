@@ -51,22 +51,22 @@ def test_import_says_that_they_are_not_taken_over(sandbox: Sandbox, tmp_path: Pa
 )
 def test_older_versions_have_them_in_the_cache(tmp_path: Path, data: str, cache: str) -> None:
     put(tmp_path / cache, foo=RECORD)
-    told = earlier_installation.told(tmp_path / data)
+    told = earlier_installation.warning(tmp_path / data)
     assert told.startswith("1 instance of Multipass 1.16 (foo) is in ")
 
 
 def test_where_there_are_none_nothing_is_said(tmp_path: Path) -> None:
-    assert earlier_installation.told(tmp_path / "data") == ""
+    assert earlier_installation.warning(tmp_path / "data") == ""
     put(tmp_path / "data", ghost=GHOST)
-    assert earlier_installation.told(tmp_path / "data") == ""
+    assert earlier_installation.warning(tmp_path / "data") == ""
 
 
 @pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"foo": '])
 def test_what_can_t_be_read_is_no_reason_to_be_silent(tmp_path: Path, text: str) -> None:
     (tmp_path / "multipassd-vm-instances.json").write_text(text)
-    assert "may be there" in earlier_installation.told(tmp_path)
+    assert "may be there" in earlier_installation.warning(tmp_path)
 
 
 def test_names_that_are_none_reach_no_terminal(tmp_path: Path) -> None:
     put(tmp_path, **{"foo": RECORD, "\x1b[2J": RECORD, "bar": 3})
-    assert "(foo)" in earlier_installation.told(tmp_path)
+    assert "(foo)" in earlier_installation.warning(tmp_path)

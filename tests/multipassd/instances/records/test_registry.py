@@ -110,7 +110,7 @@ def start_over(registry: Registry, tmp_path: Path) -> Registry:
     again = reread(registry, tmp_path)
     for name in again.leftovers():
         again.remove_files(name)
-    again.settle()
+    again.reconcile()
     return again
 
 
@@ -157,7 +157,7 @@ def test_no_disk_goes_with_a_storage_that_was_moved(tmp_path: Path, moved: tuple
     again.load()
     for name in again.leftovers():
         again.remove_files(name)
-    again.settle()
+    again.reconcile()
     assert {*again.names(), *again.damaged} == {"foo"}
     assert len(list(tmp_path.rglob("disk.qcow2"))) == 1
 

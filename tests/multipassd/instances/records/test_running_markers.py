@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.instances.records.running_markers import Marks
+from multipassd.instances.records.running_markers import RunningMarkers
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def names(directory: Path) -> list[str]:
 
 
 def test_a_mark_is_there_from_start_to_end(directory: Path) -> None:
-    marks = Marks(directory)
+    marks = RunningMarkers(directory)
     marks.add("foo")
     marks.add("foo")
     assert names(directory) == ["foo"]
@@ -27,7 +27,7 @@ def test_a_mark_is_there_from_start_to_end(directory: Path) -> None:
 
 
 def test_what_a_killed_daemon_left_goes(directory: Path) -> None:
-    marks = Marks(directory)
+    marks = RunningMarkers(directory)
     marks.keep_only(set())  # there never was one
     marks.add("foo")
     marks.add("bar")
