@@ -51,7 +51,7 @@ class Downloads:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def heed(self, reply: LaunchReply) -> None:
+    def handle(self, reply: LaunchReply) -> None:
         """Poll while an image is downloaded, by this launch or another one of the same image."""
         if reply.create_message and not self._name:
             self._name = reply.create_message.rpartition(" ")[2]  # "Creating NAME"

@@ -70,11 +70,11 @@ def _make(certificate: str, key: str) -> None:
     pair = certificates.make_client()
     with suppress(FileNotFoundError):
         os.unlink(certificate)  # its key is lost: it must not be paired with the new key
-    _put(key, pair.key, KEY_MODE)
-    _put(certificate, pair.certificate, CERTIFICATE_MODE)
+    _write(key, pair.key, KEY_MODE)
+    _write(certificate, pair.certificate, CERTIFICATE_MODE)
 
 
-def _put(path: str, data: bytes, mode: int) -> None:
+def _write(path: str, data: bytes, mode: int) -> None:
     """Write a temporary file and rename it, so that readers never see a part of it."""
     temporary = f"{path}.{os.getpid()}.new"
     with suppress(FileNotFoundError):

@@ -162,7 +162,7 @@ def _attempt(
     with Progress() as progress, Downloads(session, name, progress.transfer) as downloads:
         for reply in rpc.stream(session, "launch", request, LaunchReply, channel, progress.log):
             to_bridge += reply.nets_need_bridging
-            downloads.heed(reply)
+            downloads.handle(reply)
             _show(progress, reply)
             if reply.vm_instance_name is not None:
                 result = reply

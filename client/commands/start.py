@@ -28,7 +28,7 @@ def run(session: Session) -> int:
         ) from error
     if problems:
         raise CommandFailed(
-            instance_messages.INSTANCES_MISSING, _told(problems, session.primary()) + "\n"
+            instance_messages.INSTANCES_MISSING, _messages(problems, session.primary()) + "\n"
         )
     return SUCCESS
 
@@ -62,7 +62,7 @@ def _launch_primary(session: Session) -> int:
     return runner.inner(session, "launch", *words)
 
 
-def _told(problems: dict[str, int], primary: str) -> str:
+def _messages(problems: dict[str, int], primary: str) -> str:
     """Missing instances first; a missing primary is not an error, as it is launched."""
     codes = StartError.ErrorCode
     known = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from client.transport.tls import Stream
 
 PATIENCE = 3.0  # seconds to wait for an absent or refusing socket: the service may be restarting
-# A service that hangs up is running, and may be restarted several times in a row.
+# A service that closes the connection is running, and may be restarted several times in a row.
 PATIENCE_WITH_RESTARTS = 3  # times as long
 RETRY_EVERY = 0.05
 ATTEMPTS = 4  # of a request that was not processed: restarts may follow one another
@@ -167,6 +167,6 @@ class Call:
         """Close the TLS session, so that the service does not log a broken connection."""
         assert self._stream is not None
         try:
-            self._stream.write(self._exchange.goodbye())
+            self._stream.write(self._exchange.goaway())
         except OSError:
             return

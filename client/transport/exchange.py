@@ -59,7 +59,7 @@ class Exchange:
         """Whether the service has sent a frame; its first precedes any answer."""
         return self._http.heard
 
-    def goodbye(self) -> bytes:
+    def goaway(self) -> bytes:
         self._http.close()
         return self._http.take_output()
 

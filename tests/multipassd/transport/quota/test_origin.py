@@ -61,8 +61,6 @@ def persons() -> TcpOrigins:
     return TcpOrigins(charge, OwnerLookup())
 
 
-
-
 @pytest.mark.root
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_local_tcp_peer_is_charged_as_its_user(host: str) -> None:
