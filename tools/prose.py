@@ -199,7 +199,7 @@ def main() -> int:
     found = faults(areas)
     for fault in found:
         print(f"prose: {fault}")
-    return 0
+    return 1 if found else 0
 
 
 if __name__ == "__main__":
