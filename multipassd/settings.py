@@ -29,7 +29,7 @@ MAX_FILE = 1 << 20  # a settings file has some lines
 MAX_VALUE = 4096  # and a line is read by people
 MAX_UNREAD = 3  # lines that a warning lists: with more it is another kind of file
 
-DRIVERS = frozenset({"qemu"})
+DRIVERS = frozenset({"qemu"})  # the keys of backend.DRIVERS, which programs without drivers lack
 OTHER_DRIVERS = frozenset({"libvirt", "lxd"})  # which 1.16 has and this service does not
 _DRIVER_ALIASES = {"hyper-v": "hyperv", "vbox": "virtualbox"}
 _BOOLEANS = dict.fromkeys(("true", "on", "yes", "1"), "true") | dict.fromkeys(
