@@ -41,7 +41,11 @@ def ensure(directory: str) -> Identity:
     try:
         from protocol import client_certificate
 
-        certificate, key = client_certificate.ensure(directory)
+        try:
+            certificate, key = client_certificate.ensure(directory)
+        except client_certificate.HalfMissing as error:
+            path = str(error.filename)
+            raise CommandFailed(messages.bad_certificate(path, error.why), error.hint) from error
     except ImportError as error:
         why = messages.NO_CRYPTOGRAPHY
         raise CommandFailed(

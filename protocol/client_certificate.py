@@ -1,4 +1,4 @@
-"""The client's own certificate and key: read from its directory, created if they are missing.
+"""The client's own certificate and key: read from its directory, created if both are missing.
 
 Imports only what the CLI has loaded anyway; `protocol.certificates` comes in when a pair is made.
 Without pathlib, which would cost each command milliseconds.
@@ -6,6 +6,7 @@ Without pathlib, which would cost each command milliseconds.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
@@ -25,11 +26,28 @@ DIRECTORY_MODE = 0o700
 OTHERS = 0o077  # mode bits that give group and others access to the key
 
 
+class HalfMissing(OSError):
+    """One file of the pair is missing. A new pair would replace the other, so none is made.
+
+    `filename` is the missing file, `kept` the other, `why` and `hint` are sentences.
+    """
+
+    def __init__(self, missing: str, kept: str) -> None:
+        self.kept = kept
+        self.why = f"it is missing. {kept} was kept."
+        self.hint = (
+            "Restore the missing file from a copy, or remove both to get a new identity, "
+            "which has to be authenticated again."
+        )
+        super().__init__(errno.ENOENT, f"{self.why} {self.hint}", missing)
+
+
 def ensure(directory: Place) -> tuple[Place, Place]:
     """The paths of the certificate and of its key, which exist when this returns.
 
     An existing pair is used as it is, except that its key is closed to others. Programs
-    that start at the same time end up with the same pair. Raises OSError.
+    that start at the same time end up with the same pair. Raises OSError, HalfMissing if only
+    one of the two files is there.
     """
     base = os.fspath(directory)
     certificate, key = os.path.join(base, CERTIFICATE), os.path.join(base, KEY)
@@ -58,20 +76,31 @@ def _make_once(base: str, certificate: str, key: str) -> None:
         with suppress(OSError):  # a home on a network may have no locks: go on without
             fcntl.flock(directory, fcntl.LOCK_EX)
         if not _complete(certificate, key):  # another program may have been first
+            _refuse_half(certificate, key)
             _make(certificate, key)
             os.fsync(directory)
     finally:
         os.close(directory)  # and with it the lock
 
 
+def _refuse_half(certificate: str, key: str) -> None:
+    """Under the lock: without it, a pair that another program is making looks like a half."""
+    for kept, missing in ((key, certificate), (certificate, key)):
+        if os.path.lexists(kept):  # a symbolic link, too: what it leads to may come back
+            raise HalfMissing(missing, kept)
+
+
 def _make(certificate: str, key: str) -> None:
     from protocol import certificates
 
     pair = certificates.make_client()
-    with suppress(FileNotFoundError):
-        os.unlink(certificate)  # its key is lost: it must not be paired with the new key
     _write(key, pair.key, KEY_MODE)
-    _write(certificate, pair.certificate, CERTIFICATE_MODE)
+    try:
+        _write(certificate, pair.certificate, CERTIFICATE_MODE)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(key)  # made just now, and never used
+        raise
 
 
 def _write(path: str, data: bytes, mode: int) -> None:

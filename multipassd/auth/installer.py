@@ -88,6 +88,7 @@ def _checked(pem: bytes, user: str, directory: Path) -> bytes:
     except ValueError as error:
         raise InstallerError(
             f"{user} was not enrolled: {directory / client_certificate.CERTIFICATE} holds no "
-            "certificate. Remove it, and the next attempt makes a new one."
+            f"certificate. Remove it and {client_certificate.KEY}, and the next attempt makes a "
+            "new pair."
         ) from error
     return der

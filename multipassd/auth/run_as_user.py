@@ -23,7 +23,7 @@ TIMEOUT = 30.0  # seconds: a home that needs the network may be slow
 REAP_TIMEOUT = 2.0  # for a killed child; one that hangs in the kernel is left behind
 SEARCH_PATH = "/usr/bin:/bin"
 UMASK = 0o077
-ERROR_LIMIT = 300
+ERROR_LIMIT = 600  # bytes of a reason: a sentence with two long paths
 
 _DONE, _FAILED = b"+", b"-"
 

@@ -223,6 +223,25 @@ def test_a_home_that_can_t_be_written_is_told(program: Program, tmp_path: Path) 
     assert "XDG_DATA_HOME" in second
 
 
+@pytest.mark.parametrize("missing", ["multipass_cert.pem", "multipass_cert_key.pem"])
+def test_half_a_certificate_is_kept_and_told(program: Program, missing: str) -> None:
+    program.run("version")
+    folder = program.home / "data" / "multipass-client-certificate"
+    (folder / missing).unlink()
+    [kept] = folder.iterdir()
+    data = kept.read_bytes()
+    assert [program.run(word).code for word in ("version", "help")] == [0, 0]
+    result = program.run("list")
+    first, second = result.err.splitlines()
+    assert result.code == 2
+    assert first == (
+        f"list failed: cannot use this client's certificate {folder / missing}: "
+        f"it is missing. {kept} was kept."
+    )
+    assert second.startswith("Restore the missing file from a copy, or remove both")
+    assert [(each, each.read_bytes()) for each in folder.iterdir()] == [(kept, data)]
+
+
 def test_the_key_is_private(program: Program) -> None:
     program.run("list")
     folder = program.home / "data" / "multipass-client-certificate"

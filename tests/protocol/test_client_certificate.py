@@ -9,7 +9,7 @@ import pytest
 
 from multipassd.auth import certificate_checks
 from protocol import client_certificate
-from protocol.client_certificate import CERTIFICATE, KEY, ensure
+from protocol.client_certificate import CERTIFICATE, KEY, HalfMissing, ensure
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,11 +35,40 @@ def test_a_pair_that_is_there_is_taken_as_it_is_and_its_key_closed(tmp_path: Pat
 
 
 @pytest.mark.parametrize("left", [CERTIFICATE, KEY])
-def test_half_a_pair_becomes_a_whole_one(tmp_path: Path, left: str) -> None:
+def test_with_half_a_pair_missing_the_other_half_is_kept(tmp_path: Path, left: str) -> None:
     ensure(tmp_path)
-    (tmp_path / ({CERTIFICATE, KEY} - {left}).pop()).unlink()
-    certificate, key = ensure(tmp_path)
-    assert certificate_checks.matches(certificate.read_bytes(), key.read_bytes())
+    missing = tmp_path / ({CERTIFICATE, KEY} - {left}).pop()
+    missing.unlink()
+    kept = (tmp_path / left).read_bytes()
+    with pytest.raises(HalfMissing) as caught:
+        ensure(tmp_path)
+    assert (caught.value.filename, caught.value.kept) == (str(missing), str(tmp_path / left))
+    assert [path.name for path in tmp_path.iterdir()] == [left]
+    assert (tmp_path / left).read_bytes() == kept
+
+
+def test_a_link_to_a_key_that_is_away_is_kept(tmp_path: Path) -> None:
+    (tmp_path / KEY).symlink_to(tmp_path / "unmounted" / KEY)
+    with pytest.raises(HalfMissing):
+        ensure(tmp_path)
+    assert (tmp_path / KEY).is_symlink()
+    assert not (tmp_path / CERTIFICATE).exists()
+
+
+def test_a_key_whose_certificate_could_not_be_written_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.rename
+
+    def refuse(source: str, target: str) -> None:
+        if target.endswith(CERTIFICATE):
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(OSError, match="No space"):
+        ensure(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failure_leaves_no_certificate_without_its_key(
