@@ -55,6 +55,11 @@ def _run(place: Place, options: Namespace) -> int:
 def _store(place: Place, store: TrustStore, report: Report) -> None:
     program = installation.here().trust
     match place.state(store):
+        case TrustState.DAMAGED if not os.path.lexists(place.store_directory):
+            report.problem(
+                f"{place.store_directory} is missing, and with it the list of trusted clients",
+                f"restore it from a copy, or begin an empty one by `sudo {program} reset`",
+            )
         case TrustState.DAMAGED:
             cure = "restore it from a copy, or begin an empty one by `{program} reset`"
             if repairable(place):

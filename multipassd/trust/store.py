@@ -17,6 +17,7 @@ from multipassd.trust import reset as trust_reset
 from multipassd.trust.client_record import ClientRecord
 from multipassd.trust.clients import Clients
 from multipassd.trust.disk import ChangedByOther, StoreDisk
+from multipassd.trust.enrolled_marker import EnrolledMarker
 from multipassd.trust.lock import Guard, StoreError
 from multipassd.trust.manual_changes import ByHand, Changes
 from multipassd.trust.removal import ATTEMPTS
@@ -41,7 +42,8 @@ class TrustStore:
         owners = frozenset({os.geteuid() if owner is None else owner, 0})
         self._disk = StoreDisk(self.path, owners)
         self._clients = Clients(directory / CLIENTS_NAME, owners)
-        self._observer = Observer(self._disk, self._clients, owners)
+        self._marker = EnrolledMarker(directory)
+        self._observer = Observer(self._disk, self._clients, self._marker, owners)
         self._view = View(
             TrustState.DAMAGED, damage="The trust store was not read yet.", inspect_again=-inf
         )
@@ -145,6 +147,7 @@ class TrustStore:
                 return False
             with self._guard.reported("record"):
                 self._clients.enrolled(who, name, how, uid, time.time())
+                self._marker.set()
         return True
 
     def _persist(self, who: str, text: bytes, only_first: bool) -> bool:
@@ -185,10 +188,13 @@ class TrustStore:
             with self._guard.reported("record"):
                 self._clients.removed(who, uid, time.time())
             try:
+                if self.fingerprints() == {who}:
+                    self._marker.clear()  # first: a kill now leaves a store that is in order
                 removal.blank(self._disk, who)
             except OSError:
                 with self._guard.reported("record"):
                     self._clients.restore(record)
+                    self._marker.set()
                 raise
             finally:
                 self._inspect_again()
@@ -202,6 +208,7 @@ class TrustStore:
             if self._observer.directory_complaint():
                 trust_reset.tighten(self.directory)
             kept = trust_reset.set_aside(self._disk, self._clients.path)
+            self._marker.clear()
             self._by_hand.begin_anew()
             if self._inspect_again().state is not TrustState.EMPTY:
                 raise StoreError(self.damage)
@@ -231,6 +238,8 @@ class TrustStore:
             return
         with self._guard.reported("record"), self._guard.locked():
             self._next_flush = time.monotonic() + FLUSH_SECONDS
+            if self._view.state is TrustState.TRUSTING:
+                self._marker.set()  # for clients of Multipass 1.16, or appended by hand
             self._record_by_hand()
             self._clients.write_seen(everything)
             self._clients.compact()

@@ -17,6 +17,7 @@ from multipassd.system.files import TICK_SECONDS
 from multipassd.trust import pem_text
 from multipassd.trust.clients import Clients
 from multipassd.trust.disk import StoreDisk, UnsafeFile
+from multipassd.trust.enrolled_marker import EnrolledMarker
 from multipassd.trust.state import TrustState
 from protocol.certificates import check
 
@@ -44,11 +45,18 @@ class View:
 class Observer:
     """Reads the store's file when it has changed, and judges it."""
 
-    def __init__(self, disk: StoreDisk, clients: Clients, owners: frozenset[int]) -> None:
+    def __init__(
+        self,
+        disk: StoreDisk,
+        clients: Clients,
+        marker: EnrolledMarker,
+        owners: frozenset[int],
+    ) -> None:
         self.path = disk.path
         self.directory = disk.path.parent
         self._disk = disk
         self._clients = clients
+        self._marker = marker
         self._owners = owners
 
     def unchanged(self, view: View) -> bool:
@@ -58,14 +66,17 @@ class Observer:
         return self.signature(view.contents.blank) == view.signature
 
     def signature(self, blank: bool) -> tuple[int, ...]:
-        """Changes whenever the verdict may; on a blank store the side file has a say."""
+        """Changes whenever the verdict may; that of a blank store depends on the side file and the
+        marker, too."""
         own = _stamp(self.path)
         try:
             status = self.directory.stat()
             own += (status.st_mode, status.st_uid)
         except OSError as error:
             own += (error.errno or 0,)
-        return own + _stamp(self._clients.path) if blank else own
+        if not blank:
+            return own
+        return own + _stamp(self._clients.path) + _stamp(self._marker.path)
 
     def look(self, known: Container[str]) -> View:
         """`known` are fingerprints of certificates that were found valid before."""
@@ -131,7 +142,7 @@ class Observer:
         return ""
 
     def _judge_missing(self) -> View:
-        if self._clients.on_record():
+        if self._has_clients():
             return self._damaged(
                 "is missing, though clients are on record that were never removed",
                 "Restore it from a copy",
@@ -168,7 +179,7 @@ class Observer:
         )
 
     def _judge_blank(self, fresh: bool) -> View:
-        if not self._clients.on_record():
+        if not self._has_clients():
             return View(TrustState.EMPTY)
         # An editor that writes in place empties the file first.
         if fresh:
@@ -177,6 +188,9 @@ class Observer:
             "is empty, though clients are on record that were never removed",
             "Restore it from a copy",
         )
+
+    def _has_clients(self) -> bool:
+        return self._marker.is_set() or self._clients.on_record()
 
     def _damaged(self, why: str, cure: str) -> View:
         return _damaged(f"The trust store {self.path} {why}. {cure}, or {START_OVER}.")

@@ -12,6 +12,7 @@ from pathlib import Path
 from multipassd.admin.access import units
 from multipassd.system.installation import DEB_TREE, TREE, Installation
 from multipassd.trust.disk import StoreDisk
+from multipassd.trust.enrolled_marker import EnrolledMarker
 from multipassd.trust.state import TrustState
 from multipassd.trust.store import TrustStore
 from protocol import places
@@ -55,7 +56,8 @@ class Place:
 
     def state(self, store: TrustStore) -> TrustState:
         # The daemon makes the directory at its first start: without it no client is trusted.
-        if store.state is TrustState.DAMAGED and not os.path.lexists(self.store_directory):
+        missing = not os.path.lexists(self.store_directory)
+        if missing and not EnrolledMarker(self.store_directory).is_set():
             return TrustState.EMPTY
         return store.state
 

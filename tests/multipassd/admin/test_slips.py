@@ -155,6 +155,11 @@ def test_check_tells_a_lost_store_from_one_that_nobody_is_in_yet(daemon: DaemonF
     said = trust.run("check").stdout
     assert f"{trust.store.parent} is missing, and with it the list of trusted clients" in said
     assert "no client is trusted yet" not in said
+    trust.refused("list")
+    trust.refused("remove", "zzzz")
+    assert trust.run("check").returncode == 1, "a refused command has not begun an empty store"
+    trust.done("reset", "--yes")
+    assert "no client is trusted yet" in trust.run("check").stdout
 
 
 def test_reset_also_clears_what_lies_where_the_directory_belongs(trust: Trust) -> None:

@@ -1,6 +1,7 @@
 """Changes of the store, and what is on record about them."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -174,14 +175,50 @@ def test_the_last_one_removed_just_after_another_was_removed_by_hand_leaves_the_
     assert daemon.refresh() and daemon.state is TrustState.EMPTY
 
 
-def test_trust_lost_together_with_its_records_is_news(tmp_path: Path) -> None:
+@pytest.mark.parametrize("emptied", [False, True])
+def test_trust_lost_together_with_its_records_is_damage_also_after_a_restart(
+    tmp_path: Path, emptied: bool
+) -> None:
     store = enrolled(tmp_path / "certs", 1)
-    store.flush()
-    (store.directory / trust_store.CLIENTS_NAME).unlink()
-    store.path.unlink()
+    for path in (store.path, store.directory / trust_store.CLIENTS_NAME):
+        if emptied:
+            path.write_bytes(b"")
+            os.utime(path, (1.0, 1.0))
+        else:
+            path.unlink()
     assert store.refresh()
+    assert store.state is TrustState.DAMAGED
+    again = opened(store.directory)
+    assert again.state is TrustState.DAMAGED
+    with pytest.raises(StoreError):
+        again.add(der(2), "first", 0, only_first=True)
+    again.reset()
+    assert again.add(der(2), "first", 0, only_first=True)
+
+
+def test_the_whole_directory_lost_is_damage_until_a_reset(tmp_path: Path) -> None:
+    store = enrolled(tmp_path / "certs", 1)
+    shutil.rmtree(store.directory)
+    again = opened(store.directory)  # makes the directory anew
+    assert again.state is TrustState.DAMAGED
+    assert store.refresh() and store.state is TrustState.DAMAGED
+    again.reset()
+    assert opened(store.directory).state is TrustState.EMPTY
+
+
+def test_clients_that_another_release_has_enrolled_are_guarded_too(tmp_path: Path) -> None:
+    store = written(tmp_path / "certs", pem(1))
     store.flush()
-    assert store.take_changes() == (NONE, frozenset({NAME[1]}))
+    shutil.rmtree(store.directory)
+    assert opened(store.directory).state is TrustState.DAMAGED
+
+
+def test_after_the_last_removal_a_lost_directory_is_no_damage(tmp_path: Path) -> None:
+    store = enrolled(tmp_path / "certs", 1)
+    assert store.remove(NAME[1], 0)
+    assert store.state is TrustState.EMPTY
+    shutil.rmtree(store.directory)
+    assert opened(store.directory).state is TrustState.EMPTY
 
 
 def test_without_a_side_file_a_running_daemon_tells_what_it_saw_change(tmp_path: Path) -> None:
