@@ -4,9 +4,10 @@ Its blocks are overwritten in place: that needs no room on a full disk, and leav
 those who hold it open for appending. On a file system that never overwrites (copy-on-write) it
 needs room all the same; there the error stands.
 
-A power cut may leave some sectors of a block old and some blank. What is then left of the block is
-no certificate: blanks are no base64, so its DER is shorter than it says itself. It is reported as
-broken, or makes the store DAMAGED where nothing else is trusted; a half-blank store is never EMPTY.
+A power cut, or a kill between two pages of one write, may leave a part of a block old and a part
+blank. What is left is no certificate: blanks are no base64, so its DER is shorter than it says
+itself. It is reported as broken, or makes the store DAMAGED where nothing else is trusted; a
+half-blank store is never EMPTY.
 
 The caller holds the store's lock.
 """

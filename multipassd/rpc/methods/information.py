@@ -13,7 +13,7 @@ from multipassd.instances.guests.guest_stats import Runtime
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged
 from multipassd.instances.states.errors import GuestSilent, NotRunning
-from multipassd.instances.states.state import AT_REST, State
+from multipassd.instances.states.state import AT_REST, COMING_UP, State
 from multipassd.network import interfaces
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
@@ -217,6 +217,11 @@ async def ssh_info(call: Call[SSHInfoRequest], daemon: Daemon) -> None:
     """Where running instances are reached, and the key that they let in."""
     names = dict.fromkeys(call.request.instance_name)
     chosen = collect(names, daemon.instances.get_live)
+    for instance in chosen:
+        if instance.state in COMING_UP and instance.record.stop_at:
+            # As after a restart of the daemon. Told that it does not run, the client would call
+            # `start`, which cancels the scheduled stop once the instance answers.
+            await instance.wait()
     call.reply(SSHInfoReply(ssh_info={each.name: _info(each, daemon) for each in chosen}))
 
 

@@ -4,20 +4,39 @@ Running or, with a reason, in Unknown. A stand-in for the driver; `ssh` is one, 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from multipassd.auth.peer import Peer
 from multipassd.instances.guests import guest_ssh, reachability
 from multipassd.instances.instance import Instance
 from multipassd.instances.states.errors import GuestSilent, TimedOut, WrongState
 from multipassd.instances.states.state import State
+from multipassd.rpc.call import Call
+from multipassd.rpc.context import Daemon
+from multipassd.rpc.methods import information
+from protocol import grpc
+from protocol.messages.lifecycle import SSHInfoRequest
+from protocol.methods import BY_PATH
 from tests import waiting
+from tests.multipassd.instances.test_info import TRUSTED
 from tests.multipassd.instances.test_overlaps import Driver, instances_of
 from tools import records
 from tools.sandbox import Sandbox
 
 Story = Callable[[Instance], Awaitable[None]]
+
+
+class Replies:
+    def send(self, payload: bytes) -> None:
+        pass
+
+    async def next_message(self, seconds: float) -> bytes | None:
+        return None
 
 
 class Ssh:
@@ -150,5 +169,27 @@ def test_it_goes_on_starting_while_a_client_is_more_patient(
             await foo.wait(0.1)
         assert state(foo) in (State.STARTING, State.UNKNOWN)
         await until(lambda: state(foo) == State.UNKNOWN)
+
+    tell(sandbox, story)
+
+
+def test_a_login_while_it_comes_up_waits_and_cancels_no_scheduled_stop(
+    sandbox: Sandbox, ssh: Ssh
+) -> None:
+    async def story(foo: Instance) -> None:
+        foo.change(stop_at=time.time() + 600)
+        request = SSHInfoRequest(instance_name=["foo"])
+        peer, method = Peer(None, b"", ""), BY_PATH[grpc.path("ssh_info")]
+        call = Call(method, peer, request, Replies(), TRUSTED)
+        daemon = SimpleNamespace(
+            instances=SimpleNamespace(get_live=lambda _name: foo),
+            ssh_key=SimpleNamespace(private=b"key"),
+        )
+        login = asyncio.create_task(information.ssh_info(call, cast(Daemon, daemon)))
+        await asyncio.sleep(0.01)
+        assert not login.done()
+        ssh.answers = True
+        await login
+        assert state(foo) == State.DELAYED_SHUTDOWN
 
     tell(sandbox, story)
