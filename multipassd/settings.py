@@ -118,8 +118,10 @@ FIELDS = {str(field.alias): name for name, field in Values.model_fields.items()}
 class Settings:
     """Reads at once; `refresh` notices edits made by hand. Safe to use from worker threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, owner: int | None = None) -> None:
+        """`owner` is the uid of the service's user, by default this process's."""
         self.path = path
+        self._owner = os.geteuid() if owner is None else owner
         self.problem = ""  # why the file is not used at all; says what to do
         self.warnings: list[str] = []  # single values that are not used
         self._values = Values()
@@ -192,7 +194,7 @@ class Settings:
         self._settled = _is_settled(self._stamp)
         problem, warnings, values, ini = "", list[str](), Values(), IniFile.parse("")
         try:
-            ini = IniFile.parse(read_trusted(self.path))
+            ini = IniFile.parse(read_trusted(self.path, self._owner))
             values, warnings = _lenient(ini, self.path)
         except FileNotFoundError:
             pass
@@ -277,14 +279,14 @@ def _is_settled(stamp: Stamp) -> bool:
     return abs(time.time() - stamp[-1] / 1e9) >= TICK_SECONDS
 
 
-def read_trusted(path: Path) -> str:
+def read_trusted(path: Path, owner: int | None = None) -> str:
     """Raises OSError, or ValueError with the reason why the file is not to be relied on."""
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         raise ValueError("it is a symbolic link")
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is not a regular file")
-    if status.st_uid not in {0, os.geteuid()}:
+    if status.st_uid not in {0, os.geteuid() if owner is None else owner}:
         raise ValueError(f"it belongs to uid {status.st_uid}, who could set a passphrase")
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ValueError("users other than its owner may write to it (`chmod 600` fixes that)")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from multipassd.admin.access import units
 from multipassd.admin.access.locations import Place
-from multipassd.admin.access.store_access import LOOSE, repair_modes, repairable
+from multipassd.admin.access.store_access import LOOSE, repair_modes, repairable, unreadable
 from multipassd.admin.access.verb import DONE, FAILED, Verb, add_repair
 from multipassd.admin.findings import instances, lockout, probe, storage
 from multipassd.admin.findings.report import Report
@@ -35,7 +35,7 @@ def _run(place: Place, options: Namespace) -> int:
         repair_modes(place, options.dry_run)
     report = Report()
     store = place.store(change=False)
-    settings = Settings(place.settings)
+    settings = Settings(place.settings, place.owner)
     _store(place, store, report)
     _directories(place, report)
     storage.look(place, report)
@@ -75,6 +75,11 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
         case TrustState.TRUSTING:
             report.fine(f"{len(store)} trusted in {place.store_path}")
             store.records()  # reads the side file, too
+    for path in unreadable(place):
+        report.problem(
+            f"{path} belongs to root, and the service's user ({_user(place.owner)}) can't read it",
+            f"`sudo {program} check --repair`, which keeps what it holds",
+        )
     if os.path.lexists(place.store_directory):
         for problem in store.problems:
             report.problem(problem, f"look into {place.store_path}")
@@ -97,8 +102,9 @@ def _directories(place: Place, report: Report) -> None:
             status = path.stat()
         except OSError:
             continue  # it is made at need
-        if status.st_uid not in {0, os.geteuid()}:
-            report.problem(f"{path} belongs to uid {status.st_uid}", f"`sudo chown root {path}`")
+        if status.st_uid not in place.owners:
+            cure = f"`sudo chown {_user(place.owner)} {path}`"
+            report.problem(f"{path} belongs to uid {status.st_uid}", cure)
         if status.st_mode & LOOSE:
             report.problem(
                 f"others may write to {path} ({_mode(status):04o}), and so replace what is in it",
@@ -139,7 +145,7 @@ def _certificates(place: Place, report: Report) -> None:
     cure = f"restart the service; it makes what is missing: {installation.here().restart}"
     before = report.problems
     for path in (directory / server_certificate.KEY, directory / server_certificate.ROOT_KEY):
-        _secret(path, report, cure)
+        _secret(path, place.owners, report, cure)
     root = _read(place.root_certificate, report, cure)
     server = _read(directory / server_certificate.CERTIFICATE, report, cure)
     if root and not place.root_certificate.stat().st_mode & stat.S_IROTH:
@@ -152,13 +158,13 @@ def _certificates(place: Place, report: Report) -> None:
         report.fine(f"the service's certificates and keys, with {place.root_certificate}")
 
 
-def _secret(path: Path, report: Report, cure: str) -> None:
+def _secret(path: Path, owners: frozenset[int], report: Report, cure: str) -> None:
     try:
         status = path.lstat()
     except OSError as error:
         report.problem(f"{path}: {error.strerror}", cure)
         return
-    if not stat.S_ISREG(status.st_mode) or status.st_uid not in {0, os.geteuid()}:
+    if not stat.S_ISREG(status.st_mode) or status.st_uid not in owners:
         report.problem(f"{path} is no regular file of the service", f"remove it, then {cure}")
     elif status.st_mode & OTHERS:
         mode = f"{stat.S_IMODE(status.st_mode):04o}"
@@ -212,13 +218,20 @@ def _socket(place: Place, store: TrustStore, report: Report) -> None:
     if found.problem:
         report.problem(found.problem, start if found.listener is None else look)
         return
-    if found.listener not in {0, os.geteuid()}:
+    if found.listener not in place.owners:
         report.problem(
             f"uid {found.listener} listens on {path}, which is not the service's user",
             f"find that program with `sudo ss -xlp src {path}` and stop it",
         )
         return
     report.fine("the service answers")
+    if found.listener == 0 != place.owner:
+        report.problem(
+            f"the service runs as root, but {place.data} belongs to {_user(place.owner)}, who can "
+            "replace what is in it",
+            f"`sudo chown root {place.data}`, then look through "
+            f"`sudo {installation.here().trust} list`",
+        )
     # Only now: a daemon that the question woke sets owner and mode at its start.
     _mode_fits(path, state, report)
 
@@ -254,9 +267,12 @@ def _mode_fits(path: Path, state: TrustState, report: Report) -> None:
 
 
 def _owner(status: os.stat_result) -> str:
-    return f"{_name(lambda: pwd.getpwuid(status.st_uid).pw_name, status.st_uid)}:" + _name(
-        lambda: grp.getgrgid(status.st_gid).gr_name, status.st_gid
-    )
+    group = _name(lambda: grp.getgrgid(status.st_gid).gr_name, status.st_gid)
+    return f"{_user(status.st_uid)}:{group}"
+
+
+def _user(uid: int) -> str:
+    return _name(lambda: pwd.getpwuid(uid).pw_name, uid)
 
 
 def _name(look_up: Callable[[], str], number: int) -> str:

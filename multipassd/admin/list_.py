@@ -50,7 +50,7 @@ def _run(place: Place, options: Namespace) -> int:
 
 def expiries(place: Place) -> dict[str, datetime]:
     try:
-        found = certificates_in(place.store_path)
+        found = certificates_in(place.store_path, place.owner)
     except OSError:
         return {}
     ends = {}

@@ -206,9 +206,9 @@ def test_who_asks_while_the_file_is_read_gets_what_held_before(
     settings = Settings(path)
     read, seen = module.read_trusted, list[str]()
 
-    def interrupted(path: Path) -> str:
+    def interrupted(path: Path, owner: int) -> str:
         seen.append(settings.passphrase_record())
-        return read(path)
+        return read(path, owner)
 
     monkeypatch.setattr(module, "read_trusted", interrupted)
     settings.set("local.bridged-network", "eth1")

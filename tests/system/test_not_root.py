@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.multipassd.admin.trust import Trust
 from tests.system.people import ROOT, People
 from tests.system.site import DENIED, EMPTY_LIST, NOT_AUTHENTICATED, Site, first_line
 
@@ -37,6 +38,16 @@ def test_its_own_user_is_the_administrator(bobs: Site, people: People) -> None:
     assert mode_and_owner(bobs.sandbox.socket_path) == ("666", *own)
     assert mode_and_owner(bobs.store) == ("600", *own)
     bobs.set_passphrase(people.bob, "bobs own")
+    assert bobs.run(people.bob, "list").stdout == EMPTY_LIST
+
+
+def test_repair_by_root_leaves_its_store_to_it(bobs: Site, people: People) -> None:
+    bobs.start()
+    bobs.enrol_first(people.bob)
+    trust = Trust(bobs.sandbox)
+    assert "belongs to uid" not in trust.run("check").stdout
+    assert "1 trusted" in trust.run("check", "--repair").stdout
+    assert mode_and_owner(bobs.store) == ("600", people.bob.uid, people.bob.gid)
     assert bobs.run(people.bob, "list").stdout == EMPTY_LIST
 
 

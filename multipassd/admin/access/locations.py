@@ -42,9 +42,25 @@ class Place:
     def store_directory(self) -> Path:
         return self.store_path.parent
 
+    @property
+    def owner(self) -> int:
+        """uid of the service's user. The packaged unit runs as root; of another service root finds
+        it by the owner of the data directory."""
+        if self.of_unit or os.geteuid() != 0:
+            return os.geteuid()
+        try:
+            return self.data.stat().st_uid
+        except OSError:
+            return os.geteuid()  # the one who makes it
+
+    @property
+    def owners(self) -> frozenset[int]:
+        """uids whose files the service believes."""
+        return frozenset({0, self.owner})
+
     def store(self, change: bool) -> TrustStore:
         """The store, read. Only with `change` is anything made or tidied up on the way."""
-        store = TrustStore(self.store_directory)
+        store = TrustStore(self.store_directory, self.owner)
         if change:
             if self.data.parent == Path(places.STATE_DIRECTORY):
                 _make_state_directory()
@@ -131,12 +147,12 @@ def may_change(place: Place) -> bool:
     return False
 
 
-def certificates_in(path: Path) -> dict[str, bytes]:
+def certificates_in(path: Path, owner: int | None = None) -> dict[str, bytes]:
     """The certificates in a store's file by fingerprint, DER; broken blocks are left out.
 
     Raises OSError: FileNotFoundError, or when the file is not fit to be believed.
     """
-    data, _ = StoreDisk(path, frozenset({0, os.geteuid()})).read()
+    data, _ = StoreDisk(path, frozenset({0, os.geteuid() if owner is None else owner})).read()
     found = {}
     for block in CERTIFICATE.finditer(data):
         try:

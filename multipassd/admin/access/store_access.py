@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 from multipassd.admin.access.locations import Place
 from multipassd.admin.access.verb import TrustError
@@ -14,6 +16,7 @@ from multipassd.trust.disk import complaint
 from multipassd.trust.state import TrustState
 from multipassd.trust.store import CLIENTS_NAME, TrustStore
 
+NO_LINK = os.O_NOFOLLOW
 LOOSE = stat.S_IWGRP | stat.S_IWOTH
 FILE_MODE, DIRECTORY_MODE = 0o600, 0o700  # as the daemon makes them
 SHOWN = 16  # digits of a fingerprint: finding two that begin alike is not feasible
@@ -62,53 +65,87 @@ def apply_socket_mode(place: Place, store: TrustStore) -> None:
 
 def repairable(place: Place) -> bool:
     """Is something wrong with owner or mode, which --repair fixes?"""
-    owners = frozenset({0, os.geteuid()})
     for path in (place.store_directory, place.store_path):
         try:
             status = path.lstat()
         except OSError:
             continue
         directory = stat.S_ISDIR(status.st_mode) and path == place.store_directory
-        if directory and (status.st_mode & LOOSE or status.st_uid not in owners):
+        if directory and (status.st_mode & LOOSE or status.st_uid not in place.owners):
             return True
-        if stat.S_ISREG(status.st_mode) and complaint(status, owners):
+        if stat.S_ISREG(status.st_mode) and complaint(status, place.owners):
             return True
     return False
 
 
+def unreadable(place: Place) -> list[os.PathLike[str]]:
+    """What root has made where the service runs as another user, who may not read it."""
+    found: list[os.PathLike[str]] = []
+    for path in (place.store_directory, place.store_path):
+        with suppress(OSError):
+            if path.lstat().st_uid == 0 != place.owner:
+                found.append(path)
+    return found
+
+
 def repair_modes(place: Place, dry_run: bool) -> None:
-    """Owner and modes of the directory and its files; raises TrustError."""
-    _repair(place.store_directory, os.O_DIRECTORY, DIRECTORY_MODE, dry_run)
-    for name in (place.store_path.name, CLIENTS_NAME):
-        _repair(place.store_directory / name, os.O_NONBLOCK, FILE_MODE, dry_run)
+    """Owner and modes of the directory and its files; raises TrustError.
+
+    Each is opened in the directory before it: a user who owns the data directory could exchange
+    a path for a link to files of root's, and be given those.
+    """
+    with ExitStack() as stack:
+        data = _open(place.data, None, os.O_DIRECTORY, stack)
+        if data is None:
+            return
+        directory = _open(place.store_directory, data, NO_LINK | os.O_DIRECTORY, stack)
+        if directory is None:
+            return
+        owner = 0 if place.of_unit else os.fstat(data).st_uid
+        owner = owner if os.geteuid() == 0 else os.geteuid()
+        _repair(place.store_directory, directory, owner, DIRECTORY_MODE, dry_run)
+        for name in (place.store_path.name, CLIENTS_NAME):
+            path = place.store_directory / name
+            file = _open(path, directory, NO_LINK | os.O_NONBLOCK, stack)
+            if file is not None:
+                _repair(path, file, owner, FILE_MODE, dry_run)
 
 
-def _repair(path: os.PathLike[str], flag: int, mode: int, dry_run: bool) -> None:
+def _open(path: Path, directory: int | None, flags: int, stack: ExitStack) -> int | None:
+    """None if it does not exist. Raises TrustError."""
+    name = path if directory is None else path.name
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flag)
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | flags, dir_fd=directory)
     except FileNotFoundError:
-        return
+        return None
     except OSError as error:
         why = "it is a symbolic link" if os.path.islink(path) else error.strerror
         raise TrustError(
-            f"{os.fspath(path)} can't be repaired: {why}. Look at it, or start over "
+            f"{path} can't be repaired: {why}. Look at it, or start over "
             f"with `{installation.here().trust} reset`."
         ) from error
+    stack.callback(os.close, descriptor)
+    return descriptor
+
+
+def _repair(path: Path, descriptor: int, owner: int, mode: int, dry_run: bool) -> None:
     try:
         status = os.fstat(descriptor)
         if mode == FILE_MODE and not stat.S_ISREG(status.st_mode):
-            raise TrustError(f"{os.fspath(path)} can't be repaired: it is not a regular file.")
-        wrong_owner = status.st_uid not in {0, os.geteuid()}
+            raise TrustError(f"{path} can't be repaired: it is not a regular file.")
+        # A user may not give files away; root's are good enough for the service.
+        fits = {owner} if os.geteuid() == 0 else {0, owner}
+        wrong_owner = status.st_uid not in fits
         if not wrong_owner and not status.st_mode & LOOSE:
             return
-        say(f"Put owner and mode of {os.fspath(path)} right.", dry_run)
+        if wrong_owner and mode == FILE_MODE and status.st_nlink != 1:
+            raise TrustError(f"{path} can't be repaired: it is a hard link to another file.")
+        say(f"Put owner and mode of {path} right.", dry_run)
         if dry_run:
             return
         if wrong_owner:
-            os.fchown(descriptor, os.geteuid(), -1)
+            os.fchown(descriptor, owner, -1)
         os.fchmod(descriptor, mode)
-        _log.info("owner and mode of %s were put right by multipass-trust", os.fspath(path))
+        _log.info("owner and mode of %s were put right by multipass-trust", path)
     except OSError as error:
-        raise TrustError(f"{os.fspath(path)} can't be repaired: {error.strerror}.") from error
-    finally:
-        os.close(descriptor)
+        raise TrustError(f"{path} can't be repaired: {error.strerror}.") from error
