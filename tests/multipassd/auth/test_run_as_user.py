@@ -69,7 +69,7 @@ def test_a_failure_is_told_as_one_printable_line() -> None:
         run_as(OWN, fail)
     assert str(caught.value).isprintable()
     assert "a?[2Jb?c" in str(caught.value)
-    assert len(str(caught.value)) < 500
+    assert len(str(caught.value)) < run_as_user.ERROR_LIMIT + 100
 
 
 def test_a_file_that_cannot_be_had_is_told_in_words() -> None:
