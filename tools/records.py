@@ -32,10 +32,11 @@ def registry(sandbox: Sandbox) -> Registry:
 
 
 def put(sandbox: Sandbox, record: Record) -> None:
-    """Write a record and an empty disk; call it before the daemon starts."""
+    """Write a record, an empty disk and an empty seed; call it before the daemon starts."""
     known = registry(sandbox)
     place = known.place(record.name)
     place.mkdir(parents=True)
     disk = [str(place / "disk.qcow2"), str(record.disk)]
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *disk], check=True)
+    (place / "seed.iso").touch()
     known.put(record)

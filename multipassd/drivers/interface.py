@@ -44,6 +44,7 @@ class Machine:
     memory: int  # bytes
     hardware: Hardware
     links: tuple[Link, ...]
+    image: str = ""  # id of the kept image that its disk stands on; empty: on none
 
 
 class Guest(Protocol):

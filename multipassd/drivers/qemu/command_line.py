@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multipassd.drivers import machine_files
 from multipassd.drivers.qemu.hardware import UEFI, QemuHardware
 from multipassd.system import installation
 
@@ -39,11 +40,11 @@ class Process:
 
 
 def disk(machine: Machine) -> Path:
-    return machine.directory / "disk.qcow2"
+    return machine.directory / machine_files.DISK
 
 
 def seed(machine: Machine) -> Path:
-    return machine.directory / "seed.iso"
+    return machine.directory / machine_files.SEED
 
 
 def variables(machine: Machine) -> Path:

@@ -12,6 +12,7 @@ from tempfile import NamedTemporaryFile
 from multipassd.disk_helper import client, request
 from multipassd.disk_helper.request import QemuImgError
 from multipassd.drivers.interface import DriverError
+from multipassd.drivers.qemu.qcow2_header import EXTERNAL_DATA
 from multipassd.system import programs
 
 IMG = request.PROGRAM
@@ -20,7 +21,6 @@ BOOT_SIGNATURE = b"\x55\xaa"
 BOOT_CODE = 440  # bytes of a master boot record before its table
 MAGIC = b"QFI\xfb\0\0\0\3"  # qcow2, version 3
 HEADER_SIZE = 80  # bytes; as far as the incompatible features
-EXTERNAL_DATA = 4  # the one of them that names another file
 READ = os.O_RDONLY | os.O_CLOEXEC
 OWN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW = OWN | os.O_CREAT | os.O_EXCL

@@ -77,8 +77,7 @@ class QemuDriver:
             hardware = QemuHardware.of(machine.hardware)
         except ValueError as error:
             raise DriverError(f"{machine.name} can't be started: {error}.") from None
-        disk = command_line.disk(machine)
-        await asyncio.to_thread(backing_image.check, machine.name, disk, self._place.parent)
+        await asyncio.to_thread(backing_image.check, machine, self._place.parent / "images")
         resume = await self.suspended(machine)
         process = Process(
             self._runner.runtime(machine.name), await self._accelerator(hardware), resume

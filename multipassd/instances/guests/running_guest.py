@@ -101,8 +101,10 @@ class RunningGuest:
     @property
     def machine(self) -> Machine:
         record, directory = self._stored.record, self._stored.directory
+        size = record.cpus, record.memory
+        image = record.image.id
         return self._attachments.equip(
-            Machine(record.name, directory, record.cpus, record.memory, record.hardware, ())
+            Machine(record.name, directory, *size, record.hardware, (), image)
         )
 
     def close(self) -> None:

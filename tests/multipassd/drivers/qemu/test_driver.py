@@ -35,6 +35,7 @@ with socket.socket(socket.AF_UNIX) as listener:
             one.sendall(line)
             one.recv(4096)
 """
+ID = "0" * 64
 HLT = b"\xf4" * 510 + b"\x55\xaa"
 
 
@@ -48,17 +49,19 @@ def driver(qemu: None, tmp_path: Path) -> Iterator[QemuDriver]:
 
 @pytest.fixture
 def machine(driver: QemuDriver, tmp_path: Path) -> Machine:
-    raw, place = tmp_path / "disk.raw", tmp_path / "machines/foo"
+    raw, place = tmp_path / "images" / ID / "disk.img", tmp_path / "machines/foo"
+    raw.parent.mkdir(parents=True)
     raw.write_bytes(HLT.ljust(1 << 20, b"\0"))
     place.mkdir(parents=True)
     (place / "seed.iso").write_bytes(bytes(4096))
-    base = Base(id="0" * 64, path=str(raw), format="raw", virtual_size=1 << 20)
+    base = Base(id=ID, path=str(raw), format="raw", virtual_size=1 << 20)
+    (raw.parent / "image.json").write_text(base.model_dump_json())
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         link = Link("52:54:00:00:00:01", ssh_port=probe.getsockname()[1])
 
     async def make() -> Machine:
-        made = Machine("foo", place, 1, 64 << 20, await driver.choose(base), (link,))
+        made = Machine("foo", place, 1, 64 << 20, await driver.choose(base), (link,), ID)
         await driver.create(made, base, 64 << 20)
         return made
 
