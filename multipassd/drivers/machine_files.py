@@ -20,9 +20,9 @@ def missing(directory: Path) -> Path | None:
     return None
 
 
-def cure(name: str) -> str:
-    """What to do where a file of the instance `name` is missing."""
+def cure(*names: str) -> str:
+    """What to do where a file of these instances is missing."""
     return (
         "If it is on a file system that is not mounted, mount that; else restore it from a "
-        f"backup. `multipass delete --purge {name}` removes the instance."
+        f"backup. `multipass delete --purge {' '.join(names)}` gives up what needs it."
     )

@@ -1,9 +1,13 @@
-"""What check says of instances: those that are damaged, and those of Multipass 1.16."""
+"""What check says of instances: those that can't be used, and those of Multipass 1.16."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from pathlib import Path
+
 from multipassd.admin.access.locations import Place
 from multipassd.admin.findings.report import Report
+from multipassd.drivers import machine_files
 from multipassd.instances.records import earlier_installation
 from multipassd.instances.records.registry import Registry
 
@@ -13,9 +17,25 @@ def look(place: Place, report: Report) -> None:
     registry.read()
     for damaged in registry.damaged.values():
         report.problem(damaged.what, damaged.cure)
+    hidden = registry.unlisted()
+    if hidden:
+        report.problem(hidden, "repair that, then restart the service, which reads it")
     for why in (*registry.strange, earlier_installation.warning(place.data)):
-        if why:
+        if why and why != hidden:
             report.note(why)
-    if registry.whole and registry.names():
+    whole = _files(registry, report) and registry.whole
+    if whole and registry.names():
         count = len(registry.names())
         report.fine(f"the records of {count} instance{'' if count == 1 else 's'}")
+
+
+def _files(registry: Registry, report: Report) -> bool:
+    """Are the files there that the instances can't start without?"""
+    lost: dict[Path, list[str]] = defaultdict(list)
+    for name in registry.names():
+        if path := machine_files.missing(registry.place(name)):
+            lost[path].append(name)
+    for path, names in lost.items():
+        why = f"{path} is missing, without which {', '.join(names)} can't be started"
+        report.problem(why, machine_files.cure(*names))
+    return not lost

@@ -23,6 +23,7 @@ class Damaged:
     why: str  # a clause: "its record … is missing"
     place: Path  # of its disk; may be missing, too
     copy: Record | None = None  # what the record can be rebuilt from
+    later: bool = False  # a later release wrote the record: there is nothing to repair
 
     state: ClassVar[State] = State.UNKNOWN
 
@@ -33,7 +34,9 @@ class Damaged:
 
     @property
     def cure(self) -> str:
-        """What to do, in instance_messages."""
+        """What to do."""
+        if self.later:
+            return "Install the later release of the service again: it can use the instance."
         give_up = f"`multipass delete --purge {self.name}` removes the instance and its disk."
         if self.copy is not None:
             rebuild = f"`multipass recover {self.name}` rebuilds the record from its copy there."

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from multipassd.instances.records.record import reason_of
 from multipassd.system.files import read_regular
 from protocol import names
 
@@ -30,7 +31,8 @@ def warning(data: Path) -> str:
         except FileNotFoundError:
             continue
         except (OSError, ValueError, RecursionError) as error:
-            return f"Instances of Multipass 1.16 may be there: {path} can't be read: {error}."
+            why = str(error) if isinstance(error, RecursionError) else reason_of(error)
+            return f"Instances of Multipass 1.16 may be there: {path} can't be read: {why}."
         if found:
             return _sentence(found, data)
     return ""

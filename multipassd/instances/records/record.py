@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from enum import Enum
+from errno import ELOOP
+from json import JSONDecodeError
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from multipassd.network.interface import Cards, HostCard
 from protocol import names
 
+CUT_OFF = "it is cut off or not JSON"
 FORMAT: Final = 1  # of the file; a later one is left alone by this release
 
 
@@ -94,9 +98,24 @@ def text_of(record: Record) -> bytes:
 
 
 def reason_of(error: OSError | ValueError) -> str:
-    """Why a record could not be read, in a few words."""
+    """Why a record could not be read: a clause for a sentence."""
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return f"{where}: {first['msg']}" if where else str(first["msg"])
+        return _invalid(error.errors(include_url=False)[0])
+    if isinstance(error, JSONDecodeError | UnicodeDecodeError):
+        return CUT_OFF
+    if isinstance(error, OSError):
+        return "it is a symbolic link" if error.errno == ELOOP else error.strerror or str(error)
     return str(error)
+
+
+def _invalid(error: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "json_invalid":
+        return CUT_OFF if error["input"] else "it is empty"
+    if not where:
+        return "it holds no JSON object"
+    if error["type"] == "missing":
+        return f"it lacks {where}"
+    if error["type"] == "extra_forbidden":
+        return f"it has {where}, which is unknown"
+    return f"its {where} is not valid"

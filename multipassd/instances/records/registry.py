@@ -85,12 +85,12 @@ class Registry:
         except FileNotFoundError:
             pass  # there never was an instance, or all records are lost
         except OSError as error:
-            lost = f"can't be looked for: {error}"
+            lost = f"can't be looked for: {reason_of(error)}"
         leftovers = self.leftovers() if known else []
         for name in self._place_names():
             if name not in {*self._records, *self.damaged, *leftovers}:
                 self._add_damaged(name, f"its record {self._file(name)} {lost}")
-        if unlisted := self._unlisted():
+        if unlisted := self.unlisted():
             self.strange.append(unlisted)
 
     @property
@@ -118,7 +118,7 @@ class Registry:
         except (OSError, ValueError) as error:
             later = self._is_of_later_release(path.stem)
             why = "a later release wrote it" if later else reason_of(error)
-            self._add_damaged(path.stem, f"its record {path} can't be read: {why}")
+            self._add_damaged(path.stem, f"its record {path} can't be read: {why}", later=later)
         else:
             self._records[record.name] = record
 
@@ -132,20 +132,20 @@ class Registry:
             )
         return []
 
-    def _unlisted(self) -> str:
-        """What may hide instances."""
+    def unlisted(self) -> str:
+        """What may hide instances: a directory that is there and can't be listed."""
         for path in (self._directory, self._places):
             try:
                 os.listdir(path)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                return f"{path} can't be listed, so instances may be missing: {error.strerror}"
+                return f"{path} can't be listed, so instances may be missing: {reason_of(error)}"
         return ""
 
-    def _add_damaged(self, name: str, why: str) -> None:
+    def _add_damaged(self, name: str, why: str, *, later: bool = False) -> None:
         if names.valid(name):
-            self.damaged[name] = Damaged(name, why, self.place(name), self._copy(name))
+            self.damaged[name] = Damaged(name, why, self.place(name), self._copy(name), later)
         else:
             self.strange.append(f"what is no instance's is left alone: {why}")
 

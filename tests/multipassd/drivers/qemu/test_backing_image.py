@@ -150,8 +150,8 @@ def test_a_missing_file_is_named_with_what_to_do(disk: Path, tmp_path: Path, nam
     lost.rename(tmp_path / "away")
     assert told(machine(disk), tmp_path) == (
         f"foo can't be started: {lost} is missing. If it is on a file system that is not mounted, "
-        "mount that; else restore it from a backup. `multipass delete --purge foo` removes the "
-        "instance."
+        "mount that; else restore it from a backup. `multipass delete --purge foo` gives up what "
+        "needs it."
     )
 
 

@@ -154,6 +154,44 @@ def test_what_came_while_the_daemon_ran_keeps_its_name(
     assert kept.read_bytes() == HELD
 
 
+def test_one_of_a_later_release_is_not_to_be_purged(
+    daemon: DaemonFactory, sandbox: Sandbox, disk: Path
+) -> None:
+    path = record(sandbox)
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    said = daemon(sandbox=sandbox).cli("alice", "start", "foo").stderr
+    assert "a later release wrote it" in said
+    assert "Install the later release of the service again" in said and "purge" not in said
+    checked = Trust(sandbox).run("check").stdout
+    assert "next: Install the later release" in checked and "purge" not in checked
+
+
+@pytest.mark.parametrize("name", ["machines/foo/disk.qcow2", "machines/foo/seed.iso", "machines"])
+def test_check_names_an_instance_whose_files_are_missing(
+    sandbox: Sandbox, disk: Path, name: str
+) -> None:
+    disk.with_name("seed.iso").touch()
+    assert "the records of 1 instance" in Trust(sandbox).run("check").stdout
+    lost = sandbox.storage / name
+    lost.rename(sandbox.storage / "away")
+    said = Trust(sandbox).run("check").stdout
+    assert f"PROBLEM  {lost} is missing, without which foo can't be started" in said
+    assert "If it is on a file system that is not mounted, mount that" in said
+    assert "the records of 1 instance" not in said
+
+
+@pytest.mark.parametrize("name", ["machines", "data/instances"])
+def test_check_finds_a_directory_that_can_t_be_listed(
+    daemon: DaemonFactory, sandbox: Sandbox, name: str
+) -> None:
+    path = sandbox.data / "instances" if "data" in name else sandbox.storage / name
+    daemon(sandbox=sandbox)
+    path.write_text("in the way")
+    done = Trust(sandbox).run("check")
+    assert f"PROBLEM  {path} can't be listed, so instances may be missing: Not a dir" in done.stdout
+    assert "Everything is sound" not in done.stdout and done.returncode == 1
+
+
 def test_check_tells_of_it(sandbox: Sandbox, disk: Path) -> None:
     empty(record(sandbox))
     said = Trust(sandbox).run("check").stdout

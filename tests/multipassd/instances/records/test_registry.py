@@ -66,6 +66,38 @@ def test_an_unreadable_record_is_told_and_its_disk_left_alone(
     assert "foo.json" in caplog.text and "is left alone" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "it is empty"),
+        (b'{"name": "foo', "it is cut off or not JSON"),
+        (bytes(100), "it is cut off or not JSON"),
+        (b"\xff\xfe", "it is cut off or not JSON"),
+        (b"[]", "it holds no JSON object"),
+        (b'{"name": "foo"}', "it lacks instance_id"),
+        (make("foo").model_dump_json().replace('"cpus":1', '"cpus":0').encode(), "its cpus is not"),
+        (make("foo").model_dump_json().replace("{", '{"a":1,', 1).encode(), "it has a, which is"),
+    ],
+)
+def test_what_is_wrong_with_a_record_is_said_in_words(
+    registry: Registry, tmp_path: Path, content: bytes, why: str
+) -> None:
+    registry.make_place("foo")
+    path = tmp_path / "instances" / "foo.json"
+    path.write_bytes(content)
+    said = reread(registry, tmp_path).damaged["foo"].why
+    assert said.startswith(f"its record {path} can't be read: {why}")
+
+
+def test_a_record_that_is_a_symbolic_link_is_called_one(registry: Registry, tmp_path: Path) -> None:
+    launch(registry, "foo")
+    path = tmp_path / "instances" / "foo.json"
+    path.rename(tmp_path / "kept")
+    path.symlink_to(tmp_path / "kept")
+    why = reread(registry, tmp_path).damaged["foo"].why
+    assert why == f"its record {path} can't be read: it is a symbolic link"
+
+
 def test_a_record_of_a_later_format_is_not_read_as_ours_nor_moved_aside(
     registry: Registry, tmp_path: Path
 ) -> None:
