@@ -18,6 +18,16 @@ CHUNK = 1 << 20
 TICK_SECONDS = 0.05
 
 
+def make_directory(path: Path, mode: int = 0o777) -> None:
+    """With its parents, if it is not there. Raises OSError: NotADirectoryError, not
+    FileExistsError, where anything else has its name."""
+    try:
+        path.mkdir(mode, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        why = f"{path} can't be made, as something that is no directory is in the way"
+        raise NotADirectoryError(errno.ENOTDIR, why) from None
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable, not only the contents of its files."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -23,9 +23,7 @@ class ProgramMissing(RpcError):
 
     def __init__(self, program: str) -> None:
         package = PACKAGES[program]
-        super().__init__(
-            f"The program {program} is missing. Please install the package {package}."
-        )
+        super().__init__(f"The program {program} is missing. Please install the package {package}.")
 
 
 def check(program: str) -> None:

@@ -20,6 +20,8 @@ from multipassd.drivers.qemu.runner import Runner, shown
 from multipassd.images.image import Base
 from multipassd.system import log, programs
 from multipassd.system.background import Tasks
+from multipassd.system.files import make_directory
+from protocol.errors import StorageFailed
 
 ARCHITECTURE = "x86_64"  # of the hosts, and so of the images, that the command line is made for
 GREETING_SECONDS = 5.0  # of a monitor that an earlier daemon may still hold
@@ -147,11 +149,21 @@ class QemuDriver:
     async def _inspect_once(self) -> Ability:
         async with self._inspecting:
             if self._ability is None:
-                self._place.mkdir(parents=True, exist_ok=True)
+                self._make_place()
                 self._ability = await acceleration.inspect(
                     self._runner, self._place, self._override
                 )
             return self._ability
+
+    def _make_place(self) -> None:
+        """Raises StorageFailed."""
+        try:
+            make_directory(self._place)
+        except OSError as error:
+            raise StorageFailed(
+                f"Instances can't be kept in {self._place}: {error.strerror}. "
+                "Please look at the service's storage directory."
+            ) from error
 
     async def _accelerator(self, hardware: QemuHardware) -> str:
         """As when it was launched: its CPU model is one that only this accelerator has."""

@@ -15,7 +15,13 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from multipassd.system.files import read_regular, sync_directory, write_atomically, write_new
+from multipassd.system.files import (
+    make_directory,
+    read_regular,
+    sync_directory,
+    write_atomically,
+    write_new,
+)
 
 LAUNCHING, PURGED, COPY = "launching", "purged", "record.json"
 FILE_MODE = 0o600
@@ -38,7 +44,7 @@ class InstanceDirectory:
         """A new directory; what `unmake` wants to know of it. Raises OSError, FileExistsError
         where anything has the name."""
         token = secrets.token_hex(16)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path.parent)
         self.path.mkdir(mode=MODE)
         try:
             write_new(self.path / LAUNCHING, token.encode(), FILE_MODE)

@@ -25,7 +25,7 @@ from multipassd.instances.records.record import (
 )
 from multipassd.instances.records.running_markers import RunningMarkers
 from multipassd.system import log
-from multipassd.system.files import read_regular, sync_directory, write_atomically
+from multipassd.system.files import make_directory, read_regular, sync_directory, write_atomically
 from protocol import names
 from protocol.errors import StorageFailed
 
@@ -167,7 +167,7 @@ class Registry:
         """Durable when this returns. Raises StorageFailed; then nothing has changed."""
         place = InstanceDirectory(self.place(record.name))
         try:
-            self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            make_directory(self._directory, DIRECTORY_MODE)
             if record.phase is Phase.RUNNING:
                 place.mark_recorded()  # before it runs at the latest: then its disk holds something
                 self._markers.add(record.name)
@@ -237,7 +237,7 @@ class Registry:
 
     def make_place(self, name: str) -> str:
         """The directory of a new instance; what `unmake_place` is to be told. Raises OSError."""
-        self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        make_directory(self._directory, DIRECTORY_MODE)
         return InstanceDirectory(self.place(name)).make()
 
     def unmake_place(self, name: str, token: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from multipassd.system.files import sync_directory
+from multipassd.system.files import make_directory, sync_directory
 
 DIRECTORY = "running"  # beside the records' own; debian/multipass.multipassd-boot.service names it
 DIRECTORY_MODE, FILE_MODE = 0o700, 0o600
@@ -26,7 +26,7 @@ class RunningMarkers:
         """Durable when this returns. Raises OSError."""
         mark = self._directory / name
         if not mark.exists():
-            self._directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            make_directory(self._directory, DIRECTORY_MODE)
             mark.touch(FILE_MODE)
             sync_directory(self._directory)
 

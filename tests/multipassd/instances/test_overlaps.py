@@ -29,6 +29,7 @@ from multipassd.instances.records.record import Phase
 from multipassd.instances.states.errors import GuestSilent, RepeatedAddress
 from multipassd.instances.states.state import State
 from multipassd.network.user_mode import UserNetworking
+from protocol.errors import StorageFailed
 from tests import waiting
 from tools import records
 from tools.sandbox import Sandbox
@@ -281,6 +282,23 @@ def test_many_long_configurations_at_once_leave_others_a_thread(
             await asyncio.wait(launches)
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("name", ["machines", "instances"])
+def test_a_file_in_place_of_a_directory_is_no_instance(sandbox: Sandbox, name: str) -> None:
+    path = (sandbox.storage if name == "machines" else sandbox.data) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("in the way")
+
+    async def story() -> None:
+        launcher = Launcher(
+            instances_of(sandbox, Driver()), cast(Images, OneImage()), ServiceKey(sandbox.data)
+        )
+        with pytest.raises(StorageFailed, match=f"{path} can't be made, as something that is no"):
+            await launcher.launch(order("foo"), SILENT)
+
+    asyncio.run(story())
+    assert path.read_text() == "in the way"
 
 
 def test_of_two_launches_at_once_only_one_gets_a_mac_address(sandbox: Sandbox) -> None:

@@ -15,6 +15,7 @@ from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.drivers.qemu.hardware import QemuHardware
 from multipassd.images.image import Base
+from protocol.errors import StorageFailed
 
 MIB = 1 << 20
 ID = "0123456789abcdef" * 4
@@ -87,6 +88,14 @@ def test_a_start_refuses_it_and_starts_no_qemu(disk: Path, tmp_path: Path) -> No
     with pytest.raises(DriverError, match="stands on /etc/shadow"):
         asyncio.run(driver.start(machine(disk)))
     assert list(driver.names()) == []
+
+
+def test_a_file_in_place_of_the_machines_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "machines"
+    path.write_text("in the way")
+    driver = QemuDriver(DetachedRunner(tmp_path / "run"), path, "tcg")
+    with pytest.raises(StorageFailed, match=f"Instances can't be kept in {path}: {path} can't be"):
+        asyncio.run(driver.ready())
 
 
 def test_an_image_that_the_record_does_not_name_is_refused(disk: Path, tmp_path: Path) -> None:
