@@ -9,12 +9,13 @@ import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from multipassd.admin.access.locations import Place, certificates_in
-from multipassd.admin.access.store_access import open_store, say, short
+from multipassd.admin.access.locations import Place, certificates_in, read_store
+from multipassd.admin.access.store_access import open_store, say
 from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
 from multipassd.admin.add import Candidate, enrol
 from multipassd.instances.records import earlier_installation
 from multipassd.settings import Settings
+from multipassd.trust import pem_text
 from protocol import certificates, places
 from protocol.errors import RpcError
 from protocol.settings import DAEMON_KEYS, PASSPHRASE, SECRET_KEYS
@@ -93,20 +94,25 @@ def _same(path: Path, other: Path) -> bool:
 def _clients(path: Path) -> list[Candidate]:
     """Raises TrustError when the file is not one to believe."""
     try:
-        found = certificates_in(path)
+        data = read_store(path, os.geteuid())
     except OSError as error:
         raise TrustError(
             f"{path} is refused: {error.strerror or error}. Nothing was changed."
         ) from error
-    candidates = []
-    for who, der in found.items():
-        try:
-            certificates.check(der)
-        except ValueError:
-            print(f"{short(who)} in {path} is left out: it is not a certificate.")
-            continue
-        candidates.append(Candidate(der, ""))
-    return candidates
+    contents = pem_text.parse(data, frozenset(), certificates.check)
+    for problem in _unread(contents):
+        print(f"Not everything in {path} could be read: {problem}.")
+    found = certificates_in(data)
+    return [Candidate(der, "") for who, der in found.items() if who in contents.fingerprints]
+
+
+def _unread(contents: pem_text.Contents) -> list[str]:
+    problems = list(contents.problems)
+    if contents.torn is not None:
+        problems.append(f"line {contents.torn_line}: a certificate that is cut off")
+    if not contents.fingerprints:
+        problems.append("it is empty" if contents.blank else "it holds no valid certificate")
+    return problems
 
 
 def _readable(path: Path) -> Settings:

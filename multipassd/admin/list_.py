@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from multipassd.admin.access.locations import Place, certificates_in
+from multipassd.admin.access.locations import Place, certificates_in, read_store
 from multipassd.admin.access.store_access import repairable, short
 from multipassd.admin.access.verb import DONE, TrustError, Verb
 from multipassd.auth import certificate_checks
@@ -50,7 +50,7 @@ def _run(place: Place, options: Namespace) -> int:
 
 def expiries(place: Place) -> dict[str, datetime]:
     try:
-        found = certificates_in(place.store_path, place.owner)
+        found = certificates_in(read_store(place.store_path, place.owner))
     except OSError:
         return {}
     ends = {}

@@ -26,6 +26,11 @@ def main(arguments: list[str]) -> int:
     _configure_log()
     place = find(os.environ, options.data, options.socket)
     try:
+        if options.data and not options.data.is_dir():
+            raise TrustError(
+                f"There is no directory {options.data}. Name the service's data directory with "
+                "--data. Nothing was changed."
+            )
         if not may_change(place):
             raise TrustError(
                 "Only root and the owner of the trust store may do this: "

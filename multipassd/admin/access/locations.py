@@ -147,12 +147,16 @@ def may_change(place: Place) -> bool:
     return False
 
 
-def certificates_in(path: Path, owner: int | None = None) -> dict[str, bytes]:
-    """The certificates in a store's file by fingerprint, DER; broken blocks are left out.
+def read_store(path: Path, owner: int) -> bytes:
+    """A store's file, if only root and `owner` can write to it.
 
     Raises OSError: FileNotFoundError, or when the file is not fit to be believed.
     """
-    data, _ = StoreDisk(path, frozenset({0, os.geteuid() if owner is None else owner})).read()
+    return StoreDisk(path, frozenset({0, owner})).read()[0]
+
+
+def certificates_in(data: bytes) -> dict[str, bytes]:
+    """The certificates in a store's text by fingerprint, DER; broken blocks are left out."""
     found = {}
     for block in CERTIFICATE.finditer(data):
         try:

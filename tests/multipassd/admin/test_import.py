@@ -120,3 +120,23 @@ def test_the_own_installation_is_not_imported(trust: Trust) -> None:
     pair, _ = client()
     trust.done("add", "-", input=pair.certificate)
     assert "this very installation" in trust.refused("import", trust.data)
+
+
+@pytest.mark.parametrize(
+    ("kept", "said", "count"),
+    [
+        (slice(0, 0), "could be read: it is empty.", 0),
+        (slice(0, 100), "could be read: line 1: a certificate that is cut off.", 0),
+        (slice(0, -100), "a certificate that is cut off.", 1),
+        (slice(100, None), "the end of a block that has no beginning.", 1),
+    ],
+)
+def test_what_of_an_empty_or_cut_store_could_not_be_read_is_told(
+    trust: Trust, tmp_path: Path, kept: slice, said: str, count: int
+) -> None:
+    install(tmp_path, "data", ".")
+    store = tmp_path / "data" / STORE
+    store.write_bytes(store.read_bytes()[kept])
+    found = trust.done("import", tmp_path)
+    assert f"Not everything in {store} " in found and said in found, found
+    assert len(trusted(trust)) == count

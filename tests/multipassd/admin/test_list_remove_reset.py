@@ -93,6 +93,7 @@ def test_the_first_addition_opens_a_sleeping_daemons_socket_and_the_last_removal
 
 
 def test_with_data_and_no_socket_the_standard_socket_is_not_looked_at(trust: Trust) -> None:
+    trust.data.mkdir(mode=0o700, exist_ok=True)
     done = subprocess.run(
         [sys.executable, "-I", str(TRUST), "check", "--data", str(trust.data)],
         env=trust.sandbox.daemon_env(), capture_output=True, text=True, check=False, timeout=60,
@@ -157,6 +158,7 @@ def _reachable() -> bool:
 
 
 def test_output_that_nobody_takes_is_a_failure(trust: Trust) -> None:
+    trust.data.mkdir(mode=0o700, exist_ok=True)
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-I", str(TRUST), "list", "--data", str(trust.data)],

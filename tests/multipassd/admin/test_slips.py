@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from multipassd.auth import passphrase
 from multipassd.settings import FIELDS, Settings
 from tests.conftest import DaemonFactory
@@ -33,6 +35,7 @@ def test_a_reader_that_has_seen_enough_gets_no_sentence(trust: Trust) -> None:
 
 
 def to(trust: Trust, output: int) -> subprocess.CompletedProcess[bytes]:
+    trust.data.mkdir(mode=0o700, exist_ok=True)
     return subprocess.run(
         [sys.executable, "-I", str(TRUST), "list", "--data", str(trust.data)],
         env=trust.sandbox.daemon_env(), stdout=output, stderr=subprocess.PIPE, check=False,
@@ -194,3 +197,18 @@ def test_in_the_snap_it_goes_by_the_name_that_people_type_there(trust: Trust) ->
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith("usage: multipass.trust remove ")
+
+
+@pytest.mark.parametrize("verb", ["list", "check", "add", "remove", "reset", "import", "tcp"])
+def test_a_data_directory_that_does_not_exist_is_an_error(
+    trust: Trust, tmp_path: Path, verb: str
+) -> None:
+    pair, _ = client()
+    file = trust.put(tmp_path / "client.pem", pair)
+    words: dict[str, list[str | Path]] = {
+        "add": [file], "remove": ["someone"], "import": [tmp_path], "tcp": ["enable"]
+    }  # fmt: skip
+    typo = tmp_path / "no-such" / "data"
+    said = trust.refused(verb, *words.get(verb, []), "--data", typo)
+    assert f"There is no directory {typo}." in said
+    assert not typo.parent.exists()
