@@ -124,6 +124,7 @@ class Settings:
         self._owner = os.geteuid() if owner is None else owner
         self.problem = ""  # why the file is not used at all; says what to do
         self.warnings: list[str] = []  # single values that are not used
+        self._wrong: dict[str, str] = {}  # the same, by key
         self._values = Values()
         self._ini = IniFile.parse("")
         self._stamp: Stamp = None
@@ -142,6 +143,18 @@ class Settings:
         if key in names.SECRET_KEYS:
             return names.SET if value else ""
         return value
+
+    def require(self, key: str) -> None:
+        """Raises SettingsUnusable if the value counts as not set only because the file, or the
+        secret in it, can't be used; UnknownSetting.
+        """
+        _field(key)
+        self.refresh()
+        problem, wrong = self.problem, self._wrong.get(key)
+        if wrong and key in names.SECRET_KEYS:
+            problem = f"{wrong}. Set it again with `multipass set {key}`."
+        if problem:
+            raise SettingsUnusable(problem)
 
     def passphrase_record(self) -> str:
         """What a guess is verified against; empty when no passphrase is set."""
@@ -192,10 +205,10 @@ class Settings:
         """Other threads get the previous values until this is done."""
         self._stamp = _stamp(self.path)
         self._settled = _is_settled(self._stamp)
-        problem, warnings, values, ini = "", list[str](), Values(), IniFile.parse("")
+        problem, wrong, values, ini = "", dict[str, str](), Values(), IniFile.parse("")
         try:
             ini = IniFile.parse(read_trusted(self.path, self._owner))
-            values, warnings = _lenient(ini, self.path)
+            values, wrong = _lenient(ini, self.path)
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:
@@ -204,11 +217,12 @@ class Settings:
                 f"The settings in {self.path} are not used: {reason}. "
                 "Put the file right or remove it; it is read again by itself."
             )
-        warnings += [
+        warnings = [*wrong.values()] + [
             f"line {number} of {self.path} is no setting, no heading and no comment"
             for number in ini.unread()[:MAX_UNREAD]
         ]
-        self.problem, self.warnings, self._values, self._ini = problem, warnings, values, ini
+        self.problem, self.warnings, self._wrong = problem, warnings, wrong
+        self._values, self._ini = values, ini
 
     def _store(self, key: str, text: str) -> None:
         changed = IniFile.parse(self._ini.to_text())
@@ -243,15 +257,15 @@ def _validated(values: Values, field: str, key: str, value: str) -> Values:
     return changed
 
 
-def _lenient(ini: IniFile, path: Path) -> tuple[Values, list[str]]:
-    """The values that are valid, with the defaults in place of the others, and what is wrong."""
+def _lenient(ini: IniFile, path: Path) -> tuple[Values, dict[str, str]]:
+    """The values that are valid, with the defaults for the others, and what is wrong with those."""
     found: dict[str, Any] = {key: ini.get(key) for key in FIELDS}
     found = {key: value for key, value in found.items() if value is not None}
     try:
-        return Values.model_validate(found), []
+        return Values.model_validate(found), {}
     except ValidationError as error:
         wrong = {str(each["loc"][0]): each["msg"] for each in error.errors()}
-    warnings = [f"{key} in {path} is not used: {why}" for key, why in wrong.items()]
+    warnings = {key: f"{key} in {path} is not used: {why}" for key, why in wrong.items()}
     kept = {key: value for key, value in found.items() if key not in wrong}
     return Values.model_validate(kept), warnings
 

@@ -245,6 +245,12 @@ def test_a_passphrase_record_of_no_known_kind_counts_as_not_set_and_is_not_shown
     assert settings.passphrase_record() == ""
     assert "local.passphrase" in settings.warnings[0]
     assert "plain words" not in settings.warnings[0]
+    settings.require("local.driver")
+    with pytest.raises(SettingsUnusable, match="not a passphrase's record.*Set it again") as caught:
+        settings.require("local.passphrase")
+    assert "plain words" not in caught.value.message
+    settings.set("local.passphrase", "another")
+    settings.require("local.passphrase")
 
 
 RECORD = "f2" * 64
@@ -312,6 +318,10 @@ def test_a_file_not_to_rely_on_is_reported_ignored_and_left_alone(
         settings.set("local.bridged-network", "eth1")
     assert caught.value.status is Status.FAILED_PRECONDITION
     assert settings.problem in caught.value.message
+    for key in settings.keys():  # noqa: SIM118
+        with pytest.raises(SettingsUnusable) as unusable:
+            settings.require(key)
+        assert unusable.value.message == settings.problem
     assert RECORD not in caught.value.message
     assert _unread(path.lstat()) == _unread(before)
 

@@ -109,7 +109,11 @@ def test_unusable_settings_are_left_alone(site: Site, people: People, spoil: Spo
         assert done.stderr.startswith("set failed: The setting was not changed."), done
         assert str(settings) in done.stderr
         assert looks(settings) == before
-        assert "Passphrase is not set." in site.run(people.bob, "authenticate", "kept").stderr
+        unusable = f"failed: The settings in {settings} are not used: "
+        assert unusable in site.run(people.bob, "authenticate", "kept").stderr
+        done = site.run(people.alice, "get", "local.passphrase")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert unusable in done.stderr
         assert site.run(people.alice, "list").stdout == EMPTY_LIST
         site.daemon.restart()
     put_back(settings, content)

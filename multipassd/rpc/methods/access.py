@@ -29,6 +29,7 @@ from protocol.messages.access import (
     WaitReadyReply,
     WaitReadyRequest,
 )
+from protocol.settings import PASSPHRASE
 from protocol.version import VERSION
 
 
@@ -39,6 +40,7 @@ async def authenticate(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
     if call.standing.root and not call.request.passphrase:
         await _enrol(call, daemon, "root")
         return
+    daemon.settings.require(PASSPHRASE)
     record = daemon.settings.passphrase_record()
     if not record:
         raise PassphraseNotSet()

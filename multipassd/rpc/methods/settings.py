@@ -32,6 +32,7 @@ async def get(call: Call[GetRequest], daemon: Daemon) -> None:
         network = daemon.settings.get(BRIDGED_NETWORK)
         value = of_instances.show(daemon.instances, key, network)
     else:
+        daemon.settings.require(call.request.key)
         value = daemon.settings.get(call.request.key)
     call.reply(GetReply(value=value))
 
