@@ -14,6 +14,7 @@ from pathlib import Path
 
 from multipassd.auth.guess_file import GuessFile, GuessState
 from multipassd.auth.own_guesses import OwnGuesses
+from multipassd.system import installation
 from protocol.errors import TooManyGuesses
 
 BURST = 10  # a household's typing errors
@@ -22,6 +23,7 @@ FIRST_DELAY = 1.0
 LONGEST_DELAY = 30.0
 LONGEST_WAIT = 30.0  # a call that would have to wait longer is refused instead of being held
 FORGET_AFTER = 600.0  # without a guess, the delay starts small again
+REFUSED = "Too many passphrases were tried, so no more are checked for now."
 MAX_GUESSERS = 4096  # of some 200 bytes each
 
 
@@ -55,7 +57,7 @@ class Guesses:
         guesser = self._guesser(who, now)
         wait = max(0.0, guesser.free_at - now)
         if wait > LONGEST_WAIT:
-            raise TooManyGuesses(_sentence(wait - LONGEST_WAIT))
+            raise TooManyGuesses(_own_delay(wait - LONGEST_WAIT))
         if not privileged and not self._take_own(who, now):
             self._take_token(now)
             guesser.charged += 1
@@ -114,7 +116,7 @@ class Guesses:
     def _take_token(self, now: float) -> None:
         self._refill(now)
         if self._tokens < 1:
-            raise TooManyGuesses(_sentence((1 - self._tokens) * SECONDS_A_TOKEN))
+            raise TooManyGuesses(_others_guess())
         self._set_tokens(self._tokens - 1)
 
     def _refill(self, now: float) -> None:
@@ -136,10 +138,16 @@ def _delay(guesses: int) -> float:
     return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(guesses - 1, 10))
 
 
-def _sentence(wait: float) -> str:
+def _own_delay(wait: float) -> str:
     seconds = max(1, math.ceil(wait))
     unit = "second" if seconds == 1 else "seconds"
+    return f"{REFUSED}\nPlease try again in {seconds} {unit}."
+
+
+def _others_guess() -> str:
+    """Names no time: others may take the next guess of the shared bucket as well."""
     return (
-        "Too many passphrases were tried, so no more are checked for now.\n"
-        f"Please try again in {seconds} {unit}."
+        f"{REFUSED}\nThe service checks few passphrases while others guess wrong. Please try again "
+        "later,\nor have the administrator let you in with "
+        f"`sudo {installation.here().trust} add --user NAME`."
     )
