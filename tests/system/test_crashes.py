@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from multipassd.trust.enrolled_marker import EnrolledMarker
 from tests.system.people import ROOT, People, Person
 from tests.system.site import (
     EMPTY_LIST,
@@ -74,5 +75,6 @@ def kill_during_first_client(
     site.daemon.stop()
     for path in site.store.parent.iterdir():
         path.unlink()
+    EnrolledMarker(site.store.parent).clear()
     site.daemon.start()
     return set()

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -122,8 +121,7 @@ def test_another_service_s_bridge_is_left_alone(site: Site) -> None:
 def test_an_ordinary_user_is_told_that_it_takes_root(copy: Path) -> None:
     socket = Path(f"/tmp/multipass-hand-{os.getpid()}")  # where everybody may make it
     done = subprocess.run(
-        [sys.executable, "-I", str(copy / "bin/multipassd"), "--network=bridge", "--address",
-         f"unix:{socket}"],
+        [str(copy / "bin/multipassd"), "--network=bridge", "--address", f"unix:{socket}"],
         env={**os.environ, "HOME": "/nonexistent"}, user="nobody", group="nogroup", extra_groups=[],
         capture_output=True, text=True, check=False, timeout=60, cwd="/",
     )  # fmt: skip
