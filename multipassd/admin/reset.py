@@ -12,6 +12,7 @@ from multipassd.admin.access.store_access import apply_socket_mode, say
 from multipassd.admin.access.verb import DONE, TrustError, Verb
 from multipassd.system import installation, log
 from multipassd.system.files import sync_directory
+from multipassd.trust.enrolled_marker import EnrolledMarker
 from multipassd.trust.state import TrustState
 
 WARNING = (
@@ -43,6 +44,7 @@ def _run(place: Place, options: Namespace) -> int:
         kept = store.reset()
     else:
         kept = _set_aside(place.store_directory)
+        EnrolledMarker(place.store_directory).clear()
         store.load()
     _log.info("the trust store was reset; what it held is kept in %s", kept)
     apply_socket_mode(place, store)

@@ -14,6 +14,7 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 TOPICS = {
     "load": "The trust store could not be tidied up",
+    "marker": "A loss of the whole trust store would not be noticed: its marker can't be written",
     "record": "Names and dates of clients could not be written down",
 }
 

@@ -147,6 +147,7 @@ class TrustStore:
                 return False
             with self._guard.reported("record"):
                 self._clients.enrolled(who, name, how, uid, time.time())
+            with self._guard.reported("marker"):
                 self._marker.set()
         return True
 
@@ -194,6 +195,7 @@ class TrustStore:
             except OSError:
                 with self._guard.reported("record"):
                     self._clients.restore(record)
+                with self._guard.reported("marker"):
                     self._marker.set()
                 raise
             finally:
@@ -236,10 +238,12 @@ class TrustStore:
         if self._observer.directory_complaint():
             self._next_flush = time.monotonic() + FLUSH_SECONDS
             return
+        if self._view.state is TrustState.TRUSTING:
+            # For clients that were appended by hand, or enrolled by Multipass 1.16.
+            with self._guard.reported("marker"), self._guard.locked():
+                self._marker.set()
         with self._guard.reported("record"), self._guard.locked():
             self._next_flush = time.monotonic() + FLUSH_SECONDS
-            if self._view.state is TrustState.TRUSTING:
-                self._marker.set()  # for clients of Multipass 1.16, or appended by hand
             self._record_by_hand()
             self._clients.write_seen(everything)
             self._clients.compact()

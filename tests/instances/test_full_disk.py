@@ -49,7 +49,7 @@ def test_more_than_the_host_has_is_refused_before_anything_is_made(
 ) -> None:
     answer = small.cli("launch", "--name", "foo", *more, "noble")
     assert answer.returncode == 2
-    assert "Ask for less with --memory or --disk." in answer.stderr
+    assert f"Ask for less with {more[0]}." in answer.stderr
     assert small.kept_of("foo") == []
 
 

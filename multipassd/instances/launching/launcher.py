@@ -248,9 +248,10 @@ class Launcher:
     def _refuse_too_large(self, order: LaunchSpec) -> None:
         """Only a disk size that was asked for: the default one is there to be grown into."""
         limits = host_limits.read(self._instances.registry.place(order.name).parent)
-        why = limits.memory_excess(order.memory) or limits.disk_excess(order.disk)
-        if why:
-            raise TooLarge(f"{why}. Ask for less with --memory or --disk.")
+        if why := limits.memory_excess(order.memory):
+            raise TooLarge(f"{why}. Ask for less with --memory.")
+        if why := limits.disk_excess(order.disk):
+            raise TooLarge(f"{why}. Ask for less with --disk.")
 
     def _refuse_taken_addresses(self, order: LaunchSpec) -> None:
         taken = self._instances.registry.mac_addresses()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,15 @@ def test_check_tells_a_lost_store_from_one_that_nobody_is_in_yet(daemon: DaemonF
     trust.refused("list")
     trust.refused("remove", "zzzz")
     assert trust.run("check").returncode == 1, "a refused command has not begun an empty store"
+    trust.done("reset", "--yes")
+    assert "no client is trusted yet" in trust.run("check").stdout
+
+
+def test_reset_of_a_file_in_the_directorys_place_leaves_an_empty_store(trust: Trust) -> None:
+    pair, _ = client()
+    trust.done("add", "-", input=pair.certificate)
+    shutil.rmtree(trust.store.parent)
+    trust.store.parent.write_text("not a directory")
     trust.done("reset", "--yes")
     assert "no client is trusted yet" in trust.run("check").stdout
 
