@@ -1,0 +1,1 @@
+"""The daemon, `multipassd`, and the programs that it needs with other rights."""
