@@ -16,22 +16,24 @@ from tools.bootdisk import Firmware, System
 FILES = Path(__file__).parent / "guest"
 PACKAGES = (
     "busybox-static", "dropbear-bin", "kmod", "linux-image-cloud-amd64", "openssh-sftp-server",
-    *bootdisk.PACKAGES,
+    "sshfs", *bootdisk.PACKAGES,
 )  # fmt: skip
 # ACPI's power button needs button and evdev; the seed's file system isofs.
 MODULES = (
     "virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "ext4", "isofs", "button", "evdev",
+    "fuse", "virtiofs",
 )  # fmt: skip
 PROGRAMS = (
     "/usr/sbin/dropbear", "/usr/bin/dropbearkey", "/usr/lib/dropbear/dropbearconvert",
-    "/usr/lib/openssh/sftp-server", "/usr/sbin/resize2fs",
+    "/usr/lib/openssh/sftp-server", "/usr/sbin/resize2fs", "/usr/bin/sshfs",
 )  # fmt: skip
 APPLETS = (  # noqa: SIM905 - a list literal would take a page
-    "acpid awk blockdev cat chgrp chmod chown cp cut date dd df dmesg echo env expr false "
-    "findfs free grep gzip halt head hostname id init ip kill killall ln ls md5sum mkdir "
-    "mount mv nproc ping poweroff printf ps pwd reboot rm sed seq sh sha256sum sleep sort "
-    "stat stty sync tail tee test touch tr true tty udhcpc umount uname uptime vi wall wc "
-    "wget which whoami xargs yes "
+    "acpid awk basename blockdev cat chgrp chmod chown cmp cp cut date dd df dirname dmesg du echo "
+    "env expr false find findfs free fuser grep gzip halt head hostname id init ip kill killall ln "
+    "ls md5sum mkdir mount mountpoint mv nohup nproc ping poweroff printf ps pwd readlink realpath "
+    "reboot rm rmdir sed seq setsid sh sha256sum sleep sort stat stty sync tail tar tee test "
+    "timeout touch tr true truncate tty udhcpc umount uname uptime vi wall wc wget which whoami "
+    "xargs yes "
 ).split()
 PARTITION_SIZE = 96 << 20  # bytes; the root file system, with room
 OPTIONS = "console=ttyS0 quiet panic=5 net.ifnames=0"

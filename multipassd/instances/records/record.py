@@ -57,6 +57,58 @@ class ImageOrigin(BaseModel):
     release: str = ""
 
 
+LOGIN_USER = -1  # as an id in the guest: that of the user who is logged in as
+
+
+class IdPair(BaseModel):
+    """A user or group id of the host and the id that it has in the guest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    host: Annotated[int, Field(ge=0)]
+    guest: Annotated[int, Field(ge=LOGIN_USER)]
+
+
+class MountKind(Enum):
+    """How a directory of the host gets into the guest."""
+
+    CLASSIC = "classic"  # by the guest's sshfs
+    NATIVE = "native"  # by virtiofs
+
+
+class Mount(BaseModel):
+    """A directory of the host in the guest, served with the rights of the user who mounted it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    source: str  # an absolute path
+    target: str  # as it was given; a relative one is below the login user's home
+    uids: tuple[IdPair, ...] = ()
+    gids: tuple[IdPair, ...] = ()
+    kind: MountKind = MountKind.CLASSIC
+    uid: Annotated[int, Field(ge=0)]  # of that user on the host
+    gid: Annotated[int, Field(ge=0)]
+
+
+class Snapshot(BaseModel):
+    """A state of an instance to return to. Its content is a snapshot inside the disk's file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    name: Name
+    index: Annotated[int, Field(ge=1)]  # never used twice for one instance
+    tag: str  # the name of the snapshot inside the disk's file
+    parent: int = 0  # index of the snapshot that it descends from; 0: of none
+    comment: str = ""
+    created: float  # seconds since 1970
+    instance_id: str  # cloud-init's
+    cpus: Annotated[int, Field(ge=1)]
+    memory: Annotated[int, Field(gt=0)]  # bytes
+    disk: Annotated[int, Field(gt=0)]  # bytes
+    networks: tuple[Network, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+
+
 class Record(BaseModel):
     """Replaced, never changed in place: `record.model_copy(update=…)`."""
 
@@ -72,6 +124,11 @@ class Record(BaseModel):
     disk: Annotated[int, Field(gt=0)]  # bytes
     mac: str
     networks: tuple[Network, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()  # in the order in which they were taken
+    snapshot_head: int = 0  # index of the snapshot that the disk descends from; 0: of none
+    snapshots_taken: int = 0  # ever, also those that were deleted
+    clones: int = 0  # made of it ever
     ssh_port: int = 0  # of user networking; 0 on a bridge
     host_key: str  # what a client pins: "ssh-ed25519 AAAA…"
     phase: Phase = Phase.STOPPED
