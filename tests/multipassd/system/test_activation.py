@@ -122,9 +122,7 @@ def test_sockets_meant_for_another_process_are_left_alone(
 
 
 @pytest.mark.parametrize(("fds", "names"), [("many", ""), ("1", "a:b")])
-def test_nonsense_is_an_error(
-    fds: str, names: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nonsense_is_an_error(fds: str, names: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _set(monkeypatch, fds, os.getpid(), names)
     with pytest.raises((OSError, ValueError)):
         activation.descriptors()

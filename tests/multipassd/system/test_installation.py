@@ -45,9 +45,7 @@ def test_the_snap_keeps_what_is_shared_apart_from_what_a_revert_restores() -> No
     assert snap.storage == "/var/snap/multipass/common"
     assert snap.settings == "/var/snap/multipass/common/config/multipassd/multipassd.conf"
     assert snap.options == "/var/snap/multipass/current/options.json"
-    assert (
-        snap.earlier_settings == "/var/snap/multipass/current/config/multipassd/multipassd.conf"
-    )
+    assert snap.earlier_settings == "/var/snap/multipass/current/config/multipassd/multipassd.conf"
     assert snap.root_certificate == f"{snap.data}/multipass_root_cert.pem"
     assert snap.bundle == "/snap/multipass/7"
     assert snap.confined
