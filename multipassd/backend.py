@@ -16,6 +16,8 @@ from multipassd.instances.collection import Instances
 from multipassd.instances.launching.launcher import Launcher
 from multipassd.instances.records import earlier_installation
 from multipassd.instances.records.registry import Registry
+from multipassd.mounts import client as mounts
+from multipassd.mounts.client import MountServers
 from multipassd.network import bridge_client, reservations
 from multipassd.network.bridge_client import BridgedNetworking
 from multipassd.network.helper_process import NetworkHelper
@@ -73,7 +75,8 @@ class Machines:
             helper = NetworkHelper(base, environ)
         networking = _networking(environ, driver, registry, helper, network)
         key = ServiceKey(data)
-        instances = Instances(registry, driver, networking, key.path)
+        servers = MountServers(base, key.path, environ.get(mounts.SOCKET, ""))
+        instances = Instances(registry, driver, networking, key.path, servers)
         instances.load()
         if text := earlier_installation.warning(data):
             instances.earlier = text

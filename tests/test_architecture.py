@@ -24,6 +24,7 @@ LEVELS = {
     "multipassd.settings": 3,
     "multipassd.transport.quota": 3,
     "multipassd.images": 4,
+    "multipassd.mounts": 4,
     "multipassd.transport": 4,
     "multipassd.drivers": 5,
     "multipassd.images.worker": 5,
@@ -54,6 +55,7 @@ LEVELS = {
 PRIVILEGE_DOMAINS = {
     "multipassd.images.worker": {"system", "auth", "disk_helper", "images"},
     "multipassd.disk_helper": {"system", "auth"},
+    "multipassd.mounts": {"system", "auth"},
     "multipassd.drivers.qemu.helper": {"system", "drivers.qemu"},
     "multipassd.network.helper": {"system", "drivers", "network", "network.uplinks"},
 }

@@ -24,6 +24,7 @@ from multipassd.instances.states.errors import (
     NoSuchSnapshot,
     Several,
 )
+from multipassd.mounts.client import MountServers
 from multipassd.network.interface import Networking
 from multipassd.system import boot_id, log
 from protocol.errors import RpcError
@@ -38,12 +39,18 @@ class Instances:
     """The instances of this service, by name."""
 
     def __init__(
-        self, registry: Registry, driver: Driver, networking: Networking, key: Path
+        self,
+        registry: Registry,
+        driver: Driver,
+        networking: Networking,
+        key: Path,
+        servers: MountServers | None = None,
     ) -> None:
         self.registry = registry
         self.driver = driver
         self.networking = networking
         self._key = key
+        self._servers = servers  # of classic mounts
         self._instances: dict[str, Instance] = {}
         self.preparing: set[str] = set()  # names that launches have taken
         self.earlier = ""  # of instances of 1.16 in this storage, a sentence
@@ -184,7 +191,9 @@ class Instances:
         return self.preparing | self._instances.keys() | self.registry.damaged.keys()
 
     def add(self, record: Record) -> Instance:
-        instance = Instance(record, self.registry, self.driver, self.networking, self._key)
+        instance = Instance(
+            record, self.registry, self.driver, self.networking, self._key, self._servers
+        )
         self._instances[record.name] = instance
         return instance
 
@@ -204,7 +213,7 @@ class Instances:
             await self.driver.clear(damaged.name)  # it may run all the same
             if damaged.copy is not None:
                 copy = StoredRecord(damaged.copy, self.registry)
-                await Attachments(copy, self.networking).on_purge()
+                await Attachments(copy, self.networking, self._servers).on_purge()
             self.registry.remove(damaged.name)
             await asyncio.to_thread(self.registry.remove_files, damaged.name)
 

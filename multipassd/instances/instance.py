@@ -19,6 +19,7 @@ from multipassd.instances.states import transitions
 from multipassd.instances.states.errors import GuestSilent, NoSuchInstance
 from multipassd.instances.states.state import ON, State
 from multipassd.instances.states.transitions import Command, Event
+from multipassd.mounts.client import MountServers
 from multipassd.network.interface import Networking
 from multipassd.system import boot_id, log
 from multipassd.system.background import Tasks
@@ -37,12 +38,19 @@ class Instance:
     """
 
     def __init__(
-        self, record: Record, registry: Registry, driver: Driver, networking: Networking, key: Path
+        self,
+        record: Record,
+        registry: Registry,
+        driver: Driver,
+        networking: Networking,
+        key: Path,
+        servers: MountServers | None = None,
     ) -> None:
         """`key`: the private SSH key that guests accept."""
         self._tasks = Tasks()
         self._stored = StoredRecord(record, registry)
-        self._attachments = Attachments(self._stored, networking)
+        self._attachments = Attachments(self._stored, networking, servers)
+        self.classic_mounts = self._attachments.classic_mounts
         self._guest = RunningGuest(self._stored, driver, self._attachments, key, self._tasks.spawn)
         self.awaited = self._guest.awaited  # for a client that starts it and then waits
         self._driver = driver
@@ -96,6 +104,10 @@ class Instance:
     async def wait(self, seconds: float = START_TIMEOUT, *, initialised: bool = False) -> None:
         """Until SSH answers and, if asked, cloud-init is done. Raises TimedOut, DriverError."""
         await self._guest.wait(seconds, initialised=initialised)
+
+    def warnings(self) -> list[str]:
+        """What the clients that waited for the last start are to know, once."""
+        return self._guest.settling.warnings()
 
     # -- starting ---------------------------------------------------------------------------------
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from contextvars import ContextVar
 from typing import Generic, Protocol, TypeVar, cast
 
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import Standing
+from multipassd.system import log
 from multipassd.transport.quota import limits
 from protocol.codec import Message
 from protocol.errors import MalformedRequest
@@ -70,6 +72,11 @@ class Call(Generic[Request]):
 
     def log_line(self, text: str) -> None:
         self.reply(self.method.reply(log_line=text))
+
+    def warn(self, logger: logging.Logger, text: str) -> None:
+        """For the caller alone; 1.16's clients show it on stderr, at any verbosity."""
+        told = {"name": logger.name, "levelname": "WARNING", "msg": text}
+        self.log_line(log.line(logging.makeLogRecord(told)) + "\n")
 
 
 CURRENT: ContextVar[Call[Message] | None] = ContextVar("current call", default=None)

@@ -11,6 +11,7 @@ Fields = Mapping[str, object]  # of the instance's record, by name
 # Runs a command in the guest for at most some seconds and returns its output. Raises GuestSilent,
 # NotRunning, DriverError.
 Execute = Callable[[str, float], Awaitable[str]]
+Warn = Callable[[str], None]  # a sentence for the clients that wait for the start
 
 
 class Attachment:
@@ -27,8 +28,16 @@ class Attachment:
         """The machine with what the attachment adds to it. Changes nothing on the host."""
         return machine
 
+    async def after_answer(self, execute: Execute, warn: Warn) -> None:
+        """The guest answers for the first time after its start, or after this daemon's. Clients
+        that start it wait for this. Never fails."""
+
+    async def before_suspend(self, execute: Execute) -> None:
+        """The guest is about to be suspended. Never fails."""
+
     async def after_pause(self, execute: Execute) -> None:
-        """The guest answers and goes on after it was suspended or stalled. Never fails."""
+        """The guest answers and goes on after it was suspended or stalled, or after it could not
+        be suspended. Never fails."""
 
     def fields_at_end(self) -> Fields:
         """What is recorded once the machine has ended."""
@@ -42,3 +51,6 @@ class Attachment:
 
     def describe(self, details: InstanceDetails, *, running: bool) -> None:
         """Fill in what `info` shows of the attachment."""
+
+    def close(self) -> None:
+        """The daemon goes; the machine and what serves it stay."""

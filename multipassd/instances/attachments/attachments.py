@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 
 from multipassd.drivers.interface import Machine
-from multipassd.instances.attachments.attachment import Attachment, Execute, Fields
+from multipassd.instances.attachments.attachment import Attachment, Execute, Fields, Warn
+from multipassd.instances.attachments.classic_mounts import ClassicMounts
 from multipassd.instances.attachments.delayed_stop import DelayedStop
 from multipassd.instances.attachments.guest_clock import GuestClock
 from multipassd.instances.attachments.network_cards import NetworkCards
 from multipassd.instances.records.stored_record import StoredRecord
+from multipassd.mounts.client import MountServers
 from multipassd.network.interface import Networking
 from protocol.messages.information import InstanceDetails
 
@@ -17,13 +19,18 @@ from protocol.messages.information import InstanceDetails
 class Attachments:
     """The hooks of `Attachment`, each called for all kinds: in order, at the end in reverse."""
 
-    def __init__(self, record: StoredRecord, networking: Networking) -> None:
+    def __init__(
+        self, record: StoredRecord, networking: Networking, servers: MountServers | None = None
+    ) -> None:
+        """`servers`: of classic mounts; without it there are none."""
         self.cards = NetworkCards(record, networking)
         self.delayed_stop = DelayedStop(record)
+        self.classic_mounts = ClassicMounts(record, self.cards, servers)
         self._all: tuple[Attachment, ...] = (
             self.cards,
             self.delayed_stop,
             GuestClock(record.name),
+            self.classic_mounts,
         )
 
     def fields_at_start(self) -> Fields:
@@ -37,6 +44,14 @@ class Attachments:
         for each in self._all:
             machine = each.equip(machine)
         return machine
+
+    async def after_answer(self, execute: Execute, warn: Warn) -> None:
+        for each in self._all:
+            await each.after_answer(execute, warn)
+
+    async def before_suspend(self, execute: Execute) -> None:
+        for each in reversed(self._all):
+            await each.before_suspend(execute)
 
     async def after_pause(self, execute: Execute) -> None:
         for each in self._all:
@@ -60,3 +75,7 @@ class Attachments:
     def describe(self, details: InstanceDetails, *, running: bool) -> None:
         for each in self._all:
             each.describe(details, running=running)
+
+    def close(self) -> None:
+        for each in self._all:
+            each.close()

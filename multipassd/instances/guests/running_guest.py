@@ -13,6 +13,7 @@ from multipassd.instances.attachments.attachments import Attachments
 from multipassd.instances.guests.guest_connection import GuestConnection
 from multipassd.instances.guests.guest_ssh import Endpoint
 from multipassd.instances.guests.reachability import Reachability
+from multipassd.instances.guests.settling import Settling
 from multipassd.instances.records.record import Phase
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states import transitions
@@ -58,6 +59,7 @@ class RunningGuest:
         self._clients = 0  # that wait until it answers
         self._reach: Reachability | None = None  # of the last guest
         self._probing: asyncio.Task[None] | None = None
+        self.settling = Settling(attachments, self.execute, spawn)
 
     @property
     def name(self) -> str:
@@ -112,6 +114,8 @@ class RunningGuest:
         for task in (self._watcher, self._probing):
             if task is not None:
                 task.cancel()
+        self.settling.end()
+        self._attachments.close()
         if self.guest is not None:
             self.guest.close()
 
@@ -194,6 +198,7 @@ class RunningGuest:
         initialised = initialised and not self._stored.record.ready
         with self.awaited():
             await reach.wait(seconds, probing, initialised=initialised)
+            await self.settling.done()
         if reach.connection.over:
             await self._ends_within(SWITCH_OFF_SECONDS)  # then the reason is recorded
             why = self._stored.record.ended_because or "it was stopped"
@@ -204,8 +209,8 @@ class RunningGuest:
     async def _probe(self, guest: Guest, reach: Reachability) -> None:
         try:
             await reach.probe()
-            if guest.stood_still:
-                await self._after_pause(guest)
+            if self.guest is guest:
+                self.settling.answered(paused=guest.stood_still)
         except RpcError as error:
             _log.warning("%s can't be reached: %s", self.name, error.message)
         finally:
@@ -215,11 +220,7 @@ class RunningGuest:
     def _on_going_on(self) -> None:
         """It was stalled by a full disk. One that has not answered yet is still probed."""
         if self.guest is not None and self._reach is not None and self._reach.answered:
-            self._spawn(self._after_pause(self.guest))
-
-    async def _after_pause(self, guest: Guest) -> None:
-        if self.guest is guest:
-            await self._attachments.after_pause(self.execute)
+            self.settling.goes_on()
 
     async def trouble(self) -> str:
         """What keeps it from running or answering, in a sentence; empty where nothing does."""
@@ -266,11 +267,13 @@ class RunningGuest:
             return
         self.machine_state.begin_end(transitions.SUSPEND)
         try:
+            await self.settling.before_suspend()
             await guest.suspend()
             await self.switch_off()
         finally:
             if self.on:
                 self.machine_state.happened(Event.WENT_ON)
+                self._on_going_on()
             else:
                 self.machine_state.happened(Event.NOT_THERE)
                 self.record_end(await self.resting())
@@ -297,6 +300,7 @@ class RunningGuest:
         if self._probing is not None and not self._probing.done():
             self._probing.cancel()
             self._probing = None
+        self.settling.end()
         command = self.machine_state.ended()
         await self._attachments.after_end()
         why = "" if command is not None else reason

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from dataclasses import replace
 
@@ -57,7 +56,7 @@ async def _launch(call: Call[LaunchRequest], asked: LaunchSpec, daemon: Daemon) 
         progress=lambda kind, percent: call.reply(_progress(kind, percent)),
         message=lambda text: call.reply(LaunchReply(reply_message=text)),
         launched=lambda: daemon.audit.instance("launched", asked.name, peer.uid, peer.fingerprint),
-        warn=lambda text: call.log_line(_warning(text)),
+        warn=lambda text: call.warn(_log, text),
     )
     instance = await daemon.launcher.launch(asked, report)
     call.reply(LaunchReply(vm_instance_name=instance.name))
@@ -86,9 +85,3 @@ async def _networks(
 def _progress(kind: Progress, percent: int) -> LaunchReply:
     progress = LaunchProgress(type=int(kind), percent_complete=str(percent))
     return LaunchReply(launch_progress=progress)
-
-
-def _warning(text: str) -> str:
-    """1.16's clients show it on stderr, at any verbosity."""
-    told = {"name": _log.name, "levelname": "WARNING", "msg": text}
-    return log.line(logging.makeLogRecord(told)) + "\n"

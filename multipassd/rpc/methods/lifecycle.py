@@ -8,8 +8,9 @@ from multipassd.instances.guests.reachability import START_TIMEOUT
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged, InstanceDamaged
 from multipassd.instances.states.errors import InstancesMissing
-from multipassd.rpc.call import Call
+from multipassd.rpc.call import Call, Request
 from multipassd.rpc.context import Daemon
+from multipassd.system import log
 from protocol.messages.lifecycle import (
     DeleteReply,
     DeleteRequest,
@@ -30,6 +31,8 @@ from protocol.messages.lifecycle import (
 
 Code = StartError.ErrorCode
 
+_log = log.get("instances")
+
 
 async def start(call: Call[StartRequest], daemon: Daemon) -> None:
     """Start instances and wait until they answer."""
@@ -42,6 +45,7 @@ async def start(call: Call[StartRequest], daemon: Daemon) -> None:
         with instance.awaited():
             await instance.start()
             await instance.wait(seconds)
+        _pass_on_warnings(call, instance)
 
     await for_each(daemon.instances.chosen(wanted), start)
     call.reply(StartReply())
@@ -95,9 +99,15 @@ async def restart(call: Call[RestartRequest], daemon: Daemon) -> None:
         with instance.awaited():
             await instance.restart()
             await instance.wait(seconds)
+        _pass_on_warnings(call, instance)
 
     await for_each(chosen, restart)
     call.reply(RestartReply())
+
+
+def _pass_on_warnings(call: Call[Request], instance: Instance) -> None:
+    for text in instance.warnings():
+        call.warn(_log, text)
 
 
 async def delet(call: Call[DeleteRequest], daemon: Daemon) -> None:

@@ -1,0 +1,1 @@
+"""Classic mounts: directories of the host, served to guests over SFTP (`bin/multipass-mounts`)."""
