@@ -178,6 +178,7 @@ class Service:
         self._settings.refresh()
         self._audit.tick(time.time())
         self._daemon.instances.stop_what_is_due()
+        self._daemon.instances.take_up_new()
         self._report_problems()
         self._manager.status(self._status())  # a problem came or went without a change of trust
         if self._upkeep is None or self._upkeep.done():

@@ -72,6 +72,20 @@ class ServiceKey:
         """Raises StorageFailed."""
         return self._key.public
 
+    def private_of(self, name: str) -> bytes:
+        """The private key in the file of this name beside the service's own, which is that of an
+        empty name. Raises StorageFailed."""
+        if not name:
+            return self.private
+        path = self.path.with_name(name)
+        try:
+            return read_regular(path, MAX_KEY)
+        except OSError as error:
+            raise StorageFailed(
+                f"The key that instances of Multipass 1.16 are reached by, {path}, can't be read: "
+                f"{error.strerror}. Please restore it, from 1.16's ssh-keys/id_rsa or a backup."
+            ) from None
+
 
 def _read_or_make(path: Path) -> SshKey:
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -90,6 +90,16 @@ class Driver(Protocol):
 
     async def choose(self, base: Base) -> Hardware:
         """Hardware for a new machine from this image. Raises DriverError where nothing can run."""
+
+    async def adopt(
+        self, machine: Machine, *, bios: bool, states: Sequence[str], dropped: Sequence[str]
+    ) -> Hardware:
+        """Make what is missing beside a whole disk that another service has made. `states`: the
+        snapshots in it that can be returned to; `dropped`: those that are removed from it. Returns
+        what is known of its hardware. Raises DriverError."""
+
+    async def complete(self, hardware: Hardware) -> Hardware:
+        """With what it lacks of a machine that another service has made. Raises DriverError."""
 
     async def create(self, machine: Machine, base: Base, size: int) -> None:
         """The disk, `size` bytes, on top of the image, which stays as it is and where it is."""

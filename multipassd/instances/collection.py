@@ -11,6 +11,7 @@ from typing import TypeVar
 from multipassd.drivers.interface import Driver
 from multipassd.instances.attachments.attachments import Attachments
 from multipassd.instances.instance import Instance
+from multipassd.instances.records.arrivals import Arrivals
 from multipassd.instances.records.damaged import CannotRebuild, Damaged, InstanceDamaged
 from multipassd.instances.records.record import Phase, Record
 from multipassd.instances.records.registry import Registry
@@ -47,6 +48,7 @@ class Instances:
         servers: MountServers | None = None,
     ) -> None:
         self.registry = registry
+        self._arrivals = Arrivals(registry)
         self.driver = driver
         self.networking = networking
         self._key = key
@@ -242,6 +244,13 @@ class Instances:
             yield
         finally:
             self.preparing.discard(damaged.name)
+
+    def take_up_new(self) -> None:
+        """Those that `multipass-migrate` has put there while this runs. To be called every second
+        or so. Never fails."""
+        for record in self._arrivals.read(self.preparing):
+            _log.info("%s is here now", record.name)
+            self.add(record)
 
     def stop_what_is_due(self) -> None:
         """To be called every second or so."""

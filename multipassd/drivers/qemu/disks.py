@@ -12,15 +12,13 @@ from tempfile import NamedTemporaryFile
 from multipassd.disk_helper import client, request
 from multipassd.disk_helper.request import QemuImgError
 from multipassd.drivers.interface import DriverError
-from multipassd.drivers.qemu.qcow2_header import EXTERNAL_DATA
+from multipassd.drivers.qemu import qcow2_header
 from multipassd.system import programs
 
 IMG = request.PROGRAM
 SECTOR = 512
 BOOT_SIGNATURE = b"\x55\xaa"
 BOOT_CODE = 440  # bytes of a master boot record before its table
-MAGIC = b"QFI\xfb\0\0\0\3"  # qcow2, version 3
-HEADER_SIZE = 80  # bytes; as far as the incompatible features
 READ = os.O_RDONLY | os.O_CLOEXEC
 OWN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW = OWN | os.O_CREAT | os.O_EXCL
@@ -49,6 +47,10 @@ async def copy(source: Path, path: Path) -> None:
         await _img("convert", "-q", "-f", "raw", "-O", "qcow2", *files, descriptors=[raw, disk])
 
 
+async def take_snapshot(path: Path, name: str) -> None:
+    await _on_own("snapshot", "-q", "-c", name, path=path)
+
+
 async def drop_snapshot(path: Path, name: str) -> None:
     await _on_own("snapshot", "-q", "-d", name, path=path)
 
@@ -75,7 +77,7 @@ async def _on_own(*arguments: str, path: Path, last: tuple[str, ...] = ()) -> No
     """Work on a machine's disk. QEMU's user may have written anything there, so neither a link nor
     a file that the disk's header names is followed."""
     with _opened(path, OWN) as descriptor:
-        if _has_data_elsewhere(os.pread(descriptor, HEADER_SIZE, 0)):
+        if _has_data_elsewhere(descriptor):
             raise DriverError(f"The disk {path} is damaged, or keeps its data in another file.")
         _lend(descriptor, path)
         file = {"driver": "file", "filename": request.file(0)}
@@ -83,11 +85,11 @@ async def _on_own(*arguments: str, path: Path, last: tuple[str, ...] = ()) -> No
         await _img(*arguments, f"json:{disk}", *last, descriptors=[descriptor])
 
 
-def _has_data_elsewhere(header: bytes) -> bool:
-    """By the header of version 3, the only one that is made here."""
-    if len(header) < HEADER_SIZE or header[:8] != MAGIC:
+def _has_data_elsewhere(descriptor: int) -> bool:
+    try:
+        return qcow2_header.read(descriptor).external_data
+    except (OSError, ValueError):
         return True
-    return bool(int.from_bytes(header[72:80], "big") & EXTERNAL_DATA)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from multipassd.drivers.qemu import acceleration, backing_image, command_line, d
 from multipassd.drivers.qemu.acceleration import Ability, reach
 from multipassd.drivers.qemu.command_line import MONITOR, SUSPENDED, Process
 from multipassd.drivers.qemu.guest import QemuGuest, suspended_mark
-from multipassd.drivers.qemu.hardware import BIOS, UEFI, QemuHardware
+from multipassd.drivers.qemu.hardware import BIOS, FIRMWARE, UEFI, QemuHardware
 from multipassd.drivers.qemu.qmp import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner, shown
 from multipassd.images.image import Base
@@ -59,6 +60,27 @@ class QemuDriver:
         if not bios and not command_line.OVMF_CODE.exists():
             raise DriverError("This image boots by UEFI only. Please install the package ovmf.")
         return QemuHardware(ability.machine, ability.cpu, BIOS if bios else UEFI).kept()
+
+    async def adopt(
+        self, machine: Machine, *, bios: bool, states: Sequence[str], dropped: Sequence[str]
+    ) -> Hardware:
+        for name in dropped:
+            await disks.drop_snapshot(command_line.disk(machine), name)
+        if bios:
+            return {FIRMWARE: BIOS}
+        if not command_line.OVMF_CODE.exists():
+            raise DriverError(f"{machine.name} boots by UEFI. Please install the package ovmf.")
+        variables = command_line.variables(machine)
+        await disks.copy(command_line.OVMF_VARIABLES, variables)
+        for name in states:  # where one file lacks a snapshot, none is returned to
+            await disks.take_snapshot(variables, name)
+        return {FIRMWARE: UEFI}
+
+    async def complete(self, hardware: Hardware) -> Hardware:
+        if set(hardware) != {FIRMWARE}:
+            return hardware
+        ability = await self._inspect()
+        return QemuHardware(ability.machine, ability.cpu, hardware[FIRMWARE]).kept()
 
     async def create(self, machine: Machine, base: Base, size: int) -> None:
         await disks.create(command_line.disk(machine), Path(base.path), base.format, size)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 BIOS, UEFI = "bios", "uefi"
+FIRMWARE = "firmware"  # the key that one of a machine made elsewhere has alone
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from multipassd.cloudinit.userdata import USER
 from multipassd.instances.attachments.network_cards import NetworkCards
 from multipassd.instances.guests import guest_ssh
 from multipassd.instances.guests.guest_ssh import Endpoint
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states.errors import NotRunning
 from multipassd.network.interface import NoAddressYet
+from multipassd.system import log
+
+_log = log.get("instances")
 
 
 class GuestConnection:
     """Where the guest is reached, with which keys, and whether it has ended."""
 
     def __init__(self, stored: StoredRecord, cards: NetworkCards, key: Path) -> None:
-        """`key`: the private SSH key that guests accept."""
+        """`key`: the service's private SSH key, which all guests accept that it has made."""
         self.over = False  # the guest has ended
         self.on_answer: Callable[[], None] = lambda: None  # called after each log-in
         self._stored = stored
@@ -33,12 +37,33 @@ class GuestConnection:
             host, port = self._cards.endpoint()
         except NoAddressYet:
             raise NotRunning(name) from None
-        return Endpoint(name, host, port, self._stored.record.host_key)
+        record = self._stored.record
+        return Endpoint(name, host, port, record.host_key, record.ssh_user or USER)
+
+    @property
+    def key(self) -> Path:
+        """The private SSH key that this guest accepts."""
+        return self._key.with_name(self._stored.record.ssh_key or self._key.name)
 
     async def execute(self, command: str, seconds: float) -> str:
         """Run a command in the guest and return its output. Raises GuestSilent, NotRunning,
         DriverError."""
-        output = await guest_ssh.run(self.endpoint(), self._key, command, seconds)
+        endpoint = self.endpoint()
+        if endpoint.host_key:
+            output = await guest_ssh.run(endpoint, self.key, command, seconds)
+        else:
+            output, host_key = await guest_ssh.learn(endpoint, self.key, command, seconds)
+            self._pin(host_key)
         if not self.over:
             self.on_answer()
         return output
+
+    def _pin(self, host_key: str) -> None:
+        """Believed this once. Raises StorageFailed, and then nothing is believed."""
+        if self._stored.record.host_key:  # another log-in was faster
+            return
+        self._stored.change(host_key=host_key)
+        _log.warning(
+            "%s was not set up by this service, so the host key that it shows now is taken as its "
+            "own, and no other from now on: %s", self._stored.name, host_key,
+        )  # fmt: skip

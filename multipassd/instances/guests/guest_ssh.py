@@ -1,4 +1,8 @@
-"""Commands inside a guest, by OpenSSH's client: it starts fast and leaves nothing resident."""
+"""Commands inside a guest, by OpenSSH's client: it starts fast and leaves nothing resident.
+
+A guest whose host key is not known yet, as its first boot was not of this service, is believed
+once: `learn` returns the key that it has shown at a log-in that succeeded.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from multipassd.system.programs import child
 SSH = "ssh"
 CONNECT_SECONDS = 5
 MAX_OUTPUT = 64 * 1024  # what a guest may tell us in one go; it is not trusted
+MAX_HOST_KEY = 8192  # bytes of its line; one of RSA with 16384 bits has 2800
 
 
 @dataclass(frozen=True)
@@ -26,18 +31,35 @@ class Endpoint:
     name: str
     host: str
     port: int
-    host_key: str  # "ssh-ed25519 AAAA…"
+    host_key: str  # "ssh-ed25519 AAAA…"; empty: not known yet
+    user: str = USER
 
 
 async def run(endpoint: Endpoint, key: Path, command: str, seconds: float) -> str:
     """What the command printed, if it ended with 0. Raises GuestSilent, and DriverError where no
     attempt could succeed."""
+    output, _ = await learn(endpoint, key, command, seconds)
+    return output
+
+
+async def learn(endpoint: Endpoint, key: Path, command: str, seconds: float) -> tuple[str, str]:
+    """The same, and the host key: the one that was known, or that the guest has shown now."""
     known = os.memfd_create("known_hosts", os.MFD_CLOEXEC)
     try:
-        os.write(known, f"{endpoint.name} {endpoint.host_key}\n".encode())
-        return await _run(_command(endpoint, key, known), endpoint.name, command, seconds)
+        if endpoint.host_key:
+            os.write(known, f"{endpoint.name} {endpoint.host_key}\n".encode())
+        output = await _run(_command(endpoint, key, known), endpoint.name, command, seconds)
+        return output, endpoint.host_key or _shown(os.pread(known, MAX_HOST_KEY, 0), endpoint.name)
     finally:
         os.close(known)
+
+
+def _shown(line: bytes, name: str) -> str:
+    """The host key that ssh has written down. Raises GuestSilent."""
+    words = line.decode("ascii", "replace").split()
+    if len(words) < 3 or not all(word.isprintable() for word in words):
+        raise GuestSilent(f"{name} has shown no host key")
+    return f"{words[1]} {words[2]}"
 
 
 async def _run(ssh: list[str], name: str, command: str, seconds: float) -> str:
@@ -84,14 +106,15 @@ def _command(endpoint: Endpoint, key: Path, known: int) -> list[str]:
         "ConnectTimeout": str(CONNECT_SECONDS),
         "IdentitiesOnly": "yes",
         "IdentityFile": str(key),
-        "StrictHostKeyChecking": "yes",
+        "StrictHostKeyChecking": "yes" if endpoint.host_key else "accept-new",
+        "UpdateHostKeys": "no",
         # In memory, so nothing is left. KnownHostsCommand= fails for root without rights.
         "UserKnownHostsFile": f"/proc/{os.getpid()}/fd/{known}",
         "GlobalKnownHostsFile": "/dev/null",
         "HostKeyAlias": endpoint.name,
         "LogLevel": "ERROR",
         "Port": str(endpoint.port),
-        "User": USER,
+        "User": endpoint.user,
     }
     flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     return [SSH, "-F", "none", "-T", *flags, "--", endpoint.host]

@@ -145,7 +145,8 @@ class RunningGuest:
         before = self._stored.record
         self.machine_state.begin_start(command)
         try:
-            fields = self._attachments.fields_at_start()
+            fields = dict(self._attachments.fields_at_start())
+            fields["hardware"] = dict(await self._driver.complete(before.hardware))
             ran = {"phase": Phase.RUNNING, "boot": boot_id.current(), "ended_because": ""}
             # Recorded first: if the daemon is killed now, its next start looks for the machine.
             self._stored.put(before.model_copy(update={**ran, **fields}))

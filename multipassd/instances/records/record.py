@@ -51,7 +51,7 @@ class ImageOrigin(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    id: str  # names the kept base that the disk stands on
+    id: str  # names the kept base that the disk stands on; empty: the disk is whole
     sha256: str = ""  # of the image as it was published
     os: str = ""
     release: str = ""
@@ -130,7 +130,9 @@ class Record(BaseModel):
     snapshots_taken: int = 0  # ever, also those that were deleted
     clones: int = 0  # made of it ever
     ssh_port: int = 0  # of user networking; 0 on a bridge
-    host_key: str  # what a client pins: "ssh-ed25519 AAAA…"
+    host_key: str  # what a client pins: "ssh-ed25519 AAAA…"; empty: learned at the first log-in
+    ssh_user: str = ""  # who is logged in as; empty: the user that cloud-init is told to make
+    ssh_key: str = ""  # name of the private key's file beside the service's own; empty: that one
     phase: Phase = Phase.STOPPED
     boot: str = ""  # of the host, when it was last started; one that ran is started in the next
     deleted: bool = False

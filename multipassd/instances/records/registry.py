@@ -42,7 +42,7 @@ class Registry:
     instances' disks lie in `places`, one directory each, which the hypervisor's user may enter."""
 
     def __init__(self, records: Path, places: Path) -> None:
-        self._directory = records
+        self.directory = records
         self._places = places
         self._markers = RunningMarkers(records.with_name(running_markers.DIRECTORY))
         self._records: dict[str, Record] = {}
@@ -79,7 +79,7 @@ class Registry:
         lost = "is missing"
         known = False  # which records there are
         try:
-            for path in self._files():
+            for path in self.files():
                 self._load(path)
             known = True
         except FileNotFoundError:
@@ -98,15 +98,15 @@ class Registry:
         """There is no instance that could not be read, or may be hidden."""
         return not self.damaged and not self.strange
 
-    def _files(self) -> list[Path]:
+    def files(self) -> list[Path]:
         """The records, sorted. Raises OSError."""
-        found = sorted(self._directory.iterdir())
+        found = sorted(self.directory.iterdir())
         return [path for path in found if path.suffix == SUFFIX and path.name[0] != "."]
 
     def _clean_up(self) -> None:
         """What a killed write left over is removed."""
         with suppress(OSError):
-            for path in self._directory.iterdir():
+            for path in self.directory.iterdir():
                 if path.name[0] == "." and path.suffix == ".tmp":
                     path.unlink()
 
@@ -134,7 +134,7 @@ class Registry:
 
     def unlisted(self) -> str:
         """What may hide instances: a directory that is there and can't be listed."""
-        for path in (self._directory, self._places):
+        for path in (self.directory, self._places):
             try:
                 os.listdir(path)
             except FileNotFoundError:
@@ -161,13 +161,18 @@ class Registry:
             return int(json.loads(read_regular(self._file(name), MAX_FILE))["format"]) > FORMAT
         return False
 
+    def take_up(self, record: Record) -> None:
+        """Its record came after `load`, by another program."""
+        self._records[record.name] = record
+        self.damaged.pop(record.name, None)
+
     # -- changing ---------------------------------------------------------------------------------
 
     def put(self, record: Record) -> None:
         """Durable when this returns. Raises StorageFailed; then nothing has changed."""
         place = InstanceDirectory(self.place(record.name))
         try:
-            make_directory(self._directory, DIRECTORY_MODE)
+            make_directory(self.directory, DIRECTORY_MODE)
             if record.phase is Phase.RUNNING:
                 place.mark_recorded()  # before it runs at the latest: then its disk holds something
                 self._markers.add(record.name)
@@ -226,7 +231,7 @@ class Registry:
             for each in (path.with_suffix(ASIDE), path):
                 with suppress(FileNotFoundError):
                     each.unlink()
-                    sync_directory(self._directory)
+                    sync_directory(self.directory)
         except OSError as error:
             raise _failed(name, "removed", error) from error
         self._markers.drop(name)
@@ -237,7 +242,7 @@ class Registry:
 
     def make_place(self, name: str) -> str:
         """The directory of a new instance; what `unmake_place` is to be told. Raises OSError."""
-        make_directory(self._directory, DIRECTORY_MODE)
+        make_directory(self.directory, DIRECTORY_MODE)
         return InstanceDirectory(self.place(name)).make()
 
     def unmake_place(self, name: str, token: str) -> None:
@@ -254,7 +259,7 @@ class Registry:
         """Names of directories that a launch or a purge has left over; none
         while it is not certain that they are not on record."""
         try:
-            recorded = {path.stem for path in self._files()}
+            recorded = {path.stem for path in self.files()}
         except OSError:
             return []
         return [
@@ -286,7 +291,7 @@ class Registry:
         return [*self._records.values(), *copies]
 
     def _file(self, name: str) -> Path:
-        return self._directory / f"{name}{SUFFIX}"
+        return self.directory / f"{name}{SUFFIX}"
 
 
 def _failed(name: str, what: str, error: OSError) -> StorageFailed:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from multipassd.cloudinit.userdata import USER
 from multipassd.instances.collection import collect
 from multipassd.instances.guests import guest_stats
 from multipassd.instances.guests.guest_stats import Runtime
@@ -199,9 +198,11 @@ async def networks(call: Call[NetworksRequest], daemon: Daemon) -> None:
 
 async def host_keys(call: Call[HostKeysRequest], daemon: Daemon) -> None:
     """What instances' SSH host keys are, so that clients need not trust the first one."""
-    names = dict.fromkeys(call.request.instance_name)
-    keys = {name: daemon.instances.get_live(name).record.host_key for name in names}
-    call.reply(HostKeysReply(host_keys=keys))
+    found = [daemon.instances.get_live(name) for name in dict.fromkeys(call.request.instance_name)]
+    for instance in found:
+        if not instance.record.host_key and instance.running:
+            await instance.wait()  # the log-in that this ends with learns it
+    call.reply(HostKeysReply(host_keys={each.name: each.record.host_key for each in found}))
 
 
 LAST_MINUTE = 60.0  # seconds before a delayed stop in which log-ins are refused
@@ -238,7 +239,8 @@ def _info(instance: Instance, daemon: Daemon) -> SSHInfo:
     endpoint = instance.endpoint()
     return SSHInfo(
         port=endpoint.port,
-        priv_key_base64=daemon.ssh_key.private.decode(),  # PEM, whose body is what the name means
+        # PEM, whose body is what the name means
+        priv_key_base64=daemon.ssh_key.private_of(instance.record.ssh_key).decode(),
         host=endpoint.host,
-        username=USER,
+        username=endpoint.user,
     )

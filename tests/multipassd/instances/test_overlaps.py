@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -85,6 +85,14 @@ class Driver:
 
     async def choose(self, base: Base) -> Hardware:
         return records.HARDWARE
+
+    async def adopt(
+        self, machine: Machine, *, bios: bool, states: Sequence[str], dropped: Sequence[str]
+    ) -> Hardware:
+        return records.HARDWARE
+
+    async def complete(self, hardware: Hardware) -> Hardware:
+        return hardware
 
     async def create(self, machine: Machine, base: Base, size: int) -> None:
         self.created += 1

@@ -74,18 +74,33 @@ def test_a_guest_that_goes_on_and_on_is_not_listened_to(
 
 @pytest.mark.skipif(bool(sshd.missing()), reason=sshd.missing())
 def test_a_guest_with_another_host_key_than_was_made_for_it_is_not_talked_to(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     server = sshd.Sshd(tmp_path)
-    monkeypatch.setattr(guest_ssh, "USER", server.user)
 
     def says(host_key: str) -> str:
-        endpoint = Endpoint("foo", "127.0.0.1", server.port, host_key)
+        endpoint = Endpoint("foo", "127.0.0.1", server.port, host_key, server.user)
         return asyncio.run(guest_ssh.run(endpoint, tmp_path / "user_key", "echo hello", SECONDS))
 
     try:
         assert says(server.host_key) == "hello\n"
         with pytest.raises(GuestSilent, match="ssh ended with 255"):
             says(sshd.make_key(tmp_path / "other_key")[1])
+    finally:
+        server.close()
+
+
+@pytest.mark.skipif(bool(sshd.missing()), reason=sshd.missing())
+def test_a_guest_of_another_service_is_believed_once_and_its_host_key_is_learned(
+    tmp_path: Path,
+) -> None:
+    server = sshd.Sshd(tmp_path)
+    endpoint = Endpoint("foo", "127.0.0.1", server.port, "", server.user)
+    try:
+        key = tmp_path / "user_key"
+        learned = asyncio.run(guest_ssh.learn(endpoint, key, "echo hello", SECONDS))
+        assert learned == ("hello\n", server.host_key)
+        with pytest.raises(GuestSilent):  # not at a log-in that fails
+            asyncio.run(guest_ssh.learn(endpoint, tmp_path / "none", "echo hello", SECONDS))
     finally:
         server.close()

@@ -183,7 +183,7 @@ def test_a_login_while_it_comes_up_waits_and_cancels_no_scheduled_stop(
         call = Call(method, peer, request, Replies(), TRUSTED)
         daemon = SimpleNamespace(
             instances=SimpleNamespace(get_live=lambda _name: foo),
-            ssh_key=SimpleNamespace(private=b"key"),
+            ssh_key=SimpleNamespace(private_of=lambda name: b"key"),
         )
         login = asyncio.create_task(information.ssh_info(call, cast(Daemon, daemon)))
         await asyncio.sleep(0.01)
