@@ -48,6 +48,12 @@ LINES = {
     "multipass set local.on": ["local.on.cpus=", "local.on.disk="],
     "multipass exec o": ["off", "on"],
     "multipass exec on -- --": [],
+    "multipass snapshot a": [],
+    "multipass snapshot of": ["off"],
+    "multipass restore ": ["asleep.second", "asleep.snapshot1"],
+    "multipass restore asleep.sn": ["asleep.snapshot1"],
+    "multipass delete asleep.se": ["asleep.second"],
+    "multipass info --format json asleep.se": ["asleep.second"],
 }
 # Some shells take `=` for the end of a word.
 EQUALS = {
@@ -99,14 +105,17 @@ FISH = 'source "$DIRECTORY/multipass.fish"; complete -C "$TYPED"'
 
 STAND_IN = """#!/bin/sh
 echo "$* NEVER_ENROL=$MULTIPASS_NEVER_ENROL" >> "$STARTED"
-case $1 in
-list)
+case "$1 $2" in
+'list --snapshots')
+    echo Instance,Snapshot,Parent,Comment
+    printf '%s,snapshot1,,""\\nasleep,second,snapshot1,"two\\nlines"\\n' asleep ;;
+'list '*)
     echo Name,State,IPv4,IPv6,Release,AllIPv4
     printf '%s,,,Not Available,""\\n' on,Running off,Stopped asleep,Suspended gone,Deleted ;;
-networks)
+'networks '*)
     echo Name,Type,Description
     printf '%s,ethernet,"Ethernet device"\\n' eth0 eth1 wlan0 ;;
-get) printf '%s\\n' local.on.cpus local.on.disk local.passphrase ;;
+'get '*) printf '%s\\n' local.on.cpus local.on.disk local.passphrase ;;
 esac
 """
 

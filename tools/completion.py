@@ -24,16 +24,24 @@ INSTANCES: dict[str, tuple[str, ...]] = {
     "recover": ("Deleted",),
     "restart": ("Running",),
     "shell": ("Running", "Stopped", "Suspended"),
+    "snapshot": ("Stopped",),
     "start": ("Stopped", "Suspended"),
     "stop": ("Running", "Delayed Shutdown"),
     "suspend": ("Running",),
 }
-ONE_INSTANCE = ("exec", "shell")  # what follows it is not one
+ONE_INSTANCE = ("exec", "shell", "snapshot")  # what follows it is not one
+# Their arguments are snapshots: each of them, or those that are written with a point.
+SNAPSHOTS, MAYBE_SNAPSHOTS = ("restore",), ("delete", "info")
 KEYED = ("get", "set")  # their argument is the key of a setting
 FILES, NETWORKS = "cloud-init", "network"  # options whose values are such
 ASK = "MULTIPASS_NEVER_ENROL=1 multipass list --format csv --no-ipv4 2>/dev/null"
 ASK_NETWORKS = "MULTIPASS_NEVER_ENROL=1 multipass networks --format csv 2>/dev/null"
 ASK_KEYS = "MULTIPASS_NEVER_ENROL=1 multipass get --keys 2>/dev/null"
+# Without the further lines of comments.
+ASK_SNAPSHOTS = (
+    "MULTIPASS_NEVER_ENROL=1 multipass list --snapshots --format csv 2>/dev/null"
+    " | sed -En '2,$ s/^([a-zA-Z0-9-]+),([a-zA-Z0-9-]+),.*/\\1.\\2/p'"
+)
 NOTICE = "# Generated from the table of commands by tools/completion.py."
 
 
@@ -167,13 +175,17 @@ def _bash_keys(command: Command) -> str:
 
 
 def _bash_instances(command: Command) -> str:
+    snapshots = f'words="$({ASK_SNAPSHOTS})"'
+    if command.name in SNAPSHOTS:
+        return f"; [[ $current == -* ]] || {snapshots}"
     states = INSTANCES.get(command.name)
     if states is None:
         return ""
+    more = f"; [[ $current != *.* ]] || {snapshots}" if command.name in MAYBE_SNAPSHOTS else ""
     ask = f'words="$(_multipass_instances {_quoted("|".join(states)) if states else ""})"'
     if command.name in ONE_INSTANCE:
         return f'; [[ $current == -* || $previous != "$command" ]] || {ask}'
-    return f"; [[ $current == -* ]] || {ask}"
+    return f"; [[ $current == -* ]] || {ask}{more}"
 
 
 def zsh(table: Sequence[Command]) -> str:
@@ -238,11 +250,15 @@ def _zsh_first_words(command: Command, table: Sequence[Command]) -> list[str]:
 
 
 def _zsh_instances(command: Command) -> list[str]:
+    snapshots = f'compadd -- ${{(f)"$({ASK_SNAPSHOTS})"}}'
+    if command.name in SNAPSHOTS:
+        return [_quoted(f"1:snapshot:{{{snapshots}}}")]
     if command.name not in INSTANCES:
         return []
     which = "1" if command.name in ONE_INSTANCE else "*"
     states = " ".join(f'"{state}"' for state in INSTANCES[command.name])
-    return [_quoted(f"{which}:instance:{{_multipass_instances {states}}}")]
+    more = f"; [[ $PREFIX != *.* ]] || {snapshots}" if command.name in MAYBE_SNAPSHOTS else ""
+    return [_quoted(f"{which}:instance:{{_multipass_instances {states}{more}}}")]
 
 
 def _zsh_option(option: Option) -> str:
@@ -302,6 +318,12 @@ def fish(table: Sequence[Command]) -> str:
             lines.append(
                 f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' -a {_quoted(keys)}"
             )
+        if command.name in (*SNAPSHOTS, *MAYBE_SNAPSHOTS):
+            only = "" if command.name in SNAPSHOTS else _FISH_POINT
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
+                f"-a {_quoted(f'({only}{ASK_SNAPSHOTS})')} -d 'snapshot'"
+            )
         if command.name in INSTANCES:
             states = " ".join(f'"{state}"' for state in INSTANCES[command.name])
             lines.append(
@@ -309,6 +331,9 @@ def fish(table: Sequence[Command]) -> str:
                 f"-a {_quoted(f'(__multipass_instances {states})')} -d 'instance'"
             )
     return "\n".join([*lines, ""])
+
+
+_FISH_POINT = "string match -q '*.*' -- (commandline -ct); and "
 
 
 def _fish_value(option: Option) -> str:

@@ -24,10 +24,12 @@ MODULES = {
     "purge": "purge",
     "recover": "recover",
     "restart": "restart",
+    "restore": "restore",
     "set": "set",
     "shell": "shell",
     "sh": "shell",
     "connect": "shell",
+    "snapshot": "snapshot",
     "start": "start",
     "stop": "stop",
     "suspend": "suspend",
@@ -39,7 +41,7 @@ MODULES = {
 # Commands of Multipass 1.16 that this client does not have yet.
 NOT_OFFERED = frozenset(
     (
-        "alias", "aliases", "clone", "copy-files", "mount", "prefer", "restore", "snapshot",
+        "alias", "aliases", "clone", "copy-files", "mount", "prefer",
         "transfer", "umount", "unalias", "unmount",
     )
 )  # fmt: skip

@@ -58,16 +58,25 @@ def may_bridge(networks: Sequence[str]) -> bool:
     return confirm(messages.BRIDGE_QUESTION)
 
 
-def confirm(question: str, again: str = messages.ANSWER_YES_NO, empty: str = "") -> bool:
-    """Yes or no; any other answer is asked `again`, the end of input is no.
+def confirm(
+    question: str,
+    again: str = messages.ANSWER_YES_NO,
+    empty: str = "",
+    *,
+    end_is_no: bool = True,
+) -> bool:
+    """Yes or no; any other answer is asked `again`.
 
-    `empty` is the meaning of an empty line, None if it has none.
+    `empty` is the meaning of an empty line, an empty text if it has none. Raises EndOfInput if the
+    end of input is not to mean no.
     """
     try:
         answer = ask(question).lower() or empty
         while answer not in ("y", "yes", "n", "no"):
             answer = ask(again).lower() or empty
     except EndOfInput:
+        if not end_is_no:
+            raise
         return False
     return answer in ("y", "yes")
 

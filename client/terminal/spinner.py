@@ -58,6 +58,15 @@ class Spinner:
             console.err(lines)
             self._draw()
 
+    def keep(self, text: str) -> None:
+        """A line of stdout that stays, above the spinner."""
+        if self._thread is None:
+            console.line_out(text)
+            return
+        with self._lock:
+            console.out(f"{CLEAR}{text}\n")
+            self._draw()
+
     def _draw(self) -> None:
         console.out(f"{CLEAR}{self._text}" if self._still else f"{CLEAR}{self._text}  ")
 

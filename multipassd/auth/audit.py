@@ -93,6 +93,14 @@ class Audit:
         more = {"MULTIPASS_INSTANCE": name, "MULTIPASS_ACTION": action}
         _record(Event.INSTANCE, text, fingerprint, uid, **more)
 
+    def snapshot(
+        self, action: str, instance: str, name: str, uid: int | None, fingerprint: str
+    ) -> None:
+        """`action`: taken, restored or deleted."""
+        text = f"the snapshot {instance}.{name} was {action} by {_name(fingerprint)}"
+        more = {"MULTIPASS_INSTANCE": instance, "MULTIPASS_SNAPSHOT": name}
+        _record(Event.INSTANCE, text, fingerprint, uid, MULTIPASS_ACTION=action, **more)
+
     def denied(self, uid: int | None, fingerprint: str, reason: str) -> None:
         kind = (uid, fingerprint, reason)
         count = self._kinds.get(kind)

@@ -29,7 +29,8 @@ SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 CPU_SECONDS = 120
 MEMORY = 2 << 30  # bytes of address space, most of it never touched
 FILES = 64
-MAX_WRITTEN = {"info": 0, "check": 0, "dd": 1 << 20}  # bytes; the others make disks
+MAX_WRITTEN = {"info": 0, "measure": 0, "check": 0, "dd": 1 << 20}  # bytes; others make disks
+REPAIR = "-r"  # a check with this option writes, too
 CHUNK = 64 << 10
 MAX_OUTPUT = request.MAX_ANSWER // 8  # bytes; JSON encodes one as up to six
 POLL = 0.01  # seconds between checks for the end of a program that closed its output
@@ -84,7 +85,7 @@ def _answer(
             [program, *words],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             pass_fds=descriptors, cwd="/", env=_environment(),
-            preexec_fn=lambda: _limit(words[0]),
+            preexec_fn=lambda: _limit(words),
         )  # fmt: skip
     except (FileNotFoundError, PermissionError):
         return Answer(request.MISSING, "", f"{request.PROGRAM} is not installed")
@@ -127,12 +128,13 @@ def _rest(number: int) -> bytes:
     return b""
 
 
-def _limit(verb: str) -> None:
+def _limit(words: Sequence[str]) -> None:
     rights.end_with_parent()
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_NOFILE, (request.FIRST + FILES, request.FIRST + FILES))
-    if verb in MAX_WRITTEN:
+    verb = words[0]
+    if verb in MAX_WRITTEN and REPAIR not in words:
         resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_WRITTEN[verb], MAX_WRITTEN[verb]))
 
 

@@ -19,6 +19,19 @@ class DriverError(RpcError):
     status = Status.INTERNAL
 
 
+class NotOnBackend(RpcError):
+    """The driver lacks what a command needs. The sentence is Multipass 1.16's."""
+
+    status = Status.UNIMPLEMENTED
+
+    def __init__(self, feature: str) -> None:
+        super().__init__(f"The {feature} feature is not implemented on this backend.")
+
+
+class SnapshotMissing(DriverError):
+    """The disk has no snapshot of this tag."""
+
+
 @dataclass(frozen=True)
 class Link:
     """One network card as the host sees it: a tap device, or user networking with a port that is
@@ -83,6 +96,7 @@ class Driver(Protocol):
     max_cpus: int  # of one machine
     user: str  # the user that its machines run as, who is to open their tap devices
     opens_service_taps: bool  # do its machines get at the taps of the network service?
+    keeps_snapshots: bool  # can a disk keep earlier states beside the present one?
 
     async def ready(self) -> None:
         """Raises DriverError where no machine could be made or run: to know it before an image is
@@ -113,6 +127,26 @@ class Driver(Protocol):
 
     async def grow(self, machine: Machine, size: int) -> None:
         """Make the disk of a stopped machine larger."""
+
+    async def take_snapshot(self, machine: Machine, tag: str) -> None:
+        """Keep the present state of a stopped machine's disk. Durable when this returns. Raises
+        DriverError; then `drop_snapshot` and `repair` remove what was made."""
+
+    async def restore_snapshot(self, machine: Machine, tag: str) -> None:
+        """Return a stopped machine's disk to this state, its size too; the present one is lost.
+        May be repeated after it was broken off. Raises SnapshotMissing, and then nothing has
+        changed; DriverError."""
+
+    async def drop_snapshot(self, machine: Machine, tag: str) -> None:
+        """Remove a kept state; nothing to do if there is none. Raises DriverError."""
+
+    async def repair(self, machine: Machine) -> None:
+        """Free what a change of its snapshots that was broken off has left over in the disk's
+        files. Never fails: it is space only."""
+
+    async def snapshot_size(self, machine: Machine, tag: str) -> int:
+        """Bytes that a copy of this state would take beside its image; what it shares with other
+        states counts for each. Raises DriverError."""
 
     async def start(self, machine: Machine) -> Guest:
         """Start it, from its suspended state if there is one. Raises DriverError."""

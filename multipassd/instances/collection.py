@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -22,16 +22,15 @@ from multipassd.instances.states.errors import (
     NameNotFree,
     NameTaken,
     NoSuchInstance,
-    NoSuchSnapshot,
     Several,
 )
 from multipassd.mounts.client import MountServers
 from multipassd.network.interface import Networking
 from multipassd.system import boot_id, log
 from protocol.errors import RpcError
-from protocol.messages.common import InstanceNames, InstanceSnapshotPair
+from protocol.messages.common import InstanceNames
 
-Found = TypeVar("Found", Instance, Damaged, Instance | Damaged)
+Found = TypeVar("Found")
 
 _log = log.get("instances")
 
@@ -86,6 +85,9 @@ class Instances:
             _log.warning("%s", why)
         ran = [each for each in self._instances.values() if each.record.phase is Phase.RUNNING]
         await asyncio.gather(*(instance.reattach() for instance in ran))
+        for instance in self._instances.values():
+            if instance.record.pending is not None:
+                instance.complete_pending()
         if self.registry.whole and not strangers:  # else those may use it
             # In the background: a network in trouble must not delay the start.
             self._reconciling = asyncio.create_task(self._reconcile_network())
@@ -151,21 +153,6 @@ class Instances:
         wanted = list(dict.fromkeys(names))
         return collect(wanted, self.get_live) if wanted else self.live()
 
-    def paired(self, pairs: Sequence[InstanceSnapshotPair]) -> list[Instance | Damaged]:
-        """Live, deleted or damaged, each once; all of them if there is no pair. Raises Several,
-        for any snapshot too."""
-        if not pairs:
-            return self.everything()
-        found = collect(dict.fromkeys(pair.instance_name for pair in pairs), self.find)
-        snapshots = [
-            NoSuchSnapshot(pair.instance_name, pair.snapshot_name)
-            for pair in pairs
-            if pair.snapshot_name is not None
-        ]
-        if snapshots:
-            raise Several(snapshots)
-        return found
-
     # -- coming and going -------------------------------------------------------------------------
 
     @contextmanager
@@ -226,7 +213,9 @@ class Instances:
         with self._only_one(damaged):
             # It may run, and what is known is as old as the copy: so it is looked for.
             seen = {"phase": Phase.RUNNING, "boot": boot_id.current()}
-            record = damaged.copy.model_copy(update={**seen, "deleted": False, "stop_at": 0.0})
+            # A snapshot that was being taken by the copy may be complete.
+            seen |= {"pending": None, "deleted": False, "stop_at": 0.0}
+            record = damaged.copy.model_copy(update=seen)
             self.registry.rebuild(damaged, record)
             instance = self.add(record)
             await instance.reattach()

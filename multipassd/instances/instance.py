@@ -9,12 +9,12 @@ from pathlib import Path
 
 from multipassd.drivers.interface import Driver, DriverError, Machine
 from multipassd.instances.attachments.attachments import Attachments
-from multipassd.instances.guests.guest_ssh import Endpoint
 from multipassd.instances.guests.reachability import PROBE_SECONDS, START_TIMEOUT
 from multipassd.instances.guests.running_guest import RunningGuest
 from multipassd.instances.records.record import Phase, Record
 from multipassd.instances.records.registry import Registry
 from multipassd.instances.records.stored_record import StoredRecord
+from multipassd.instances.snapshots.snapshots import Snapshots
 from multipassd.instances.states import transitions
 from multipassd.instances.states.errors import GuestSilent, NoSuchInstance
 from multipassd.instances.states.state import ON, State
@@ -51,8 +51,11 @@ class Instance:
         self._stored = StoredRecord(record, registry)
         self._attachments = Attachments(self._stored, networking, servers)
         self.classic_mounts = self._attachments.classic_mounts
+        self.delayed_stop = self._attachments.delayed_stop
         self._guest = RunningGuest(self._stored, driver, self._attachments, key, self._tasks.spawn)
         self.awaited = self._guest.awaited  # for a client that starts it and then waits
+        self.endpoint, self.trouble = self._guest.endpoint, self._guest.trouble
+        self.snapshots = Snapshots(self._stored, driver, lambda: self.machine)
         self._driver = driver
         self._lock = asyncio.Lock()  # of what changes the machine
 
@@ -82,20 +85,12 @@ class Instance:
     def machine(self) -> Machine:
         return self._guest.machine
 
-    def endpoint(self) -> Endpoint:
-        """Where its SSH is. Raises NotRunning."""
-        return self._guest.endpoint()
-
     def addresses(self) -> list[str]:
         return self._attachments.cards.addresses() if self.running else []
 
     def describe(self, details: InstanceDetails) -> None:
         """Fill in what `info` shows of its attachments."""
         self._attachments.describe(details, running=self.running)
-
-    async def trouble(self) -> str:
-        """What keeps it from running or answering, in a sentence; empty where nothing does."""
-        return await self._guest.trouble()
 
     async def execute(self, command: str, seconds: float) -> str:
         """Run a command in the guest. Raises GuestSilent, NotRunning, DriverError."""
@@ -108,6 +103,10 @@ class Instance:
     def warnings(self) -> list[str]:
         """What the clients that waited for the last start are to know, once."""
         return self._guest.settling.warnings()
+
+    def complete_pending(self) -> None:
+        """In the background, what a killed daemon left of a change of its snapshots."""
+        self._tasks.spawn(self.snapshots.complete(self._lock))
 
     # -- starting ---------------------------------------------------------------------------------
 
@@ -155,16 +154,17 @@ class Instance:
 
     async def start(self) -> None:
         """Returns once the machine runs; `wait` tells when it answers. Nothing to do if it does."""
-        self._allowed(transitions.START)
+        self.check(transitions.START)
         await self._tasks.complete(self._start())
 
     async def _start(self) -> None:
         async with self._lock:
-            self._allowed(transitions.START)
+            self.check(transitions.START)
             if not self._guest.on:
+                await self.snapshots.prepare_start()
                 await self._guest.boot(transitions.START)
             elif self.running:  # one that comes up is started by `exec`, which is to cancel nothing
-                self.cancel_stop()
+                self.delayed_stop.cancel()
 
     # -- ending -----------------------------------------------------------------------------------
 
@@ -173,44 +173,40 @@ class Instance:
         if force:
             await self._tasks.complete(self._force_stop())
         else:
-            self._allowed(transitions.STOP)
+            self.check(transitions.STOP)
             await self._tasks.complete(self._stop())
 
     async def _stop(self) -> None:
         async with self._lock:
-            self._allowed(transitions.STOP)
+            self.check(transitions.STOP)
             await self._power_down(transitions.STOP)
 
     async def _force_stop(self) -> None:
         await self._guest.kill()  # the lock's holder may wait for this guest
         async with self._lock:
-            self._allowed(transitions.FORCE)
+            self.check(transitions.FORCE)
             await self._guest.switch_off()
             await self._driver.forget_suspended(self.machine)
             self._guest.record_end(Phase.STOPPED)
             self._guest.machine_state.happened(Event.NOT_THERE)
-
-    def may_restart(self) -> None:
-        """Raises WrongState."""
-        self._allowed(transitions.RESTART)
 
     async def restart(self) -> None:
         await self._tasks.complete(self._restart())
 
     async def _restart(self) -> None:
         async with self._lock:
-            self._allowed(transitions.RESTART)
+            self.check(transitions.RESTART)
             await self._power_down(transitions.RESTART)
             await self._guest.boot(transitions.RESTART)
 
     async def suspend(self) -> None:
         """Nothing to do for one that is stopped or suspended."""
-        self._allowed(transitions.SUSPEND)
+        self.check(transitions.SUSPEND)
         await self._tasks.complete(self._suspend())
 
     async def _suspend(self) -> None:
         async with self._lock:
-            self._allowed(transitions.SUSPEND)
+            self.check(transitions.SUSPEND)
             await self._guest.suspend()
 
     async def delete(self) -> None:
@@ -219,7 +215,7 @@ class Instance:
 
     async def _delete(self) -> None:
         async with self._lock:
-            self._allowed(transitions.DELETE)
+            self.check(transitions.DELETE)
             await self._power_down(transitions.DELETE)
             self._stored.change(deleted=True)
 
@@ -247,21 +243,18 @@ class Instance:
     def schedule_stop(self, minutes: int) -> None:
         """Also tells who is logged in; a guest that can't is no reason to fail. Nothing to do for
         one that does not run. Raises WrongState."""
-        self._allowed(transitions.STOP)
+        self.check(transitions.STOP)
         if not self._guest.on:
             return
-        self._tasks.spawn(self._announce(self._attachments.delayed_stop.schedule(minutes)))
+        self._tasks.spawn(self._announce(self.delayed_stop.schedule(minutes)))
 
     async def _announce(self, command: str) -> None:
         with suppress(GuestSilent, RpcError):
             await self.execute(command, PROBE_SECONDS)
 
-    def stops_within(self, seconds: float) -> bool:
-        return self._attachments.delayed_stop.within(seconds)
-
     def stop_if_due(self) -> None:
         """A delayed stop stays written down until it is done. Never fails."""
-        if self._guest.on and self.stops_within(0) and not self._lock.locked():
+        if self._guest.on and self.delayed_stop.within(0) and not self._lock.locked():
             self._tasks.spawn(self._stop_now())
 
     async def _stop_now(self) -> None:
@@ -270,11 +263,9 @@ class Instance:
         except RpcError as error:
             _log.warning("the delayed stop of %s failed: %s", self.name, error.message)
 
-    def cancel_stop(self) -> None:
-        self._attachments.delayed_stop.cancel()
-
-    def _allowed(self, command: Command) -> None:
-        """Asked before the lock is taken, to answer at once, and again after that."""
+    def check(self, command: Command) -> None:
+        """Asked before the lock is taken, to answer at once, and again after that. Raises
+        NoSuchInstance, InstanceDeleted, WrongState."""
         if self._stored.purged:
             raise NoSuchInstance(self.name)
         command.check(self.name, self.state, unattended=self._guest.unattended)
@@ -286,15 +277,17 @@ class Instance:
         self._stored.change(**fields)
 
     @asynccontextmanager
-    async def held_stopped(self) -> AsyncIterator[None]:
-        """Held, it can't be started. Raises WrongState, at once, if it is not stopped."""
-        self._allowed(transitions.MODIFY)
+    async def held(self, command: Command = transitions.MODIFY) -> AsyncIterator[None]:
+        """Held for a command, it can't be started. Raises WrongState, at once, in a state that
+        refuses the command: one that needs a stopped instance refuses all others."""
+        self.check(command)
         async with self._lock:
-            self._allowed(transitions.MODIFY)
+            self.check(command)
             yield
 
     async def grow_disk(self, size: int) -> None:
-        """The caller holds it stopped. Raises DriverError, StorageFailed."""
+        """The caller holds it. Raises DriverError, StorageFailed."""
+        await self.snapshots.reconcile()
         await self._driver.grow(self.machine, size)
         self._stored.change(disk=size)
 

@@ -135,7 +135,7 @@ async def _change(instance: Instance, key: Key, work: Callable[[], Awaitable[Non
     """Kept when this returns; the present value again is no change. Raises NotUpdated,
     InvalidSetting, DriverError, StorageFailed."""
     try:
-        async with instance.held_stopped():
+        async with instance.held():
             await work()
     except WrongState as error:
         raise NotUpdated(key.instance, error.message) from None

@@ -11,7 +11,7 @@ from tempfile import NamedTemporaryFile
 
 from multipassd.disk_helper import client, request
 from multipassd.disk_helper.request import QemuImgError
-from multipassd.drivers.interface import DriverError
+from multipassd.drivers.interface import DriverError, SnapshotMissing
 from multipassd.drivers.qemu import qcow2_header
 from multipassd.system import programs
 
@@ -21,6 +21,8 @@ BOOT_SIGNATURE = b"\x55\xaa"
 BOOT_CODE = 440  # bytes of a master boot record before its table
 READ = os.O_RDONLY | os.O_CLOEXEC
 OWN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+# How qemu-img says that a disk has no snapshot of a tag: to `snapshot -d` and to `-a`.
+NO_SUCH_TAG = ("snapshot not found", "Failed to load snapshot: No such file or directory")
 NEW = OWN | os.O_CREAT | os.O_EXCL
 
 _disks = client.Disks()
@@ -47,12 +49,35 @@ async def copy(source: Path, path: Path) -> None:
         await _img("convert", "-q", "-f", "raw", "-O", "qcow2", *files, descriptors=[raw, disk])
 
 
-async def take_snapshot(path: Path, name: str) -> None:
-    await _on_own("snapshot", "-q", "-c", name, path=path)
+async def take_snapshot(path: Path, tag: str) -> None:
+    """qemu-img flushes what it wrote before it ends."""
+    await _on_own("snapshot", "-q", "-c", tag, path=path)
 
 
-async def drop_snapshot(path: Path, name: str) -> None:
-    await _on_own("snapshot", "-q", "-d", name, path=path)
+async def restore_snapshot(path: Path, tag: str) -> None:
+    """Raises SnapshotMissing, DriverError."""
+    await _on_own("snapshot", "-q", "-a", tag, path=path)
+
+
+async def drop_snapshot(path: Path, tag: str) -> None:
+    """Raises SnapshotMissing, DriverError."""
+    await _on_own("snapshot", "-q", "-d", tag, path=path)
+
+
+async def repair(path: Path) -> None:
+    """Free clusters that nothing refers to, as a qemu-img that was killed leaves them."""
+    await _on_own("check", "-q", "-r", "leaks", path=path)
+
+
+async def snapshot_size(path: Path, tag: str) -> int:
+    """Bytes of a qcow2 file with what the snapshot has beside the backing file. Also while QEMU
+    has the disk. Raises DriverError."""
+    words = ("measure", "-U", "--output", "json", "-O", "qcow2", "-l", f"snapshot.name={tag}")
+    answer = await _on_own(*words, path=path)
+    try:
+        return int(json.loads(answer)["required"])
+    except (ValueError, TypeError, KeyError):
+        raise DriverError(f"{IMG} measure of {path} gave no size.") from None
 
 
 async def boots_by_bios(base: Path, base_format: str) -> bool:
@@ -73,16 +98,16 @@ async def _first_sector(disk: int) -> bytes:
         return os.pread(target.fileno(), SECTOR, 0)
 
 
-async def _on_own(*arguments: str, path: Path, last: tuple[str, ...] = ()) -> None:
-    """Work on a machine's disk. QEMU's user may have written anything there, so neither a link nor
-    a file that the disk's header names is followed."""
+async def _on_own(*arguments: str, path: Path, last: tuple[str, ...] = ()) -> str:
+    """Work on a machine's disk; returns qemu-img's output. QEMU's user may have written anything
+    there, so neither a link nor a file that the disk's header names is followed."""
     with _opened(path, OWN) as descriptor:
         if _has_data_elsewhere(descriptor):
             raise DriverError(f"The disk {path} is damaged, or keeps its data in another file.")
         _lend(descriptor, path)
         file = {"driver": "file", "filename": request.file(0)}
         disk = json.dumps({"driver": "qcow2", "backing": None, "file": file})
-        await _img(*arguments, f"json:{disk}", *last, descriptors=[descriptor])
+        return await _img(*arguments, f"json:{disk}", *last, descriptors=[descriptor])
 
 
 def _has_data_elsewhere(descriptor: int) -> bool:
@@ -119,8 +144,8 @@ def _lend(descriptor: int, path: Path) -> None:
         raise DriverError(f"The disk {path} can't be given to {IMG}: {error}") from None
 
 
-async def _img(*arguments: str, descriptors: Sequence[int]) -> None:
-    """Raises DriverError with its reason."""
+async def _img(*arguments: str, descriptors: Sequence[int]) -> str:
+    """The output. Raises DriverError with its reason; SnapshotMissing."""
     try:
         answer = await _disks.ask(*arguments, descriptors=descriptors)
     except QemuImgError as error:
@@ -128,4 +153,8 @@ async def _img(*arguments: str, descriptors: Sequence[int]) -> None:
     if answer.code == request.MISSING:
         raise programs.ProgramMissing(IMG)
     if answer.code:
-        raise DriverError(f"{IMG} {arguments[0]} failed: {answer.reason}")
+        missing = answer.reason.endswith(NO_SUCH_TAG)
+        raise (SnapshotMissing if missing else DriverError)(
+            f"{IMG} {arguments[0]} failed: {answer.reason}"
+        )
+    return answer.output

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from multipassd.cloudinit import seed as seed_disk
 from multipassd.cloudinit.seed import Interface, Seed
-from multipassd.drivers.interface import DriverError, Hardware, Machine
+from multipassd.drivers.interface import DriverError, Hardware, Machine, SnapshotMissing
 from multipassd.drivers.qemu import acceleration, backing_image, command_line, disks
 from multipassd.drivers.qemu.acceleration import Ability, reach
 from multipassd.drivers.qemu.command_line import MONITOR, SUSPENDED, Process
@@ -22,7 +22,7 @@ from multipassd.images.image import Base
 from multipassd.system import log, programs
 from multipassd.system.background import Tasks
 from multipassd.system.files import make_directory
-from protocol.errors import StorageFailed
+from protocol.errors import RpcError, StorageFailed
 
 ARCHITECTURE = "x86_64"  # of the hosts, and so of the images, that the command line is made for
 GREETING_SECONDS = 5.0  # of a monitor that an earlier daemon may still hold
@@ -35,6 +35,7 @@ class QemuDriver:
     """The driver of QEMU, on a runner that keeps QEMU's processes."""
 
     max_cpus = 255  # as many as QEMU's machine type takes
+    keeps_snapshots = True
 
     def __init__(self, runner: Runner, place: Path, override: str) -> None:
         self._runner = runner
@@ -89,6 +90,37 @@ class QemuDriver:
 
     async def grow(self, machine: Machine, size: int) -> None:
         await disks.grow(command_line.disk(machine), size)
+
+    async def take_snapshot(self, machine: Machine, tag: str) -> None:
+        for node, path in command_line.writable(machine).items():
+            _stage(machine, f"take, {node}")
+            await disks.take_snapshot(path, tag)
+
+    async def restore_snapshot(self, machine: Machine, tag: str) -> None:
+        for node, path in command_line.writable(machine).items():
+            _stage(machine, f"restore, {node}")
+            try:
+                await disks.restore_snapshot(path, tag)
+            except SnapshotMissing:
+                if node == command_line.DISK:
+                    raise
+                _log.info("%s of %s has no state %s, and stays as it is", path, machine.name, tag)
+
+    async def drop_snapshot(self, machine: Machine, tag: str) -> None:
+        for node, path in command_line.writable(machine).items():
+            _stage(machine, f"drop, {node}")
+            with suppress(SnapshotMissing):
+                await disks.drop_snapshot(path, tag)
+
+    async def repair(self, machine: Machine) -> None:
+        for path in command_line.writable(machine).values():
+            try:
+                await disks.repair(path)
+            except RpcError as error:
+                _log.warning("space in %s may be lost: %s", path, error.message)
+
+    async def snapshot_size(self, machine: Machine, tag: str) -> int:
+        return await disks.snapshot_size(command_line.disk(machine), tag)
 
     async def write_seed(self, machine: Machine, seed: Seed) -> None:
         await asyncio.to_thread(seed_disk.write, command_line.seed(machine), seed)
@@ -207,6 +239,11 @@ def _file_of(device: object) -> str:
     """Empty for one without any. A guest that took QEMU over may say anything."""
     inserted = device.get("inserted") if isinstance(device, dict) else None
     return str(inserted.get("file")) if isinstance(inserted, dict) else ""
+
+
+def _stage(machine: Machine, stage: str) -> None:
+    """What a kill here leaves is what `Snapshots.reconcile` finds."""
+    _log.debug("snapshot of %s: %s", machine.name, stage)
 
 
 def _failed(machine: Machine, resume: bool, why: str) -> DriverError:

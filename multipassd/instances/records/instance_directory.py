@@ -28,7 +28,7 @@ FILE_MODE = 0o600
 # The hypervisor's group, which the deb's directories hand down, must get to the files in there. No
 # chmod, as that would take setgid away, and giving it is what the daemon's sandbox forbids.
 MODE = 0o750
-MAX_FILE = 1 << 20  # a record has about 1 KiB
+MAX_FILE = 8 << 20  # a record has about 1 KiB, and half of that more for each snapshot
 WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 

@@ -109,6 +109,23 @@ class Snapshot(BaseModel):
     mounts: tuple[Mount, ...] = ()
 
 
+class Change(Enum):
+    """A change of an instance's snapshots on its disk."""
+
+    TAKE = "take"
+    DROP = "drop"
+    RESTORE = "restore"
+
+
+class Pending(BaseModel):
+    """A change of the disk that was begun and may not be complete."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    change: Change
+    tag: str  # of the snapshot
+
+
 class Record(BaseModel):
     """Replaced, never changed in place: `record.model_copy(update=…)`."""
 
@@ -128,6 +145,7 @@ class Record(BaseModel):
     snapshots: tuple[Snapshot, ...] = ()  # in the order in which they were taken
     snapshot_head: int = 0  # index of the snapshot that the disk descends from; 0: of none
     snapshots_taken: int = 0  # ever, also those that were deleted
+    pending: Pending | None = None  # written before the disk is changed, and cleared after
     clones: int = 0  # made of it ever
     ssh_port: int = 0  # of user networking; 0 on a bridge
     host_key: str  # what a client pins: "ssh-ed25519 AAAA…"; empty: learned at the first log-in

@@ -51,12 +51,27 @@ class NameNotFree(RpcError):
 
 
 class NoSuchSnapshot(RpcError):
-    """There are none yet."""
+    """The instance has no snapshot of this name."""
 
     status = Status.INVALID_ARGUMENT
 
     def __init__(self, instance: str, snapshot: str) -> None:
         super().__init__(f"No such snapshot: {instance}.{snapshot}")
+
+
+class SnapshotExists(RpcError):
+    """The instance has a snapshot of this name already."""
+
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, instance: str, snapshot: str) -> None:
+        super().__init__(f"Snapshot already exists: {instance}.{snapshot}")
+
+
+class SnapshotRefused(RpcError):
+    """A new snapshot's name or comment can't be used, or there have been too many."""
+
+    status = Status.INVALID_ARGUMENT
 
 
 class BeingPrepared(RpcError):

@@ -90,7 +90,21 @@ SUSPEND = Command(
     ended=State.SUSPENDING,  # until it is known whether its state was saved
 )
 FORCE = Command({}, deleted=True)  # `stop --force`, and a purge
-MODIFY = Command(dict.fromkeys(set(State) - {State.STOPPED, State.DELETED}, MUST_BE_STOPPED))
+_NOT_STOPPED = set(State) - {State.STOPPED, State.DELETED}
+MODIFY = Command(dict.fromkeys(_NOT_STOPPED, MUST_BE_STOPPED))
+SNAPSHOT = Command(
+    dict.fromkeys(_NOT_STOPPED, "Multipass can only take snapshots of stopped instances.")
+)
+RESTORE = Command(
+    dict.fromkeys(_NOT_STOPPED, "Multipass can only restore snapshots of stopped instances.")
+)
+CLONE = Command(dict.fromkeys(_NOT_STOPPED, "Multipass can only clone stopped instances."))
+DROP_SNAPSHOT = Command(
+    dict.fromkeys(
+        _NOT_STOPPED - {State.SUSPENDED},
+        "Cannot delete snapshots of {name} while it is running. `multipass stop {name}` stops it.",
+    )
+)
 
 
 class Event(Enum):

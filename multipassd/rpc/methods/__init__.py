@@ -10,6 +10,7 @@ from multipassd.rpc.methods import (
     launch,
     lifecycle,
     settings,
+    snapshots,
     trust,
 )
 from protocol import grpc
@@ -30,7 +31,9 @@ HANDLERS: dict[str, Handler] = {
     grpc.path("purge"): lifecycle.purge,
     grpc.path("recover"): lifecycle.recover,
     grpc.path("restart"): lifecycle.restart,
+    grpc.path("restore"): snapshots.restore,
     grpc.path("set"): settings.set_,
+    grpc.path("snapshot"): snapshots.snapshot,
     grpc.path("ssh_info"): information.ssh_info,
     grpc.path("start"): lifecycle.start,
     grpc.path("stop"): lifecycle.stop,

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from multipassd.instances import selection
 from multipassd.instances.collection import collect
 from multipassd.instances.guests import guest_stats
 from multipassd.instances.guests.guest_stats import Runtime
@@ -16,6 +17,7 @@ from multipassd.instances.states.state import AT_REST, COMING_UP, State
 from multipassd.network import interfaces
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
+from multipassd.rpc.methods import snapshots
 from multipassd.system import log
 from protocol.errors import RpcError
 from protocol.messages.common import InstanceStatus, Timestamp
@@ -59,7 +61,8 @@ _log = log.get("instances")
 async def list_(call: Call[ListRequest], daemon: Daemon) -> None:
     """The instances, or their snapshots."""
     if call.request.snapshots:
-        call.reply(ListReply(snapshot_list=SnapshotsList()))
+        found = snapshots.rows(daemon.instances.all())
+        call.reply(ListReply(snapshot_list=SnapshotsList(snapshots=found)))
         return
     wanted = call.request.request_ipv4
     rows = [_row(instance, wanted) for instance in daemon.instances.everything()]
@@ -86,18 +89,21 @@ def _status(instance: Instance | Damaged) -> InstanceStatus:
 
 
 async def info(call: Call[InfoRequest], daemon: Daemon) -> None:
-    """What is known of instances; of running ones also what they say themselves."""
-    chosen = daemon.instances.paired(call.request.instance_snapshot_pairs)
+    """What is known of instances, of running ones also what they say themselves; of snapshots."""
+    selected = selection.read(daemon.instances, call.request.instance_snapshot_pairs)
     if call.request.snapshots:
-        call.reply(InfoReply(snapshots=True))
-        return
+        selected = selection.only_snapshots(selected)
+    chosen = selected.instances
     asks = not call.request.no_runtime_information
     silent: list[str] = []
-    items = await asyncio.gather(*(_item(instance, asks, silent.append) for instance in chosen))
+    items = list(
+        await asyncio.gather(*(_item(instance, asks, silent.append) for instance in chosen))
+    )
     for text in silent:
         _tell(call, text)
     await _explain(call, chosen, daemon)
-    call.reply(InfoReply(details=list(items)))
+    items += await snapshots.items(selected.snapshots)
+    call.reply(InfoReply(details=items, snapshots=call.request.snapshots))
 
 
 async def _explain(
@@ -142,7 +148,7 @@ async def _item(
         disk_usage=told.disk_used,
         cpu_times=told.cpu_times,
         uptime=told.uptime,
-        num_snapshots=0,  # always sent: scripts read csv's column 16
+        num_snapshots=len(record.snapshots),  # always sent: scripts read csv's column 16
         creation_timestamp=Timestamp(seconds=int(record.created)),
     )
     instance.describe(details)
@@ -172,7 +178,7 @@ def _damaged(damaged: Damaged, asks: bool) -> DetailedInfoItem:
         instance_info=InstanceDetails(
             image_release=record.image.release,
             id=record.image.sha256,
-            num_snapshots=0,
+            num_snapshots=len(record.snapshots),
             creation_timestamp=Timestamp(seconds=int(record.created)),
         ),
     )
@@ -231,7 +237,7 @@ def _info(instance: Instance, daemon: Daemon) -> SSHInfo:
         raise Unknown("Cannot retrieve credentials in unknown state")
     if not instance.running:
         raise NotRunning(instance.name)
-    if instance.stops_within(LAST_MINUTE):
+    if instance.delayed_stop.within(LAST_MINUTE):
         raise Unknown(
             f'"{instance.name}" is scheduled to shut down in less than a minute, '
             f"use 'multipass stop --cancel {instance.name}' to cancel the shutdown."

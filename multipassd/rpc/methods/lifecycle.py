@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from multipassd.auth.peer import Peer
+from multipassd.instances import selection
 from multipassd.instances.collection import collect, for_each, named
 from multipassd.instances.guests.reachability import START_TIMEOUT
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged, InstanceDamaged
+from multipassd.instances.states import transitions
 from multipassd.instances.states.errors import InstancesMissing
 from multipassd.rpc.call import Call, Request
 from multipassd.rpc.context import Daemon
+from multipassd.rpc.methods import snapshots
 from multipassd.system import log
 from protocol.messages.lifecycle import (
     DeleteReply,
@@ -68,7 +71,7 @@ async def stop(call: Call[StopRequest], daemon: Daemon) -> None:
     chosen = daemon.instances.chosen(named(request.instance_names))
     if request.cancel_shutdown:
         for instance in chosen:
-            instance.cancel_stop()
+            instance.delayed_stop.cancel()
     elif request.time_minutes > 0 and not request.force_stop:
         await for_each(chosen, lambda instance: _later(instance, request.time_minutes))
     else:
@@ -93,7 +96,7 @@ async def restart(call: Call[RestartRequest], daemon: Daemon) -> None:
     seconds = float(call.request.timeout if call.request.timeout > 0 else START_TIMEOUT)
 
     for instance in chosen:
-        instance.may_restart()  # told without the heading of a list, as in 1.16
+        instance.check(transitions.RESTART)  # told without the heading of a list, as in 1.16
 
     async def restart(instance: Instance) -> None:
         with instance.awaited():
@@ -111,11 +114,17 @@ def _pass_on_warnings(call: Call[Request], instance: Instance) -> None:
 
 
 async def delet(call: Call[DeleteRequest], daemon: Daemon) -> None:
-    """Delete instances, which `recover` takes back, or purge them at once."""
+    """Delete instances, which `recover` takes back, or purge them at once; delete snapshots."""
     pairs = call.request.instance_snapshot_pairs
-    chosen = daemon.instances.paired(pairs)
+    selected = selection.read(daemon.instances, pairs)
+    chosen = selected.instances
     if not pairs:  # all that can be used: a damaged one is given up by its name only
         chosen = [instance for instance in chosen if isinstance(instance, Instance)]
+    await snapshots.confirm(call, selected.snapshots)
+    await for_each(
+        selected.snapshots,
+        lambda each: daemon.tasks.complete(snapshots.delete(each, call.peer, daemon)),
+    )
     if call.request.purge:
         await for_each(chosen, lambda each: _purge(each, call.peer, daemon))
         call.reply(DeleteReply(purged_instances=[instance.name for instance in chosen]))

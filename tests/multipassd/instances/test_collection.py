@@ -75,7 +75,7 @@ def test_a_name_that_a_launch_has_taken_keeps_the_daemon_and_others_out(
 
 def test_an_instance_that_is_worked_on_keeps_the_daemon(instances: Instances) -> None:
     async def story() -> None:
-        async with instances.get("foo").held_stopped():
+        async with instances.get("foo").held():
             assert busy(instances)
         assert not busy(instances)
 

@@ -135,7 +135,7 @@ def test_a_deletion_that_nobody_waits_for_is_on_record(foo: Sandbox) -> None:
         audit = Noted()
         daemon, _ = service(foo, audit)
         instance = daemon.instances.get("foo")
-        async with instance.held_stopped():
+        async with instance.held():
             request = DeleteRequest(
                 instance_snapshot_pairs=[InstanceSnapshotPair(instance_name="foo")]
             )

@@ -71,7 +71,7 @@ class Guest:
 class Driver:
     """Machines that are nowhere. `unreachable`: each runs already, and does not answer."""
 
-    max_cpus, user, opens_service_taps = 1, "root", False
+    max_cpus, user, opens_service_taps, keeps_snapshots = 1, "root", False, True
 
     def __init__(self) -> None:
         self.unreachable = self.fails = False
@@ -105,6 +105,21 @@ class Driver:
 
     async def add_interfaces(self, machine: Machine, interfaces: tuple[Interface, ...]) -> None:
         pass
+
+    async def take_snapshot(self, machine: Machine, tag: str) -> None:
+        pass
+
+    async def restore_snapshot(self, machine: Machine, tag: str) -> None:
+        pass
+
+    async def drop_snapshot(self, machine: Machine, tag: str) -> None:
+        pass
+
+    async def repair(self, machine: Machine) -> None:
+        pass
+
+    async def snapshot_size(self, machine: Machine, tag: str) -> int:
+        return 0
 
     async def grow(self, machine: Machine, size: int) -> None:
         pass

@@ -19,6 +19,8 @@ STARTING = "Cannot shut down instance foo while starting."
 SUSPENDING = "Cannot shut down instance foo while suspending."
 UNKNOWN = "Instance 'foo' is already running, but in an unknown state.\n"
 MODIFY = "Instance must be stopped for modification"
+STOPPED = "Multipass can only {} stopped instances."
+DROP = "Cannot delete snapshots of foo while it is running. `multipass stop foo` stops it."
 
 STATES = (
     State.STOPPED, State.STARTING, State.RESTARTING, State.RUNNING, State.DELAYED_SHUTDOWN,
@@ -58,6 +60,10 @@ TABLE = {
         DONE, DONE, UNKNOWN + "Try to stop it first.", DELETED,
     ),
     "MODIFY": (DONE, MODIFY, MODIFY, MODIFY, MODIFY, MODIFY, MODIFY, MODIFY, DELETED),
+    "SNAPSHOT": (DONE, *((STOPPED.format("take snapshots of"),) * 7), DELETED),
+    "RESTORE": (DONE, *((STOPPED.format("restore snapshots of"),) * 7), DELETED),
+    "CLONE": (DONE, *((STOPPED.format("clone"),) * 7), DELETED),
+    "DROP_SNAPSHOT": (DONE, DROP, DROP, DROP, DROP, DROP, DONE, DROP, DELETED),
     "FORCE": (DONE,) * len(STATES),
 }  # fmt: skip
 
