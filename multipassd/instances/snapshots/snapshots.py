@@ -14,7 +14,13 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from multipassd.drivers.interface import Driver, Machine, NotOnBackend, SnapshotMissing
+from multipassd.drivers.interface import (
+    Driver,
+    DriverError,
+    Machine,
+    NotOnBackend,
+    SnapshotMissing,
+)
 from multipassd.instances.records.card_config import interfaces
 from multipassd.instances.records.record import Change, Pending, Record, Snapshot
 from multipassd.instances.records.stored_record import StoredRecord
@@ -56,9 +62,12 @@ class Snapshots:
         try:
             await self._driver.take_snapshot(self._machine(), tag)
             self._end(tree.added(self._record, snapshot))
-        except Exception:
+        except Exception as error:
             with suppress(RpcError):  # else it stays pending
                 await self.reconcile()
+            if isinstance(error, DriverError):
+                why = f"No snapshot of {self._record.name} was taken: {error.message}"
+                raise DriverError(why) from None
             raise
         return snapshot
 
@@ -80,9 +89,10 @@ class Snapshots:
         nothing left to drop. Raises DriverError, StorageFailed."""
         try:
             await self._driver.drop_snapshot(self._machine(), snapshot.tag)
-        except RpcError:
+        except RpcError as error:
             self._end(self._record)
-            raise
+            why = f"{self._record.name}.{snapshot.name} was not deleted: {error.message}"
+            raise DriverError(why) from None
         await self._driver.repair(self._machine())
         self._end(tree.without(self._record, snapshot))
 
@@ -99,7 +109,16 @@ class Snapshots:
             await self._restore(snapshot)
         except SnapshotMissing:
             self._end(self._record)
-            raise
+            raise SnapshotMissing(
+                f"The disk of {self._record.name} does not have the state of {snapshot.name}, so "
+                "nothing was changed: another program has removed it. `multipass delete --purge "
+                f"{self._record.name}.{snapshot.name}` forgets the snapshot."
+            ) from None
+        except DriverError as error:
+            raise DriverError(
+                f"{self._record.name} is not restored yet: {error.message}\nOnce the cause is "
+                "removed, `multipass restore` does it; else the instance's next start does."
+            ) from None
 
     async def _restore(self, snapshot: Snapshot) -> None:
         await self._driver.restore_snapshot(self._machine(), snapshot.tag)
@@ -108,6 +127,13 @@ class Snapshots:
             _stage(self._record.name, "restore, seed")
             await self._driver.add_interfaces(self._machine(), interfaces(restored))
         self._end(restored)
+
+    # -- names and comments -----------------------------------------------------------------------
+
+    def change(self, snapshot: Snapshot, **fields: str) -> None:
+        """Of its name or comment; in any state of the instance, with or without its lock. Raises
+        SnapshotExists, StorageFailed."""
+        self._stored.put(tree.changed(self._record, snapshot, **fields))
 
     # -- after a crash ----------------------------------------------------------------------------
 

@@ -88,7 +88,10 @@ def check_comment(comment: str) -> None:
 
 
 def added(record: Record, snapshot: Snapshot) -> Record:
-    """The present state descends from it."""
+    """The present state descends from it. Raises SnapshotExists, where another one was given its
+    name while it was taken."""
+    if any(each.name == snapshot.name for each in record.snapshots):
+        raise SnapshotExists(record.name, snapshot.name)
     return record.model_copy(
         update={
             "snapshots": (*record.snapshots, snapshot),
@@ -127,7 +130,10 @@ def returned(record: Record, snapshot: Snapshot) -> Record:
 
 
 def changed(record: Record, snapshot: Snapshot, **fields: str) -> Record:
-    """With another name or comment of the snapshot."""
+    """With another name or comment of the snapshot. Raises SnapshotExists."""
+    others = {each.name for each in record.snapshots if each.index != snapshot.index}
+    if fields.get("name") in others:
+        raise SnapshotExists(record.name, fields["name"])
     return record.model_copy(
         update={
             "snapshots": tuple(

@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 
 from multipassd.instances import settings as of_instances
+from multipassd.instances import snapshot_settings as of_snapshots
 from multipassd.instances.launching import launch_networks
 from multipassd.instances.launching.launch_networks import InvalidBridgedNetwork, NoNetworks
 from multipassd.instances.launching.launch_spec import NetworkSpec
@@ -31,6 +32,8 @@ async def get(call: Call[GetRequest], daemon: Daemon) -> None:
     if key := of_instances.read_key(call.request.key):
         network = daemon.settings.get(BRIDGED_NETWORK)
         value = of_instances.show(daemon.instances, key, network)
+    elif of_snapshot := of_snapshots.read_key(call.request.key):
+        value = of_snapshots.show(daemon.instances, of_snapshot)
     else:
         daemon.settings.require(call.request.key)
         value = daemon.settings.get(call.request.key)
@@ -46,6 +49,8 @@ async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
         changing = await of_instances.changing(
             daemon.instances, of_instance, value, network, connect
         )
+    elif of_snapshot := of_snapshots.read_key(key):
+        changing = partial(_set_of_snapshot, daemon, of_snapshot, value)
     else:
         changing = partial(_set, daemon, key, value)
     await daemon.tasks.complete(_change(call, daemon, changing))
@@ -64,6 +69,10 @@ async def _set(daemon: Daemon, key: str, value: str) -> None:
             raise InvalidSetting(key, "…", f"more than {limits.PASSPHRASE} bytes")
         value = await daemon.verifier.make(value)
     await asyncio.to_thread(daemon.settings.set, key, value)
+
+
+async def _set_of_snapshot(daemon: Daemon, key: of_snapshots.Key, value: str) -> None:
+    of_snapshots.change(daemon.instances, key, value)
 
 
 async def _connect(call: Call[SetRequest], daemon: Daemon, instance: str, network: str) -> None:
@@ -91,7 +100,9 @@ async def _permitted(call: Call[SetRequest], network: str) -> bool:
 
 
 async def keys(call: Call[KeysRequest], daemon: Daemon) -> None:
-    """The settings that the daemon keeps, its own and those of each instance."""
-    names = [instance.name for instance in daemon.instances.all()]
-    keys = sorted([*daemon.settings.keys(), *of_instances.keys(names)])
+    """The settings that the daemon keeps, its own and those of each instance and snapshot."""
+    instances = daemon.instances.all()
+    names = [instance.name for instance in instances]
+    of_each = [key for instance in instances for key in of_snapshots.keys(instance.record)]
+    keys = sorted([*daemon.settings.keys(), *of_instances.keys(names), *of_each])
     call.reply(KeysReply(settings_keys=keys))

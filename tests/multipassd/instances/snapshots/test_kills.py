@@ -1,0 +1,173 @@
+"""kill -9 of the daemon at each stage of a change of the snapshots: after its next start the record
+and both disks agree, and the change was made or was not.
+
+A stand-in for qemu-img holds the change before or behind the real one's work on one of the disks.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from multipassd.instances.records.record import Record
+from tests import waiting
+from tests.conftest import DaemonFactory
+from tests.multipassd.instances.snapshots.disks import Disks
+from tools import records
+from tools.daemon import Daemon
+from tools.sandbox import MULTIPASS, Sandbox
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("qemu-img") is None or shutil.which("qemu-io") is None, reason="needs qemu-utils"
+)
+
+# Each is killed twice. The first number is that of the disk: disk and UEFI variables.
+PLACES = ("before-1", "after-1", "before-2", "after-2")
+TIMES = 2
+OLD, NEW = 17, 34
+
+STAND_IN = """#!/bin/sh
+wait_here() {
+    [ "$(cat '{place}/hold' 2>/dev/null)" = "$1" ] || return 0
+    touch '{place}/held'
+    exec sleep 1000
+}
+case "$1 $2 $3" in
+"snapshot -q -"*) ;;
+*) exec '{real}' "$@" ;;
+esac
+number=1
+until mkdir "{place}/$number" 2>/dev/null; do number=$((number + 1)); done
+wait_here "before-$number"
+'{real}' "$@" || exit
+wait_here "after-$number"
+"""
+
+
+class Gate:
+    """Where the next change is to be held."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        place.chmod(0o777)  # qemu-img's user notes there how far it is
+        real = shutil.which("qemu-img")
+        script = place / "qemu-img"
+        script.write_text(STAND_IN.replace("{place}", str(place)).replace("{real}", str(real)))
+        script.chmod(0o755)
+
+    def set(self, where: str) -> None:
+        for path in self.place.iterdir():
+            if path.is_dir():
+                path.rmdir()
+        (self.place / "held").unlink(missing_ok=True)
+        (self.place / "hold").write_text(where)
+
+    def held(self) -> bool:
+        return (self.place / "held").exists()
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    with tempfile.TemporaryDirectory(prefix="multipass-") as place:
+        yield Gate(Path(place))
+
+
+@pytest.fixture
+def disks(sandbox: Sandbox) -> Disks:
+    made = Disks(sandbox, "foo", cpus=1)
+    made.write(OLD)
+    return made
+
+
+@pytest.fixture
+def service(daemon: DaemonFactory, sandbox: Sandbox, gate: Gate, disks: Disks) -> Daemon:
+    """foo has the snapshot `kept`, with OLD on its disks; now they have NEW, and it has 2 CPUs."""
+    path = f"{gate.place}:{sandbox.daemon_env()['PATH']}"
+    running = daemon(sandbox=sandbox, options=("--verbosity", "debug"), env={"PATH": path})
+    done(running, "snapshot", "--name", "kept", "foo")
+    done(running, "set", "local.foo.cpus=2")
+    disks.write(NEW)
+    return running
+
+
+def done(service: Daemon, *words: str) -> str:
+    answer = service.cli("alice", *words)
+    assert answer.returncode == 0, answer
+    return answer.stdout
+
+
+def record(service: Daemon) -> Record:
+    known = records.registry(service.sandbox)
+    known.read()
+    return known.get("foo")
+
+
+def kill_at(service: Daemon, gate: Gate, where: str, *words: str) -> None:
+    gate.set(where)
+    begun = subprocess.Popen(
+        [str(MULTIPASS), *words],
+        env=service.env("alice"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    waiting.until(gate.held, f"qemu-img to be held {where}")
+    service.kill()
+    begun.communicate()
+    assert begun.returncode != 0
+    node = "disk" if where.endswith("1") else "variables"
+    stages = [line for line in service.log_text().splitlines() if "snapshot of foo: " in line]
+    assert stages[-1].endswith(f", {node}")
+    gate.set("nowhere")
+    service.start()
+    waiting.until(lambda: record(service).pending is None, "the change to be settled")
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_a_snapshot_that_was_not_reported_leaves_nothing(
+    service: Daemon, gate: Gate, disks: Disks, where: str
+) -> None:
+    before = record(service)
+    tag = before.snapshots[0].tag
+    for _ in range(TIMES):
+        kill_at(service, gate, where, "snapshot", "foo")
+        assert record(service) == before
+        assert disks.tags() == [[tag], [tag]]
+        disks.check()
+        assert disks.hold(NEW)
+    assert done(service, "snapshot", "foo") == "Snapshot taken: foo.snapshot2\n"
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_a_deletion_that_was_begun_is_completed(
+    service: Daemon, gate: Gate, disks: Disks, where: str
+) -> None:
+    for number in range(TIMES):
+        done(service, "snapshot", "--name", f"child{number}", "foo")
+        first = record(service).snapshots[0].name
+        kill_at(service, gate, where, "delete", "--purge", f"foo.{first}")
+        (left,) = record(service).snapshots
+        assert (left.name, left.parent) == (f"child{number}", 0)
+        assert disks.tags() == [[left.tag], [left.tag]]
+        disks.check()
+        assert disks.hold(NEW)
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_a_restore_that_was_begun_is_completed(
+    service: Daemon, gate: Gate, disks: Disks, where: str
+) -> None:
+    for _ in range(TIMES):
+        done(service, "set", "local.foo.cpus=2")
+        disks.write(NEW)
+        kill_at(service, gate, where, "restore", "--destructive", "foo.kept")
+        now = record(service)
+        assert (now.cpus, now.snapshot_head) == (1, 1)
+        disks.check()
+        assert disks.hold(OLD)
+        assert [each.name for each in now.snapshots] == ["kept"]
