@@ -78,7 +78,7 @@ class Machines:
         servers = MountServers(base, key.path, environ.get(mounts.SOCKET, ""))
         instances = Instances(registry, driver, networking, key.path, servers)
         instances.load()
-        if text := earlier_installation.warning(data):
+        if text := earlier_installation.warning(data, registry.mac_addresses()):
             instances.earlier = text
             _log.warning("%s", text)
         images = Images(base / "images", settings, environ)

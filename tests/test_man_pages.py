@@ -9,6 +9,7 @@ from client import commands
 from client.command import Command
 from client.settings import DEFAULTS
 from multipassd.admin import VERBS
+from multipassd.migration import main as migration
 from multipassd.system.installation import Installation
 from protocol.places import STATE_DIRECTORY
 from protocol.places import TRUST_STORE as STORE_IN_DATA
@@ -50,6 +51,12 @@ def test_every_command_stands_in_the_manual_with_its_names_and_options(command: 
 
 def test_every_verb_of_multipass_trust_stands_in_the_manual() -> None:
     assert {verb.name for verb in VERBS} <= words("multipass-trust.8")
+
+
+def test_every_word_of_multipass_migrate_stands_in_the_manual() -> None:
+    program = Path(migration.__file__).read_text(encoding="utf-8")
+    offered = set(re.findall(r'"(--[a-z-]+)"', program)) - {"--version"}
+    assert len(offered) > 6 and {"list", "take", *offered} <= words("multipass-migrate.8")
 
 
 def test_every_setting_stands_in_the_manual() -> None:

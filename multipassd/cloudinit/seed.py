@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -53,9 +54,9 @@ def add_interfaces(path: Path, interfaces: tuple[Interface, ...]) -> None:
 
 
 def read(path: Path) -> dict[str, bytes]:
-    """What a seed of ours holds, by name. Raises OSError."""
+    """What a seed of ours or of 1.16's holds, by name. Raises OSError."""
     from pycdlib import PyCdlib
-    from pycdlib.pycdlibexception import PyCdlibException
+    from pycdlib.pycdlibexception import PyCdlibException, PyCdlibInvalidInput
 
     disk = PyCdlib()
     try:
@@ -63,8 +64,9 @@ def read(path: Path) -> dict[str, bytes]:
         content: dict[str, bytes] = {}
         for name in NAMES:
             data = BytesIO()
-            disk.get_file_from_iso_fp(data, joliet_path=f"/{name}")
-            content[name] = data.getvalue()
+            with suppress(PyCdlibInvalidInput):  # 1.16 may have left it out
+                disk.get_file_from_iso_fp(data, joliet_path=f"/{name}")
+                content[name] = data.getvalue()
         disk.close()
     except PyCdlibException as error:
         raise OSError(f"{path} is no seed: {error}") from error

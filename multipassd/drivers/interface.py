@@ -105,12 +105,13 @@ class Driver(Protocol):
     async def choose(self, base: Base) -> Hardware:
         """Hardware for a new machine from this image. Raises DriverError where nothing can run."""
 
-    async def adopt(
-        self, machine: Machine, *, bios: bool, states: Sequence[str], dropped: Sequence[str]
-    ) -> Hardware:
+    async def adopt(self, machine: Machine, *, bios: bool, states: Sequence[str]) -> Hardware:
         """Make what is missing beside a whole disk that another service has made. `states`: the
-        snapshots in it that can be returned to; `dropped`: those that are removed from it. Returns
-        what is known of its hardware. Raises DriverError."""
+        snapshots in it that can be returned to. Returns what is known of its hardware. Raises
+        DriverError."""
+
+    async def drop_state(self, machine: Machine, tag: str) -> None:
+        """Remove a snapshot from the disk of one that was adopted. Raises DriverError."""
 
     async def complete(self, hardware: Hardware) -> Hardware:
         """With what it lacks of a machine that another service has made. Raises DriverError."""

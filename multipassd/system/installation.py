@@ -46,7 +46,8 @@ class Installation:
     network_unit = "multipass-network.service"
 
     # Commands to type. Those that are whole commands are quoted, ready for a sentence.
-    trust = "multipass-trust"  # the administrator's program
+    trust = "multipass-trust"  # the administrator's programs
+    migrate = "multipass-migrate"
     start = "`sudo systemctl start multipassd.socket`"
     restart = "`sudo systemctl restart multipassd`"
     diagnose = "`systemctl status multipassd` and `journalctl -u multipassd -e`"
@@ -133,6 +134,7 @@ class Snap(Installation):
     daemon_unit = "snap.multipass.multipassd.service"
 
     trust = "multipass.trust"
+    migrate = "multipass.migrate"
     start = "`sudo snap start multipass`"
     restart = "`sudo snap restart multipass.multipassd`"
     diagnose = "`snap services multipass` and `sudo snap logs multipass.multipassd`"

@@ -20,7 +20,8 @@ def look(place: Place, report: Report) -> None:
     hidden = registry.unlisted()
     if hidden:
         report.problem(hidden, "repair that, then restart the service, which reads it")
-    for why in (*registry.strange, earlier_installation.warning(place.data)):
+    earlier = earlier_installation.warning(place.data, registry.mac_addresses())
+    for why in (*registry.strange, earlier):
         if why and why != hidden:
             report.note(why)
     whole = _files(registry, report) and registry.whole

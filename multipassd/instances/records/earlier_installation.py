@@ -8,9 +8,11 @@ snap `cache/multipassd` beside `data/multipassd`); disks in `vault/instances`.
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from pathlib import Path
 
 from multipassd.instances.records.record import reason_of
+from multipassd.system import installation
 from multipassd.system.files import read_regular
 from protocol import names
 
@@ -22,12 +24,13 @@ SHOWN = 10  # names in a sentence
 SUBSTANCE = ("num_cores", "mem_size", "disk_space", "ssh_username", "metadata", "deleted")
 
 
-def warning(data: Path) -> str:
-    """A sentence that names them and what to do; empty where there are none."""
+def warning(data: Path, here: Container[str] = ()) -> str:
+    """A sentence that names them and what to do; empty where there are none. `here`: the MAC
+    addresses of those that were taken over."""
     caches = (data.parent / "cache", data.parent.parent / "cache" / data.name)
     for path in (directory / RECORDS for directory in (data, *caches)):
         try:
-            found = _names(read_regular(path, MAX_FILE))
+            found = _names(read_regular(path, MAX_FILE), here)
         except FileNotFoundError:
             continue
         except (OSError, ValueError, RecursionError) as error:
@@ -38,7 +41,7 @@ def warning(data: Path) -> str:
     return ""
 
 
-def _names(text: bytes) -> list[str]:
+def _names(text: bytes, here: Container[str]) -> list[str]:
     """Raises ValueError."""
     records = json.loads(text)
     if not isinstance(records, dict):
@@ -49,6 +52,7 @@ def _names(text: bytes) -> list[str]:
         if names.valid(name)
         and isinstance(record, dict)
         and any(record.get(key) for key in SUBSTANCE)
+        and record.get("mac_addr") not in here
     )
 
 
@@ -57,7 +61,7 @@ def _sentence(found: list[str], data: Path) -> str:
     many = len(found) > 1
     return (
         f"{len(found)} instance{'s' if many else ''} of Multipass 1.16 ({some}) "
-        f"{'are' if many else 'is'} in {data / DISKS}. This release can't run "
-        f"{'them and leaves them' if many else 'it and leaves it'} alone. Go back to 1.16 to use "
-        f"{'them' if many else 'it'}, and copy from there what you need here."
+        f"{'are' if many else 'is'} in {data / DISKS}. "
+        f"`sudo {installation.here().migrate} take --all --from {data}` takes "
+        f"{'them' if many else 'it'} over; until then {'they are' if many else 'it is'} left alone."
     )

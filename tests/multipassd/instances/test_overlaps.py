@@ -86,10 +86,11 @@ class Driver:
     async def choose(self, base: Base) -> Hardware:
         return records.HARDWARE
 
-    async def adopt(
-        self, machine: Machine, *, bios: bool, states: Sequence[str], dropped: Sequence[str]
-    ) -> Hardware:
+    async def adopt(self, machine: Machine, *, bios: bool, states: Sequence[str]) -> Hardware:
         return records.HARDWARE
+
+    async def drop_state(self, machine: Machine, tag: str) -> None:
+        pass
 
     async def complete(self, hardware: Hardware) -> Hardware:
         return hardware

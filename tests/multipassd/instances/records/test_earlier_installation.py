@@ -31,7 +31,10 @@ def test_they_are_named_by_list_the_log_and_check(daemon: DaemonFactory, sandbox
     service = daemon(sandbox=sandbox)
     answer = service.cli("alice", "list")
     assert answer.stdout == "No instances found.\n"
-    assert answer.stderr.startswith(TOLD) and "Go back to 1.16 to use them" in answer.stderr
+    assert (
+        answer.stderr.startswith(TOLD)
+        and "takes them over; until then they are left alone" in answer.stderr
+    )
     assert TOLD in service.log_text()
     assert f"note     {TOLD}" in Trust(sandbox).run("check").stdout
     assert snapshot(sandbox.data / "vault") == before
@@ -53,6 +56,11 @@ def test_older_versions_have_them_in_the_cache(tmp_path: Path, data: str, cache:
     put(tmp_path / cache, foo=RECORD)
     told = earlier_installation.warning(tmp_path / data)
     assert told.startswith("1 instance of Multipass 1.16 (foo) is in ")
+
+
+def test_those_that_were_taken_over_are_not_named(tmp_path: Path) -> None:
+    put(tmp_path, foo={**RECORD, "mac_addr": "52:54:00:00:00:01"}, bar=RECORD)
+    assert "(bar) is in " in earlier_installation.warning(tmp_path, {"52:54:00:00:00:01"})
 
 
 def test_where_there_are_none_nothing_is_said(tmp_path: Path) -> None:
