@@ -13,6 +13,10 @@ DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2
 ALL = range(64)
 _SET_PDEATHSIG, _SET_NO_NEW_PRIVS = 1, 38
 _NEW_NETWORK, _NEW_IPC = 0x40000000, 0x08000000
+_NEW_MOUNTS, _NEW_USERS = 0x00020000, 0x10000000
+_BIND, _RECURSIVE, _SLAVE = 1 << 12, 1 << 14, 1 << 19  # linux/mount.h
+_DETACH = 2
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}  # its number; the C library has no function
 _VERSION_3 = 0x20080522
 _SETS = struct.Struct("=6I")  # effective, permitted, inheritable; of 0 to 31, then of 32 to 63
 
@@ -44,6 +48,38 @@ def end_with_parent() -> None:
 def leave_network() -> None:
     """Have a network without devices, and no memory shared with others. Raises OSError."""
     _check(_libc.unshare(_NEW_NETWORK | _NEW_IPC))
+
+
+def own_mounts() -> None:
+    """Have mounts of one's own, which others do not see; those of others still arrive. An ordinary
+    user keeps its ids and its groups, and has root's rights on nothing but these mounts. Raises
+    OSError."""
+    uid, gid = os.geteuid(), os.getegid()
+    _check(_libc.unshare(_NEW_MOUNTS | (_NEW_USERS if uid else 0)))
+    if uid:
+        for file, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{uid} {uid} 1"),
+            ("gid_map", f"{gid} {gid} 1"),
+        ):
+            with open(f"/proc/self/{file}", "w", encoding="ascii") as target:
+                target.write(text)
+    _check(_libc.mount(None, b"/", None, ctypes.c_ulong(_SLAVE | _RECURSIVE), None))
+
+
+def enter_as_root(directory: int, place: str) -> None:
+    """Make the open `directory`, with what is mounted in it, the root directory of this process,
+    and leave all else behind. `place`: any directory, to mount it on meanwhile. After `own_mounts`.
+    Raises OSError."""
+    source = f"/proc/self/fd/{directory}".encode()
+    target = os.fsencode(place)
+    _check(_libc.mount(source, target, None, ctypes.c_ulong(_BIND | _RECURSIVE), None))
+    os.chdir(place)
+    if _libc.syscall(_PIVOT_ROOT.get(os.uname().machine, -1), b".", b".") == 0:
+        _check(_libc.umount2(b".", _DETACH))  # the old root, which lies on the new one
+    else:  # this process began in a chroot, whose root directory is no mount
+        os.chroot(".")
+    os.chdir("/")
 
 
 def _control(option: int, value: int) -> None:

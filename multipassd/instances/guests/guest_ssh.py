@@ -16,10 +16,9 @@ from pathlib import Path
 from multipassd.cloudinit.userdata import USER
 from multipassd.drivers.interface import DriverError
 from multipassd.instances.states.errors import GuestSilent
+from multipassd.system import ssh_command
 from multipassd.system.programs import child
 
-SSH = "ssh"
-CONNECT_SECONDS = 5
 MAX_OUTPUT = 64 * 1024  # what a guest may tell us in one go; it is not trusted
 MAX_HOST_KEY = 8192  # bytes of its line; one of RSA with 16384 bits has 2800
 
@@ -101,20 +100,8 @@ async def _read(stream: asyncio.StreamReader, name: str) -> bytes:
 
 
 def _command(endpoint: Endpoint, key: Path, known: int) -> list[str]:
-    options = {
-        "BatchMode": "yes",
-        "ConnectTimeout": str(CONNECT_SECONDS),
-        "IdentitiesOnly": "yes",
-        "IdentityFile": str(key),
-        "StrictHostKeyChecking": "yes" if endpoint.host_key else "accept-new",
-        "UpdateHostKeys": "no",
-        # In memory, so nothing is left. KnownHostsCommand= fails for root without rights.
-        "UserKnownHostsFile": f"/proc/{os.getpid()}/fd/{known}",
-        "GlobalKnownHostsFile": "/dev/null",
-        "HostKeyAlias": endpoint.name,
-        "LogLevel": "ERROR",
-        "Port": str(endpoint.port),
-        "User": endpoint.user,
-    }
-    flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    return [SSH, "-F", "none", "-T", *flags, "--", endpoint.host]
+    # In memory, so nothing is left. KnownHostsCommand= fails for root without rights.
+    known_hosts = f"/proc/{os.getpid()}/fd/{known}"
+    where = endpoint.name, endpoint.host, endpoint.port, endpoint.user
+    more = {} if endpoint.host_key else {"StrictHostKeyChecking": "accept-new"}
+    return ssh_command.words(*where, key=str(key), known_hosts=known_hosts, more=more)

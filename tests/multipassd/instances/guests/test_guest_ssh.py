@@ -15,6 +15,7 @@ from multipassd.drivers.interface import DriverError
 from multipassd.instances.guests import guest_ssh
 from multipassd.instances.guests.guest_ssh import Endpoint
 from multipassd.instances.states.errors import GuestSilent
+from multipassd.system import ssh_command
 from multipassd.system.programs import ProgramMissing
 from tests.client.guests import sshd
 from tests.waiting import PATIENCE
@@ -23,7 +24,7 @@ NOBODY = 3_999_999  # in no list of users
 SECONDS = PATIENCE
 CLOSED = Endpoint("foo", "127.0.0.1", 1, "ssh-ed25519 AAAA")
 
-needs_ssh = pytest.mark.skipif(shutil.which(guest_ssh.SSH) is None, reason="needs ssh")
+needs_ssh = pytest.mark.skipif(shutil.which(ssh_command.SSH) is None, reason="needs ssh")
 
 
 def said() -> str:
@@ -65,7 +66,7 @@ def test_a_missing_ssh_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_a_guest_that_goes_on_and_on_is_not_listened_to(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    babbling = tmp_path / guest_ssh.SSH
+    babbling = tmp_path / ssh_command.SSH
     babbling.write_text("#!/bin/sh\nexec yes\n")
     babbling.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")

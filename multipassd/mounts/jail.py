@@ -1,0 +1,146 @@
+"""A process that is a user of this host and sees one directory of it, and nothing else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import resource
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+
+from multipassd.auth.run_as_user import take_on
+from multipassd.mounts.sftp_files import MOST_HANDLES
+from multipassd.system import rights
+
+FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+PLACE = "/tmp"  # there on every host; nothing is written to it
+SPARE_FILES = 64  # descriptors beside the peer's handles
+
+
+class SourceRefused(Exception):
+    """The directory can't be served for this user; the text is a clause of a sentence."""
+
+
+class NoJail(Exception):
+    """This host does not let the directory be set apart; the text is a clause of a sentence."""
+
+
+@dataclass(frozen=True)
+class User:
+    """Who is served: with the groups that the host's account has now."""
+
+    uid: int
+    gid: int
+    groups: frozenset[int]
+
+    @classmethod
+    def of(cls, uid: int, gid: int) -> User:
+        """`gid` counts for a uid without an account, which has no other group."""
+        try:
+            account = pwd.getpwuid(uid)
+        except KeyError:
+            return cls(uid, gid, frozenset({gid}))
+        groups = os.getgrouplist(account.pw_name, account.pw_gid)
+        return cls(uid, account.pw_gid, frozenset(groups))
+
+
+def enter(source: str, user: User) -> None:
+    """For this process and with no way back. Raises SourceRefused, NoJail, OSError."""
+    root = os.geteuid() == 0
+    if not root and os.geteuid() != user.uid:
+        raise NoJail(
+            f"the service runs as uid {os.geteuid()} and serves directories for that user only, "
+            f"and it is uid {user.uid}'s"
+        )
+    _have_own_mounts()
+    with _acting_as(user) if root else nullcontext():
+        directory = _open(source)
+    try:
+        rights.enter_as_root(directory, PLACE)
+    finally:
+        os.close(directory)
+    if root:
+        take_on(user.uid, user.gid, user.groups)
+    rights.drop_capabilities(rights.ALL)
+    rights.no_new_privileges()
+    limit = MOST_HANDLES + SPARE_FILES
+    with suppress(ValueError, OSError):  # the host allows less; then opening fails earlier
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0)  # the guest's kernel has applied the guest's
+
+
+def _have_own_mounts() -> None:
+    """Raises NoJail where the host does not let this process have any."""
+    try:
+        rights.own_mounts()
+    except OSError as error:
+        raise NoJail(
+            "this service may not make a mount namespace, without which a symbolic link in the "
+            f"directory could lead out of it: {error.strerror}"
+        ) from None
+
+
+@contextmanager
+def _acting_as(user: User) -> Iterator[None]:
+    """With no more rights than the user, as far as files go, and then as root again."""
+    before = os.getgroups()
+    # Root's right to read everything is not handed to a guest.
+    rights.drop_capabilities((rights.DAC_OVERRIDE, rights.DAC_READ_SEARCH))
+    _set_effective(user.uid, user.gid, user.groups)
+    try:
+        yield
+    finally:
+        _set_effective(0, 0, before)
+
+
+def _set_effective(uid: int, gid: int, groups: Iterable[int]) -> None:
+    if uid == 0:
+        os.seteuid(0)
+    os.setgroups(sorted(groups))
+    os.setegid(gid)
+    if uid:
+        os.seteuid(uid)
+
+
+def _open(source: str) -> int:
+    """The directory, opened part by part: a link in its path, put there by another user after the
+    mount was asked for, would lead elsewhere. Raises SourceRefused."""
+    parts = [part for part in source.split("/") if part]
+    if not source.startswith("/") or ".." in parts or "\0" in source:
+        raise SourceRefused(f'"{source}" is no absolute path of a directory')
+    directory = os.open("/", FLAGS)
+    path = ""
+    for part in parts:
+        path += f"/{part}"
+        try:
+            inner = os.open(part, FLAGS, dir_fd=directory)
+        except OSError as error:
+            why = _why(source, path, part, directory, error)
+            os.close(directory)
+            raise SourceRefused(why) from None
+        os.close(directory)
+        directory = inner
+    if not os.access(f"/proc/self/fd/{directory}", os.R_OK | os.X_OK, effective_ids=True):
+        os.close(directory)
+        raise SourceRefused(f'"{source}" is not readable')
+    return directory
+
+
+def _why(source: str, path: str, part: str, directory: int, error: OSError) -> str:
+    if error.errno in {errno.ENOTDIR, errno.ELOOP}:
+        with suppress(OSError):
+            if stat.S_ISLNK(os.lstat(part, dir_fd=directory).st_mode):
+                return (
+                    f'"{path}" is a symbolic link; mount the directory that it leads to by its own '
+                    "path"
+                )
+        return f'"{path}" is not a directory'
+    if error.errno == errno.ENOENT:
+        return f'"{path}" does not exist'
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return f'"{source}" is not readable'
+    return f'"{path}" can\'t be opened: {error.strerror}'

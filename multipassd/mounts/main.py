@@ -1,0 +1,80 @@
+"""The server of one mount: an order on the socket that is stdin, and the answer once it is mounted.
+
+It logs in to the guest, runs sshfs there, and serves it the directory, as the directory's user and
+with nothing else in sight. It outlives the daemon, which finds it by its control socket; each end
+of a connection to that is the end of the server. All parts end together: the guest unmounts when
+its sshfs is cut off, and the daemon mounts anew.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from contextlib import suppress
+from typing import Any
+
+from multipassd.mounts import control_socket
+from multipassd.mounts.control_socket import AlreadyServed
+from multipassd.mounts.file_server import FileServer
+from multipassd.mounts.jail import NoJail, SourceRefused
+from multipassd.mounts.order import MAX_REQUEST, Order
+from multipassd.mounts.session import Session, SessionFailed
+from multipassd.system import json_request, rights
+from multipassd.system.json_request import RequestFailed
+
+DIRECTORY = "MULTIPASS_MOUNTS_DIRECTORY"  # of the control sockets
+SOURCE, GUEST = "source", "guest"  # whose fault a failure is
+
+
+def main() -> int:
+    directory = os.environ[DIRECTORY]
+    with socket.socket(fileno=os.dup(0)) as asking:
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        try:
+            message, files = json_request.receive_with_files(
+                asking, dict, limit=MAX_REQUEST, most_files=1
+            )
+            order = Order.read(message)
+            key = files[0]
+        except (RequestFailed, ValueError, KeyError, TypeError, IndexError) as error:
+            return _answer(asking, GUEST, f"the request is not understood: {error!r}")
+        try:
+            with control_socket.claimed(directory, order.socket) as control:
+                return _serve(order, key, asking, control)
+        except AlreadyServed:
+            return _answer(asking, GUEST, "it is mounted already")
+        except OSError as error:
+            return _answer(asking, GUEST, f"its server can't be started: {error}")
+
+
+def _serve(order: Order, key: int, asking: socket.socket, control: socket.socket) -> int:
+    try:
+        # First: from here on this process has the user's files in no way, and no right of root's.
+        with FileServer.started(order) as files:
+            rights.drop_capabilities(rights.ALL)
+            rights.no_new_privileges()
+            with Session.started(order, key, files) as session:
+                session.wait_until_mounted(asking)
+                os.close(key)  # by now ssh has used it
+                _answer(asking)
+                asking.close()
+                session.wait(control, order.message())
+    except SourceRefused as error:
+        return _answer(asking, SOURCE, str(error))
+    except (NoJail, SessionFailed) as error:
+        return _answer(asking, GUEST, str(error))
+    return 0
+
+
+def _answer(asking: socket.socket, fault: str = "", why: str = "") -> int:
+    """An exit code."""
+    answer: dict[str, Any] = {"fault": fault, "why": why}
+    with suppress(RequestFailed):  # the daemon is gone
+        json_request.answer(asking, answer)
+    return 1 if fault else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
