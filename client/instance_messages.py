@@ -188,6 +188,8 @@ WRONG_HOST_KEY_HINT = (
 )
 NOT_LET_IN = "the instance did not accept the service's key"
 NOT_LET_IN_HINT = "The login user's ~/.ssh/authorized_keys in the instance may have been changed."
+NO_SFTP = "the instance has no SFTP server"
+NO_SFTP_HINT = "Install one in it: Debian and Ubuntu have it in the package openssh-sftp-server."
 SSH_LOST = "the connection to the instance ended"
 
 

@@ -33,6 +33,8 @@ MODULES = {
     "start": "start",
     "stop": "stop",
     "suspend": "suspend",
+    "transfer": "transfer",
+    "copy-files": "transfer",
     "version": "version",
     "wait-ready": "wait_ready",
 }
@@ -41,8 +43,8 @@ MODULES = {
 # Commands of Multipass 1.16 that this client does not have yet.
 NOT_OFFERED = frozenset(
     (
-        "alias", "aliases", "clone", "copy-files", "mount", "prefer",
-        "transfer", "umount", "unalias", "unmount",
+        "alias", "aliases", "clone", "mount", "prefer",
+        "umount", "unalias", "unmount",
     )
 )  # fmt: skip
 

@@ -28,6 +28,8 @@ BEGIN_KEY = "-----BEGIN"
 REPORTED = b"client_input_channel_req: channel 0 rtype exit-"
 LOG_REPORTS = "clientloop.c:client_input_channel_req():*"
 
+SUBSYSTEM_REFUSED = b"subsystem request failed"
+
 # The user's configuration, agent and known hosts are ignored, and ssh asks no question.
 OPTIONS = (
     "LogLevel=ERROR",
@@ -57,7 +59,9 @@ def run(guest: Guest, command: str | None) -> int:
     The remote side gets a terminal only if stdin and stdout are terminals.
     """
     log = _memory("log", b"")
-    code = _run(_words(guest, command, log), _environ())
+    terminal = "-tt" if console.is_live() else "-T"
+    words = _words(guest, log, terminal)
+    code = _run(words if command is None else [*words, command], _environ())
     if code != OWN_FAILURE:
         return code
     said = _content(log)
@@ -66,17 +70,16 @@ def run(guest: Guest, command: str | None) -> int:
     raise _failure(said)
 
 
-def _words(guest: Guest, command: str | None, log: int) -> list[str]:
+def _words(guest: Guest, log: int, *flags: str) -> list[str]:
     ssh = guest.ssh
-    words = [PROGRAM, "-F", "none", "-E", _path(log), "-tt" if console.is_live() else "-T"]
+    words = [PROGRAM, "-F", "none", "-E", _path(log), *flags]
     for option in (
         *OPTIONS,
         f"IdentityFile={_path(_memory('key', _private_key(ssh.priv_key_base64)))}",
         *_host_key_options(guest),
     ):
         words += ["-o", option]
-    words += ["-l", ssh.username, "-p", str(ssh.port), "--", ssh.host]
-    return words if command is None else [*words, command]
+    return [*words, "-l", ssh.username, "-p", str(ssh.port), "--", ssh.host]
 
 
 def _host_key_options(guest: Guest) -> tuple[str, ...]:
@@ -137,9 +140,7 @@ def _run(words: list[str], environ: dict[str, str]) -> int:
         )
         return _wait(child, watched)
     except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise CommandFailed(instance_messages.NO_SSH, instance_messages.NO_SSH_HINT) from error
-        raise CommandFailed(error.strerror or str(error)) from error
+        raise _not_started(error) from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -157,6 +158,63 @@ def _wait(child: int, watched: set[signal.Signals]) -> int:
         if ended:
             code = os.waitstatus_to_exitcode(status)
             return 128 + got[0] if got else code if code >= 0 else 128 - code
+
+
+class Subsystem:
+    """A subsystem of the instance's SSH server, such as sftp: ssh's process, and a socket to it.
+
+    Ctrl-C does not reach that process, so that what has begun can be cleaned up.
+    """
+
+    def __init__(self, guest: Guest, name: str) -> None:
+        """Raises CommandFailed."""
+        import socket
+
+        self.connection, theirs = socket.socketpair()
+        self._log = _memory("log", b"")
+        words = [*_words(guest, self._log, "-T", "-s"), name]
+        null = os.open(os.devnull, os.O_WRONLY)  # what the instance writes to stderr is not shown
+        copies = [(os.POSIX_SPAWN_DUP2, each, to) for to, each in enumerate((theirs.fileno(),) * 2)]
+        try:
+            self._child = os.posix_spawnp(
+                words[0], words, _environ(), setpgroup=0, setsigdef=(signal.SIGPIPE,),
+                file_actions=[*copies, (os.POSIX_SPAWN_DUP2, null, 2)],
+            )  # fmt: skip
+        except OSError as error:
+            raise _not_started(error) from error
+        finally:
+            theirs.close()
+            os.close(null)
+
+    def close(self) -> None:
+        """End ssh, also where the instance does not answer any more."""
+        if not self._child:
+            return
+        self.connection.close()
+        os.kill(self._child, signal.SIGTERM)
+        self._reap()
+
+    def failure(self) -> CommandFailed:
+        """Why the connection ended, once it has ended."""
+        self._reap()
+        self.connection.close()
+        said = _content(self._log)
+        if SUBSYSTEM_REFUSED in said:
+            return CommandFailed(instance_messages.NO_SFTP, instance_messages.NO_SFTP_HINT)
+        return _failure(said)
+
+    def _reap(self) -> None:
+        child, self._child = self._child, 0
+        try:
+            os.waitpid(child, 0)
+        except ChildProcessError:
+            pass  # SIGCHLD was inherited as ignored
+
+
+def _not_started(error: OSError) -> CommandFailed:
+    if isinstance(error, FileNotFoundError):
+        return CommandFailed(instance_messages.NO_SSH, instance_messages.NO_SSH_HINT)
+    return CommandFailed(error.strerror or str(error))
 
 
 def _failure(said: bytes) -> CommandFailed:

@@ -48,11 +48,15 @@ def line_err(text: str) -> None:
 
 def log(level: str, category: str, text: str) -> None:
     """A log line of the client, in the form of the service's."""
+    line_err(log_line(level, category, text))
+
+
+def log_line(level: str, category: str, text: str) -> str:
     import time
 
     now = time.time()
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now))
-    line_err(f"[{stamp}.{int(now * 1000) % 1000:03d}] [{level}] [{category}] {text}")
+    return f"[{stamp}.{int(now * 1000) % 1000:03d}] [{level}] [{category}] {text}"
 
 
 def output_is_terminal() -> bool:

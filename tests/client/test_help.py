@@ -48,6 +48,7 @@ ONE_LINERS = {
     "start": "Start instances",
     "stop": "Stop running instances",
     "suspend": "Suspend running instances",
+    "transfer": "Transfer files between the host and instances",
     "version": "Show version details",
     "wait-ready": "Wait for the Multipass daemon to be ready",
 }
@@ -71,6 +72,7 @@ USAGE = {
     "start": "[<name> ...]",
     "stop": "[<name> ...]",
     "suspend": "[<name> ...]",
+    "transfer": "<source> [<source> ...] <destination>",
 }
 USAGE_WITHOUT_PRIMARY = USAGE | {
     "restart": "<name> [<name> ...]",

@@ -17,6 +17,7 @@ from tests.client.service import Answer, replying
 from tests.waiting import until
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin")
+SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 # As root sshd wants a directory that Debian's unit makes. Where mounting is allowed, ours is gone
 # with the process.
 WITH_RUN = """
@@ -106,6 +107,7 @@ class Sshd:
             "PermitRootLogin": "yes",
             "PermitUserEnvironment": "no",
             "MaxStartups": "100",
+            "Subsystem": f"sftp {SFTP_SERVER}",
         }
         command = [str(SSHD), "-D", "-f", "/dev/null", "-E", str(self._log)]
         for name, value in options.items():

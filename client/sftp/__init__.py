@@ -1,0 +1,1 @@
+"""Files to and from instances: SFTP over OpenSSH's client."""
