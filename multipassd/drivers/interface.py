@@ -110,9 +110,6 @@ class Driver(Protocol):
         snapshots in it that can be returned to. Returns what is known of its hardware. Raises
         DriverError."""
 
-    async def drop_state(self, machine: Machine, tag: str) -> None:
-        """Remove a snapshot from the disk of one that was adopted. Raises DriverError."""
-
     async def complete(self, hardware: Hardware) -> Hardware:
         """With what it lacks of a machine that another service has made. Raises DriverError."""
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from multipassd.drivers.interface import Driver
 from multipassd.instances.attachments.attachments import Attachments
 from multipassd.instances.instance import Instance
+from multipassd.instances.records import renaming
 from multipassd.instances.records.arrivals import Arrivals
 from multipassd.instances.records.damaged import CannotRebuild, Damaged, InstanceDamaged
 from multipassd.instances.records.record import Phase, Record
@@ -185,6 +186,18 @@ class Instances:
         )
         self._instances[record.name] = instance
         return instance
+
+    async def rename(self, instance: Instance, name: str) -> None:
+        """Raises NameTaken, BeingPrepared, NameNotFree, WrongState where it is not stopped,
+        StorageFailed; then nothing has changed."""
+        if stranger := await self.driver.stranger(name):
+            raise NameNotFree(name, stranger)
+        with self.reserved(name):
+            async with instance.held():
+                record = renaming.rename(self.registry, instance.record, name)
+                instance.retire()
+                del self._instances[instance.name]
+                self.add(record)
 
     async def purge(self, instance: Instance | Damaged) -> None:
         """Remove it with its disk. Its name is free when this returns."""

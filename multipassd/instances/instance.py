@@ -291,6 +291,11 @@ class Instance:
         await self._driver.grow(self.machine, size)
         self._stored.change(disk=size)
 
+    def retire(self) -> None:
+        """Another object stands for it from now on: what still waits for this one fails."""
+        self._stored.purged = True
+        self.close()
+
     def close(self) -> None:
         """The daemon goes; the machine stays."""
         self._guest.close()

@@ -20,6 +20,8 @@ from multipassd.instances.records.record import Network, Record
 from multipassd.instances.states.errors import (
     BeingPrepared,
     InstanceDeleted,
+    NameNotFree,
+    NameTaken,
     NoSuchInstance,
     WrongState,
 )
@@ -27,12 +29,14 @@ from multipassd.instances.states.state import State
 from multipassd.instances.states.transitions import MUST_BE_STOPPED
 from multipassd.settings import boolean_word
 from multipassd.system import log
-from protocol import sizes
+from protocol import names, sizes
 from protocol.errors import InvalidSetting, RpcError, StorageFailed
 from protocol.settings import DAEMON_PREFIX
 from protocol.status import Status
 
 PROPERTIES = ("bridged", "cpus", "disk", "memory")
+NAME = "name"  # can be read and set, and is in no list of keys: 1.16's clients know four
+MAX_NAME = 63  # as of a launch
 MAX_DIGITS = 9  # of a count that is read at all
 
 Connect = Callable[[str], Awaitable[None]]
@@ -82,11 +86,14 @@ def read_key(text: str) -> Key | None:
     if not text.startswith(DAEMON_PREFIX):
         return None
     instance, point, name = text.removeprefix(DAEMON_PREFIX).rpartition(".")
-    return Key(text, instance, name) if point and instance and name in PROPERTIES else None
+    if name == NAME and "." in instance:
+        return None  # of a snapshot
+    known = point and instance and name in {*PROPERTIES, NAME}
+    return Key(text, instance, name) if known else None
 
 
-def keys(names: Iterable[str]) -> list[str]:
-    return [f"{DAEMON_PREFIX}{name}.{each}" for name in names for each in PROPERTIES]
+def keys(instances: Iterable[str]) -> list[str]:
+    return [f"{DAEMON_PREFIX}{name}.{each}" for name in instances for each in PROPERTIES]
 
 
 def show(instances: Instances, key: Key, bridged_network: str) -> str:
@@ -106,6 +113,8 @@ def show(instances: Instances, key: Key, bridged_network: str) -> str:
             return sizes.human(record.memory)
         case "disk":
             return sizes.human(record.disk)
+        case "name":
+            return record.name
         case _:
             return "true" if _is_bridged(record, bridged_network) else "false"
 
@@ -120,6 +129,8 @@ async def changing(
     instance = _changeable(instances, key.instance)
     if instance.state is not State.STOPPED:
         raise NotUpdated(key.instance, MUST_BE_STOPPED)
+    if key.property == NAME:
+        return partial(_rename, instances, instance, key, value)
     bridges = key.property == "bridged" and _wants_bridge(instance, key, value, bridged_network)
     if bridges:
         await connect(bridged_network)
@@ -144,6 +155,22 @@ async def _change(instance: Instance, key: Key, work: Callable[[], Awaitable[Non
             f"The setting was not changed, because the files of {key.instance} can't be "
             f"written: {error.strerror or error}."
         ) from error
+
+
+async def _rename(instances: Instances, instance: Instance, key: Key, value: str) -> None:
+    """Raises NotUpdated, InvalidSetting, StorageFailed."""
+    if not names.valid(value) or len(value) > MAX_NAME:
+        why = (
+            "A name has letters, digits and inner hyphens, a letter first, and at most "
+            f"{MAX_NAME} characters"
+        )
+        raise InvalidSetting(key.text, value, why)
+    if value == instance.name:
+        return
+    try:
+        await instances.rename(instance, value)
+    except (WrongState, NameTaken, NameNotFree, BeingPrepared) as error:
+        raise NotUpdated(key.instance, error.message) from None
 
 
 def _changeable(instances: Instances, name: str) -> Instance:

@@ -90,7 +90,7 @@ class Taking:
         try:
             if SUSPEND_TAG in (await self._fill(place, entry, name, wish)).states:
                 self.stage("drop")  # now that its disk is not locked any more
-                await self._driver.drop_state(_machine(name, place), SUSPEND_TAG)
+                await self._driver.drop_snapshot(_machine(name, place), SUSPEND_TAG)
         except BaseException:
             if self._give_back(place, entry):
                 shutil.rmtree(place, ignore_errors=True)

@@ -96,3 +96,15 @@ def test_it_goes_on_after_a_suspension_and_a_restart_of_the_service(taken: Site)
     taken.done("start", "foo")
     assert taken.boot_id("foo") == before
     taken.done("stop", "foo")
+
+
+def test_its_snapshot_is_restored_and_it_gets_another_name(taken: Site) -> None:
+    assert "snapshot1" in taken.done("list", "--snapshots")
+    assert taken.inside("foo", "cat after") == "left"
+    taken.done("stop", "foo")
+    taken.done("restore", "--destructive", "foo.snapshot1")
+    taken.done("set", "local.foo.name=bar")
+    assert taken.cli("exec", "bar", "--", "cat", "after").returncode == 1
+    assert taken.inside("bar", "hostname") == "foo"  # which is the guest's own matter
+    assert taken.states() == {"bar": "Running"} and taken.kept_of("foo") == []
+    taken.done("stop", "bar")

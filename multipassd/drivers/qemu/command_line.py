@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multipassd.drivers import machine_files
+from multipassd.drivers.qemu.hardware import FIRMWARE as FIRMWARE_KEY
 from multipassd.drivers.qemu.hardware import UEFI, QemuHardware
 from multipassd.system import installation
 
@@ -98,7 +99,7 @@ def writable(machine: Machine) -> dict[str, Path]:
     """The block nodes that a suspended state must be kept in, and their files. Where one does not
     have it, QEMU loads none."""
     nodes = {DISK: disk(machine)}
-    if _hardware(machine).firmware == UEFI:
+    if machine.hardware.get(FIRMWARE_KEY) == UEFI:  # all that one made elsewhere has at first
         nodes[VARIABLES] = variables(machine)
     return nodes
 

@@ -62,9 +62,6 @@ class QemuDriver:
             raise DriverError("This image boots by UEFI only. Please install the package ovmf.")
         return QemuHardware(ability.machine, ability.cpu, BIOS if bios else UEFI).kept()
 
-    async def drop_state(self, machine: Machine, tag: str) -> None:
-        await disks.drop_snapshot(command_line.disk(machine), tag)
-
     async def adopt(self, machine: Machine, *, bios: bool, states: Sequence[str]) -> Hardware:
         if bios:
             return {FIRMWARE: BIOS}

@@ -143,6 +143,7 @@ class Record(BaseModel):
     networks: tuple[Network, ...] = ()
     mounts: tuple[Mount, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()  # in the order in which they were taken
+    renamed_from: str = ""  # its former name, until nothing on disk has that any more
     snapshot_head: int = 0  # index of the snapshot that the disk descends from; 0: of none
     snapshots_taken: int = 0  # ever, also those that were deleted
     pending: Pending | None = None  # written before the disk is changed, and cleared after

@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from multipassd.instances.records import running_markers
+from multipassd.instances.records import renaming, running_markers
 from multipassd.instances.records.damaged import Damaged
 from multipassd.instances.records.instance_directory import FILE_MODE, MAX_FILE, InstanceDirectory
 from multipassd.instances.records.record import (
@@ -67,6 +67,9 @@ class Registry:
         """Read every record, and report what can't be used; it is left alone."""
         self._clean_up()
         self.read()
+        for record in self.all():
+            if record.renamed_from:
+                renaming.complete(self, record)
         for why in (*self.strange, *(each.trouble for each in self.damaged.values())):
             _log.error("%s", why)
         self._markers.keep_only(
@@ -86,10 +89,11 @@ class Registry:
             pass  # there never was an instance, or all records are lost
         except OSError as error:
             lost = f"can't be looked for: {reason_of(error)}"
+        former = self._forget_former()
         leftovers = self.leftovers() if known else []
         for name in self._place_names():
-            if name not in {*self._records, *self.damaged, *leftovers}:
-                self._add_damaged(name, f"its record {self._file(name)} {lost}")
+            if name not in {*self._records, *self.damaged, *leftovers, *former}:
+                self._add_damaged(name, f"its record {self.file(name)} {lost}")
         if unlisted := self.unlisted():
             self.strange.append(unlisted)
 
@@ -158,13 +162,28 @@ class Registry:
     def _is_of_later_release(self, name: str) -> bool:
         """Its record is sound then, and must stay where it is."""
         with suppress(OSError, ValueError, TypeError, KeyError):
-            return int(json.loads(read_regular(self._file(name), MAX_FILE))["format"]) > FORMAT
+            return int(json.loads(read_regular(self.file(name), MAX_FILE))["format"]) > FORMAT
         return False
 
     def take_up(self, record: Record) -> None:
-        """Its record came after `load`, by another program."""
+        """Its record came after `load`, by another program or under another name."""
         self._records[record.name] = record
         self.damaged.pop(record.name, None)
+
+    def forget(self, name: str) -> None:
+        """Its record has another name now."""
+        self._records.pop(name, None)
+        self._markers.drop(name)
+
+    def _forget_former(self) -> set[str]:
+        """The names that a renaming which was broken off has left; their instances have others."""
+        former = set()
+        for record in self.all():
+            old = self._records.get(record.renamed_from)
+            if record.renamed_from and (old is None or old.mac == record.mac):
+                former.add(record.renamed_from)
+                self._records.pop(record.renamed_from, None)
+        return former
 
     # -- changing ---------------------------------------------------------------------------------
 
@@ -176,11 +195,11 @@ class Registry:
             if record.phase is Phase.RUNNING:
                 place.mark_recorded()  # before it runs at the latest: then its disk holds something
                 self._markers.add(record.name)
-            write_atomically(self._file(record.name), text_of(record), FILE_MODE)
+            write_atomically(self.file(record.name), text_of(record), FILE_MODE)
         except OSError as error:
             if record.name not in self._records and record.name not in self.damaged:
                 with suppress(OSError):  # it may have been put there, but not for certain
-                    self._file(record.name).unlink()
+                    self.file(record.name).unlink()
             raise _failed(record.name, "written", error) from error
         if record.phase is not Phase.RUNNING:
             self._markers.drop(record.name)
@@ -207,7 +226,7 @@ class Registry:
     def rebuild(self, damaged: Damaged, record: Record) -> None:
         """Put this record in the place of one that is lost; what could not be read is kept aside.
         Raises StorageFailed, and then nothing has changed."""
-        path = self._file(damaged.name)
+        path = self.file(damaged.name)
         try:
             with suppress(FileNotFoundError):
                 path.replace(path.with_suffix(ASIDE))
@@ -226,7 +245,7 @@ class Registry:
     def remove(self, name: str) -> None:
         """The instance is gone when this returns; its files may be removed then, if it was given
         up. Raises StorageFailed."""
-        path = self._file(name)
+        path = self.file(name)
         try:
             for each in (path.with_suffix(ASIDE), path):
                 with suppress(FileNotFoundError):
@@ -252,7 +271,7 @@ class Registry:
     def has_traces_of(self, name: str) -> bool:
         """Has a directory or a record of any kind this name, also one that came after `load`?"""
         return any(
-            path.is_symlink() or path.exists() for path in (self._file(name), self.place(name))
+            path.is_symlink() or path.exists() for path in (self.file(name), self.place(name))
         )
 
     def leftovers(self) -> list[str]:
@@ -290,7 +309,8 @@ class Registry:
         copies = [each.copy for each in self.damaged.values() if each.copy is not None]
         return [*self._records.values(), *copies]
 
-    def _file(self, name: str) -> Path:
+    def file(self, name: str) -> Path:
+        """Of its record."""
         return self.directory / f"{name}{SUFFIX}"
 
 

@@ -89,9 +89,6 @@ class Driver:
     async def adopt(self, machine: Machine, *, bios: bool, states: Sequence[str]) -> Hardware:
         return records.HARDWARE
 
-    async def drop_state(self, machine: Machine, tag: str) -> None:
-        pass
-
     async def complete(self, hardware: Hardware) -> Hardware:
         return hardware
 
