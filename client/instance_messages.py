@@ -50,8 +50,6 @@ MEM_DEPRECATED = (
     'Warning: the "--mem" long option is deprecated in favour of "--memory". '
     "Please update any scripts, etc."
 )
-NO_MOUNTS = "Mounts are not available in this version, so nothing was launched. Leave --mount out."
-SKIPPING_MOUNT = "Skipping mount due to disabled mounts feature"
 NETWORK_WITHOUT_NAME = "error: Bad network definition, need at least a 'name' field"
 INSTANCES_MISSING = "instance(s) missing"
 TIME_WITH_CANCEL = "Cannot set 'time' and 'cancel' options at the same time"

@@ -65,6 +65,10 @@ class Session:
         except CommandFailed:
             pass  # a command that needs it reports the error
 
+    def home(self) -> str:
+        """The user's home directory, also where a snap has given the program another one."""
+        return self._environ.get("SNAP_REAL_HOME") or self._home
+
     def settings_file(self) -> str:
         return places.client_settings_file(self._environ, self._home)
 

@@ -14,6 +14,7 @@ from multipassd.drivers.qemu import assembly as qemu
 from multipassd.images.library import Images
 from multipassd.instances.collection import Instances
 from multipassd.instances.launching.launcher import Launcher
+from multipassd.instances.mount_switch import MountSwitch
 from multipassd.instances.records import earlier_installation
 from multipassd.instances.records.registry import Registry
 from multipassd.mounts import client as mounts
@@ -55,6 +56,7 @@ class Machines:
     instances: Instances
     images: Images
     launcher: Launcher
+    mount_switch: MountSwitch
     ssh_key: ServiceKey
     helper: NetworkHelper | None  # to be started and stopped with the daemon
 
@@ -76,6 +78,7 @@ class Machines:
         networking = _networking(environ, driver, registry, helper, network)
         key = ServiceKey(data)
         servers = MountServers(base, key.path, environ.get(mounts.SOCKET, ""))
+        servers.enabled = lambda: settings.get(names.PRIVILEGED_MOUNTS) == "true"
         instances = Instances(registry, driver, networking, key.path, servers)
         instances.load()
         if text := earlier_installation.warning(data, registry.mac_addresses()):
@@ -83,7 +86,8 @@ class Machines:
             _log.warning("%s", text)
         images = Images(base / "images", settings, environ)
         launcher = Launcher(instances, images, key)
-        return cls(instances, images, launcher, key, helper)
+        switch = MountSwitch(instances, servers.enabled)
+        return cls(instances, images, launcher, switch, key, helper)
 
 
 def driver_of(environ: Mapping[str, str], storage: Path, settings: Settings) -> Driver:

@@ -93,6 +93,7 @@ class Service:
             launcher=self._machines.launcher,
             ssh_key=self._machines.ssh_key,
             data_directory=str(self._data),
+            mount_switch=self._machines.mount_switch,
         )
         log.add_handler(CallerLog())
         standings = Standings(self._store, own_rule(self._group))
@@ -179,6 +180,8 @@ class Service:
         self._audit.tick(time.time())
         self._daemon.instances.stop_what_is_due()
         self._daemon.instances.take_up_new()
+        if self._daemon.mount_switch.due:  # edited by hand
+            self._daemon.tasks.spawn(self._daemon.mount_switch.apply())
         self._report_problems()
         self._manager.status(self._status())  # a problem came or went without a change of trust
         if self._upkeep is None or self._upkeep.done():

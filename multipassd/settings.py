@@ -73,13 +73,10 @@ def boolean_word(value: str) -> str | None:
     return _BOOLEANS.get(value.lower())
 
 
-def _privileged_mounts(value: str) -> str:
-    """A file of 1.16's that says "true" keeps its line: it holds again where there are mounts."""
+def _boolean(value: str) -> str:
     word = boolean_word(value)
     if word is None:
         raise _why('Invalid value, try "true" or "false"')
-    if word == "true":
-        raise _why("Mounts are not offered yet, so they can't be enabled")
     return word
 
 
@@ -108,8 +105,8 @@ class Values(BaseModel):
         str, BeforeValidator(_record), Field(alias=names.PASSPHRASE, repr=False)
     ] = ""
     privileged_mounts: Annotated[
-        str, BeforeValidator(_privileged_mounts), Field(alias=names.PRIVILEGED_MOUNTS)
-    ] = "false"
+        str, BeforeValidator(_boolean), Field(alias=names.PRIVILEGED_MOUNTS)
+    ] = "true"
 
 
 FIELDS = {str(field.alias): name for name, field in Values.model_fields.items()}

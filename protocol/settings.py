@@ -18,7 +18,7 @@ DAEMON_KEYS = {  # with their defaults
     DRIVER: "qemu",
     MIRROR: "",
     PASSPHRASE: "",
-    PRIVILEGED_MOUNTS: "false",  # 1.16: "true"; here there are no mounts yet
+    PRIVILEGED_MOUNTS: "true",
 }
 # Asked for without echo, never shown, and never quoted in an error.
 SECRET_KEYS = frozenset({PASSPHRASE})

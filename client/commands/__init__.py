@@ -20,6 +20,7 @@ MODULES = {
     "launch": "launch",
     "list": "list",
     "ls": "list",
+    "mount": "mount",
     "networks": "networks",
     "purge": "purge",
     "recover": "recover",
@@ -35,6 +36,8 @@ MODULES = {
     "suspend": "suspend",
     "transfer": "transfer",
     "copy-files": "transfer",
+    "umount": "umount",
+    "unmount": "umount",
     "version": "version",
     "wait-ready": "wait_ready",
 }
@@ -43,8 +46,7 @@ MODULES = {
 # Commands of Multipass 1.16 that this client does not have yet.
 NOT_OFFERED = frozenset(
     (
-        "alias", "aliases", "clone", "mount", "prefer",
-        "umount", "unalias", "unmount",
+        "alias", "aliases", "clone", "prefer", "unalias",
     )
 )  # fmt: skip
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from client import instance_messages, rpc
-from client.arguments import networks, numbers, timeouts
+from client import instance_messages, mount_messages, rpc, runner
+from client.arguments import mounts, networks, numbers, timeouts
 from client.arguments.commandline import Option
 from client.command import Argument, Command
 from client.errors import SUCCESS, DeadlinePassed, Status, StatusError, TimedOut, UsageError
@@ -13,12 +13,15 @@ from client.session import Session
 from client.terminal import console, notices, prompts
 from client.terminal.progress import PREPARING, RETRIEVING, Progress
 from protocol import sizes
+from protocol.messages.access import GetReply, GetRequest
 from protocol.messages.launch import LaunchError, LaunchProgress, LaunchReply, LaunchRequest
+from protocol.settings import PRIVILEGED_MOUNTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from client.arguments.commandline import CommandLine
 
+HOME_TARGET = "Home"  # of the caller's home in the primary instance
 BRIDGED = "bridged"  # the network that local.bridged-network names
 WEB = ("http://", "https://")
 FILE = "file://"
@@ -36,6 +39,7 @@ PROGRESS = {
 def run(session: Session) -> int:
     limit = timeouts.seconds(session)
     request = _request(session)
+    wanted = _mounts(session.line)
     request.timeout = timeouts.on_wire(limit)
     try:
         reply = _launch(session, request, timeouts.deadline(limit))
@@ -45,10 +49,28 @@ def run(session: Session) -> int:
         ) from error
     name = reply.vm_instance_name or request.instance_name
     console.line_out(instance_messages.launched(name))
-    if name == session.primary():
-        console.line_out(instance_messages.SKIPPING_MOUNT)
     notices.update(reply.update_info)
-    return SUCCESS
+    return _mount(session, name, wanted)
+
+
+def _mount(session: Session, name: str, wanted: list[tuple[str, str]]) -> int:
+    """The directories of `--mount`, and the home in the primary instance. The exit code of the
+    first that fails."""
+    if name == session.primary() and HOME_TARGET not in [target for _, target in wanted]:
+        wanted = [*wanted, (session.home(), HOME_TARGET)]
+    if not wanted:
+        return SUCCESS
+    request = GetRequest(key=PRIVILEGED_MOUNTS, verbosity_level=session.verbosity)
+    if rpc.call(session, "get", request, GetReply).value == "false":
+        console.line_out(mount_messages.SKIPPING)
+        return SUCCESS
+    failed = SUCCESS
+    for source, target in wanted:
+        code = runner.inner(session, "mount", "--", source, f"{name}:{target}")
+        if code == SUCCESS:
+            console.line_out(mount_messages.mounted(source, name, target))
+        failed = failed or code
+    return failed
 
 
 def _request(session: Session) -> LaunchRequest:
@@ -58,8 +80,6 @@ def _request(session: Session) -> LaunchRequest:
     line = session.line
     if len(line.positionals) > 1:
         raise UsageError(instance_messages.LAUNCH_TOO_MANY)
-    if "mount" in line.values:
-        raise UsageError(instance_messages.NO_MOUNTS)
     remote, image = _image(line.positionals[0]) if line.positionals else ("", "")
     return LaunchRequest(
         instance_name=line.value("name", ""),
@@ -125,6 +145,16 @@ def _size(given: str) -> str:
 def _networks(line: CommandLine) -> list[LaunchRequest.NetworkOptions]:
     bridged = [BRIDGED] if "bridged" in line.flags else []
     return [networks.parse(spec) for spec in (*bridged, *line.values.get("network", ()))]
+
+
+def _mounts(line: CommandLine) -> list[tuple[str, str]]:
+    """Source and target of each `--mount`. Raises UsageError."""
+    found = []
+    for given in line.values.get("mount", ()):
+        source, _, target = given.partition(":")
+        mounts.check_source(source, "Mount source")
+        found.append((source, target or mounts.default_target(source)))
+    return found
 
 
 def _cloud_init(line: CommandLine) -> str:
@@ -239,8 +269,12 @@ COMMAND = Command(
             "spec",
         ),
         Option(("bridged",), "The same as `--network bridged`"),
-        # Refused, and hidden until mounts are supported.
-        Option(("mount",), "Mount a directory of this host", "source>:<target", hidden=True),
+        Option(
+            ("mount",),
+            "A directory of this host to mount in the instance once it runs, and where; may be "
+            "repeated. Without a target, below the login user's home under its own name",
+            "source>:<target",
+        ),
         timeouts.OPTION,
     ),
     syntax="[[<remote:>]<image> | <url>]",

@@ -93,6 +93,12 @@ class Audit:
         more = {"MULTIPASS_INSTANCE": name, "MULTIPASS_ACTION": action}
         _record(Event.INSTANCE, text, fingerprint, uid, **more)
 
+    def mounts(self, action: str, instance: str, uid: int | None, fingerprint: str) -> None:
+        """`action`: mounted in, unmounted from."""
+        text = f"a directory was {action} {instance} by {_name(fingerprint)}"
+        more = {"MULTIPASS_INSTANCE": instance, "MULTIPASS_ACTION": action.split()[0]}
+        _record(Event.INSTANCE, text, fingerprint, uid, **more)
+
     def snapshot(
         self, action: str, instance: str, name: str, uid: int | None, fingerprint: str
     ) -> None:

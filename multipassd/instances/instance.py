@@ -50,7 +50,7 @@ class Instance:
         self._tasks = Tasks()
         self._stored = StoredRecord(record, registry)
         self._attachments = Attachments(self._stored, networking, servers)
-        self.classic_mounts = self._attachments.classic_mounts
+        self.mounts = self._attachments.mounts
         self.delayed_stop = self._attachments.delayed_stop
         self._guest = RunningGuest(self._stored, driver, self._attachments, key, self._tasks.spawn)
         self.awaited = self._guest.awaited  # for a client that starts it and then waits
@@ -217,7 +217,7 @@ class Instance:
         async with self._lock:
             self.check(transitions.DELETE)
             await self._power_down(transitions.DELETE)
-            self._stored.change(deleted=True)
+            self._stored.change(deleted=True, mounts=())
 
     async def purge(self) -> None:
         """Remove it: first the record, then the machine, then the files."""

@@ -12,6 +12,7 @@ from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.images.library import Images
 from multipassd.instances.collection import Instances
 from multipassd.instances.launching.launcher import Launcher
+from multipassd.instances.mount_switch import MountSwitch
 from multipassd.settings import Settings
 from multipassd.system.background import Tasks
 from multipassd.trust.store import TrustStore
@@ -32,4 +33,5 @@ class Daemon:
     launcher: Launcher
     ssh_key: ServiceKey
     data_directory: str
+    mount_switch: MountSwitch
     tasks: Tasks = field(default_factory=Tasks)  # what a caller who hangs up does not cut short

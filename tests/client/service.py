@@ -16,7 +16,7 @@ from protocol.messages.access import AuthenticateReply, AuthenticateRequest
 from tests.client.program import Program
 
 Answer = Callable[[Any, Any], Iterable[bytes]]
-SKIPPING = "Skipping mount due to disabled mounts feature\n"  # printed for the primary instance
+SKIPPING = "Skipping mount due to disabled mounts feature\n"  # of the primary instance
 Connect = Callable[..., tuple[Program, "Service"]]
 
 

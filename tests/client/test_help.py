@@ -37,6 +37,7 @@ ONE_LINERS = {
     "info": "Display information about instances or snapshots",
     "launch": "Create and start an Ubuntu instance",
     "list": "List all available instances or snapshots",
+    "mount": "Mount a local directory in the instance",
     "networks": "List available network interfaces",
     "purge": "Purge all deleted instances permanently",
     "recover": "Recover deleted instances",
@@ -49,6 +50,7 @@ ONE_LINERS = {
     "stop": "Stop running instances",
     "suspend": "Suspend running instances",
     "transfer": "Transfer files between the host and instances",
+    "umount": "Unmount a directory from an instance",
     "version": "Show version details",
     "wait-ready": "Wait for the Multipass daemon to be ready",
 }
@@ -136,13 +138,14 @@ def test_hidden_options_are_left_out() -> None:
     assert "no-ipv4" not in of("list")
     assert "--version" not in of("list")
     assert "--mem " not in of("launch")
-    assert "--mount" not in of("launch")
     assert "--all" not in of("info")
     assert "runtime" not in of("info")
 
 
 def test_a_value_that_is_one_thing_or_another_is_shown_so() -> None:
     assert "\n  --cloud-init <file> | <url>  " in of("launch")
+    assert "\n  --mount <source>:<target>  " in of("launch")
+    assert "\n  -g, --gid-map <host>:<instance>  " in of("mount")
 
 
 def test_the_table_of_commands_agrees_with_their_declarations() -> None:

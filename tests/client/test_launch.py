@@ -15,9 +15,11 @@ import pytest
 
 from client.commands import launch
 from client.errors import UsageError
+from protocol.messages.access import GetReply
 from protocol.messages.launch import LaunchError, LaunchProgress, LaunchReply, LaunchRequest
+from protocol.messages.mounts import MountReply, MountRequest
 from tests.client.program import PROGRAM
-from tests.client.service import SKIPPING, Connect, detailed, replying
+from tests.client.service import SKIPPING, Connect, detailed, failing, replying
 from tests.client.terminal import Terminal
 
 Options = LaunchRequest.NetworkOptions
@@ -155,10 +157,62 @@ def test_the_former_name_of_memory_still_works(connect: Connect) -> None:
     assert LaunchRequest.decode(service.requests["launch"][0]).mem_size == "512M"
 
 
-def test_the_primary_has_no_mount(connect: Connect) -> None:
-    program, _ = connect(launch=replying(LaunchReply(vm_instance_name="primary")))
-    result = program.run("launch", "--name", "primary")
+def test_without_mounts_the_primary_has_none(connect: Connect) -> None:
+    program, service = connect(
+        launch=replying(LaunchReply(vm_instance_name="primary")),
+        get=replying(GetReply(value="false")),
+    )
+    result = program.run("launch", "--name", "primary", "--mount", "/tmp:x")
     assert (result.code, result.out, result.err) == (0, f"Launched: primary\n{SKIPPING}", "")
+    assert "mount" not in service.requests
+
+
+def test_what_is_to_be_mounted_is_once_the_instance_runs_and_the_home_in_the_primary(
+    connect: Connect, tmp_path: Path
+) -> None:
+    program, service = connect(
+        launch=replying(LaunchReply(vm_instance_name="primary")),
+        get=replying(GetReply(value="true")),
+        mount=replying(MountReply(reply_message="Enabling support for mounting"), MountReply()),
+    )
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    result = program.run(
+        "launch", "--name", "primary", "--mount", "/tmp:/x:y", "--mount", "/usr/", HOME=str(home)
+    )
+    assert (result.code, result.err) == (0, "")
+    assert result.out == (
+        "Launched: primary\n"
+        "Mounted '/tmp' into 'primary:/x:y'\n"
+        "Mounted '/usr/' into 'primary:/home/ubuntu/usr'\n"
+        f"Mounted '{home}' into 'primary:Home'\n"
+    )
+    asked = [MountRequest.decode(each) for each in service.requests["mount"]]
+    assert [each.source_path for each in asked] == ["/tmp", "/usr", str(home)]
+    targets = [(each.target_paths[0].instance_name, each.target_paths[0].target_path)
+               for each in asked]  # fmt: skip
+    assert targets == [("primary", "/x:y"), ("primary", "/home/ubuntu/usr"), ("primary", "Home")]
+
+
+def test_another_source_may_take_the_place_of_the_home(connect: Connect) -> None:
+    program, service = connect(
+        launch=replying(LaunchReply(vm_instance_name="primary")),
+        get=replying(GetReply(value="true")),
+        mount=replying(MountReply()),
+    )
+    result = program.run("launch", "--name", "primary", "--mount", "/tmp:Home")
+    assert result.out == "Launched: primary\nMounted '/tmp' into 'primary:Home'\n"
+    assert len(service.requests["mount"]) == 1
+
+
+def test_a_mount_that_fails_after_a_launch_decides_the_exit_code(connect: Connect) -> None:
+    program, _ = connect(
+        launch=replying(LaunchReply(vm_instance_name="x")),
+        get=replying(GetReply(value="true")),
+        mount=failing(grpc.StatusCode.FAILED_PRECONDITION, "no"),
+    )
+    result = program.run("launch", "--name", "x", "--mount", "/tmp")
+    assert (result.code, result.out, result.err) == (2, "Launched: x\n", "mount failed: no\n")
 
 
 Code = LaunchError.ErrorCodes

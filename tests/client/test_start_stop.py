@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
+from protocol.messages.access import GetReply
 from protocol.messages.launch import LaunchReply, LaunchRequest
 from protocol.messages.lifecycle import (
     StartError,
@@ -62,7 +63,10 @@ def test_instances_that_can_t_be_started_are_told(connect: Connect) -> None:
 
 
 def test_a_missing_primary_is_launched_and_the_start_retried(connect: Connect) -> None:
-    program, service = connect(launch=replying(LaunchReply(vm_instance_name="primary")))
+    program, service = connect(
+        launch=replying(LaunchReply(vm_instance_name="primary")),
+        get=replying(GetReply(value="false")),
+    )
 
     def start(requests: Any, context: Any) -> Iterable[bytes]:
         if "launch" in service.requests:

@@ -38,7 +38,7 @@ def test_without_a_file_the_defaults_hold_and_nothing_is_written(path: Path) -> 
         "local.driver": "qemu",
         "local.image.mirror": "",
         "local.passphrase": "",
-        "local.privileged-mounts": "false",
+        "local.privileged-mounts": "true",
     }
     assert not settings.problem
     assert not path.parent.exists()
@@ -58,6 +58,7 @@ def test_keys_come_in_the_order_that_clients_show(path: Path) -> None:
         ("local.image.mirror", "", ""),
         ("local.privileged-mounts", "Off", "false"),
         ("local.privileged-mounts", "NO", "false"),
+        ("local.privileged-mounts", "YES", "true"),
         ("local.bridged-network", "any text = at all; even [this]\n", None),
     ],
 )
@@ -75,11 +76,6 @@ def test_a_valid_value_is_normalised_and_kept(
         ("local.driver", "", "Invalid driver"),
         ("local.driver", "{x}", "Invalid driver"),
         ("local.driver", "LXD", "Only qemu can be used; there is no driver for lxd here"),
-        (
-            "local.privileged-mounts",
-            "YES",
-            "Mounts are not offered yet, so they can't be enabled",
-        ),
         (
             "local.image.mirror",
             "http://x",
@@ -227,12 +223,11 @@ def test_one_invalid_value_in_the_file_costs_only_that_value(path: Path) -> None
 def test_what_1_16_could_do_and_this_service_can_not_is_said_and_kept_in_the_file(
     path: Path,
 ) -> None:
-    text = "[General]\nlocal.driver=lxd\nlocal.privileged-mounts=true\n"
+    text = "[General]\nlocal.driver=lxd\n"
     write(path, text)
     settings = Settings(path)
     assert settings.get("local.driver") == "qemu"
-    assert settings.get("local.privileged-mounts") == "false"
-    assert len(settings.warnings) == 2
+    assert len(settings.warnings) == 1
     settings.set("local.bridged-network", "eth1")
     assert path.read_text() == text + "local.bridged-network=eth1\n"
 

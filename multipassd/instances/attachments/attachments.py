@@ -9,6 +9,7 @@ from multipassd.instances.attachments.attachment import Attachment, Execute, Fie
 from multipassd.instances.attachments.classic_mounts import ClassicMounts
 from multipassd.instances.attachments.delayed_stop import DelayedStop
 from multipassd.instances.attachments.guest_clock import GuestClock
+from multipassd.instances.attachments.mounts import Mounts
 from multipassd.instances.attachments.network_cards import NetworkCards
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.mounts.client import MountServers
@@ -25,12 +26,14 @@ class Attachments:
         """`servers`: of classic mounts; without it there are none."""
         self.cards = NetworkCards(record, networking)
         self.delayed_stop = DelayedStop(record)
-        self.classic_mounts = ClassicMounts(record, self.cards, servers)
+        classic = ClassicMounts(record, self.cards, servers)
+        enabled = servers.enabled if servers is not None else lambda: False
+        self.mounts = Mounts(record, classic, enabled)
         self._all: tuple[Attachment, ...] = (
             self.cards,
             self.delayed_stop,
             GuestClock(record.name),
-            self.classic_mounts,
+            self.mounts,
         )
 
     def fields_at_start(self) -> Fields:

@@ -17,7 +17,7 @@ from multipassd.instances.states.state import AT_REST, COMING_UP, State
 from multipassd.network import interfaces
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
-from multipassd.rpc.methods import snapshots
+from multipassd.rpc.methods import mounts, snapshots
 from multipassd.system import log
 from protocol.errors import RpcError
 from protocol.messages.common import InstanceStatus, Timestamp
@@ -96,8 +96,11 @@ async def info(call: Call[InfoRequest], daemon: Daemon) -> None:
     chosen = selected.instances
     asks = not call.request.no_runtime_information
     silent: list[str] = []
+    mounting = mounts.enabled(daemon)
+    if not mounting and any(isinstance(each, Instance) and each.record.mounts for each in chosen):
+        _tell(call, mounts.DISABLED_IN_INFO, "ERROR")
     items = list(
-        await asyncio.gather(*(_item(instance, asks, silent.append) for instance in chosen))
+        await asyncio.gather(*(_item(each, asks, mounting, silent.append) for each in chosen))
     )
     for text in silent:
         _tell(call, text)
@@ -120,8 +123,8 @@ async def _explain(
             _tell(call, text)
 
 
-def _tell(call: Call[InfoRequest], text: str) -> None:
-    told = {"name": _log.name, "levelname": "WARNING", "msg": text}
+def _tell(call: Call[InfoRequest], text: str, level: str = "WARNING") -> None:
+    told = {"name": _log.name, "levelname": level, "msg": text}
     call.log_line(log.line(logging.makeLogRecord(told)) + "\n")
 
 
@@ -130,7 +133,7 @@ async def _trouble(each: Instance | Damaged) -> str:
 
 
 async def _item(
-    instance: Instance | Damaged, asks: bool, silent: Callable[[str], None]
+    instance: Instance | Damaged, asks: bool, shows_mounts: bool, silent: Callable[[str], None]
 ) -> DetailedInfoItem:
     """`silent` is called with a sentence about a guest that could not be asked what it uses."""
     if isinstance(instance, Damaged):
@@ -158,6 +161,7 @@ async def _item(
         memory_total=told.memory_total,
         disk_total=told.disk_total,
         cpu_count=told.cpus,
+        mount_info=mounts.described(record.mounts if shows_mounts else ()),
         instance_info=details,
     )
 

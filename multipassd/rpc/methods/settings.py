@@ -69,6 +69,7 @@ async def _set(daemon: Daemon, key: str, value: str) -> None:
             raise InvalidSetting(key, "…", f"more than {limits.PASSPHRASE} bytes")
         value = await daemon.verifier.make(value)
     await asyncio.to_thread(daemon.settings.set, key, value)
+    await daemon.mount_switch.apply()
 
 
 async def _set_of_snapshot(daemon: Daemon, key: of_snapshots.Key, value: str) -> None:

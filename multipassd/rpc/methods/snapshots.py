@@ -12,13 +12,13 @@ from multipassd.instances.snapshots import tree
 from multipassd.instances.states import transitions
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
+from multipassd.rpc.methods import mounts
 from protocol import sizes
 from protocol.errors import RpcError
 from protocol.messages.common import SnapshotFundamentals, Timestamp
 from protocol.messages.information import DetailedInfoItem, SnapshotDetails
 from protocol.messages.lifecycle import DeleteReply, DeleteRequest
 from protocol.messages.listing import ListVMSnapshot
-from protocol.messages.mounts import MountInfo
 from protocol.messages.snapshots import (
     RestoreReply,
     RestoreRequest,
@@ -149,17 +149,12 @@ async def items(chosen: Iterable[Chosen]) -> list[DetailedInfoItem]:
 
 def _item(record: Record, snapshot: Snapshot, known: Mapping[str, int]) -> DetailedInfoItem:
     size = known.get(snapshot.tag)
-    paths = [
-        MountInfo.MountPaths(source_path=each.source, target_path=each.target)
-        for each in snapshot.mounts
-    ]
-    longest = max((len(each.source_path) for each in paths), default=0)
     return DetailedInfoItem(
         name=record.name,
         memory_total=sizes.human(snapshot.memory),
         disk_total=sizes.human(snapshot.disk),
         cpu_count=str(snapshot.cpus),
-        mount_info=MountInfo(longest_path_len=longest, mount_paths=paths),
+        mount_info=mounts.described(snapshot.mounts, maps=False),
         snapshot_info=SnapshotDetails(
             fundamentals=_fundamentals(record, snapshot),
             size="" if size is None else sizes.human(size),

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
+from protocol.messages.access import GetReply
 from protocol.messages.launch import LaunchReply, LaunchRequest
 from protocol.messages.lifecycle import SSHInfo, SSHInfoReply, StartReply, StartRequest
 from tests.client.guests.background import Background, OnTerminal
@@ -42,6 +43,7 @@ def test_a_missing_primary_is_launched(program: Program, service: Service, serve
 
     service.answers["ssh_info"] = missing
     service.answers["launch"] = replying(LaunchReply(vm_instance_name="guest"))
+    service.answers["get"] = replying(GetReply(value="false"))
     result = program.run("shell", "--timeout", "50", input=b"echo in\n")
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("Launched: guest\nSkipping mount due to disabled mounts feature\n")

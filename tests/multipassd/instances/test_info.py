@@ -28,6 +28,7 @@ from tools.sandbox import Sandbox
 CPUS, MEMORY, DISK = 3, 1 << 30, 5 << 30
 
 
+MOUNTS = SimpleNamespace(get=lambda key: "true")  # settings
 TRUSTED = Standing(trusted=True)
 
 
@@ -69,7 +70,9 @@ def test_what_the_record_knows_is_told_of_a_silent_guest(
         replies = Replies()
         peer = Peer(None, b"", "")
         call = Call(BY_PATH[grpc.path("info")], peer, InfoRequest(), replies, TRUSTED)
-        await information.info(call, cast(Daemon, SimpleNamespace(instances=instances)))
+        await information.info(
+            call, cast(Daemon, SimpleNamespace(instances=instances, settings=MOUNTS))
+        )
         await instances.purge(foo)
         return replies.sent
 
@@ -91,7 +94,7 @@ def test_of_a_stopped_one_nothing_more_is_told_than_by_1_16(sandbox: Sandbox) ->
         replies = Replies()
         peer = Peer(None, b"", "")
         call = Call(BY_PATH[grpc.path("info")], peer, InfoRequest(), replies, TRUSTED)
-        daemon = SimpleNamespace(instances=instances_of(sandbox, Driver()))
+        daemon = SimpleNamespace(instances=instances_of(sandbox, Driver()), settings=MOUNTS)
         await information.info(call, cast(Daemon, daemon))
         (reply,) = replies.sent
         return reply

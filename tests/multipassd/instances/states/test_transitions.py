@@ -27,6 +27,7 @@ STATES = (
     State.SUSPENDING, State.SUSPENDED, State.UNKNOWN, State.DELETED,
 )  # fmt: skip
 
+MOUNT = "Cannot change mounts of instance foo while suspending."
 TABLE = {
     "START": (
         DONE, DONE, DONE, DONE, DONE,
@@ -64,6 +65,7 @@ TABLE = {
     "RESTORE": (DONE, *((STOPPED.format("restore snapshots of"),) * 7), DELETED),
     "CLONE": (DONE, *((STOPPED.format("clone"),) * 7), DELETED),
     "DROP_SNAPSHOT": (DONE, DROP, DROP, DROP, DROP, DROP, DONE, DROP, DELETED),
+    "MOUNT": (DONE, DONE, DONE, DONE, DONE, MOUNT, DONE, DONE, DELETED),
     "FORCE": (DONE,) * len(STATES),
 }  # fmt: skip
 

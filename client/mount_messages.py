@@ -1,0 +1,27 @@
+"""User-visible messages about mounts; others are in `client/messages.py`. Texts of 1.16."""
+
+from __future__ import annotations
+
+NOT_ENOUGH = "Not enough arguments given"
+SKIPPING = "Skipping mount due to disabled mounts feature"
+
+
+def unusable(path: str, why: str, what: str = "Source") -> str:
+    """`why`: a clause about the path; `what` begins the sentence."""
+    return f'{what} path "{path}" {why}'
+
+
+def bad_map(which: str, given: str) -> str:
+    return f"Invalid {which} map given: {given}"
+
+
+def bad_id(given: str) -> str:
+    return f"{given} is an invalid id"
+
+
+def bad_type(given: str) -> str:
+    return f"error: Bad mount type '{given}' specified, please use 'classic' or 'native'"
+
+
+def mounted(source: str, name: str, target: str) -> str:
+    return f"Mounted '{source}' into '{name}:{target}'"
