@@ -93,11 +93,12 @@ class Site:
     def starting(self, name: str) -> subprocess.Popen[str]:
         return self.begin("start", name)
 
-    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+    def begin(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
         """Ctrl-C works in it, also where these tests run in a shell's background."""
         return subprocess.Popen(
             ["env", "--default-signal=INT", str(self.program), *arguments],
             env=self.daemon.env("alice"),
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -48,10 +48,6 @@ class NoSupport(MountFailed):
         )
 
 
-class NoSupport(MountFailed):
-    """The guest lacks sshfs, and its package manager did not install it."""
-
-
 class ClassicMounts(Attachment):
     """The mounts of kind CLASSIC in the record of one instance. The record is changed by the
     caller, except that a mount whose source is refused at a start is dropped from it."""
