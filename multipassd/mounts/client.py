@@ -23,7 +23,8 @@ from protocol.errors import RpcError
 from protocol.status import Status
 
 SOCKET = "MULTIPASS_MOUNTS_SOCKET"  # the path of the socket of multipass-mounts@.service
-RUNTIME = Path("/run/multipass-mounts")  # where its servers have their control sockets
+RUNTIME = "/run"  # where each of its servers has a directory for its control socket
+UNIT_DIRECTORY = "multipass-mount-"  # what their names begin with
 HELPER = installation.program("multipass-mounts")
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SNAP", "SNAP_NAME")
 SECONDS = 110.0  # a whole start: the directory's 30, the guest's 60, and a log-in
@@ -56,7 +57,7 @@ class MountServers:
         self._key = key
         self._socket = socket
         self.enabled: Callable[[], bool] = lambda: True  # what local.privileged-mounts says now
-        self._directory = str(RUNTIME if socket else storage / "mounts")
+        self._directory = str(storage / "mounts")
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def start(self, order: Order) -> None:
@@ -119,8 +120,8 @@ class MountServers:
     async def stop_others(self, instance: str, targets: set[str]) -> None:
         """End the servers of this instance's mounts that are on none of these targets."""
         kept = {self._name(instance, target) for target in targets}
-        with suppress(FileNotFoundError):
-            for name in os.listdir(self._directory):
+        for directory in self._directories():
+            for name in _listed(directory):
                 if name.startswith(f"{instance}.") and name not in kept:
                     await self._stop(name)
 
@@ -142,17 +143,25 @@ class MountServers:
             connection.setblocking(False)
             try:
                 found = await self._greeting(connection, name)
-            except (OSError, ValueError, KeyError, TypeError):
+            except (OSError, ValueError, KeyError, TypeError, IndexError):
                 found = None
             if found is None or found.storage != self.storage:
                 yield None, None
             else:
                 yield found, connection
 
+    def _directories(self) -> list[str]:
+        """Where servers have their control sockets."""
+        if not self._socket:
+            return [self._directory]
+        names = [name for name in _listed(RUNTIME) if name.startswith(UNIT_DIRECTORY)]
+        return [f"{RUNTIME}/{name}" for name in names]
+
     async def _greeting(self, connection: socket.socket, name: str) -> Order:
-        """Raises OSError, ValueError, KeyError, TypeError."""
+        """Raises OSError, ValueError, KeyError, TypeError; IndexError where there is no socket."""
         loop = asyncio.get_running_loop()
-        with control_socket.path_of(self._directory, name) as path:
+        directories = [each for each in self._directories() if name in _listed(each)]
+        with control_socket.path_of(directories[0], name) as path:
             await loop.sock_connect(connection, path)
         line = b""
         async with asyncio.timeout(STOP_SECONDS):
@@ -184,6 +193,12 @@ async def _in_memory(key: Path) -> AsyncIterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _listed(directory: str) -> list[str]:
+    with suppress(OSError):
+        return os.listdir(directory)
+    return []
 
 
 def _printable(text: str) -> str:

@@ -7,8 +7,7 @@ import os
 import pwd
 import resource
 import stat
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 
 from multipassd.auth.run_as_user import take_on
@@ -56,8 +55,10 @@ def enter(source: str, user: User) -> None:
             f"and it is uid {user.uid}'s"
         )
     _have_own_mounts()
-    with _acting_as(user) if root else nullcontext():
-        directory = _open(source)
+    if root:
+        os.setgroups(sorted(user.groups))
+        rights.act_on_files_as(user.uid, user.gid)
+    directory = _open(source)
     try:
         rights.enter_as_root(directory, PLACE)
     finally:
@@ -84,28 +85,6 @@ def _have_own_mounts() -> None:
         ) from None
 
 
-@contextmanager
-def _acting_as(user: User) -> Iterator[None]:
-    """With no more rights than the user, as far as files go, and then as root again."""
-    before = os.getgroups()
-    # Root's right to read everything is not handed to a guest.
-    rights.drop_capabilities((rights.DAC_OVERRIDE, rights.DAC_READ_SEARCH))
-    _set_effective(user.uid, user.gid, user.groups)
-    try:
-        yield
-    finally:
-        _set_effective(0, 0, before)
-
-
-def _set_effective(uid: int, gid: int, groups: Iterable[int]) -> None:
-    if uid == 0:
-        os.seteuid(0)
-    os.setgroups(sorted(groups))
-    os.setegid(gid)
-    if uid:
-        os.seteuid(uid)
-
-
 def _open(source: str) -> int:
     """The directory, opened part by part: a link in its path, put there by another user after the
     mount was asked for, would lead elsewhere. Raises SourceRefused."""
@@ -124,9 +103,11 @@ def _open(source: str) -> int:
             raise SourceRefused(why) from None
         os.close(directory)
         directory = inner
-    if not os.access(f"/proc/self/fd/{directory}", os.R_OK | os.X_OK, effective_ids=True):
+    try:
+        os.close(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory))
+    except OSError:
         os.close(directory)
-        raise SourceRefused(f'"{source}" is not readable')
+        raise SourceRefused(f'"{source}" is not readable') from None
     return directory
 
 

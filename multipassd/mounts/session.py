@@ -20,7 +20,7 @@ from multipassd.system import rights, ssh_command
 SECONDS = 60.0  # until it is mounted; an emulated guest on a busy host logs in slowly
 # A guest that is gone without a word ends the session after these; one that stands still for a
 # moment does not.
-ALIVE_INTERVAL, ALIVE_COUNT = 15, 4
+ALIVE_INTERVAL, ALIVE_COUNT = 5, 12
 MAX_SAID = 64 << 10  # bytes that a guest may say; then it is not listened to any more
 CHUNK = 4096
 END_SECONDS = 2.0

@@ -50,6 +50,16 @@ def leave_network() -> None:
     _check(_libc.unshare(_NEW_NETWORK | _NEW_IPC))
 
 
+def act_on_files_as(uid: int, gid: int) -> None:
+    """From now on what root does with files is done with this user's rights; as root itself,
+    without the right to files that it could not open by their modes. Raises OSError."""
+    drop_capabilities((DAC_OVERRIDE, DAC_READ_SEARCH))
+    _libc.setfsgid(ctypes.c_uint(gid))
+    _libc.setfsuid(ctypes.c_uint(uid))
+    if _libc.setfsuid(ctypes.c_uint(-1)) != uid or _libc.setfsgid(ctypes.c_uint(-1)) != gid:
+        raise PermissionError("root's files could not be left alone")
+
+
 def own_mounts() -> None:
     """Have mounts of one's own, which others do not see; those of others still arrive. An ordinary
     user keeps its ids and its groups, and has root's rights on nothing but these mounts. Raises

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.instances.site import Site
@@ -25,7 +25,6 @@ class Mounted:
     name: str
     source: Path
     target: str = "data"
-    records: list[Path] = field(default_factory=list)
 
     def inside(self, command: str) -> str:
         return self.site.inside(self.name, command)
@@ -58,12 +57,18 @@ class Mounted:
 def mounted(site: Site, name: str) -> Iterator[Mounted]:
     """In an instance that runs; the daemon is restarted for it."""
     with directory() as source:
-        site.daemon.stop()
-        set_mounts(site, name, {"source": str(source), "target": "data", "uid": UID, "gid": UID})
-        site.daemon.start()
         here = Mounted(site, name, source)
-        here.wait()
+        put(here)
         yield here
+
+
+def put(here: Mounted) -> None:
+    """Into the record; then it is mounted."""
+    mount = {"source": str(here.source), "target": here.target, "uid": UID, "gid": UID}
+    here.site.daemon.stop()
+    set_mounts(here.site, here.name, mount)
+    here.site.daemon.start()
+    here.wait()
 
 
 @contextmanager

@@ -105,18 +105,14 @@ def test_it_comes_back_after_a_stop_and_after_a_suspension(foo: Mounted) -> None
     assert foo.there()
 
 
-def test_a_server_that_a_killed_daemon_left_of_a_guest_is_ended(foo: Mounted) -> None:
+def test_a_killed_daemons_server_is_ended_and_a_source_that_became_a_link_drops_the_mount(
+    foo: Mounted,
+) -> None:
     foo.site.daemon.kill()
-    (qemu,) = foo.site.qemus_of("foo")[:1]
-    os.kill(qemu, signal.SIGKILL)
+    for qemu in foo.site.qemus_of("foo"):
+        os.kill(qemu, signal.SIGKILL)
     foo.site.daemon.start()
     foo.site.wait_for(lambda: not foo.servers(), "the end of the server")
-    foo.site.done("start", "foo")
-    assert foo.there()
-
-
-def test_a_source_that_became_a_link_drops_the_mount_and_the_start_says_so(foo: Mounted) -> None:
-    foo.site.done("stop", "foo")
     aside = foo.source.with_name("aside")
     foo.source.rename(aside)
     foo.source.symlink_to("/etc")
@@ -127,3 +123,4 @@ def test_a_source_that_became_a_link_drops_the_mount_and_the_start_says_so(foo: 
     assert f'Removing mount "data" from \'foo\': "{foo.source}" is a symbolic' in started.stderr
     assert json.loads(mounts.record(foo.site, "foo").read_text())["mounts"] == []
     assert foo.inside("ls data") == "" and foo.servers() == []
+    mounts.put(foo)

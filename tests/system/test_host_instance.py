@@ -5,6 +5,7 @@ One test, as each step stands on the one before and a boot of a guest takes 20 s
 is printed (`pytest -s`).
 """
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -22,9 +23,14 @@ STORAGE = "/var/lib/multipassd"
 PLACE = f"{STORAGE}/machines/foo"
 RUNTIME = "/run/multipass-instance-foo"
 IMAGE = "/srv/tiny.qcow2"
+RECORD = f"{STORAGE}/data/instances/foo.json"
 MARK = f"{STORAGE}/data/running/foo"
 REQUEST = "multipass-machines@.service"
-UNITS = (SERVICE, "multipassd-boot.service", "multipass-machines.socket", REQUEST)
+MOUNTS = "multipass-mounts@.service"
+UNITS = (
+    SERVICE, "multipassd-boot.service", "multipass-machines.socket", REQUEST,
+    "multipass-mounts.socket", MOUNTS,
+)  # fmt: skip
 MOST_EXPOSED = 2.0
 # KVM does not work in a container, and trying it takes time.
 DROP_IN = """
@@ -57,6 +63,7 @@ def test_an_instance_outlives_the_daemon_and_comes_back_with_the_host(host: Host
     launched(host)
     another_user_can_not_launch_roots_file(host)
     qemu_reaches_its_own_files_only(host)
+    alices_directory_is_served_as_alice(host)
     the_daemon_comes_and_goes(host)
     another_storage_directory_leaves_it_alone(host)
     the_host_goes_down_in_order_and_starts_it_again(host)
@@ -121,8 +128,46 @@ def qemu_reaches_its_own_files_only(host: Host) -> None:
         host.run("ls", path, user="bob", code=2)
 
 
+def alices_directory_is_served_as_alice(host: Host) -> None:
+    mount_alices_directory(host)
+    in_guest(host, "echo there > data/guest; sudo cat data/secret data/shadow || true")
+    assert host.run("cat", "/home/alice/shared/guest", user="alice").stdout == "there\n"
+    assert "CapEff:\t0000000000000000" in host.run("cat", f"/proc/{server(host)}/status").stdout
+    (files,) = host.run("pgrep", "-u", "alice", "-f", "multipass-mounts").stdout.split()
+    status = host.run("cat", f"/proc/{files}/status").stdout
+    assert "CapPrm:\t0000000000000000" in status and "NoNewPrivs:\t1" in status
+    seen = host.run("nsenter", "-t", files, "-m", "--wd=/", "--", "/bin/true", code=None)
+    assert seen.returncode != 0  # there is no program in its sight
+    host.run("systemctl", "kill", "--signal=KILL", "multipass-mounts@*.service")
+    wait_until(lambda: mounted(host) and server(host) != "0")
+
+
+def mount_alices_directory(host: Host) -> None:
+    host.run("install", "-d", "-m", "0700", "-o", "alice", "/home/alice/shared")
+    host.run("sh", "-c", "echo hi > /home/alice/shared/hello")
+    host.run("install", "-m", "0600", "/etc/shadow", "/home/alice/shared/secret")
+    host.run("ln", "-s", "/etc/shadow", "/home/alice/shared/shadow")
+    alice = int(host.run("id", "-u", "alice").stdout)
+    mount = {"source": "/home/alice/shared", "target": "data", "uid": alice, "gid": alice}
+    host.run("systemctl", "stop", SERVICE)
+    known = json.loads(host.run("cat", RECORD).stdout)
+    host.run("tee", RECORD, given=json.dumps({**known, "mounts": [mount]}))
+    host.run("systemctl", "start", SERVICE)
+    wait_until(lambda: mounted(host))
+
+
+def mounted(host: Host) -> bool:
+    return in_guest(host, "cat data/hello 2>/dev/null || true") == "hi\n"
+
+
+def server(host: Host) -> str:
+    units = host.run("systemctl", "list-units", "--plain", "--no-legend", "multipass-mounts@*")
+    (line,) = units.stdout.splitlines() or ("",)
+    return host.show(line.split()[0], "MainPID") if line else "0"
+
+
 def the_daemon_comes_and_goes(host: Host) -> None:
-    boot = guests_boot(host)
+    boot, served = guests_boot(host), server(host)
     host.run("systemctl", "kill", "--signal=KILL", SERVICE)
     assert guests_boot(host) == boot
     host.run("systemctl", "restart", SERVICE)
@@ -133,6 +178,7 @@ def the_daemon_comes_and_goes(host: Host) -> None:
     assert host.show(UNIT, "ActiveState") == "active"
     assert guests_boot(host) == boot
     served_by = host.show(SERVICE, "MainPID")
+    assert mounted(host) and server(host) == served
     time.sleep(5)  # longer than it takes to be idle
     assert host.show(SERVICE, "MainPID") == served_by != "0"
 
@@ -174,6 +220,7 @@ def the_host_goes_down_in_order_and_starts_it_again(host: Host) -> None:
     assert f"{UNIT}: Deactivated successfully." in ended  # neither killed nor timed out
     wait_until(lambda: state(host) == "Running")
     assert in_guest(host, "cat unsynced") == "written\n"
+    wait_until(lambda: mounted(host))
 
 
 def a_guest_that_crashed_while_nobody_watched_stays_stopped(host: Host) -> None:

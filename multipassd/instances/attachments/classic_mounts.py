@@ -28,7 +28,8 @@ PREPARE_SECONDS = 60.0  # a log-in to an emulated guest, and the end of a server
 INSTALL_SECONDS = 600.0  # for the guest's package manager, which may have to fetch lists first
 UNMOUNT_SECONDS = 20.0
 # Between attempts to mount anew; a guest that boots or is offline costs a log-in each.
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
+INSTALL_PAUSE = 600.0  # an attempt keeps the guest's package manager busy
 TOLD = 2  # failures until it is logged: a guest that shuts down causes one
 LASTING = 60.0  # seconds that a mount held; one that did not is no reason to try faster again
 INSTALLING = "Enabling support for mounting"
@@ -171,6 +172,7 @@ class ClassicMounts(Attachment):
                 await self._mount(mount, _unheard)
             except MountFailed as error:
                 failures += 1
+                pause = INSTALL_PAUSE if isinstance(error, NoSupport) else pause
                 if failures == TOLD:
                     why = '%s: the mount "%s" ended, and can\'t be made again yet: %s'
                     _log.warning(why, self._record.name, mount.target, error.message)
