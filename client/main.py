@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from client.command import Command
+
 FAILURE = 1
 NOTHING_TO_DO = 2
 INTERRUPTED = 130  # as a shell reports SIGINT
@@ -42,7 +44,7 @@ def main(words: Sequence[str]) -> int:
 
 def _dispatch(words: Sequence[str]) -> int:
     word, rest = split_command(words)
-    command = commands.lookup(word) if word is not None else None
+    command = _command(word, rest) if word is not None else None
     line = parse(rest, command.options if command else ())
     if line.version:
         command = commands.lookup("version")
@@ -62,6 +64,15 @@ def _dispatch(words: Sequence[str]) -> int:
         console.out(help.of_command(command, help.has_primary(session, command)))
         return SUCCESS
     return runner.run(command, session)
+
+
+def _command(word: str, rest: Sequence[str]) -> Command | None:
+    """The command, or what an alias of the user stands for."""
+    if (command := commands.lookup(word)) is not None:
+        return command
+    from client.aliases import running
+
+    return running.command(Session(parse(rest), os.environ), word)
 
 
 def _without_command(word: str | None, line: CommandLine) -> int:

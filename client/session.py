@@ -72,6 +72,20 @@ class Session:
     def settings_file(self) -> str:
         return places.client_settings_file(self._environ, self._home)
 
+    def alias_file(self) -> str:
+        return places.client_alias_file(self._environ, self._home)
+
+    def alias_scripts(self) -> str:
+        """The directory of the scripts that run aliases."""
+        return places.client_alias_scripts(self._environ, self._home)
+
+    def alias_script_runs(self) -> str:
+        return places.alias_script_runs(self._environ)
+
+    def path_has(self, directory: str) -> bool:
+        """Whether programs are looked up there."""
+        return directory in self._environ.get("PATH", "").split(":")
+
     def primary(self) -> str:
         """The name of the primary instance; empty if it is disabled."""
         from client import settings

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
-
-from client import messages
+from client import files, messages
 from client.errors import SettingsFileError, UsageError
 from protocol.inifile import IniFile
 
 PRIMARY_NAME = "client.primary-name"
 DEFAULTS = {PRIMARY_NAME: "primary"}
 MAX_NAME = 63  # the limit of a host name's label (RFC 1035)
-MAX_FILE = 1024 * 1024  # bytes; anything larger is no settings file
 
 
 def keys() -> list[str]:
@@ -23,7 +19,7 @@ def read(path: str, key: str) -> str:
     """Raises UsageError for an unknown key, SettingsFileError."""
     check_key(key)
     try:
-        value = IniFile.parse(_load(path)).get(key)
+        value = IniFile.parse(files.load(path)).get(key)
     except OSError as error:
         raise SettingsFileError(messages.unreadable_settings(_why(error, path))) from error
     return DEFAULTS[key] if value is None else value
@@ -65,61 +61,11 @@ def check_key(key: str) -> None:
         raise UsageError(messages.unknown_key(key))
 
 
-def _load(path: str) -> str:
-    """The file's text, empty if there is none. A rewrite preserves bytes that are not UTF-8."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return ""
-    try:
-        data = os.read(descriptor, MAX_FILE + 1)
-        if len(data) > MAX_FILE:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
-        return data.decode("utf-8", "surrogateescape")
-    finally:
-        os.close(descriptor)
-
-
 def _update(path: str, key: str, value: str) -> None:
-    """Replace the file under a lock; a crash leaves the old file or the new one."""
-    import fcntl
-
-    directory = os.path.dirname(path)
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        settings = IniFile.parse(_load(path))
+    with files.Locked(path):
+        settings = IniFile.parse(files.load(path))
         settings.set(key, value)
-        _replace(path, settings.to_text().encode("utf-8", "surrogateescape"))
-        os.fsync(lock)
-    finally:
-        os.close(lock)
-
-
-def _replace(path: str, data: bytes) -> None:
-    target = os.path.realpath(path)  # a link into a dotfiles directory stays a link
-    temporary = f"{target}.new"  # an existing one is a killed writer's, as the lock is held
-    if os.path.lexists(temporary):
-        os.unlink(temporary)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o600)
-    try:
-        try:
-            _write_all(descriptor, data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, target)
-    except OSError:
-        os.unlink(temporary)
-        raise
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+        files.replace(path, settings.to_text())
 
 
 def _why(error: OSError, path: str) -> str:

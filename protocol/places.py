@@ -59,5 +59,25 @@ def client_settings_file(environ: Environ, home: str) -> str:
     return f"{config}/multipass/multipass.conf"
 
 
+def client_alias_file(environ: Environ, home: str) -> str:
+    directory = client_settings_file(environ, home).rpartition("/")[0]
+    return f"{directory}/multipass_aliases.json"
+
+
+def client_alias_scripts(environ: Environ, home: str) -> str:
+    """The directory of the scripts that run aliases, for the user's PATH."""
+    if in_snap(environ):
+        home = environ.get("SNAP_REAL_HOME") or home
+        common = environ.get("SNAP_USER_COMMON") or f"{home}/snap/multipass/common"
+        return f"{common}/bin"
+    data = environ.get("XDG_DATA_HOME") or f"{home}/.local/share"
+    return f"{data}/multipass/bin"
+
+
+def alias_script_runs(environ: Environ) -> str:
+    """What starts the client in such a script; empty for the client's own path."""
+    return "exec /usr/bin/snap run multipass" if in_snap(environ) else ""
+
+
 def _snap_user_data(environ: Environ, home: str) -> str:
     return f"{environ.get('SNAP_REAL_HOME') or home}/snap/multipass/current"

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 # Every word that is a command, and the module that declares it as COMMAND. A module must not be
 # called as a function below: once imported, it would stand in the function's place.
 MODULES = {
+    "alias": "alias",
+    "aliases": "aliases",
     "authenticate": "authenticate",
     "auth": "authenticate",
     "delete": "delete",
@@ -22,6 +24,7 @@ MODULES = {
     "ls": "list",
     "mount": "mount",
     "networks": "networks",
+    "prefer": "prefer",
     "purge": "purge",
     "recover": "recover",
     "restart": "restart",
@@ -38,6 +41,7 @@ MODULES = {
     "copy-files": "transfer",
     "umount": "umount",
     "unmount": "umount",
+    "unalias": "unalias",
     "version": "version",
     "wait-ready": "wait_ready",
 }
@@ -46,9 +50,14 @@ MODULES = {
 # Commands of Multipass 1.16 that this client does not have yet.
 NOT_OFFERED = frozenset(
     (
-        "alias", "aliases", "clone", "prefer", "unalias",
+        "clone",
     )
 )  # fmt: skip
+
+
+def is_word(word: str) -> bool:
+    """Whether it is a command of this client or of Multipass, so can't be an alias."""
+    return word in MODULES or word in NOT_OFFERED
 
 
 def lookup(word: str) -> Command | None:

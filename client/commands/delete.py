@@ -41,6 +41,10 @@ def _delete(session: Session, request: DeleteRequest) -> None:
         if reply.confirm_snapshot_purging and may_ask:
             request.purge_snapshots = _confirmed(request.instance_snapshot_pairs)
             call.answer(rpc.encode(request))
+        if reply.purged_instances:
+            from client.aliases import store
+
+            store.forget_instances(session, reply.purged_instances)
 
 
 def _confirmed(pairs: list[InstanceSnapshotPair]) -> bool:

@@ -12,7 +12,12 @@ from protocol.messages.lifecycle import PurgeReply, PurgeRequest
 def run(session: Session) -> int:
     if session.line.positionals:
         raise UsageError(messages.TAKES_NO_ARGUMENTS)
-    rpc.call(session, "purge", PurgeRequest(verbosity_level=session.verbosity), PurgeReply)
+    request = PurgeRequest(verbosity_level=session.verbosity)
+    reply = rpc.call(session, "purge", request, PurgeReply)
+    if reply.purged_instances:
+        from client.aliases import store
+
+        store.forget_instances(session, reply.purged_instances)
     return SUCCESS
 
 

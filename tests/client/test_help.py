@@ -28,6 +28,8 @@ Arguments:
 """
 
 ONE_LINERS = {
+    "alias": "Create an alias",
+    "aliases": "List available aliases",
     "authenticate": "Authenticate client",
     "delete": "Delete instances and snapshots",
     "exec": "Run a command on an instance",
@@ -39,6 +41,7 @@ ONE_LINERS = {
     "list": "List all available instances or snapshots",
     "mount": "Mount a local directory in the instance",
     "networks": "List available network interfaces",
+    "prefer": "Switch the current alias context",
     "purge": "Purge all deleted instances permanently",
     "recover": "Recover deleted instances",
     "restart": "Restart instances",
@@ -51,12 +54,14 @@ ONE_LINERS = {
     "suspend": "Suspend running instances",
     "transfer": "Transfer files between the host and instances",
     "umount": "Unmount a directory from an instance",
+    "unalias": "Remove aliases",
     "version": "Show version details",
     "wait-ready": "Wait for the Multipass daemon to be ready",
 }
 
 # What stands behind `[options]`, with a primary instance and without.
 USAGE = {
+    "alias": "<definition> [<name>]",
     "authenticate": "[<passphrase>]",
     "delete": "<instance>[.snapshot] [<instance>[.snapshot] ...]",
     "exec": "<name> [--] <command>",
@@ -65,6 +70,7 @@ USAGE = {
     "help": "<command>",
     "info": "<instance>[.snapshot] [<instance>[.snapshot] ...]",
     "launch": "[[<remote:>]<image> | <url>]",
+    "prefer": "<name>",
     "recover": "<name> [<name> ...]",
     "restart": "[<name> ...]",
     "restore": "<instance>.<snapshot>",
@@ -75,6 +81,7 @@ USAGE = {
     "stop": "[<name> ...]",
     "suspend": "[<name> ...]",
     "transfer": "<source> [<source> ...] <destination>",
+    "unalias": "<name> [<name> ...]",
 }
 USAGE_WITHOUT_PRIMARY = USAGE | {
     "restart": "<name> [<name> ...]",

@@ -104,7 +104,7 @@ def test_an_unknown_command_is_told_on_stdout(program: Program) -> None:
     )
 
 
-@pytest.mark.parametrize("word", ["clone", "aliases"])
+@pytest.mark.parametrize("word", ["clone"])
 def test_a_command_of_multipass_that_is_not_offered_is_told_apart(
     program: Program, word: str
 ) -> None:

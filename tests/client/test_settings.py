@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from client import settings
+from client import files, settings
 from client.errors import SettingsFileError, UsageError
 from client.settings import PRIMARY_NAME
 
@@ -86,10 +86,10 @@ def test_a_place_that_is_no_file_is_an_error_and_no_reason_not_to_list(tmp_path:
 def test_a_file_far_too_large_is_left_alone(file: str) -> None:
     path = Path(file)
     path.parent.mkdir()
-    path.write_bytes(b"#" * (settings.MAX_FILE + 1))
+    path.write_bytes(b"#" * (files.MAX_FILE + 1))
     with pytest.raises(SettingsFileError):
         settings.write(file, PRIMARY_NAME, "x")
-    assert path.stat().st_size == settings.MAX_FILE + 1
+    assert path.stat().st_size == files.MAX_FILE + 1
 
 
 def test_writers_at_the_same_time_leave_a_whole_file(file: str) -> None:
