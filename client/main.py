@@ -81,8 +81,6 @@ def _without_command(word: str | None, line: CommandLine) -> int:
         console.line_err(f"{line.error}\n")
     elif word is not None and not line.help:
         console.line_out(messages.unknown_command(word))  # on stdout, as in Multipass
-        if word in commands.NOT_OFFERED:
-            console.line_err(messages.not_here(word))
         return FAILURE
     from client import help
 

@@ -48,10 +48,6 @@ def unknown_command(word: str) -> str:
     )
 
 
-def not_here(word: str) -> str:
-    return f"Multipass has a command '{word}', but this version of the client does not have it."
-
-
 def unknown_help(word: str) -> str:
     return f"Error: Unknown Command: '{word}'"
 

@@ -22,6 +22,7 @@ from multipassd.auth.server_certificate import Identity, ensure
 from multipassd.auth.standing import Standings
 from multipassd.auth.subuids import SubordinateUids
 from multipassd.backend import Machines
+from multipassd.instances.cloning.cloner import Cloner
 from multipassd.network.helper_process import HelperError
 from multipassd.rpc.caller_log import CallerLog
 from multipassd.rpc.context import Daemon
@@ -91,6 +92,7 @@ class Service:
             instances=self._machines.instances,
             images=self._machines.images,
             launcher=self._machines.launcher,
+            cloner=Cloner(self._machines.instances),
             ssh_key=self._machines.ssh_key,
             data_directory=str(self._data),
             mount_switch=self._machines.mount_switch,

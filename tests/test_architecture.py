@@ -40,6 +40,7 @@ LEVELS = {
     "multipassd.instances.guests": 9,
     "multipassd.instances": 10,
     "multipassd.admin.access": 11,
+    "multipassd.instances.cloning": 11,
     "multipassd.instances.launching": 11,
     "multipassd.admin.findings": 12,
     "multipassd.backend": 12,

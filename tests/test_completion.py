@@ -50,6 +50,7 @@ LINES = {
     "multipass exec on -- --": [],
     "multipass snapshot a": [],
     "multipass snapshot of": ["off"],
+    "multipass clone of": ["off"],
     "multipass restore ": ["asleep.second", "asleep.snapshot1"],
     "multipass restore asleep.sn": ["asleep.snapshot1"],
     "multipass delete asleep.se": ["asleep.second"],

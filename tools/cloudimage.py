@@ -77,7 +77,7 @@ def _furnish(root: Path, system: Path) -> None:
     for applet in APPLETS:
         place = system / ("sbin" if applet in ("init",) else "bin") / applet
         _made(place).symlink_to("/bin/busybox")
-    for name in ("rc", "cidata", "udhcpc-script"):
+    for name in ("rc", "cidata", "cloud-init-per", "udhcpc-script"):
         _install(name, system / "usr/sbin" / name)
     _install("inittab", system / "etc/inittab")
     _install("power-button", system / "etc/acpi/PWRF/00000080")

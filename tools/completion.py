@@ -18,6 +18,7 @@ FORMATS = ("table", "json", "csv", "yaml")
 KEYS = tuple(sorted({*DEFAULTS, *DAEMON_KEYS}))
 # The states of instances that a command accepts; all if none is given.
 INSTANCES: dict[str, tuple[str, ...]] = {
+    "clone": ("Stopped",),
     "delete": (),
     "exec": ("Running", "Stopped", "Suspended"),
     "info": (),
@@ -29,7 +30,7 @@ INSTANCES: dict[str, tuple[str, ...]] = {
     "stop": ("Running", "Delayed Shutdown"),
     "suspend": ("Running",),
 }
-ONE_INSTANCE = ("exec", "shell", "snapshot")  # what follows it is not one
+ONE_INSTANCE = ("clone", "exec", "shell", "snapshot")  # what follows it is not one
 # Their arguments are snapshots: each of them, or those that are written with a point.
 SNAPSHOTS, MAYBE_SNAPSHOTS = ("restore",), ("delete", "info")
 KEYED = ("get", "set")  # their argument is the key of a setting

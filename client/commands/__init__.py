@@ -13,6 +13,7 @@ MODULES = {
     "aliases": "aliases",
     "authenticate": "authenticate",
     "auth": "authenticate",
+    "clone": "clone",
     "delete": "delete",
     "exec": "exec",
     "find": "find",
@@ -45,19 +46,6 @@ MODULES = {
     "version": "version",
     "wait-ready": "wait_ready",
 }
-
-
-# Commands of Multipass 1.16 that this client does not have yet.
-NOT_OFFERED = frozenset(
-    (
-        "clone",
-    )
-)  # fmt: skip
-
-
-def is_word(word: str) -> bool:
-    """Whether it is a command of this client or of Multipass, so can't be an alias."""
-    return word in MODULES or word in NOT_OFFERED
 
 
 def lookup(word: str) -> Command | None:

@@ -30,7 +30,7 @@ def run(session: Session) -> int:
     def add(aliases: Aliases) -> None:
         if name in aliases.contexts[aliases.active]:
             raise UsageError(alias_messages.exists(name))
-        if commands.is_word(name):
+        if name in commands.MODULES:
             raise UsageError(alias_messages.clashes(name))
         aliases.add(name, Alias(instance, command, directory))
 

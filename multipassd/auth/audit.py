@@ -88,7 +88,7 @@ class Audit:
         _record(Event.SETTINGS_UNUSABLE, problem, "", None, MULTIPASS_PATH=path)
 
     def instance(self, action: str, name: str, uid: int | None, fingerprint: str) -> None:
-        """`action`: launched, deleted, recovered or purged."""
+        """`action`: launched, cloned (the new one), deleted, recovered or purged."""
         text = f"{name} was {action} by {_name(fingerprint)}"
         more = {"MULTIPASS_INSTANCE": name, "MULTIPASS_ACTION": action}
         _record(Event.INSTANCE, text, fingerprint, uid, **more)

@@ -8,12 +8,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from multipassd.cloudinit import vendor_data
 from multipassd.system.files import write_atomically
 
 # The hypervisor's user reads it by its group, and writes nothing that root parses later
 # (add_interfaces). Others don't read it: it may hold the user's secrets.
 MODE = 0o640
 LABEL = "cidata"
+HEADER = "#cloud-config\n"
 NAMES = ("meta-data", "user-data", "vendor-data", "network-config")
 AT_BOOT = ["boot-new-instance", "boot"]
 EXTRA_METRIC = 200  # routes by further cards come after those by the first
@@ -39,7 +41,7 @@ class Seed:
 
 def write(path: Path, seed: Seed) -> None:
     """Raises OSError."""
-    write_atomically(path, _image(files(seed)), MODE)
+    write_atomically(path, image(files(seed)), MODE)
 
 
 def add_interfaces(path: Path, interfaces: tuple[Interface, ...]) -> None:
@@ -48,9 +50,11 @@ def add_interfaces(path: Path, interfaces: tuple[Interface, ...]) -> None:
     cloud-init is configured to apply its network configuration at each boot instead of the first.
     """
     content = read(path)
-    content["network-config"] = _yaml(_network(interfaces))
-    content["vendor-data"] = b"#cloud-config\n" + _yaml({"updates": {"network": {"when": AT_BOOT}}})
-    write_atomically(path, _image(content), MODE)
+    content["network-config"] = as_yaml(network_config(interfaces))
+    updates = f"{HEADER}{as_yaml({'updates': {'network': {'when': AT_BOOT}}}).decode()}"
+    before = content.get("vendor-data", b"")
+    content["vendor-data"] = vendor_data.with_config(before, updates)
+    write_atomically(path, image(content), MODE)
 
 
 def read(path: Path) -> dict[str, bytes]:
@@ -77,14 +81,14 @@ def files(seed: Seed) -> dict[str, bytes]:
     """What the disk holds, by name. Pure."""
     meta = {"instance-id": seed.instance_id, "local-hostname": seed.name}
     return {
-        "meta-data": _yaml(meta),
+        "meta-data": as_yaml(meta),
         "user-data": seed.user_data.encode(),
-        "vendor-data": b"#cloud-config\n{}\n",
-        "network-config": _yaml(_network(seed.interfaces)),
+        "vendor-data": f"{HEADER}{{}}\n".encode(),
+        "network-config": as_yaml(network_config(seed.interfaces)),
     }
 
 
-def _network(interfaces: tuple[Interface, ...]) -> dict[str, Any]:
+def network_config(interfaces: tuple[Interface, ...]) -> dict[str, Any]:
     ethernets: dict[str, Any] = {}
     for number, interface in enumerate(interfaces):
         entry: dict[str, Any] = {
@@ -98,14 +102,14 @@ def _network(interfaces: tuple[Interface, ...]) -> dict[str, Any]:
     return {"version": 2, "ethernets": ethernets}
 
 
-def _yaml(value: object) -> bytes:
+def as_yaml(value: object) -> bytes:
     import yaml  # as in userdata.py: only a launch needs it
 
     text: str = yaml.safe_dump(value, sort_keys=False)
     return text.encode()
 
 
-def _image(content: dict[str, bytes]) -> bytes:
+def image(content: dict[str, bytes]) -> bytes:
     from pycdlib import PyCdlib  # 60 ms and 4 MiB that only a launch needs
 
     disk = PyCdlib()

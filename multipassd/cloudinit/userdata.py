@@ -99,8 +99,8 @@ def merge(user: UserData, name: str, authorised_key: str, host_key: SshKey, time
         return _layered(user, defaults, authorised_key, host_key)
     merged = defaults | user
     merged["users"] = _users(user.get("users", ["default"]), authorised_key)
-    merged["ssh_keys"] = _mapping(user.get("ssh_keys")) | _host_keys(host_key)
-    return HEADER + _readable(merged)
+    merged["ssh_keys"] = _mapping(user.get("ssh_keys")) | host_keys(host_key)
+    return HEADER + readable(merged)
 
 
 def _layered(theirs: Part, defaults: Config, authorised_key: str, host_key: SshKey) -> str:
@@ -108,7 +108,7 @@ def _layered(theirs: Part, defaults: Config, authorised_key: str, host_key: SshK
     again behind it, as parts that it brings itself may replace what was before. Of a user the
     first entry makes them, even if others fail, and what the last one says counts."""
     ours = {"users": [_our_user(authorised_key)]}
-    keys = {"ssh_keys": _host_keys(host_key)}
+    keys = {"ssh_keys": host_keys(host_key)}
     return message(
         (
             _config({"users": [*ours["users"], "default"], **keys}),
@@ -122,7 +122,7 @@ def _layered(theirs: Part, defaults: Config, authorised_key: str, host_key: SshK
 
 
 def _config(config: Config, merge: str = "") -> Part:
-    return Part(CONFIG, HEADER + _readable(config), merge)
+    return Part(CONFIG, HEADER + readable(config), merge)
 
 
 def _defaults(name: str, time_zone: str) -> Config:
@@ -137,11 +137,11 @@ def _defaults(name: str, time_zone: str) -> Config:
     return ours
 
 
-def _host_keys(host_key: SshKey) -> Config:
+def host_keys(host_key: SshKey) -> Config:
     return {"ed25519_private": host_key.private.decode(), "ed25519_public": host_key.public}
 
 
-def _readable(config: Config) -> str:
+def readable(config: Config) -> str:
     """Texts of several lines as such: keys and scripts stay legible in the seed."""
     import yaml
 

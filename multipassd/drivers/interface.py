@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.seed import Interface, Seed
 from multipassd.images.image import Base
 from protocol.errors import RpcError
@@ -97,6 +98,7 @@ class Driver(Protocol):
     user: str  # the user that its machines run as, who is to open their tap devices
     opens_service_taps: bool  # do its machines get at the taps of the network service?
     keeps_snapshots: bool  # can a disk keep earlier states beside the present one?
+    clones: bool
 
     async def ready(self) -> None:
         """Raises DriverError where no machine could be made or run: to know it before an image is
@@ -145,6 +147,20 @@ class Driver(Protocol):
     async def snapshot_size(self, machine: Machine, tag: str) -> int:
         """Bytes that a copy of this state would take beside its image; what it shares with other
         states counts for each. Raises DriverError."""
+
+    async def clone(
+        self,
+        source: Machine,
+        machine: Machine,
+        tags: Sequence[str],
+        progress: Callable[[int], None],
+    ) -> None:
+        """Make the files of a new machine as those of a stopped one, whose present state it gets
+        without the kept states, by `tags`. `progress` is told percents, from another thread; what
+        it raises ends the copy. Raises DriverError, OSError; then what was made is left there."""
+
+    async def write_clone_seed(self, source: Machine, machine: Machine, seed: CloneSeed) -> None:
+        """What cloud-init reads at the clone's first boot. Raises OSError, UserDataError."""
 
     async def start(self, machine: Machine) -> Guest:
         """Start it, from its suspended state if there is one. Raises DriverError."""

@@ -27,11 +27,12 @@ from multipassd.drivers.interface import Driver, Machine
 from multipassd.instances.records.instance_directory import COPY, FILE_MODE, MODE, InstanceDirectory
 from multipassd.instances.records.record import Mount, Record, record_of, text_of
 from multipassd.instances.records.registry import Registry
-from multipassd.migration import conversion, copying, held, inside, mounts, vault
+from multipassd.migration import conversion, held, inside, mounts, vault
 from multipassd.migration.conversion import Disk
 from multipassd.migration.error import CannotTake
 from multipassd.migration.formats import SUSPENDED, OldMount
 from multipassd.migration.vault import Entry
+from multipassd.system import file_copy
 from multipassd.system.files import (
     make_directory,
     read_regular,
@@ -60,7 +61,7 @@ class Taking:
 
     def __init__(
         self, data: Path, machines: Path, driver: Driver, tell: Callable[[str], None],
-        progress: copying.Progress,
+        progress: file_copy.Progress,
     ) -> None:  # fmt: skip
         """`tell` is called with sentences about what does not come along."""
         self._data = data
@@ -154,7 +155,7 @@ class Taking:
                 else:
                     inside.check_start(disk, entry.disk)
                     self.stage("copy")
-                    copying.copy(disk, target, self._progress)
+                    file_copy.copy(disk, target, self._progress)
                     facts = inside.look_at(target)
                 await self._complete(place, entry, name, facts, wish)
                 return facts
@@ -176,7 +177,7 @@ class Taking:
         write_atomically(place / COPY, text_of(record), FILE_MODE)
         self.stage("disk")
         target = place / machine_files.DISK
-        if not _exists(target) and not copying.move(entry.disk, target):
+        if not _exists(target) and not file_copy.move(entry.disk, target):
             raise CannotTake(
                 f"{entry.disk} can't be moved to another file system: leave out --move"
             )
@@ -225,7 +226,7 @@ class Taking:
         if entry.wrong or entry.disk.exists() or not disk.exists():
             return True
         try:
-            return copying.move(disk, entry.disk)
+            return file_copy.move(disk, entry.disk)
         except OSError:
             return False
 

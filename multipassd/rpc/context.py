@@ -10,6 +10,7 @@ from multipassd.auth.guess_limiter import Guesses
 from multipassd.auth.passphrase import Verifier
 from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.images.library import Images
+from multipassd.instances.cloning.cloner import Cloner
 from multipassd.instances.collection import Instances
 from multipassd.instances.launching.launcher import Launcher
 from multipassd.instances.mount_switch import MountSwitch
@@ -31,6 +32,7 @@ class Daemon:
     instances: Instances
     images: Images
     launcher: Launcher
+    cloner: Cloner
     ssh_key: ServiceKey
     data_directory: str
     mount_switch: MountSwitch

@@ -31,6 +31,7 @@ ONE_LINERS = {
     "alias": "Create an alias",
     "aliases": "List available aliases",
     "authenticate": "Authenticate client",
+    "clone": "Clone an instance",
     "delete": "Delete instances and snapshots",
     "exec": "Run a command on an instance",
     "find": "Display available images to create instances from",
@@ -63,6 +64,7 @@ ONE_LINERS = {
 USAGE = {
     "alias": "<definition> [<name>]",
     "authenticate": "[<passphrase>]",
+    "clone": "<source_name>",
     "delete": "<instance>[.snapshot] [<instance>[.snapshot] ...]",
     "exec": "<name> [--] <command>",
     "find": "[<remote:>][<string>]",

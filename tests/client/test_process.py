@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from client import commands
 from protocol.version import VERSION
 from tests.client.program import Program
 
@@ -102,19 +101,6 @@ def test_an_unknown_command_is_told_on_stdout(program: Program) -> None:
         "Error: Unknown command or alias 'nonsense' "
         '(try "multipass help" or "multipass aliases")\n'
     )
-
-
-@pytest.mark.parametrize("word", ["clone"])
-def test_a_command_of_multipass_that_is_not_offered_is_told_apart(
-    program: Program, word: str
-) -> None:
-    result = program.run(word, "x")
-    assert result.code == 1
-    assert result.out.startswith(f"Error: Unknown command or alias '{word}' (try ")
-    assert result.err == (
-        f"Multipass has a command '{word}', but this version of the client does not have it.\n"
-    )
-    assert word not in commands.MODULES
 
 
 @pytest.mark.parametrize("key", ["", "nonsense", "client.x"])

@@ -135,6 +135,10 @@ class Site:
     def logged(self, text: str) -> bool:
         return text in self.daemon.log_text()
 
+    def records(self, name: str) -> list[Path]:
+        """The records of instances whose names begin so."""
+        return sorted((self.storage / "data/instances").glob(f"{name}*.json"))
+
     def kept_of(self, name: str) -> list[Path]:
         """All that lies anywhere under the daemon's storage and belongs to this instance."""
         roots = (self.storage / "data/instances", self.storage / "machines", self.storage / "run")

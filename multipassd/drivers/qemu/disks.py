@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from multipassd.disk_helper import client, request
 from multipassd.disk_helper.request import QemuImgError
 from multipassd.drivers.interface import DriverError, SnapshotMissing
 from multipassd.drivers.qemu import qcow2_header
-from multipassd.system import programs
+from multipassd.system import file_copy, programs
 
 IMG = request.PROGRAM
 SECTOR = 512
@@ -47,6 +49,16 @@ async def copy(source: Path, path: Path) -> None:
     with _opened(source, READ) as raw, _made(path) as disk:
         files = request.file(0), request.file(1)
         await _img("convert", "-q", "-f", "raw", "-O", "qcow2", *files, descriptors=[raw, disk])
+
+
+async def clone(source: Path, path: Path, progress: file_copy.Progress) -> None:
+    """A copy with all snapshots. What `progress` raises, in its thread, ends it."""
+    with _opened(source, READ | os.O_NOFOLLOW | os.O_NONBLOCK) as disk:
+        if not stat.S_ISREG(os.fstat(disk).st_mode) or _has_data_elsewhere(disk):
+            raise DriverError(f"The disk {source} is damaged, or keeps its data in another file.")
+        await asyncio.to_thread(file_copy.copy, disk, path, progress)
+    with _opened(path, OWN) as made:
+        _lend(made, path)
 
 
 async def take_snapshot(path: Path, tag: str) -> None:

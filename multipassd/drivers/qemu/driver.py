@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from multipassd.cloudinit import clone_seed
 from multipassd.cloudinit import seed as seed_disk
+from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.seed import Interface, Seed
 from multipassd.drivers.interface import DriverError, Hardware, Machine, SnapshotMissing
 from multipassd.drivers.qemu import acceleration, backing_image, command_line, disks
@@ -35,7 +37,7 @@ class QemuDriver:
     """The driver of QEMU, on a runner that keeps QEMU's processes."""
 
     max_cpus = 255  # as many as QEMU's machine type takes
-    keeps_snapshots = True
+    keeps_snapshots = clones = True
 
     def __init__(self, runner: Runner, place: Path, override: str) -> None:
         self._runner = runner
@@ -107,6 +109,24 @@ class QemuDriver:
             _stage(machine, f"drop, {node}")
             with suppress(SnapshotMissing):
                 await disks.drop_snapshot(path, tag)
+
+    async def clone(
+        self,
+        source: Machine,
+        machine: Machine,
+        tags: Sequence[str],
+        progress: Callable[[int], None],
+    ) -> None:
+        for node, path in command_line.writable(source).items():
+            target = command_line.writable(machine)[node]
+            await disks.clone(path, target, lambda done, size: progress(100 * done // (size or 1)))
+            for tag in (*tags, SUSPENDED):  # a state that was dropped may have been left there
+                with suppress(SnapshotMissing):
+                    await disks.drop_snapshot(target, tag)
+
+    async def write_clone_seed(self, source: Machine, machine: Machine, seed: CloneSeed) -> None:
+        paths = command_line.seed(source), command_line.seed(machine)
+        await asyncio.to_thread(clone_seed.write, *paths, seed)
 
     async def repair(self, machine: Machine) -> None:
         for path in command_line.writable(machine).values():

@@ -165,6 +165,12 @@ class Record(BaseModel):
         others = tuple(HostCard(each.name, each.mac) for each in self.networks)
         return Cards(self.name, self.mac, others, self.ssh_port)
 
+    @property
+    def macs(self) -> set[str]:
+        """Also those that it has again once a snapshot is restored."""
+        kept = (each.mac for snapshot in self.snapshots for each in snapshot.networks)
+        return {*self.cards.macs, *kept}
+
 
 def record_of(text: bytes) -> Record:
     """Raises ValueError."""

@@ -297,7 +297,7 @@ class Registry:
     # -- what they use ----------------------------------------------------------------------------
 
     def mac_addresses(self) -> set[str]:
-        return {mac for record in self._understood() for mac in record.cards.macs}
+        return {mac for record in self._understood() for mac in record.macs}
 
     def images(self) -> set[str] | None:
         """The images that instances stand on; None while that is not known of each."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from multipassd.rpc.dispatcher import Handler
 from multipassd.rpc.methods import (
     access,
+    clone,
     images,
     information,
     launch,
@@ -18,6 +19,7 @@ from protocol import grpc
 
 HANDLERS: dict[str, Handler] = {
     grpc.path("authenticate"): access.authenticate,
+    grpc.path("clone"): clone.clone,
     grpc.path("create"): launch.launch,
     grpc.path("daemon_info"): access.daemon_info,
     grpc.path("delet"): lifecycle.delet,

@@ -32,7 +32,7 @@ def main() -> None:
     init = stages.Init(ds_deps=[sources.DEP_FILESYSTEM])
     init.read_cfg([])
     init.initialize()
-    init.fetch(existing="trust")
+    init.fetch(existing="check")
     init.instancify()
     init.setup_datasource()
     init.update()

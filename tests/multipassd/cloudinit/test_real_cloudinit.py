@@ -6,7 +6,7 @@ import json
 import pwd
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from multipassd.cloudinit import knownkeys, seed, ssh_keys, userdata
+from multipassd.cloudinit import clone_seed, knownkeys, seed, ssh_keys, userdata
+from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.seed import Interface, Seed
 from tests.system import host
 from tools import roots
@@ -132,6 +133,17 @@ class Guest:
         self.run("sh", "-c", "for name in ubuntu debian bob; do userdel -rf $name; done")
         shutil.rmtree(self.root / "var/lib/cloud", ignore_errors=True)
         self.put(text, *interfaces)
+        self.boot()
+
+    def clone(self, clone: CloneSeed) -> None:
+        """The next boot's work with the seed of a clone of what was consumed."""
+        place = self.root / PLACE
+        source = {path.name: path.read_bytes() for path in place.iterdir()}
+        self.place(clone_seed.files(source, clone))
+        self.boot()
+
+    def boot(self) -> None:
+        shutil.rmtree(self.root / "run/cloud-init", ignore_errors=True)  # of the last boot
         shutil.copyfile(CONSUMER, self.root / "consume.py")
         lines = self.run("python3", "/consume.py").stdout.splitlines()
         assert lines and lines[-1].startswith("{"), "\n".join(lines)
@@ -139,7 +151,9 @@ class Guest:
 
     def put(self, text: str, *interfaces: Interface) -> None:
         user_data = userdata.merge(userdata.checked(text), NAME, OUR_KEY, HOST_KEY, "Europe/Berlin")
-        content = seed.files(Seed(NAME, INSTANCE_ID, user_data, interfaces or (FIRST,)))
+        self.place(seed.files(Seed(NAME, INSTANCE_ID, user_data, interfaces or (FIRST,))))
+
+    def place(self, content: Mapping[str, bytes]) -> None:
         place = self.root / PLACE
         place.mkdir(parents=True, exist_ok=True)
         for name, data in content.items():
@@ -315,6 +329,29 @@ def test_an_image_whose_own_user_is_ubuntu_lets_us_in_beside_the_user_s_keys(gue
         assert "EVERYBODY" in guest.text("home/ubuntu/.ssh/authorized_keys")
     finally:
         place.unlink()
+
+
+@pytest.mark.parametrize("text", ["", "#cloud-config\nbootcmd: [[echo]]\n", SCRIPT, MIXED])
+def test_a_clone_has_a_name_keys_and_a_machine_id_of_its_own(guest: Guest, text: str) -> None:
+    (guest.root / "etc/machine-id").write_text("0" * 32 + "\n")
+    guest.consume(text)
+    assert guest.text("etc/machine-id") == "0" * 32 + "\n"
+    seen = set[str]()
+    for number in range(2):  # the second one is the clone of a clone
+        keys = ssh_keys.make()
+        clone = CloneSeed(f"clone{number}", f"clone{number}-1", keys, (SECOND,))
+        guest.clone(clone)
+        said = guest.said
+        assert said["said"] == []
+        assert (said["instance_id"], said["local_hostname"]) == (clone.instance_id, clone.name)
+        assert said["merged"]["hostname"] == clone.name
+        assert guest.text("etc/ssh/ssh_host_ed25519_key").encode() == keys.private
+        assert OUR_KEY in guest.text("home/ubuntu/.ssh/authorized_keys").splitlines()
+        machine_id = guest.text("etc/machine-id")
+        assert len(machine_id) == 33 and machine_id not in ("0" * 32 + "\n", *seen)
+        guest.boot()
+        assert guest.text("etc/machine-id") == machine_id, "at its first boot only"
+        seen.add(machine_id)
 
 
 def test_what_its_schema_refuses_is_refused_before_a_launch(guest: Guest) -> None:

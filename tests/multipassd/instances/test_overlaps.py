@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from multipassd.cloudinit import userdata
+from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.seed import Interface, Seed
 from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.cloudinit.userdata import UserDataError
@@ -71,7 +72,7 @@ class Guest:
 class Driver:
     """Machines that are nowhere. `unreachable`: each runs already, and does not answer."""
 
-    max_cpus, user, opens_service_taps, keeps_snapshots = 1, "root", False, True
+    max_cpus, user, opens_service_taps, keeps_snapshots, clones = 1, "root", False, True, True
 
     def __init__(self) -> None:
         self.unreachable = self.fails = False
@@ -102,6 +103,18 @@ class Driver:
         pass
 
     async def add_interfaces(self, machine: Machine, interfaces: tuple[Interface, ...]) -> None:
+        pass
+
+    async def clone(
+        self,
+        source: Machine,
+        machine: Machine,
+        tags: Sequence[str],
+        progress: Callable[[int], None],
+    ) -> None:
+        pass
+
+    async def write_clone_seed(self, source: Machine, machine: Machine, seed: CloneSeed) -> None:
         pass
 
     async def take_snapshot(self, machine: Machine, tag: str) -> None:

@@ -1,0 +1,1 @@
+"""From a stopped instance to another one like it."""

@@ -1,0 +1,202 @@
+"""Cloning: a new instance with a copy of a stopped one's disk, and what tells the two apart.
+
+The disk's blocks are shared with the source's where the file system can, and its image always is.
+As with a launch, a clone exists from its record on; a kill before that leaves a directory that is
+marked as a launch's, and removed at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from multipassd.cloudinit import ssh_keys
+from multipassd.cloudinit.clone_seed import CloneSeed
+from multipassd.cloudinit.ssh_keys import SshKey
+from multipassd.drivers.interface import Machine, NotOnBackend
+from multipassd.instances.collection import Instances
+from multipassd.instances.instance import Instance
+from multipassd.instances.records.card_config import interfaces, mac_address
+from multipassd.instances.records.record import Phase, Record
+from multipassd.instances.states import transitions
+from multipassd.instances.states.errors import NameNotFree
+from multipassd.system import log
+from multipassd.system.background import Tasks
+from protocol import names
+from protocol.errors import RpcError, StorageFailed
+from protocol.status import Status
+
+MAX_NAME = 63  # it is the guest's host name, too (RFC 1035)
+REPORT_SECONDS = 1.0  # until the progress is told, and between two reports
+
+_log = log.get("clone")
+
+Report = Callable[[int], None]  # percents of the disk
+
+
+class InvalidName(RpcError):
+    """The name of a new instance can't be used."""
+
+    status = Status.INVALID_ARGUMENT
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Invalid destination instance name: {name}")
+
+
+class Cloner:
+    """Makes clones. A caller that disconnects ends its clone, and then nothing is left of it."""
+
+    def __init__(self, instances: Instances) -> None:
+        self._instances = instances
+        self._tasks = Tasks()
+
+    async def clone(self, source: Instance, name: str | None, report: Report) -> Instance:
+        """Without a name, with the next default one. Raises RpcError, and then nothing is left."""
+        if not self._instances.driver.clones:
+            raise NotOnBackend("clone")
+        source.check(transitions.CLONE)
+        chosen = self._default_name(source.record) if name is None else name
+        if not names.valid(chosen) or len(chosen) > MAX_NAME:
+            raise InvalidName(chosen)
+        ended = threading.Event()
+        cloning = self._tasks.spawn(self._clone(source, chosen, report, ended))
+        try:
+            return await asyncio.shield(cloning)
+        except asyncio.CancelledError:
+            ended.set()
+            await self._tasks.complete(self._undo(cloning))
+            raise
+
+    async def _undo(self, cloning: asyncio.Task[Instance]) -> None:
+        """Once it has ended: its thread would go on writing."""
+        await asyncio.wait({cloning})
+        if not cloning.cancelled() and cloning.exception() is None:
+            await self._instances.purge(cloning.result())
+
+    def _default_name(self, source: Record) -> str:
+        """The clones made of it so far, plus 1; further on where an instance has that name."""
+        number, taken = source.clones + 1, self._instances.taken()
+        while (name := f"{source.name}-clone{number}") in taken:
+            number += 1
+        return name
+
+    async def _clone(
+        self, source: Instance, name: str, report: Report, ended: threading.Event
+    ) -> Instance:
+        with self._instances.reserved(name):
+            if stranger := await self._instances.driver.stranger(name):
+                raise NameNotFree(name, stranger)
+            async with source.held(transitions.CLONE):
+                await source.snapshots.reconcile()
+                made = await asyncio.to_thread(self._make_place, name)
+                try:
+                    instance = await self._make(source, name, report, ended)
+                except BaseException:
+                    registry = self._instances.registry
+                    await asyncio.to_thread(registry.unmake_place, name, made)
+                    raise
+                with suppress(StorageFailed):  # the next default name avoids this one all the same
+                    source.change(clones=source.record.clones + 1)
+        return instance
+
+    def _make_place(self, name: str) -> str:
+        """Raises NameNotFree, StorageFailed."""
+        registry = self._instances.registry
+        try:
+            return registry.make_place(name)
+        except FileExistsError:
+            why = f"{registry.place(name)} is in the way, and is left alone."
+            raise NameNotFree(name, why) from None
+        except OSError as error:
+            raise _not_written(name, error) from error
+
+    async def _make(
+        self, source: Instance, name: str, report: Report, ended: threading.Event
+    ) -> Instance:
+        registry, driver = self._instances.registry, self._instances.driver
+        keys = await asyncio.to_thread(ssh_keys.make)
+        record = self._record(source.record, name, keys)
+        place = registry.place(name)
+        machine = Machine(name, place, record.cpus, record.memory, record.hardware, ())
+        tags = [each.tag for each in source.record.snapshots]
+        try:
+            _stage(name, "seed")
+            seed = CloneSeed(name, record.instance_id, keys, interfaces(record))
+            await driver.write_clone_seed(source.machine, machine, seed)
+            _stage(name, "disk")
+            told = _Progress(report, ended)
+            await told.of(driver.clone(source.machine, machine, tags, told.note))
+        except OSError as error:
+            raise _not_written(name, error) from error
+        _stage(name, "record")
+        if ended.is_set():
+            raise Ended
+        registry.put(record)
+        _stage(name, "done")
+        return self._instances.add(record)
+
+    def _record(self, source: Record, name: str, keys: SshKey) -> Record:
+        taken = self._instances.registry.mac_addresses()
+        networks = tuple(
+            each.model_copy(update={"mac": mac_address(taken)}) for each in source.networks
+        )
+        return source.model_copy(
+            update={
+                "name": name,
+                "instance_id": f"{name}-{secrets.token_hex(8)}",
+                "mac": mac_address(taken),
+                "networks": networks,
+                "snapshots": (),
+                "snapshot_head": 0,
+                "snapshots_taken": 0,
+                "clones": 0,
+                "ssh_port": 0,
+                "host_key": keys.public,
+                "phase": Phase.STOPPED,
+                "boot": "",
+                "ready": False,
+                "created": time.time(),
+                "ended_because": "",
+            }
+        )
+
+
+class Ended(RpcError):
+    """The caller of a clone has disconnected."""
+
+    status = Status.CANCELLED
+    sentence = "The clone was cancelled."
+
+
+class _Progress:
+    """What a copy's thread notes and the caller is told, once a second."""
+
+    def __init__(self, report: Report, ended: threading.Event) -> None:
+        self._report = report
+        self._ended = ended
+        self._percent = 0
+
+    def note(self, percent: int) -> None:
+        """Raises Ended, which ends the copy."""
+        self._percent = percent
+        if self._ended.is_set():
+            raise Ended
+
+    async def of(self, copying: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(copying)
+        while not (await asyncio.wait({task}, timeout=REPORT_SECONDS))[0]:
+            self._report(self._percent)
+        await task
+
+
+def _not_written(name: str, error: OSError) -> StorageFailed:
+    return StorageFailed(f"The files of {name} can't be written: {error.strerror or error}.")
+
+
+def _stage(name: str, stage: str) -> None:
+    _log.debug("clone of %s: %s", name, stage)
