@@ -82,6 +82,7 @@ def test_the_server_has_no_capability_no_other_file_and_the_accounts_groups(
     alices: Path, people: People
 ) -> None:
     with FileServer.started(order(alices, people.alice.uid)) as server:
+        Peer(server.connection).names(b"/")  # by now it has closed all else
         place = Path(f"/proc/{server.pid}")
         status = dict(line.split(":\t", 1) for line in (place / "status").read_text().splitlines())
         assert {status[name] for name in ("CapEff", "CapPrm", "CapInh")} == {"0" * 16}
