@@ -67,6 +67,15 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/cloudinit/test_userdata.py::test_a_text_that_stands_for_far_more_than_it_"
             "is_long_is_refused",
         ),
+        "a mount is served": (
+            "multipassd/mounts/test_jail.py::test_bob_gets_nothing_of_alices_closed_directory_and_alice_"
+            "all",
+            "multipassd/mounts/test_jail.py::test_roots_files_stay_unread_also_behind_links_out_of_the_"
+            "directory",
+            "multipassd/mounts/test_jail.py::test_root_itself_is_served_without_its_right_to_all_files",
+            "multipassd/mounts/test_jail.py::test_a_link_anywhere_in_the_path_is_not_followed",
+            "multipassd/instances/test_mount_request.py::test_a_caller_over_tcp_is_no_user_of_this_host",
+        ),
         "settings": (
             "multipassd/test_settings.py::test_no_value_writes_to_the_terminal_that_shows_it",
         ),
@@ -101,6 +110,13 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "memory_and_in_no_file",
             "multipassd/drivers/qemu/test_detached_runner.py::test_a_process_that_never_stops_complaining_"
             "fills_no_disk",
+        ),
+        "of a mount": (
+            "multipassd/mounts/test_sftp.py::test_attributes_are_set_and_programs_get_nobodys_rights",
+            "multipassd/mounts/test_sftp.py::test_pipes_and_devices_are_not_opened_and_hang_nothing",
+            "multipassd/mounts/test_sftp.py::test_open_files_are_limited_and_a_closed_one_makes_room",
+            "multipassd/mounts/test_sftp.py::test_a_packet_that_is_none_gets_an_answer_or_ends_the_"
+            "connection",
         ),
     },
     "an attacker who controls QEMU": {
@@ -147,6 +163,13 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "neither_trust_nor_disks",
         ),
     },
+    "an attacker who controls a mount's server": {
+        "the user's process": (
+            "multipassd/mounts/test_jail.py::test_the_server_has_no_capability_no_other_file_and_the_"
+            "accounts_groups",
+        ),
+        "what logs in": ("system/test_host_instance.py::alices_directory_is_served_as_alice",),
+    },
     "an attacker who controls the daemon": {
         "root without": (
             "system/test_host_holders.py::test_the_daemon_has_no_capability_no_way_to_gain_one_"
@@ -162,6 +185,7 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "the helpers": (
             "system/test_host_holders.py::test_the_machines_helper_makes_nothing_but_qemu",
+            "multipassd/mounts/test_order.py::test_what_is_no_order_is_refused",
             "system/test_host_holders.py::test_the_network_s_helper_takes_names_addresses_and_its_"
             "own_verbs_only",
         ),

@@ -104,6 +104,20 @@ def test_a_suspended_guest_goes_on_where_it_was(debian: Debian) -> None:
 
 
 @patient
+def test_the_guest_s_package_manager_installs_what_a_mount_needs(
+    debian: Debian, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert debian.run("command -v sshfs || echo none") == "none"
+    source = tmp_path_factory.mktemp("source")
+    (source / "hello").write_text("hi\n")
+    done = debian.cli("mount", str(source), "deb:data")
+    assert done.returncode == 0, done
+    assert debian.run("cat data/hello; sudo cat data/hello; echo there > data/made") == "hi\nhi"
+    assert (source / "made").read_text() == "there\n"
+    assert debian.run("stat -c '%U %G' data/made") == "ubuntu ubuntu"
+
+
+@patient
 def test_it_stops_in_order_within_the_limit_and_boots_again_as_the_same(debian: Debian) -> None:
     debian.run("echo kept > /home/ubuntu/file")  # and not synced
     before = len(debian.site.daemon.log_text())
@@ -113,5 +127,9 @@ def test_it_stops_in_order_within_the_limit_and_boots_again_as_the_same(debian: 
     started = debian.cli("start", "--timeout", str(BOOT_SECONDS), "deb")
     assert started.returncode == 0, started
     assert debian.run("cat /home/ubuntu/file; cat /srv/ran-on") == "kept\ndeb"
+    # It was mounted when the guest went down, which nothing held up; it is again.
+    mounts = json.loads((debian.site.storage / "data/instances/deb.json").read_text())["mounts"]
+    if mounts:
+        assert debian.run("cat data/hello") == "hi"
     debian.cli("delete", "--purge", "deb")
     assert debian.site.kept_of("deb") == []

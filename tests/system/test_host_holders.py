@@ -10,7 +10,7 @@ from tests.system.host import Host, new_host
 
 SERVICE = "multipassd.service"
 STORAGE = "/var/lib/multipassd"
-HELPERS = ("disks", "images", "machines", "network")
+HELPERS = ("disks", "images", "machines", "mounts", "network")
 ASK = """
 import socket, sys
 with socket.socket(socket.AF_UNIX) as asked:
