@@ -13,6 +13,7 @@ from multipassd.drivers.interface import Backend, Driver
 from multipassd.drivers.qemu import assembly as qemu
 from multipassd.images.library import Images
 from multipassd.instances.collection import Instances
+from multipassd.instances.exporting.importer import Importer
 from multipassd.instances.launching.launcher import Launcher
 from multipassd.instances.mount_switch import MountSwitch
 from multipassd.instances.records import earlier_installation
@@ -56,6 +57,7 @@ class Machines:
     instances: Instances
     images: Images
     launcher: Launcher
+    importer: Importer
     mount_switch: MountSwitch
     ssh_key: ServiceKey
     helper: NetworkHelper | None  # to be started and stopped with the daemon
@@ -86,8 +88,9 @@ class Machines:
             _log.warning("%s", text)
         images = Images(base / "images", settings, environ)
         launcher = Launcher(instances, images, key)
+        importer = Importer(instances, images, launcher, key)
         switch = MountSwitch(instances, servers.enabled)
-        return cls(instances, images, launcher, switch, key, helper)
+        return cls(instances, images, launcher, importer, switch, key, helper)
 
 
 def driver_of(environ: Mapping[str, str], storage: Path, settings: Settings) -> Driver:

@@ -93,6 +93,7 @@ class Service:
             images=self._machines.images,
             launcher=self._machines.launcher,
             cloner=Cloner(self._machines.instances),
+            importer=self._machines.importer,
             ssh_key=self._machines.ssh_key,
             data_directory=str(self._data),
             mount_switch=self._machines.mount_switch,

@@ -35,7 +35,7 @@ class Field:
 
     def __init__(self, number: int, kind: str, **traits: Any) -> None:
         self.number = number
-        self.kind = kind  # int, bool, string, message or map
+        self.kind = kind  # int, bool, string, bytes, message or map
         self.name = ""
         self.message: type[Message] | None = traits.get("message")
         self.value: Field | None = traits.get("value")  # of a map
@@ -53,7 +53,14 @@ class Field:
         return _ZERO[self.kind]
 
 
-_ZERO: dict[str, Any] = {"int32": 0, "int64": 0, "uint": 0, "bool": False, "string": ""}
+_ZERO: dict[str, Any] = {
+    "int32": 0,
+    "int64": 0,
+    "uint": 0,
+    "bool": False,
+    "string": "",
+    "bytes": b"",
+}
 
 
 # The markers return Any so that `name: str = string(1)` reads as what the attribute will hold.
@@ -76,6 +83,10 @@ def boolean(number: int, **traits: Any) -> Any:
 
 def string(number: int, **traits: Any) -> Any:
     return Field(number, "string", **traits)
+
+
+def binary(number: int, **traits: Any) -> Any:
+    return Field(number, "bytes", **traits)
 
 
 def message(number: int, kind: type[Message], **traits: Any) -> Any:
@@ -182,6 +193,7 @@ _WIRE_TYPE = {
     "uint": VARINT,
     "bool": VARINT,
     "string": LENGTH,
+    "bytes": LENGTH,
     "message": LENGTH,
 }
 
@@ -214,7 +226,9 @@ def _encode_repeated(out: bytearray, field: Field, values: Any) -> None:
 
 
 def _encode_value(out: bytearray, field: Field, value: Any) -> None:
-    if field.kind == "string" or field.kind == "message":
+    if field.kind == "bytes":
+        write_bytes(out, field.number, value)
+    elif field.kind == "string" or field.kind == "message":
         write_bytes(out, field.number, value.encode())
     else:
         write_varint(out, field.number << 3 | VARINT)
@@ -230,6 +244,8 @@ def _decode_value(field: Field, raw: Any) -> Any:
             return raw.decode()
         except UnicodeDecodeError:
             raise DecodeError(f"field {field.number} is not UTF-8") from None
+    if field.kind == "bytes":
+        return bytes(raw)
     if field.kind == "message":
         assert field.message is not None
         return field.message.decode(raw)

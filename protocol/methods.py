@@ -9,6 +9,7 @@ from protocol.codec import Message
 from protocol.messages import (
     access,
     downloads,
+    exports,
     guests,
     information,
     launch,
@@ -93,6 +94,20 @@ METHODS = (
         downloads.DownloadsRequest,
         downloads.DownloadsReply,
         grpc.IMAGES_SERVICE,
+    ),
+    Method(
+        "export",
+        _ADOPT,
+        exports.ExportRequest,
+        exports.ExportReply,
+        grpc.EXPORTS_SERVICE,
+    ),
+    Method(
+        "import",
+        _ADOPT,
+        exports.ImportRequest,
+        launch.LaunchReply,
+        grpc.EXPORTS_SERVICE,
     ),
 )
 

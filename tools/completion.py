@@ -21,6 +21,7 @@ INSTANCES: dict[str, tuple[str, ...]] = {
     "clone": ("Stopped",),
     "delete": (),
     "exec": ("Running", "Stopped", "Suspended"),
+    "export": ("Stopped",),
     "info": (),
     "recover": ("Deleted",),
     "restart": ("Running",),
@@ -30,7 +31,7 @@ INSTANCES: dict[str, tuple[str, ...]] = {
     "stop": ("Running", "Delayed Shutdown"),
     "suspend": ("Running",),
 }
-ONE_INSTANCE = ("clone", "exec", "shell", "snapshot")  # what follows it is not one
+ONE_INSTANCE = ("clone", "exec", "export", "shell", "snapshot")  # what follows it is not one
 # Their arguments are snapshots: each of them, or those that are written with a point.
 SNAPSHOTS, MAYBE_SNAPSHOTS = ("restore",), ("delete", "info")
 KEYED = ("get", "set")  # their argument is the key of a setting

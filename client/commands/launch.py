@@ -193,13 +193,13 @@ def _attempt(
         for reply in rpc.stream(session, "launch", request, LaunchReply, channel, progress.log):
             to_bridge += reply.nets_need_bridging
             downloads.handle(reply)
-            _show(progress, reply)
+            show(progress, reply)
             if reply.vm_instance_name is not None:
                 result = reply
     return result
 
 
-def _show(progress: Progress, reply: LaunchReply) -> None:
+def show(progress: Progress, reply: LaunchReply) -> None:
     if reply.create_message:
         progress.stage(reply.create_message)
     if reply.launch_progress is not None:

@@ -57,6 +57,20 @@ def add_interfaces(path: Path, interfaces: tuple[Interface, ...]) -> None:
     write_atomically(path, image(content), MODE)
 
 
+def with_key(path: Path, former: str, key: str, instance_id: str) -> bytes:
+    """The same seed for another service: its public key in the place of the former one, and another
+    instance id, so that cloud-init sees a first boot. Raises OSError, ValueError."""
+    content = read(path)
+    data = content.get("user-data", b"")
+    if not former or former.encode() not in data:
+        raise ValueError("it does not hold the key of the service that it is from")
+    content["user-data"] = data.replace(former.encode(), key.encode())
+    meta = content.get("meta-data", b"")
+    lines = [line for line in meta.splitlines() if not line.startswith(b"instance-id:")]
+    content["meta-data"] = b"\n".join([f"instance-id: {instance_id}".encode(), *lines, b""])
+    return image(content)
+
+
 def read(path: Path) -> dict[str, bytes]:
     """What a seed of ours or of 1.16's holds, by name. Raises OSError."""
     from pycdlib import PyCdlib

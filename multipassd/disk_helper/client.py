@@ -22,7 +22,6 @@ from multipassd.system.json_request import BadMessage, CutOff, RequestFailed, To
 SOCKET = "MULTIPASS_DISKS_SOCKET"
 HELPER = installation.program("multipass-disks")
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SNAP_NAME")
-SECONDS = 150.0  # longer than qemu-img's CPU time: it waits for the host's disk, too
 AT_ONCE = 8  # for the daemon; image workers have 4 more, and the socket takes 16
 MODE, OPEN_MODE = 0o660, 0o666
 
@@ -45,7 +44,7 @@ def ask(*words: str, descriptors: Sequence[int]) -> Answer:
         with _connected() as connection:
             answer = json_request.ask(
                 connection, words, list,
-                limit=request.MAX_ANSWER, seconds=SECONDS, descriptors=descriptors,
+                limit=request.MAX_ANSWER, seconds=_seconds(words[0]), descriptors=descriptors,
             )  # fmt: skip
     except (RequestFailed, OSError) as error:
         raise _failure(words[0], error) from error
@@ -77,7 +76,7 @@ class Disks:
             async with self._turns, _joined() as connection:
                 answer = await json_request_async.ask(
                     connection, words, list,
-                    limit=request.MAX_ANSWER, seconds=SECONDS, descriptors=descriptors,
+                    limit=request.MAX_ANSWER, seconds=_seconds(words[0]), descriptors=descriptors,
                 )  # fmt: skip
         except (RequestFailed, OSError) as error:
             raise _failure(words[0], error) from error
@@ -104,6 +103,10 @@ async def _joined() -> AsyncIterator[socket.socket]:
             await helper.wait()
 
 
+def _seconds(verb: str) -> float:
+    return request.LONG_SECONDS if verb in request.LONG else request.SECONDS
+
+
 def _command() -> list[str]:
     return [sys.executable, "-I", "-S", HELPER]
 
@@ -115,7 +118,7 @@ def _surroundings() -> dict[str, Any]:
 
 def _failure(verb: str, error: RequestFailed | OSError) -> QemuImgError:
     if isinstance(error, TooSlow):
-        return QemuImgError(f"{request.PROGRAM} {verb} took longer than {SECONDS:.0f} s.")
+        return QemuImgError(f"{request.PROGRAM} {verb} took longer than {_seconds(verb):.0f} s.")
     if isinstance(error, CutOff | BadMessage):
         return request.no_answer()
     where = os.environ.get(SOCKET) or HELPER

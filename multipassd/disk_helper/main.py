@@ -26,7 +26,6 @@ from multipassd.system.installation import Kind
 from multipassd.system.json_request import RequestFailed
 
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-CPU_SECONDS = 120
 MEMORY = 2 << 30  # bytes of address space, most of it never touched
 FILES = 64
 MAX_WRITTEN = {"info": 0, "measure": 0, "check": 0, "dd": 1 << 20}  # bytes; others make disks
@@ -130,7 +129,8 @@ def _rest(number: int) -> bytes:
 
 def _limit(words: Sequence[str]) -> None:
     rights.end_with_parent()
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    seconds = request.LONG_CPU_SECONDS if words[0] in request.LONG else request.CPU_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_NOFILE, (request.FIRST + FILES, request.FIRST + FILES))
     verb = words[0]

@@ -10,6 +10,10 @@ FIRST = 100  # descriptor of the first open file in qemu-img; above all others t
 MAX_FILES = 4
 MAX_REQUEST = 64 << 10
 MAX_ANSWER = 1 << 20  # bytes; qemu-img's output about an image has a few hundred
+# Seconds of a run's processor time. A conversion compresses a whole disk, with several threads.
+CPU_SECONDS, LONG_CPU_SECONDS = 120, 24 * 3600
+SECONDS, LONG_SECONDS = 150.0, 4 * 3600.0  # until its answer: it waits for the host's disk, too
+LONG = ("convert",)
 MISSING = 127  # the exit code for a program that is not installed, as in a shell
 
 

@@ -115,8 +115,18 @@ class Driver(Protocol):
     async def complete(self, hardware: Hardware) -> Hardware:
         """With what it lacks of a machine that another service has made. Raises DriverError."""
 
-    async def create(self, machine: Machine, base: Base, size: int) -> None:
-        """The disk, `size` bytes, on top of the image, which stays as it is and where it is."""
+    async def create(
+        self, machine: Machine, base: Base, size: int, variables: Path | None = None
+    ) -> None:
+        """The disk, `size` bytes, on top of the image, which stays as it is and where it is.
+        `variables`: a file with the firmware's, of a machine that was exported."""
+
+    def flat_files(self, machine: Machine) -> Mapping[str, Path]:
+        """The files that an export of a machine is made of, by their names in it."""
+
+    async def flatten(self, machine: Machine, path: Path, target: int) -> None:
+        """Write one of these, whole, compressed and without its snapshots, to an open file. Raises
+        DriverError, OSError."""
 
     async def write_seed(self, machine: Machine, seed: Seed) -> None:
         """What cloud-init reads at the first boot. Raises OSError, DriverError."""

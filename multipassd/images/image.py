@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from multipassd.images.exported import Manifest
 from protocol.messages.launch import LaunchProgress
 
 Progress = LaunchProgress.ProgressTypes
@@ -56,3 +57,4 @@ class Base(BaseModel):
     url: str = ""
     version: str = ""
     sha256: str = ""  # of the file as fetched
+    export: Manifest | None = None  # of an exported instance, whose seed lies beside the disk

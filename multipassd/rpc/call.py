@@ -23,6 +23,7 @@ class Replies(Protocol):
 
     def send(self, payload: bytes) -> None: ...
     async def next_message(self, seconds: float) -> bytes | None: ...
+    async def drained(self) -> None: ...
 
 
 class Call(Generic[Request]):
@@ -42,6 +43,12 @@ class Call(Generic[Request]):
     def reply(self, message: Message) -> None:
         """Stream one reply. Raises TooLarge when the peer does not read."""
         self._replies.send(message.encode())
+
+    async def stream(self, message: Message) -> None:
+        """The same for many replies: returns when the peer has taken it. Raises TooLarge when the
+        peer does not read."""
+        self.reply(message)
+        await self._replies.drained()
 
     async def ask(self, question: Message) -> Request | None:
         """Stream a reply that asks, and wait for the request anew, with the answer in it. None if

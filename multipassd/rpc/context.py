@@ -12,6 +12,7 @@ from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.images.library import Images
 from multipassd.instances.cloning.cloner import Cloner
 from multipassd.instances.collection import Instances
+from multipassd.instances.exporting.importer import Importer
 from multipassd.instances.launching.launcher import Launcher
 from multipassd.instances.mount_switch import MountSwitch
 from multipassd.settings import Settings
@@ -33,6 +34,7 @@ class Daemon:
     images: Images
     launcher: Launcher
     cloner: Cloner
+    importer: Importer
     ssh_key: ServiceKey
     data_directory: str
     mount_switch: MountSwitch

@@ -85,6 +85,7 @@ class Stream:
         self.accounted = 0  # bytes of this stream that `buffers` has counted
         self._stopped = False
         self._listening: asyncio.Future[bytes | None] | None = None
+        self._draining: asyncio.Future[None] | None = None
         self._http2 = http2
         self._deadline = now + limits.REQUEST_TIMEOUT
         self._deframer = Deframer(limits.UNTRUSTED.message)
@@ -150,6 +151,20 @@ class Stream:
         self._pending += frame(payload)
         self.pump()
 
+    async def drained(self) -> None:
+        """Until the peer's windows have taken all that is queued. Raises TooLarge when it does not
+        read."""
+        if not self._pending or self.finished:
+            return
+        self._draining = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(limits.WRITE_TIMEOUT):
+                await self._draining
+        except TimeoutError:
+            raise TooLarge("The client does not read the replies.") from None
+        finally:
+            self._draining = None
+
     def succeed(self) -> None:
         self._finish(_OK)
 
@@ -205,6 +220,8 @@ class Stream:
                 return
             self._http2.send_data(self.id, bytes(self._pending[:room]))
             del self._pending[:room]
+        if self._draining is not None and not self._draining.done():
+            self._draining.set_result(None)
         if self._trailers:
             self._http2.send_headers(self.id, self._trailers, end_stream=True)
             self._close()

@@ -66,6 +66,7 @@ _TYPES = {
     FD.TYPE_UINT64: "uint",
     FD.TYPE_BOOL: "bool",
     FD.TYPE_STRING: "string",
+    FD.TYPE_BYTES: "bytes",
     FD.TYPE_MESSAGE: "message",
 }
 
@@ -120,6 +121,7 @@ _SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "uint": st.integers(0, 2**32 - 1),
     "bool": st.booleans(),
     "string": st.text(max_size=20),
+    "bytes": st.binary(max_size=20),
 }
 
 

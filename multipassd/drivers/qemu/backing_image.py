@@ -42,6 +42,13 @@ def check(machine: Machine, images: Path) -> None:
         _check_backing(machine, path, header, images)
 
 
+def of(disk: Path) -> tuple[Path, str] | None:
+    """The image that a disk, which was checked, stands on, and its format; None if on none. Raises
+    DriverError."""
+    header = _header(disk.parent.name, disk)
+    return (Path(header.backing), header.backing_format) if header.backing else None
+
+
 def _check_backing(machine: Machine, disk: Path, header: Header, images: Path) -> None:
     image = images / machine.image / cache.DISK
     named = Path(header.backing)

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -44,11 +44,37 @@ async def grow(path: Path, size: int) -> None:
     await _on_own("resize", "-q", path=path, last=(str(size),))
 
 
-async def copy(source: Path, path: Path) -> None:
-    """A raw file as qcow2."""
-    with _opened(source, READ) as raw, _made(path) as disk:
+async def copy(source: Path, path: Path, kind: str = "raw") -> None:
+    """A file of this format as qcow2."""
+    with _opened(source, READ) as found, _made(path) as disk:
         files = request.file(0), request.file(1)
-        await _img("convert", "-q", "-f", "raw", "-O", "qcow2", *files, descriptors=[raw, disk])
+        await _img("convert", "-q", "-f", kind, "-O", "qcow2", *files, descriptors=[found, disk])
+
+
+async def flatten(path: Path, base: tuple[Path, str] | None, target: int) -> None:
+    """A machine's disk with what it reads of its base, compressed, to an open file; without its
+    snapshots."""
+    with ExitStack() as files:
+        own = files.enter_context(_opened(path, OWN))
+        if _has_data_elsewhere(own):
+            raise DriverError(f"The disk {path} is damaged, or keeps its data in another file.")
+        _lend(own, path)
+        _lend(target, path)
+        descriptors = [target, own]
+        disk: dict[str, object] = {"driver": "qcow2", "file": _file(1), "backing": None}
+        if base is not None:
+            descriptors.append(files.enter_context(_opened(base[0], READ)))
+            disk["backing"] = {"driver": base[1], "file": _file(2)}
+            if base[1] == "qcow2":
+                disk["backing"] = {"driver": base[1], "file": _file(2), "backing": None}
+        await _img(
+            "convert", "-q", "-c", "-O", "qcow2", f"json:{json.dumps(disk)}", request.file(0),
+            descriptors=descriptors,
+        )  # fmt: skip
+
+
+def _file(index: int) -> dict[str, str]:
+    return {"driver": "file", "filename": request.file(index)}
 
 
 async def clone(source: Path, path: Path, progress: file_copy.Progress) -> None:

@@ -20,6 +20,7 @@ from multipassd.drivers.qemu.guest import QemuGuest, suspended_mark
 from multipassd.drivers.qemu.hardware import BIOS, FIRMWARE, UEFI, QemuHardware
 from multipassd.drivers.qemu.qmp import Monitor, MonitorError
 from multipassd.drivers.qemu.runner import Runner, shown
+from multipassd.images import exported
 from multipassd.images.image import Base
 from multipassd.system import log, programs
 from multipassd.system.background import Tasks
@@ -81,10 +82,28 @@ class QemuDriver:
         ability = await self._inspect()
         return QemuHardware(ability.machine, ability.cpu, hardware[FIRMWARE]).kept()
 
-    async def create(self, machine: Machine, base: Base, size: int) -> None:
+    async def create(
+        self, machine: Machine, base: Base, size: int, variables: Path | None = None
+    ) -> None:
         await disks.create(command_line.disk(machine), Path(base.path), base.format, size)
-        if QemuHardware.of(machine.hardware).firmware == UEFI:
-            await disks.copy(command_line.OVMF_VARIABLES, command_line.variables(machine))
+        if machine.hardware.get(FIRMWARE) != UEFI:
+            return
+        own = command_line.variables(machine)
+        if variables is not None:
+            await disks.copy(variables, own, "qcow2")
+        else:
+            await disks.copy(command_line.OVMF_VARIABLES, own)
+
+    def flat_files(self, machine: Machine) -> dict[str, Path]:
+        found = {exported.DISK: command_line.disk(machine)}
+        if machine.hardware.get(FIRMWARE) == UEFI:
+            found[exported.VARIABLES] = command_line.variables(machine)
+        return found
+
+    async def flatten(self, machine: Machine, path: Path, target: int) -> None:
+        images = self._place.parent / "images"
+        await asyncio.to_thread(backing_image.check, machine, images)
+        await disks.flatten(path, await asyncio.to_thread(backing_image.of, path), target)
 
     async def grow(self, machine: Machine, size: int) -> None:
         await disks.grow(command_line.disk(machine), size)

@@ -8,10 +8,12 @@ import os
 from collections.abc import Callable
 from typing import BinaryIO
 
-from multipassd.images import cache
+from multipassd.images import cache, exported
 from multipassd.images.cache_directory import CacheDirectory
 from multipassd.images.errors import ImageError, NoRoom, Refused, RefusedBefore, Unreachable
+from multipassd.images.exported import Manifest
 from multipassd.images.image import UNKNOWN, Base, Image, Progress, Transfer
+from multipassd.images.worker import unpack_export
 from multipassd.images.worker.download import Download, import_file, validator
 from multipassd.images.worker.http import Http, check_status
 from multipassd.images.worker.inspection import SECTOR, check_start, inspect
@@ -69,7 +71,9 @@ def _prepared_or_nothing(
     download = None if file is not None else _download(task, place, report)
     try:
         if file is not None:
-            check_start(_first_sector(file))  # before it is copied: it may be no image
+            sector = _first_sector(file)
+            if not exported.begins(sector):
+                check_start(sector)  # before it is copied: it may be no image
             digest = import_file(file, place, _retrieving(report))
         elif download is not None:
             digest = download.run()
@@ -84,7 +88,7 @@ def _prepared_or_nothing(
 
 def _prepared(image: Image, place: CacheDirectory, digest: str, report: Report) -> Base:
     report(Progress.VERIFY, UNKNOWN, None)
-    disk = _unpacked(place, report)
+    disk, export = _unpacked(place, report)
     with open(place.open(disk), "rb", buffering=0) as file:
         kind, size = inspect(file.fileno())
     base = Base(
@@ -97,23 +101,35 @@ def _prepared(image: Image, place: CacheDirectory, digest: str, report: Report) 
         url=image.url,
         version=image.version,
         sha256=digest,
+        export=export,
     )
     cache.store(place, base, disk)
     return base
 
 
-def _unpacked(place: CacheDirectory, report: Report) -> str:
-    """The name of the file with the disk, unpacked if it was packed. Raises Refused, OSError."""
+def _unpacked(place: CacheDirectory, report: Report) -> tuple[str, Manifest | None]:
+    """The name of the file with the disk, unpacked if it was packed, and the manifest of an
+    exported instance. Raises Refused, OSError."""
+
+    def extracted(percent: int) -> None:
+        report(Progress.EXTRACT, percent, None)
+
+    export = None
     with open(place.open(cache.PART), "rb", buffering=0) as part:
-        if not is_packed(os.pread(part.fileno(), SECTOR, 0)):
-            return cache.PART
-        target = place.open(cache.UNPACKED, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        try:
-            unpack(part, target, lambda percent: report(Progress.EXTRACT, percent, None))
-        finally:
-            os.close(target)
+        sector = os.pread(part.fileno(), SECTOR, 0)
+        if exported.begins(sector):
+            export = unpack_export.unpack(part, place, cache.UNPACKED, extracted)
+            unpack_export.check_variables(place)
+        elif not is_packed(sector):
+            return cache.PART, None
+        else:
+            target = place.open(cache.UNPACKED, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            try:
+                unpack(part, target, extracted)
+            finally:
+                os.close(target)
     place.remove(cache.PART)
-    return cache.UNPACKED
+    return cache.UNPACKED, export
 
 
 def _download(task: Prepare, place: CacheDirectory, report: Report) -> Download:

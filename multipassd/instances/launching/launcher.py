@@ -90,6 +90,13 @@ class Launcher:
         await self._await(instance, order.timeout or START_TIMEOUT)
         return instance
 
+    async def make(self, order: LaunchSpec, report: Reporter) -> Instance:
+        """An instance that is not started. Raises RpcError, and then nothing is left."""
+        user = await self._tasks.complete(self._checked(order.user_data))
+        self._refuse_too_large(order)
+        with self._instances.reserved(order.name):
+            return await self._make(order, user, report)
+
     def _leave(self, name: str, making: asyncio.Task[Instance]) -> None:
         """Its client has been told that it may still be starting."""
 

@@ -6,6 +6,7 @@ from multipassd.rpc.dispatcher import Handler
 from multipassd.rpc.methods import (
     access,
     clone,
+    exports,
     images,
     information,
     launch,
@@ -49,4 +50,6 @@ HANDLERS: dict[str, Handler] = {
     grpc.path("downloads", grpc.IMAGES_SERVICE): images.downloads,
     grpc.path("host_keys", grpc.GUESTS_SERVICE): information.host_keys,
     grpc.path("remove", grpc.TRUST_SERVICE): trust.remove,
+    grpc.path("export", grpc.EXPORTS_SERVICE): exports.export,
+    grpc.path("import", grpc.EXPORTS_SERVICE): exports.import_,
 }

@@ -53,7 +53,7 @@ async def _launch(call: Call[LaunchRequest], asked: LaunchSpec, daemon: Daemon) 
     peer = call.peer
     report = Reporter(
         step=lambda text: call.reply(LaunchReply(create_message=text)),
-        progress=lambda kind, percent: call.reply(_progress(kind, percent)),
+        progress=lambda kind, percent: call.reply(progress(kind, percent)),
         message=lambda text: call.reply(LaunchReply(reply_message=text)),
         launched=lambda: daemon.audit.instance("launched", asked.name, peer.uid, peer.fingerprint),
         warn=lambda text: call.warn(_log, text),
@@ -82,6 +82,6 @@ async def _networks(
     return chosen
 
 
-def _progress(kind: Progress, percent: int) -> LaunchReply:
-    progress = LaunchProgress(type=int(kind), percent_complete=str(percent))
-    return LaunchReply(launch_progress=progress)
+def progress(kind: Progress, percent: int) -> LaunchReply:
+    told = LaunchProgress(type=int(kind), percent_complete=str(percent))
+    return LaunchReply(launch_progress=told)

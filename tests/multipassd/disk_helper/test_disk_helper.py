@@ -122,7 +122,7 @@ def test_one_that_talks_without_end_is_ended(fake: Fake) -> None:
 
 def test_one_that_takes_too_long_is_a_sentence(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     fake("exec sleep 600")
-    monkeypatch.setattr(client, "SECONDS", 0.5)
+    monkeypatch.setattr(request, "SECONDS", 0.5)
     with pytest.raises(QemuImgError, match="qemu-img check took longer than 0 s"):
         asked("check")
     with pytest.raises(QemuImgError, match="qemu-img check took longer than 0 s"):

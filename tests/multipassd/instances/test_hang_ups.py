@@ -76,6 +76,9 @@ class Nowhere:
     def send(self, payload: bytes) -> None:
         raise AssertionError("nobody is there any more")
 
+    async def drained(self) -> None:
+        pass
+
     async def next_message(self, seconds: float) -> bytes | None:
         return None
 

@@ -39,6 +39,9 @@ class Replies:
     def send(self, payload: bytes) -> None:
         self.sent.append(InfoReply.decode(payload))
 
+    async def drained(self) -> None:
+        pass
+
     async def next_message(self, seconds: float) -> bytes | None:
         return None
 

@@ -93,7 +93,15 @@ class Driver:
     async def complete(self, hardware: Hardware) -> Hardware:
         return hardware
 
-    async def create(self, machine: Machine, base: Base, size: int) -> None:
+    def flat_files(self, machine: Machine) -> dict[str, Path]:
+        return {}
+
+    async def flatten(self, machine: Machine, path: Path, target: int) -> None:
+        pass
+
+    async def create(
+        self, machine: Machine, base: Base, size: int, variables: Path | None = None
+    ) -> None:
         self.created += 1
         await self.go_on.wait()
         if self.fails:

@@ -46,6 +46,9 @@ class Replies:
             raise self._error
         self.lines.append(ListReply.decode(payload).log_line)
 
+    async def drained(self) -> None:
+        pass
+
     async def next_message(self, seconds: float) -> bytes | None:
         return None
 

@@ -35,6 +35,9 @@ class Replies:
     def send(self, payload: bytes) -> None:
         pass
 
+    async def drained(self) -> None:
+        pass
+
     async def next_message(self, seconds: float) -> bytes | None:
         return None
 

@@ -1,0 +1,1 @@
+"""Instances as one file each: `multipass export` and `multipass import`."""
