@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import grpc
 
 from protocol.certificates import KeyPair
+from protocol.codec import Message
 from protocol.grpc import path
 from protocol.methods import BY_PATH
 from protocol.status import Status
@@ -54,6 +55,32 @@ class GrpcClient:
 
     def __exit__(self, *_: object) -> None:
         self._channel.close()
+
+    def converse(self, name: str, first: Message, answer: Message) -> Answer:
+        """Call a method that asks: the second request follows the first reply."""
+        known = BY_PATH[path(name)]
+        stream = self._channel.stream_stream(
+            known.path,
+            request_serializer=lambda message: message.encode(),
+            response_deserializer=known.reply.decode,
+        )
+        asked = threading.Event()
+
+        def requests() -> Iterator[Message]:
+            yield first
+            asked.wait(SECONDS)
+            yield answer
+
+        replies: list[Any] = []
+        try:
+            for reply in stream(requests(), timeout=SECONDS):
+                replies.append(reply)
+                asked.set()
+        except grpc.RpcError as error:
+            return Answer(Status(error.code().value[0]), error.details(), replies)
+        finally:
+            asked.set()
+        return Answer(Status.OK, "", replies)
 
     def call(self, name: str, *, half_close: bool = True, **fields: Any) -> Answer:
         """Call `name` (`Trust/clients` for the project's own) with a request of `fields`.

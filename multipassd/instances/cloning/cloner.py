@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -22,7 +21,7 @@ from multipassd.drivers.interface import Machine, NotOnBackend
 from multipassd.instances.collection import Instances
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.card_config import interfaces, mac_address
-from multipassd.instances.records.record import Phase, Record
+from multipassd.instances.records.record import Record
 from multipassd.instances.states import transitions
 from multipassd.instances.states.errors import NameNotFree
 from multipassd.system import log
@@ -145,24 +144,20 @@ class Cloner:
         networks = tuple(
             each.model_copy(update={"mac": mac_address(taken)}) for each in source.networks
         )
-        return source.model_copy(
-            update={
-                "name": name,
-                "instance_id": f"{name}-{secrets.token_hex(8)}",
-                "mac": mac_address(taken),
-                "networks": networks,
-                "snapshots": (),
-                "snapshot_head": 0,
-                "snapshots_taken": 0,
-                "clones": 0,
-                "ssh_port": 0,
-                "host_key": keys.public,
-                "phase": Phase.STOPPED,
-                "boot": "",
-                "ready": False,
-                "created": time.time(),
-                "ended_because": "",
-            }
+        return Record(  # all else is as of a new instance
+            name=name,
+            instance_id=f"{name}-{secrets.token_hex(8)}",
+            image=source.image,
+            hardware=source.hardware,
+            cpus=source.cpus,
+            memory=source.memory,
+            disk=source.disk,
+            mac=mac_address(taken),
+            networks=networks,
+            mounts=source.mounts,
+            host_key=keys.public,
+            ssh_user=source.ssh_user,
+            ssh_key=source.ssh_key,
         )
 
 

@@ -1,16 +1,11 @@
 """kill -9 of the daemon at each stage of a change of the snapshots: after its next start the record
 and both disks agree, and the change was made or was not.
-
-A stand-in for qemu-img holds the change before or behind the real one's work on one of the disks.
 """
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +13,7 @@ from multipassd.instances.records.record import Record
 from tests import waiting
 from tests.conftest import DaemonFactory
 from tests.multipassd.instances.snapshots.disks import Disks
+from tests.multipassd.instances.snapshots.gate import Gate
 from tools import records
 from tools.daemon import Daemon
 from tools.sandbox import MULTIPASS, Sandbox
@@ -30,51 +26,6 @@ pytestmark = pytest.mark.skipif(
 PLACES = ("before-1", "after-1", "before-2", "after-2")
 TIMES = 2
 OLD, NEW = 17, 34
-
-STAND_IN = """#!/bin/sh
-wait_here() {
-    [ "$(cat '{place}/hold' 2>/dev/null)" = "$1" ] || return 0
-    touch '{place}/held'
-    exec sleep 1000
-}
-case "$1 $2 $3" in
-"snapshot -q -"*) ;;
-*) exec '{real}' "$@" ;;
-esac
-number=1
-until mkdir "{place}/$number" 2>/dev/null; do number=$((number + 1)); done
-wait_here "before-$number"
-'{real}' "$@" || exit
-wait_here "after-$number"
-"""
-
-
-class Gate:
-    """Where the next change is to be held."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        place.chmod(0o777)  # qemu-img's user notes there how far it is
-        real = shutil.which("qemu-img")
-        script = place / "qemu-img"
-        script.write_text(STAND_IN.replace("{place}", str(place)).replace("{real}", str(real)))
-        script.chmod(0o755)
-
-    def set(self, where: str) -> None:
-        for path in self.place.iterdir():
-            if path.is_dir():
-                path.rmdir()
-        (self.place / "held").unlink(missing_ok=True)
-        (self.place / "hold").write_text(where)
-
-    def held(self) -> bool:
-        return (self.place / "held").exists()
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    with tempfile.TemporaryDirectory(prefix="multipass-") as place:
-        yield Gate(Path(place))
 
 
 @pytest.fixture
