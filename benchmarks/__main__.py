@@ -29,6 +29,12 @@ def instance_rows(place: Place) -> Iterator[Row]:
     return launches.rows(place)
 
 
+def mount_rows(place: Place) -> Iterator[Row]:
+    from benchmarks import mounts
+
+    return mounts.rows(place)
+
+
 def download_rows(place: Place) -> Iterator[Row]:
     from benchmarks import downloads
 
@@ -48,6 +54,7 @@ PARTS: dict[str, Callable[[Place], Iterable[Row]]] = {
     "memory": memory.rows,
     "trust": trust_rows,
     "instances": instance_rows,
+    "mounts": mount_rows,
     "downloads": download_rows,
     "strangers": stranger_rows,
     "tests": inner_loop.rows,

@@ -31,6 +31,7 @@ UNMOUNT_SECONDS = 20.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 INSTALL_PAUSE = 600.0  # an attempt keeps the guest's package manager busy
 TOLD = 2  # failures until it is logged: a guest that shuts down causes one
+MOST_LINES = 6  # in the log, until a mount has lasted
 LASTING = 60.0  # seconds that a mount held; one that did not is no reason to try faster again
 INSTALLING = "Enabling support for mounting"
 
@@ -157,15 +158,16 @@ class ClassicMounts(Attachment):
         self._keepers[mount.target] = asyncio.get_running_loop().create_task(work)
 
     async def _keeping(self, mount: Mount, mounted: bool) -> None:
-        """Until it is cancelled. Logs each change of its state once."""
+        """Until it is cancelled. A mount that does not last is logged a few times only."""
         assert self._servers is not None
         loop = asyncio.get_running_loop()
-        pause, failures = FIRST_PAUSE, 0 if mounted else TOLD
+        pause, failures, lines = FIRST_PAUSE, 0 if mounted else TOLD, 0
         while True:
             if not failures:
                 since = loop.time()
                 await self._servers.ended(self._record.name, mount.target)
-                pause = FIRST_PAUSE if loop.time() - since > LASTING else pause
+                if loop.time() - since > LASTING:
+                    pause, lines = FIRST_PAUSE, 0
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
             try:
@@ -173,12 +175,13 @@ class ClassicMounts(Attachment):
             except MountFailed as error:
                 failures += 1
                 pause = INSTALL_PAUSE if isinstance(error, NoSupport) else pause
-                if failures == TOLD:
+                if failures == TOLD and (lines := lines + 1) <= MOST_LINES:
                     why = '%s: the mount "%s" ended, and can\'t be made again yet: %s'
                     _log.warning(why, self._record.name, mount.target, error.message)
             else:
                 failures = 0
-                _log.info('%s: "%s" is mounted again', self._record.name, mount.target)
+                if (lines := lines + 1) <= MOST_LINES:
+                    _log.info('%s: "%s" is mounted again', self._record.name, mount.target)
 
     # -- mounting ---------------------------------------------------------------------------------
 
