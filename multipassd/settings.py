@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from multipassd.auth import passphrase
+from multipassd.system import installation
 from multipassd.system.files import TICK_SECONDS, read_regular, write_atomically
 from protocol import settings as names
 from protocol.errors import InvalidSetting, RpcError, StorageFailed, UnknownSetting
@@ -68,6 +69,10 @@ def _mirror(value: str) -> str:
     return value if not value or value.endswith("/") else value + "/"
 
 
+def _can_serve_mounts() -> str:
+    return "true" if installation.here().can_serve_mounts else "false"
+
+
 def boolean_word(value: str) -> str | None:
     """ "true" or "false"; None for neither."""
     return _BOOLEANS.get(value.lower())
@@ -106,7 +111,7 @@ class Values(BaseModel):
     ] = ""
     privileged_mounts: Annotated[
         str, BeforeValidator(_boolean), Field(alias=names.PRIVILEGED_MOUNTS)
-    ] = "true"
+    ] = Field(default_factory=_can_serve_mounts)
 
 
 FIELDS = {str(field.alias): name for name, field in Values.model_fields.items()}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from multipassd.auth.run_as_user import take_on
 from multipassd.mounts.sftp_files import MOST_HANDLES
-from multipassd.system import rights
+from multipassd.system import installation, rights
 
 FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 PLACE = "/tmp"  # there on every host; nothing is written to it
@@ -76,6 +76,11 @@ def enter(source: str, user: User) -> None:
 
 def _have_own_mounts() -> None:
     """Raises NoJail where the host does not let this process have any."""
+    if not installation.here().can_serve_mounts:
+        raise NoJail(
+            "the snap may neither become its callers nor keep a directory apart from the rest of "
+            "the host. `multipass transfer` copies files, and the deb's service mounts directories"
+        )
     try:
         rights.own_mounts()
     except OSError as error:

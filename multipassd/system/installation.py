@@ -38,6 +38,9 @@ class Installation:
     confined = False  # by snapd: can't become its callers, join groups or make a bridge
     has_units = True  # of systemd, which an administrator can enable, mask and edit
 
+    # Has it the rights to serve a directory of the host as its user, with nothing else in sight?
+    can_serve_mounts = True
+
     daemon_unit = "multipassd.service"
     socket_unit = "multipassd.socket"
     tcp_socket_unit = "multipassd-tcp.socket"
@@ -130,6 +133,7 @@ class Snap(Installation):
     kind = Kind.SNAP
     confined = True
     has_units = False
+    can_serve_mounts = False
 
     daemon_unit = "snap.multipass.multipassd.service"
 

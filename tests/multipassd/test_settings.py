@@ -17,6 +17,7 @@ from multipassd.auth import passphrase
 from multipassd.settings import Settings, SettingsUnusable
 from multipassd.system.files import TICK_SECONDS
 from protocol.errors import InvalidSetting, StorageFailed, UnknownSetting
+from protocol.settings import PRIVILEGED_MOUNTS
 from protocol.status import Status
 
 
@@ -380,3 +381,14 @@ def test_lines_that_say_nothing_are_told_by_number_without_their_content(tmp_pat
     assert [each.partition(" of ")[0] for each in settings.warnings] == ["line 2", "line 5"]
     assert "secret" not in "".join(settings.warnings)
     assert settings.get("local.driver") == "qemu"
+
+
+def test_in_the_snap_mounts_are_off_until_an_administrator_says_otherwise(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("SNAP", "/snap/multipass/7"), ("SNAP_NAME", "multipass")):
+        monkeypatch.setenv(name, value)
+    settings = Settings(path)
+    assert settings.get(PRIVILEGED_MOUNTS) == "false"
+    settings.set(PRIVILEGED_MOUNTS, "on")
+    assert settings.get(PRIVILEGED_MOUNTS) == "true"
