@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from protocol.messages.access import SetRequest
 
 BRIDGED_SUFFIX = ".bridged"  # only for such a setting the service may ask a question
+NAME = "name"  # the property of an instance that is its name
 DEPRECATED_DRIVERS = ("lxd", "libvirt")
 
 
@@ -27,6 +28,7 @@ def run(session: Session) -> int:
         value = _ask(session, key)
     if is_for_daemon(key):
         _set_in_service(session, key, value)
+        _follow(session, key, value)
     else:
         settings.write(session.settings_file(), key, value)
     return SUCCESS
@@ -66,6 +68,15 @@ def _set_in_service(session: Session, key: str, value: str) -> None:
             console.out(spinner.CLEAR)
     if key == DRIVER and value.lower() in DEPRECATED_DRIVERS:
         console.line_out(messages.deprecated_driver(value.lower()))
+
+
+def _follow(session: Session, key: str, value: str) -> None:
+    """Aliases follow an instance that was renamed by `local.INSTANCE.name`."""
+    parts = key.split(".")
+    if len(parts) == 3 and parts[2] == NAME and parts[1] != value:
+        from client.aliases import store
+
+        store.rename_instance(session, parts[1], value)
 
 
 def _authorized(request: SetRequest, network: str) -> SetRequest:

@@ -37,6 +37,7 @@ class Seed:
     instance_id: str
     user_data: str  # whole, with its header
     interfaces: tuple[Interface, ...]
+    copied: bool = False  # its disk is that of another guest, whose machine id it must not keep
 
 
 def write(path: Path, seed: Seed) -> None:
@@ -94,10 +95,11 @@ def read(path: Path) -> dict[str, bytes]:
 def files(seed: Seed) -> dict[str, bytes]:
     """What the disk holds, by name. Pure."""
     meta = {"instance-id": seed.instance_id, "local-hostname": seed.name}
+    vendor = f"{HEADER}{{}}\n".encode()
     return {
         "meta-data": as_yaml(meta),
         "user-data": seed.user_data.encode(),
-        "vendor-data": f"{HEADER}{{}}\n".encode(),
+        "vendor-data": vendor_data.of_clone(vendor) if seed.copied else vendor,
         "network-config": as_yaml(network_config(seed.interfaces)),
     }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from multipassd.cloudinit import seed, vendor_data
 from tests.instances.site import Site, site
 
 
@@ -50,6 +51,8 @@ def test_an_import_is_a_new_instance_with_the_same_files(shared: Site, exported:
     for own in ("mac", "host_key", "instance_id"):
         assert foo[own] != bar[own]
     assert (bar["cpus"], bar["memory"]) == (foo["cpus"], foo["memory"])
+    content = seed.read(shared.storage / "machines/bar/seed.iso")
+    assert vendor_data.RENEWS.encode() in content["vendor-data"]
     shared.done("start", "bar")
     assert shared.inside("bar", "cat word; hostname") == "kept\nbar"
     shared.done("delete", "--purge", "bar")

@@ -216,7 +216,8 @@ class Launcher:
             report.step(f"Configuring {order.name}")
             _stage(order.name, "seed")
             async with self._configuring:
-                seed = await asyncio.to_thread(self._seed, order, user, record, keys)
+                copied = base.export is not None
+                seed = await asyncio.to_thread(self._seed, order, user, record, keys, copied)
                 await driver.write_seed(machine, seed)
         except OSError as error:
             raise _not_written(order.name, registry.place(order.name), error) from error
@@ -248,9 +249,11 @@ class Launcher:
             host_key=keys.public,
         )
 
-    def _seed(self, order: LaunchSpec, user: UserData, record: Record, keys: SshKey) -> Seed:
+    def _seed(
+        self, order: LaunchSpec, user: UserData, record: Record, keys: SshKey, copied: bool
+    ) -> Seed:
         merged = userdata.merge(user, order.name, self._key.public, keys, order.time_zone)
-        return Seed(order.name, record.instance_id, merged, interfaces(record))
+        return Seed(order.name, record.instance_id, merged, interfaces(record), copied)
 
     def _refuse_too_large(self, order: LaunchSpec) -> None:
         """Only a disk size that was asked for: the default one is there to be grown into."""
