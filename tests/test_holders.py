@@ -63,6 +63,12 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "system/test_host_images.py::files_are_opened_as_the_caller",
             "system/test_host_instance.py::another_user_can_not_launch_roots_file",
         ),
+        "an exported file": (
+            "multipassd/images/test_exported.py::test_what_is_not_whole_or_asks_for_other_files_is_"
+            "refused",
+            "multipassd/images/test_exported.py::test_a_manifest_says_nothing_that_could_do_harm",
+            "multipassd/images/test_exported.py::test_no_export_is_taken_for_another_user",
+        ),
         "cloud-init data": (
             "multipassd/cloudinit/test_userdata.py::test_a_text_that_stands_for_far_more_than_it_"
             "is_long_is_refused",
@@ -169,6 +175,19 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "accounts_groups",
         ),
         "what logs in": ("system/test_host_instance.py::alices_directory_is_served_as_alice",),
+    },
+    "a user who could write into a vault": {
+        "a vault is believed": (
+            "multipassd/migration/test_bad_vaults.py::test_what_can_not_be_taken_is_named_and_the_others_"
+            "go_on",
+        ),
+        "a disk that names": (
+            "multipassd/migration/test_bad_vaults.py::test_what_can_not_be_taken_is_named_and_the_others_"
+            "go_on",
+        ),
+        "a mount comes along": (
+            "multipassd/migration/test_taking.py::test_a_mount_comes_along_if_its_user_may_read_the_source",
+        ),
     },
     "an attacker who controls the daemon": {
         "root without": (
