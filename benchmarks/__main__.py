@@ -35,6 +35,12 @@ def mount_rows(place: Place) -> Iterator[Row]:
     return mounts.rows(place)
 
 
+def snapshot_rows(place: Place) -> Iterator[Row]:
+    from benchmarks import snapshots
+
+    return snapshots.rows(place)
+
+
 def download_rows(place: Place) -> Iterator[Row]:
     from benchmarks import downloads
 
@@ -55,6 +61,7 @@ PARTS: dict[str, Callable[[Place], Iterable[Row]]] = {
     "trust": trust_rows,
     "instances": instance_rows,
     "mounts": mount_rows,
+    "snapshots": snapshot_rows,
     "downloads": download_rows,
     "strangers": stranger_rows,
     "tests": inner_loop.rows,

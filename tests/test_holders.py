@@ -84,6 +84,7 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "settings": (
             "multipassd/test_settings.py::test_no_value_writes_to_the_terminal_that_shows_it",
+            "multipassd/instances/snapshots/test_tree.py::test_there_are_limits",
         ),
         "the passphrase": (
             "multipassd/test_settings.py::test_a_plain_passphrase_is_hashed_before_it_is_stored",

@@ -125,13 +125,28 @@ def an_instance(story: Story) -> None:
     story.daemon.kill()
     story.run(user, "exec", INSTANCE, "--", "cat", boot, says=before)
 
+    a_snapshot(story)
+
     story.tell("The instance is deleted, and purged: nothing of it is left")
     story.run(
-        alice, "info", INSTANCE, says=f"Name:           {INSTANCE}\nState:          Running\n"
+        alice, "info", INSTANCE, says=f"Name:           {INSTANCE}\nState:          Stopped\n"
     )
     story.run(alice, "delete", INSTANCE, seconds=LAUNCH_SECONDS)
     story.run(alice, "purge")
     story.run(alice, "list", says=EMPTY_LIST)
+
+
+def a_snapshot(story: Story) -> None:
+    alice = story.people.alice
+    story.tell("A snapshot of the stopped instance is taken, and the instance returns to it")
+    story.run(alice, "stop", INSTANCE, seconds=LAUNCH_SECONDS)
+    taken = ("--name", "before", "--comment", "with one CPU")
+    story.run(alice, "snapshot", INSTANCE, *taken, says=f"Snapshot taken: {INSTANCE}.before\n")
+    story.run(alice, "set", f"local.{INSTANCE}.cpus=2")
+    story.run(alice, "list", "--snapshots", says="Instance   Snapshot   Parent   Comment\n")
+    restored = f"Snapshot restored: {INSTANCE}.before\n"
+    story.run(alice, "restore", "--destructive", f"{INSTANCE}.before", says=restored)
+    story.run(alice, "get", f"local.{INSTANCE}.cpus", says="1\n")
 
 
 def need_kernel_files() -> None:
