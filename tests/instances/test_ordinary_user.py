@@ -32,6 +32,7 @@ def bobs(tiny_image: None, copy: Path, people: People) -> Iterator[Site]:
 def test_it_lives_as_roots_instances_do(bobs: Site, people: People) -> None:
     it_is_launched_from_a_file_that_only_its_user_can_read(bobs)
     all_of_it_is_its_users(bobs, people)
+    its_users_directory_is_mounted_and_no_others(bobs, people)
     it_outlives_the_daemon_and_goes_on_after_suspending(bobs)
     twenty_commands_at_once_do_it_no_harm(bobs)
     it_is_purged_and_nothing_is_left(bobs)
@@ -59,6 +60,21 @@ def all_of_it_is_its_users(foo: Site, people: People) -> None:
         assert owner(path) == people.bob.uid, path
     assert foo.done("list", "--format", "csv").splitlines()[1].startswith("foo,Running,N/A,")
     assert foo.inside("foo", "id -un") == "ubuntu"
+
+
+def its_users_directory_is_mounted_and_no_others(foo: Site, people: People) -> None:
+    source = foo.sandbox.root / "shared"
+    source.mkdir()
+    (source / "hello").write_text("hi\n")
+    os.chown(source, people.bob.uid, people.bob.gid)
+    closed = foo.cli("mount", "/root", "foo:closed")
+    assert closed.returncode == 1 and "is not readable" in closed.stderr
+    done = foo.cli("mount", str(source), "foo:shared")
+    if done.returncode:  # a host without user namespaces
+        assert "may not make a mount namespace" in done.stderr
+        return
+    assert foo.inside("foo", "cat shared/hello; sudo sh -c 'echo root > shared/made'") == "hi"
+    assert owner(source / "made") == people.bob.uid
 
 
 def it_outlives_the_daemon_and_goes_on_after_suspending(foo: Site) -> None:
