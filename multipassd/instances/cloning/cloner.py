@@ -21,7 +21,7 @@ from multipassd.drivers.interface import Machine, NotOnBackend
 from multipassd.instances.collection import Instances
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.card_config import interfaces, mac_address
-from multipassd.instances.records.record import Record
+from multipassd.instances.records.record import Mount, Record
 from multipassd.instances.states import transitions
 from multipassd.instances.states.errors import NameNotFree
 from multipassd.system import log
@@ -54,8 +54,11 @@ class Cloner:
         self._instances = instances
         self._tasks = Tasks()
 
-    async def clone(self, source: Instance, name: str | None, report: Report) -> Instance:
-        """Without a name, with the next default one. Raises RpcError, and then nothing is left."""
+    async def clone(
+        self, source: Instance, name: str | None, mounts: tuple[Mount, ...], report: Report
+    ) -> Instance:
+        """With these of its mounts; without a name, with the next default one. Raises RpcError,
+        and then nothing is left."""
         if not self._instances.driver.clones:
             raise NotOnBackend("clone")
         source.check(transitions.CLONE)
@@ -63,7 +66,7 @@ class Cloner:
         if not names.valid(chosen) or len(chosen) > MAX_NAME:
             raise InvalidName(chosen)
         ended = threading.Event()
-        cloning = self._tasks.spawn(self._clone(source, chosen, report, ended))
+        cloning = self._tasks.spawn(self._clone(source, chosen, mounts, report, ended))
         try:
             return await asyncio.shield(cloning)
         except asyncio.CancelledError:
@@ -85,7 +88,12 @@ class Cloner:
         return name
 
     async def _clone(
-        self, source: Instance, name: str, report: Report, ended: threading.Event
+        self,
+        source: Instance,
+        name: str,
+        mounts: tuple[Mount, ...],
+        report: Report,
+        ended: threading.Event,
     ) -> Instance:
         with self._instances.reserved(name):
             if stranger := await self._instances.driver.stranger(name):
@@ -94,7 +102,7 @@ class Cloner:
                 await source.snapshots.reconcile()
                 made = await asyncio.to_thread(self._make_place, name)
                 try:
-                    instance = await self._make(source, name, report, ended)
+                    instance = await self._make(source, name, mounts, report, ended)
                 except BaseException:
                     registry = self._instances.registry
                     await asyncio.to_thread(registry.unmake_place, name, made)
@@ -115,11 +123,16 @@ class Cloner:
             raise _not_written(name, error) from error
 
     async def _make(
-        self, source: Instance, name: str, report: Report, ended: threading.Event
+        self,
+        source: Instance,
+        name: str,
+        mounts: tuple[Mount, ...],
+        report: Report,
+        ended: threading.Event,
     ) -> Instance:
         registry, driver = self._instances.registry, self._instances.driver
         keys = await asyncio.to_thread(ssh_keys.make)
-        record = self._record(source.record, name, keys)
+        record = self._record(source.record, name, mounts, keys)
         place = registry.place(name)
         machine = Machine(name, place, record.cpus, record.memory, record.hardware, ())
         tags = [each.tag for each in source.record.snapshots]
@@ -139,7 +152,7 @@ class Cloner:
         _stage(name, "done")
         return self._instances.add(record)
 
-    def _record(self, source: Record, name: str, keys: SshKey) -> Record:
+    def _record(self, source: Record, name: str, mounts: tuple[Mount, ...], keys: SshKey) -> Record:
         taken = self._instances.registry.mac_addresses()
         networks = tuple(
             each.model_copy(update={"mac": mac_address(taken)}) for each in source.networks
@@ -154,7 +167,7 @@ class Cloner:
             disk=source.disk,
             mac=mac_address(taken),
             networks=networks,
-            mounts=source.mounts,
+            mounts=mounts,
             host_key=keys.public,
             ssh_user=source.ssh_user,
             ssh_key=source.ssh_key,

@@ -124,6 +124,7 @@ class Pending(BaseModel):
 
     change: Change
     tag: str  # of the snapshot
+    mounts: tuple[Mount, ...] = ()  # which a restore brings back
 
 
 class Record(BaseModel):

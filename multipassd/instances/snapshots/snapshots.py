@@ -22,7 +22,7 @@ from multipassd.drivers.interface import (
     SnapshotMissing,
 )
 from multipassd.instances.records.card_config import interfaces
-from multipassd.instances.records.record import Change, Pending, Record, Snapshot
+from multipassd.instances.records.record import Change, Mount, Pending, Record, Snapshot
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.snapshots import tree
 from multipassd.system import log
@@ -98,15 +98,16 @@ class Snapshots:
 
     # -- returning --------------------------------------------------------------------------------
 
-    async def restore(self, snapshot: Snapshot) -> None:
-        """The present state is lost. Raises NotOnBackend, DriverError, StorageFailed; then it stays
-        pending, and the machine can't be started until it is complete."""
+    async def restore(self, snapshot: Snapshot, mounts: tuple[Mount, ...]) -> None:
+        """The present state is lost; of the snapshot's mounts these come back. Raises NotOnBackend,
+        DriverError, StorageFailed; then it stays pending, and the machine can't be started until
+        it is complete."""
         self._check_backend()
         if self._record.pending and self._record.pending.change is not Change.RESTORE:
             await self.reconcile()  # a restore that is pending is replaced by this one
-        self._begin(Change.RESTORE, snapshot.tag)
+        self._begin(Change.RESTORE, snapshot.tag, mounts)
         try:
-            await self._restore(snapshot)
+            await self._restore(snapshot, mounts)
         except SnapshotMissing:
             self._end(self._record)
             raise SnapshotMissing(
@@ -120,9 +121,9 @@ class Snapshots:
                 "removed, `multipass restore` does it; else the instance's next start does."
             ) from None
 
-    async def _restore(self, snapshot: Snapshot) -> None:
+    async def _restore(self, snapshot: Snapshot, mounts: tuple[Mount, ...]) -> None:
         await self._driver.restore_snapshot(self._machine(), snapshot.tag)
-        restored = tree.returned(self._record, snapshot)
+        restored = tree.returned(self._record, snapshot, mounts)
         if restored.networks != self._record.networks:
             _stage(self._record.name, "restore, seed")
             await self._driver.add_interfaces(self._machine(), interfaces(restored))
@@ -147,7 +148,7 @@ class Snapshots:
         machine, left = self._machine(), self._record
         if pending.change is Change.RESTORE and snapshot is not None:
             await self._driver.repair(machine)
-            await self._restore(snapshot)
+            await self._restore(snapshot, pending.mounts)
             return
         if pending.change is Change.TAKE and snapshot is None:  # else it is a user's
             await self._driver.drop_snapshot(machine, pending.tag)
@@ -176,9 +177,9 @@ class Snapshots:
                 raise
             _log.warning("%s: what is pending stays so: %s", self._record.name, error.message)
 
-    def _begin(self, change: Change, tag: str) -> None:
+    def _begin(self, change: Change, tag: str, mounts: tuple[Mount, ...] = ()) -> None:
         """Raises StorageFailed, and then nothing has changed."""
-        self._stored.change(pending=Pending(change=change, tag=tag))
+        self._stored.change(pending=Pending(change=change, tag=tag, mounts=mounts))
         _stage(self._record.name, f"{change.value}, pending")
 
     def _end(self, record: Record) -> None:

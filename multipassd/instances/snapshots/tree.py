@@ -8,7 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Container
 
-from multipassd.instances.records.record import Record, Snapshot
+from multipassd.instances.records.record import Mount, Record, Snapshot
 from multipassd.instances.states.errors import NoSuchSnapshot, SnapshotExists, SnapshotRefused
 from protocol import names
 
@@ -114,8 +114,8 @@ def without(record: Record, snapshot: Snapshot) -> Record:
     return record.model_copy(update={"snapshots": left, "snapshot_head": head})
 
 
-def returned(record: Record, snapshot: Snapshot) -> Record:
-    """As the instance was when the snapshot was taken."""
+def returned(record: Record, snapshot: Snapshot, mounts: tuple[Mount, ...]) -> Record:
+    """As the instance was when the snapshot was taken, with these of its mounts."""
     return record.model_copy(
         update={
             "snapshot_head": snapshot.index,
@@ -124,7 +124,7 @@ def returned(record: Record, snapshot: Snapshot) -> Record:
             "memory": snapshot.memory,
             "disk": snapshot.disk,
             "networks": snapshot.networks,
-            "mounts": snapshot.mounts,
+            "mounts": mounts,
         }
     )
 

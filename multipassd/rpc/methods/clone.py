@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from multipassd.instances import mount_rights
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
+from multipassd.system import log
 from protocol.messages.snapshots import CloneReply, CloneRequest
+
+_log = log.get("clone")
 
 
 async def clone(call: Call[CloneRequest], daemon: Daemon) -> None:
@@ -14,6 +18,9 @@ async def clone(call: Call[CloneRequest], daemon: Daemon) -> None:
     def report(percent: int) -> None:
         call.reply(CloneReply(reply_message=f"Cloning {source.name}: {percent}%"))
 
-    made = await daemon.cloner.clone(source, call.request.destination_name, report)
+    mounts = mount_rights.divide(source.record.mounts, call.peer.credentials)
+    made = await daemon.cloner.clone(source, call.request.destination_name, mounts.granted, report)
     daemon.audit.instance("cloned", made.name, call.peer.uid, call.peer.fingerprint)
+    for mount in mounts.left_out:
+        call.warn(_log, mount_rights.sentence(mount, made.name))
     call.reply(CloneReply(reply_message=f"Cloned from {source.name} to {made.name}."))

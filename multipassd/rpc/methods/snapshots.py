@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from multipassd.auth.peer import Peer
+from multipassd.instances import mount_rights
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.record import Record, Snapshot
 from multipassd.instances.selection import Chosen
@@ -12,7 +13,8 @@ from multipassd.instances.snapshots import tree
 from multipassd.instances.states import transitions
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
-from multipassd.rpc.methods import mounts
+from multipassd.rpc.methods import mounts as mount_methods
+from multipassd.system import log
 from protocol import sizes
 from protocol.errors import RpcError
 from protocol.messages.common import SnapshotFundamentals, Timestamp
@@ -26,6 +28,8 @@ from protocol.messages.snapshots import (
     SnapshotRequest,
 )
 from protocol.status import Status
+
+_log = log.get("snapshots")
 
 NANOSECONDS = 1_000_000_000  # of a second
 
@@ -98,7 +102,12 @@ async def _restore(
             told = f"Snapshot taken: {instance.name}.{taken.name}\n"
             call.reply(RestoreReply(reply_message=told))
         call.reply(RestoreReply(reply_message="Restoring snapshot"))
-        await instance.snapshots.restore(wanted)
+        mounts = mount_rights.divide(
+            wanted.mounts, call.peer.credentials, present=instance.record.mounts
+        )
+        await instance.snapshots.restore(wanted, mounts.granted)
+    for mount in mounts.left_out:
+        call.warn(_log, mount_rights.sentence(mount, instance.name))
     _record("restored", instance, wanted, call.peer, daemon)
 
 
@@ -154,7 +163,7 @@ def _item(record: Record, snapshot: Snapshot, known: Mapping[str, int]) -> Detai
         memory_total=sizes.human(snapshot.memory),
         disk_total=sizes.human(snapshot.disk),
         cpu_count=str(snapshot.cpus),
-        mount_info=mounts.described(snapshot.mounts, maps=False),
+        mount_info=mount_methods.described(snapshot.mounts, maps=False),
         snapshot_info=SnapshotDetails(
             fundamentals=_fundamentals(record, snapshot),
             size="" if size is None else sizes.human(size),

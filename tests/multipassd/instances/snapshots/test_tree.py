@@ -43,7 +43,7 @@ def follow(record: Record, step: str, number: int) -> Record:
         return take(record)
     if snapshot is None:
         return record
-    return tree.without(record, snapshot) if step == "drop" else tree.returned(record, snapshot)
+    return tree.without(record, snapshot) if step == "drop" else tree.returned(record, snapshot, ())
 
 
 @given(STEPS)
@@ -108,7 +108,7 @@ def test_a_state_is_returned_to_with_all_that_it_had() -> None:
     before = records.make("foo", cpus=1, memory=1 << 30, disk=1 << 30)
     record = take(before)
     fields = {"cpus": 4, "memory": 2 << 30, "disk": 3 << 30, "networks": (network,)}
-    record = tree.returned(record.model_copy(update=fields), record.snapshots[0])
+    record = tree.returned(record.model_copy(update=fields), record.snapshots[0], ())
     assert record == take(before)
 
 
