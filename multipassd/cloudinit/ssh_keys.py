@@ -7,12 +7,14 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_pem_private_key,
     load_ssh_private_key,
 )
 
@@ -21,6 +23,7 @@ from protocol.errors import StorageFailed
 
 KEY_FILE = "ssh-keys/id_ed25519"
 KEY_MODE, DIRECTORY_MODE = 0o600, 0o700
+OPENSSH = b"OPENSSH PRIVATE KEY"  # of a file in OpenSSH's own format; else it is PEM
 MAX_KEY = 16 * 1024  # an OpenSSH key has under 1 KiB
 
 
@@ -85,6 +88,18 @@ class ServiceKey:
                 f"The key that instances of Multipass 1.16 are reached by, {path}, can't be read: "
                 f"{error.strerror}. Please restore it, from 1.16's ssh-keys/id_rsa or a backup."
             ) from None
+
+    def public_of(self, name: str) -> str:
+        """The public key of the same; empty where it can't be told. Raises StorageFailed."""
+        if not name:
+            return self.public
+        data = self.private_of(name)
+        load = load_ssh_private_key if OPENSSH in data else load_pem_private_key
+        try:
+            key = load(data, password=None)
+            return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+        except (ValueError, TypeError, AttributeError, UnsupportedAlgorithm):
+            return ""
 
 
 def _read_or_make(path: Path) -> SshKey:

@@ -74,7 +74,9 @@ class Manifest(BaseModel):
     instance_id: Annotated[str, _matching(WORD)]  # cloud-init's
     mac: Annotated[str, _matching(MAC)]
     host_key: Annotated[str, _matching(HOST_KEY)] = ""
-    login_key: Annotated[str, Field(max_length=400)] = ""  # public; by which it lets its service in
+    login_key: Annotated[str, Field(max_length=3000)] = (
+        ""  # public; by which it lets its service in
+    )
     ssh_user: Annotated[str, _matching(USER)] = ""
     firmware: Literal["bios", "uefi"] = "bios"
 

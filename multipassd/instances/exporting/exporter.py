@@ -100,7 +100,7 @@ def _manifest(record: Record, key: ServiceKey) -> Manifest:
         instance_id=record.instance_id,
         mac=record.mac,
         host_key=record.host_key,
-        login_key="" if record.ssh_key else key.public,
+        login_key=key.public_of(record.ssh_key),
         ssh_user=record.ssh_user,
         firmware="uefi" if record.hardware.get("firmware") == "uefi" else "bios",
     )
