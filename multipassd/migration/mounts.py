@@ -10,6 +10,7 @@ import os
 import pwd
 
 from multipassd.auth.run_as_user import HomeError, run_as
+from multipassd.instances.attachments import mount_targets
 from multipassd.instances.records.record import IdPair, Mount, MountKind
 from multipassd.migration.formats import NATIVE, OldMount
 from multipassd.system import installation
@@ -19,8 +20,10 @@ class LeftOut(Exception):
     """The mount does not come along; the text is a clause that says why."""
 
 
-def convert(old: OldMount) -> Mount:
-    """Raises LeftOut."""
+def convert(old: OldMount, login: str) -> Mount:
+    """`login`: the instance's login user. Raises LeftOut."""
+    if mount_targets.refused(old.target_path, mount_targets.home(login)):
+        raise LeftOut(f"{old.target_path!r} is no place in an instance to mount at")
     user = _user(old)
     _check_access(user, old.source_path)
     return Mount(

@@ -17,6 +17,7 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from multipassd.cloudinit import seed as seed_disk
@@ -200,7 +201,7 @@ class Taking:
         )
         return conversion.record(
             entry, name, disk, dict(hardware), _instance_id(seed), self._key(entry),
-            self._keep, self.registry.mac_addresses(),
+            partial(self._keep, entry.instance.ssh_username), self.registry.mac_addresses(),
         )  # fmt: skip
 
     def _key(self, entry: Entry) -> str:
@@ -213,9 +214,9 @@ class Taking:
             write_atomically(path, private, KEY_MODE)
         return name
 
-    def _keep(self, old: OldMount) -> Mount | None:
+    def _keep(self, login: str, old: OldMount) -> Mount | None:
         try:
-            return mounts.convert(old)
+            return mounts.convert(old, login)
         except mounts.LeftOut as why:
             self._tell(f"the mount of {old.source_path} is left out: {why}")
             return None

@@ -60,10 +60,12 @@ class MountServers:
         self._directory = str(storage / "mounts")
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    async def start(self, order: Order) -> None:
-        """Returns once it is mounted. Raises MountFailed, SourceRefused."""
+    async def start(self, order: Order, key_name: str = "") -> None:
+        """Returns once it is mounted. `key_name`: of the private key's file beside the service's
+        own, where the guest accepts another than that. Raises MountFailed, SourceRefused."""
+        path = self._key.with_name(key_name or self._key.name)
         try:
-            async with self._turns, _in_memory(self._key) as key, self._asking() as connection:
+            async with self._turns, _in_memory(path) as key, self._asking() as connection:
                 answer = await json_request_async.ask(
                     connection, order.message(), dict,
                     limit=MAX_ANSWER, seconds=SECONDS, descriptors=(key,),

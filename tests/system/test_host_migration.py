@@ -50,7 +50,7 @@ def test_an_instance_of_1_16_runs_in_a_unit_and_goes_through_a_file(host: Host) 
     modes = host.run("stat", "-c", "%a %U %G", f"{MACHINES}/foo/disk.qcow2", f"{MACHINES}/foo")
     assert modes.stdout == "660 root multipass-vm\n2750 root multipass-vm\n"
     host.run("multipass", "start", "foo")
-    assert state(host) == "Running" and in_guest(host, "hostname") == "foo"
+    assert state(host) == "Running" and in_guest(host, "hostname") == "foo\n"
     host.run("multipass", "stop", "foo")
     host.run("multipass", "export", "foo", FILE)
     assert host.run("stat", "-c", "%a %U", FILE).stdout == "600 root\n"

@@ -191,7 +191,8 @@ class ClassicMounts(Attachment):
             raise MountFailed(f"the instance {self._record.name} does not answer yet")
         try:
             prepared = await self._prepare(mount, self._execute, announce)
-            await self._servers.start(self._order(mount, prepared, self._servers.storage))
+            wanted = self._order(mount, prepared, self._servers.storage)
+            await self._servers.start(wanted, self._record.record.ssh_key)
         except GuestSilent as error:
             raise MountFailed(str(error)) from None
         except Unprepared as error:
