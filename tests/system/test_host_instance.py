@@ -68,6 +68,7 @@ def test_an_instance_outlives_the_daemon_and_comes_back_with_the_host(host: Host
     another_storage_directory_leaves_it_alone(host)
     the_host_goes_down_in_order_and_starts_it_again(host)
     a_guest_that_crashed_while_nobody_watched_stays_stopped(host)
+    snapshots_and_a_clone_are_made_within_the_sandboxes(host)
     without_a_running_instance_nothing_stays(host)
     removal_powers_guests_down_and_purge_takes_their_disks(host)
 
@@ -229,6 +230,22 @@ def a_guest_that_crashed_while_nobody_watched_stays_stopped(host: Host) -> None:
     wait_until(lambda: host.show(UNIT, "ActiveState") == "inactive")
     assert state(host) == "Stopped"
     host.run("ls", MARK, code=2)
+
+
+def snapshots_and_a_clone_are_made_within_the_sandboxes(host: Host) -> None:
+    host.run("multipass", "snapshot", "foo", "--name", "kept")
+    host.run("multipass", "restore", "--destructive", "foo.kept")
+    said = host.run("multipass", "clone", "foo", "--name", "bar").stdout
+    assert said == "Cloned from foo to bar.\n"
+    files = ("disk.qcow2", "seed.iso")
+    rights = [
+        host.run("stat", "-c", "%U %G %a", *(f"{STORAGE}/machines/{name}/{file}" for file in files))
+        for name in ("foo", "bar")
+    ]
+    assert rights[0].stdout == rights[1].stdout
+    info = json.loads(host.run("multipass", "info", "foo.kept", "--format", "json").stdout)
+    assert info["info"]["foo"]["snapshots"]["kept"]["size"].endswith("MiB")
+    host.run("multipass", "delete", "--purge", "foo.kept", "bar")
 
 
 def without_a_running_instance_nothing_stays(host: Host) -> None:

@@ -27,7 +27,7 @@ class Disks:
     def write(self, pattern: int) -> None:
         """The same byte all over, in both."""
         for path in self.paths:
-            _io(path, f"write -q -P {pattern} 0 {AREA}")
+            write(path, pattern)
 
     def hold(self, pattern: int) -> bool:
         return all(holds(path, pattern) for path in self.paths)
@@ -40,6 +40,10 @@ class Disks:
     def tags(self) -> list[list[str]]:
         """Of the snapshots in each."""
         return [tags_of(path) for path in self.paths]
+
+
+def write(path: Path, pattern: int) -> None:
+    _io(path, f"write -q -P {pattern} 0 {AREA}")
 
 
 def holds(path: Path, pattern: int) -> bool:
