@@ -58,15 +58,20 @@ def record(service: Daemon) -> Record:
     return known.get("foo")
 
 
-def kill_at(service: Daemon, gate: Gate, where: str, *words: str) -> None:
-    gate.set(where)
-    begun = subprocess.Popen(
+def begin(service: Daemon, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [str(MULTIPASS), *words],
         env=service.env("alice"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        text=True,
     )
+
+
+def kill_at(service: Daemon, gate: Gate, where: str, *words: str) -> None:
+    gate.set(where)
+    begun = begin(service, *words)
     waiting.until(gate.held, f"qemu-img to be held {where}")
     service.kill()
     begun.communicate()
@@ -122,3 +127,43 @@ def test_a_restore_that_was_begun_is_completed(
         disks.check()
         assert disks.hold(OLD)
         assert [each.name for each in now.snapshots] == ["kept"]
+
+
+def test_what_is_asked_for_at_once_is_done_one_after_the_other(
+    service: Daemon, gate: Gate, disks: Disks
+) -> None:
+    gate.set("before-1")
+    asked = ("snapshot foo", "snapshot foo", "delete --purge foo.kept", "set local.foo.cpus=3")
+    all_ = [begin(service, *asked[0].split())]
+    waiting.until(gate.held, "the first one to be held")
+    all_ += [begin(service, *words.split()) for words in asked[1:]]
+    calls = ("snapshot", "snapshot", "snapshot", "delet", "set")  # kept's, too
+    log = service.log_text
+    waiting.until(lambda: sum(log().count(f"calls {each}\n") for each in {*calls}) >= 6, "all")
+    assert record(service).pending is not None, "the first one is not done"
+    gate.release()
+    told = [each.communicate() for each in all_]
+    assert [each.returncode for each in all_] == [0] * len(asked), told
+    now = record(service)
+    assert [(each.name, each.parent) for each in now.snapshots] == [
+        ("snapshot2", 0), ("snapshot3", 2),
+    ]  # fmt: skip
+    assert (now.cpus, now.pending) == (3, None)
+    tags = [each.tag for each in now.snapshots]
+    assert disks.tags() == [tags, tags]
+    disks.check()
+
+
+def test_a_snapshot_that_its_caller_waits_for_no_longer_is_completed(
+    service: Daemon, gate: Gate, disks: Disks
+) -> None:
+    gate.set("before-1")
+    begun = begin(service, "snapshot", "foo")
+    waiting.until(gate.held, "it to be held")
+    begun.kill()
+    begun.communicate()
+    gate.release()
+    told = "the snapshot foo.snapshot2 was taken by client"
+    waiting.until(lambda: told in service.log_text(), "the snapshot")
+    assert len(record(service).snapshots) == 2
+    disks.check()
