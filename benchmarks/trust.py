@@ -14,6 +14,7 @@ from multipassd.trust.store import TrustStore
 from protocol.certificates import make_client
 from protocol.methods import Policy
 from protocol.pem import der_to_pem, fingerprint, pem_to_der
+from protocol.roles import Role
 from tools.daemon import Daemon
 from tools.sandbox import Sandbox
 
@@ -60,7 +61,7 @@ def gate_row(place: Place, many: int) -> Row:
 
         def ask() -> Verdict:
             standing = standings.of(peer)
-            return decide(Policy.ADOPT_FIRST, peer, standing, store.state).verdict
+            return decide(Policy.ADOPT_FIRST, Role.VIEWER, peer, standing, store.state).verdict
 
         if ask() is not Verdict.ALLOW:
             raise RuntimeError("a trusted client was refused")

@@ -80,6 +80,6 @@ def _enrol(user: str) -> str:
 
     here = locations.find(os.environ, data=None, socket=None)
     store = here.store(change=True)
-    done = enrol_installer(user, store, os.environ, Audit())
+    done = enrol_installer(user, store, os.environ, Audit(store.identity))
     store_access.apply_socket_mode(here, store)
     return done

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from protocol.roles import Role
 from protocol.status import Status
 
 
@@ -62,6 +63,18 @@ class SocketAccessDenied(RpcError):
 
     status = Status.PERMISSION_DENIED
     sentence = "multipass socket access denied"
+
+
+class NotForRole(RpcError):
+    """The client is trusted, and its role does not allow the call."""
+
+    status = Status.PERMISSION_DENIED
+
+    def __init__(self, role: Role) -> None:
+        super().__init__(
+            f"Your role '{role}' does not allow this.\n"
+            "An administrator can change that with 'multipass-trust add --role'."
+        )
 
 
 class UnknownSetting(RpcError):

@@ -1,4 +1,4 @@
-"""Every call: its path, its messages, and who may make it. There is no default policy."""
+"""Every call: its path, its messages, and who may make it. No policy and no role is a default."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from protocol.messages import (
     snapshots,
     trust,
 )
+from protocol.roles import Role
 
 
 class Policy(Enum):
@@ -31,18 +32,24 @@ class Policy(Enum):
 
 
 class Method:
-    """One call: `name` as on the wire, the service it belongs to, its two messages."""
+    """One call: `name` as on the wire, the service it belongs to, its two messages.
+
+    `least`: the least role of a trusted client that may make it. What gives access to a guest,
+    changes anything, or tells more of the host than `info` and `networks` do, is an admin's.
+    """
 
     def __init__(
         self,
         name: str,
         policy: Policy,
+        least: Role,
         request: type[Message],
         reply: type[Message],
         service: str = grpc.SERVICE,
     ) -> None:
         self.name = name
         self.policy = policy
+        self.least = least
         self.request = request
         self.reply = reply
         self.path = grpc.path(name, service)
@@ -50,40 +57,45 @@ class Method:
 
 _ADOPT = Policy.ADOPT_FIRST
 _ROOT = Policy.ROOT_OR_MEMBERS
+_VIEWER = Role.VIEWER
+_ADMIN = Role.ADMIN
 
 METHODS = (
-    Method("create", _ADOPT, launch.LaunchRequest, launch.LaunchReply),
-    Method("launch", _ADOPT, launch.LaunchRequest, launch.LaunchReply),
-    Method("purge", _ADOPT, lifecycle.PurgeRequest, lifecycle.PurgeReply),
-    Method("find", _ADOPT, information.FindRequest, information.FindReply),
-    Method("info", _ADOPT, information.InfoRequest, information.InfoReply),
-    Method("list", _ADOPT, listing.ListRequest, listing.ListReply),
-    Method("networks", _ADOPT, information.NetworksRequest, information.NetworksReply),
-    Method("mount", _ADOPT, mounts.MountRequest, mounts.MountReply),
-    Method("ping", Policy.MEMBERS_ONLY, access.PingRequest, access.PingReply),
-    Method("recover", _ADOPT, lifecycle.RecoverRequest, lifecycle.RecoverReply),
-    Method("ssh_info", _ADOPT, lifecycle.SSHInfoRequest, lifecycle.SSHInfoReply),
-    Method("start", _ADOPT, lifecycle.StartRequest, lifecycle.StartReply),
-    Method("stop", _ADOPT, lifecycle.StopRequest, lifecycle.StopReply),
-    Method("suspend", _ADOPT, lifecycle.SuspendRequest, lifecycle.SuspendReply),
-    Method("restart", _ADOPT, lifecycle.RestartRequest, lifecycle.RestartReply),
-    Method("delet", _ADOPT, lifecycle.DeleteRequest, lifecycle.DeleteReply),
-    Method("umount", _ADOPT, mounts.UmountRequest, mounts.UmountReply),
-    Method("version", _ADOPT, access.VersionRequest, access.VersionReply),
-    Method("get", _ADOPT, access.GetRequest, access.GetReply),
-    Method("set", _ADOPT, access.SetRequest, access.SetReply),
-    Method("keys", _ADOPT, access.KeysRequest, access.KeysReply),
-    Method("authenticate", Policy.OPEN, access.AuthenticateRequest, access.AuthenticateReply),
-    Method("snapshot", _ADOPT, snapshots.SnapshotRequest, snapshots.SnapshotReply),
-    Method("restore", _ADOPT, snapshots.RestoreRequest, snapshots.RestoreReply),
-    Method("clone", _ADOPT, snapshots.CloneRequest, snapshots.CloneReply),
-    Method("daemon_info", _ADOPT, access.DaemonInfoRequest, access.DaemonInfoReply),
-    Method("wait_ready", Policy.OPEN, access.WaitReadyRequest, access.WaitReadyReply),
-    Method("clients", _ROOT, trust.ClientsRequest, trust.ClientsReply, grpc.TRUST_SERVICE),
-    Method("remove", _ROOT, trust.RemoveRequest, trust.RemoveReply, grpc.TRUST_SERVICE),
+    Method("create", _ADOPT, _ADMIN, launch.LaunchRequest, launch.LaunchReply),
+    Method("launch", _ADOPT, _ADMIN, launch.LaunchRequest, launch.LaunchReply),
+    Method("purge", _ADOPT, _ADMIN, lifecycle.PurgeRequest, lifecycle.PurgeReply),
+    Method("find", _ADOPT, _VIEWER, information.FindRequest, information.FindReply),
+    Method("info", _ADOPT, _VIEWER, information.InfoRequest, information.InfoReply),
+    Method("list", _ADOPT, _VIEWER, listing.ListRequest, listing.ListReply),
+    Method("networks", _ADOPT, _VIEWER, information.NetworksRequest, information.NetworksReply),
+    Method("mount", _ADOPT, _ADMIN, mounts.MountRequest, mounts.MountReply),
+    Method("ping", Policy.MEMBERS_ONLY, _VIEWER, access.PingRequest, access.PingReply),
+    Method("recover", _ADOPT, _ADMIN, lifecycle.RecoverRequest, lifecycle.RecoverReply),
+    Method("ssh_info", _ADOPT, _ADMIN, lifecycle.SSHInfoRequest, lifecycle.SSHInfoReply),
+    Method("start", _ADOPT, _ADMIN, lifecycle.StartRequest, lifecycle.StartReply),
+    Method("stop", _ADOPT, _ADMIN, lifecycle.StopRequest, lifecycle.StopReply),
+    Method("suspend", _ADOPT, _ADMIN, lifecycle.SuspendRequest, lifecycle.SuspendReply),
+    Method("restart", _ADOPT, _ADMIN, lifecycle.RestartRequest, lifecycle.RestartReply),
+    Method("delet", _ADOPT, _ADMIN, lifecycle.DeleteRequest, lifecycle.DeleteReply),
+    Method("umount", _ADOPT, _ADMIN, mounts.UmountRequest, mounts.UmountReply),
+    Method("version", _ADOPT, _VIEWER, access.VersionRequest, access.VersionReply),
+    Method("get", _ADOPT, _VIEWER, access.GetRequest, access.GetReply),
+    Method("set", _ADOPT, _ADMIN, access.SetRequest, access.SetReply),
+    Method("keys", _ADOPT, _ADMIN, access.KeysRequest, access.KeysReply),
+    Method(
+        "authenticate", Policy.OPEN, _VIEWER, access.AuthenticateRequest, access.AuthenticateReply
+    ),
+    Method("snapshot", _ADOPT, _ADMIN, snapshots.SnapshotRequest, snapshots.SnapshotReply),
+    Method("restore", _ADOPT, _ADMIN, snapshots.RestoreRequest, snapshots.RestoreReply),
+    Method("clone", _ADOPT, _ADMIN, snapshots.CloneRequest, snapshots.CloneReply),
+    Method("daemon_info", _ADOPT, _ADMIN, access.DaemonInfoRequest, access.DaemonInfoReply),
+    Method("wait_ready", Policy.OPEN, _VIEWER, access.WaitReadyRequest, access.WaitReadyReply),
+    Method("clients", _ROOT, _ADMIN, trust.ClientsRequest, trust.ClientsReply, grpc.TRUST_SERVICE),
+    Method("remove", _ROOT, _ADMIN, trust.RemoveRequest, trust.RemoveReply, grpc.TRUST_SERVICE),
     Method(
         "host_keys",
         Policy.MEMBERS_ONLY,
+        _ADMIN,
         guests.HostKeysRequest,
         guests.HostKeysReply,
         grpc.GUESTS_SERVICE,
@@ -91,6 +103,7 @@ METHODS = (
     Method(
         "downloads",
         Policy.MEMBERS_ONLY,
+        _ADMIN,
         downloads.DownloadsRequest,
         downloads.DownloadsReply,
         grpc.IMAGES_SERVICE,
@@ -98,6 +111,7 @@ METHODS = (
     Method(
         "export",
         _ADOPT,
+        _ADMIN,
         exports.ExportRequest,
         exports.ExportReply,
         grpc.EXPORTS_SERVICE,
@@ -105,6 +119,7 @@ METHODS = (
     Method(
         "import",
         _ADOPT,
+        _ADMIN,
         exports.ImportRequest,
         launch.LaunchReply,
         grpc.EXPORTS_SERVICE,

@@ -20,6 +20,8 @@ DAEMON_KEYS = {  # with their defaults
     PASSPHRASE: "",
     PRIVILEGED_MOUNTS: "true",
 }
+# What a client may read that is to change nothing: what the services it sees run on.
+HARMLESS_KEYS = frozenset({BRIDGED_NETWORK, DRIVER, MIRROR, PRIVILEGED_MOUNTS})
 # Asked for without echo, never shown, and never quoted in an error.
 SECRET_KEYS = frozenset({PASSPHRASE})
 

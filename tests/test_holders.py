@@ -42,7 +42,27 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "over TCP": ("interop/test_calls.py::test_tcp_never_enrols_by_itself",),
     },
-    "a trusted client": {
+    "a viewer": {
+        "the least role": (
+            "multipassd/auth/test_gate.py::test_a_role_gets_through_where_its_row_says_so_and_root_as_"
+            "before",
+            "multipassd/auth/test_gate.py::test_every_method_has_a_row_that_says_which_roles_may_call_it",
+            "interop/test_roles.py::test_a_viewer_is_refused_every_call_that_is_not_a_viewers",
+        ),
+        "a lost, damaged": (
+            "multipassd/trust/test_roles.py::test_the_loss_of_the_viewers_file_makes_no_viewer_an_admin",
+            "multipassd/trust/test_roles.py::test_a_kill_at_each_write_leaves_each_client_its_old_role_or_"
+            "its_new_one",
+        ),
+        "its guesses": (
+            "multipassd/auth/test_standing.py::test_root_and_admins_guess_as_they_like_and_trusted_clients_"
+            "have_more_room",
+        ),
+        "no log": (
+            "interop/test_roles.py::test_a_viewer_sees_no_log_of_its_calls_and_its_guesses_are_limited",
+        ),
+    },
+    "an admin": {
         "names, MAC addresses": (
             "multipassd/instances/launching/test_launch_spec.py::test_a_name_that_can_be_none_is_refused",
             "multipassd/instances/launching/test_launch_spec.py::test_what_is_no_mac_address_is_refused",

@@ -15,7 +15,7 @@ from multipassd.admin.access import units
 from multipassd.admin.access.locations import Place
 from multipassd.admin.access.store_access import LOOSE, repair_modes, repairable, unreadable
 from multipassd.admin.access.verb import DONE, FAILED, Verb, add_repair
-from multipassd.admin.findings import instances, lockout, probe, storage
+from multipassd.admin.findings import clients, instances, lockout, probe, storage
 from multipassd.admin.findings.report import Report
 from multipassd.admin.list_ import expiries
 from multipassd.auth import certificate_checks, passphrase, server_certificate
@@ -73,7 +73,7 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
         case TrustState.EMPTY:
             report.note("no client is trusted yet: the first from root or the admin group will be")
         case TrustState.TRUSTING:
-            report.fine(f"{len(store)} trusted in {place.store_path}")
+            report.fine(f"{clients.count(store)} trusted in {place.store_path.parent}")
             store.records()  # reads the side file, too
     for path in unreadable(place):
         report.problem(
@@ -82,7 +82,7 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
         )
     if os.path.lexists(place.store_directory):
         for problem in store.problems:
-            report.problem(problem, f"look into {place.store_path}")
+            report.problem(problem, clients.cure(place, store, problem))
     now = datetime.now(UTC)
     old = sum(end < now for end in expiries(place).values())
     if old:

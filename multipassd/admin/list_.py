@@ -18,7 +18,7 @@ from multipassd.system import installation
 from multipassd.trust.client_record import ClientRecord
 from multipassd.trust.state import TrustState
 
-HEADINGS = ("NAME", "FINGERPRINT", "HOW", "BY", "ENROLLED", "LAST SEEN", "EXPIRES")
+HEADINGS = ("NAME", "FINGERPRINT", "ROLE", "HOW", "BY", "ENROLLED", "LAST SEEN", "EXPIRES")
 NONE = "--"
 GAP = "  "
 
@@ -34,25 +34,26 @@ def _run(place: Place, options: Namespace) -> int:
         program = installation.here().trust
         cure = f" `sudo {program} check --repair` keeps what it holds." if repairable(place) else ""
         raise TrustError(f"The trusted clients can't be listed. {store.damage}{cure}")
-    records = [] if state is TrustState.EMPTY else store.records()
+    records = store.records()
     ends = expiries(place)
     if options.format == "json":
         clients = [_as_json(each, ends.get(each.fingerprint)) for each in records]
         print(json.dumps({"clients": clients}, indent=4))
     elif records:
         print(_table([HEADINGS, *(_as_row(each, ends.get(each.fingerprint)) for each in records)]))
-    else:
-        print("No client is trusted yet: the first one from root or the admin group will be.")
+    if state is TrustState.EMPTY and options.format != "json":
+        what = "admin" if records else "client"
+        print(f"No {what} is trusted yet: the first one from root or the admin group will be.")
     for problem in store.problems if records else ():  # why something above may be missing
         print(problem, file=sys.stderr)
     return DONE
 
 
 def expiries(place: Place) -> dict[str, datetime]:
-    try:
-        found = certificates_in(read_store(place.store_path, place.owner))
-    except OSError:
-        return {}
+    found: dict[str, bytes] = {}
+    for path in place.store_files:
+        with suppress(OSError):
+            found |= certificates_in(read_store(path, place.owner))
     ends = {}
     for who, der in found.items():
         with suppress(ValueError):
@@ -64,6 +65,7 @@ def _as_json(record: ClientRecord, expires: datetime | None) -> dict[str, Any]:
     return {
         "name": record.name,
         "fingerprint": record.fingerprint,
+        "role": str(record.role),
         "how": record.how,
         "uid": record.uid,
         "enrolled": _iso(record.enrolled_at),
@@ -76,6 +78,7 @@ def _as_row(record: ClientRecord, expires: datetime | None) -> tuple[str, ...]:
     return (
         record.name or NONE,
         short(record.fingerprint),
+        str(record.role),
         record.how,
         _user(record.uid),
         _day(record.enrolled_at),

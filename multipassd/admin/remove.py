@@ -12,6 +12,7 @@ from multipassd.auth.audit import Audit
 from multipassd.system import installation
 from multipassd.trust.client_record import ClientRecord
 from multipassd.trust.state import TrustState
+from protocol.roles import Role
 
 PREFIX = re.compile(r"[0-9a-f]{4,64}")  # fewer digits are as likely a slip as a choice
 
@@ -38,12 +39,12 @@ def _run(place: Place, options: Namespace) -> int:
     by = invoker()
     if not store.remove(record.fingerprint, by):
         raise TrustError(f"{shown} was not trusted any more: another process removed it.")
-    audit = Audit()
-    audit.removed(record.fingerprint, by)
+    audit = Audit(store.identity)
+    audit.removed(record.fingerprint, by, (record.name, str(record.role)))
     audit.by_hand(store.take_changes())
     apply_socket_mode(place, store)
     print(f"{shown} is no longer trusted.")
-    if not len(store):
+    if store.state is TrustState.EMPTY and record.role is Role.ADMIN:
         print("That was the last one: the next client from root or the admin group will be first.")
     return DONE
 

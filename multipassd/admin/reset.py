@@ -14,6 +14,7 @@ from multipassd.system import installation, log
 from multipassd.system.files import sync_directory
 from multipassd.trust.enrolled_marker import EnrolledMarker
 from multipassd.trust.state import TrustState
+from multipassd.trust.store import TrustStore
 
 WARNING = (
     "After this no client is trusted, and the next client from root or the admin group becomes the "
@@ -29,6 +30,8 @@ def _arguments(parser: ArgumentParser) -> None:
 
 def _run(place: Place, options: Namespace) -> int:
     store = place.store(change=not options.dry_run)
+    if place.state(store) is not TrustState.DAMAGED and store.side_damage:
+        return _reset_viewers(store, options)
     if place.state(store) is not TrustState.DAMAGED:
         raise TrustError(
             "The trust store is in order, so it was not reset. "
@@ -50,6 +53,18 @@ def _run(place: Place, options: Namespace) -> int:
     apply_socket_mode(place, store)
     print(f"The trust store is empty now. What it held is kept in {kept}.")
     print(f"Next: `{installation.here().trust} add --user NAME`, or the first client calls.")
+    return DONE
+
+
+def _reset_viewers(store: TrustStore, options: Namespace) -> int:
+    """The admins stay, so nothing has to be confirmed."""
+    print(store.side_damage)
+    if options.dry_run:
+        say("Set the viewers' file aside; the admins stay.", options.dry_run)
+        return DONE
+    kept = store.reset_viewers()
+    _log.info("the viewers' file was reset; what it held is kept in %s", kept)
+    print(f"There are no viewers now; the admins stay. What the file held is kept in {kept}.")
     return DONE
 
 

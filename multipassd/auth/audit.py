@@ -9,10 +9,12 @@ of a setting.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 from multipassd.system import log
+from multipassd.trust import names
 from multipassd.trust.client_record import BY_HAND
 from multipassd.trust.manual_changes import Changes
 
@@ -24,6 +26,8 @@ SHOWN = 8  # kinds told apart in a summary, the most frequent ones
 TEXT_LIMIT = 200  # characters of foreign text
 
 Kind = tuple[int | None, str, str]  # uid, fingerprint, reason
+Identity = tuple[str, str]  # name and role; empty where the client is not trusted
+UNKNOWN: Identity = ("", "")
 
 _log = log.get("audit")
 
@@ -51,9 +55,11 @@ class _Count:
 
 
 class Audit:
-    """One for the daemon; `tick` is to be called every few seconds."""
+    """One for the daemon; `tick` is to be called every few seconds. `identify`: who a certificate
+    belongs to, by its fingerprint."""
 
-    def __init__(self) -> None:
+    def __init__(self, identify: Callable[[str], Identity] = lambda _: UNKNOWN) -> None:
+        self._identify = identify
         self._kinds: dict[Kind, _Count] = {}
         self._kinds_of: dict[int | None, int] = {}
         self._others = 0  # refusals since the last summary that had no room in the table
@@ -61,11 +67,13 @@ class Audit:
         self._summed_at = 0.0
 
     def granted(self, fingerprint: str, uid: int | None, how: str) -> None:
-        text = f"trusts {_name(fingerprint)} from now on ({printable(how)})"
-        _record(Event.GRANTED, text, fingerprint, uid, MULTIPASS_HOW=printable(how))
+        text = f"trusts {self._name(fingerprint)} from now on ({printable(how)})"
+        self._record(Event.GRANTED, text, fingerprint, uid, MULTIPASS_HOW=printable(how))
 
-    def removed(self, fingerprint: str, uid: int | None) -> None:
-        _record(Event.REMOVED, f"no longer trusts {_name(fingerprint)}", fingerprint, uid)
+    def removed(self, fingerprint: str, uid: int | None, was: Identity = UNKNOWN) -> None:
+        """`was`: who it belonged to, which can't be found out any more."""
+        text = f"no longer trusts {_name(fingerprint, was)}"
+        _record(Event.REMOVED, text, fingerprint, uid, **_fields(was))
 
     def by_hand(self, changes: Changes) -> None:
         """One record for each client that was added to the store or removed from it by hand."""
@@ -77,8 +85,8 @@ class Audit:
 
     def changed(self, key: str, uid: int | None, fingerprint: str) -> None:
         """A setting; its value is not recorded."""
-        text = f"{printable(key)} was changed by {_name(fingerprint)}"
-        _record(Event.CHANGED, text, fingerprint, uid, MULTIPASS_SETTING=printable(key))
+        text = f"{printable(key)} was changed by {self._name(fingerprint)}"
+        self._record(Event.CHANGED, text, fingerprint, uid, MULTIPASS_SETTING=printable(key))
 
     def store_damaged(self, path: str, problem: str) -> None:
         """The trust store is damaged: no new client gets in until an administrator repairs it."""
@@ -89,23 +97,23 @@ class Audit:
 
     def instance(self, action: str, name: str, uid: int | None, fingerprint: str) -> None:
         """`action`: launched, cloned (the new one), deleted, recovered or purged."""
-        text = f"{name} was {action} by {_name(fingerprint)}"
+        text = f"{name} was {action} by {self._name(fingerprint)}"
         more = {"MULTIPASS_INSTANCE": name, "MULTIPASS_ACTION": action}
-        _record(Event.INSTANCE, text, fingerprint, uid, **more)
+        self._record(Event.INSTANCE, text, fingerprint, uid, **more)
 
     def mounts(self, action: str, instance: str, uid: int | None, fingerprint: str) -> None:
         """`action`: mounted in, unmounted from."""
-        text = f"a directory was {action} {instance} by {_name(fingerprint)}"
+        text = f"a directory was {action} {instance} by {self._name(fingerprint)}"
         more = {"MULTIPASS_INSTANCE": instance, "MULTIPASS_ACTION": action.split()[0]}
-        _record(Event.INSTANCE, text, fingerprint, uid, **more)
+        self._record(Event.INSTANCE, text, fingerprint, uid, **more)
 
     def snapshot(
         self, action: str, instance: str, name: str, uid: int | None, fingerprint: str
     ) -> None:
         """`action`: taken, restored or deleted."""
-        text = f"the snapshot {instance}.{name} was {action} by {_name(fingerprint)}"
+        text = f"the snapshot {instance}.{name} was {action} by {self._name(fingerprint)}"
         more = {"MULTIPASS_INSTANCE": instance, "MULTIPASS_SNAPSHOT": name}
-        _record(Event.INSTANCE, text, fingerprint, uid, MULTIPASS_ACTION=action, **more)
+        self._record(Event.INSTANCE, text, fingerprint, uid, MULTIPASS_ACTION=action, **more)
 
     def denied(self, uid: int | None, fingerprint: str, reason: str) -> None:
         kind = (uid, fingerprint, reason)
@@ -118,8 +126,8 @@ class Audit:
         else:
             self._kinds[kind] = _Count(0, self._now or 0.0)
             self._kinds_of[uid] = self._kinds_of.get(uid, 0) + 1
-            text = f"refused {_name(fingerprint)}: {printable(reason)}"
-            _record(Event.DENIED, text, fingerprint, uid, MULTIPASS_REASON=printable(reason))
+            text = f"refused {self._name(fingerprint)}: {printable(reason)}"
+            self._record(Event.DENIED, text, fingerprint, uid, MULTIPASS_REASON=printable(reason))
 
     def tick(self, now: float) -> None:
         """Sum up once a minute. `now` is in seconds of any clock; one set back only waits anew."""
@@ -140,7 +148,7 @@ class Audit:
         if not total:
             return
         repeated.sort(key=lambda entry: -entry[1])
-        parts = [_describe(kind, times) for kind, times in repeated[:SHOWN]]
+        parts = [self._describe(kind, times) for kind, times in repeated[:SHOWN]]
         others = total - sum(times for _, times in repeated[:SHOWN])
         if others:
             parts.append(f"{others} of others")
@@ -157,6 +165,20 @@ class Audit:
             self._kinds_of[kind[0]] -= 1
             if not self._kinds_of[kind[0]]:
                 del self._kinds_of[kind[0]]
+
+    def _record(
+        self, event: Event, text: str, fingerprint: str, uid: int | None, **more: str
+    ) -> None:
+        _record(event, text, fingerprint, uid, **_fields(self._identify(fingerprint)), **more)
+
+    def _name(self, fingerprint: str) -> str:
+        return _name(fingerprint, self._identify(fingerprint))
+
+    def _describe(self, kind: Kind, times: int) -> str:
+        uid, fingerprint, reason = kind
+        name = self._name(fingerprint)
+        caller = name if uid is None else f"{name}, uid {uid}"
+        return f"{times} of {caller} ({printable(reason)})"
 
 
 def printable(text: str) -> str:
@@ -176,13 +198,16 @@ def _record(event: Event, text: str, fingerprint: str, uid: int | None, **more: 
     _log.log(level, "%s", text, extra={"fields": fields, "message_id": event.value})
 
 
-def _describe(kind: Kind, times: int) -> str:
-    uid, fingerprint, reason = kind
-    caller = _name(fingerprint) if uid is None else f"{_name(fingerprint)}, uid {uid}"
-    return f"{times} of {caller} ({printable(reason)})"
+def _fields(identity: Identity) -> dict[str, str]:
+    names = ("MULTIPASS_NAME", "MULTIPASS_ROLE")
+    return {key: printable(value) for key, value in zip(names, identity, strict=True) if value}
 
 
-def _name(fingerprint: str) -> str:
-    return (
-        f"client {printable(fingerprint[:16])}" if fingerprint else "a client without certificate"
-    )
+def _name(fingerprint: str, identity: Identity) -> str:
+    if not fingerprint:
+        return "a client without certificate"
+    name, role = identity
+    plain = not name or names.MADE.fullmatch(name)  # it says no more than the fingerprint does
+    known = role if plain else f"{printable(name)}, {role}"
+    shown = f"client {printable(fingerprint[:16])}"
+    return shown if plain and role in ("", "admin") else f"{shown} ({known})"

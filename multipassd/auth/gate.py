@@ -1,5 +1,5 @@
-"""May this peer make this call? Pure: policy, peer, its standing and the state of the trust store
-in; a decision with its reason out.
+"""May this peer make this call? Pure: policy and least role of the method, the peer, its standing
+and the state of the trust store in; a decision with its reason out.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from multipassd.trust.state import TrustState
 from protocol.errors import (
     InvalidCertificate,
     NotAuthenticated,
+    NotForRole,
     RpcError,
     SocketAccessDenied,
     StoreDamaged,
 )
 from protocol.methods import Policy
+from protocol.roles import Role
 
 
 class Verdict(Enum):
@@ -44,17 +46,26 @@ DAMAGED_SENTENCE = (
 )
 
 
-def decide(policy: Policy, peer: Peer, standing: Standing, state: TrustState) -> Decision:
-    """Closed by default: a policy without a rule is a KeyError, a state without one refuses."""
+def decide(
+    policy: Policy, least: Role, peer: Peer, standing: Standing, state: TrustState
+) -> Decision:
+    """Closed by default: a policy without a rule is a KeyError, a state without one refuses.
+    `least`: the least role that may make the call as a trusted client."""
     if _kept_out(peer, standing, state):
         return _refuse("not in the admin group", SocketAccessDenied())
-    return _RULES[policy](peer, standing, state)
+    decision = _RULES[policy](peer, standing, state)
+    role = standing.role
+    if decision is _ALLOW_TRUSTED and (role is None or role < least):
+        return _refuse(f"not for the role {role}", NotForRole(role) if role else NotAuthenticated())
+    return decision
 
 
-def decide_anew(policy: Policy, peer: Peer, standing: Standing, state: TrustState) -> Decision:
+def decide_anew(
+    policy: Policy, least: Role, peer: Peer, standing: Standing, state: TrustState
+) -> Decision:
     """May a call that was let in go on? Where `decide` would adopt, no: it was let in as one of
     the trusted, and who was taken off the list must not be put back by what still runs."""
-    decision = decide(policy, peer, standing, state)
+    decision = decide(policy, least, peer, standing, state)
     if decision.verdict is Verdict.ADOPT:
         return _refuse("not trusted", NotAuthenticated())
     return decision

@@ -6,34 +6,48 @@ none of them asks the trust store itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from multipassd.auth.peer import AdminRule, Credentials, Peer
+from protocol.roles import Role
 
 
 class Trust(Protocol):
     """What is asked of the trust store; the answer costs the same for 1 and 100,000 clients."""
 
-    def trusts(self, fingerprint: str) -> bool: ...
+    def holder_of(self, fingerprint: str) -> tuple[Role | None, str]:
+        """Role and name; None and empty if it is not trusted."""
+        ...
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What the service takes a peer for; without any of it, for a stranger.
 
-    `trusted`: its certificate is in the trust store. `root`: root of this host, over the Unix
-    socket. `admin`: root, the admin group or the daemon's own user, likewise.
+    `role`: that of its certificate in the trust store; None if it is not trusted. `name`: the
+    person whose certificate it is, as on record; empty if it is not trusted. `root`: root of this
+    host, over the Unix socket. `admin`: root, the admin group or the daemon's own user, likewise;
+    before the first client only they may connect. That is no role. A tuple, as each call makes one.
     """
 
-    trusted: bool = False
+    role: Role | None = None
+    name: str = ""
     root: bool = False
     admin: bool = False
 
     @property
+    def trusted(self) -> bool:
+        """Is its certificate in the trust store, in any role?"""
+        return self.role is not None
+
+    @property
+    def administrates(self) -> bool:
+        """May it do everything, see the log of its calls, and guess as often as it likes?"""
+        return self.role is Role.ADMIN
+
+    @property
     def privileged(self) -> bool:
         """Does it get in without the passphrase, so that its guesses need no limit?"""
-        return self.trusted or self.root
+        return self.administrates or self.root
 
 
 STRANGER = Standing()
@@ -48,11 +62,9 @@ class Standings:
 
     def of(self, peer: Peer) -> Standing:
         """As of now: a change of the trust store changes it."""
-        return Standing(
-            trusted=bool(peer.fingerprint) and self._trust.trusts(peer.fingerprint),
-            root=peer.is_root,
-            admin=self._admins.covers(peer.credentials),
-        )
+        who = peer.fingerprint
+        role, name = self._trust.holder_of(who) if who else (None, "")
+        return Standing(role, name, peer.is_root, self._admins.covers(peer.credentials))
 
     def before_handshake(self, credentials: Credentials | None) -> Standing:
         """By the user alone: the certificate is not known yet."""

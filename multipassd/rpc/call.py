@@ -64,16 +64,16 @@ class Call(Generic[Request]):
 
     @property
     def person(self) -> str:
-        """Who is charged for a guess: a user, or an address (`origin.py`). A trusted client is
-        charged for itself alone, so that no stranger's guesses delay it."""
-        if self.standing.trusted:
+        """Who is charged for a guess: a user, or an address (`origin.py`). An admin is charged
+        for itself alone, so that no stranger's guesses delay it."""
+        if self.standing.administrates:
             return f"client {self.peer.fingerprint}"
         return self.peer.person
 
     @property
     def verbosity(self) -> int:
         """How much of the log the caller may and wants to see: 0 (errors) to 4 (trace)."""
-        if not self.standing.trusted:
+        if not self.standing.administrates:
             return -1  # not even errors: the log tells about others
         return min(max(getattr(self.request, "verbosity_level", 0), 0), 4)
 

@@ -98,7 +98,8 @@ class Dispatcher:
             if call.standing.trusted:  # else it authenticates: a log is for the next call
                 call.standing = standing
             state = self._daemon.store.state
-            decision = decide_anew(call.method.policy, call.peer, standing, state)
+            method = call.method
+            decision = decide_anew(method.policy, method.least, call.peer, standing, state)
             if decision.error is None or call.outlives_trust:
                 continue
             del self._running[stream]
@@ -118,7 +119,7 @@ class Dispatcher:
         """ALLOW or ADOPT. Raises the error of a refusal."""
         self._daemon.enrolment.refresh()
         state = self._daemon.store.state
-        decision = decide(method.policy, peer, self._standings.of(peer), state)
+        decision = decide(method.policy, method.least, peer, self._standings.of(peer), state)
         if decision.verdict is Verdict.REFUSE:
             self._daemon.audit.denied(peer.uid, peer.fingerprint, decision.reason)
             raise decision.error or NotAuthenticated()

@@ -1,10 +1,11 @@
 """The record of one client, from and to an event of the side file. Pure."""
 
-import json
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+from multipassd.trust import names
+from protocol.roles import Role, parse
 
 BY_HAND = "by hand"
 
@@ -21,6 +22,12 @@ class ClientRecord:
     uid: int | None = None
     enrolled_at: float | None = None
     last_seen: float | None = None
+    role: Role | None = Role.ADMIN  # None: one that this version does not know
+
+
+def unknown(fingerprint: str) -> ClientRecord:
+    """Of a client of which no more than its certificate is known."""
+    return ClientRecord(fingerprint, names.of_fingerprint(fingerprint))
 
 
 def as_event(record: ClientRecord) -> dict[str, Any]:
@@ -32,18 +39,24 @@ def as_event(record: ClientRecord) -> dict[str, Any]:
         "uid": record.uid,
         "name": record.name,
         "seen": record.last_seen,
-    }
+    } | role_entry(record.role)
+
+
+def role_entry(role: Role | None) -> dict[str, str]:
+    """An enrolment without it, as earlier versions wrote them, is an admin's."""
+    return {} if role is Role.ADMIN else {"role": "unknown" if role is None else str(role)}
 
 
 def as_record(fingerprint: str, event: dict[str, Any]) -> ClientRecord:
     uid = event.get("uid")
     return ClientRecord(
         fingerprint=fingerprint,
-        name=_text(event.get("name"), ""),
+        name=_text(event.get("name"), "") or names.of_fingerprint(fingerprint),
         how=_text(event.get("how"), BY_HAND),
         uid=uid if type(uid) is int else None,
         enrolled_at=moment(event.get("at")),
         last_seen=moment(event.get("seen")),
+        role=parse(event.get("role", "admin")),
     )
 
 
@@ -59,18 +72,3 @@ def moment(value: object) -> float | None:
         with_fraction = float(value) if abs(value) < 1e15 else math.inf
         return with_fraction if math.isfinite(with_fraction) else None
     return None
-
-
-def last_enrolment(data: bytes, fingerprint: str) -> tuple[int, int]:
-    """Offset and length of the client's newest enrolment in the side file, without the line's end;
-    both 0 if there is none."""
-    end = len(data)
-    while (at := data.rfind(fingerprint.encode(), 0, end)) >= 0:
-        start = data.rfind(b"\n", 0, at) + 1
-        end = start
-        stop = data.find(b"\n", at)
-        line = data[start:stop]
-        with suppress(ValueError, RecursionError, AttributeError):
-            if json.loads(line).get("event") == "enrolled":
-                return start, len(line)
-    return 0, 0

@@ -9,35 +9,29 @@ are on record here is damage, not a fresh start.
 import json
 import os
 import re
-import stat
 import threading
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from multipassd.system.files import (
-    CREATE_FLAGS,
-    READ_FLAGS,
-    read_descriptor,
-    show_change,
-    sync_directory,
-    write_all,
-    write_atomically,
-)
+from multipassd.system.files import READ_FLAGS, read_descriptor, write_atomically
+from multipassd.trust import names
 from multipassd.trust.client_record import (
     BY_HAND,
     TEXT_LIMIT,
     ClientRecord,
     as_event,
     as_record,
-    last_enrolment,
     moment,
+    role_entry,
+    unknown,
 )
+from multipassd.trust.event_file import FILE_LIMIT, append, checked, encode, overwrite
 from multipassd.trust.lock import NO_ROOM
+from protocol.roles import Role
 
-FILE_LIMIT = 128 << 20  # 100,000 clients and as many events again at 300 bytes, with room
 SEEN_EVERY = 3600.0  # seconds between two "seen" events of a client: one line an hour at most
 COMPACT_SLACK = 1000  # spare lines before a rewrite pays for itself
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -52,6 +46,7 @@ class Clients:
         self._owners = owners
         self._records: dict[str, ClientRecord] = {}
         self._removed: set[str] = set()
+        self._viewers: set[str] = set()  # of the records
         # Device, inode, offset of a line's end, time stamp in nanoseconds.
         self._read_to: tuple[int, int, int, int] | None = None
         self._lines = 0
@@ -67,11 +62,29 @@ class Clients:
         with self._reading:
             self._refresh()
 
-    def on_record(self) -> bool:
-        """Is there a client on record that was not removed? As of now, in any thread."""
+    def on_record(self, role: Role) -> bool:
+        """Is there a client of the role on record that was not removed? As of now, in any thread.
+        One of an unknown role counts as no admin and as no viewer."""
         with self._reading:
             self._refresh()
-            return bool(self._records)
+            if role is Role.VIEWER:
+                return bool(self._viewers)
+            return any(record.role is role for record in self._records.values())
+
+    def viewers(self) -> frozenset[str]:
+        return frozenset(self._viewers)
+
+    def name_of(self, fingerprint: str) -> str:
+        """The name on record, or one made of the fingerprint."""
+        record = self._records.get(fingerprint)
+        return names.of_fingerprint(fingerprint) if record is None else record.name
+
+    def free_name(self, wanted: str, uid: int | None) -> str:
+        """`wanted`, unless another person has it: the same user's certificates share a name."""
+        records = list(self._records.values())
+        taken = {each.name for each in records if uid is None or each.uid != uid}
+        own = {each.name for each in records if uid is not None and each.uid == uid}
+        return wanted if wanted in own else names.free(wanted, taken)
 
     def unknown(self, fingerprints: Iterable[str]) -> list[str]:
         return [each for each in fingerprints if each not in self._records]
@@ -84,7 +97,7 @@ class Clients:
         return fingerprint in self._removed
 
     def describe(self, fingerprint: str) -> ClientRecord:
-        record = self._records.get(fingerprint) or ClientRecord(fingerprint)
+        record = self._records.get(fingerprint) or unknown(fingerprint)
         seen = self._seen.get(fingerprint)
         if seen is None or (record.last_seen is not None and record.last_seen > seen):
             return record
@@ -92,16 +105,32 @@ class Clients:
 
     # What happens
 
-    def enrolled(self, fingerprint: str, name: str, how: str, uid: int | None, at: float) -> None:
+    def enrolled(
+        self,
+        fingerprint: str,
+        name: str,
+        how: str,
+        uid: int | None,
+        at: float,
+        role: Role = Role.ADMIN,
+    ) -> None:
         event = {"event": "enrolled", "fingerprint": fingerprint, "at": at, "how": how}
-        self._append([event | {"uid": uid, "name": name[:TEXT_LIMIT]}])
+        self._append([event | {"uid": uid, "name": name[:TEXT_LIMIT]} | role_entry(role)])
 
-    def found(self, fingerprints: Iterable[str], at: float) -> None:
-        """Put clients on record that someone added to the store by hand."""
+    def found(self, fingerprints: Iterable[str], at: float, viewers: Container[str] = ()) -> None:
+        """Put clients on record that an administrator added to the store by hand."""
         self._append(
             {"event": "enrolled", "fingerprint": each, "at": at, "how": BY_HAND}
+            | role_entry(Role.VIEWER if each in viewers else Role.ADMIN)
             for each in fingerprints
         )
+
+    def given(self, role: Role, fingerprints: Iterable[str]) -> None:
+        """Put on record that clients have another role now."""
+        self._append(
+            as_event(replace(self.describe(each), role=role)) for each in sorted(fingerprints)
+        )
+        self.refresh()
 
     def removed(self, fingerprint: str, uid: int | None, at: float) -> None:
         self._take_out([fingerprint], uid, at)
@@ -165,7 +194,7 @@ class Clients:
         self.refresh()
         if not self.problem:
             events = (as_event(record) for record in self._records.values())
-            write_atomically(self.path, _encode(events), 0o600)
+            write_atomically(self.path, encode(events), 0o600)
             self.refresh()
 
     # The file
@@ -188,13 +217,14 @@ class Clients:
     def _forget(self) -> None:
         self._records = {}
         self._removed = set()
+        self._viewers = set()
         self._read_to = None
         self._lines = 0
 
     def _read(self) -> None:
         descriptor = os.open(self.path, READ_FLAGS)
         try:
-            status = self._checked(descriptor)
+            status = checked(descriptor, self._owners)
             if self._read_to is None or not self._continues(status):
                 self._forget()
             offset = self._read_to[2] if self._read_to else 0
@@ -214,16 +244,6 @@ class Clients:
             return False
         return status.st_size > offset or status.st_mtime_ns == modified  # else overwritten
 
-    def _checked(self, descriptor: int) -> os.stat_result:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is not a regular file")
-        if status.st_uid not in self._owners:
-            raise OSError(f"it belongs to uid {status.st_uid}")
-        if status.st_mode & 0o022:
-            raise OSError("others may write to it")
-        return status
-
     def _replay(self, line: bytes) -> None:
         self._lines += 1
         try:
@@ -240,10 +260,14 @@ class Clients:
     def _apply(self, fingerprint: str, event: dict[str, Any]) -> None:
         match event.get("event"):
             case "enrolled":
-                self._records[fingerprint] = as_record(fingerprint, event)
+                record = as_record(fingerprint, event)
+                self._records[fingerprint] = record
                 self._removed.discard(fingerprint)
+                keep = self._viewers.add if record.role is Role.VIEWER else self._viewers.discard
+                keep(fingerprint)
             case "removed":
                 self._records.pop(fingerprint, None)
+                self._viewers.discard(fingerprint)
                 self._removed.add(fingerprint)
             case "seen" if fingerprint in self._records:
                 record = self._records[fingerprint]
@@ -251,51 +275,15 @@ class Clients:
 
     def _append(self, events: Iterable[dict[str, Any]]) -> None:
         """Raises OSError, and then no half line is left."""
-        data = _encode([*self._unwritten.values(), *events])
-        if not data:
-            return
-        try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            descriptor = os.open(self.path, CREATE_FLAGS, 0o600)
-            sync_directory(self.path.parent)
-        try:
-            size = self._checked(descriptor).st_size
-            try:
-                write_all(descriptor, (b"" if _ends_line(descriptor, size) else b"\n") + data)
-                os.fsync(descriptor)
-            except OSError:
-                os.ftruncate(descriptor, size)
-                raise
-        finally:
-            os.close(descriptor)
-        self._unwritten = {}
+        data = encode([*self._unwritten.values(), *events])
+        if data:
+            append(self.path, self._owners, data)
+            self._unwritten = {}
 
     def _overwrite(self, events: dict[str, dict[str, Any]]) -> bool:
         """Put removals in the place of the enrolments, which needs no room. False if it fails."""
         with self._reading, suppress(OSError):
-            descriptor = os.open(self.path, READ_FLAGS & ~os.O_ACCMODE | os.O_RDWR)
-            try:
-                status = self._checked(descriptor)
-                data = read_descriptor(descriptor, FILE_LIMIT, self.path)
-                lines = {each: last_enrolment(data, each) for each in events}
-                for who, (start, length) in lines.items():
-                    event = {"event": "removed", "fingerprint": who, "at": events[who]["at"]}
-                    line = _encode([event]).rstrip().ljust(length)
-                    if len(line) != length or os.pwrite(descriptor, line, start) < length:
-                        return False
-                show_change(descriptor, status)
-                os.fsync(descriptor)
+            if overwrite(self.path, self._owners, events):
                 self._forget()  # the next look reads all of it
                 return True
-            finally:
-                os.close(descriptor)
         return False
-
-
-def _ends_line(descriptor: int, size: int) -> bool:
-    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
-
-
-def _encode(events: Iterable[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(each, separators=(",", ":")) + "\n" for each in events).encode()

@@ -28,6 +28,9 @@ STORE_LIMIT = 256 << 20  # 100,000 RSA certificates of 2 KB, with room
 TEMPORARY_NAME = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
 
+ATTEMPTS = 5  # against an editor that replaces the file again and again while we change it
+
+
 class ChangedByOther(OSError):
     """Someone put another file in the store's place while we worked on it."""
 
@@ -114,6 +117,29 @@ class StoreDisk:
                 raise ChangedByOther(errno.ESTALE, "another process replaced it")
         finally:
             os.close(descriptor)
+
+    def blank(self, unwanted: str) -> None:
+        """Overwrite that client wherever it stands, until a fresh look no longer finds it.
+
+        In place, which needs no room on a full disk, and leaves the file to those who hold it open
+        for appending. On a file system that never overwrites (copy-on-write) it needs room all the
+        same; there the error stands. A power cut, or a kill between two pages of one write, may
+        leave a part of a block old and a part blank. What is left is no certificate: blanks are no
+        base64, so its DER is shorter than it says itself. It is reported as broken, or makes the
+        store DAMAGED where nothing else is trusted; a half-blank store is never EMPTY.
+
+        Raises OSError.
+        """
+        for _ in range(ATTEMPTS):
+            data, status = self.read()
+            changes = pem_text.removal(data, unwanted)
+            if not changes:
+                return
+            try:
+                self.overwrite(changes, status)
+            except ChangedByOther:
+                continue
+        raise OSError(errno.ESTALE, "other programs keep changing the trust store")
 
     def create(self, text: bytes) -> None:
         """Make the file, complete from its first moment; FileExistsError when there is one."""

@@ -23,6 +23,10 @@ class StoreError(OSError):
     """The store could not be changed; the text is a sentence for people."""
 
 
+class LastAdmin(StoreError):
+    """The change would leave no admin. Not a failure of the disk, so it stands as it is."""
+
+
 class Guard:
     """`problems` holds a sentence for each topic whose last attempt failed."""
 
@@ -36,6 +40,8 @@ class Guard:
         try:
             with self.locked(LOCK_PATIENCE):
                 yield
+        except LastAdmin:
+            raise
         except OSError as error:
             raise _explained(failure, error) from error
 

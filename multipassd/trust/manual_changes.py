@@ -4,10 +4,12 @@ client records.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from multipassd.trust.clients import Clients
+from multipassd.trust.state import Holders
+from protocol.roles import Role
 
 NOBODY: frozenset[str] = frozenset()
 Changes = tuple[frozenset[str], frozenset[str]]  # who was added, who removed
@@ -17,8 +19,9 @@ class ByHand:
     """Told by the store of each set of trusted clients that it sees, and of its own changes, which
     are no news. Only `record` writes; the caller holds the store's lock for it."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, holders: Callable[[], Holders]) -> None:
         self._clients = clients
+        self._holders = holders
         self._lock = threading.Lock()  # the event loop may see a change while a worker records
         self._trusted: frozenset[str] | None = None  # by a store in order, last
         self._expected: set[str] = set()
@@ -67,8 +70,17 @@ class ByHand:
     def pending(self) -> bool:
         """Is there anything for `record` to do?"""
         return self.read and bool(
-            not self._compared or self._unrecorded or self._appeared or self._vanished
+            not self._compared
+            or self._unrecorded
+            or self._appeared
+            or self._vanished
+            or self._moved()
         )
+
+    def _moved(self) -> frozenset[str]:
+        """Those with another role than on record."""
+        moved = self._clients.viewers() ^ self._holders().viewers
+        return moved & self._holders().everyone & self._clients.known() if moved else NOBODY
 
     def record(self) -> None:
         """Under the store's lock no program is between a change and its record, so what changed
@@ -84,9 +96,12 @@ class ByHand:
                 added, removed = unrecorded, removed | (self._clients.known() - trusted)
             added = frozenset(self._clients.unknown(added))
             removed = frozenset(each for each in removed if not self._clients.was_removed(each))
-        self._changes = self._changes[0] | added, self._changes[1] | removed
+        moved, viewers = self._moved(), self._holders().viewers
+        self._changes = self._changes[0] | added | moved, self._changes[1] | removed
         now = time.time()
-        self._clients.found(self._clients.unknown(unrecorded), now)
+        self._clients.found(self._clients.unknown(unrecorded), now, viewers)
+        self._clients.given(Role.VIEWER, moved & viewers)
+        self._clients.given(Role.ADMIN, moved - viewers)
         with self._lock:
             self._unrecorded -= unrecorded
         self._clients.gone(self._clients.known() & removed, now)

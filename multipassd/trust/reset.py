@@ -8,11 +8,9 @@ a mode.
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-from multipassd.trust.disk import StoreDisk
 
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -36,21 +34,21 @@ def tighten(directory: Path) -> None:
         ) from None
 
 
-def set_aside(disk: StoreDisk, side_file: Path) -> Path:
-    """Move the store's files into a directory beside them; returns it. Raises OSError.
+def set_aside(store: Path, files: Sequence[Path]) -> Path:
+    """Move the files of a store's directory into a new one in it; returns that. Raises OSError.
 
-    The side file goes last: without it, and only then, a missing store is EMPTY.
+    In their order. The side file goes last: without it, and only then, a missing store is EMPTY.
     """
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    kept = disk.path.with_name(f"damaged-{stamp}-{time.monotonic_ns():x}")
-    with _opened(disk.path.parent) as directory:
+    kept = store.joinpath(f"damaged-{stamp}-{time.monotonic_ns():x}")
+    with _opened(store) as directory:
         os.mkdir(kept.name, 0o700, dir_fd=directory)
         with _opened(kept.name, os.O_NOFOLLOW, directory) as target:
-            for name in (disk.path.name, side_file.name):
+            for name in (path.name for path in files):
                 try:
                     os.rename(name, name, src_dir_fd=directory, dst_dir_fd=target)
                 except FileNotFoundError:
-                    pass  # the store, or its side file, is what was missing
+                    pass  # it may be what was missing; most stores have no viewers
             os.fsync(target)
         os.fsync(directory)
     return kept

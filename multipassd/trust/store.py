@@ -1,139 +1,47 @@
-"""Which client certificates are trusted: the concatenated PEM file of 1.16, watched and kept.
+"""Which client certificates are trusted, and as what: PEM files, watched and kept.
 
-People append to the file by hand, so it stays the file of record and its text stays theirs.
-Everything that changes it takes a lock shared by all processes; reading takes none. What was read
-is one immutable view, replaced as a whole, so `refresh` and `trusts` may run in the event loop
-while one worker thread adds, removes or flushes.
+The concatenated PEM file of 1.16 holds admins alone. Each lesser role has a file of the same form
+beside it, which 1.16 does not read: after a revert to 1.16, or the loss of such a file, no client
+is more than it was. A certificate in two files has the lesser role.
+
+People append to the files by hand, so they stay the files of record and their text stays people's.
+Everything that changes them takes a lock shared by all processes; reading takes none.
 """
 
-import os
-import threading
 import time
-from math import inf
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
-from multipassd.trust import removal
+from multipassd.trust import names
 from multipassd.trust import reset as trust_reset
-from multipassd.trust.client_record import ClientRecord
-from multipassd.trust.clients import Clients
-from multipassd.trust.disk import ChangedByOther, StoreDisk
-from multipassd.trust.enrolled_marker import EnrolledMarker
-from multipassd.trust.lock import Guard, StoreError
-from multipassd.trust.manual_changes import ByHand, Changes
-from multipassd.trust.removal import ATTEMPTS
+from multipassd.trust.lock import StoreError
+from multipassd.trust.reader import CLIENTS_NAME, FILE_NAME, VIEWERS_NAME, StoreReader
 from multipassd.trust.state import TrustState
-from multipassd.trust.view import Observer, View
 from protocol.certificates import check
 from protocol.pem import der_to_pem, fingerprint
-
-FILE_NAME = "multipass_client_certs.pem"
-CLIENTS_NAME = "clients.jsonl"
+from protocol.roles import Role
 
 FLUSH_SECONDS = 60.0  # between two looks for what is due in the side file
 
+__all__ = ["CLIENTS_NAME", "FILE_NAME", "VIEWERS_NAME", "TrustStore"]
 
-class TrustStore:
-    """The set of trusted client certificates, as of the file, and its changes."""
 
-    def __init__(self, directory: Path, owner: int | None = None) -> None:
-        self.directory = directory
-        self.path = directory / FILE_NAME
-        # Root's files are as good as our own: root could write to ours, too.
-        owners = frozenset({os.geteuid() if owner is None else owner, 0})
-        self._disk = StoreDisk(self.path, owners)
-        self._clients = Clients(directory / CLIENTS_NAME, owners)
-        self._marker = EnrolledMarker(directory)
-        self._observer = Observer(self._disk, self._clients, self._marker, owners)
-        self._view = View(
-            TrustState.DAMAGED, damage="The trust store was not read yet.", inspect_again=-inf
-        )
-        self._by_hand = ByHand(self._clients)
-        self._publishing = threading.Lock()
-        self._generation = 0
-        self._guard = Guard(directory)
-        self._next_flush = -inf
-
-    # Questions
-
-    @property
-    def state(self) -> TrustState:
-        return self._view.state
-
-    @property
-    def damage(self) -> str:
-        """What is wrong, why, and what to do; empty unless the state is DAMAGED."""
-        return self._view.damage
-
-    @property
-    def problems(self) -> list[str]:
-        """What is worth a warning though the store works."""
-        side = [self._clients.problem] if self._clients.problem else []
-        return [*self._view.problems, *self._guard.problems.values(), *side]
-
-    def trusts(self, fingerprint: str) -> bool:
-        return fingerprint in self._view.trusted
-
-    def fingerprints(self) -> frozenset[str]:
-        return self._view.trusted
-
-    def __len__(self) -> int:
-        return len(self._view.trusted)
-
-    def records(self) -> list[ClientRecord]:
-        """All trusted clients with what is known about them."""
-        self._clients.refresh()
-        return [self._clients.describe(each) for each in sorted(self._view.trusted)]
-
-    def take_changes(self) -> Changes:
-        """Who was added and who removed by hand, as `flush` found out since the last call."""
-        return self._by_hand.take()
-
-    # Reading
-
-    def load(self) -> None:
-        """Read everything. Never raises for what is wrong on disk: state and problems tell."""
-        with self._guard.reported("load"):
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not self._observer.directory_complaint():
-                with self._guard.locked():
-                    self._disk.sweep()
-        self.refresh()
-
-    def refresh(self) -> bool:
-        """Look whether the file changed, and read it if so; True if state or trust changed."""
-        view = self._view
-        if self._observer.unchanged(view):
-            return False
-        generation = self._generation
-        accepted = self._publish(self._observer.look(self._by_hand.trusted), generation)
-        now = self._view
-        return accepted and (view.state, view.trusted) != (now.state, now.trusted)
-
-    def _publish(self, view: View, generation: int) -> bool:
-        """Make it the current view, unless another thread looked later than the caller did."""
-        with self._publishing:
-            if generation != self._generation:
-                return False
-            self._generation += 1
-            self._view = view
-            if view.state is not TrustState.DAMAGED and self._by_hand.saw(view.trusted):
-                self._next_flush = -inf
-        return True
-
-    def _inspect_again(self) -> View:
-        """The truth on disk now; under the lock and in a worker thread."""
-        for _ in range(ATTEMPTS):
-            generation = self._generation
-            if self._publish(self._observer.look(self._by_hand.trusted), generation):
-                break
-        return self._view
-
-    # Changing
+class TrustStore(StoreReader):
+    """The trusted client certificates with their roles, and their changes."""
 
     def add(
-        self, der: bytes, how: str, uid: int | None, name: str = "", *, only_first: bool = False
+        self,
+        der: bytes,
+        how: str,
+        uid: int | None,
+        name: str = "",
+        *,
+        role: Role = Role.ADMIN,
+        only_first: bool = False,
     ) -> bool:
-        """Trust a certificate, durably on return; False if it is trusted already.
+        """Trust a certificate, durably on return; False if it is trusted already, in any role.
+        Without a name, it gets that of its user, and no greater role than that user has already.
 
         With `only_first` also False when the store, looked at under the lock, is not EMPTY (any
         more): of all first clients, in all processes, one wins.
@@ -143,84 +51,88 @@ class TrustStore:
         check(der)
         who, text = fingerprint(der), der_to_pem(der)
         with self._by_hand.expecting(who), self._guard.changing("The client was not enrolled"):
-            if not self._persist(who, text, only_first):
+            self.refresh()
+            if self.role_of(who) is not None:
+                return False
+            if self.side_damage and who in self._clients.viewers():
+                raise StoreError(self.side_damage)
+            self._main.in_order()
+            if not name:
+                self._clients.refresh()
+                name = self._clients.free_name(names.default(uid, who), uid)
+                if not only_first:
+                    role = min(role, self.role_of_person(name) or role)
+            if not self._files[role].append(who, text, only_first):
                 return False
             with self._guard.reported("record"):
-                self._clients.enrolled(who, name, how, uid, time.time())
+                self._clients.enrolled(who, name, how, uid, time.time(), role)
+                self._clients.refresh()
             with self._guard.reported("marker"):
-                self._marker.set()
+                if role is Role.ADMIN:
+                    self._marker.set()
         return True
 
-    def _persist(self, who: str, text: bytes, only_first: bool) -> bool:
-        for attempt in range(ATTEMPTS):
-            self.refresh()
-            with self._publishing:
-                generation, view = self._generation, self._in_order()
-            if who in view.trusted:
-                return attempt > 0  # an editor has kept it in the file that replaced ours
-            if only_first and view.state is not TrustState.EMPTY:
-                return False
-            try:
-                self._write(view, text)
-            except (ChangedByOther, FileExistsError, FileNotFoundError):
-                continue
-            after = self._observer.after_append(view, who, text)
-            if after is None or not self._publish(after, generation):
-                self._inspect_again()
-            return True
-        raise StoreError("other programs keep replacing the trust store")
+    def grant(self, clients: Iterable[str], role: Role, force: bool = False) -> list[str]:
+        """Give clients another role, durably on return; returns those who had another.
 
-    def _write(self, view: View, text: bytes) -> None:
-        if view.exists:
-            self._disk.add(text, view.contents)
-        else:
-            self._disk.create(text)
+        Raises LastAdmin, unless forced, where no admin would be left, and StoreError.
+        """
+        with self._guard.changing("The role was not changed"):
+            self._inspect_again()
+            return self._changer.grant(self._holders, clients, role, force)
 
     def remove(self, who: str, uid: int | None) -> bool:
         """Trust it no longer, durably on return; False if it was not trusted."""
-        with self._by_hand.expecting(who), self._guard.changing("The client was not removed"):
+        return bool(self.revoke([who], uid, force=True))
+
+    def revoke(self, clients: Iterable[str], uid: int | None, force: bool = False) -> list[str]:
+        """Trust them no longer, durably on return; returns those who were trusted.
+
+        Raises LastAdmin, unless forced, where no admin would be left, and StoreError.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(self._guard.changing("The client was not removed"))
             self._inspect_again()
-            if who not in self._in_order().trusted:
-                return False
-            with self._guard.reported("record"):
-                self._by_hand.record()  # else an emptied store would have clients on record
-            self._clients.refresh()
-            record = self._clients.describe(who)
-            with self._guard.reported("record"):
-                self._clients.removed(who, uid, time.time())
-            try:
-                if self.fingerprints() == {who}:
-                    self._marker.clear()  # first: a kill now leaves a store that is in order
-                removal.blank(self._disk, who)
-            except OSError:
-                with self._guard.reported("record"):
-                    self._clients.restore(record)
-                with self._guard.reported("marker"):
-                    self._marker.set()
-                raise
-            finally:
-                self._inspect_again()
-        return True
+            self._main.in_order()
+            leaving = frozenset(clients) & self._holders.everyone
+            self._changer.keep_an_admin(self._holders, leaving, force)
+            for who in sorted(leaving):
+                stack.enter_context(self._by_hand.expecting(who))
+                try:
+                    self._changer.remove(who, self.role_of(who) or Role.ADMIN, uid)
+                finally:
+                    self._inspect_again()
+        return sorted(leaving)
 
     def reset(self) -> Path:
         """Make a DAMAGED store EMPTY; returns the directory that now keeps what was there."""
         with self._guard.changing("The trust store was not reset"):
-            if self._inspect_again().state is not TrustState.DAMAGED:
+            if self._inspect_again() is not TrustState.DAMAGED:
                 raise StoreError("it is in order")
-            if self._observer.directory_complaint():
+            if self._main.observer.directory_complaint():
                 trust_reset.tighten(self.directory)
-            kept = trust_reset.set_aside(self._disk, self._clients.path)
+            files = [file.disk.path for file in self._files.values()]
+            kept = trust_reset.set_aside(self.directory, [*files, self._clients.path])
             self._marker.clear()
             self._by_hand.begin_anew()
-            if self._inspect_again().state is not TrustState.EMPTY:
+            if self._inspect_again() is not TrustState.EMPTY:
                 raise StoreError(self.damage)
         return kept
 
-    def _in_order(self) -> View:
-        view = self._view
-        if view.state is TrustState.DAMAGED:
-            raise StoreError(view.damage)
-        return view
+    def reset_viewers(self) -> Path:
+        """The same for the damaged file of the viewers; the admins stay."""
+        with self._guard.changing("The viewers' file was not reset"):
+            self._inspect_again()
+            self._main.in_order()
+            if not self.side_damage:
+                raise StoreError("it is in order")
+            files = [self._viewers.disk.path]
+            kept = self._changer.forget_viewers(
+                lambda: trust_reset.set_aside(self.directory, files)
+            )
+            self._inspect_again()
+            self._viewers.in_order()
+        return kept
 
     # Upkeep, called by a timer
 
@@ -235,10 +147,10 @@ class TrustStore:
             self.load()  # the disk refused to make it at start; it may be writable by now
         if time.monotonic() < self._next_flush and not everything:
             return
-        if self._observer.directory_complaint():
+        if self._main.observer.directory_complaint():
             self._next_flush = time.monotonic() + FLUSH_SECONDS
             return
-        if self._view.state is TrustState.TRUSTING:
+        if self.state is TrustState.TRUSTING:
             # For clients that were appended by hand, or enrolled by Multipass 1.16.
             with self._guard.reported("marker"), self._guard.locked():
                 self._marker.set()
@@ -251,5 +163,5 @@ class TrustStore:
     def _record_by_hand(self) -> None:
         if self._by_hand.pending():
             self.refresh()
-            if self._view.state is not TrustState.DAMAGED:
+            if self.state is not TrustState.DAMAGED:
                 self._by_hand.record()

@@ -20,11 +20,15 @@ from multipassd.trust.disk import StoreDisk, UnsafeFile
 from multipassd.trust.enrolled_marker import EnrolledMarker
 from multipassd.trust.state import TrustState
 from protocol.certificates import check
+from protocol.roles import Role
 
 TORN_SECONDS = 2.0  # a certificate appended in two writes is whole by then
 RETRY_SECONDS = 0.5  # after a read error, which may have been a shortage of descriptors
 
 START_OVER = f"start over with `sudo {installation.here().trust} reset`"
+
+
+Stamp = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class View:
     problems: tuple[str, ...] = ()
     exists: bool = False
     contents: pem_text.Contents = pem_text.NOTHING
-    signature: tuple[int, ...] = ()
+    signature: Stamp = ()
     inspect_again: float = inf
 
 
@@ -49,39 +53,59 @@ class Observer:
         self,
         disk: StoreDisk,
         clients: Clients,
-        marker: EnrolledMarker,
+        role: Role,
+        marker: EnrolledMarker | None,
         owners: frozenset[int],
     ) -> None:
         self.path = disk.path
         self.directory = disk.path.parent
+        self._path, self._directory = str(self.path), str(self.directory)  # looked at in each call
         self._disk = disk
         self._clients = clients
-        self._marker = marker
+        self._role = role
+        self._marker = marker  # None: only the records say whether the file may be missing
         self._owners = owners
 
-    def unchanged(self, view: View) -> bool:
-        """Would a look at the disk find the same? Costs two stats."""
+    def unchanged(self, view: View, directory: Stamp) -> bool:
+        """Would a look at the disk find the same? Costs a stat, or none."""
         if time.monotonic() >= view.inspect_again:
             return False
-        return self.signature(view.contents.blank) == view.signature
+        if self._marker is None and not view.exists:
+            return directory == view.signature
+        return self._signature(view.contents.blank, directory) == view.signature
 
-    def signature(self, blank: bool) -> tuple[int, ...]:
-        """Changes whenever the verdict may; that of a blank store depends on the side file and the
-        marker, too."""
-        own = _stamp(self.path)
+    def directory_stamp(self) -> Stamp:
+        """Of the directory of all files of the store: its time changes as a file comes or goes."""
         try:
-            status = self.directory.stat()
-            own += (status.st_mode, status.st_uid)
+            status = os.stat(self._directory)
         except OSError as error:
-            own += (error.errno or 0,)
+            return (error.errno or 0, 0, 0)
+        return (status.st_mode, status.st_uid, status.st_mtime_ns)
+
+    def _signature(self, blank: bool, directory: Stamp) -> Stamp:
+        """Changes whenever the verdict may; that of a blank store depends on the side file and the
+        marker, too. For the viewers' file the look at the admins' covers the rest."""
+        own = _stamp(self._path)
+        if self._marker is None:
+            return own
+        own += directory[:2]
         if not blank:
             return own
         return own + _stamp(self._clients.path) + _stamp(self._marker.path)
 
     def look(self, known: Container[str]) -> View:
         """`known` are fingerprints of certificates that were found valid before."""
-        before, blank = self.signature(False), self.signature(True)
+        directory = self.directory_stamp()
+        before, blank = self._signature(False, directory), self._signature(True, directory)
         view = self._inspect(known)
+        if self._marker is None and view.state is TrustState.DAMAGED:
+            again = time.monotonic() + RETRY_SECONDS
+            view = replace(view, inspect_again=min(view.inspect_again, again))
+        if self._marker is None and not view.exists:
+            if abs(time.time() - directory[-1] / 1e9) < TICK_SECONDS:  # one may come in this tick
+                again = time.monotonic() + TICK_SECONDS
+                view = replace(view, inspect_again=min(view.inspect_again, again))
+            return replace(view, signature=directory)
         return replace(view, signature=blank if view.contents.blank else before)
 
     def after_append(self, view: View, who: str, text: bytes) -> View | None:
@@ -91,7 +115,7 @@ class Observer:
         """
         contents = view.contents
         size = contents.size + len(text) + (not contents.ends_line)
-        signature = self.signature(False)
+        signature = self._signature(False, self.directory_stamp())
         same_file = not view.exists or view.signature[:2] == signature[:2]  # device and inode
         if contents.torn is not None or not same_file or signature[SIZE:][:1] != (size,):
             return None
@@ -190,7 +214,8 @@ class Observer:
         )
 
     def _has_clients(self) -> bool:
-        return self._marker.is_set() or self._clients.on_record()
+        marked = self._marker is not None and self._marker.is_set()
+        return marked or self._clients.on_record(self._role)
 
     def _damaged(self, why: str, cure: str) -> View:
         return _damaged(f"The trust store {self.path} {why}. {cure}, or {START_OVER}.")
@@ -203,9 +228,9 @@ def _damaged(sentence: str) -> View:
 SIZE = 4  # where a stamp has it
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+def _stamp(path: str | Path) -> Stamp:
     try:
-        status = path.lstat()
+        status = os.lstat(path)
     except OSError as error:
         return (error.errno or 0,)
     return (

@@ -24,6 +24,7 @@ from protocol.certificates import make_client
 from protocol.errors import RpcError
 from protocol.methods import BY_PATH
 from protocol.pem import fingerprint, pem_to_der
+from protocol.roles import Role
 from protocol.status import Status
 from tests.conftest import DaemonFactory
 from tests.multipassd.transport.tls_client import H2Client
@@ -110,7 +111,7 @@ def test_edits_by_hand_during_an_enrolment_are_on_record(
     async def story() -> None:
         store = open_store(tmp_path)
         enrolment = Enrolment(store, Audit(), lambda: None)
-        await enrolment.enrol(PEERS[0], "passphrase")
+        await enrolment.enrol(PEERS[0], "passphrase", Role.ADMIN)
         add = store.add
 
         def add_after_an_append(*arguments: Any, **more: Any) -> bool:
@@ -119,7 +120,7 @@ def test_edits_by_hand_during_an_enrolment_are_on_record(
             return add(*arguments, **more)
 
         store.add = add_after_an_append  # type: ignore[method-assign]
-        await enrolment.enrol(PEERS[2], "passphrase")
+        await enrolment.enrol(PEERS[2], "passphrase", Role.ADMIN)
         await enrolment.upkeep()
 
     asyncio.run(story())
@@ -174,7 +175,7 @@ def test_a_hundred_thousand_denials_hide_no_grant(
         enrolment = Enrolment(store, audit, lambda: None)
         parts = cast(Parts, SimpleNamespace(audit=audit, store=store, enrolment=enrolment))
         dispatcher = Dispatcher(parts, Standings(parts.store, AdminRule(0, 0)), HANDLERS)
-        await enrolment.enrol(PEERS[0], "first grant")
+        await enrolment.enrol(PEERS[0], "first grant", Role.ADMIN)
         audit.tick(0.0)
         for number in range(denials):
             caller = Credentials(1000 + number % 7, 1, 1, frozenset())
@@ -182,7 +183,7 @@ def test_a_hundred_thousand_denials_hide_no_grant(
             await dispatcher.serve(cast(Any, stream))
             assert stream.status is Status.UNAUTHENTICATED
         audit.tick(61.0)
-        await enrolment.enrol(PEERS[1], "second grant")
+        await enrolment.enrol(PEERS[1], "second grant", Role.ADMIN)
 
     asyncio.run(story())
     texts = [each.getMessage() for each in caplog.records]

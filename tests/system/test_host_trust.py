@@ -76,11 +76,11 @@ def test_a_client_given_on_standard_input_is_in_at_once_and_listed_with_who_let_
     assert (second["name"], second["how"]) == ("laptop", "multipass-trust")
     assert second["uid"] == uid(host, "alice")  # the human behind sudo
 
-    headings, *rows = (re.split(r"  +", line)[:4] for line in trust(host, "list").splitlines())
-    assert headings == ["NAME", "FINGERPRINT", "HOW", "BY"]
+    headings, *rows = (re.split(r"  +", line)[:5] for line in trust(host, "list").splitlines())
+    assert headings == ["NAME", "FINGERPRINT", "ROLE", "HOW", "BY"]
     assert sorted(rows) == [
-        ["--", dave[:16], "first client", f"dave ({first['uid']})"],
-        ["laptop", carol[:16], "multipass-trust", f"alice ({second['uid']})"],
+        ["dave", dave[:16], "admin", "first client", f"dave ({first['uid']})"],
+        ["laptop", carol[:16], "admin", "multipass-trust", f"alice ({second['uid']})"],
     ]
 
 
@@ -126,7 +126,8 @@ def test_an_installer_enrolled_by_hand_is_trusted_by_the_packaged_service_and_on
     assert stored(host) == [client_of(host, user) for user in ("dave", "carol")]
     assert records(host, "granted")[-1]["MULTIPASS_HOW"] == "installer"
     told = host.journal("-u", "multipassd")
-    assert f"trusts client {client_of(host, 'carol')[:16]} from now on (installer)" in told
+    carol = client_of(host, "carol")[:16]
+    assert f"trusts client {carol} (carol, admin) from now on (installer)" in told
     assert gets_in(host, "carol")
 
 
@@ -183,7 +184,7 @@ def test_the_services_journal_tells_what_administrators_did_beside_it(host: Host
     host.run("journalctl", "--sync")
     for command in (("journalctl", "-u", "multipassd"), ("systemctl", "status", "multipassd")):
         told = host.run(*command, "--no-pager").stdout
-        assert f"trusts client {carol} from now on (multipass-trust), uid" in told
+        assert f"trusts client {carol} (carol, admin) from now on (multipass-trust), uid" in told
         assert f"no longer trusts client {carol}" in told
 
 

@@ -14,7 +14,7 @@ from multipassd.system.installation import DEB_TREE, TREE, Installation
 from multipassd.trust.disk import StoreDisk
 from multipassd.trust.enrolled_marker import EnrolledMarker
 from multipassd.trust.state import TrustState
-from multipassd.trust.store import TrustStore
+from multipassd.trust.store import VIEWERS_NAME, TrustStore
 from protocol import places
 from protocol.pem import CERTIFICATE, body_to_der, fingerprint
 
@@ -41,6 +41,11 @@ class Place:
     @property
     def store_directory(self) -> Path:
         return self.store_path.parent
+
+    @property
+    def store_files(self) -> tuple[Path, ...]:
+        """The file of each role."""
+        return self.store_path, self.store_directory / VIEWERS_NAME
 
     @property
     def owner(self) -> int:

@@ -65,7 +65,7 @@ def apply_socket_mode(place: Place, store: TrustStore) -> None:
 
 def repairable(place: Place) -> bool:
     """Is something wrong with owner or mode, which --repair fixes?"""
-    for path in (place.store_directory, place.store_path):
+    for path in (place.store_directory, *place.store_files):
         try:
             status = path.lstat()
         except OSError:
@@ -81,7 +81,7 @@ def repairable(place: Place) -> bool:
 def unreadable(place: Place) -> list[os.PathLike[str]]:
     """What root has made where the service runs as another user, who may not read it."""
     found: list[os.PathLike[str]] = []
-    for path in (place.store_directory, place.store_path):
+    for path in (place.store_directory, *place.store_files):
         with suppress(OSError):
             if path.lstat().st_uid == 0 != place.owner:
                 found.append(path)
@@ -104,7 +104,7 @@ def repair_modes(place: Place, dry_run: bool) -> None:
         owner = 0 if place.of_unit else os.fstat(data).st_uid
         owner = owner if os.geteuid() == 0 else os.geteuid()
         _repair(place.store_directory, directory, owner, DIRECTORY_MODE, dry_run)
-        for name in (place.store_path.name, CLIENTS_NAME):
+        for name in (*(path.name for path in place.store_files), CLIENTS_NAME):
             path = place.store_directory / name
             file = _open(path, directory, NO_LINK | os.O_NONBLOCK, stack)
             if file is not None:

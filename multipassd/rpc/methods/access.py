@@ -29,6 +29,7 @@ from protocol.messages.access import (
     WaitReadyReply,
     WaitReadyRequest,
 )
+from protocol.roles import Role
 from protocol.settings import PASSPHRASE
 from protocol.version import VERSION
 
@@ -38,7 +39,8 @@ async def authenticate(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
     if daemon.store.state is TrustState.DAMAGED:
         raise StoreDamaged(gate.DAMAGED_SENTENCE)
     if call.standing.root and not call.request.passphrase:
-        await _enrol(call, daemon, "root")
+        _require_certificate(call)
+        await daemon.enrolment.enrol_root(call.peer)
         return
     daemon.settings.require(PASSPHRASE)
     record = daemon.settings.passphrase_record()
@@ -47,7 +49,8 @@ async def authenticate(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
     if not await _guess(call, daemon, record):
         daemon.audit.denied(call.peer.uid, call.peer.fingerprint, "wrong passphrase")
         raise WrongPassphrase() if call.peer.certificate else NotAuthenticated()
-    await _enrol(call, daemon, "passphrase")
+    _require_certificate(call)
+    await daemon.enrolment.enrol(call.peer, "passphrase", Role.ADMIN)
 
 
 async def _guess(call: Call[AuthenticateRequest], daemon: Daemon, record: str) -> bool:
@@ -67,10 +70,9 @@ async def _guess(call: Call[AuthenticateRequest], daemon: Daemon, record: str) -
     return right
 
 
-async def _enrol(call: Call[AuthenticateRequest], daemon: Daemon, how: str) -> None:
+def _require_certificate(call: Call[AuthenticateRequest]) -> None:
     if not call.peer.certificate:
         raise InvalidCertificate()
-    await daemon.enrolment.enrol(call.peer, how)
 
 
 async def ping(call: Call[PingRequest], daemon: Daemon) -> None:

@@ -15,7 +15,7 @@ from multipassd.network import interfaces
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.transport.quota import limits
-from protocol.errors import InvalidSetting, RpcError
+from protocol.errors import InvalidSetting, NotForRole, RpcError
 from protocol.messages.access import (
     GetReply,
     GetRequest,
@@ -24,7 +24,8 @@ from protocol.messages.access import (
     SetReply,
     SetRequest,
 )
-from protocol.settings import BRIDGED_NETWORK, PASSPHRASE
+from protocol.roles import Role
+from protocol.settings import BRIDGED_NETWORK, HARMLESS_KEYS, PASSPHRASE
 
 
 async def get(call: Call[GetRequest], daemon: Daemon) -> None:
@@ -35,9 +36,17 @@ async def get(call: Call[GetRequest], daemon: Daemon) -> None:
     elif of_snapshot := of_snapshots.read_key(call.request.key):
         value = of_snapshots.show(daemon.instances, of_snapshot)
     else:
+        _check_role(call)
         daemon.settings.require(call.request.key)
         value = daemon.settings.get(call.request.key)
     call.reply(GetReply(value=value))
+
+
+def _check_role(call: Call[GetRequest]) -> None:
+    """Of the service's own settings, only harmless ones are for all roles. Raises NotForRole."""
+    role, key = call.standing.role, call.request.key
+    if key not in HARMLESS_KEYS and role is not None and role is not Role.ADMIN:
+        raise NotForRole(role)
 
 
 async def set_(call: Call[SetRequest], daemon: Daemon) -> None:

@@ -33,5 +33,5 @@ async def remove(call: Call[RemoveRequest], daemon: Daemon) -> None:
     """Remove a trusted client. Takes effect at once, also for its running calls."""
     # A client that removes itself still gets the reply.
     call.outlives_trust = call.request.fingerprint == call.peer.fingerprint
-    removed = await daemon.enrolment.remove(call.request.fingerprint, call.peer)
-    call.reply(RemoveReply(removed=removed))
+    removed = await daemon.enrolment.revoke([call.request.fingerprint], call.peer, force=True)
+    call.reply(RemoveReply(removed=bool(removed)))

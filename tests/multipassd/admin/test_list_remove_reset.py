@@ -37,8 +37,8 @@ def test_list_shows_name_how_by_whom_and_until_when(trust: Trust) -> None:
     assert (found["how"], found["uid"]) == ("multipass-trust", os.getuid())
     assert found["enrolled"] and found["expires"] and found["last_seen"] is None
     heading, row = trust.done("list").splitlines()
-    assert heading.split()[:3] == ["NAME", "FINGERPRINT", "HOW"]
-    assert row.split()[:3] == ["alice", who[:16], "multipass-trust"]
+    assert heading.split()[:3] == ["NAME", "FINGERPRINT", "ROLE"]
+    assert row.split()[:3] == ["alice", who[:16], "admin"]
 
 
 def test_what_was_appended_by_hand_is_listed_so(trust: Trust) -> None:

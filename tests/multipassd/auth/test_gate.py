@@ -12,20 +12,30 @@ from multipassd.auth.gate import Decision, Verdict, decide, decide_anew
 from multipassd.auth.peer import NOBODY, AdminRule, Credentials, Peer
 from multipassd.auth.standing import Standing, Standings
 from multipassd.trust.state import TrustState
-from protocol.methods import METHODS, Policy
+from protocol.methods import BY_PATH, METHODS, Method, Policy
+from protocol.roles import Role
 from protocol.status import Status
 
 ADMIN_GROUP = 27
 RULE = AdminRule(ADMIN_GROUP, own_uid=0)
-KNOWN, STRANGER = "aa" * 32, "bb" * 32
+KNOWN, STRANGER, SEEING = "aa" * 32, "bb" * 32, "cc" * 32
 
 
 class Store:
     def __init__(self, state: TrustState) -> None:
         self.state = state
 
-    def trusts(self, fingerprint: str) -> bool:
-        return self.state is TrustState.TRUSTING and fingerprint == KNOWN
+    def _role_of(self, fingerprint: str) -> Role | None:
+        if self.state is TrustState.DAMAGED:
+            return None
+        if fingerprint == SEEING:  # the file of viewers may hold some while there is no admin
+            return Role.VIEWER
+        trusting = self.state is TrustState.TRUSTING
+        return Role.ADMIN if trusting and fingerprint == KNOWN else None
+
+    def holder_of(self, fingerprint: str) -> tuple[Role | None, str]:
+        role = self._role_of(fingerprint)
+        return role, "" if role is None else "a name"
 
 
 def local(uid: int, *groups: int) -> Credentials:
@@ -39,7 +49,7 @@ CREDENTIALS = {
     "nobody in the admin group": local(NOBODY, ADMIN_GROUP),
     "tcp": None,
 }
-FINGERPRINTS = {"known": KNOWN, "stranger": STRANGER, "none": ""}
+FINGERPRINTS = {"known": KNOWN, "viewer": SEEING, "stranger": STRANGER, "none": ""}
 
 
 def peer(who: str, certificate: str) -> Peer:
@@ -51,8 +61,11 @@ def standing(who: str, certificate: str, state: TrustState) -> Standing:
     return Standings(Store(state), RULE).of(peer(who, certificate))
 
 
-def ask(policy: Policy, who: str, certificate: str, state: TrustState) -> Decision:
-    return decide(policy, peer(who, certificate), standing(who, certificate, state), state)
+def ask(
+    policy: Policy, who: str, certificate: str, state: TrustState, least: Role = Role.ADMIN
+) -> Decision:
+    as_what = standing(who, certificate, state)
+    return decide(policy, least, peer(who, certificate), as_what, state)
 
 
 def status(decision: Decision) -> Status | None:
@@ -80,7 +93,7 @@ def test_adoption_needs_an_empty_store_an_administrator_a_certificate_and_its_po
         policy is Policy.ADOPT_FIRST
         and state is TrustState.EMPTY
         and who in ("root", "admin")
-        and certificate != "none"
+        and certificate not in ("none", "viewer")
     )
 
 
@@ -105,7 +118,7 @@ def test_before_the_first_client_others_are_refused_like_by_a_closed_socket(
 
 
 @pytest.mark.parametrize("who", CREDENTIALS)
-def test_a_trusted_certificate_is_enough_for_every_call(who: str) -> None:
+def test_an_admins_certificate_is_enough_for_every_call(who: str) -> None:
     for policy in Policy:
         assert ask(policy, who, "known", TrustState.TRUSTING).verdict is Verdict.ALLOW
 
@@ -133,9 +146,10 @@ def test_tcp_never_enrols() -> None:
 
 @pytest.mark.parametrize("who", CREDENTIALS)
 def test_a_damaged_store_lets_nobody_new_in_and_says_so(who: str) -> None:
-    decision = ask(Policy.ADOPT_FIRST, who, "known", TrustState.DAMAGED)
-    assert decision.verdict is Verdict.REFUSE
-    assert status(decision) is Status.DATA_LOSS
+    for certificate in ("known", "viewer"):
+        decision = ask(Policy.ADOPT_FIRST, who, certificate, TrustState.DAMAGED)
+        assert decision.verdict is Verdict.REFUSE
+        assert status(decision) is Status.DATA_LOSS
 
 
 def test_root_is_heard_by_the_trust_service_in_every_state() -> None:
@@ -173,8 +187,80 @@ def test_a_call_goes_on_where_a_new_one_would_be_let_in_but_for_adoption(
 ) -> None:
     new = ask(policy, who, certificate, state)
     now = standing(who, certificate, state)
-    running = decide_anew(policy, peer(who, certificate), now, state)
+    running = decide_anew(policy, Role.ADMIN, peer(who, certificate), now, state)
     if new.verdict is Verdict.ADOPT:
         assert status(running) is Status.UNAUTHENTICATED
     else:
         assert (running.verdict, status(running)) == (new.verdict, status(new))
+
+
+# What each role may call. A method without a row here fails the test below: decide for it what a
+# client may do who is to change nothing, to get into no guest, and to learn nothing of others.
+VIEWERS, ADMINS = {Role.VIEWER, Role.ADMIN}, {Role.ADMIN}
+MAY_CALL = {
+    "/multipass.Rpc/create": ADMINS,
+    "/multipass.Rpc/launch": ADMINS,
+    "/multipass.Rpc/purge": ADMINS,
+    "/multipass.Rpc/find": VIEWERS,
+    "/multipass.Rpc/info": VIEWERS,
+    "/multipass.Rpc/list": VIEWERS,
+    "/multipass.Rpc/networks": VIEWERS,
+    "/multipass.Rpc/mount": ADMINS,
+    "/multipass.Rpc/ping": VIEWERS,
+    "/multipass.Rpc/recover": ADMINS,
+    "/multipass.Rpc/ssh_info": ADMINS,
+    "/multipass.Rpc/start": ADMINS,
+    "/multipass.Rpc/stop": ADMINS,
+    "/multipass.Rpc/suspend": ADMINS,
+    "/multipass.Rpc/restart": ADMINS,
+    "/multipass.Rpc/delet": ADMINS,
+    "/multipass.Rpc/umount": ADMINS,
+    "/multipass.Rpc/version": VIEWERS,
+    "/multipass.Rpc/get": VIEWERS,  # of harmless keys: multipassd/rpc/methods/settings.py
+    "/multipass.Rpc/set": ADMINS,
+    "/multipass.Rpc/keys": ADMINS,
+    "/multipass.Rpc/authenticate": VIEWERS,
+    "/multipass.Rpc/snapshot": ADMINS,
+    "/multipass.Rpc/restore": ADMINS,
+    "/multipass.Rpc/clone": ADMINS,
+    "/multipass.Rpc/daemon_info": ADMINS,
+    "/multipass.Rpc/wait_ready": VIEWERS,
+    "/multipass.Trust/clients": ADMINS,
+    "/multipass.Trust/remove": ADMINS,
+    "/multipass.Guests/host_keys": ADMINS,
+    "/multipass.Images/downloads": ADMINS,
+    "/multipass.Exports/export": ADMINS,
+    "/multipass.Exports/import": ADMINS,
+}
+
+
+def test_every_method_has_a_row_that_says_which_roles_may_call_it() -> None:
+    assert set(MAY_CALL) == set(BY_PATH)
+    assert all(isinstance(method.least, Role) for method in METHODS)
+
+
+@pytest.mark.parametrize("who", CREDENTIALS)
+@pytest.mark.parametrize("state", TrustState)
+@pytest.mark.parametrize("certificate", FINGERPRINTS)
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_role_gets_through_where_its_row_says_so_and_root_as_before(
+    method: Method, certificate: str, state: TrustState, who: str
+) -> None:
+    decision = ask(method.policy, who, certificate, state, method.least)
+    role = standing(who, certificate, state).role
+    kept_out = state is TrustState.EMPTY and who in ("user", "nobody in the admin group")
+    root = method.policy is Policy.ROOT_OR_MEMBERS and who == "root"
+    open_to_all = method.policy is Policy.OPEN
+    allowed = not kept_out and (root or open_to_all or role in MAY_CALL[method.path])
+    assert (decision.verdict is Verdict.ALLOW) == allowed
+    if role is Role.VIEWER:
+        assert decision.verdict is not Verdict.ADOPT
+        if not allowed and not kept_out:
+            assert status(decision) is Status.PERMISSION_DENIED
+            assert decision.error is not None and "viewer" in decision.error.message
+
+
+def test_no_role_is_enough_where_a_method_asks_for_more() -> None:
+    for state, who in itertools.product(TrustState, CREDENTIALS):
+        decision = ask(Policy.ADOPT_FIRST, who, "viewer", state, Role.ADMIN)
+        assert decision.verdict is Verdict.REFUSE

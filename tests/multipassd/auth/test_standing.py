@@ -9,18 +9,29 @@ import pytest
 from multipassd.auth.peer import NOBODY, AdminRule, Credentials, Peer
 from multipassd.auth.standing import STRANGER, Standing, Standings
 from multipassd.transport.quota import limits
+from protocol.roles import Role
 from tests.test_architecture import modules, within
 
 ADMIN_GROUP = 27
-KNOWN = "aa" * 32
+KNOWN, SEEING = "aa" * 32, "cc" * 32
+NAME = "alice"
+# A peer without a certificate is not even looked up.
+ROLES = {KNOWN: Role.ADMIN, SEEING: Role.VIEWER, "": Role.ADMIN}
 # The store itself, the one who computes the standing, and the one who changes the store.
 ASKS_THE_STORE = ("multipassd.trust", "multipassd.admin", "multipassd.auth.standing",
                   "multipassd.auth.enrolment", "multipassd.auth.installer")  # fmt: skip
 
 
+ASKING = ("trusts", "role_of", "holder_of", "holders")
+
+
 class Store:
-    def trusts(self, fingerprint: str) -> bool:
-        return fingerprint in (KNOWN, "")  # a peer without a certificate is not even looked up
+    def _role_of(self, fingerprint: str) -> Role | None:
+        return ROLES.get(fingerprint)
+
+    def holder_of(self, fingerprint: str) -> tuple[Role | None, str]:
+        role = self._role_of(fingerprint)
+        return role, "" if role is None else NAME
 
 
 def local(uid: int, *groups: int) -> Credentials:
@@ -34,12 +45,14 @@ STANDINGS = Standings(Store(), AdminRule(ADMIN_GROUP, own_uid=1234))
     ("credentials", "fingerprint", "expected"),
     [
         (local(0), "", Standing(root=True, admin=True)),
-        (local(0), KNOWN, Standing(trusted=True, root=True, admin=True)),
+        (local(0), KNOWN, Standing(Role.ADMIN, NAME, root=True, admin=True)),
         (local(1000, ADMIN_GROUP), "", Standing(admin=True)),
         (local(1234), "bb" * 32, Standing(admin=True)),
-        (local(1001), KNOWN, Standing(trusted=True)),
+        (local(1001), KNOWN, Standing(Role.ADMIN, NAME)),
+        (local(1001), SEEING, Standing(Role.VIEWER, NAME)),
+        (local(0), SEEING, Standing(Role.VIEWER, NAME, root=True, admin=True)),
         (local(NOBODY, ADMIN_GROUP), "", STRANGER),
-        (None, KNOWN, Standing(trusted=True)),
+        (None, KNOWN, Standing(Role.ADMIN, NAME)),
         (None, "", STRANGER),
     ],
 )
@@ -50,11 +63,13 @@ def test_it_follows_from_certificate_and_user(
     assert STANDINGS.before_handshake(credentials).trusted is False
 
 
-def test_root_and_trusted_clients_are_privileged_and_only_the_latter_have_more_room() -> None:
-    assert Standing(root=True).privileged and Standing(trusted=True).privileged
+def test_root_and_admins_guess_as_they_like_and_trusted_clients_have_more_room() -> None:
+    assert Standing(root=True).privileged and Standing(role=Role.ADMIN).privileged
+    assert not Standing(role=Role.VIEWER).privileged
     assert not Standing(admin=True).privileged and not STRANGER.privileged
     assert limits.of(Standing(root=True, admin=True)) is limits.of(STRANGER) is limits.UNTRUSTED
-    assert limits.of(Standing(trusted=True)) is limits.TRUSTED
+    for role in Role:
+        assert limits.of(Standing(role=role)) is limits.TRUSTED
 
 
 def test_root_and_the_daemons_own_user_are_not_rationed() -> None:
@@ -67,4 +82,4 @@ def test_nothing_else_in_the_daemon_asks_the_store_whether_a_peer_is_trusted() -
         if within(module, *ASKS_THE_STORE):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            assert not (isinstance(node, ast.Attribute) and node.attr == "trusts"), module
+            assert not (isinstance(node, ast.Attribute) and node.attr in ASKING), module

@@ -32,6 +32,7 @@ from protocol.messages.access import SetRequest
 from protocol.messages.common import InstanceSnapshotPair
 from protocol.messages.lifecycle import DeleteRequest
 from protocol.methods import BY_PATH
+from protocol.roles import Role
 from tests import waiting
 from tests.reachable import reachable
 from tools import records
@@ -45,7 +46,7 @@ PATH=${PATH#*:} exec qemu-img "$@"
 """
 
 
-TRUSTED = Standing(trusted=True)
+TRUSTED = Standing(role=Role.ADMIN)
 
 
 class Slow(UserNetworking):

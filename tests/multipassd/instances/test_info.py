@@ -20,6 +20,7 @@ from multipassd.rpc.methods import information
 from protocol import grpc
 from protocol.messages.information import InfoReply, InfoRequest
 from protocol.methods import BY_PATH
+from protocol.roles import Role
 from tests import waiting
 from tests.multipassd.instances.test_overlaps import Driver, instances_of
 from tools import records
@@ -29,7 +30,7 @@ CPUS, MEMORY, DISK = 3, 1 << 30, 5 << 30
 
 
 MOUNTS = SimpleNamespace(get=lambda key: "true")  # settings
-TRUSTED = Standing(trusted=True)
+TRUSTED = Standing(role=Role.ADMIN)
 
 
 class Replies:

@@ -20,6 +20,7 @@ from protocol.errors import TooLarge
 from protocol.messages.access import PingRequest
 from protocol.messages.listing import ListReply, ListRequest
 from protocol.methods import BY_PATH
+from protocol.roles import Role
 
 LIST, PING = BY_PATH[grpc.path("list")], BY_PATH[grpc.path("ping")]
 LINE = re.compile(r"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\] \[warning\] \[part\] a sentence\n")
@@ -55,7 +56,11 @@ class Replies:
 
 def serving(replies: Replies, trusted: bool, request: Any) -> None:
     method = LIST if isinstance(request, ListRequest) else PING
-    CURRENT.set(Call(method, Peer(None, b"", ""), request, replies, Standing(trusted=trusted)))
+    CURRENT.set(
+        Call(
+            method, Peer(None, b"", ""), request, replies, Standing(Role.ADMIN if trusted else None)
+        )
+    )
 
 
 @pytest.fixture(autouse=True)

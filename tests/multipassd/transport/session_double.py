@@ -26,10 +26,11 @@ from multipassd.transport.grpc_stream import Stream
 from multipassd.transport.h2_session import Session
 from multipassd.transport.quota import limits, request_memory
 from protocol.grpc import path
+from protocol.roles import Role
 from tests.multipassd.transport.tls_client import HEADERS
 from tests.waiting import PATIENCE
 
-TRUSTED = Standing(trusted=True)
+TRUSTED = Standing(role=Role.ADMIN)
 MAX_FRAME = 16384
 
 Serve = Callable[[Stream], Awaitable[None]]

@@ -22,6 +22,7 @@ from multipassd.transport.quota import limits
 from multipassd.transport.quota.admission import Slot
 from multipassd.transport.tls import make_context
 from protocol.certificates import make_root, make_server
+from protocol.roles import Role
 from tests.waiting import PATIENCE
 
 ADMIN_GROUP = 27
@@ -38,8 +39,11 @@ class FakeCalls:
 
 
 class FakeStore:
-    def trusts(self, fingerprint: str) -> bool:
-        return fingerprint == "trusted"
+    def _role_of(self, fingerprint: str) -> Role | None:
+        return Role.ADMIN if fingerprint == "trusted" else None
+
+    def holder_of(self, fingerprint: str) -> tuple[Role | None, str]:
+        return self._role_of(fingerprint), ""
 
 
 STANDINGS = Standings(FakeStore(), AdminRule(ADMIN_GROUP, own_uid=0))
@@ -293,7 +297,7 @@ def test_a_stranger_who_keeps_a_call_open_does_not_hold_up_a_stop(
         held = callers.server.strangers_buffers
         session.streams[1] = Stream(connection, session._http2, 1, now, held)
         connection.drain()
-        connection.standing_changed(Standing(trusted=True))
+        connection.standing_changed(Standing(role=Role.ADMIN))
         await asyncio.sleep(2 * limits.DRAIN_STRANGERS)
         assert not connection.drained(), "calls of the trusted are waited for"
         connection.standing_changed(STRANGER)

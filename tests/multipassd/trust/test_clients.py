@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multipassd.trust import clients as module
+from multipassd.trust import event_file
 from multipassd.trust.client_record import BY_HAND, TEXT_LIMIT, ClientRecord
 from multipassd.trust.clients import Clients
+from protocol.roles import Role
 
 A, B = "a" * 64, "b" * 64
 OWNERS = frozenset({os.geteuid()})
@@ -29,7 +31,7 @@ def test_what_is_noted_is_known_to_the_next_process(tmp_path: Path) -> None:
     clients.write_seen(everything=False)
     again = opened(tmp_path)
     assert again.describe(A) == ClientRecord(A, "laptop", "passphrase", 1000, 5.0, 7.0)
-    assert again.describe(B) == ClientRecord(B, "", BY_HAND, None, 6.0, None)
+    assert again.describe(B) == ClientRecord(B, "client-bbbbbbbb", BY_HAND, None, 6.0, None)
     assert (tmp_path / "clients.jsonl").stat().st_mode & 0o777 == 0o600
 
 
@@ -39,7 +41,7 @@ def test_a_removed_client_is_off_the_record_and_a_restored_one_is_back(tmp_path:
     clients.refresh()
     record = clients.describe(A)
     clients.removed(A, 0, 6.0)
-    assert not opened(tmp_path).on_record()
+    assert not opened(tmp_path).on_record(Role.ADMIN)
     clients.restore(record)
     assert opened(tmp_path).describe(A) == record
 
@@ -56,13 +58,13 @@ def test_a_removal_that_came_to_nothing_leaves_no_moment_with_nobody_on_record(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(module, "write_all", full)
+    monkeypatch.setattr(event_file, "write_all", full)
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError):
         clients.removed(A, 0, 6.0)
-    assert not clients.on_record()
+    assert not clients.on_record(Role.ADMIN)
     clients.restore(record)
-    assert clients.on_record()
+    assert clients.on_record(Role.ADMIN)
 
 
 def test_another_process_s_events_are_picked_up_without_reading_all_again(tmp_path: Path) -> None:
@@ -127,7 +129,7 @@ def test_a_file_that_is_not_safe_to_believe_is_ignored_and_reported(
     else:
         os.mkfifo(path)
     clients = opened(tmp_path)
-    assert not clients.on_record()
+    assert not clients.on_record(Role.ADMIN)
     assert str(path) in clients.problem and clients.problem.endswith(".")
     with pytest.raises(OSError):
         clients.enrolled(B, "", "first", 0, 1.0)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from multipassd.system import file_lock
-from multipassd.trust import lock
+from multipassd.trust import lock, pem_text
 from multipassd.trust import store as trust_store
 from multipassd.trust.disk import StoreDisk
 from multipassd.trust.lock import StoreError
@@ -262,7 +262,7 @@ def test_refresh_reads_only_what_changed(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(time, "monotonic", lambda: 1e12)
     store.refresh()
     store.add(der(2), "passphrase", 0)
-    monkeypatch.setattr(StoreDisk, "read", None)
+    monkeypatch.setattr(pem_text, "parse", None)
     assert not store.refresh()
 
 

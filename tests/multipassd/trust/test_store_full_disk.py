@@ -15,6 +15,7 @@ import pytest
 from multipassd.trust import view
 from multipassd.trust.clients import Clients
 from multipassd.trust.lock import StoreError
+from multipassd.trust.names import of_fingerprint
 from multipassd.trust.state import TrustState
 from multipassd.trust.store import CLIENTS_NAME, TrustStore
 from protocol.pem import fingerprint
@@ -165,7 +166,8 @@ def test_on_a_full_disk_a_removal_blanks_every_copy(
     assert store.path.read_bytes() == b"".join((newlines(1), *whole[1:]))
     store.flush()
     assert not any("written down" in each for each in store.problems)
-    assert {record.name for record in opened(store.directory).records()} == {"client 3", ""}
+    found = {record.name for record in opened(store.directory).records()}
+    assert found == {"client 3", of_fingerprint(NAME[4])}
 
 
 def test_the_last_one_removed_on_a_full_disk_leaves_the_store_empty_for_all(

@@ -7,8 +7,9 @@ import pytest
 from multipassd.auth.standing import STRANGER, Standing
 from multipassd.transport.quota import limits
 from multipassd.transport.quota.admission import Admission, Slot
+from protocol.roles import Role
 
-TRUSTED = Standing(trusted=True)
+TRUSTED = Standing(role=Role.ADMIN)
 ADMIN = Standing(admin=True)
 ROOT = Standing(root=True, admin=True)
 

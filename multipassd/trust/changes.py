@@ -1,0 +1,148 @@
+"""Changes of clients that are trusted already: another role, or none.
+
+A certificate is in the file of its new role before it leaves that of the old one, and while it is
+in both, the lesser role counts. So a kill in between makes no client more than it was, and none
+loses its trust. The new role is on record before the certificate leaves its old file: if the file
+of viewers is lost at that moment, the client has the role that was asked for, at most.
+
+The caller holds the store's lock, and has just looked at the files.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from multipassd.trust.clients import Clients
+from multipassd.trust.enrolled_marker import EnrolledMarker
+from multipassd.trust.lock import Guard, LastAdmin, StoreError
+from multipassd.trust.manual_changes import ByHand
+from multipassd.trust.pem_file import PemFile
+from multipassd.trust.state import Holders
+from protocol.pem import CERTIFICATE, body_to_der, der_to_pem, fingerprint
+from protocol.roles import Role
+
+
+@dataclass(frozen=True)
+class Changer:
+    """`files`: each role's, the admins' first, which a removal must leave first."""
+
+    files: Mapping[Role, PemFile]
+    clients: Clients
+    by_hand: ByHand
+    marker: EnrolledMarker
+    guard: Guard
+
+    def keep_an_admin(self, holders: Holders, leaving: frozenset[str], force: bool) -> None:
+        """Raises LastAdmin."""
+        admins = holders.only_admins()
+        if not force and admins & leaving and not admins - leaving:
+            raise LastAdmin("No administrator would be left, so nothing was changed.")
+
+    def grant(self, holders: Holders, clients: Iterable[str], role: Role, force: bool) -> list[str]:
+        """Returns those who had another role. Raises LastAdmin, StoreError, OSError."""
+        for file in self.files.values():
+            file.in_order()
+        self.clients.refresh()
+        moving = {
+            who: was
+            for who in clients
+            if (was := holders.role_of(who)) and (was is not role or self._elsewhere(who, role))
+        }
+        if role is not Role.ADMIN:
+            self.keep_an_admin(holders, frozenset(moving), force)
+        for who, was in sorted(moving.items()):
+            self._move(who, was, role)
+        return [who for who, was in sorted(moving.items()) if was is not role]
+
+    def remove(self, who: str, role: Role, uid: int | None) -> None:
+        """Raises OSError, and then it is trusted as before."""
+        with self.guard.reported("record"):
+            self.by_hand.record()  # else an emptied store would have clients on record
+        self.clients.refresh()
+        if role is Role.VIEWER:
+            self.files[role].in_order()  # else it could not be found out whether it is gone
+        record = self.clients.describe(who)
+        with self.guard.reported("record"):
+            self.clients.removed(who, uid, time.time())
+        try:
+            self._unmark(who)  # first: a kill now leaves a store that is in order
+            for file in self.files.values():
+                if who in file.view.trusted:
+                    file.disk.blank(who)
+        except OSError:
+            with self.guard.reported("record"):
+                self.clients.restore(record)
+            with self.guard.reported("marker"):
+                self._mark()
+            raise
+
+    def forget_viewers(self, set_aside: Callable[[], Path]) -> Path:
+        """Trust none of those on record as viewers, where their file is damaged. First they leave
+        the admins' file, if they are in that, too: without the record they would be admins."""
+        self.clients.refresh()
+        viewers, main = self.clients.viewers(), self.files[Role.ADMIN]
+        for who in sorted(viewers & main.view.trusted):
+            self._unmark(who)
+            main.disk.blank(who)
+            main.inspect_again()
+        kept = set_aside()
+        self.clients.gone(viewers, time.time())
+        self.clients.refresh()
+        return kept
+
+    def _move(self, who: str, was: Role, role: Role) -> None:
+        """Durable on return. Raises OSError, and then the client has the role that it had."""
+        new, others = self.files[role], self._elsewhere(who, role)
+        added = who not in new.view.trusted
+        try:
+            if added:
+                new.append(who, self._text(who))
+            self.clients.given(role, [who])
+            if role is not Role.ADMIN:
+                self._unmark(who)
+            for file in others:
+                file.disk.blank(who)
+                file.inspect_again()
+        except OSError:
+            # Where this fails as well, the certificate is in both files, so the lesser role counts.
+            with suppress(OSError):
+                if added:
+                    new.disk.blank(who)
+                    new.inspect_again()
+            with suppress(OSError):
+                self.clients.given(was, [who])
+            with self.guard.reported("marker"):
+                self._mark()
+            raise
+        with self.guard.reported("marker"):
+            self._mark()
+
+    def _elsewhere(self, who: str, role: Role) -> list[PemFile]:
+        """The files of other roles that it is in."""
+        return [
+            file
+            for each, file in self.files.items()
+            if each is not role and who in file.view.trusted
+        ]
+
+    def _text(self, who: str) -> bytes:
+        """The certificate, from the file that it is in."""
+        for file in self.files.values():
+            if who in file.view.trusted:
+                data, _ = file.disk.read()
+                for block in CERTIFICATE.finditer(data):
+                    with suppress(ValueError):
+                        der = body_to_der(block["body"])
+                        if fingerprint(der) == who:
+                            return der_to_pem(der)
+        raise StoreError("another program has removed it meanwhile")
+
+    def _mark(self) -> None:
+        if self.files[Role.ADMIN].view.trusted:
+            self.marker.set()
+
+    def _unmark(self, who: str) -> None:
+        if self.files[Role.ADMIN].view.trusted == {who}:
+            self.marker.clear()

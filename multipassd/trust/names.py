@@ -1,0 +1,58 @@
+"""Names of clients: who a certificate belongs to. Several certificates of a person share one."""
+
+from __future__ import annotations
+
+import pwd
+import re
+from collections.abc import Collection
+
+# One plain form, so that no two names look alike on a terminal, and none commands it: no capital
+# letters, nothing outside ASCII. What Debian's adduser takes, and dots.
+NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+# Root's own client has it; no other client can be given it.
+ROOT = "root"
+# Names that the service makes of fingerprints; a chosen one could pass for another certificate's.
+MADE = re.compile(r"client-[0-9a-f]{8}")
+FORM = "A name has 1 to 32 lower-case letters, digits, '.', '_' and '-', and begins with a letter."
+
+
+def complaint(name: str) -> str:
+    """Why a client can't be given this name; empty if it can."""
+    if not NAME.fullmatch(name):
+        return FORM
+    if name == ROOT:
+        return "The name 'root' is reserved for root's own client."
+    if MADE.fullmatch(name):
+        return "Names of this form are made by the service, of fingerprints."
+    return ""
+
+
+def of_fingerprint(fingerprint: str) -> str:
+    """Of a client of which no more than its certificate is known."""
+    return f"client-{fingerprint[:8]}"
+
+
+def of_user(uid: int | None) -> str:
+    """Of a user of this host; empty if there is no such user, or its name is none for a client."""
+    if uid is None:
+        return ""
+    try:
+        name = pwd.getpwuid(uid).pw_name.lower()
+    except (KeyError, OverflowError):
+        return ""
+    fits = NAME.fullmatch(name) and (name != ROOT or uid == 0) and not MADE.fullmatch(name)
+    return name if fits else ""
+
+
+def default(uid: int | None, fingerprint: str) -> str:
+    """The name of a client to which no name was given."""
+    return of_user(uid) or of_fingerprint(fingerprint)
+
+
+def free(wanted: str, taken: Collection[str]) -> str:
+    """`wanted`, or with a number behind it where another person has that."""
+    number, name = 2, wanted
+    while name in taken:
+        name = f"{wanted[:24]}-{number}"
+        number += 1
+    return name

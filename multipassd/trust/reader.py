@@ -1,0 +1,203 @@
+"""What the trust store's files say: who is trusted as what, and what is wrong with them.
+
+`refresh` and `role_of` may run in the event loop while one worker thread changes the files.
+"""
+
+import os
+import threading
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+
+from multipassd.trust.changes import Changer
+from multipassd.trust.client_record import ClientRecord
+from multipassd.trust.clients import Clients
+from multipassd.trust.disk import StoreDisk
+from multipassd.trust.enrolled_marker import EnrolledMarker
+from multipassd.trust.lock import Guard
+from multipassd.trust.manual_changes import ByHand, Changes
+from multipassd.trust.pem_file import PemFile
+from multipassd.trust.state import NONE, Holders, TrustState
+from multipassd.trust.view import Observer
+from protocol.roles import Role
+
+FILE_NAME = "multipass_client_certs.pem"
+VIEWERS_NAME = "multipass_viewer_certs.pem"
+CLIENTS_NAME = "clients.jsonl"
+
+SHOWN = 5  # fingerprints that a warning lists
+
+_VIEWER, _ADMIN = Role.VIEWER, Role.ADMIN
+_STRANGER: tuple[Role | None, str] = (None, "")
+
+
+class StoreReader:
+    """The trusted client certificates with their roles, as of the files."""
+
+    def __init__(self, directory: Path, owner: int | None = None) -> None:
+        self.directory = directory
+        self.path = directory / FILE_NAME
+        # Root's files are as good as our own: root could write to ours, too.
+        self._owners = frozenset({os.geteuid() if owner is None else owner, 0})
+        self._clients = Clients(directory / CLIENTS_NAME, self._owners)
+        self._marker = EnrolledMarker(directory)
+        self._holders = Holders()
+        self._by_hand = ByHand(self._clients, lambda: self._holders)
+        self._publishing = threading.RLock()
+        self._main = self._file(FILE_NAME, Role.ADMIN, self._marker)
+        self._viewers = self._file(VIEWERS_NAME, Role.VIEWER, None)
+        self._files = {Role.ADMIN: self._main, Role.VIEWER: self._viewers}
+        self._guard = Guard(directory)
+        self._changer = Changer(
+            self._files, self._clients, self._by_hand, self._marker, self._guard
+        )
+        self._next_flush = -inf
+
+    def _file(self, name: str, role: Role, marker: EnrolledMarker | None) -> PemFile:
+        disk = StoreDisk(self.directory / name, self._owners)
+        observer = Observer(disk, self._clients, role, marker, self._owners)
+        known = lambda: self._by_hand.trusted  # noqa: E731
+        return PemFile(disk, observer, self._publishing, known, self._join)
+
+    # Questions
+
+    @property
+    def state(self) -> TrustState:
+        """Of the admins' file: only where it is EMPTY is a first client adopted."""
+        return self._main.view.state
+
+    @property
+    def damage(self) -> str:
+        """What is wrong, why, and what to do; empty unless the state is DAMAGED."""
+        return self._main.view.damage
+
+    @property
+    def side_damage(self) -> str:
+        """The same of the file of a lesser role, whose clients are not let in then."""
+        return self._viewers.view.damage
+
+    @property
+    def problems(self) -> list[str]:
+        """What is worth a warning though the store works."""
+        side = [self._clients.problem] if self._clients.problem else []
+        views = [f"{VIEWERS_NAME}, {each}" for each in self._viewers.view.problems]
+        found = [*self._main.view.problems, *views, *self._guard.problems.values(), *side]
+        if self.side_damage and self.state is not TrustState.DAMAGED:
+            found.append(self.side_damage)
+        if self.doubt:
+            found.append(self.doubt)
+        return found
+
+    @property
+    def doubt(self) -> str:
+        """Whose role is in doubt, as a certificate is in two files; empty if none is."""
+        both = self.in_two_files()
+        if not both:
+            return ""
+        some = ", ".join(each[:16] for each in sorted(both)[:SHOWN])
+        return (
+            f"{len(both)} client{'s are' if len(both) > 1 else ' is'} in the admins' file and in "
+            f"the viewers', so the lesser role counts: {some}{', ...' if len(both) > SHOWN else ''}"
+        )
+
+    def in_two_files(self) -> frozenset[str]:
+        return self._main.view.trusted & self._viewers.view.trusted
+
+    def trusts(self, fingerprint: str) -> bool:
+        return fingerprint in self._holders.everyone
+
+    def role_of(self, fingerprint: str) -> Role | None:
+        """None if it is not trusted."""
+        return self._holders.role_of(fingerprint)
+
+    def name_of(self, fingerprint: str) -> str:
+        return self._clients.name_of(fingerprint)
+
+    def holder_of(self, fingerprint: str) -> tuple[Role | None, str]:
+        """Role and name, in one step for the gate; None and empty if it is not trusted."""
+        holders = self._holders
+        if fingerprint in holders.viewers:
+            return _VIEWER, self._clients.name_of(fingerprint)
+        if fingerprint in holders.admins:
+            return _ADMIN, self._clients.name_of(fingerprint)
+        return _STRANGER
+
+    def identity(self, fingerprint: str) -> tuple[str, str]:
+        """Name and role, for a record in the journal; empty if it is not trusted."""
+        role, name = self.holder_of(fingerprint)
+        return ("", "") if role is None else (name, str(role))
+
+    def role_of_person(self, name: str) -> Role | None:
+        """The least role of the certificates with this name; None if there are none."""
+        everyone = self._holders.everyone
+        roles = (self.role_of(each) for each in everyone if self.name_of(each) == name)
+        return min((role for role in roles if role), default=None)
+
+    @property
+    def holders(self) -> Holders:
+        """Another value after each change of trust."""
+        return self._holders
+
+    def fingerprints(self) -> frozenset[str]:
+        return self._holders.everyone
+
+    def __len__(self) -> int:
+        return len(self._holders.everyone)
+
+    def records(self) -> list[ClientRecord]:
+        """All trusted clients with what is known about them."""
+        self._clients.refresh()
+        return [self._record(each) for each in sorted(self._holders.everyone)]
+
+    def _record(self, who: str) -> ClientRecord:
+        return replace(self._clients.describe(who), role=self.role_of(who))
+
+    def take_changes(self) -> Changes:
+        """Who was added and who removed by hand, as `flush` found out since the last call."""
+        return self._by_hand.take()
+
+    # Reading
+
+    def load(self) -> None:
+        """Read everything. Never raises for what is wrong on disk: state and problems tell."""
+        with self._guard.reported("load"):
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self._main.observer.directory_complaint():
+                with self._guard.locked():
+                    self._main.disk.sweep()
+        self.refresh()
+
+    def refresh(self) -> bool:
+        """Look whether the files changed, and read those that did; True if state or trust changed.
+        The lesser role first: whoever is in both files meanwhile is not an admin for a moment."""
+        state, holders = self.state, self._holders
+        directory = self._main.observer.directory_stamp()
+        self._viewers.refresh(directory)
+        self._main.refresh(directory)
+        return state is not self.state or holders is not self._holders
+
+    def _inspect_again(self) -> TrustState:
+        """The truth on disk now; under the lock and in a worker thread."""
+        self._viewers.inspect_again()
+        return self._main.inspect_again().state
+
+    def _join(self) -> None:
+        """What follows from both files, whenever one of them was read."""
+        main, side = self._main.view, self._viewers.view
+        viewers = side.trusted
+        if main.state is TrustState.DAMAGED:
+            self._hold(Holders())
+            return
+        on_record = NONE
+        if side.state is TrustState.DAMAGED:
+            self._clients.refresh()
+            on_record = self._clients.viewers()
+        # A lost or damaged file of viewers makes no viewer an admin who is in that file as well.
+        self._hold(Holders(main.trusted, viewers | (on_record & main.trusted)))
+        if self._by_hand.saw(self._holders.everyone | on_record):
+            self._next_flush = -inf
+
+    def _hold(self, holders: Holders) -> None:
+        """The same value stays the same object: that is how a change is noticed."""
+        if holders != self._holders:
+            self._holders = holders

@@ -1,0 +1,305 @@
+"""Roles in the store: each in a file of its own, and the lesser one wherever there is a doubt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multipassd.trust import names
+from multipassd.trust.disk import StoreDisk
+from multipassd.trust.lock import LastAdmin, StoreError
+from multipassd.trust.state import TrustState
+from multipassd.trust.store import VIEWERS_NAME, TrustStore
+from protocol.roles import Role
+from tests.multipassd.trust.store_samples import NAME, der, pem
+
+ADMIN, VIEWER = Role.ADMIN, Role.VIEWER
+
+
+def opened(directory: Path) -> TrustStore:
+    store = TrustStore(directory)
+    store.load()
+    return store
+
+
+def filled(tmp_path: Path) -> TrustStore:
+    """1 is an admin; 2 and 3 are viewers, of one person."""
+    store = opened(tmp_path / "certs")
+    store.add(der(1), "first client", 0, "alice")
+    store.add(der(2), "invitation", None, "bob", role=VIEWER)
+    store.add(der(3), "invitation", None, "bob", role=VIEWER)
+    return store
+
+
+def roles(store: TrustStore) -> dict[int, Role]:
+    return {n: role for n in (1, 2, 3) if (role := store.role_of(NAME[n]))}
+
+
+def viewers(store: TrustStore) -> Path:
+    return store.directory / VIEWERS_NAME
+
+
+def test_viewers_are_in_a_file_that_multipass_1_16_does_not_read(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    assert store.path.read_bytes() == pem(1)
+    assert viewers(store).read_bytes() == pem(2) + pem(3)
+    assert viewers(store).stat().st_mode & 0o777 == 0o600
+    for each in (store, opened(store.directory)):
+        assert roles(each) == {1: ADMIN, 2: VIEWER, 3: VIEWER}
+        assert not each.problems and each.state is TrustState.TRUSTING
+        assert [(r.name, r.role) for r in each.records() if r.name == "bob"] == [
+            ("bob", VIEWER)
+        ] * 2
+
+
+def test_a_certificate_in_two_files_has_the_lesser_role_and_a_warning(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    with store.path.open("ab") as file:
+        file.write(pem(2))
+    for each in (store, opened(store.directory)):
+        each.refresh()
+        assert roles(each) == {1: ADMIN, 2: VIEWER, 3: VIEWER}
+        assert any(NAME[2][:16] in text and "lesser role" in text for text in each.problems)
+
+
+def test_a_certificate_appended_by_hand_is_an_admins_as_1_16_documents(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    with store.path.open("ab") as file:
+        file.write(pem(4))
+    store.refresh()
+    assert store.role_of(NAME[4]) is ADMIN
+
+
+@pytest.mark.parametrize("loss", ["missing", "emptied", "garbled", "writable by others"])
+def test_the_loss_of_the_viewers_file_makes_no_viewer_an_admin(tmp_path: Path, loss: str) -> None:
+    store = filled(tmp_path)
+    with store.path.open("ab") as file:
+        file.write(pem(2))  # in both files, so only the record is left of the lesser role
+    store.refresh()
+    match loss:
+        case "missing":
+            viewers(store).unlink()
+        case "emptied":
+            viewers(store).write_bytes(b"")
+            os.utime(viewers(store), (1, 1))
+        case "garbled":
+            viewers(store).write_bytes(b"no certificate\n")
+        case "writable by others":
+            viewers(store).chmod(0o666)
+    for each in (store, opened(store.directory)):
+        each.refresh()
+        assert roles(each) == {1: ADMIN, 2: VIEWER}  # 3 has no certificate left to be seen by
+        assert each.side_damage and each.side_damage in each.problems
+        each.flush(everything=True)
+        with pytest.raises(StoreError):
+            each.add(der(3), "passphrase", None)
+        with pytest.raises(StoreError):
+            each.grant([NAME[2]], ADMIN)
+        assert roles(each) == {1: ADMIN, 2: VIEWER}
+        assert each.add(der(5), "passphrase", None) and each.remove(NAME[5], 0)  # admins as before
+
+
+def test_a_damaged_admins_file_lets_no_viewer_in_either(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    store.path.unlink()
+    store.refresh()
+    assert store.state is TrustState.DAMAGED and not roles(store)
+
+
+def test_a_granted_role_counts_at_once_and_in_the_next_process(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    assert store.grant([NAME[2], NAME[3]], ADMIN) == sorted([NAME[2], NAME[3]])
+    for each in (store, opened(store.directory)):
+        assert set(roles(each).values()) == {ADMIN} and not each.problems
+    assert store.grant([NAME[1]], VIEWER) == [NAME[1]]
+    assert store.grant([NAME[1]], VIEWER) == []
+    for each in (store, opened(store.directory)):
+        assert roles(each) == {1: VIEWER, 2: ADMIN, 3: ADMIN} and not each.problems
+        assert {r.name: r.role for r in each.records()} == {"alice": VIEWER, "bob": ADMIN}
+
+
+def test_the_last_admin_stays_unless_it_is_forced(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    with pytest.raises(LastAdmin, match="No administrator"):
+        store.revoke([NAME[1], NAME[2]], 0)
+    with pytest.raises(LastAdmin, match="No administrator"):
+        store.grant([NAME[1]], VIEWER)
+    assert roles(store) == {1: ADMIN, 2: VIEWER, 3: VIEWER}
+    assert store.grant([NAME[1]], VIEWER, force=True) == [NAME[1]]
+    for each in (store, opened(store.directory)):
+        assert each.state is TrustState.EMPTY and roles(each) == {1: VIEWER, 2: VIEWER, 3: VIEWER}
+
+
+def test_whoever_is_removed_is_gone_from_both_files(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    with store.path.open("ab") as file:
+        file.write(pem(2))
+    assert store.revoke([NAME[2], NAME[3]], 0) == sorted([NAME[2], NAME[3]])
+    for each in (store, opened(store.directory)):
+        assert roles(each) == {1: ADMIN} and not each.problems
+    store.flush(everything=True)
+    assert opened(store.directory).take_changes() == (frozenset(), frozenset())
+
+
+def test_a_role_given_by_hand_is_put_on_record(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    viewers(store).write_bytes(pem(3))
+    with store.path.open("ab") as file:
+        file.write(pem(2))
+    again = opened(store.directory)
+    assert roles(again) == {1: ADMIN, 2: ADMIN, 3: VIEWER}
+    again.flush(everything=True)
+    assert NAME[2] in again.take_changes()[0]
+    viewers(store).write_bytes(pem(3))
+    assert roles(opened(store.directory)) == {1: ADMIN, 2: ADMIN, 3: VIEWER}
+
+
+def test_a_users_next_certificate_gets_no_more_than_the_first_has(tmp_path: Path) -> None:
+    store = opened(tmp_path / "certs")
+    uid = os.getuid()
+    store.add(der(1), "first client", 0, "alice")
+    store.add(der(2), "passphrase", uid, role=VIEWER)
+    store.add(der(3), "passphrase", uid)
+    assert store.name_of(NAME[2]) == store.name_of(NAME[3]) == names.default(uid, NAME[2])
+    assert store.role_of(NAME[3]) is VIEWER
+
+
+def test_another_person_of_the_same_name_gets_a_number(tmp_path: Path) -> None:
+    store = opened(tmp_path / "certs")
+    uid = os.getuid()
+    name = names.default(uid, NAME[2])
+    store.add(der(1), "multipass-trust", None, name)
+    store.add(der(2), "passphrase", uid)
+    assert store.name_of(NAME[2]) == f"{name}-2"
+    assert store.role_of(NAME[2]) is ADMIN
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "Alice", "аlice", "a" * 33, "a b", "a\x1b[2J", "1a", "root", "client-12345678", "-a"],
+)
+def test_names_that_look_like_others_are_refused(name: str) -> None:
+    assert names.complaint(name)
+
+
+def test_plain_names_are_taken() -> None:
+    for name in ("alice", "alice.smith", "a_b-c.9", "_x", "deadbeef"):
+        assert not names.complaint(name)
+
+
+# A kill at each write
+
+
+class Killed(BaseException):
+    pass
+
+
+def steps(run: Callable[[], object], monkeypatch: pytest.MonkeyPatch, stop_at: int) -> int:
+    """Run it and stop it, as kill -9 does, before its write with that number; how many it began."""
+    count = 0
+
+    def counted(module: object, name: str) -> None:
+        original = getattr(module, name)
+
+        def step(*arguments: object, **more: object) -> object:
+            nonlocal count
+            if count >= stop_at:
+                raise Killed
+            count += 1
+            return original(*arguments, **more)
+
+        monkeypatch.setattr(module, name, step)
+
+    from multipassd.trust import clients
+    from multipassd.trust.enrolled_marker import EnrolledMarker
+
+    counted(StoreDisk, "add")
+    counted(StoreDisk, "create")
+    counted(StoreDisk, "overwrite")
+    counted(clients, "append")
+    counted(EnrolledMarker, "set")
+    counted(EnrolledMarker, "clear")
+    try:
+        run()
+    except Killed:
+        pass
+    finally:
+        monkeypatch.undo()
+    return count
+
+
+CHANGES: dict[str, tuple[Callable[[TrustStore], object], dict[int, Role]]] = {
+    "grant admin": (lambda s: s.grant([NAME[2]], ADMIN), {1: ADMIN, 2: ADMIN, 3: VIEWER}),
+    "grant viewer": (
+        lambda s: s.grant([NAME[1]], VIEWER, force=True),
+        {1: VIEWER, 2: VIEWER, 3: VIEWER},
+    ),
+    "revoke a viewer": (lambda s: s.revoke([NAME[2]], 0), {1: ADMIN, 3: VIEWER}),
+    "revoke all": (lambda s: s.revoke([NAME[1], NAME[2], NAME[3]], 0, force=True), {}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("lose_viewers", [False, True])
+def test_a_kill_at_each_write_leaves_each_client_its_old_role_or_its_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, lose_viewers: bool
+) -> None:
+    run, after = CHANGES[change]
+    for stop_at in range(20):
+        directory = tmp_path / str(stop_at)
+        directory.mkdir()
+        store = filled(directory)
+        before = roles(store)
+        done = steps(partial(run, store), monkeypatch, stop_at)
+        if lose_viewers and viewers(store).exists():
+            viewers(store).unlink()
+        again = opened(store.directory)
+        for number in (1, 2, 3):
+            role = again.role_of(NAME[number])
+            most = max(before.get(number, 0), after.get(number, 0))
+            assert (role or 0) <= most, (change, stop_at, number)
+            if not lose_viewers:
+                assert role in (before.get(number), after.get(number)), (change, stop_at, number)
+        if done < stop_at:
+            break
+        if not lose_viewers and again.state is not TrustState.DAMAGED:  # repeated, it is completed
+            run(again)
+            assert roles(opened(again.directory)) == after
+    else:
+        raise AssertionError("it never ended")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["add", "view", "grant", "demote", "revoke"]),
+                          st.integers(1, 4)), max_size=12))  # fmt: skip
+def test_any_order_of_changes_ends_as_a_table_of_roles_would(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[str, int]]
+) -> None:
+    store = opened(tmp_path_factory.mktemp("store") / "certs")
+    expected: dict[int, Role] = {}
+    for what, number in changes:
+        who = NAME[number]
+        match what:
+            case "add" | "view":
+                role = ADMIN if what == "add" else VIEWER
+                assert store.add(der(number), "test", None, "x", role=role) == (
+                    number not in expected
+                )
+                expected.setdefault(number, role)
+            case "grant" | "demote":
+                role = ADMIN if what == "grant" else VIEWER
+                store.grant([who], role, force=True)
+                if number in expected:
+                    expected[number] = role
+            case _:
+                assert bool(store.revoke([who], None, force=True)) == (number in expected)
+                expected.pop(number, None)
+    for each in (store, opened(store.directory)):
+        assert {n: r for n in (1, 2, 3, 4) if (r := each.role_of(NAME[n]))} == expected
+        assert not each.problems
