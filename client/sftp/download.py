@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from client.sftp.report import Report
     from client.sftp.session import Session
 
-MAX_DEPTH = 256  # directories within each other: each holds a descriptor here and a handle there
 PRIVATE_FILE, PRIVATE_DIRECTORY = 0o600, 0o700  # where the instance tells no mode
 
 
@@ -124,7 +123,7 @@ class Download:
                 raise _no_target() from error
 
     def _directory(self, source: bytes, found: Attributes, place: Place) -> Job[None]:
-        if place.depth >= MAX_DEPTH:
+        if place.depth >= names.MAX_DEPTH:
             raise FileFailed(messages.cannot_access(shown(source), messages.TOO_DEEP))
         with Telling(messages.cannot_create_local, place.path, quoted=place.depth > 0):
             try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 SPECIAL = (b"", b".", b"..")
 MAX_NAME = 255  # bytes, of Linux's file systems
+# Directories within each other: each holds a descriptor here, a handle there, and Python's stack.
+MAX_DEPTH = 128
 
 
 def shown(path: bytes) -> str:

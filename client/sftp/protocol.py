@@ -45,7 +45,8 @@ WHY = {
 
 MAX_HANDLE = 256  # bytes, by the protocol
 
-_U32, _U64 = struct.Struct(">I"), struct.Struct(">Q")
+_U32, _U64, _HEAD = struct.Struct(">I"), struct.Struct(">Q"), struct.Struct(">IBI")
+HEAD = _HEAD.size  # bytes: length, kind, number
 
 
 class ProtocolError(Exception):
@@ -89,13 +90,13 @@ class Encoded(bytes):
 
 
 def hello() -> bytes:
-    return struct.pack(">IBI", 5, INIT, VERSION)
+    return _HEAD.pack(5, INIT, VERSION)
 
 
 def request(kind: int, number: int, *fields: bytes | int, data: int = 0) -> bytes:
     """A request of strings and 32-bit numbers; `data` bytes follow, as its last field."""
     body = b"".join(map(_field, fields))
-    return struct.pack(">IBI", 5 + len(body) + data, kind, number) + body
+    return _HEAD.pack(5 + len(body) + data, kind, number) + body
 
 
 def offset(number: int) -> Encoded:
@@ -126,10 +127,10 @@ class Reply:
 
     __slots__ = ("body", "kind", "number")
 
-    def __init__(self, packet: bytes) -> None:
-        self.kind = packet[0]
-        self.number = int.from_bytes(packet[1:5], "big")
-        self.body = packet[5:]
+    def __init__(self, kind: int, number: int, body: bytes) -> None:
+        self.kind = kind
+        self.number = number
+        self.body = body
 
 
 class Splitter:
@@ -138,19 +139,21 @@ class Splitter:
     def __init__(self) -> None:
         self._rest = bytearray()
 
-    def feed(self, data: bytes) -> list[Reply]:
+    def feed(self, data: bytes | memoryview) -> list[Reply]:
         rest = self._rest
         rest += data
         found, start = [], 0
-        while len(rest) - start >= 4:
-            length = int.from_bytes(rest[start : start + 4], "big")
-            if not 5 <= length <= MAX_PACKET:
-                raise ProtocolError(f"a packet of {length} bytes")
-            end = start + 4 + length
-            if end > len(rest):
-                break
-            found.append(Reply(bytes(rest[start + 4 : end])))
-            start = end
+        with memoryview(rest) as view:
+            while len(rest) - start >= 4:
+                (length,) = _U32.unpack_from(view, start)
+                if not HEAD - 4 <= length <= MAX_PACKET:
+                    raise ProtocolError(f"a packet of {length} bytes")
+                end = start + 4 + length
+                if end > len(rest):
+                    break
+                _, kind, number = _HEAD.unpack_from(view, start)
+                found.append(Reply(kind, number, bytes(view[start + HEAD : end])))
+                start = end
         del rest[:start]
         return found
 
@@ -171,14 +174,14 @@ def handle(reply: Reply) -> bytes:
     return found
 
 
-def data(reply: Reply, most: int) -> bytes:
+def data(reply: Reply, most: int) -> memoryview:
     """At most so many bytes; empty at the end of the file. Raises Refused, ProtocolError."""
     if reply.kind == STATUS and _Fields(reply.body).number() == END:
-        return b""
-    found = _fields(reply, DATA).string()
-    if not 0 < len(found) <= most:
-        raise ProtocolError(f"{len(found)} bytes where {most} were asked for")
-    return found
+        return memoryview(b"")
+    length = _fields(reply, DATA).number()
+    if not 0 < length <= most or length > len(reply.body) - 4:
+        raise ProtocolError(f"{length} bytes of data where {most} were asked for")
+    return memoryview(reply.body)[4 : 4 + length]  # copying it would cost a tenth of the time
 
 
 def names(reply: Reply) -> list[tuple[bytes, Attributes]]:

@@ -49,6 +49,7 @@ class Session:
         self._connection = connection
         self.check = check
         self._splitter = protocol.Splitter()
+        self._received = memoryview(bytearray(RECEIVE))
         self._out: deque[memoryview | bytes] = deque()
         self._pending: dict[int, Pending] = {}
         self._number = 0
@@ -136,14 +137,14 @@ class Session:
         if not ready.get(self._connection.fileno(), 0) & ~select.POLLOUT:
             return []
         try:
-            data = self._connection.recv(RECEIVE)
+            count = self._connection.recv_into(self._received)
         except BlockingIOError:
             return []
         except OSError as error:
             raise Lost from error
-        if not data:
+        if not count:
             raise Lost
-        return self._splitter.feed(data)
+        return self._splitter.feed(self._received[:count])
 
     def _flush(self) -> None:
         out = self._out

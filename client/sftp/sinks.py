@@ -17,10 +17,10 @@ class File:
         self._descriptor = descriptor
         self._end = 0
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: memoryview) -> None:
         """Raises OSError."""
         end = offset + len(data)
-        if data[0] or data != ZEROS[: len(data)]:
+        if data[0] or bytes(data) != ZEROS[: len(data)]:
             while data:
                 written = os.pwrite(self._descriptor, data, offset)
                 data, offset = data[written:], offset + written
@@ -38,12 +38,11 @@ class Stream:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def write(self, _offset: int, data: bytes) -> None:
+    def write(self, _offset: int, data: memoryview) -> None:
         """Raises OSError, or OutputError for standard output."""
-        view = memoryview(data)
         try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            while data:
+                data = data[os.write(self._descriptor, data) :]
         except OSError as error:
             if self._descriptor == STDOUT:
                 raise OutputError(error) from error

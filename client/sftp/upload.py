@@ -93,9 +93,11 @@ class Upload:
             if error.code == protocol.NO_SUCH_FILE:
                 raise _no_target() from error
             raise failed(messages.cannot_create_remote, shown(target), error) from error
-        yield from self._content(directory, source, target)
+        yield from self._content(directory, source, target, 1)
 
-    def _content(self, directory: local.Directory, source: bytes, target: bytes) -> Job[None]:
+    def _content(
+        self, directory: local.Directory, source: bytes, target: bytes, depth: int
+    ) -> Job[None]:
         """All that is in a directory; then its own mode, which may forbid to write there."""
         group = Group()
         with Telling(messages.cannot_access, source):
@@ -104,7 +106,8 @@ class Upload:
         for name, kind in entries:
             path, to = names.below(source, name), names.below(target, name)
             if kind == local.DIRECTORY:
-                yield from self._report.of(self._subdirectory(directory, name, path, to))
+                job = self._subdirectory(directory, name, path, to, depth)
+                yield from self._report.of(job)
             elif kind == local.LINK:
                 yield Start(self._report.of(self._link(directory, name, path, to)), group)
             else:
@@ -116,15 +119,17 @@ class Upload:
             raise failed(messages.cannot_create_remote, f'"{shown(target)}"', error) from error
 
     def _subdirectory(
-        self, directory: local.Directory, name: bytes, source: bytes, target: bytes
+        self, directory: local.Directory, name: bytes, source: bytes, target: bytes, depth: int
     ) -> Job[None]:
+        if depth >= names.MAX_DEPTH:
+            raise FileFailed(messages.cannot_access(shown(source), messages.TOO_DEEP))
         with Telling(messages.cannot_access, source):
             inner = directory.inner(name)
         try:
             yield from remote.make_directory(self._session, target)
         except Refused as error:
             raise failed(messages.cannot_create_remote, f'"{shown(target)}"', error) from error
-        yield from self._content(inner, source, target)
+        yield from self._content(inner, source, target, depth + 1)
 
     def _link(
         self, directory: local.Directory, name: bytes, source: bytes, target: bytes

@@ -72,7 +72,8 @@ def make_key(path: Path) -> tuple[str, str]:
 class Sshd:
     """Lets this process's user in by one key, until it is closed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sftp: bool = True) -> None:
+        self._sftp = sftp
         self.user = pwd.getpwuid(os.geteuid()).pw_name
         self.private_key, public = make_key(folder / "user_key")
         _, self.host_key = make_key(folder / "host_key")
@@ -107,7 +108,7 @@ class Sshd:
             "PermitRootLogin": "yes",
             "PermitUserEnvironment": "no",
             "MaxStartups": "100",
-            "Subsystem": f"sftp {SFTP_SERVER}",
+            "Subsystem": f"sftp {SFTP_SERVER}" if self._sftp else "other /bin/false",
         }
         command = [str(SSHD), "-D", "-f", "/dev/null", "-E", str(self._log)]
         for name, value in options.items():

@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from client.commands import MODULES
+from protocol.messages.access import SetReply
 from protocol.messages.lifecycle import DeleteReply, PurgeReply
 from tests.client.program import PROGRAM, Program
 from tests.client.service import Service, failing, replying
@@ -170,6 +171,18 @@ def test_purged_instances_take_their_aliases_and_scripts_along(
     assert user.done("purge") == ""
     assert user.names() == []
     assert user.kept() == EMPTY
+
+
+def test_a_renamed_instance_keeps_its_aliases(user: User, service: Service) -> None:
+    service.answers["set"] = replying(SetReply())
+    user.done("alias", "guest:true", "a")
+    user.done("set", "local.guest.snapshot1.name=other")
+    assert user.kept() == {
+        "active-context": "default", "contexts": {"default": {"a": record("true")}}
+    }  # fmt: skip
+    user.done("set", "local.guest.name=moved")
+    aliases = {"a": record("true", instance="moved")}
+    assert user.kept() == {"active-context": "default", "contexts": {"default": aliases}}
 
 
 def test_a_script_that_cannot_be_removed_is_told_and_fails_nothing(user: User) -> None:

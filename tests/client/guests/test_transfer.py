@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
 from pathlib import Path
 
+import grpc
 import pytest
 
+from tests.client.guests import sshd
+from tests.client.guests.background import Background, OnTerminal
 from tests.client.program import Program, Result
+from tests.client.service import Service
+from tests.client.service import failing as failing_with
+from tests.waiting import PATIENCE, until
 
 
 def copied(program: Program, *words: object) -> None:
@@ -277,3 +285,81 @@ def test_devices_and_pipes_are_written_in_place(program: Program, there: Path) -
 def test_words_that_make_no_sense_are_told(program: Program, words: list[str], told: str) -> None:
     result = program.run("transfer", *words)
     assert (result.code, result.out, result.err) == (1, "", f"{told}\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_transfer_leaves_no_part_of_a_file(
+    program: Program, here: Path, there: Path, background: list[Background],
+    number: signal.Signals, code: int,
+) -> None:  # fmt: skip
+    """Neither under its name nor under another."""
+    for place in (here, there):
+        (place / "file").write_text("old")
+    upload = Background(program, "transfer", "-", f"guest:{there}/file", stdin=subprocess.PIPE)
+    background.append(upload)
+    upload.process.stdin.write(b"half")
+    upload.process.stdin.flush()
+    until(lambda: _part(there) == 4, "the first half")
+    upload.process.send_signal(number)
+    assert upload.process.wait(PATIENCE) == code
+    assert sorted(os.listdir(there)) == ["file"]
+    assert (there / "file").read_text() == "old"
+
+
+def test_an_interrupted_download_leaves_what_was_there(
+    program: Program, here: Path, there: Path, background: list[Background]
+) -> None:
+    with (there / "endless").open("wb") as file:
+        file.truncate(1 << 40)
+    (here / "file").write_text("old")
+    download = Background(program, "transfer", f"guest:{there}/endless", f"{here}/file")
+    background.append(download)
+    until(lambda: _part(here) is not None, "the file to be opened")
+    download.process.send_signal(signal.SIGINT)
+    assert download.process.wait(PATIENCE) == 130
+    assert os.listdir(here) == ["file"]
+    assert (here / "file").read_text() == "old"
+
+
+def _part(place: Path) -> int | None:
+    """The size of the file that is being written."""
+    return next((path.stat().st_size for path in place.glob(".multipass-*.part")), None)
+
+
+def test_an_instance_without_an_sftp_server_is_told(
+    program: Program, here: Path, service: Service, tmp_path: Path
+) -> None:
+    (tmp_path / "without").mkdir()
+    other = sshd.Sshd(tmp_path / "without", sftp=False)
+    try:
+        service.answers |= {
+            "ssh_info": sshd.reached_by(other.info), "host_keys": sshd.keeping(other.host_key)
+        }  # fmt: skip
+        told = failing(program, here, "guest:")
+    finally:
+        other.close()
+    assert told == (
+        "transfer failed: the instance has no SFTP server\n"
+        "Install one in it: Debian and Ubuntu have it in the package openssh-sftp-server."
+    )
+
+
+def test_an_instance_that_does_not_run_is_not_started(program: Program, service: Service) -> None:
+    told = 'instance "guest" is not running'
+    service.answers["ssh_info"] = failing_with(grpc.StatusCode.ABORTED, told)
+    assert failing(program, "/etc/passwd", "guest:") == f"transfer failed: {told}"
+
+
+def test_a_terminal_shows_how_much_has_come_at_which_rate(
+    program: Program, here: Path, there: Path, background: list[Background]
+) -> None:
+    with (there / "large").open("wb") as file:
+        file.truncate(4 << 30)
+    shown = OnTerminal(program, "transfer", f"guest:{there}/large", f"{here}/large")
+    background.append(shown)
+    shown.wait_for(b"MB, ")
+    shown.wait_for(b"B/s")
+    assert b"Transferring: " in shown.shown
+    shown.type(b"\x03")
+    shown.wait_for(b"\x1b[2K\x1b[0A\x1b[0E")
+    assert shown.process.wait(PATIENCE) == 130
