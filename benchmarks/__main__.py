@@ -41,6 +41,12 @@ def snapshot_rows(place: Place) -> Iterator[Row]:
     return snapshots.rows(place)
 
 
+def transfer_rows(place: Place) -> Iterator[Row]:
+    from benchmarks import transfers
+
+    return transfers.rows(place)
+
+
 def download_rows(place: Place) -> Iterator[Row]:
     from benchmarks import downloads
 
@@ -62,6 +68,7 @@ PARTS: dict[str, Callable[[Place], Iterable[Row]]] = {
     "instances": instance_rows,
     "mounts": mount_rows,
     "snapshots": snapshot_rows,
+    "transfers": transfer_rows,
     "downloads": download_rows,
     "strangers": stranger_rows,
     "tests": inner_loop.rows,

@@ -21,6 +21,7 @@ EXEC = Goal(1.5)
 MANY = 200
 LISTS = Goal(2)
 RUN_AT_ONCE = 10
+LOGIN = "ubuntu@127.0.0.1"
 MEMORY = Goal(70, unit=" MiB")
 
 
@@ -87,6 +88,11 @@ def exec_row(target: Site, rounds: int) -> Row:
 
 
 def bare_ssh(sandbox: Sandbox) -> list[str]:
+    return ["/usr/bin/ssh", *ssh_flags(sandbox), LOGIN, "true"]
+
+
+def ssh_flags(sandbox: Sandbox) -> list[str]:
+    """Of ssh, scp and sftp, for the instance `bench`."""
     known = records.registry(sandbox)
     known.load()
     options = {
@@ -95,7 +101,7 @@ def bare_ssh(sandbox: Sandbox) -> list[str]:
         "Port": str(known.get("bench").ssh_port),
     }  # fmt: skip
     flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    return ["/usr/bin/ssh", "-F", "none", *flags, "ubuntu@127.0.0.1", "true"]
+    return ["-F", "none", *flags]
 
 
 def list_rows(rounds: int) -> Iterator[Row]:
