@@ -156,7 +156,7 @@ class Driver(Protocol):
 
     async def snapshot_size(self, machine: Machine, tag: str) -> int:
         """Bytes that a copy of this state would take beside its image; what it shares with other
-        states counts for each. Raises DriverError."""
+        states counts for each. Raises SnapshotMissing, DriverError."""
 
     async def clone(
         self,

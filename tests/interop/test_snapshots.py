@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -67,6 +68,26 @@ def test_a_snapshot_is_taken_shown_and_restored(client: GrpcClient) -> None:
     # A caller that does not answer has changed nothing.
     given_up = client.call("restore", instance="foo", snapshot="snapshot1")
     assert (given_up.status, given_up.message) == (Status.CANCELLED, "Cancelled.")
+
+
+def test_a_snapshot_that_another_program_removed_can_be_forgotten(
+    client: GrpcClient, sandbox: Sandbox
+) -> None:
+    client.call("snapshot", instance="foo")
+    disk = records.registry(sandbox).place("foo") / "disk.qcow2"
+    listed = subprocess.check_output(["qemu-img", "snapshot", "-l", disk], text=True)
+    tag = listed.splitlines()[2].split()[1]
+    subprocess.run(["qemu-img", "snapshot", "-d", tag, disk], check=True)
+    asked = RestoreRequest(instance="foo", snapshot="snapshot1")
+    destructive = RestoreRequest(instance="foo", snapshot="snapshot1", destructive=True)
+    for answer in (asked, destructive):
+        told = client.converse("restore", asked, answer)
+        assert "does not have the state of snapshot1, so nothing was changed" in told.message
+    assert snapshots(client) == ["snapshot1"]
+    assert client.call("snapshot", instance="foo").status is Status.OK, "nothing is pending"
+    gone = client.call("delet", instance_snapshot_pairs=[pair("snapshot1")], purge=True)
+    assert gone.status is Status.OK
+    assert snapshots(client) == ["snapshot2"]
 
 
 def test_snapshots_are_deleted_once_that_is_confirmed(client: GrpcClient) -> None:

@@ -23,8 +23,12 @@ BOOT_SIGNATURE = b"\x55\xaa"
 BOOT_CODE = 440  # bytes of a master boot record before its table
 READ = os.O_RDONLY | os.O_CLOEXEC
 OWN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-# How qemu-img says that a disk has no snapshot of a tag: to `snapshot -d` and to `-a`.
-NO_SUCH_TAG = ("snapshot not found", "Failed to load snapshot: No such file or directory")
+# How qemu-img says that a disk has no snapshot of a tag: to `snapshot -d`, to `-a`, to `measure`.
+NO_SUCH_TAG = (
+    "snapshot not found",
+    "Failed to load snapshot: No such file or directory",
+    "Failed to load snapshot: Can't find snapshot",
+)
 NEW = OWN | os.O_CREAT | os.O_EXCL
 
 _disks = client.Disks()
@@ -109,7 +113,7 @@ async def repair(path: Path) -> None:
 
 async def snapshot_size(path: Path, tag: str) -> int:
     """Bytes of a qcow2 file with what the snapshot has beside the backing file. Also while QEMU
-    has the disk. Raises DriverError."""
+    has the disk. Raises SnapshotMissing, DriverError."""
     words = ("measure", "-U", "--output", "json", "-O", "qcow2", "-l", f"snapshot.name={tag}")
     answer = await _on_own(*words, path=path)
     try:

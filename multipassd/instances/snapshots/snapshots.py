@@ -110,16 +110,29 @@ class Snapshots:
             await self._restore(snapshot, mounts)
         except SnapshotMissing:
             self._end(self._record)
-            raise SnapshotMissing(
-                f"The disk of {self._record.name} does not have the state of {snapshot.name}, so "
-                "nothing was changed: another program has removed it. `multipass delete --purge "
-                f"{self._record.name}.{snapshot.name}` forgets the snapshot."
-            ) from None
+            raise self._lost(snapshot) from None
         except DriverError as error:
             raise DriverError(
                 f"{self._record.name} is not restored yet: {error.message}\nOnce the cause is "
                 "removed, `multipass restore` does it; else the instance's next start does."
             ) from None
+
+    async def require(self, snapshot: Snapshot) -> None:
+        """Raises SnapshotMissing where another program has removed it from the disk."""
+        try:
+            await self._driver.snapshot_size(self._machine(), snapshot.tag)
+        except SnapshotMissing:
+            raise self._lost(snapshot) from None
+        except RpcError:
+            return  # nothing is known
+
+    def _lost(self, snapshot: Snapshot) -> SnapshotMissing:
+        name = self._record.name
+        return SnapshotMissing(
+            f"The disk of {name} does not have the state of {snapshot.name}, so nothing was "
+            "changed: another program has removed it. `multipass delete --purge "
+            f"{name}.{snapshot.name}` forgets the snapshot."
+        )
 
     async def _restore(self, snapshot: Snapshot, mounts: tuple[Mount, ...]) -> None:
         await self._driver.restore_snapshot(self._machine(), snapshot.tag)

@@ -93,6 +93,7 @@ async def _restore(
     async with instance.held(transitions.RESTORE):
         wanted = tree.find(instance.record, name)
         if keeps:
+            await instance.snapshots.require(wanted)  # else a snapshot would be taken for nothing
             call.reply(
                 RestoreReply(reply_message=f"Taking snapshot before restoring {instance.name}")
             )

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from multipassd.cloudinit import seed
+from multipassd.cloudinit.seed import Seed
 from multipassd.instances.records.record import Record
 from tests import smalldisk, waiting
 from tests.conftest import DaemonFactory
@@ -121,3 +123,15 @@ def test_a_restore_on_a_full_disk_is_made_or_completed_later(
     assert again.returncode == 0, again
     assert agree(service, disks) == ["kept", "after"]
     assert disks.hold(OLD if begun else NEW)
+
+
+def test_a_clone_that_does_not_fit_leaves_nothing(service: Daemon, disks: Disks) -> None:
+    seed.write(disks.paths[0].with_name("seed.iso"), Seed("foo", "foo-1", "{}", ()))
+    filler = fill(service.sandbox.storage, 4 << 20)
+    answer = service.cli("alice", "clone", "foo")
+    filler.unlink()
+    assert answer.returncode == 2
+    assert "The files of foo-clone1 can't be written: No space left on device." in answer.stderr
+    assert not records.registry(service.sandbox).has_traces_of("foo-clone1")
+    answer = service.cli("alice", "clone", "foo")
+    assert answer.stdout == "Cloned from foo to foo-clone1.\n", answer
