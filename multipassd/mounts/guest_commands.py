@@ -32,7 +32,8 @@ done ) </dev/null >/dev/null &
 exec sshfs -f "$tag:/" "$place" -o "$options"
 """
 
-# A mount of the server before this one goes first: it may take a moment, or be dead.
+# A mount of the server before this one goes first. It may take a moment; one whose sshfs does not
+# notice hangs all who look at it, and is ended before anything here does.
 _PREPARE = """
 command -v sshfs >/dev/null || [ -x /usr/bin/sshfs ] || {{ echo {missing}; exit; }}
 tag={tag} target={target}
@@ -40,8 +41,15 @@ cd && home=$(pwd -P) || exit
 case $target in /*) ;; *) target=$home/$target ;; esac
 tries=$(( {stale} * 5 ))
 while grep -q "^$tag:/ " /proc/mounts && [ $tries -gt 0 ]; do sleep 0.2; tries=$((tries - 1)); done
+if grep -q "^$tag:/ " /proc/mounts; then
+    for each in /proc/[0-9]*; do
+        case $(tr '\\0' ' ' 2>/dev/null <"$each/cmdline") in
+        "sshfs -f $tag:/ "*) sudo kill -9 "${{each#/proc/}}" >/dev/null 2>&1 </dev/null ;;
+        esac
+    done
+    sudo umount -l "$target" >/dev/null 2>&1 </dev/null
+fi
 stat "$target" >/dev/null 2>&1 || sudo umount -l "$target" >/dev/null 2>&1 </dev/null
-if grep -q "^$tag:/ " /proc/mounts; then sudo umount -l "$target" 2>&1 </dev/null; fi
 mkdir -p "$target" 2>/dev/null || sudo mkdir -p "$target" 2>&1 </dev/null || exit 0
 place=$(sudo realpath "$target" 2>&1 </dev/null) || {{ echo "$place"; exit 0; }}
 printf '{ready} %s %s\\n%s\\n%s\\n' "$(id -u)" "$(id -g)" "$home" "$place"

@@ -92,8 +92,10 @@ class ClassicMounts(Attachment):
 
     async def after_answer(self, execute: Execute, warn: Warn) -> None:
         self._execute = execute
-        await self._end_servers({mount.target for mount in self._mounts()})
-        await asyncio.gather(*(self._take_up(mount, warn) for mount in self._mounts()))
+        mounts = self._mounts()
+        await self._end_servers({mount.target for mount in mounts})
+        for layer in _layers(mounts):
+            await asyncio.gather(*(self._take_up(mount, warn) for mount in layer))
 
     async def before_suspend(self, execute: Execute) -> None:
         await asyncio.gather(*(self.stop(mount) for mount in self._mounts()))
@@ -138,9 +140,10 @@ class ClassicMounts(Attachment):
         except SourceRefused as error:
             self._drop(mount, error, warn)
         except MountFailed as error:
-            text = f"\"{mount.target}\" is not mounted in '{self._record.name}' yet: %s"
-            warn(text % error.message)
-            _log.warning(text, error.message)
+            name, why = self._record.name, error.message
+            text = f"\"{mount.target}\" is not mounted in '{name}' yet: {why}"
+            warn(text)
+            _log.warning("%s", text)
             self._keep(mount, mounted=False)
         else:
             self._keep(mount, mounted=True)
@@ -251,6 +254,15 @@ class ClassicMounts(Attachment):
         if said.strip():
             why = guest_commands.shown(said)
             _log.warning('%s: "%s" is cut off: %s', served.instance, served.target, why)
+
+
+def _layers(mounts: list[Mount]) -> list[list[Mount]]:
+    """What lies within another mount comes after that, or would be hidden by it."""
+    layers: dict[int, list[Mount]] = {}
+    for mount in mounts:
+        above = [each for each in mounts if mount.target.startswith(f"{each.target}/")]
+        layers.setdefault(len(above), []).append(mount)
+    return [layers[depth] for depth in sorted(layers)]
 
 
 def _pairs(which: str, pairs: tuple[IdPair, ...], login: int) -> Pairs:
