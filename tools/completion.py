@@ -34,6 +34,7 @@ INSTANCES: dict[str, tuple[str, ...]] = {
 ONE_INSTANCE = ("clone", "exec", "export", "shell", "snapshot")  # what follows it is not one
 # Their arguments are snapshots: each of them, or those that are written with a point.
 SNAPSHOTS, MAYBE_SNAPSHOTS = ("restore",), ("delete", "info")
+FIRST_FILE, SECOND_FILE = ("import",), ("export",)  # which of their arguments is a file
 KEYED = ("get", "set")  # their argument is the key of a setting
 FILES, NETWORKS = "cloud-init", "network"  # options whose values are such
 ASK = "MULTIPASS_NEVER_ENROL=1 multipass list --format csv --no-ipv4 2>/dev/null"
@@ -180,14 +181,23 @@ def _bash_instances(command: Command) -> str:
     snapshots = f'words="$({ASK_SNAPSHOTS})"'
     if command.name in SNAPSHOTS:
         return f"; [[ $current == -* ]] || {snapshots}"
+    if command.name in FIRST_FILE:
+        return f"; [[ $current == -* ]] || {_BASH_FILES}"
     states = INSTANCES.get(command.name)
     if states is None:
         return ""
     more = f"; [[ $current != *.* ]] || {snapshots}" if command.name in MAYBE_SNAPSHOTS else ""
     ask = f'words="$(_multipass_instances {_quoted("|".join(states)) if states else ""})"'
     if command.name in ONE_INSTANCE:
-        return f'; [[ $current == -* || $previous != "$command" ]] || {ask}'
+        after = f'; [[ $current == -* || $previous == "$command" ]] || {_BASH_FILES}'
+        files = after if command.name in SECOND_FILE else ""
+        return f'; [[ $current == -* || $previous != "$command" ]] || {ask}{files}'
     return f"; [[ $current == -* ]] || {ask}{more}"
+
+
+_BASH_FILES = (
+    '{ compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return; }'
+)
 
 
 def zsh(table: Sequence[Command]) -> str:
@@ -255,12 +265,15 @@ def _zsh_instances(command: Command) -> list[str]:
     snapshots = f'compadd -- ${{(f)"$({ASK_SNAPSHOTS})"}}'
     if command.name in SNAPSHOTS:
         return [_quoted(f"1:snapshot:{{{snapshots}}}")]
+    if command.name in FIRST_FILE:
+        return [_quoted("1:file:_files")]
     if command.name not in INSTANCES:
         return []
     which = "1" if command.name in ONE_INSTANCE else "*"
     states = " ".join(f'"{state}"' for state in INSTANCES[command.name])
     more = f"; [[ $PREFIX != *.* ]] || {snapshots}" if command.name in MAYBE_SNAPSHOTS else ""
-    return [_quoted(f"{which}:instance:{{_multipass_instances {states}{more}}}")]
+    files = [_quoted("2:file:_files")] if command.name in SECOND_FILE else []
+    return [_quoted(f"{which}:instance:{{_multipass_instances {states}{more}}}"), *files]
 
 
 def _zsh_option(option: Option) -> str:
@@ -326,6 +339,8 @@ def fish(table: Sequence[Command]) -> str:
                 f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
                 f"-a {_quoted(f'({only}{ASK_SNAPSHOTS})')} -d 'snapshot'"
             )
+        if command.name in (*FIRST_FILE, *SECOND_FILE):
+            lines.append(f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' -F")
         if command.name in INSTANCES:
             states = " ".join(f'"{state}"' for state in INSTANCES[command.name])
             lines.append(

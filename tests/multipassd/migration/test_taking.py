@@ -8,6 +8,9 @@ import stat
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from tests import smalldisk
 from tests.multipassd.migration.conftest import Migrate
 from tests.multipassd.migration.old_vault import BIOS_IMAGE, KEY, image
 
@@ -155,3 +158,17 @@ def test_a_snapshot_without_content_is_left_out_and_its_children_move_up(migrate
     old.snapshot("foo", 3, parent=2)
     assert "lacks the content of the snapshot snapshot2" in migrate.run("take", "foo").stderr
     assert [(s.index, s.parent) for s in migrate.record("foo").snapshots] == [(1, 0), (3, 1)]
+
+
+def test_a_disk_without_room_leaves_nothing_behind(migrate: Migrate) -> None:
+    if os.geteuid():
+        pytest.skip("needs root, to mount a small disk")
+    disk = migrate.old.add("foo")
+    image("bench", "-w", "-c", "192", "-s", "65536", "--pattern", "65", "-f", "qcow2", disk)
+    before = migrate.old.content()
+    with smalldisk.mounted(migrate.machines, "8M"):
+        for options in ((), ("--move",)):  # on another file system a move is a copy
+            assert "No space left on device" in migrate.refused("take", "foo", *options)
+            assert os.listdir(migrate.machines) == [] and migrate.here() == []
+    assert migrate.old.content() == before
+    migrate.done("take", "foo")
