@@ -41,7 +41,7 @@ class Servers(MountServers):
         self.refusal: MountFailed | None = None
         self.flaps = False
 
-    async def start(self, order: Order) -> None:
+    async def start(self, order: Order, key_name: str = "") -> None:
         await asyncio.sleep(0)
         if self.refusal is not None:
             raise self.refusal
