@@ -188,6 +188,7 @@ NOT_LET_IN = "the instance did not accept the service's key"
 NOT_LET_IN_HINT = "The login user's ~/.ssh/authorized_keys in the instance may have been changed."
 NO_SFTP = "the instance has no SFTP server"
 NO_SFTP_HINT = "Install one in it: Debian and Ubuntu have it in the package openssh-sftp-server."
+SFTP_ENDED = "the instance's SFTP server ended before all was copied"
 SSH_LOST = "the connection to the instance ended"
 
 

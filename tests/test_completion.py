@@ -52,6 +52,12 @@ LINES = {
     "multipass import in": ["init.yaml"],
     "multipass import --as": ["--as-is"],
     "multipass exec on -- --": [],
+    "multipass deplo": ["deploy"],
+    "multipass unalias de": ["deploy"],
+    "multipass prefer ": ["default", "work"],
+    "multipass transfer o": ["on:"],
+    "multipass transfer in": ["init.yaml"],
+    "multipass copy-files -r init.yaml o": ["on:"],
     "multipass snapshot a": [],
     "multipass snapshot of": ["off"],
     "multipass clone of": ["off"],
@@ -117,6 +123,9 @@ case "$1 $2" in
 'list '*)
     echo Name,State,IPv4,IPv6,Release,AllIPv4
     printf '%s,,,Not Available,""\\n' on,Running off,Stopped asleep,Suspended gone,Deleted ;;
+'aliases '*)
+    echo 'Alias,Instance,Command,Working directory,Context'
+    printf '%s\\n' 'build,on,make,map,default' 'deploy,on,sh -c "a,b",map,work*' ;;
 'networks '*)
     echo Name,Type,Description
     printf '%s,ethernet,"Ethernet device"\\n' eth0 eth1 wlan0 ;;

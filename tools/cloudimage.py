@@ -73,6 +73,7 @@ def _furnish(root: Path, system: Path) -> None:
     shutil.copy(
         root / "usr/lib/dropbear/dropbearconvert", _made(system / "usr/bin/dropbearconvert")
     )
+    _made(system / "usr/lib/sftp-server").symlink_to("openssh/sftp-server")  # dropbear's path
     shutil.copy(_busybox(root), _made(system / "bin/busybox"))
     for applet in APPLETS:
         place = system / ("sbin" if applet in ("init",) else "bin") / applet

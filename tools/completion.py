@@ -45,6 +45,11 @@ ASK_SNAPSHOTS = (
     "MULTIPASS_NEVER_ENROL=1 multipass list --snapshots --format csv 2>/dev/null"
     " | sed -En '2,$ s/^([a-zA-Z0-9-]+),([a-zA-Z0-9-]+),.*/\\1.\\2/p'"
 )
+_ASK_ALIASES = "MULTIPASS_NEVER_ENROL=1 multipass aliases --format csv 2>/dev/null"
+ASK_ALIASES = f"{_ASK_ALIASES} | sed 1d | cut -d, -f1"
+ASK_CONTEXTS = f"{_ASK_ALIASES} | sed -E '1d; s/.*,//; s/[*]$//' | sort -u"
+ASKED = {"prefer": ASK_CONTEXTS, "unalias": ASK_ALIASES}  # what lists the words of a command
+SIDES = "transfer"  # its arguments are files, and instances with a colon
 NOTICE = "# Generated from the table of commands by tools/completion.py."
 
 
@@ -130,18 +135,32 @@ def bash(table: Sequence[Command]) -> str:
             '    local before=" ${COMP_WORDS[*]:1:COMP_CWORD-1} "',
             '    [[ $command != exec || $before != *" -- "* ]] || return 0',
             "    case $command in",
-            f"        '') words='{every} -h --help -v --verbose' ;;",
+            f"        '') words='{every} -h --help -v --verbose '\"$({ASK_ALIASES})\" ;;",
             *cases,
             "        *) return ;;",
             "    esac",
             '    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")',
             "    # A key is followed by its value at once.",
             "    [[ $command != set || ${COMPREPLY[0]-} != *= ]] || compopt -o nospace",
+            *_BASH_SIDES,
             "}",
             "complete -F _multipass multipass",
             "",
         ]
     )
+
+
+_BASH_SIDES = (
+    "    # Files, and instances with a colon; what is behind one lies in the instance.",
+    "    [[ $command == transfer || $command == copy-files ]] || return 0",
+    "    if [[ $current == : || $previous == : ]]; then",
+    "        COMPREPLY=()",
+    "    elif [[ $current != -* ]]; then",
+    "        [[ ${COMPREPLY[0]-} != *: ]] || compopt -o nospace",
+    "        compopt -o filenames",
+    '        mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$current")',
+    "    fi",
+)
 
 
 def _bash_values(table: Sequence[Command]) -> list[str]:
@@ -183,6 +202,11 @@ def _bash_instances(command: Command) -> str:
         return f"; [[ $current == -* ]] || {snapshots}"
     if command.name in FIRST_FILE:
         return f"; [[ $current == -* ]] || {_BASH_FILES}"
+    if command.name in ASKED:
+        return f'; [[ $current == -* ]] || words="$({ASKED[command.name]})"'
+    if command.name == SIDES:
+        sides = 'words="$(_multipass_instances Running)"; words=${words// /: }'
+        return f"; [[ $current == -* ]] || {{ {sides}; }}"
     states = INSTANCES.get(command.name)
     if states is None:
         return ""
@@ -224,7 +248,9 @@ def zsh(table: Sequence[Command]) -> str:
             "    local state line",
             f"    _arguments -C {every} '1:command:->command' '*::argument:->argument'",
             "    case $state in",
-            "        command) _describe command commands ;;",
+            "        command)",
+            "            _describe command commands",
+            f'            compadd -- ${{(f)"$({ASK_ALIASES})"}} ;;',
             "        argument) _multipass_arguments ;;",
             "    esac",
             "}",
@@ -236,6 +262,7 @@ def zsh(table: Sequence[Command]) -> str:
             "    for line in ${found[2,-1]}; do",
             "        (( $# && ! ${argv[(Ie)${${(s:,:)line}[2]}]} )) || names+=${line%%,*}",
             "    done",
+            "    [[ -z $colon ]] || { compadd -S '' -- ${^names}$colon; return; }",
             "    compadd -a names",
             "}",
             "_multipass_arguments() {",
@@ -267,6 +294,10 @@ def _zsh_instances(command: Command) -> list[str]:
         return [_quoted(f"1:snapshot:{{{snapshots}}}")]
     if command.name in FIRST_FILE:
         return [_quoted("1:file:_files")]
+    if command.name in ASKED:
+        return [_quoted(f'*:name:{{compadd -- ${{(f)"$({ASKED[command.name]})"}}}}')]
+    if command.name == SIDES:
+        return [_quoted("*:file:{local colon=:; _multipass_instances Running; _files}")]
     if command.name not in INSTANCES:
         return []
     which = "1" if command.name in ONE_INSTANCE else "*"
@@ -307,6 +338,8 @@ def fish(table: Sequence[Command]) -> str:
         "    end",
         "end",
         "complete -c multipass -f",
+        "complete -c multipass -n __fish_use_subcommand "
+        f"-a {_quoted(f'({ASK_ALIASES})')} -d 'alias'",
     ]
     for command in table:
         for name in names_of(command):
@@ -341,6 +374,17 @@ def fish(table: Sequence[Command]) -> str:
             )
         if command.name in (*FIRST_FILE, *SECOND_FILE):
             lines.append(f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' -F")
+        if command.name in ASKED:
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
+                f"-a {_quoted(f'({ASKED[command.name]})')}"
+            )
+        if command.name == SIDES:
+            sides = "(__multipass_instances Running | string replace -r '$' :)"
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' -F "
+                f"-a {_quoted(sides)} -d 'instance'"
+            )
         if command.name in INSTANCES:
             states = " ".join(f'"{state}"' for state in INSTANCES[command.name])
             lines.append(

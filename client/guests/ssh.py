@@ -194,14 +194,14 @@ class Subsystem:
         os.kill(self._child, signal.SIGTERM)
         self._reap()
 
-    def failure(self) -> CommandFailed:
-        """Why the connection ended, once it has ended."""
+    def failure(self, had_begun: bool) -> CommandFailed:
+        """Why the connection ended, once it has ended; `had_begun` to work before."""
         self._reap()
         self.connection.close()
         said = _content(self._log)
-        if SUBSYSTEM_REFUSED in said:
+        if SUBSYSTEM_REFUSED in said or (REPORTED in said and not had_begun):
             return CommandFailed(instance_messages.NO_SFTP, instance_messages.NO_SFTP_HINT)
-        return _failure(said)
+        return CommandFailed(instance_messages.SFTP_ENDED) if REPORTED in said else _failure(said)
 
     def _reap(self) -> None:
         child, self._child = self._child, 0

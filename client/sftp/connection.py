@@ -50,7 +50,7 @@ class Connection:
         try:
             self._session.start()
         except Lost:
-            raise self._ssh.failure() from None
+            raise self._ssh.failure(had_begun=False) from None
         except ProtocolError as error:
             self.close()
             raise CommandFailed(messages.no_sftp(str(error)), messages.NO_SFTP_HINT) from error
@@ -83,7 +83,7 @@ class Connection:
         try:
             return self._pipeline.run(job)
         except Lost:
-            raise self._ssh.failure() from None
+            raise self._ssh.failure(had_begun=True) from None
         except ProtocolError as error:
             raise CommandFailed(messages.no_sftp(str(error))) from error
         except Interrupted:
