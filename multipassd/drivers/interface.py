@@ -43,6 +43,14 @@ class Link:
     ssh_port: int = 0
 
 
+@dataclass(frozen=True)
+class Share:
+    """A directory of the host that a virtiofs server offers to the machine."""
+
+    tag: str  # what the guest mounts
+    socket: Path  # where the server waits for the machine
+
+
 # What a guest must find again at each start, e.g. its CPU model: chosen by the driver, at launch,
 # and kept in the instance's record. The keys are the driver's own.
 Hardware = Mapping[str, str]
@@ -59,14 +67,17 @@ class Machine:
     hardware: Hardware
     links: tuple[Link, ...]
     image: str = ""  # id of the kept image that its disk stands on; empty: on none
+    shares: tuple[Share, ...] = ()
 
 
 class Guest(Protocol):
     """A machine that runs. `goes_on` is called each time that it goes on after it stood still, and
-    is to be set before anything is awaited; `stood_still` tells that it did so before that."""
+    is to be set before anything is awaited; `stood_still` tells that it did so before that.
+    `reboots` is called when the guest has reset its machine, and boots."""
 
     stood_still: bool
     goes_on: Callable[[], None]
+    reboots: Callable[[], None]
 
     @property
     def stalled(self) -> str:
@@ -97,6 +108,7 @@ class Driver(Protocol):
     max_cpus: int  # of one machine
     user: str  # the user that its machines run as, who is to open their tap devices
     opens_service_taps: bool  # do its machines get at the taps of the network service?
+    offers_shares: bool  # can a machine have `Machine.shares`?
     keeps_snapshots: bool  # can a disk keep earlier states beside the present one?
     clones: bool
 

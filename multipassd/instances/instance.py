@@ -49,7 +49,9 @@ class Instance:
         """`key`: the private SSH key that guests accept."""
         self._tasks = Tasks()
         self._stored = StoredRecord(record, registry)
-        self._attachments = Attachments(self._stored, networking, servers)
+        self._attachments = Attachments(
+            self._stored, networking, servers, shares=driver.offers_shares
+        )
         self.mounts = self._attachments.mounts
         self.delayed_stop = self._attachments.delayed_stop
         self._guest = RunningGuest(self._stored, driver, self._attachments, key, self._tasks.spawn)
@@ -269,6 +271,8 @@ class Instance:
         if self._stored.purged:
             raise NoSuchInstance(self.name)
         command.check(self.name, self.state, unattended=self._guest.unattended)
+        if self._guest.on:
+            self._attachments.check(command)
 
     # -- the record -------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from multipassd.mounts import control_socket
+from multipassd.mounts import control_socket, virtiofsd
 from multipassd.mounts import order as orders
 from multipassd.mounts.main import DIRECTORY, SOURCE
 from multipassd.mounts.order import MAX_REQUEST, Order
@@ -26,7 +26,7 @@ SOCKET = "MULTIPASS_MOUNTS_SOCKET"  # the path of the socket of multipass-mounts
 RUNTIME = "/run"  # where each of its servers has a directory for its control socket
 UNIT_DIRECTORY = "multipass-mount-"  # what their names begin with
 HELPER = installation.program("multipass-mounts")
-ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SNAP", "SNAP_NAME")
+ENVIRONMENT = (virtiofsd.ROOT, "PATH", "LD_LIBRARY_PATH", "SNAP", "SNAP_NAME")
 SECONDS = 110.0  # a whole start: the directory's 30, the guest's 60, and a log-in
 MAX_ANSWER = 64 << 10  # bytes; a reason has a few hundred
 MAX_KEY = 16 << 10
@@ -65,10 +65,24 @@ class MountServers:
         own, where the guest accepts another than that. Raises MountFailed, SourceRefused."""
         path = self._key.with_name(key_name or self._key.name)
         try:
-            async with self._turns, _in_memory(path) as key, self._asking() as connection:
+            async with self._turns, _in_memory(path) as key:
+                await self._order(order, key)
+        except OSError as error:
+            raise MountFailed(f"its server can't be started: {error}") from None
+
+    async def start_native(self, order: Order, listening: int) -> None:
+        """Returns once virtiofsd waits for its machine at the socket `listening`. Raises
+        MountFailed, SourceRefused."""
+        async with self._turns:
+            await self._order(order, listening)
+
+    async def _order(self, order: Order, file: int) -> None:
+        """Raises MountFailed, SourceRefused."""
+        try:
+            async with self._asking() as connection:
                 answer = await json_request_async.ask(
                     connection, order.message(), dict,
-                    limit=MAX_ANSWER, seconds=SECONDS, descriptors=(key,),
+                    limit=MAX_ANSWER, seconds=SECONDS, descriptors=(file,),
                 )  # fmt: skip
                 fault, why = str(answer["fault"]), str(answer["why"])
         except (RequestFailed, OSError, KeyError) as error:

@@ -60,9 +60,10 @@ def _wait_until_in_place(reader: int) -> None:
         raise SourceRefused(why)
     if kind != IN_PLACE:
         raise NoJail(why or f"the directory did not answer within {SECONDS:.0f} s")
+    os.read(reader, 1)  # it closes the pipe now, and then has none but its socket
 
 
-def _shed_files(*kept: int) -> None:
+def shed_files(*kept: int) -> None:
     """The key of the instances, above all, is not the user's."""
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
@@ -77,7 +78,7 @@ def _shed_files(*kept: int) -> None:
 def _child(order: Order, connection: socket.socket, writer: int) -> NoReturn:
     """Never returns into the caller's code."""
     try:
-        _shed_files(connection.fileno(), writer)
+        shed_files(connection.fileno(), writer)
         uids, gids = IdMap(order.uids), IdMap(order.gids)
         try:
             parent = os.getppid()

@@ -7,6 +7,7 @@ import os
 import pwd
 import resource
 import stat
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from multipassd.mounts.sftp_files import MOST_HANDLES
 from multipassd.system import installation, rights
 
 FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+SHARED = "/source"  # where a program finds the directory
+SYSTEM = ("usr", "lib", "lib64")  # what a program of the host needs
 PLACE = "/tmp"  # there on every host; nothing is written to it
 SPARE_FILES = 64  # descriptors beside the peer's handles
 
@@ -47,28 +50,72 @@ class User:
 
 
 def enter(source: str, user: User) -> None:
-    """For this process and with no way back. Raises SourceRefused, NoJail, OSError."""
-    root = os.geteuid() == 0
-    if not root and os.geteuid() != user.uid:
+    """With the directory as its root directory. For this process and with no way back. Raises
+    SourceRefused, NoJail, OSError."""
+    _begin(user)
+    directory = _open_as(source, user)
+    try:
+        rights.enter_as_root(directory, PLACE)
+    finally:
+        os.close(directory)
+    _end(user, MOST_HANDLES + SPARE_FILES)
+
+
+def enter_with_programs(source: str, user: User, system: str, most_files: int) -> None:
+    """To run a program that serves the directory, at SHARED. `system`: the root directory that
+    programs and libraries are taken from, which all users can read; nothing else is in sight but
+    this process's own entry in /proc. Raises as `enter` does."""
+    _begin(user)
+    directory = _open_as(source, user)
+    rights.mount_empty(PLACE, user.uid)
+    for name in SYSTEM:
+        path, place = os.path.join(system, name), os.path.join(PLACE, name)
+        if os.path.islink(path):
+            os.symlink(os.readlink(path), place)
+        elif os.path.isdir(path):
+            os.mkdir(place)
+            rights.bind(path, place)
+    for name in ("proc/self", "proc/sys/fs", SHARED.lstrip("/")):
+        os.makedirs(os.path.join(PLACE, name))
+    with open(f"{PLACE}/proc/sys/fs/nr_open", "w", encoding="ascii") as file:
+        file.write(f"{most_files}\n")  # the host's would tell no more
+    rights.bind("/proc/self", f"{PLACE}/proc/self")
+    rights.bind(f"/proc/self/fd/{directory}", PLACE + SHARED)
+    os.close(directory)
+    root = os.open(PLACE, FLAGS)
+    rights.enter_as_root(root, PLACE)
+    os.close(root)
+    _end(user, most_files, (rights.SETGID, rights.SETPCAP))
+
+
+def _begin(user: User) -> None:
+    if os.geteuid() not in (0, user.uid):
         raise NoJail(
             f"the service runs as uid {os.geteuid()} and serves directories for that user only, "
             f"and it is uid {user.uid}'s"
         )
     _have_own_mounts()
-    if root:
+
+
+def _open_as(source: str, user: User) -> int:
+    """With the user's rights; from then on files are opened with no others. Raises SourceRefused,
+    OSError."""
+    if os.geteuid() == 0:
         os.setgroups(sorted(user.groups))
         rights.act_on_files_as(user.uid, user.gid)
-    directory = _open(source)
-    try:
-        rights.enter_as_root(directory, PLACE)
-    finally:
-        os.close(directory)
-    if root:
+    return _open(source)
+
+
+def _end(user: User, most_files: int, kept: Collection[int] = ()) -> None:
+    """The user's ids, and no capability; a program that root runs can get those that are kept."""
+    if os.geteuid() == 0:
+        rights.drop_bounding_set(kept)
         take_on(user.uid, user.gid, user.groups)
-    rights.drop_capabilities(rights.ALL)
+    rights.drop_capabilities(set(rights.ALL) - set(kept))
     rights.no_new_privileges()
-    limit = MOST_HANDLES + SPARE_FILES
     with suppress(ValueError, OSError):  # the host allows less; then opening fails earlier
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        limit = most_files if hard == resource.RLIM_INFINITY else min(most_files, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0)  # the guest's kernel has applied the guest's

@@ -18,6 +18,7 @@ from multipassd.mounts import control_socket
 from multipassd.mounts.control_socket import AlreadyServed
 from multipassd.mounts.file_server import FileServer
 from multipassd.mounts.jail import NoJail, SourceRefused
+from multipassd.mounts.native_server import NativeServer
 from multipassd.mounts.order import MAX_REQUEST, Order
 from multipassd.mounts.session import Session, SessionFailed
 from multipassd.system import json_request, rights
@@ -37,35 +38,55 @@ def main() -> int:
                 asking, dict, limit=MAX_REQUEST, most_files=1
             )
             order = Order.read(message)
-            key = files[0]
+            (file,) = files
         except (RequestFailed, ValueError, KeyError, TypeError, IndexError) as error:
             return _answer(asking, GUEST, f"the request is not understood: {error!r}")
         try:
             with control_socket.claimed(directory, order.socket) as control:
-                return _serve(order, key, asking, control)
+                return _serve(order, file, asking, control)
         except AlreadyServed:
             return _answer(asking, GUEST, "it is mounted already")
         except OSError as error:
             return _answer(asking, GUEST, f"its server can't be started: {error}")
 
 
-def _serve(order: Order, key: int, asking: socket.socket, control: socket.socket) -> int:
+def _serve(order: Order, file: int, asking: socket.socket, control: socket.socket) -> int:
     try:
-        # First: from here on this process has the user's files in no way, and no right of root's.
-        with FileServer.started(order) as files:
-            rights.drop_capabilities(rights.ALL)
-            rights.no_new_privileges()
-            with Session.started(order, key, files) as session:
-                session.wait_until_mounted(asking)
-                os.close(key)  # by now ssh has used it
-                _answer(asking)
-                asking.close()
-                session.wait(control, order.message())
+        (_serve_native if order.native else _serve_classic)(order, file, asking, control)
     except SourceRefused as error:
         return _answer(asking, SOURCE, str(error))
     except (NoJail, SessionFailed) as error:
         return _answer(asking, GUEST, str(error))
     return 0
+
+
+def _serve_classic(order: Order, key: int, asking: socket.socket, control: socket.socket) -> None:
+    # First: from here on this process has the user's files in no way, and no right of root's.
+    with FileServer.started(order) as files:
+        _shed_rights()
+        with Session.started(order, key, files) as session:
+            session.wait_until_mounted(asking)
+            os.close(key)  # by now ssh has used it
+            _answer(asking)
+            asking.close()
+            session.wait(control, order.message())
+
+
+def _serve_native(
+    order: Order, listening: int, asking: socket.socket, control: socket.socket
+) -> None:
+    """`listening`: the socket that the machine will connect to."""
+    with NativeServer.started(order, listening) as server:
+        _shed_rights()
+        os.close(listening)
+        _answer(asking)
+        asking.close()
+        server.wait(control, order.message())
+
+
+def _shed_rights() -> None:
+    rights.drop_capabilities(rights.ALL)
+    rights.no_new_privileges()
 
 
 def _answer(asking: socket.socket, fault: str = "", why: str = "") -> int:

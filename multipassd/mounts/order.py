@@ -35,6 +35,7 @@ class Order:
     port: int
     host_key: str
     user: str  # to log in as
+    native: bool = False  # by virtiofs: nothing logs in
 
     @property
     def socket(self) -> str:
@@ -93,4 +94,10 @@ def _pairs(value: object) -> Pairs:
     return tuple((_number(host), _number(guest)) for host, guest in value)
 
 
-_READERS = {"str": _text, "int": _number, "Pairs": _pairs}
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("no flag")
+    return value
+
+
+_READERS = {"bool": _flag, "str": _text, "int": _number, "Pairs": _pairs}

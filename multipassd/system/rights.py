@@ -6,15 +6,17 @@ import ctypes
 import os
 import signal
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 # linux/capability.h, linux/prctl.h, linux/sched.h
-DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2
+DAC_OVERRIDE, DAC_READ_SEARCH, SETGID, SETPCAP = 1, 2, 6, 8
 ALL = range(64)
 _SET_PDEATHSIG, _SET_NO_NEW_PRIVS = 1, 38
+_READ_BOUND, _DROP_BOUND = 23, 24  # of the capabilities that programs can get
 _NEW_NETWORK, _NEW_IPC = 0x40000000, 0x08000000
 _NEW_MOUNTS, _NEW_USERS = 0x00020000, 0x10000000
 _BIND, _RECURSIVE, _SLAVE = 1 << 12, 1 << 14, 1 << 19  # linux/mount.h
+_NO_SUID, _NO_DEVICES = 1 << 1, 1 << 2
 _DETACH = 2
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}  # its number; the C library has no function
 _VERSION_3 = 0x20080522
@@ -75,6 +77,26 @@ def own_mounts() -> None:
             with open(f"/proc/self/{file}", "w", encoding="ascii") as target:
                 target.write(text)
     _check(_libc.mount(None, b"/", None, ctypes.c_ulong(_SLAVE | _RECURSIVE), None))
+
+
+def mount_empty(place: str, uid: int) -> None:
+    """An empty file system in memory, of this user's. After `own_mounts`. Raises OSError."""
+    kind, options = ctypes.c_ulong(_NO_SUID | _NO_DEVICES), f"mode=0755,size=64k,uid={uid}"
+    _check(_libc.mount(b"tmpfs", os.fsencode(place), b"tmpfs", kind, options.encode()))
+
+
+def bind(source: str, place: str) -> None:
+    """Show a directory, with what is mounted in it, in another place too. After `own_mounts`.
+    Raises OSError."""
+    kind = ctypes.c_ulong(_BIND | _RECURSIVE)
+    _check(_libc.mount(os.fsencode(source), os.fsencode(place), None, kind, None))
+
+
+def drop_bounding_set(kept: Collection[int] = ()) -> None:
+    """Root, too, gets no other capability by running a program. Raises OSError."""
+    for number in set(ALL) - set(kept):
+        if _libc.prctl(_READ_BOUND, ctypes.c_ulong(number), 0, 0, 0) == 1:
+            _control(_DROP_BOUND, number)
 
 
 def enter_as_root(directory: int, place: str) -> None:

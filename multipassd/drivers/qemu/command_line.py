@@ -12,12 +12,14 @@ from multipassd.drivers.qemu.hardware import UEFI, QemuHardware
 from multipassd.system import installation
 
 if TYPE_CHECKING:  # units.py, a process for each request, needs only the names here
-    from multipassd.drivers.interface import Link, Machine
+    from multipassd.drivers.interface import Link, Machine, Share
 
 SYSTEM = "qemu-system-x86_64"
 MONITOR, STOPPER = "qmp", "stop"  # the daemon's monitor, and the one that the unit's stop uses
 SUSPENDED = "suspended"  # the name of the snapshot that holds a suspended guest's state
 DISK, FIRMWARE, VARIABLES = "disk", "firmware", "variables"  # block nodes
+MEMORY = "memory"  # its backend, where it is shared
+SHARE_QUEUE = 1024  # requests of a share that are under way: as many as QEMU allows
 CONSOLE = "console"
 CONSOLE_SIZE = 65536  # bytes of the guest's console that are kept, in memory
 # The default translation cache takes 1 GiB of the host's memory for each guest.
@@ -64,11 +66,13 @@ def command(machine: Machine, process: Process) -> list[str]:
         "-cpu", _hardware(machine).cpu,
         "-smp", str(machine.cpus),
         "-m", f"{machine.memory >> 20}M",
+        *_memory(machine),
         *_monitors(process.runtime),
         "-chardev", f"ringbuf,id={CONSOLE},size={CONSOLE_SIZE}", "-serial", f"chardev:{CONSOLE}",
         *_firmware(machine),
         *_disks(machine),
         *(word for number, link in enumerate(machine.links) for word in _card(number, link)),
+        *(word for number, share in enumerate(machine.shares) for word in _share(number, share)),
         "-device", "virtio-rng-pci",
         "-sandbox", SANDBOX,
         "-msg", "timestamp=on",
@@ -110,9 +114,19 @@ def _hardware(machine: Machine) -> QemuHardware:
 
 def _board(machine: Machine) -> str:
     hardware = _hardware(machine)
-    if hardware.firmware != UEFI:
-        return hardware.machine
-    return f"{hardware.machine},pflash0={FIRMWARE},pflash1={VARIABLES}"
+    words = [hardware.machine]
+    if hardware.firmware == UEFI:
+        words += [f"pflash0={FIRMWARE}", f"pflash1={VARIABLES}"]
+    if machine.shares:
+        words.append(f"memory-backend={MEMORY}")
+    return ",".join(words)
+
+
+def _memory(machine: Machine) -> list[str]:
+    """Shared with the servers of its directories, which read and write it directly."""
+    if not machine.shares:
+        return []
+    return ["-object", f"memory-backend-memfd,id={MEMORY},size={machine.memory >> 20}M,share=on"]
 
 
 def _firmware(machine: Machine) -> list[str]:
@@ -146,6 +160,14 @@ def _card(number: int, link: Link) -> list[str]:
     else:
         backend = f"user,id={name},hostfwd=tcp:{LOOPBACK}:{link.ssh_port}-:22"
     return ["-netdev", backend, "-device", f"virtio-net-pci,netdev={name},mac={link.mac}"]
+
+
+def _share(number: int, share: Share) -> list[str]:
+    name = f"fs{number}"
+    return [
+        "-chardev", f"socket,id={name},path={_escaped(share.socket)}",
+        "-device", f"vhost-user-fs-pci,chardev={name},tag={share.tag},queue-size={SHARE_QUEUE}",
+    ]  # fmt: skip
 
 
 def _escaped(path: Path) -> str:

@@ -38,7 +38,7 @@ class QemuDriver:
     """The driver of QEMU, on a runner that keeps QEMU's processes."""
 
     max_cpus = 255  # as many as QEMU's machine type takes
-    keeps_snapshots = clones = True
+    offers_shares = keeps_snapshots = clones = True
 
     def __init__(self, runner: Runner, place: Path, override: str) -> None:
         self._runner = runner

@@ -59,6 +59,8 @@ class QemuGuest:
         self._printed = ""
         self.stood_still = False
         self.goes_on: Callable[[], None] = lambda: None
+        self.reboots: Callable[[], None] = lambda: None
+        monitor.on_reset = lambda: self.reboots()
         monitor.on_full_disk = self._on_full_disk
 
     @property

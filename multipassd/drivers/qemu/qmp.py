@@ -12,6 +12,7 @@ from typing import Any
 from multipassd.drivers.qemu.qmp_protocol import (
     BLOCK_IO_ERROR,
     JOB_STATUS_CHANGE,
+    RESET,
     SHUTDOWN,
     Event,
     Greeting,
@@ -48,6 +49,7 @@ class Monitor:
         self.shutdown_reason = ""  # QEMU's word for why it ends: "guest-shutdown", "host-qmp-quit"
         self.closed: asyncio.Future[None] = loop.create_future()
         self.on_full_disk: Callable[[], None] = lambda: None  # a full host disk paused the guest
+        self.on_reset: Callable[[], None] = lambda: None  # the guest boots again
         self._listener: asyncio.Task[None] | None = None
 
     @classmethod
@@ -148,6 +150,9 @@ class Monitor:
     def _handle_event(self, event: Event) -> None:
         if event.name == SHUTDOWN:
             self.shutdown_reason = str(event.data.get("reason", "unknown"))
+        elif event.name == RESET:
+            if event.data.get("guest"):
+                self.on_reset()
         elif event.name == BLOCK_IO_ERROR:
             if event.data.get("nospace") and event.data.get("action") == "stop":
                 self.on_full_disk()

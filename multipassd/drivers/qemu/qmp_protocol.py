@@ -12,6 +12,7 @@ MAX_LINE = 1 << 20  # bytes of one message; the longest that is used here has so
 
 # Which messages mean something here.
 SHUTDOWN, BLOCK_IO_ERROR, JOB_STATUS_CHANGE = "SHUTDOWN", "BLOCK_IO_ERROR", "JOB_STATUS_CHANGE"
+RESET = "RESET"
 
 
 class QmpError(Exception):

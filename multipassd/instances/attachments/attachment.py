@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from multipassd.drivers.interface import Machine
+from multipassd.instances.states.transitions import Command
 from protocol.messages.information import InstanceDetails
 
 Fields = Mapping[str, object]  # of the instance's record, by name
@@ -16,6 +17,9 @@ Warn = Callable[[str], None]  # a sentence for the clients that wait for the sta
 
 class Attachment:
     """Hooks on the life of one instance; a kind of attachment overrides those that it needs."""
+
+    def check(self, command: Command) -> None:
+        """While the machine runs, before anything is done. Raises WrongState: then nothing is."""
 
     def fields_at_start(self) -> Fields:
         """What is recorded before the machine starts. Raises RpcError: then it is not started."""

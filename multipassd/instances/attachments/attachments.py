@@ -10,8 +10,10 @@ from multipassd.instances.attachments.classic_mounts import ClassicMounts
 from multipassd.instances.attachments.delayed_stop import DelayedStop
 from multipassd.instances.attachments.guest_clock import GuestClock
 from multipassd.instances.attachments.mounts import Mounts
+from multipassd.instances.attachments.native_mounts import NativeMounts
 from multipassd.instances.attachments.network_cards import NetworkCards
 from multipassd.instances.records.stored_record import StoredRecord
+from multipassd.instances.states.transitions import Command
 from multipassd.mounts.client import MountServers
 from multipassd.network.interface import Networking
 from protocol.messages.information import InstanceDetails
@@ -21,20 +23,31 @@ class Attachments:
     """The hooks of `Attachment`, each called for all kinds: in order, at the end in reverse."""
 
     def __init__(
-        self, record: StoredRecord, networking: Networking, servers: MountServers | None = None
+        self,
+        record: StoredRecord,
+        networking: Networking,
+        servers: MountServers | None = None,
+        *,
+        shares: bool = False,
     ) -> None:
-        """`servers`: of classic mounts; without it there are none."""
+        """`servers`: of mounts; without it there are none. `shares`: can the machine have any?"""
         self.cards = NetworkCards(record, networking)
         self.delayed_stop = DelayedStop(record)
         classic = ClassicMounts(record, self.cards, servers)
         enabled = servers.enabled if servers is not None else lambda: False
-        self.mounts = Mounts(record, classic, enabled)
+        native = NativeMounts(record, servers, enabled, able=shares)
+        self.mounts = Mounts(record, classic, native, enabled)
         self._all: tuple[Attachment, ...] = (
             self.cards,
             self.delayed_stop,
             GuestClock(record.name),
             self.mounts,
         )
+
+    def check(self, command: Command) -> None:
+        """Raises WrongState."""
+        for each in self._all:
+            each.check(command)
 
     def fields_at_start(self) -> Fields:
         return {key: value for each in self._all for key, value in each.fields_at_start().items()}

@@ -92,9 +92,8 @@ class ClassicMounts(Attachment):
 
     async def after_answer(self, execute: Execute, warn: Warn) -> None:
         self._execute = execute
-        mounts = self._mounts()
-        await self._end_servers({mount.target for mount in mounts})
-        for layer in _layers(mounts):
+        await self._end_servers({mount.target for mount in self._record.record.mounts})
+        for layer in _layers(self._mounts()):
             await asyncio.gather(*(self._take_up(mount, warn) for mount in layer))
 
     async def before_suspend(self, execute: Execute) -> None:

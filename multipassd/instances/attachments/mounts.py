@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from multipassd.drivers.interface import Machine
 from multipassd.instances.attachments import mount_targets
-from multipassd.instances.attachments.attachment import Attachment, Execute, Warn
+from multipassd.instances.attachments.attachment import Attachment, Execute, Fields, Warn
 from multipassd.instances.attachments.classic_mounts import ClassicMounts, NoSupport
+from multipassd.instances.attachments.native_mounts import NativeMounts
 from multipassd.instances.records.record import Mount, MountKind
 from multipassd.instances.records.stored_record import StoredRecord
+from multipassd.instances.states.transitions import Command
 from multipassd.mounts.client import MountFailed
 from multipassd.system import log
 from protocol.errors import RpcError
@@ -41,11 +44,16 @@ class Mounts(Attachment):
     without a record ends; and it is removed from the record first, so it can't come back."""
 
     def __init__(
-        self, record: StoredRecord, classic: ClassicMounts, enabled: Callable[[], bool]
+        self,
+        record: StoredRecord,
+        classic: ClassicMounts,
+        native: NativeMounts,
+        enabled: Callable[[], bool],
     ) -> None:
         """`enabled`: what `local.privileged-mounts` says now."""
         self._record = record
         self._classic = classic
+        self._native = native
         self._enabled = enabled
 
     @property
@@ -55,7 +63,7 @@ class Mounts(Attachment):
     def default_target(self, source: str) -> str:
         return mount_targets.default(source, self._home)
 
-    def check(self, mount: Mount, *, stopped: bool) -> None:
+    def check_new(self, mount: Mount, *, stopped: bool) -> None:
         """Raises MountRefused."""
         name, target, home = self._record.name, mount.target, self._home
         if mount_targets.refused(target, home):
@@ -64,16 +72,20 @@ class Mounts(Attachment):
             raise MountRefused(f"\"{target}\" is already mounted in '{name}'")
         if len(self._record.record.mounts) >= MOST:
             raise _failed(target, f"{name} has {MOST} mounts, and can't have more")
-        if mount.kind is MountKind.NATIVE and not stopped:
+        if mount.kind is MountKind.CLASSIC:
+            return
+        if not stopped:
             raise _failed(
                 target, f"Please stop the instance {name} before attempting native mounts."
             )
+        if why := self._native.refusal(mount):
+            raise _failed(target, why)
 
     async def add(self, mount: Mount, announce: Announce, *, stopped: bool, answers: bool) -> None:
         """The caller holds the instance. One that does not answer gets a classic mount when it
         does. `announce` is told of what takes long. Raises RpcError, and then nothing has changed.
         """
-        self.check(mount, stopped=stopped)
+        self.check_new(mount, stopped=stopped)
         served = answers and mount.kind is MountKind.CLASSIC
         if served:
             try:
@@ -100,11 +112,9 @@ class Mounts(Attachment):
         await self._stop(gone)
 
     async def switch(self, execute: Execute) -> None:
-        """`local.privileged-mounts` was changed; the caller holds the instance, which answers."""
-        if self._enabled():
-            await self._classic.after_answer(execute, lambda text: None)
-        else:
-            await self._stop(self._record.record.mounts)
+        """`local.privileged-mounts` was changed; the caller holds the instance, which answers. A
+        native mount comes back with the machine's next start."""
+        await self.after_answer(execute, lambda text: None)
 
     def _at(self, target: str) -> Mount | None:
         path = mount_targets.path(target, self._home)
@@ -115,16 +125,27 @@ class Mounts(Attachment):
 
     async def _stop(self, mounts: Iterable[Mount]) -> None:
         for mount in mounts:
-            if mount.kind is MountKind.CLASSIC:
-                await self._classic.stop(mount)
+            kind = self._classic if mount.kind is MountKind.CLASSIC else self._native
+            await kind.stop(mount)
 
     # -- the life of the instance -----------------------------------------------------------------
 
+    def check(self, command: Command) -> None:
+        self._native.check(command)
+
+    def fields_at_start(self) -> Fields:
+        return self._native.fields_at_start()
+
     async def before_start(self) -> None:
-        await self._classic.before_start()
+        await self._classic.before_start()  # ends all servers that are left
+        await self._native.before_start()
+
+    def equip(self, machine: Machine) -> Machine:
+        return self._native.equip(machine)
 
     async def after_answer(self, execute: Execute, warn: Warn) -> None:
         if self._enabled():
+            await self._native.after_answer(execute, warn)
             await self._classic.after_answer(execute, warn)
         else:  # an earlier daemon may have left servers
             await self._stop(self._record.record.mounts)
@@ -137,12 +158,15 @@ class Mounts(Attachment):
             await self._classic.after_pause(execute)
 
     async def after_end(self) -> None:
+        await self._native.after_end()
         await self._classic.after_end()
 
     async def on_purge(self) -> None:
+        await self._native.after_end()
         await self._classic.on_purge()
 
     def close(self) -> None:
+        self._native.close()
         self._classic.close()
 
 

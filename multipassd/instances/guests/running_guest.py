@@ -163,6 +163,7 @@ class RunningGuest:
     def _adopt(self, guest: Guest) -> None:
         self.guest = guest
         guest.goes_on = self._on_going_on
+        guest.reboots = self._on_reboot
         connection = GuestConnection(self._stored, self._attachments.cards, self._key)
         self._reach = Reachability(
             self.name,
@@ -222,6 +223,12 @@ class RunningGuest:
         """It was stalled by a full disk. One that has not answered yet is still probed."""
         if self.guest is not None and self._reach is not None and self._reach.answered:
             self.settling.goes_on()
+
+    def _on_reboot(self) -> None:
+        """What was mounted is not any more. One that has not answered yet is still probed."""
+        reach, probing = self._reach, self._probing
+        if self.guest is not None and reach is not None and probing is not None and probing.done():
+            self._probing = self._spawn(self._probe(self.guest, reach))
 
     async def trouble(self) -> str:
         """What keeps it from running or answering, in a sentence; empty where nothing does."""

@@ -83,7 +83,7 @@ async def _mount(
 ) -> None:
     path = target.target_path or instance.mounts.default_target(asked.source)
     wanted = asked.model_copy(update={"target": path})
-    instance.mounts.check(wanted, stopped=instance.state is State.STOPPED)
+    instance.mounts.check_new(wanted, stopped=instance.state is State.STOPPED)
     async with instance.held(transitions.MOUNT):
         if instance.running:
             await instance.wait()  # its other mounts may still be mounted after a start

@@ -47,6 +47,7 @@ class Guest:
 
     def __init__(self) -> None:
         self.goes_on: Callable[[], None] = lambda: None
+        self.reboots: Callable[[], None] = lambda: None
         self._ended = asyncio.Event()
 
     async def power_down(self) -> None:
@@ -73,6 +74,7 @@ class Driver:
     """Machines that are nowhere. `unreachable`: each runs already, and does not answer."""
 
     max_cpus, user, opens_service_taps, keeps_snapshots, clones = 1, "root", False, True, True
+    offers_shares = False
 
     def __init__(self) -> None:
         self.unreachable = self.fails = False
