@@ -43,6 +43,7 @@ HOST = (
 # A host that runs instances.
 INSTANCE_HOST = (
     *HOST, "dnsmasq-base", "nftables", "openssh-client", "qemu-system-x86", "qemu-utils",
+    "virtiofsd",
 )  # fmt: skip
 # The same with the network's configuration that desktops have.
 NETWORK_MANAGER_HOST = (*INSTANCE_HOST, "network-manager")

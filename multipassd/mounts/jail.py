@@ -85,7 +85,11 @@ def enter_with_programs(source: str, user: User, system: str, most_files: int) -
     root = os.open(PLACE, FLAGS)
     rights.enter_as_root(root, PLACE)
     os.close(root)
-    _end(user, most_files, (rights.SETGID, rights.SETPCAP))
+    # Other users have none by a program that they run. virtiofsd drops these before it serves.
+    kept = (rights.SETGID, rights.SETPCAP) if user.uid == 0 else ()
+    if kept and os.geteuid() == 0:
+        rights.drop_bounding_set(kept)
+    _end(user, most_files, kept)
 
 
 def _begin(user: User) -> None:
@@ -109,7 +113,6 @@ def _open_as(source: str, user: User) -> int:
 def _end(user: User, most_files: int, kept: Collection[int] = ()) -> None:
     """The user's ids, and no capability; a program that root runs can get those that are kept."""
     if os.geteuid() == 0:
-        rights.drop_bounding_set(kept)
         take_on(user.uid, user.gid, user.groups)
     rights.drop_capabilities(set(rights.ALL) - set(kept))
     rights.no_new_privileges()
