@@ -121,6 +121,13 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "for_it_is_not_talked_to",
             "client/guests/test_exec.py::test_another_host_key_is_refused_without_a_question",
         ),
+        "what a transfer brings": (
+            "client/sftp/test_hostile.py::test_names_that_lead_elsewhere_are_refused_and_the_others_"
+            "arrive",
+            "client/sftp/test_hostile.py::test_a_link_that_becomes_a_directory_is_not_followed",
+            "client/sftp/test_hostile.py::test_no_set_user_id_bit_arrives",
+            "client/guests/test_transfer.py::test_no_link_below_the_target_is_followed",
+        ),
         "addresses by MAC": (
             "multipassd/network/test_bridge.py::test_a_stranger_on_the_bridge_gets_no_address",
         ),

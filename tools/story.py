@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tools import cloudimage, machines
-from tools.cast import choose_people
+from tools.cast import Person, choose_people
 from tools.daemon import Daemon
 from tools.imageserver import serving
 from tools.imagetree import ImageTree
@@ -117,6 +117,7 @@ def an_instance(story: Story) -> None:
     story.check("last line", f"Launched: {INSTANCE}", launched.rstrip("\n").rpartition("\n")[2])
     story.run(alice, "list", says="Name ")
     story.run(user, "exec", INSTANCE, "--", "id", "-un", says="ubuntu\n")
+    files_and_an_alias(story, user)
 
     story.tell("The daemon is killed (kill -9), and the instance does not notice")
     boot = "/proc/sys/kernel/random/boot_id"
@@ -134,6 +135,16 @@ def an_instance(story: Story) -> None:
     story.run(alice, "delete", INSTANCE, seconds=LAUNCH_SECONDS)
     story.run(alice, "purge")
     story.run(alice, "list", says=EMPTY_LIST)
+
+
+def files_and_an_alias(story: Story, user: Person) -> None:
+    story.tell("A file goes to the instance and comes back; a command in it gets a name here")
+    file = CHECKOUT / "requirements.txt"
+    story.run(user, "transfer", str(file), f"{INSTANCE}:copied")
+    story.run(user, "transfer", f"{INSTANCE}:copied", "-", says=file.read_text())
+    story.run(user, "alias", f"{INSTANCE}:uname", "kernel", says="You'll need to add this ")
+    story.run(user, "kernel", says="Linux\n")
+    story.run(user, "unalias", "kernel")
 
 
 def a_snapshot(story: Story) -> None:
