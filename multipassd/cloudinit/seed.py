@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -66,10 +67,22 @@ def with_key(path: Path, former: str, key: str, instance_id: str) -> bytes:
     if not former or former.encode() not in data:
         raise ValueError("it does not hold the key of the service that it is from")
     content["user-data"] = data.replace(former.encode(), key.encode())
-    meta = content.get("meta-data", b"")
-    lines = [line for line in meta.splitlines() if not line.startswith(b"instance-id:")]
-    content["meta-data"] = b"\n".join([f"instance-id: {instance_id}".encode(), *lines, b""])
+    content["meta-data"] = _of_instance(content, instance_id)
     return image(content)
+
+
+def set_instance_id(path: Path, instance_id: str) -> None:
+    """cloud-init takes the next boot for one of this instance. Raises OSError."""
+    content = read(path)
+    content["meta-data"] = _of_instance(content, instance_id)
+    write_atomically(path, image(content), MODE)
+
+
+def _of_instance(content: Mapping[str, bytes], instance_id: str) -> bytes:
+    """The meta data with this instance id."""
+    lines = content.get("meta-data", b"").splitlines()
+    others = [line for line in lines if not line.startswith(b"instance-id:")]
+    return b"\n".join([f"instance-id: {instance_id}".encode(), *others, b""])
 
 
 def read(path: Path) -> dict[str, bytes]:

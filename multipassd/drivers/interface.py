@@ -147,6 +147,9 @@ class Driver(Protocol):
         """Tell cloud-init of a machine that has booted before that these are all its network
         interfaces from the next boot on. Raises OSError, DriverError."""
 
+    async def set_instance_id(self, machine: Machine, instance_id: str) -> None:
+        """Tell cloud-init which instance the machine is. Raises OSError."""
+
     async def grow(self, machine: Machine, size: int) -> None:
         """Make the disk of a stopped machine larger."""
 

@@ -163,6 +163,10 @@ class QemuDriver:
     async def add_interfaces(self, machine: Machine, interfaces: tuple[Interface, ...]) -> None:
         await asyncio.to_thread(seed_disk.add_interfaces, command_line.seed(machine), interfaces)
 
+    async def set_instance_id(self, machine: Machine, instance_id: str) -> None:
+        path = command_line.seed(machine)
+        await asyncio.to_thread(seed_disk.set_instance_id, path, instance_id)
+
     async def start(self, machine: Machine) -> QemuGuest:
         try:
             hardware = QemuHardware.of(machine.hardware)

@@ -26,7 +26,7 @@ from multipassd.instances.records.record import Change, Mount, Pending, Record, 
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.snapshots import tree
 from multipassd.system import log
-from protocol.errors import RpcError
+from protocol.errors import RpcError, StorageFailed
 
 FEATURE = "snapshots"
 
@@ -137,10 +137,22 @@ class Snapshots:
     async def _restore(self, snapshot: Snapshot, mounts: tuple[Mount, ...]) -> None:
         await self._driver.restore_snapshot(self._machine(), snapshot.tag)
         restored = tree.returned(self._record, snapshot, mounts)
-        if restored.networks != self._record.networks:
-            _stage(self._record.name, "restore, seed")
-            await self._driver.add_interfaces(self._machine(), interfaces(restored))
+        try:
+            await self._restore_seed(restored)
+        except OSError as error:
+            name, why = self._record.name, error.strerror or error
+            raise StorageFailed(f"The seed of {name} can't be written: {why}.") from error
         self._end(restored)
+
+    async def _restore_seed(self, restored: Record) -> None:
+        """Raises OSError."""
+        _stage(restored.name, "restore, seed")
+        if restored.networks != self._record.networks:
+            await self._driver.add_interfaces(self._machine(), interfaces(restored))
+        if restored.instance_id != self._record.instance_id:
+            # As 1.16 changed it with the networks. With another one cloud-init would make host keys
+            # anew, which clients don't know.
+            await self._driver.set_instance_id(self._machine(), restored.instance_id)
 
     # -- names and comments -----------------------------------------------------------------------
 

@@ -127,6 +127,9 @@ class Driver:
     async def write_clone_seed(self, source: Machine, machine: Machine, seed: CloneSeed) -> None:
         pass
 
+    async def set_instance_id(self, machine: Machine, instance_id: str) -> None:
+        pass
+
     async def take_snapshot(self, machine: Machine, tag: str) -> None:
         pass
 

@@ -8,8 +8,11 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 
-from multipassd.instances.records.record import Record
+from multipassd.cloudinit import seed
+from multipassd.cloudinit.seed import Interface, Seed
+from multipassd.instances.records.record import Network, Record
 from tests import waiting
 from tests.conftest import DaemonFactory
 from tests.multipassd.instances.snapshots.disks import Disks
@@ -167,3 +170,26 @@ def test_a_snapshot_that_its_caller_waits_for_no_longer_is_completed(
     waiting.until(lambda: told in service.log_text(), "the snapshot")
     assert len(record(service).snapshots) == 2
     disks.check()
+
+
+def test_a_restore_brings_networks_and_cloud_init_s_instance_back(
+    service: Daemon, disks: Disks
+) -> None:
+    """As in a snapshot of 1.16's, which changed the instance's id with its networks."""
+    path = disks.paths[0].with_name("seed.iso")
+    first = Interface(record(service).mac)
+    seed.write(path, Seed("foo", "foo-1", "#cloud-config\n{}\n", (first,)))
+    service.stop()
+    known = records.registry(service.sandbox)
+    card = Network(name="eth9", mac="52:54:00:aa:aa:aa")
+    known.put(record(service).model_copy(update={"instance_id": "foo-2", "networks": (card,)}))
+    seed.add_interfaces(path, (first, Interface(card.mac, optional=True)))
+    seed.set_instance_id(path, "foo-2")
+    service.start()
+    done(service, "restore", "--destructive", "foo.kept")
+    now = record(service)
+    assert (now.instance_id, now.networks, now.pending) == ("foo-1", (), None)
+    content = seed.read(path)
+    meta = yaml.safe_load(content["meta-data"])
+    assert meta == {"instance-id": "foo-1", "local-hostname": "foo"}
+    assert card.mac.encode() not in content["network-config"]
