@@ -57,6 +57,7 @@ class Instance:
         self._guest = RunningGuest(self._stored, driver, self._attachments, key, self._tasks.spawn)
         self.awaited = self._guest.awaited  # for a client that starts it and then waits
         self.endpoint, self.trouble = self._guest.endpoint, self._guest.trouble
+        self.warnings = self._guest.settling.warnings  # for clients that waited for its start
         self.snapshots = Snapshots(self._stored, driver, lambda: self.machine)
         self._driver = driver
         self._lock = asyncio.Lock()  # of what changes the machine
@@ -101,10 +102,6 @@ class Instance:
     async def wait(self, seconds: float = START_TIMEOUT, *, initialised: bool = False) -> None:
         """Until SSH answers and, if asked, cloud-init is done. Raises TimedOut, DriverError."""
         await self._guest.wait(seconds, initialised=initialised)
-
-    def warnings(self) -> list[str]:
-        """What the clients that waited for the last start are to know, once."""
-        return self._guest.settling.warnings()
 
     def complete_pending(self) -> None:
         """In the background, what a killed daemon left of a change of its snapshots."""
