@@ -57,6 +57,7 @@ class Instance:
         self._guest = RunningGuest(self._stored, driver, self._attachments, key, self._tasks.spawn)
         self.awaited = self._guest.awaited  # for a client that starts it and then waits
         self.endpoint, self.trouble = self._guest.endpoint, self._guest.trouble
+        self.execute = self._guest.execute
         self.warnings = self._guest.settling.warnings  # for clients that waited for its start
         self.snapshots = Snapshots(self._stored, driver, lambda: self.machine)
         self._driver = driver
@@ -94,10 +95,6 @@ class Instance:
     def describe(self, details: InstanceDetails) -> None:
         """Fill in what `info` shows of its attachments."""
         self._attachments.describe(details, running=self.running)
-
-    async def execute(self, command: str, seconds: float) -> str:
-        """Run a command in the guest. Raises GuestSilent, NotRunning, DriverError."""
-        return await self._guest.execute(command, seconds)
 
     async def wait(self, seconds: float = START_TIMEOUT, *, initialised: bool = False) -> None:
         """Until SSH answers and, if asked, cloud-init is done. Raises TimedOut, DriverError."""
