@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -49,9 +49,11 @@ def record(
     key: str,
     keep: Keep,
     taken: set[str],
+    networks: Container[str],
 ) -> Record:
     """`key`: the name of the private key's file; `keep`: which mounts come along; `taken`: the MAC
-    addresses of others, for a card that has none. Raises ValueError."""
+    addresses of others, for a card that has none; `networks`: those of this host: a card on another
+    would keep it from starting. Raises ValueError."""
     old, image = entry.instance, entry.image
     assert image is not None
     kept = {each.index: each for each in kept_snapshots(entry, disk)}
@@ -64,7 +66,7 @@ def record(
         memory=sizes.parse(old.mem_size) if old.mem_size else DEFAULT_MEMORY,
         disk=disk.size,
         mac=old.mac_addr or mac_address(taken),
-        networks=_networks(old.extra_interfaces, taken),
+        networks=_networks(old.extra_interfaces, taken, networks),
         mounts=_mounts(old.mounts, keep),
         snapshots=tuple(
             Snapshot(
@@ -78,7 +80,7 @@ def record(
                 cpus=each.num_cores or 1,
                 memory=sizes.parse(each.mem_size) if each.mem_size else DEFAULT_MEMORY,
                 disk=sizes.parse(each.disk_space) if each.disk_space else disk.size,
-                networks=_networks(each.extra_interfaces, taken),
+                networks=_networks(each.extra_interfaces, taken, networks),
                 mounts=_mounts(each.mounts, keep),
             )
             for each in kept.values()
@@ -104,10 +106,13 @@ def _parent(index: int, entry: Entry, kept: dict[int, OldSnapshot]) -> int:
     return index if index in kept else 0
 
 
-def _networks(found: tuple[OldNetwork, ...], taken: set[str]) -> tuple[Network, ...]:
+def _networks(
+    found: tuple[OldNetwork, ...], taken: set[str], networks: Container[str]
+) -> tuple[Network, ...]:
     return tuple(
         Network(name=each.id, mac=each.mac_address or mac_address(taken), configured=each.auto_mode)
         for each in found
+        if each.id in networks
     )
 
 

@@ -22,6 +22,9 @@ NATIVE = 1
 MAX_ID = (1 << 32) - 2  # of users; the last number means none
 MAX_COUNT = 10_000
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+USER = re.compile(r"([a-z_][a-z0-9_-]{0,31})?")  # of logins; it becomes a word of ssh's
+DIGEST = re.compile(r"[0-9a-f]{0,64}")
+MAX_RELEASE, MAX_COMMENT = 100, 4096  # characters; the latter as of snapshots taken here
 NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}")  # the name of a host's interface
 LOOSE = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True, defer_build=True)
 
@@ -49,9 +52,24 @@ def _network(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    if not text.startswith("/") or "\0" in text:
+    if not text.startswith("/") or not text.isprintable():
         raise ValueError("no absolute path")
     return text
+
+
+def _user(text: str) -> str:
+    if not USER.fullmatch(text):
+        raise ValueError("no name of a user")
+    return text
+
+
+def _digest(text: str) -> str:
+    return text if DIGEST.fullmatch(text) else ""
+
+
+def _shown(text: str) -> str:
+    """Fit for a terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "?" for char in text)
 
 
 Mac = Annotated[str, AfterValidator(_mac)]
@@ -106,7 +124,7 @@ class OldSnapshot(BaseModel):
     model_config = LOOSE
 
     name: str
-    comment: str = ""
+    comment: Annotated[str, AfterValidator(lambda text: _shown(text)[:MAX_COMMENT])] = ""
     cloud_init_instance_id: str = ""
     parent: Number = 0
     index: Annotated[int, Field(ge=1, le=MAX_COUNT)]
@@ -126,7 +144,7 @@ class OldInstance(BaseModel):
     num_cores: Number = 0
     mem_size: Size = ""
     disk_space: Size = ""
-    ssh_username: str = ""
+    ssh_username: Annotated[str, AfterValidator(_user)] = ""
     state: int = 0
     deleted: bool = False
     metadata: dict[str, JsonValue] = {}
@@ -150,8 +168,8 @@ class OldImage(BaseModel):
     model_config = LOOSE
 
     path: Annotated[str, AfterValidator(_path)]
-    id: str = ""
-    original_release: str = ""
+    id: Annotated[str, AfterValidator(_digest)] = ""
+    original_release: Annotated[str, AfterValidator(lambda text: _shown(text)[:MAX_RELEASE])] = ""
 
 
 def objects(text: bytes) -> dict[str, JsonValue]:

@@ -76,7 +76,7 @@ async def _take(options: Namespace, found: list[Vault], taking: Taking, notes: _
     for entry in _chosen(options.names, entries):
         notes.name = entry.name
         try:
-            if here := taking.here(entry):
+            if not entry.wrong and (here := taking.here(entry)):
                 print(f"{entry.name}: taken over already{_as(here, entry)}.")
                 continue
             name = names.get(entry.name, entry.name)

@@ -25,7 +25,13 @@ from multipassd.cloudinit.ssh_keys import KEY_FILE, KEY_MODE
 from multipassd.disk_helper import client
 from multipassd.drivers import machine_files
 from multipassd.drivers.interface import Driver, Machine
-from multipassd.instances.records.instance_directory import COPY, FILE_MODE, MODE, InstanceDirectory
+from multipassd.instances.records.instance_directory import (
+    COPY,
+    FILE_MODE,
+    MAX_FILE,
+    MODE,
+    InstanceDirectory,
+)
 from multipassd.instances.records.record import Mount, Record, record_of, text_of
 from multipassd.instances.records.registry import Registry
 from multipassd.migration import conversion, held, inside, mounts, vault
@@ -33,6 +39,7 @@ from multipassd.migration.conversion import Disk
 from multipassd.migration.error import CannotTake
 from multipassd.migration.formats import SUSPENDED, OldMount
 from multipassd.migration.vault import Entry
+from multipassd.network import interfaces
 from multipassd.system import file_copy
 from multipassd.system.files import (
     make_directory,
@@ -199,10 +206,20 @@ class Taking:
             bios=conversion.boots_by_bios(entry),
             states=[conversion.tag(each) for each in kept],
         )
-        return conversion.record(
+        networks = {each.name for each in interfaces.read()}
+        for network in sorted({each.id for each in entry.instance.extra_interfaces} - networks):
+            self._tell(
+                f"its card on {network} is left out, as this host has no such network; "
+                "`multipass set local.NAME.bridged=true` connects it to another"
+            )
+        record = conversion.record(
             entry, name, disk, dict(hardware), _instance_id(seed), self._key(entry),
             partial(self._keep, entry.instance.ssh_username), self.registry.mac_addresses(),
+            networks,
         )  # fmt: skip
+        if len(text_of(record)) > MAX_FILE:  # it could not be read again
+            raise CannotTake("it has more snapshots than a record holds: delete some with 1.16")
+        return record
 
     def _key(self, entry: Entry) -> str:
         """The name of its file here; all instances of one vault share it."""

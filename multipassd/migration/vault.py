@@ -11,7 +11,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
@@ -68,6 +68,7 @@ class Vault:
 
     def entries(self) -> list[Entry]:
         """All instances, by name. Raises CannotTake where none can be read."""
+        self._check_directories()
         records = self._records()
         images = self._optional(self.data / IMAGES)
         found = [
@@ -75,7 +76,7 @@ class Vault:
             for name, record in sorted(records.items())
             if not _is_ghost(record)
         ]
-        return found
+        return _apart(found)
 
     def key(self) -> bytes:
         """The private key that all its instances let in. Raises CannotTake."""
@@ -95,6 +96,16 @@ class Vault:
             except (OSError, ValueError) as error:
                 raise CannotTake(f"{path} can't be read: {reason_of(error)}.") from None
         raise CannotTake(f"There is no {RECORDS} of Multipass 1.16 in {self.data}.")
+
+    def _check_directories(self) -> None:
+        """Raises CannotTake where another user could exchange what lies in them."""
+        for path in (self.data / INSTANCES, (self.data / INSTANCES).parent):
+            try:
+                _check(path.lstat(), path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise CannotTake(f"{path} can't be believed: {error.strerror}.") from None
 
     def _optional(self, path: Path) -> dict[str, JsonValue]:
         try:
@@ -128,6 +139,18 @@ class Vault:
         return Entry(name, self.data, instance, old_image, snapshots, head, taken)
 
 
+def _apart(entries: list[Entry]) -> list[Entry]:
+    """An instance is known by its MAC address; of two with one the first by name can be taken."""
+    first: dict[str, str] = {}
+    found = []
+    for entry in entries:
+        other = first.setdefault(entry.instance.mac_addr or entry.name, entry.name)
+        if other != entry.name and not entry.wrong:
+            entry = replace(entry, wrong=f"its MAC address is that of {other}, too")
+        found.append(entry)
+    return found
+
+
 def _is_ghost(record: JsonValue) -> bool:
     return isinstance(record, dict) and not any(record.get(key) for key in SUBSTANCE)
 
@@ -140,6 +163,8 @@ def _snapshots(directory: Path) -> tuple[tuple[OldSnapshot, ...], int, int]:
         head, taken = (_number(directory / name) for name in (HEAD, COUNT))
     except OSError as error:
         raise CannotTake(f"{error.filename or directory}: {reason_of(error)}") from None
+    if len({each.name for each in found}) < len(found):
+        raise CannotTake("two of its snapshots have one name")
     return tuple(found), head, max(taken, *(each.index for each in found), 0, 0)
 
 
@@ -200,7 +225,8 @@ def opened(path: Path, flags: int = FILE) -> Iterator[int]:
 def _check(status: os.stat_result, path: Path, kind: Callable[[int], bool] = stat.S_ISDIR) -> None:
     """Raises OSError where another user may have put it there."""
     if not kind(status.st_mode):
-        raise OSError(0, "it is not a regular file", str(path))
+        what = "regular file" if kind is stat.S_ISREG else "directory"
+        raise OSError(0, f"it is no {what}", str(path))
     if status.st_uid not in {0, os.geteuid()}:
         raise OSError(0, f"it belongs to uid {status.st_uid} instead of root", str(path))
     if status.st_mode & OTHERS_WRITE:

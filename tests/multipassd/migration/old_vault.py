@@ -88,17 +88,17 @@ class OldVault:
         iso.write(str(self.directory(name) / "cloud-init-config.iso"))
         iso.close()
 
-    def snapshot(self, name: str, index: int, parent: int = 0, **fields: Any) -> None:
-        image("snapshot", "-c", f"@s{index}", self.disk(name))
-        self.describe(name, index, parent, **fields)
+    def snapshot(self, instance: str, index: int, parent: int = 0, **fields: Any) -> None:
+        image("snapshot", "-c", f"@s{index}", self.disk(instance))
+        self.describe(instance, index, parent, **fields)
 
-    def describe(self, name: str, index: int, parent: int = 0, **fields: Any) -> None:
+    def describe(self, instance: str, index: int, parent: int = 0, **fields: Any) -> None:
         """Without the content of the disk."""
-        of_instance = self.instances[name]
+        of_instance = self.instances[instance]
         snapshot = {
             "name": f"snapshot{index}",
             "comment": "",
-            "cloud_init_instance_id": name,
+            "cloud_init_instance_id": instance,
             "parent": parent,
             "index": index,
             "creation_timestamp": "2023-10-30T13:31:37.123Z",
@@ -107,7 +107,7 @@ class OldVault:
                 "mounts")},
             **fields,
         }  # fmt: skip
-        place = self.directory(name)
+        place = self.directory(instance)
         self._write(place / f"{index:04}.snapshot.json", _json({"snapshot": snapshot}))
         self._write(place / "snapshot-head", b"%d" % index)
         self._write(place / "snapshot-count", b"%d" % index)

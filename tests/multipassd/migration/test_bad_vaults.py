@@ -112,11 +112,18 @@ def broken_snapshot(migrate: Migrate) -> None:
     (migrate.old.directory("bad") / "0001.snapshot.json").write_text("{")
 
 
+def wrong_user(migrate: Migrate) -> None:
+    migrate.old.instances["bad"]["ssh_username"] = "-oProxyCommand=x"
+    migrate.old.save()
+
+
+def one_name_twice(migrate: Migrate) -> None:
+    migrate.old.snapshot("bad", 1)
+    migrate.old.snapshot("bad", 2, name="snapshot1")
+
+
 def same_address(migrate: Migrate) -> None:
-    """That of a second card of an instance that is here by then."""
-    migrate.old.instances["afoo"]["extra_interfaces"] = [
-        {"id": "br0", "mac_address": migrate.old.instances["bad"]["mac_addr"]}
-    ]
+    migrate.old.instances["bad"]["mac_addr"] = migrate.old.instances["afoo"]["mac_addr"]
     migrate.old.save()
 
 
@@ -139,9 +146,11 @@ def same_address(migrate: Migrate) -> None:
         (wrong_size, "its mem_size is not valid"),
         (wrong_mac, "its mac_addr is not valid"),
         (wrong_network, "is not valid"),
+        (wrong_user, "its ssh_username is not valid"),
+        (one_name_twice, "two of its snapshots have one name"),
         (no_object, "its record can't be used"),
         (broken_snapshot, "0001.snapshot.json can't be used"),
-        (same_address, "belongs to an instance that is here"),
+        (same_address, "its MAC address is that of afoo, too"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -162,6 +171,18 @@ def test_what_can_not_be_taken_is_named_and_the_others_go_on(
     assert migrate.here() == ["afoo", "zoo"]
     assert sorted(os.listdir(migrate.machines)) == ["afoo", "zoo"]
     assert migrate.old.content() == before
+
+
+def test_a_vault_in_which_others_could_exchange_files_is_not_read(migrate: Migrate) -> None:
+    migrate.old.add("foo")
+    place = migrate.old.data / "vault/instances"
+    place.chmod(0o777)
+    assert "can't be believed: other users may write to it" in migrate.refused("take", "foo")
+    place.chmod(0o755)
+    place.rename(place.with_name("real"))
+    place.symlink_to("real")
+    assert "can't be believed: it is no directory" in migrate.refused("take", "foo")
+    assert migrate.here() == []
 
 
 def test_names_that_are_none_are_refused(migrate: Migrate) -> None:
