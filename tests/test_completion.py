@@ -61,6 +61,9 @@ LINES = {
     "multipass snapshot a": [],
     "multipass snapshot of": ["off"],
     "multipass clone of": ["off"],
+    "multipass mount fol": ["folder"],
+    "multipass mount folder o": ["off", "on"],
+    "multipass umount o": ["on", "on:/data", "on:Home"],
     "multipass restore ": ["asleep.second", "asleep.snapshot1"],
     "multipass restore asleep.sn": ["asleep.snapshot1"],
     "multipass delete asleep.se": ["asleep.second"],
@@ -126,6 +129,9 @@ case "$1 $2" in
 'aliases '*)
     echo 'Alias,Instance,Command,Working directory,Context'
     printf '%s\\n' 'build,on,make,map,default' 'deploy,on,sh -c "a,b",map,work*' ;;
+'info '*)
+    printf '%s\\n' Name,State,Mounts on,Running,'/srv/a => Home;/b => /data,,1' off,Stopped, \\
+        'asleep,Suspended,/x => a b' ;;
 'networks '*)
     echo Name,Type,Description
     printf '%s,ethernet,"Ethernet device"\\n' eth0 eth1 wlan0 ;;
@@ -186,6 +192,7 @@ def place(tmp_path: Path) -> Path:
     stand_in.write_text(STAND_IN)
     stand_in.chmod(0o755)
     (tmp_path / "init.yaml").touch()
+    (tmp_path / "folder").mkdir()
     return tmp_path
 
 
@@ -203,7 +210,7 @@ def _values(offered: list[str], typed: str) -> set[str]:
     last = typed.split(" ")[-1]
     option = last.partition("=")[0] + "="
     return {
-        word.removeprefix(option) if option.startswith("--") else word
+        (word.removeprefix(option) if option.startswith("--") else word).removesuffix("/")
         for word in offered
         if word != last or "=" not in last
     }

@@ -203,6 +203,11 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "accounts_groups",
         ),
         "what logs in": ("system/test_host_instance.py::alices_directory_is_served_as_alice",),
+        "virtiofsd, too": (
+            "system/test_host_instance.py::a_native_mount_is_served_by_virtiofsd",
+            "instances/test_native_mounts.py::test_the_guest_gets_nothing_that_the_user_could_not_get_"
+            "alone",
+        ),
     },
     "a user who could write into a vault": {
         "a vault is believed": (

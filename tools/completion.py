@@ -23,6 +23,7 @@ INSTANCES: dict[str, tuple[str, ...]] = {
     "exec": ("Running", "Stopped", "Suspended"),
     "export": ("Stopped",),
     "info": (),
+    "mount": ("Running", "Stopped", "Suspended"),
     "recover": ("Deleted",),
     "restart": ("Running",),
     "shell": ("Running", "Stopped", "Suspended"),
@@ -34,6 +35,7 @@ INSTANCES: dict[str, tuple[str, ...]] = {
 ONE_INSTANCE = ("clone", "exec", "export", "shell", "snapshot")  # what follows it is not one
 # Their arguments are snapshots: each of them, or those that are written with a point.
 SNAPSHOTS, MAYBE_SNAPSHOTS = ("restore",), ("delete", "info")
+DIRECTORY = "mount"  # its first argument is a directory, the others are instances
 FIRST_FILE, SECOND_FILE = ("import",), ("export",)  # which of their arguments is a file
 KEYED = ("get", "set")  # their argument is the key of a setting
 FILES, NETWORKS = "cloud-init", "network"  # options whose values are such
@@ -48,7 +50,15 @@ ASK_SNAPSHOTS = (
 _ASK_ALIASES = "MULTIPASS_NEVER_ENROL=1 multipass aliases --format csv 2>/dev/null"
 ASK_ALIASES = f"{_ASK_ALIASES} | sed 1d | cut -d, -f1"
 ASK_CONTEXTS = f"{_ASK_ALIASES} | sed -E '1d; s/.*,//; s/[*]$//' | sort -u"
-ASKED = {"prefer": ASK_CONTEXTS, "unalias": ASK_ALIASES}  # what lists the words of a command
+# Each instance that has mounts, and each mount; those with a space are left to be typed.
+ASK_MOUNTS = (
+    "MULTIPASS_NEVER_ENROL=1 multipass info --no-runtime-information --format csv 2>/dev/null"
+    " | awk -F, 'NR > 1 { s = $0; if (s ~ / => /) print $1; while (match(s, / => [^;,]+/)) {"
+    " t = substr(s, RSTART + 4, RLENGTH - 4); s = substr(s, RSTART + RLENGTH);"
+    ' if (t !~ / /) print $1 ":" t } }\''
+)
+# What lists the words of a command.
+ASKED = {"prefer": ASK_CONTEXTS, "umount": ASK_MOUNTS, "unalias": ASK_ALIASES}
 SIDES = "transfer"  # its arguments are files, and instances with a colon
 NOTICE = "# Generated from the table of commands by tools/completion.py."
 
@@ -203,7 +213,8 @@ def _bash_instances(command: Command) -> str:
     if command.name in FIRST_FILE:
         return f"; [[ $current == -* ]] || {_BASH_FILES}"
     if command.name in ASKED:
-        return f'; [[ $current == -* ]] || words="$({ASKED[command.name]})"'
+        ask = f'; [[ $current == -* ]] || words="$({ASKED[command.name]})"'
+        return ask + (_BASH_COLON if command.name == "umount" else "")
     if command.name == SIDES:
         sides = 'words="$(_multipass_instances Running)"; words=${words// /: }'
         return f"; [[ $current == -* ]] || {{ {sides}; }}"
@@ -212,6 +223,9 @@ def _bash_instances(command: Command) -> str:
         return ""
     more = f"; [[ $current != *.* ]] || {snapshots}" if command.name in MAYBE_SNAPSHOTS else ""
     ask = f'words="$(_multipass_instances {_quoted("|".join(states)) if states else ""})"'
+    if command.name == DIRECTORY:
+        first = f'; [[ $current == -* || $previous != "$command" ]] || {_BASH_FILES}'
+        return f"{first}; [[ $current == -* ]] || {ask}"
     if command.name in ONE_INSTANCE:
         after = f'; [[ $current == -* || $previous == "$command" ]] || {_BASH_FILES}'
         files = after if command.name in SECOND_FILE else ""
@@ -219,6 +233,12 @@ def _bash_instances(command: Command) -> str:
     return f"; [[ $current == -* ]] || {ask}{more}"
 
 
+# What stands behind a colon is a word of its own to bash.
+_BASH_COLON = (
+    '; [[ $current != : ]] || { current=\'\'; words=$(sed -n "s/^$previous://p" <<< "$words"); }'
+    "; [[ $previous != : ]] || "
+    'words=$(sed -n "s/^${COMP_WORDS[COMP_CWORD-2]}://p" <<< "$words")'
+)
 _BASH_FILES = (
     '{ compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return; }'
 )
@@ -301,6 +321,12 @@ def _zsh_instances(command: Command) -> list[str]:
     if command.name not in INSTANCES:
         return []
     which = "1" if command.name in ONE_INSTANCE else "*"
+    if command.name == DIRECTORY:
+        states = " ".join(f'"{state}"' for state in INSTANCES[command.name])
+        return [
+            _quoted("1:directory:_files -/"),
+            _quoted(f"*:instance:{{_multipass_instances {states}}}"),
+        ]
     states = " ".join(f'"{state}"' for state in INSTANCES[command.name])
     more = f"; [[ $PREFIX != *.* ]] || {snapshots}" if command.name in MAYBE_SNAPSHOTS else ""
     files = [_quoted("2:file:_files")] if command.name in SECOND_FILE else []
@@ -372,7 +398,7 @@ def fish(table: Sequence[Command]) -> str:
                 f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
                 f"-a {_quoted(f'({only}{ASK_SNAPSHOTS})')} -d 'snapshot'"
             )
-        if command.name in (*FIRST_FILE, *SECOND_FILE):
+        if command.name in (*FIRST_FILE, *SECOND_FILE, DIRECTORY):
             lines.append(f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' -F")
         if command.name in ASKED:
             lines.append(

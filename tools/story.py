@@ -126,6 +126,7 @@ def an_instance(story: Story) -> None:
     story.daemon.kill()
     story.run(user, "exec", INSTANCE, "--", "cat", boot, says=before)
 
+    a_mount(story)
     a_snapshot(story)
 
     story.tell("The instance is deleted, and purged: nothing of it is left")
@@ -145,6 +146,26 @@ def files_and_an_alias(story: Story, user: Person) -> None:
     story.run(user, "alias", f"{INSTANCE}:uname", "kernel", says="You'll need to add this ")
     story.run(user, "kernel", says="Linux\n")
     story.run(user, "unalias", "kernel")
+
+
+def a_mount(story: Story) -> None:
+    alice = story.people.alice
+    user = story.people.root or alice
+    story.tell("A directory of alice's is mounted in the instance, with alice's rights")
+    source = story.daemon.sandbox.home(alice.name) / "shared"
+    source.mkdir()
+    if alice.uid is not None:
+        os.chown(source, alice.uid, alice.uid)
+    target = f"{INSTANCE}:shared"
+    story.run(alice, "mount", str(source), target, seconds=LAUNCH_SECONDS)
+    story.run(user, "exec", INSTANCE, "--", "touch", "shared/from-the-instance")
+    owners = {path.name: path.stat().st_uid for path in source.iterdir()}
+    story.check(
+        "what is in alice's directory",
+        {"from-the-instance": os.geteuid() if alice.uid is None else alice.uid},
+        owners,
+    )
+    story.run(alice, "umount", target, seconds=LAUNCH_SECONDS)
 
 
 def a_snapshot(story: Story) -> None:

@@ -62,6 +62,7 @@ def test_an_instance_outlives_the_daemon_and_comes_back_with_the_host(host: Host
     units_are_sound(host)
     launched(host)
     another_user_can_not_launch_roots_file(host)
+    a_native_mount_is_served_by_virtiofsd(host)
     qemu_reaches_its_own_files_only(host)
     alices_directory_is_served_as_alice(host)
     the_daemon_comes_and_goes(host)
@@ -127,6 +128,36 @@ def qemu_reaches_its_own_files_only(host: Host) -> None:
     host.run(*as_qemu, "ls", f"{STORAGE}/data", code=2)
     for path in (f"{PLACE}/disk.qcow2", f"{PLACE}/seed.iso", f"{STORAGE}/images"):
         host.run("ls", path, user="bob", code=2)
+
+
+def a_native_mount_is_served_by_virtiofsd(host: Host) -> None:
+    """For a user without capabilities in the unit's bounding set, and for root, who has them."""
+    host.run("multipass", "stop", "foo")
+    host.run("install", "-d", "-m", "0700", "-o", "bob", "/home/bob/native", "/srv/native")
+    host.run("chown", "root", "/srv/native")
+    host.run("multipass", "mount", "--type", "native", "/srv/native", "foo:roots")
+    bob = int(host.run("id", "-u", "bob").stdout)
+    pair = [{"host": bob, "guest": -1}]
+    mount = {
+        "source": "/home/bob/native", "target": "bobs", "kind": "native",
+        "uid": bob, "gid": bob, "uids": pair, "gids": pair,
+    }  # fmt: skip
+    host.run("systemctl", "stop", SERVICE)
+    known = json.loads(host.run("cat", RECORD).stdout)
+    known["mounts"].append(mount)
+    host.run("tee", RECORD, given=json.dumps(known))
+    host.run("multipass", "start", "foo")
+    in_guest(host, "echo there > roots/file; echo there > bobs/file")
+    for path, uid in (("/srv/native/file", 0), ("/home/bob/native/file", bob)):
+        assert host.run("stat", "-c", "%u", path).stdout == f"{uid}\n"
+    for process in host.run("pgrep", "virtiofsd").stdout.split():
+        status = host.run("cat", f"/proc/{process}/status").stdout
+        assert "CapEff:\t0000000000000000" in status and "NoNewPrivs:\t1" in status
+        seen = host.run("ls", f"/proc/{process}/root").stdout.split()
+        assert seen == ["lib", "lib64", "proc", "source", "usr"]
+    host.run("multipass", "umount", "foo")
+    host.run("multipass", "restart", "foo")
+    assert host.run("pgrep", "virtiofsd", code=1).stdout == ""
 
 
 def alices_directory_is_served_as_alice(host: Host) -> None:
