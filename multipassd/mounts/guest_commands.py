@@ -14,6 +14,13 @@ STALE_SECONDS = 5  # for the end of a server to reach the guest's sshfs
 MAX_ID = 0xFFFFFFFE
 MAX_SHOWN = 300  # characters of a guest's words
 REFUSED = ("/dev", "/proc", "/sys")  # with all below
+# Hidden, they take the log-in or `sudo` away, and then nothing can unmount them. What is below them
+# may be mounted on, as /etc/nginx or /var/www.
+SYSTEM = frozenset(
+    """/bin /boot /etc /etc/pam.d /etc/security /etc/ssh /etc/sudoers.d /lib /lib32 /lib64 /libx32
+    /run /sbin /usr /usr/bin /usr/lib /usr/lib32 /usr/lib64 /usr/libexec /usr/libx32 /usr/sbin
+    /usr/share /var /var/lib /var/run""".split()
+)
 
 # sshfs ends and unmounts when its input does, so nothing in the guest hangs on a dead server. The
 # old name of the option `passive` is for Ubuntu 20.04. Links with `..` and absolute ones, which
@@ -140,7 +147,7 @@ def refusal(path: str, home: str) -> str:
     keys = f"{home.rstrip('/')}/.ssh"
     if _within(keys, path) or _within(path, keys):
         return f"a mount on {path} would hide the keys of the instance's user, and cut off SSH"
-    if any(_within(path, each) for each in REFUSED):
+    if path in SYSTEM or any(_within(path, each) for each in REFUSED):
         return f"{path} is the guest's own"
     return ""
 

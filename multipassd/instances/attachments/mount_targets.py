@@ -8,12 +8,13 @@ from __future__ import annotations
 from posixpath import basename, join, normpath
 
 from multipassd.cloudinit.userdata import USER
+from multipassd.mounts import guest_commands
 
 LONGEST = 4095  # bytes: PATH_MAX of Linux without the zero
 ROOT_HOME = "/root"
 # A mount there would hide what the system needs at once.
-REFUSED = frozenset({"/", "/home"})
-REFUSED_WITH_ALL_BELOW = ("/dev", "/proc", "/sys")
+REFUSED = frozenset({"/", "/home"}) | guest_commands.SYSTEM
+REFUSED_WITH_ALL_BELOW = guest_commands.REFUSED
 KEYS = ".ssh"  # in the home: with it hidden, no log-in is accepted any more
 
 

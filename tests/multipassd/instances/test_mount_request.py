@@ -37,6 +37,7 @@ def request(source: str = "/srv", **fields: object) -> MountRequest:
         "..", "../..", "../ubuntu", "/home/ubuntu/.ssh", ".ssh/", "/dev", "/dev/", "///dev//shm",
         "/proc/1", "/sys/../sys/x", "/x/../proc", "../../proc/1", "/home/ubuntu/a/..", "a\nb",
         "a\x1b[31m", "x" * 5000,
+        "/etc", "/usr/", "//bin", "/lib64", "/etc/ssh", "/usr/bin", "/var", "/run", "/boot",
     ],
 )  # fmt: skip
 def test_what_the_guest_needs_is_no_target(target: str) -> None:
@@ -45,7 +46,20 @@ def test_what_the_guest_needs_is_no_target(target: str) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["/data", "Home", "/home/ubuntu/src", "/home/bob", "/device", "/procs", "/mnt/dev", "ä b", "~"],
+    [
+        "/data",
+        "/etc/nginx",
+        "/var/www",
+        "/usr/local",
+        "Home",
+        "/home/ubuntu/src",
+        "/home/bob",
+        "/device",
+        "/procs",
+        "/mnt/dev",
+        "ä b",
+        "~",
+    ],
 )
 def test_anything_else_is(target: str) -> None:
     assert not mount_targets.refused(target, HOME)
