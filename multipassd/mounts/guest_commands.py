@@ -17,10 +17,13 @@ REFUSED = ("/dev", "/proc", "/sys")  # with all below
 # Hidden, they take the log-in or `sudo` away, and then nothing can unmount them. What is below them
 # may be mounted on, as /etc/nginx or /var/www.
 SYSTEM = frozenset(
-    """/bin /boot /etc /etc/pam.d /etc/security /etc/ssh /etc/sudoers.d /lib /lib32 /lib64 /libx32
-    /run /sbin /usr /usr/bin /usr/lib /usr/lib32 /usr/lib64 /usr/libexec /usr/libx32 /usr/sbin
-    /usr/share /var /var/lib /var/run""".split()
-)
+    (
+        "/bin", "/boot", "/etc", "/etc/pam.d", "/etc/security", "/etc/ssh", "/etc/sudoers.d",
+        "/lib", "/lib32", "/lib64", "/libx32", "/run", "/sbin", "/usr", "/usr/bin", "/usr/lib",
+        "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/libx32", "/usr/sbin", "/usr/share",
+        "/var", "/var/lib", "/var/run",
+    )
+)  # fmt: skip
 
 # sshfs ends and unmounts when its input does, so nothing in the guest hangs on a dead server. The
 # old name of the option `passive` is for Ubuntu 20.04. Links with `..` and absolute ones, which
