@@ -42,15 +42,19 @@ done ) </dev/null >/dev/null &
 exec sshfs -f "$tag:/" "$place" -o "$options"
 """
 
-# A mount of the server before this one goes first. It may take a moment; one whose sshfs does not
-# notice hangs all who look at it, and is ended before anything here does.
+# A mount of the server before this one goes first. It may take a moment, or have no sshfs any more.
+# One whose sshfs does not notice hangs all who look at it, and is ended before anything here does.
 _PREPARE = """
 command -v sshfs >/dev/null || [ -x /usr/bin/sshfs ] || {{ echo {missing}; exit; }}
 tag={tag} target={target}
 cd && home=$(pwd -P) || exit
 case $target in /*) ;; *) target=$home/$target ;; esac
 tries=$(( {stale} * 5 ))
-while grep -q "^$tag:/ " /proc/mounts && [ $tries -gt 0 ]; do sleep 0.2; tries=$((tries - 1)); done
+while grep -q "^$tag:/ " /proc/mounts && [ $tries -gt 0 ]; do
+    timeout 1 stat "$target" >/dev/null 2>&1
+    case $? in 0) sleep 0.2 ;; 124 | 143) tries=$((tries - 4)) ;; *) break ;; esac
+    tries=$((tries - 1))
+done
 if grep -q "^$tag:/ " /proc/mounts; then
     for each in /proc/[0-9]*; do
         case $(tr '\\0' ' ' 2>/dev/null <"$each/cmdline") in
