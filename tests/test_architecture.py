@@ -68,7 +68,10 @@ PRIVILEGE_DOMAINS = {
 # by property and usable from asyncio, threads and blocking code alike.
 PURE = (
     "protocol",
+    "client.aliases.table",
     "client.render",
+    "client.sftp.names",
+    "client.sftp.protocol",
     "multipassd.auth.gate",
     "multipassd.auth.standing",
     "multipassd.cloudinit.userdata",

@@ -78,8 +78,10 @@ def _check(sides: Sequence[Side]) -> None:
 def _transfer(
     session: Session, sources: Sequence[Side], target: Side, interruption: Interruption
 ) -> int:
-    with TransferLine(not target.is_stream, _size(sources)) as line:
-        report = Report(line.failed, line.moved)
+    with TransferLine(not target.is_stream) as line:
+        if line.is_shown:
+            line.expect(_size(sources))
+        report = Report(line.failed, line.moved, line.expect if len(sources) == 1 else _ignore)
         connections = Connections(session, report, interruption)
         try:
             if len(sources) > 1:
@@ -137,18 +139,22 @@ def _is_directory(path: bytes) -> bool:
 
 
 def _size(sources: Sequence[Side]) -> int:
-    """The bytes that will be sent, where that can be said at once; else 0."""
-    if not console.output_is_terminal() or any(source.instance for source in sources):
-        return 0
+    """The bytes of files and directories of this host; 0 if that can't be said."""
     total = 0
     for source in sources:
+        if source.instance or source.is_stream:
+            return 0
         try:
-            if not os.path.isfile(source.path):
-                return 0
             total += os.path.getsize(source.path)
+            for place, _, files in os.walk(source.path):
+                total += sum(os.lstat(os.path.join(place, name)).st_size for name in files)
         except OSError:
             return 0
     return total
+
+
+def _ignore(size: int) -> None:
+    """Ignores the size of one source among several: the percentage would jump."""
 
 
 class Connections:

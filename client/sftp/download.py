@@ -53,6 +53,7 @@ class Download:
             if not self._recursive:
                 raise FileFailed(messages.omitting_remote(shown(source)))
         else:
+            self._report.expect(found.size or 0)
             with Telling(messages.cannot_open_local, target):
                 special = local.open_special(target)
             if special is not None:

@@ -53,10 +53,16 @@ class Telling:
 class Report:
     """Of one run of the command. `failures` counts; `hints` say what to do, once for all files."""
 
-    def __init__(self, log: Callable[[str], None], moved: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        log: Callable[[str], None],
+        moved: Callable[[int], None],
+        expect: Callable[[int], None],
+    ) -> None:
         self.failures = 0
         self.hints: list[str] = []
         self.moved = moved  # called with the bytes that have come or gone since the last time
+        self.expect = expect  # called with the bytes that a download has, if it is a file
         self._log = log  # called with the sentence of a failure
 
     def tell(self, error: FileFailed) -> None:

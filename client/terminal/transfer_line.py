@@ -15,14 +15,18 @@ EVERY = 0.2  # seconds between two lines; a transfer that takes less shows none
 
 
 class TransferLine:
-    """`with TransferLine(shown, size) as line:`; `size` is in bytes, 0 if it is unknown."""
+    """`with TransferLine(shown) as line:`; without the time left until `expect` was called."""
 
-    def __init__(self, shown: bool, size: int) -> None:
-        self._size = size
+    def __init__(self, shown: bool) -> None:
+        self._size = 0
         self._total = 0
         self._rate = Rate()
         self._spinner = Spinner() if shown and console.output_is_terminal() else None
         self._next = time.monotonic() + EVERY
+
+    @property
+    def is_shown(self) -> bool:
+        return self._spinner is not None
 
     def __enter__(self) -> TransferLine:
         if self._spinner is not None:
@@ -33,6 +37,10 @@ class TransferLine:
     def __exit__(self, *exception: object) -> None:
         if self._spinner is not None:
             self._spinner.__exit__(*exception)
+
+    def expect(self, size: int) -> None:
+        """So many bytes will come or go."""
+        self._size = size
 
     def moved(self, count: int) -> None:
         """So many more bytes have come or gone."""

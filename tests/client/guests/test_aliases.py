@@ -83,6 +83,16 @@ def test_the_file_and_the_scripts_are_those_of_1_16(user: User) -> None:
     assert script.stat().st_mode & 0o777 == 0o755
 
 
+def test_the_snap_has_scripts_that_start_the_snap(program: Program, tmp_path: Path) -> None:
+    program.home.mkdir()  # root uses no home that is not its own
+    program.environ |= {"SNAP_NAME": "multipass", "SNAP_REAL_HOME": str(tmp_path / "home")}
+    assert program.run("alias", "guest:true", "a").code == 0
+    script = tmp_path / "home/snap/multipass/common/bin/a"
+    assert script.read_text() == ('#!/bin/sh\n\nexec /usr/bin/snap run multipass a -- "${@}"\n')
+    kept = tmp_path / "home/snap/multipass/current/config/multipass/multipass_aliases.json"
+    assert json.loads(kept.read_text())["contexts"]["default"] == {"a": record("true")}
+
+
 def test_a_short_script_is_there_while_its_name_is_the_only_one(user: User) -> None:
     user.done("alias", "guest:true", "a")
     user.done("prefer", "other")

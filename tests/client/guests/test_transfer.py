@@ -354,11 +354,12 @@ def test_a_terminal_shows_how_much_has_come_at_which_rate(
     program: Program, here: Path, there: Path, background: list[Background]
 ) -> None:
     with (there / "large").open("wb") as file:
-        file.truncate(4 << 30)
+        file.truncate(40 << 30)
     shown = OnTerminal(program, "transfer", f"guest:{there}/large", f"{here}/large")
     background.append(shown)
-    shown.wait_for(b"MB, ")
-    shown.wait_for(b"B/s")
+    shown.wait_for(b"% of 42.9 GB, ")
+    shown.wait_for(b"B/s, ")
+    shown.wait_for(b" left")
     assert b"Transferring: " in shown.shown
     shown.type(b"\x03")
     shown.wait_for(b"\x1b[2K\x1b[0A\x1b[0E")

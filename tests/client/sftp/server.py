@@ -31,7 +31,7 @@ class Client:
     def __init__(self, connection: socket.socket) -> None:
         self.told: list[str] = []
         self.moved = 0
-        self.report = Report(self.told.append, self._moved)
+        self.report = Report(self.told.append, self._moved, lambda size: None)
         self.session = Session(connection, lambda: None)
         self.session.start()
         self.pipeline = Pipeline(self.session)
