@@ -250,9 +250,12 @@ class Instances:
     def take_up_new(self) -> None:
         """Those that `multipass-migrate` has put there while this runs. To be called every second
         or so. Never fails."""
+        lost = set(self.registry.damaged)
         for record in self._arrivals.read(self.preparing):
             _log.info("%s is here now", record.name)
-            self.add(record)
+            instance = self.add(record)
+            if record.phase is Phase.RUNNING or record.name in lost:  # its machine may run
+                instance.look()
 
     def stop_what_is_due(self) -> None:
         """To be called every second or so."""

@@ -128,6 +128,10 @@ class Instance:
             with suppress(StorageFailed):
                 self._guest.record_end(await self._guest.resting(), ended_because=why)
 
+    def look(self) -> None:
+        """The same, in the background."""
+        self._tasks.spawn(self.reattach())
+
     async def _detach(self) -> None:
         """Undo on the host what was set up for one that ended without a daemon. Never fails."""
         async with self._lock:

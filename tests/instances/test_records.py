@@ -61,3 +61,19 @@ def test_a_boot_that_its_user_interrupted_can_be_stopped(own: Site, tiny_image: 
     assert own.state("foo") == "Stopped"
     own.done("start", "foo")
     assert own.state("foo") == "Running"
+
+
+def test_a_record_that_is_put_back_finds_the_machine_that_runs(own: Site, tmp_path: Path) -> None:
+    own.run_silent("foo", silent_disk(tmp_path / "disk.raw"))
+    (before,) = own.qemus_of("foo")
+    own.daemon.kill()
+    path = own.storage / "data/instances/foo.json"
+    text = path.read_bytes()
+    path.write_bytes(b"")
+    own.daemon.start()
+    assert own.state("foo") == "Unknown"
+    path.with_name("new").write_bytes(text)
+    path.with_name("new").rename(path)
+    own.wait_for(lambda: own.state("foo") == "Starting", "that it is found")
+    assert own.qemus_of("foo") == [before]
+    own.done("delete", "--purge", "foo")

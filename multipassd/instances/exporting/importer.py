@@ -21,7 +21,9 @@ from multipassd.images.errors import ImageError
 from multipassd.images.exported import Manifest
 from multipassd.images.image import Base
 from multipassd.images.library import OWN_IMAGES, Images
+from multipassd.instances import host_limits
 from multipassd.instances.collection import Instances
+from multipassd.instances.host_limits import TooLarge
 from multipassd.instances.instance import Instance
 from multipassd.instances.launching.launch_spec import MAX_NAME, LaunchSpec
 from multipassd.instances.launching.launcher import Launcher, Reporter
@@ -75,6 +77,12 @@ class Importer:
                 f"`multipass launch {asked.url}` makes an instance of it."
             )
         name = asked.name or manifest.name
+        limits = host_limits.read(self._instances.registry.place(name).parent)
+        if why := limits.memory_excess(manifest.memory):
+            raise TooLarge(
+                f"{why}. Export it again after `multipass set local.{manifest.name}.memory=` with "
+                "less."
+            )
         if asked.as_is:
             return await self._tasks.complete(self._as_is(name, manifest, base))
         order = LaunchSpec(

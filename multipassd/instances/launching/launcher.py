@@ -93,7 +93,6 @@ class Launcher:
     async def make(self, order: LaunchSpec, report: Reporter) -> Instance:
         """An instance that is not started. Raises RpcError, and then nothing is left."""
         user = await self._tasks.complete(self._checked(order.user_data))
-        self._refuse_too_large(order)
         with self._instances.reserved(order.name):
             return await self._make(order, user, report)
 
