@@ -1,4 +1,5 @@
-"""A classic mount beside plain sshfs, set up by hand with the same guest."""
+"""A classic mount beside plain sshfs that is set up by hand with the same guest; a native mount
+beside the classic one."""
 
 import shutil
 import socket
@@ -12,14 +13,15 @@ from benchmarks.place import Place
 from benchmarks.report import Goal, Row
 from benchmarks.site import Site, site
 from multipassd.cloudinit.ssh_keys import KEY_FILE
-from tools import cloudimage, records
+from tools import cloudimage, records, virtiofsd_root
 from tools.imagetree import NOBLE
 
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 RATE = Goal(0.9, at_most=False)
 FULL, QUICK = 500, 50  # MB
 SECONDS = 60.0  # until the plain one is mounted
-OURS, PLAIN = "ours", "plain"  # directories in the guest
+OURS, PLAIN, NATIVE = "ours", "plain", "native"  # directories in the guest
+BESIDE_CLASSIC = Goal(3.0, at_most=False)
 WRITE = "dd if=/dev/zero of={place}/data bs=1M count={size} 2>/dev/null"
 READ = "dd if={place}/data of=/dev/null bs=1M 2>/dev/null"
 FORGET = "sudo sh -c 'echo 3 > /proc/sys/vm/drop_caches'"
@@ -31,29 +33,38 @@ def rows(place: Place) -> Iterator[Row]:
             raise RuntimeError(f"{program} is missing")
     size = place.scaled(FULL, QUICK)
     with ExitStack() as stack:
-        target = stack.enter_context(site())
+        target = stack.enter_context(site(env=virtiofsd_root.environment()))
         target.publish(NOBLE, cloudimage.kept())
         target.command("launch", "noble", "--name", "bench", "--memory", "256M", "--disk", "1G")
-        for name in (OURS, PLAIN):
+        for name in (OURS, PLAIN, NATIVE):
             (target.sandbox.root / name).mkdir()
         target.command("mount", str(target.sandbox.root / OURS), f"bench:{OURS}")
         stack.enter_context(by_hand(target, target.sandbox.root / PLAIN))
         for what, command in (("writes", WRITE), ("reads", READ)):
-            plain, ours = taken(target, command, size)
+            plain, ours = taken(target, command, size, PLAIN, OURS)
             figures = f"{size / ours:.1f} MB/s, {size / plain:.1f} MB/s"
             row = f"classic mount, the guest {what} {size} MB"
             yield Row(row, "plain sshfs by hand", plain / ours, RATE, figures)
+        target.command("stop", "bench")
+        native = str(target.sandbox.root / NATIVE), f"bench:{NATIVE}"
+        target.command("mount", "--type", "native", *native)
+        target.command("start", "bench")
+        for what, command in (("writes", WRITE), ("reads", READ)):
+            classic, ours = taken(target, command, size, OURS, NATIVE)
+            figures = f"{size / ours:.1f} MB/s, {size / classic:.1f} MB/s"
+            row = f"native mount, the guest {what} {size} MB"
+            yield Row(row, "classic mount", classic / ours, BESIDE_CLASSIC, figures)
 
 
-def taken(target: Site, command: str, size: int) -> tuple[float, float]:
-    """The seconds of the plain one and of ours."""
-    seconds = {}
-    for place in (PLAIN, OURS):
+def taken(target: Site, command: str, size: int, *places: str) -> tuple[float, ...]:
+    """The seconds of each place."""
+    seconds = []
+    for place in places:
         inside(target, FORGET)
         started = time.perf_counter()
         inside(target, command.format(place=place, size=size))
-        seconds[place] = time.perf_counter() - started
-    return seconds[PLAIN], seconds[OURS]
+        seconds.append(time.perf_counter() - started)
+    return tuple(seconds)
 
 
 @contextmanager

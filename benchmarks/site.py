@@ -5,7 +5,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -93,8 +93,10 @@ def write_disk(path: Path, size: int) -> None:
 
 
 @contextmanager
-def site(rate: int = 0, sandbox: Sandbox | None = None) -> Iterator[Site]:
-    """`rate` is the image server's, in bytes a second."""
+def site(
+    rate: int = 0, sandbox: Sandbox | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[Site]:
+    """`rate` is the image server's, in bytes a second; `env` is added to the daemon's."""
     sandbox = sandbox or Sandbox.create()
     tree = ImageTree(sandbox.root / "served")
     server = subprocess.Popen(
@@ -104,7 +106,7 @@ def site(rate: int = 0, sandbox: Sandbox | None = None) -> Iterator[Site]:
     assert server.stdout is not None
     url = server.stdout.readline().strip()
     remotes = " ".join(f"{name}={url}{path}/" for name, path in PATHS.items() if name != "core")
-    daemon = Daemon(sandbox, env={"MULTIPASS_IMAGE_REMOTES": f"{remotes} core="})
+    daemon = Daemon(sandbox, env={"MULTIPASS_IMAGE_REMOTES": f"{remotes} core=", **(env or {})})
     try:
         daemon.start()
         made = Site(sandbox, daemon, tree, url)
