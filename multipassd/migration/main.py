@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -69,6 +70,8 @@ def _run(options: Namespace, place: Place) -> int:
 
 async def _take(options: Namespace, found: list[Vault], taking: Taking, notes: _Notes) -> int:
     """Each by itself: what is wrong with one keeps no other."""
+    # asyncio's own handler waits for the end of a copy.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     wish = Wish(options.move, options.drop_suspended)
     names = dict(options.name)
     entries = [entry for vault in found for entry in vault.entries()]
