@@ -7,9 +7,7 @@ not set, changes are refused, and `problem` says why.
 from __future__ import annotations
 
 import os
-import stat
 import threading
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,15 +16,16 @@ from pydantic_core import PydanticCustomError
 
 from multipassd.auth import passphrase
 from multipassd.system import installation
-from multipassd.system.files import TICK_SECONDS, read_regular, write_atomically
+from multipassd.system.files import Stamp, is_settled, read_trusted, stamp, write_atomically
 from protocol import settings as names
 from protocol.errors import InvalidSetting, RpcError, StorageFailed, UnknownSetting
 from protocol.inifile import IniFile
+from protocol.roles import NAMES as ROLES
+from protocol.roles import Role
 from protocol.status import Status
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
-MAX_FILE = 1 << 20  # a settings file has some lines
 MAX_VALUE = 4096  # and a line is read by people
 MAX_UNREAD = 3  # lines that a warning lists: with more it is another kind of file
 
@@ -37,8 +36,6 @@ _BOOLEANS = dict.fromkeys(("true", "on", "yes", "1"), "true") | dict.fromkeys(
     ("false", "off", "no", "0"), "false"
 )
 _HIDDEN = "…"  # in place of a secret
-
-Stamp = tuple[int, ...] | None
 
 
 class SettingsUnusable(RpcError):
@@ -85,6 +82,12 @@ def _boolean(value: str) -> str:
     return word
 
 
+def _role(value: str) -> str:
+    if value not in ROLES:
+        raise _why(f"Roles are {' and '.join(sorted(ROLES))}")
+    return value
+
+
 def _record(value: str) -> str:
     if value and not passphrase.is_record(value):
         raise _why("not a passphrase's record")
@@ -109,6 +112,9 @@ class Values(BaseModel):
     passphrase: Annotated[
         str, BeforeValidator(_record), Field(alias=names.PASSPHRASE, repr=False)
     ] = ""
+    passphrase_role: Annotated[str, BeforeValidator(_role), Field(alias=names.PASSPHRASE_ROLE)] = (
+        "admin"
+    )
     privileged_mounts: Annotated[
         str, BeforeValidator(_boolean), Field(alias=names.PRIVILEGED_MOUNTS)
     ] = Field(default_factory=_can_serve_mounts)
@@ -153,7 +159,7 @@ class Settings:
         _field(key)
         self.refresh()
         problem, wrong = self.problem, self._wrong.get(key)
-        if wrong and key in names.SECRET_KEYS:
+        if wrong and (key in names.SECRET_KEYS or key == names.PASSPHRASE_ROLE):
             problem = f"{wrong}. Set it again with `multipass set {key}`."
         if problem:
             raise SettingsUnusable(problem)
@@ -162,6 +168,12 @@ class Settings:
         """What a guess is verified against; empty when no passphrase is set."""
         self.refresh()
         return self._values.passphrase
+
+    def passphrase_role(self) -> Role:
+        """What the passphrase makes of a client. Raises SettingsUnusable where the file's value is
+        none: the default would be more than was meant."""
+        self.require(names.PASSPHRASE_ROLE)
+        return ROLES[self._values.passphrase_role]
 
     def section(self, name: str) -> dict[str, str]:
         """What an administrator wrote under another heading of the file; no client can set it."""
@@ -200,13 +212,13 @@ class Settings:
             self._load()
 
     def _load_if_changed(self) -> None:
-        if not self._settled or _stamp(self.path) != self._stamp:
+        if not self._settled or stamp(self.path) != self._stamp:
             self._load()
 
     def _load(self) -> None:
         """Other threads get the previous values until this is done."""
-        self._stamp = _stamp(self.path)
-        self._settled = _is_settled(self._stamp)
+        self._stamp = stamp(self.path)
+        self._settled = is_settled(self._stamp)
         problem, wrong, values, ini = "", dict[str, str](), Values(), IniFile.parse("")
         try:
             ini = IniFile.parse(read_trusted(self.path, self._owner))
@@ -270,46 +282,3 @@ def _lenient(ini: IniFile, path: Path) -> tuple[Values, dict[str, str]]:
     warnings = {key: f"{key} in {path} is not used: {why}" for key, why in wrong.items()}
     kept = {key: value for key, value in found.items() if key not in wrong}
     return Values.model_validate(kept), warnings
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        status = path.lstat()
-    except OSError as error:
-        return (error.errno or 0,)
-    return (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_mode,
-        status.st_uid,
-        status.st_ctime_ns,
-    )
-
-
-def _is_settled(stamp: Stamp) -> bool:
-    """Not within a tick of the file's last change, when another one may leave the same stamp."""
-    if stamp is None or len(stamp) == 1:  # there was no file to be changed
-        return True
-    return abs(time.time() - stamp[-1] / 1e9) >= TICK_SECONDS
-
-
-def read_trusted(path: Path, owner: int | None = None) -> str:
-    """Raises OSError, or ValueError with the reason why the file is not to be relied on."""
-    status = path.lstat()
-    if stat.S_ISLNK(status.st_mode):
-        raise ValueError("it is a symbolic link")
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("it is not a regular file")
-    if status.st_uid not in {0, os.geteuid() if owner is None else owner}:
-        raise ValueError(f"it belongs to uid {status.st_uid}, who could set a passphrase")
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise ValueError("users other than its owner may write to it (`chmod 600` fixes that)")
-    data = read_regular(path, MAX_FILE)
-    if b"\0" in data:
-        raise ValueError("it is not text")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError("it is not UTF-8 text") from None

@@ -73,7 +73,7 @@ class NotForRole(RpcError):
     def __init__(self, role: Role) -> None:
         super().__init__(
             f"Your role '{role}' does not allow this.\n"
-            "An administrator can change that with 'multipass-trust add --role'."
+            "An administrator can change that with 'multipass grant'."
         )
 
 

@@ -92,6 +92,9 @@ METHODS = (
     Method("wait_ready", Policy.OPEN, _VIEWER, access.WaitReadyRequest, access.WaitReadyReply),
     Method("clients", _ROOT, _ADMIN, trust.ClientsRequest, trust.ClientsReply, grpc.TRUST_SERVICE),
     Method("remove", _ROOT, _ADMIN, trust.RemoveRequest, trust.RemoveReply, grpc.TRUST_SERVICE),
+    Method("invite", _ROOT, _ADMIN, trust.InviteRequest, trust.InviteReply, grpc.TRUST_SERVICE),
+    Method("grant", _ROOT, _ADMIN, trust.GrantRequest, trust.GrantReply, grpc.TRUST_SERVICE),
+    Method("revoke", _ROOT, _ADMIN, trust.RevokeRequest, trust.RevokeReply, grpc.TRUST_SERVICE),
     Method(
         "host_keys",
         Policy.MEMBERS_ONLY,

@@ -9,6 +9,7 @@ BRIDGED_NETWORK = "local.bridged-network"
 DRIVER = "local.driver"
 MIRROR = "local.image.mirror"
 PASSPHRASE = "local.passphrase"
+PASSPHRASE_ROLE = "local.passphrase-role"
 PRIVILEGED_MOUNTS = "local.privileged-mounts"
 
 DAEMON_PREFIX = "local."  # the daemon checks all keys that begin with it
@@ -18,6 +19,7 @@ DAEMON_KEYS = {  # with their defaults
     DRIVER: "qemu",
     MIRROR: "",
     PASSPHRASE: "",
+    PASSPHRASE_ROLE: "admin",
     PRIVILEGED_MOUNTS: "true",
 }
 # What a client may read that is to change nothing: what the services it sees run on.

@@ -31,6 +31,11 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "system/test_host_guesses.py::test_a_thousand_uids_and_tcp_guess_no_faster_than_one_"
             "and_slow_nobody_trusted",
         ),
+        "an invitation": (
+            "multipassd/auth/test_invitations.py::test_a_line_lets_one_client_in_once_with_its_name_and_role",
+            "multipassd/auth/test_invitations.py::test_it_expires_and_a_clock_that_is_set_back_makes_none_"
+            "good",
+        ),
         "the helpers' sockets": (
             "system/test_host_holders.py::test_the_helpers_sockets_are_roots_alone",
             "system/test_host_holders.py::test_records_keys_and_settings_are_roots_alone",

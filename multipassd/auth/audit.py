@@ -39,6 +39,7 @@ class Event(Enum):
     GRANTED = "6d9df0a1f3f3483c8f2a9a2a3b1f7c10"
     REMOVED = "0b0f6cbb6d4c4f4f8b7bb6cf27b0a3d2"
     CHANGED = "f2b7f6e0a8f94f35a9cde2c1a4b2d6e3"
+    INVITED = "3f1c2b7e5d684a0f9b0e6a4d8c5f2e71"
     DENIED = "c3a8c1d96a5f4f64b1a1f0d5a6e7b8f4"
     STORE_DAMAGED = "ac351eddb4d341539d0b4e54d9c04b36"
     SETTINGS_UNUSABLE = "170a1bd3165a44a78a272267de3275ef"
@@ -74,6 +75,11 @@ class Audit:
         """`was`: who it belonged to, which can't be found out any more."""
         text = f"no longer trusts {_name(fingerprint, was)}"
         _record(Event.REMOVED, text, fingerprint, uid, **_fields(was))
+
+    def invited(self, name: str, role: str, uid: int | None, fingerprint: str) -> None:
+        """Never the line."""
+        text = f"{self._name(fingerprint)} invited {printable(name)} as {role}"
+        self._record(Event.INVITED, text, fingerprint, uid, MULTIPASS_INVITED=printable(name))
 
     def by_hand(self, changes: Changes) -> None:
         """One record for each client that was added to the store or removed from it by hand."""

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import TypeVar
 
 from multipassd.auth import gate
 from multipassd.auth.audit import Audit
+from multipassd.auth.invitations import (
+    LONGEST,
+    SHORTEST,
+    Invitation,
+    InvitationRefused,
+    Invitations,
+    Invited,
+    NoAdminYet,
+    NoClient,
+    NotInvited,
+)
 from multipassd.auth.peer import Peer
 from multipassd.system.background import Tasks
+from multipassd.trust import names
 from multipassd.trust.lock import LastAdmin, StoreError
+from multipassd.trust.reader import INVITATIONS_NAME
 from multipassd.trust.state import Holders, TrustState
 from multipassd.trust.store import TrustStore
 from protocol import certificates
 from protocol.errors import InvalidCertificate, StorageFailed, StoreDamaged
-from protocol.roles import Role
+from protocol.roles import Role, parse
 
 Result = TypeVar("Result")
+
+
+EXPIRY_SECONDS = 60.0  # between two looks for invitations that have expired
 
 
 class Enrolment:
@@ -25,6 +43,8 @@ class Enrolment:
 
     def __init__(self, store: TrustStore, audit: Audit, changed: Callable[[], None]) -> None:
         self._store = store
+        self._invitations = Invitations(store.directory / INVITATIONS_NAME)
+        self._next_expiry = 0.0
         self._audit = audit
         self._changed = changed
         self._lock = asyncio.Lock()
@@ -43,13 +63,31 @@ class Enrolment:
         """Root's client is an admin, whatever it was before."""
         await self._undisturbed(self._enrol_root(peer))
 
-    async def grant(self, clients: Iterable[str], role: Role, by: Peer, force: bool) -> list[str]:
-        """Give clients another role; returns those who had another. Raises LastAdmin, RpcError."""
-        return await self._undisturbed(self._grant(clients, role, by, force))
+    async def redeem(self, peer: Peer, line: str) -> None:
+        """Enrol a client by its invitation. Raises InvitationRefused, RpcError."""
+        await self._undisturbed(self._redeem(peer, line))
 
-    async def revoke(self, clients: Iterable[str], by: Peer, force: bool) -> list[str]:
-        """Returns those who were trusted. Raises LastAdmin, RpcError."""
-        return await self._undisturbed(self._revoke(clients, by, force))
+    async def invite(self, name: str, role: Role | None, seconds: int, by: Peer) -> Invited:
+        """Raises NotInvited, RpcError."""
+        return await self._undisturbed(self._invite(name, role, seconds, by))
+
+    async def grant(self, who: str, role: Role, by: Peer, force: bool) -> list[str]:
+        """Give a person's clients, or that of a fingerprint, another role, and take invitations
+        back that would give more; returns those who had another. Raises NoClient, LastAdmin."""
+        return await self._undisturbed(self._grant_to(who, role, by, force))
+
+    async def revoke(self, who: str, by: Peer, force: bool) -> tuple[list[str], int]:
+        """Those who were trusted, and how many invitations were taken back. Raises NoClient,
+        LastAdmin, RpcError."""
+        return await self._undisturbed(self._revoke_from(who, by, force))
+
+    async def invitations(self) -> list[Invitation]:
+        """Those that wait. Raises StorageFailed."""
+        return await self._in_thread(lambda: self._invitations.waiting(time.time()))
+
+    async def remove(self, fingerprint: str, by: Peer) -> bool:
+        """By the whole fingerprint; False if it was not trusted."""
+        return bool(await self._undisturbed(self._revoke([fingerprint], by, force=True)))
 
     async def upkeep(self, everything: bool = False) -> None:
         """What the store does periodically: note who was seen, and who was added by hand."""
@@ -82,6 +120,86 @@ class Enrolment:
         if self._store.role_of(peer.fingerprint) is not Role.ADMIN:
             await self._grant([peer.fingerprint], Role.ADMIN, peer, force=False)
 
+    async def _redeem(self, peer: Peer, line: str) -> None:
+        self.refresh()
+        if self._store.state is TrustState.DAMAGED:
+            raise StoreDamaged(gate.DAMAGED_SENTENCE)
+        who, now = peer.fingerprint, time.time()
+        found = await self._in_thread(lambda: self._invitations.find(line, who, now))
+        role = parse(found.role)
+        if role is None:
+            raise InvitationRefused(f"This invitation is for an unknown role: {found.role}.")
+        has = self._store.role_of(who)
+        if has is not None and not found.claimed:
+            raise InvitationRefused(
+                f"This client is trusted already, as {has}, so the invitation was not used.\n"
+                "An administrator can change the role with 'multipass grant'."
+            )
+        if has is None:
+            _check(peer)
+            if found.claimed and self._store.was_removed(who):
+                raise InvitationRefused("This invitation was used, and its client removed again.")
+            await self._in_thread(lambda: self._invitations.claim(found, who, now))
+            role = min(role, self._store.role_of_person(found.name) or role)
+            await self._add(peer, "invitation", role, name=found.name)
+        elif self._store.name_of(who) != found.name:  # a kill came between the file and the record
+            await self._in_thread(lambda: self._store.rename(who, found.name))
+        await self._in_thread(lambda: self._invitations.withdraw(now, ids={found.id}))
+
+    async def _invite(self, name: str, role: Role | None, seconds: int, by: Peer) -> Invited:
+        self.refresh()
+        if wrong := names.complaint(name):
+            raise NotInvited(wrong)
+        if not SHORTEST <= seconds <= LONGEST:
+            raise NotInvited("An invitation is good for a time between 1 minute and 30 days.")
+        if self._store.state is TrustState.DAMAGED:
+            raise StoreDamaged(gate.DAMAGED_SENTENCE)
+        if self._store.state is TrustState.EMPTY:
+            raise NoAdminYet()
+        has = self._store.role_of_person(name)
+        if has is not None and role not in (None, has):
+            raise NotInvited(f"'{name}' is {has} already; 'multipass grant' changes that.")
+        role = role or has or Role.VIEWER
+        made_by = self._store.identity(by.fingerprint)[0] or names.ROOT
+        line, expires = await self._in_thread(
+            lambda: self._invitations.make(name, role, seconds, made_by, time.time())
+        )
+        self._audit.invited(name, str(role), by.uid, by.fingerprint)
+        return Invited(line, role, expires)
+
+    async def _grant_to(self, who: str, role: Role, by: Peer, force: bool) -> list[str]:
+        self.refresh()
+        now = time.time()
+        found = names.choose(self._store.records(), who)
+        if role is not Role.ADMIN:
+            more = {
+                each.id
+                for each in await self._in_thread(lambda: self._invitations.waiting(now))
+                if each.name == who and (parse(each.role) or role) > role
+            }
+            await self._in_thread(lambda: self._invitations.withdraw(now, ids=more))
+            if more and not found:
+                return []
+        if not found:
+            raise NoClient(who)
+        return await self._grant(found, role, by, force)
+
+    async def _revoke_from(self, who: str, by: Peer, force: bool) -> tuple[list[str], int]:
+        self.refresh()
+        now = time.time()
+        found = names.choose(self._store.records(), who)
+        waiting = await self._in_thread(lambda: self._invitations.waiting(now))
+        # One that has claimed an invitation may be trusted before its name is on record.
+        claimed = {each.claimed for each in waiting if each.name == who}
+        found = sorted({*found, *(claimed & self._store.fingerprints())})
+        # Invitations first: one that was claimed, or is of the name, must not let them in again.
+        taken_back = await self._in_thread(
+            lambda: self._invitations.withdraw(now, name=who, claimed=set(found))
+        )
+        if not found and not taken_back:
+            raise NoClient(who)
+        return await self._revoke(found, by, force), taken_back
+
     async def _grant(self, clients: Iterable[str], role: Role, by: Peer, force: bool) -> list[str]:
         self.refresh()
         changed = await self._in_thread(lambda: self._store.grant(clients, role, force))
@@ -101,15 +219,17 @@ class Enrolment:
         return removed
 
     async def _add(
-        self, peer: Peer, how: str, role: Role = Role.ADMIN, only_first: bool = False
+        self,
+        peer: Peer,
+        how: str,
+        role: Role = Role.ADMIN,
+        only_first: bool = False,
+        name: str = "",
     ) -> bool:
-        try:
-            certificates.check(peer.certificate)
-        except ValueError:
-            raise InvalidCertificate() from None
+        _check(peer)
         added = await self._in_thread(
             lambda: self._store.add(
-                peer.certificate, how, peer.uid, role=role, only_first=only_first
+                peer.certificate, how, peer.uid, name, role=role, only_first=only_first
             )
         )
         if added:
@@ -119,6 +239,10 @@ class Enrolment:
 
     async def _keep_up(self, everything: bool) -> None:
         await asyncio.to_thread(self._store.flush, everything)
+        if time.time() >= self._next_expiry:
+            self._next_expiry = time.time() + EXPIRY_SECONDS
+            with suppress(StorageFailed):  # the next look at them says so
+                await self._in_thread(lambda: self._invitations.forget_expired(time.time()))
         # Only now: multipass-trust has put its changes on record, which tells them apart.
         self._audit.by_hand(self._store.take_changes())
 
@@ -143,3 +267,11 @@ class Enrolment:
             raise
         except StoreError as error:
             raise StorageFailed(str(error)) from error
+
+
+def _check(peer: Peer) -> None:
+    """Raises InvalidCertificate."""
+    try:
+        certificates.check(peer.certificate)
+    except ValueError:
+        raise InvalidCertificate() from None

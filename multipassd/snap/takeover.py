@@ -13,8 +13,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from multipassd.settings import DIRECTORY_MODE, FILE_MODE, read_trusted
-from multipassd.system.files import sync_directory, write_new
+from multipassd.settings import DIRECTORY_MODE, FILE_MODE
+from multipassd.system.files import read_trusted, sync_directory, write_new
 from multipassd.system.installation import Installation
 
 

@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +17,10 @@ CHUNK = 1 << 20
 
 # Time stamps of files have the kernel's tick: a second change within it leaves the same stamp.
 TICK_SECONDS = 0.05
+
+MAX_FILE = 1 << 20  # a settings file has some lines
+
+Stamp = tuple[int, ...] | None
 
 
 def make_directory(path: Path, mode: int = 0o777) -> None:
@@ -107,3 +112,46 @@ def write_new(path: Path, data: bytes, mode: int, directory: int | None = None) 
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def stamp(path: Path) -> Stamp:
+    try:
+        status = path.lstat()
+    except OSError as error:
+        return (error.errno or 0,)
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_mode,
+        status.st_uid,
+        status.st_ctime_ns,
+    )
+
+
+def is_settled(seen: Stamp) -> bool:
+    """Not within a tick of the file's last change, when another one may leave the same stamp."""
+    if seen is None or len(seen) == 1:  # there was no file to be changed
+        return True
+    return abs(time.time() - seen[-1] / 1e9) >= TICK_SECONDS
+
+
+def read_trusted(path: Path, owner: int | None = None) -> str:
+    """Raises OSError, or ValueError with the reason why the file is not to be relied on."""
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        raise ValueError("it is a symbolic link")
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is not a regular file")
+    if status.st_uid not in {0, os.geteuid() if owner is None else owner}:
+        raise ValueError(f"it belongs to uid {status.st_uid}, who could set a passphrase")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ValueError("users other than its owner may write to it (`chmod 600` fixes that)")
+    data = read_regular(path, MAX_FILE)
+    if b"\0" in data:
+        raise ValueError("it is not text")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8 text") from None

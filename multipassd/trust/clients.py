@@ -125,6 +125,11 @@ class Clients:
             for each in fingerprints
         )
 
+    def rename(self, fingerprint: str, name: str) -> None:
+        self.refresh()
+        self._append([as_event(replace(self.describe(fingerprint), name=name))])
+        self.refresh()
+
     def given(self, role: Role, fingerprints: Iterable[str]) -> None:
         """Put on record that clients have another role now."""
         self._append(

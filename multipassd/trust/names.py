@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pwd
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Protocol
 
 # One plain form, so that no two names look alike on a terminal, and none commands it: no capital
 # letters, nothing outside ASCII. What Debian's adduser takes, and dots.
@@ -12,8 +13,18 @@ NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 # Root's own client has it; no other client can be given it.
 ROOT = "root"
 # Names that the service makes of fingerprints; a chosen one could pass for another certificate's.
+DIGITS = re.compile(r"[0-9a-f]{4,64}")  # fewer are as likely a slip as a choice
 MADE = re.compile(r"client-[0-9a-f]{8}")
 FORM = "A name has 1 to 32 lower-case letters, digits, '.', '_' and '-', and begins with a letter."
+
+
+class Record(Protocol):
+    """What is needed of a client's record."""
+
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def name(self) -> str: ...
 
 
 def complaint(name: str) -> str:
@@ -47,6 +58,22 @@ def of_user(uid: int | None) -> str:
 def default(uid: int | None, fingerprint: str) -> str:
     """The name of a client to which no name was given."""
     return of_user(uid) or of_fingerprint(fingerprint)
+
+
+def choose(records: Iterable[Record], wanted: str) -> list[str]:
+    """The fingerprints of the person with this name, or the only one that begins so. Empty if that
+    is none or in doubt: a name that is the beginning of another's fingerprint, too."""
+    found = list(records)
+    named = [each.fingerprint for each in found if each.name == wanted]
+    start = wanted.lower().replace(":", "")
+    beginning = [
+        each.fingerprint
+        for each in found
+        if DIGITS.fullmatch(start) and each.fingerprint.startswith(start)
+    ]
+    if named:
+        return named if set(beginning) <= set(named) else []
+    return beginning if len(beginning) == 1 else []
 
 
 def free(wanted: str, taken: Collection[str]) -> str:

@@ -5,6 +5,8 @@
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -19,11 +21,13 @@ from multipassd.trust.manual_changes import ByHand, Changes
 from multipassd.trust.pem_file import PemFile
 from multipassd.trust.state import NONE, Holders, TrustState
 from multipassd.trust.view import Observer
+from protocol.pem import CERTIFICATE, body_to_der
 from protocol.roles import Role
 
 FILE_NAME = "multipass_client_certs.pem"
 VIEWERS_NAME = "multipass_viewer_certs.pem"
 CLIENTS_NAME = "clients.jsonl"
+INVITATIONS_NAME = "invitations.json"  # kept by multipassd/auth/invitations.py
 
 SHOWN = 5  # fingerprints that a warning lists
 
@@ -121,6 +125,19 @@ class StoreReader:
         if fingerprint in holders.admins:
             return _ADMIN, self._clients.name_of(fingerprint)
         return _STRANGER
+
+    def was_removed(self, fingerprint: str) -> bool:
+        """Is its removal the last that is on record of it?"""
+        self._clients.refresh()
+        return self._clients.was_removed(fingerprint)
+
+    def certificates(self) -> Iterator[bytes]:
+        """All that are trusted, DER, as far as their files can be read now."""
+        for file in self._files.values():
+            with suppress(OSError):
+                for block in CERTIFICATE.finditer(file.disk.read()[0]):
+                    with suppress(ValueError):
+                        yield body_to_der(block["body"])
 
     def identity(self, fingerprint: str) -> tuple[str, str]:
         """Name and role, for a record in the journal; empty if it is not trusted."""

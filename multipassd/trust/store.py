@@ -16,7 +16,13 @@ from pathlib import Path
 from multipassd.trust import names
 from multipassd.trust import reset as trust_reset
 from multipassd.trust.lock import StoreError
-from multipassd.trust.reader import CLIENTS_NAME, FILE_NAME, VIEWERS_NAME, StoreReader
+from multipassd.trust.reader import (
+    CLIENTS_NAME,
+    FILE_NAME,
+    INVITATIONS_NAME,
+    VIEWERS_NAME,
+    StoreReader,
+)
 from multipassd.trust.state import TrustState
 from protocol.certificates import check
 from protocol.pem import der_to_pem, fingerprint
@@ -72,6 +78,11 @@ class TrustStore(StoreReader):
                     self._marker.set()
         return True
 
+    def rename(self, who: str, name: str) -> None:
+        """Put on record whose certificate it is. Raises StoreError."""
+        with self._guard.changing("The name was not put on record"):
+            self._clients.rename(who, name)
+
     def grant(self, clients: Iterable[str], role: Role, force: bool = False) -> list[str]:
         """Give clients another role, durably on return; returns those who had another.
 
@@ -112,7 +123,8 @@ class TrustStore(StoreReader):
             if self._main.observer.directory_complaint():
                 trust_reset.tighten(self.directory)
             files = [file.disk.path for file in self._files.values()]
-            kept = trust_reset.set_aside(self.directory, [*files, self._clients.path])
+            invitations = self.directory / INVITATIONS_NAME
+            kept = trust_reset.set_aside(self.directory, [*files, invitations, self._clients.path])
             self._marker.clear()
             self._by_hand.begin_anew()
             if self._inspect_again() is not TrustState.EMPTY:

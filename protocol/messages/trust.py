@@ -17,6 +17,18 @@ class TrustedClient(Message):
     uid: int | None = int32(4, optional=True)
     enrolled_at: int = int64(5)
     last_seen: int = int64(6)
+    role: str = string(7)
+    expires: int = int64(8)  # its certificate
+
+
+class Invitation(Message):
+    """An invitation that was not used yet."""
+
+    name: str = string(1)
+    role: str = string(2)
+    invited_by: str = string(3)
+    made_at: int = int64(4)
+    expires: int = int64(5)
 
 
 class ClientsRequest(Message):
@@ -28,6 +40,7 @@ class ClientsReply(Message):
 
     clients: list[TrustedClient] = repeated(message(1, TrustedClient))
     state: str = string(2)
+    invitations: list[Invitation] = repeated(message(3, Invitation))
 
 
 class RemoveRequest(Message):
@@ -40,3 +53,47 @@ class RemoveReply(Message):
     """The reply of the call `remove`."""
 
     removed: bool = boolean(1)
+
+
+class InviteRequest(Message):
+    """The request of the call `invite`; without a role the name's, else a viewer's."""
+
+    name: str = string(1)
+    role: str = string(2)
+    seconds: int = int64(3)
+
+
+class InviteReply(Message):
+    """The reply of the call `invite`: what to pass on, and until when it is good."""
+
+    line: str = string(1)
+    role: str = string(2)
+    expires: int = int64(3)
+
+
+class GrantRequest(Message):
+    """The request of the call `grant`; `who` is a name or the beginning of a fingerprint."""
+
+    who: str = string(1)
+    role: str = string(2)
+    force: bool = boolean(3)
+
+
+class GrantReply(Message):
+    """The reply of the call `grant`: the fingerprints that had another role."""
+
+    changed: list[str] = repeated(string(1))
+
+
+class RevokeRequest(Message):
+    """The request of the call `revoke`; `who` as for `grant`."""
+
+    who: str = string(1)
+    force: bool = boolean(2)
+
+
+class RevokeReply(Message):
+    """The reply of the call `revoke`: who was trusted, and how many invitations are void now."""
+
+    removed: list[str] = repeated(string(1))
+    invitations: int = int32(2)

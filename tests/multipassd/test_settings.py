@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from multipassd import settings as module
 from multipassd.auth import passphrase
 from multipassd.settings import Settings, SettingsUnusable
+from multipassd.system import files
 from multipassd.system.files import TICK_SECONDS
 from protocol.errors import InvalidSetting, StorageFailed, UnknownSetting
 from protocol.settings import PRIVILEGED_MOUNTS
@@ -39,6 +40,7 @@ def test_without_a_file_the_defaults_hold_and_nothing_is_written(path: Path) -> 
         "local.driver": "qemu",
         "local.image.mirror": "",
         "local.passphrase": "",
+        "local.passphrase-role": "admin",
         "local.privileged-mounts": "true",
     }
     assert not settings.problem
@@ -180,10 +182,10 @@ def test_a_second_edit_within_a_tick_of_the_kernel_s_clock_counts_too(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(path, "[General]\nlocal.bridged-network=eth1\n")
-    stamp = module._stamp(path)
+    stamp = files.stamp(path)
     assert stamp is not None
     changed = stamp[-1] / 1e9
-    monkeypatch.setattr(module, "_stamp", lambda _: stamp)  # as if it were the tick's
+    monkeypatch.setattr(module, "stamp", lambda _: stamp)  # as if it were the tick's
     monkeypatch.setattr(time, "time", lambda: changed)
     settings = Settings(path)
     write(path, "[General]\nlocal.bridged-network=eth2\n")
@@ -201,7 +203,7 @@ def test_who_asks_while_the_file_is_read_gets_what_held_before(
     """`set` reads it in a worker thread; a passphrase typed at that moment is no wrong one."""
     write(path, f"[General]\nlocal.passphrase={RECORD}\n")
     settings = Settings(path)
-    read, seen = module.read_trusted, list[str]()
+    read, seen = files.read_trusted, list[str]()
 
     def interrupted(path: Path, owner: int) -> str:
         seen.append(settings.passphrase_record())
@@ -280,7 +282,7 @@ def make_fifo(path: Path) -> None:
 
 
 def make_huge(path: Path) -> None:
-    write(path, f"[General]\nlocal.passphrase={RECORD}\n" + "#" * module.MAX_FILE)
+    write(path, f"[General]\nlocal.passphrase={RECORD}\n" + "#" * files.MAX_FILE)
 
 
 def make_foreign(path: Path) -> None:

@@ -219,7 +219,7 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(host: Host) -> No
     assert "Would do: Trust" in trust(
         host, "add", "--dry-run", "-", given=certificate_text(host, "carol")
     )
-    assert trust(host, "remove", dave[:8], "--dry-run") == f"Would do: Remove {dave[:16]}.\n"
+    assert trust(host, "remove", dave[:8], "--dry-run") == f"Would do: Remove {dave[:16]} (dave).\n"
     assert host.run("sh", "-c", EVERYTHING).stdout == before
 
     host.inside(STORE).chmod(0o666)

@@ -49,7 +49,10 @@ HANDLERS: dict[str, Handler] = {
     grpc.path("clients", grpc.TRUST_SERVICE): trust.clients,
     grpc.path("downloads", grpc.IMAGES_SERVICE): images.downloads,
     grpc.path("host_keys", grpc.GUESTS_SERVICE): information.host_keys,
+    grpc.path("grant", grpc.TRUST_SERVICE): trust.grant,
+    grpc.path("invite", grpc.TRUST_SERVICE): trust.invite,
     grpc.path("remove", grpc.TRUST_SERVICE): trust.remove,
+    grpc.path("revoke", grpc.TRUST_SERVICE): trust.revoke,
     grpc.path("export", grpc.EXPORTS_SERVICE): exports.export,
     grpc.path("import", grpc.EXPORTS_SERVICE): exports.import_,
 }

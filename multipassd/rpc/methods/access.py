@@ -7,6 +7,7 @@ import os
 import time
 
 from multipassd.auth import gate
+from multipassd.auth.invitations import InvitationRefused, is_line
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.transport.quota import limits
@@ -29,7 +30,6 @@ from protocol.messages.access import (
     WaitReadyReply,
     WaitReadyRequest,
 )
-from protocol.roles import Role
 from protocol.settings import PASSPHRASE
 from protocol.version import VERSION
 
@@ -42,7 +42,12 @@ async def authenticate(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
         _require_certificate(call)
         await daemon.enrolment.enrol_root(call.peer)
         return
+    if is_line(call.request.passphrase):
+        _require_certificate(call)
+        await _redeem(call, daemon)
+        return
     daemon.settings.require(PASSPHRASE)
+    role = daemon.settings.passphrase_role()
     record = daemon.settings.passphrase_record()
     if not record:
         raise PassphraseNotSet()
@@ -50,7 +55,16 @@ async def authenticate(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
         daemon.audit.denied(call.peer.uid, call.peer.fingerprint, "wrong passphrase")
         raise WrongPassphrase() if call.peer.certificate else NotAuthenticated()
     _require_certificate(call)
-    await daemon.enrolment.enrol(call.peer, "passphrase", Role.ADMIN)
+    await daemon.enrolment.enrol(call.peer, "passphrase", role)
+
+
+async def _redeem(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
+    """128 random bits need no limit of guesses."""
+    try:
+        await daemon.enrolment.redeem(call.peer, call.request.passphrase)
+    except InvitationRefused:
+        daemon.audit.denied(call.peer.uid, call.peer.fingerprint, "invitation refused")
+        raise
 
 
 async def _guess(call: Call[AuthenticateRequest], daemon: Daemon, record: str) -> bool:

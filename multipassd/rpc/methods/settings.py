@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from multipassd.auth.invitations import is_line
 from multipassd.instances import settings as of_instances
 from multipassd.instances import snapshot_settings as of_snapshots
 from multipassd.instances.launching import launch_networks
@@ -74,6 +75,8 @@ async def _change(call: Call[SetRequest], daemon: Daemon, changing: Changing) ->
 
 async def _set(daemon: Daemon, key: str, value: str) -> None:
     if key == PASSPHRASE and value:
+        if is_line(value):
+            raise InvalidSetting(key, "…", "it would be taken for an invitation")
         if len(value.encode()) > limits.PASSPHRASE:
             raise InvalidSetting(key, "…", f"more than {limits.PASSPHRASE} bytes")
         value = await daemon.verifier.make(value)

@@ -172,6 +172,9 @@ def test_every_method_has_a_policy_and_only_these_are_not_adopting() -> None:
         "wait_ready",
         "clients",
         "remove",
+        "invite",
+        "grant",
+        "revoke",
     }
 
 
@@ -227,6 +230,9 @@ MAY_CALL = {
     "/multipass.Rpc/wait_ready": VIEWERS,
     "/multipass.Trust/clients": ADMINS,
     "/multipass.Trust/remove": ADMINS,
+    "/multipass.Trust/invite": ADMINS,
+    "/multipass.Trust/grant": ADMINS,
+    "/multipass.Trust/revoke": ADMINS,
     "/multipass.Guests/host_keys": ADMINS,
     "/multipass.Images/downloads": ADMINS,
     "/multipass.Exports/export": ADMINS,

@@ -1,0 +1,73 @@
+"""The clients and invitations of `clients`. Pure."""
+
+from __future__ import annotations
+
+import time
+
+from client import trust_messages as messages
+from client.render import CSV, JSON, TABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from protocol.messages.trust import ClientsReply, Invitation, TrustedClient
+
+KEYS = ("name", "role", "how", "since", "last_seen", "expires", "certificate")
+HEADINGS = ("Name", "Role", "How", "Since", "Last seen", "Expires", "Certificate")
+INVITED = "invited"  # in the place of how a client was let in
+NONE = "--"
+SHOWN = 16  # digits of a fingerprint: finding two that begin alike is not feasible
+
+
+def render(reply: ClientsReply, form: str) -> str:
+    rows = [_client(each) for each in reply.clients]
+    rows += [_invitation(each) for each in reply.invitations]
+    rows.sort(key=lambda row: (row[0], row[6]))
+    if form == TABLE:
+        return _table(rows)
+    if form == CSV:
+        lines = [f'{row[0]},{row[1]},"{row[2]}",{",".join(row[3:])}\n' for row in rows]
+        return "".join((",".join(HEADINGS) + "\n", *lines))
+    entries = [dict(zip(KEYS, row, strict=True)) for row in rows]
+    if form == JSON:
+        from client.render import json
+
+        return json.render({"clients": entries})
+    from client.render import yaml
+
+    return yaml.render({"clients": entries})
+
+
+def _client(client: TrustedClient) -> tuple[str, ...]:
+    return (
+        client.name,
+        client.role,
+        client.how.replace('"', "'"),
+        _moment(client.enrolled_at),
+        _moment(client.last_seen),
+        _moment(client.expires),
+        client.fingerprint,
+    )
+
+
+def _invitation(invitation: Invitation) -> tuple[str, ...]:
+    how = f"{INVITED} by {invitation.invited_by}"
+    made, until = _moment(invitation.made_at), _moment(invitation.expires)
+    return invitation.name, invitation.role, how, made, "", until, ""
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    if not rows:
+        return messages.NO_CLIENTS + "\n"
+    from client.render import table
+
+    shown: list[tuple[str, ...]] = [HEADINGS]
+    shown += [tuple(cell or NONE for cell in (*row[:6], row[6][:SHOWN])) for row in rows]
+    widths = [table.automatic([row[column] for row in shown]) for column in range(6)]
+    return table.render(shown, widths)
+
+
+def _moment(seconds: int) -> str:
+    """UTC; empty where it is unknown, or no year that a calendar has."""
+    if not 0 < seconds < 253402300800:
+        return ""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -1,0 +1,257 @@
+"""Invitations: each lets one certificate in, once, with no more than was promised."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from multipassd.auth import invitations as module
+from multipassd.auth.audit import Audit
+from multipassd.auth.enrolment import Enrolment
+from multipassd.auth.invitations import (
+    BACK,
+    InvitationRefused,
+    Invitations,
+    NoAdminYet,
+    NoClient,
+    NotInvited,
+    is_line,
+)
+from multipassd.auth.peer import Peer
+from multipassd.trust.disk import StoreDisk
+from multipassd.trust.lock import LastAdmin
+from multipassd.trust.reader import INVITATIONS_NAME
+from multipassd.trust.store import TrustStore
+from protocol.errors import StorageFailed
+from protocol.pem import fingerprint
+from protocol.roles import Role
+from tests.multipassd.trust.store_samples import NAME, der
+
+ADMIN, VIEWER = Role.ADMIN, Role.VIEWER
+HOUR = 3600
+
+
+def peer(number: int) -> Peer:
+    return Peer(None, der(number), fingerprint(der(number)))
+
+
+class Site:
+    """A store with an admin (1), and its enrolments."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.store = TrustStore(directory)
+        self.store.load()
+        self.enrolment = Enrolment(self.store, Audit(), lambda: None)
+
+    def invite(self, name: str = "bob", role: Role | None = None, seconds: int = HOUR) -> str:
+        return asyncio.run(self.enrolment.invite(name, role, seconds, peer(1))).line
+
+    def redeem(self, line: str, number: int) -> None:
+        asyncio.run(self.enrolment.redeem(peer(number), line))
+
+    def again(self) -> Site:
+        return Site(self.directory)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    made = Site(tmp_path / "certs")
+    made.store.add(der(1), "first client", None, "alice")
+    return made
+
+
+def test_a_line_lets_one_client_in_once_with_its_name_and_role(site: Site) -> None:
+    line = site.invite()
+    assert is_line(line)
+    site.redeem(line, 2)
+    assert site.store.holder_of(NAME[2]) == (VIEWER, "bob")
+    for number in (2, 3):
+        with pytest.raises(InvitationRefused):
+            site.again().redeem(line, number)
+    assert site.store.role_of(NAME[3]) is None
+    site.redeem(site.invite("carol", ADMIN), 3)
+    assert site.store.holder_of(NAME[3]) == (ADMIN, "carol")
+
+
+def test_the_line_is_kept_as_a_hash_for_root_alone(site: Site) -> None:
+    secret = site.invite().split("-")[1]
+    path = site.directory / INVITATIONS_NAME
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not any(
+        secret in each.read_text() for each in site.directory.iterdir() if each.is_file()
+    )
+
+
+def test_a_line_that_is_not_whole_is_told_apart_from_one_that_is_void(site: Site) -> None:
+    line = site.invite()
+    for garbled in (line[:-1], line[:9] + ("a" if line[9] != "a" else "b") + line[10:], "mpi1-"):
+        with pytest.raises(InvitationRefused, match="not the whole"):
+            site.redeem(garbled, 2)
+    site.redeem(f"  {line}.for-later-releases\n", 2)
+
+
+def test_it_expires_and_a_clock_that_is_set_back_makes_none_good(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, now = site.invite(), time.time()
+    for moment in (now + HOUR + 1, now - BACK - 1):
+        monkeypatch.setattr(time, "time", lambda moment=moment: moment)
+        with pytest.raises(InvitationRefused, match="expired"):
+            site.redeem(line, 2)
+    monkeypatch.setattr(time, "time", lambda: now + 10 * HOUR)
+    asyncio.run(site.enrolment.upkeep())
+    monkeypatch.setattr(time, "time", lambda: now)
+    with pytest.raises(InvitationRefused, match="expired"):
+        site.redeem(line, 2)
+
+
+def test_of_two_who_offer_it_at_once_one_wins(site: Site) -> None:
+    line = site.invite()
+
+    async def both() -> list[object]:
+        offers = [site.enrolment.redeem(peer(number), line) for number in (2, 3, 4)]
+        return await asyncio.gather(*offers, return_exceptions=True)
+
+    results = asyncio.run(both())
+    assert sum(each is None for each in results) == 1
+    assert len(site.store) == 2
+
+
+@pytest.mark.parametrize("name", ["root", "Bob", "b\u043eb", "client-12345678", ""])
+def test_a_name_that_could_pass_for_another_is_refused(site: Site, name: str) -> None:
+    with pytest.raises(NotInvited):
+        site.invite(name)
+
+
+def test_a_name_that_is_there_keeps_its_role_and_who_is_in_gets_no_other(site: Site) -> None:
+    with pytest.raises(NotInvited, match="admin already"):
+        site.invite("alice", VIEWER)
+    site.redeem(site.invite("alice"), 2)
+    assert site.store.holder_of(NAME[2]) == (ADMIN, "alice")
+    site.redeem(line := site.invite("bob"), 3)
+    line = site.invite("carol", ADMIN)
+    with pytest.raises(InvitationRefused, match="trusted already, as viewer"):
+        site.redeem(line, 3)
+    site.redeem(line, 4)  # it was not used up
+
+
+def test_before_there_is_an_admin_none_is_made(tmp_path: Path) -> None:
+    with pytest.raises(NoAdminYet):
+        Site(tmp_path / "certs").invite()
+
+
+def test_a_grant_and_a_revocation_count_for_invitations_that_wait(site: Site) -> None:
+    by = peer(1)
+    site.redeem(site.invite("bob", ADMIN), 2)
+    waits = site.invite("bob")
+    assert asyncio.run(site.enrolment.grant("bob", VIEWER, by, force=False)) == [NAME[2]]
+    with pytest.raises(InvitationRefused):
+        site.redeem(waits, 3)
+    waits = site.invite("bob")
+    assert asyncio.run(site.enrolment.revoke("bob", by, force=False)) == ([NAME[2]], 1)
+    with pytest.raises(InvitationRefused):
+        site.redeem(waits, 3)
+    with pytest.raises(NoClient):
+        asyncio.run(site.enrolment.revoke("bob", by, force=False))
+    with pytest.raises(LastAdmin):
+        asyncio.run(site.enrolment.revoke("alice", by, force=False))
+    with pytest.raises(LastAdmin):
+        asyncio.run(site.enrolment.grant(NAME[1][:8], VIEWER, by, force=False))
+    assert site.again().store.role_of(NAME[1]) is ADMIN
+
+
+def test_a_damaged_file_lets_none_in_and_is_left_alone(site: Site) -> None:
+    line, path = site.invite(), site.directory / INVITATIONS_NAME
+    for text in ("{", "[]", '{"invitations": [{}]}', json.dumps({"invitations": [1]})):
+        path.write_text(text)
+        for change in (lambda: site.redeem(line, 2), site.invite):
+            with pytest.raises(StorageFailed, match="Remove that"):
+                change()
+        assert path.read_text() == text
+    assert len(site.store) == 1
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_kill_at_each_write_leaves_the_line_to_its_client_or_lets_that_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stop_at in range(20):
+        site = Site(tmp_path / str(stop_at))
+        site.store.add(der(1), "first client", None, "alice")
+        line = site.invite()
+        count = stops(monkeypatch, stop_at)
+        try:
+            site.redeem(line, 2)
+        except Killed:
+            pass
+        finally:
+            monkeypatch.undo()
+        again = site.again()
+        assert again.store.role_of(NAME[2]) in (None, VIEWER)
+        if count() <= stop_at:
+            break
+        revoked = Site(tmp_path / f"revoked {stop_at}")
+        shutil.copytree(site.directory, revoked.directory, dirs_exist_ok=True)
+        asyncio.run(revoked.again().enrolment.revoke("bob", peer(1), force=False))
+        assert revoked.again().store.role_of(NAME[2]) is None, "revoked at once, by the name"
+        if count() > 1 or again.store.role_of(NAME[2]):  # it is claimed
+            with pytest.raises(InvitationRefused):
+                again.redeem(line, 3)
+        again.redeem(line, 2)
+        assert again.store.role_of(NAME[2]) is VIEWER
+        asyncio.run(again.enrolment.revoke("bob", peer(1), force=False))
+        with pytest.raises(InvitationRefused):
+            again.redeem(line, 2)
+    else:
+        raise AssertionError("it never ended")
+    assert stop_at > 3
+
+
+def stops(monkeypatch: pytest.MonkeyPatch, stop_at: int) -> Callable[[], int]:
+    """Stop, as kill -9 does, before the write with that number; how many were begun or stopped."""
+    from multipassd.trust import clients
+
+    count = 0
+
+    def counted(owner: object, name: str) -> None:
+        original = getattr(owner, name)
+
+        def step(*arguments: object, **more: object) -> object:
+            nonlocal count
+            count += 1
+            if count > stop_at:
+                raise Killed
+            return original(*arguments, **more)
+
+        monkeypatch.setattr(owner, name, step)
+
+    counted(StoreDisk, "add")
+    counted(StoreDisk, "create")
+    counted(clients, "append")
+    counted(module, "write_atomically")
+    return lambda: count
+
+
+def test_more_than_the_limit_are_not_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 2)
+    site.invite(), site.invite()
+    with pytest.raises(StorageFailed, match="wait already"):
+        site.invite()
+
+
+def test_a_reset_of_the_store_takes_all_back(site: Site) -> None:
+    site.invite()
+    site.store.path.write_bytes(b"rubbish")
+    site.store.reset()
+    assert Invitations(site.directory / INVITATIONS_NAME).waiting(time.time()) == []
