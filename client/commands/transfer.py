@@ -49,7 +49,10 @@ def run(session: Session) -> int:
     sides = [Side(word) for word in session.line.positionals]
     _check(sides)
     with Interruption() as interruption:
-        return _transfer(session, sides[:-1], sides[-1], interruption)
+        try:
+            return _transfer(session, sides[:-1], sides[-1], interruption)
+        except Interrupted as interrupted:
+            return interrupted.code
 
 
 def _check(sides: Sequence[Side]) -> None:
@@ -88,8 +91,6 @@ def _transfer(
                 _need_directory(target, connections)
             for source in sources:
                 _copy(source, target, connections)
-        except Interrupted as interrupted:
-            return interrupted.code
         finally:
             connections.close()
     for hint in report.hints:

@@ -9,7 +9,6 @@ from pathlib import Path
 import grpc
 import pytest
 
-from client.commands import MODULES
 from protocol.messages.access import SetReply
 from protocol.messages.lifecycle import DeleteReply, PurgeReply
 from tests.client.program import PROGRAM, Program
@@ -127,7 +126,7 @@ def test_what_is_no_alias_is_told(user: User, service: Service) -> None:
     for words in (["guest:ls", "a/b"], ["guest:/bin/"], ["guest:ls", ".."]):
         assert user.wrong("alias", *words) == "Alias has to be a valid filename\n"
     assert user.wrong("alias", "guest:b", "a") == "Alias 'a' already exists in current context\n"
-    for word in (*MODULES, "clone"):
+    for word in ("ls", "transfer", "copy-files", "unmount"):
         told = f"Alias name '{word}' clashes with a command name\n"
         assert user.wrong("alias", "guest:b", word) == told
     service.answers["info"] = failing(grpc.StatusCode.INVALID_ARGUMENT, "no")

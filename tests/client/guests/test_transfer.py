@@ -165,15 +165,15 @@ def test_the_home_is_where_paths_in_the_instance_begin(
 
 def test_sparse_files_stay_sparse(program: Program, here: Path, there: Path) -> None:
     with (here / "sparse").open("wb") as file:
-        file.seek(8 << 20)
+        file.seek(2 << 20)
         file.write(b"middle")
-        file.truncate(64 << 20)
+        file.truncate(16 << 20)
     copied(program, here / "sparse", f"guest:{there}/sparse")
     copied(program, f"guest:{there}/sparse", here / "back")
     content = (here / "sparse").read_bytes()
     for path in (there / "sparse", here / "back"):
         assert path.read_bytes() == content
-        assert path.stat().st_blocks * 512 < 4 << 20
+        assert path.stat().st_blocks * 512 < 1 << 20
 
 
 def test_missing_parents_are_made_on_request(program: Program, here: Path, there: Path) -> None:
