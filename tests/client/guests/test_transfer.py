@@ -11,10 +11,12 @@ from pathlib import Path
 import grpc
 import pytest
 
+from protocol.messages.guests import HostKeysReply
+from protocol.messages.lifecycle import SSHInfoReply
 from tests.client.guests import sshd
 from tests.client.guests.background import Background, OnTerminal
 from tests.client.program import Program, Result
-from tests.client.service import Service
+from tests.client.service import Service, replying
 from tests.client.service import failing as failing_with
 from tests.waiting import PATIENCE, until
 
@@ -364,3 +366,18 @@ def test_a_terminal_shows_how_much_has_come_at_which_rate(
     shown.type(b"\x03")
     shown.wait_for(b"\x1b[2K\x1b[0A\x1b[0E")
     assert shown.process.wait(PATIENCE) == 130
+
+
+def test_sources_may_be_of_several_instances(
+    program: Program, service: Service, server: sshd.Sshd, here: Path, there: Path
+) -> None:
+    names = ("guest", "other")
+    service.answers |= {
+        "ssh_info": replying(SSHInfoReply(ssh_info=dict.fromkeys(names, server.info))),
+        "host_keys": replying(HostKeysReply(host_keys=dict.fromkeys(names, server.host_key))),
+    }
+    for name in ("a", "b", "c"):
+        (there / name).write_text(name)
+    copied(program, f"guest:{there}/a", f"other:{there}/b", f"guest:{there}/c", here)
+    assert sorted(os.listdir(here)) == ["a", "b", "c"]
+    assert len(service.requests["ssh_info"]) == 2
