@@ -126,6 +126,22 @@ def test_root_is_an_admin_by_authenticating_whatever_it_was_before(viewer: GrpcC
     assert viewer.call("keys").status is Status.OK
 
 
+def test_check_says_so_where_a_certificate_is_in_two_files_and_its_advice_helps(
+    viewer: GrpcClient, running: Daemon
+) -> None:
+    trust = Trust(running.sandbox)
+    with running.store_path.open("ab") as store:  # the documented recovery
+        store.write(VIEWER.certificate)
+    assert viewer.call("keys").status is Status.PERMISSION_DENIED, "the lesser role counts"
+    said = trust.run("check")
+    assert said.returncode == 1 and "the lesser role counts" in said.stdout
+    assert "add --role" in said.stdout
+    trust.done("add", "-", "--role", "admin", input=VIEWER.certificate)
+    assert viewer.call("keys").status is Status.OK
+    assert "the lesser role counts" not in trust.run("check").stdout
+    assert not (running.store_path.parent / VIEWERS_NAME).read_bytes().strip()
+
+
 def test_a_revert_to_1_16_finds_the_admins_alone_in_the_file_that_it_reads(running: Daemon) -> None:
     assert running.store_path.read_bytes().count(b"BEGIN CERTIFICATE") == 1
     assert ADMIN.certificate.strip() in running.store_path.read_bytes()
