@@ -34,6 +34,7 @@ SECONDS = 60.0  # for a log-in to an emulated guest
 FIRST_USER = 1000
 SOCKET_MODE = 0o660  # for the hypervisor's group
 PREFIX = "share-"  # of the sockets in the machine's directory
+RETRY_INTERVAL = 15.0  # between attempts to mount in a guest that is too busy to answer
 ENDING = 3.0  # seconds in which a machine's end is noticed after that of its servers
 UNUSED = "unused"  # what an order says of the log-in, which this kind does without
 HINT = "this service's driver has no native mounts. Mount it without `--type native`"
@@ -117,8 +118,7 @@ class NativeMounts(Attachment):
         self._execute = execute
         for mount in self._mounts():
             if self._servers and await self._servers.serving(self._record.name, mount.target):
-                await self._mount(mount, execute)
-                self._watch(mount, self._servers)
+                self._watch(mount, self._servers, mounted=await self._mounted(mount, execute))
         for text in self._warnings:
             warn(text)
         self._warnings = []
@@ -203,15 +203,22 @@ class NativeMounts(Attachment):
 
     # -- in the guest -----------------------------------------------------------------------------
 
-    async def _mount(self, mount: Mount, execute: Execute) -> None:
-        """Never fails: clients that start it are warned."""
-        tag = self._tag(mount)
+    async def _mounted(self, mount: Mount, execute: Execute) -> bool:
+        """Whether it is, or never will be. Never fails: clients that start it are warned."""
         try:
-            said = await execute(native_commands.place(tag, mount.target), SECONDS)
-            path = native_commands.placed(said)
-            native_commands.check(await execute(native_commands.mount(tag, path), SECONDS))
+            await self._mount(mount, execute)
         except (NotMounted, GuestSilent, RpcError) as error:
             self._warn(f'"{mount.target}" is not mounted', str(error))
+            return isinstance(error, NotMounted)
+        return True
+
+    async def _mount(self, mount: Mount, execute: Execute) -> None:
+        """Nothing to do where it is mounted. Raises NotMounted, GuestSilent, RpcError."""
+        tag = self._tag(mount)
+        path = native_commands.placed(
+            await execute(native_commands.place(tag, mount.target), SECONDS)
+        )
+        native_commands.check(await execute(native_commands.mount(tag, path), SECONDS))
 
     async def _unmount(self, mount: Mount, execute: Execute, *, dead: bool = False) -> None:
         """Never fails."""
@@ -222,24 +229,34 @@ class NativeMounts(Attachment):
         if said.strip():
             _log.warning('%s: "%s" is cut off: %s', self._record.name, mount.target, said.strip())
 
-    def _watch(self, mount: Mount, servers: MountServers) -> None:
-        if mount.target not in self._watchers:
-            work = self._watching(mount, servers)
-            self._watchers[mount.target] = asyncio.get_running_loop().create_task(work)
+    def _watch(self, mount: Mount, servers: MountServers, *, mounted: bool) -> None:
+        if watcher := self._watchers.pop(mount.target, None):
+            watcher.cancel()
+        work = self._watching(mount, servers, mounted)
+        self._watchers[mount.target] = asyncio.get_running_loop().create_task(work)
 
-    async def _watching(self, mount: Mount, servers: MountServers) -> None:
-        """QEMU can't connect to a second server, and what the guest has asked the dead one for is
-        never answered; but what asks from now on is not to hang, too."""
+    async def _watching(self, mount: Mount, servers: MountServers, mounted: bool) -> None:
+        while not mounted:  # the guest was too busy to answer
+            await asyncio.sleep(RETRY_INTERVAL)
+            if self._execute is None:
+                return
+            with suppress(GuestSilent, RpcError, NotMounted):
+                await self._mount(mount, self._execute)
+                mounted = True
         await servers.ended(self._record.name, mount.target)
         await asyncio.sleep(ENDING)
-        if self._execute is None:
-            return  # its machine ended
+        if self._execute is not None:  # else its machine ended
+            await self._cut_off(mount, self._execute)
+
+    async def _cut_off(self, mount: Mount, execute: Execute) -> None:
+        """QEMU can't connect to a second server, and what the guest has asked the dead one for is
+        never answered; but what asks from now on is not to hang, too."""
         _log.warning(
             "%s: the server of the native mount \"%s\" ended, so it is unmounted. What was reading "
             "or writing there hangs until the instance is restarted, which mounts it again",
             self._record.name, mount.target,
         )  # fmt: skip
-        await self._unmount(mount, self._execute, dead=True)
+        await self._unmount(mount, execute, dead=True)
 
 
 def _pairs(pairs: tuple[IdPair, ...]) -> Pairs:
