@@ -1,4 +1,7 @@
-"""An instance of Multipass 1.16, taken over while the service runs, boots and is logged in to."""
+"""An instance of Multipass 1.16, taken over while the service runs, boots and is logged in to.
+
+One test, as each step stands on the one before and a boot of a guest takes 10 s.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,13 @@ def record(site: Site) -> dict[str, object]:
     return found
 
 
-def test_it_boots_with_its_own_key_and_its_host_key_is_learned_once(
+def test_an_instance_of_1_16_goes_on_here(taken: Site, host_key: SshKey) -> None:
+    it_boots_with_its_own_key_and_its_host_key_is_learned_once(taken, host_key)
+    it_goes_on_after_a_suspension_and_a_restart_of_the_service(taken)
+    its_snapshot_is_restored_and_it_gets_another_name(taken)
+
+
+def it_boots_with_its_own_key_and_its_host_key_is_learned_once(
     taken: Site, host_key: SshKey
 ) -> None:
     assert record(taken)["host_key"] == ""
@@ -89,7 +98,7 @@ def test_it_boots_with_its_own_key_and_its_host_key_is_learned_once(
     assert info["image_hash"] == "0a" * 32 and info["image_release"] == "24.04 LTS"
 
 
-def test_it_goes_on_after_a_suspension_and_a_restart_of_the_service(taken: Site) -> None:
+def it_goes_on_after_a_suspension_and_a_restart_of_the_service(taken: Site) -> None:
     before = taken.boot_id("foo")
     taken.done("suspend", "foo")
     taken.kill_daemon()
@@ -98,7 +107,7 @@ def test_it_goes_on_after_a_suspension_and_a_restart_of_the_service(taken: Site)
     taken.done("stop", "foo")
 
 
-def test_its_snapshot_is_restored_and_it_gets_another_name(taken: Site) -> None:
+def its_snapshot_is_restored_and_it_gets_another_name(taken: Site) -> None:
     assert "snapshot1" in taken.done("list", "--snapshots")
     assert taken.inside("foo", "cat after") == "left"
     taken.done("stop", "foo")
