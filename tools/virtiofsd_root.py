@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,6 +19,8 @@ def environment() -> dict[str, str]:
         return {}
     if not (PLACE / virtiofsd.PROGRAM.lstrip("/")).exists():
         _make()
+    if PLACE.stat().st_uid != os.geteuid() or PLACE.is_symlink():
+        raise OSError(f"{PLACE} is another user's")
     return {virtiofsd.ROOT: str(PLACE)}
 
 
