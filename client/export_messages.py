@@ -4,6 +4,7 @@ from __future__ import annotations
 
 EXPORT_ARGUMENTS = "Name the instance to export and the file to write"
 IMPORT_ARGUMENTS = "Name the file to import"
+NO_FILE = "An export is written to a file, which needs a name"
 SENDING = "Writing the file: "
 SHORT = "The service ended the file before it was whole; nothing was kept."
 

@@ -56,9 +56,13 @@ def change(session: Session, edit: Callable[[Aliases], None]) -> bool:
             if wanted - before:
                 _make_scripts(session, wanted - before)
             if aliases.text() != old_text:
-                if damaged:
-                    _keep_aside(path)
-                files.replace(path, aliases.text())
+                try:
+                    if damaged:
+                        _keep_aside(path)
+                    files.replace(path, aliases.text())
+                except OSError:
+                    _take_back(session, wanted - before)
+                    raise
             _remove_scripts(session, before - wanted, places)
     except OSError as error:
         raise AliasFileError(alias_messages.unwritable(path, _why(error))) from error
@@ -126,6 +130,15 @@ def _make_scripts(session: Session, names: set[str]) -> None:
             scripts.remove(session.alias_scripts(), name)
         why = alias_messages.NOT_OURS if isinstance(error, scripts.NotOurs) else _why(error)
         raise UsageError(alias_messages.no_script(why)) from error
+
+
+def _take_back(session: Session, names: set[str]) -> None:
+    """Remove scripts of aliases that could not be kept. Never fails."""
+    for name in names:
+        try:
+            scripts.remove(session.alias_scripts(), name)
+        except OSError:
+            pass
 
 
 def _remove_scripts(session: Session, names: set[str], places: Sequence[tuple[str, str]]) -> None:

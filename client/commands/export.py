@@ -23,6 +23,8 @@ def run(session: Session) -> int:
     if len(session.line.positionals) != 2:
         raise UsageError(messages.EXPORT_ARGUMENTS)
     name, path = session.line.positionals
+    if os.path.basename(path) in ("", "-"):
+        raise UsageError(messages.NO_FILE)
     if os.path.lexists(path):
         raise CommandFailed(messages.in_the_way(path))
     partial = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}.part")
@@ -70,7 +72,7 @@ def _append(file: int, data: bytes) -> int:
 def _remove(path: str) -> None:
     try:
         os.unlink(path)
-    except FileNotFoundError:
+    except OSError:  # it was not made
         pass
 
 

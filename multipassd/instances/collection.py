@@ -190,9 +190,9 @@ class Instances:
     async def rename(self, instance: Instance, name: str) -> None:
         """Raises NameTaken, BeingPrepared, NameNotFree, WrongState where it is not stopped,
         StorageFailed; then nothing has changed."""
-        if stranger := await self.driver.stranger(name):
-            raise NameNotFree(name, stranger)
         with self.reserved(name):
+            if stranger := await self.driver.stranger(name):
+                raise NameNotFree(name, stranger)
             async with instance.held():
                 record = renaming.rename(self.registry, instance.record, name)
                 instance.retire()

@@ -46,6 +46,14 @@ def test_a_file_that_is_there_stays(connect: Connect, place: Path) -> None:
     assert path.read_text() == "mine" and not service.requests
 
 
+@pytest.mark.parametrize("path", ["", "-", "{place}/"])
+def test_what_names_no_file_is_refused_at_once(connect: Connect, place: Path, path: str) -> None:
+    program, service = connect(export=replying(*PARTS))
+    done = program.run("export", "foo", path.format(place=place))
+    told = "An export is written to a file, which needs a name\n"
+    assert (done.code, done.err) == (1, told) and not service.requests
+
+
 def test_a_file_that_ends_early_or_can_not_be_written_leaves_nothing(
     connect: Connect, place: Path
 ) -> None:

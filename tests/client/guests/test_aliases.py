@@ -216,6 +216,14 @@ def test_a_file_that_is_no_script_of_ours_is_left_alone(user: User) -> None:
     assert user.names() == ["a", "b"]
 
 
+def test_an_alias_that_can_not_be_kept_leaves_no_script(user: User) -> None:
+    user.done("alias", "guest:true", "a")
+    before = user.kept()
+    Path(f"{user.file}.new").mkdir()  # in the way of the next version
+    assert user.program.run("alias", "guest:true", "b").code == 2
+    assert user.names() == ["a", "default.a"] and user.kept() == before
+
+
 def test_an_alias_of_an_instance_that_is_gone_says_what_to_do(user: User, service: Service) -> None:
     user.done("alias", "guest:true", "a")
     service.answers["info"] = failing(grpc.StatusCode.NOT_FOUND, 'instance "guest" does not exist')

@@ -54,6 +54,24 @@ def furnish(instances: Instances, name: str) -> Path:
     return disk
 
 
+@pytest.mark.usefixtures("qemu")
+def test_an_instance_that_runs_is_no_stranger_to_a_rename(instances: Instances) -> None:
+    """Its machine would be named as one to be ended."""
+
+    async def rename() -> str:
+        furnish(instances, "foo")
+        other = instances.add(records.make("bar", 2))
+        foo = instances.get("foo")
+        await foo.start()
+        with pytest.raises(NameTaken) as taken:
+            await instances.rename(other, "foo")
+        await foo.stop(force=True)
+        instances.close()
+        return taken.value.message
+
+    assert asyncio.run(rename()) == 'instance "foo" already exists'
+
+
 def test_without_work_nothing_keeps_the_daemon(instances: Instances) -> None:
     assert len(instances) == 2 and not busy(instances)
 

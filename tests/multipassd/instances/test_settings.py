@@ -56,7 +56,8 @@ def test_keys_of_all_instances_come_sorted_among_the_others(service: Daemon) -> 
         "local.foo.bridged", "local.foo.cpus", "local.foo.disk", "local.foo.memory",
         "local.gone.bridged", "local.gone.cpus", "local.gone.disk", "local.gone.memory",
         "local.idle.bridged", "local.idle.cpus", "local.idle.disk", "local.idle.memory",
-        "local.image.mirror", "local.passphrase", "local.privileged-mounts",
+        "local.image.mirror", "local.passphrase", "local.passphrase-role",
+        "local.privileged-mounts",
     ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from tools.sandbox import CHECKOUT
 CATALOG = CHECKOUT / "debian" / "multipass.catalog"
 ENTRY = re.compile(r"^-- ([0-9a-f]{32})\n((?:[A-Z][A-Za-z-]+: .+\n)+)\n", re.MULTILINE)
 # The fields of journalctl's records that audit.py sets, and that may stand in an explanation.
-FIELDS = {"CLIENT", "UID", "HOW", "SETTING", "REASON", "PATH", "INSTANCE", "ACTION"}
+FIELDS = {"CLIENT", "UID", "HOW", "SETTING", "REASON", "PATH", "INSTANCE", "ACTION", "INVITED"}
 
 
 def entries() -> dict[str, tuple[str, str]]:
