@@ -66,8 +66,9 @@ def _mirror(value: str) -> str:
     return value if not value or value.endswith("/") else value + "/"
 
 
-def _can_serve_mounts() -> str:
-    return "true" if installation.here().can_serve_mounts else "false"
+def _serves_as_callers() -> str:
+    """In the snap most directories, as the primary's `Home`, could only fail."""
+    return "false" if installation.here().confined else "true"
 
 
 def boolean_word(value: str) -> str | None:
@@ -117,7 +118,7 @@ class Values(BaseModel):
     )
     privileged_mounts: Annotated[
         str, BeforeValidator(_boolean), Field(alias=names.PRIVILEGED_MOUNTS)
-    ] = Field(default_factory=_can_serve_mounts)
+    ] = Field(default_factory=_serves_as_callers)
 
 
 FIELDS = {str(field.alias): name for name, field in Values.model_fields.items()}

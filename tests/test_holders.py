@@ -107,6 +107,14 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/mounts/test_jail.py::test_a_link_anywhere_in_the_path_is_not_followed",
             "multipassd/instances/test_mount_request.py::test_a_caller_over_tcp_is_no_user_of_this_host",
         ),
+        "in the snap": (
+            "multipassd/mounts/test_in_snap.py::test_a_closed_source_is_refused_also_to_its_owner_and_to_"
+            "root",
+            "multipassd/mounts/test_in_snap.py::test_other_places_of_the_host_are_refused",
+            "multipassd/mounts/test_in_snap.py::test_a_link_out_of_it_is_dead_and_nothing_outside_is_"
+            "changed",
+            "multipassd/mounts/test_paths.py::test_no_call_gets_out_by_a_link",
+        ),
         "settings": (
             "multipassd/test_settings.py::test_no_value_writes_to_the_terminal_that_shows_it",
             "multipassd/instances/snapshots/test_tree.py::test_there_are_limits",

@@ -13,7 +13,7 @@ from multipassd.auth.run_as_user import end_child
 from multipassd.mounts import jail, serving
 from multipassd.mounts.id_map import IdMap
 from multipassd.mounts.jail import NoJail, SourceRefused, User
-from multipassd.mounts.order import Order
+from multipassd.mounts.order import Order, Pairs
 from multipassd.mounts.sftp_files import SftpFiles
 from multipassd.system import rights
 
@@ -79,10 +79,10 @@ def _child(order: Order, connection: socket.socket, writer: int) -> NoReturn:
     """Never returns into the caller's code."""
     try:
         shed_files(connection.fileno(), writer)
-        uids, gids = IdMap(order.uids), IdMap(order.gids)
         try:
             parent = os.getppid()
-            jail.enter(order.source, User.of(order.uid, order.gid))
+            user = jail.server_of(User.of(order.uid, order.gid))
+            paths = jail.enter(order.source, user)
             rights.end_with_parent()
             if os.getppid() != parent:
                 os._exit(1)
@@ -92,6 +92,14 @@ def _child(order: Order, connection: socket.socket, writer: int) -> NoReturn:
             os._exit(1)
         os.write(writer, IN_PLACE)
         os.close(writer)
-        serving.serve(connection, SftpFiles(uids, gids))
+        uids, gids = _map(order.uids, order.uid, user.uid), _map(order.gids, order.gid, user.gid)
+        serving.serve(connection, SftpFiles(paths, uids, gids))
     finally:
         os._exit(0)
+
+
+def _map(pairs: Pairs, caller: int, server: int) -> IdMap:
+    """What belongs to the server is shown as the caller's own, as it is made for the caller."""
+    if server == caller:
+        return IdMap(pairs)
+    return IdMap((*pairs, *((server, guest) for host, guest in pairs if host == caller)))

@@ -15,7 +15,7 @@ class NoSuchId(Exception):
 class IdMap:
     """One-to-one pairs. An id without a pair is the same on both sides, except where that number
     stands for another id already: such an id of the host is shown as NOBODY, and such an id of the
-    guest stands for none."""
+    guest stands for none. An id of the guest that has several pairs stands for the last."""
 
     def __init__(self, pairs: Iterable[tuple[int, int]]) -> None:
         """`pairs`: (id on the host, id in the guest)."""

@@ -1,4 +1,8 @@
-"""A process that is a user of this host and sees one directory of it, and nothing else."""
+"""A process that is a user of this host and sees one directory of it, and nothing else.
+
+A strict snap may neither become its callers nor make a mount namespace. There the process becomes
+snap_daemon, opens what all users of the host may read, and reaches files below it alone.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from multipassd.auth.run_as_user import take_on
+from multipassd.mounts.paths import Paths, PathsBelow
 from multipassd.mounts.sftp_files import MOST_HANDLES
 from multipassd.system import installation, rights
+from multipassd.system.installation import SNAP_DAEMON
 
 FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 SHARED = "/source"  # where a program finds the directory
 SYSTEM = ("usr", "lib", "lib64")  # what a program of the host needs
 PLACE = "/tmp"  # there on every host; nothing is written to it
 SPARE_FILES = 64  # descriptors beside the peer's handles
+ENTER, LIST = stat.S_IXOTH, stat.S_IXOTH | stat.S_IROTH  # what all users may do
+CONNECT = "`sudo snap connect multipass:removable-media`"
+PLUG_HINT = (
+    f" for the snap. {CONNECT} gives it what is below /media, /mnt and /run/media; of homes snapd "
+    "gives a service nothing but its own files"
+)
 
 
 class SourceRefused(Exception):
@@ -49,9 +61,23 @@ class User:
         return cls(uid, account.pw_gid, frozenset(groups))
 
 
-def enter(source: str, user: User) -> None:
-    """With the directory as its root directory. For this process and with no way back. Raises
-    SourceRefused, NoJail, OSError."""
+def server_of(user: User) -> User:
+    """Who serves this user. Raises NoJail."""
+    if not installation.here().confined:
+        return user
+    try:
+        account = pwd.getpwnam(SNAP_DAEMON)
+    except KeyError:
+        raise NoJail(f"this host has no user {SNAP_DAEMON}, which snapd makes") from None
+    return User(account.pw_uid, account.pw_gid, frozenset())
+
+
+def enter(source: str, user: User) -> Paths:
+    """With the directory as its root directory, or with the means to stay below it. For this
+    process, `user` being the one who serves, and with no way back. Raises SourceRefused, NoJail,
+    OSError."""
+    if installation.here().confined:
+        return _stay_below(source, user)
     _begin(user)
     directory = _open_as(source, user)
     try:
@@ -59,12 +85,35 @@ def enter(source: str, user: User) -> None:
     finally:
         os.close(directory)
     _end(user, MOST_HANDLES + SPARE_FILES)
+    return Paths()
+
+
+def _stay_below(source: str, user: User) -> Paths:
+    """As the user from the beginning, who has no right to anything that is not open to all but what
+    is its own: that lies elsewhere than in the places that can be served."""
+    _check_rights(user)
+    places = installation.here().mount_places
+    if not any(f"{source}/".startswith(f"{place.rstrip('/')}/") for place in places):
+        raise SourceRefused(
+            f'"{source}" is not below {", ".join(places[:-1])} or {places[-1]}, and the snap '
+            "has no other directories of the host. `multipass transfer` copies files"
+        )
+    if os.geteuid() == 0:
+        take_on(user.uid, user.gid, user.groups)
+    directory = _open(source, shared=True)
+    _end(user, MOST_HANDLES + SPARE_FILES)
+    return PathsBelow(directory)
 
 
 def enter_with_programs(source: str, user: User, system: str, most_files: int) -> None:
     """To run a program that serves the directory, at SHARED. `system`: the root directory that
     programs and libraries are taken from, which all users can read; nothing else is in sight but
     this process's own entry in /proc. Raises as `enter` does."""
+    if installation.here().confined:
+        raise NoJail(
+            "virtiofsd needs a mount namespace, and a strict snap may make none. A classic mount, "
+            "by `--type classic`, needs none"
+        )
     _begin(user)
     directory = _open_as(source, user)
     rights.mount_empty(PLACE, user.uid)
@@ -93,12 +142,17 @@ def enter_with_programs(source: str, user: User, system: str, most_files: int) -
 
 
 def _begin(user: User) -> None:
+    _check_rights(user)
+    _have_own_mounts()
+
+
+def _check_rights(user: User) -> None:
+    """Raises NoJail."""
     if os.geteuid() not in (0, user.uid):
         raise NoJail(
             f"the service runs as uid {os.geteuid()} and serves directories for that user only, "
             f"and it is uid {user.uid}'s"
         )
-    _have_own_mounts()
 
 
 def _open_as(source: str, user: User) -> int:
@@ -126,11 +180,6 @@ def _end(user: User, most_files: int, kept: Collection[int] = ()) -> None:
 
 def _have_own_mounts() -> None:
     """Raises NoJail where the host does not let this process have any."""
-    if not installation.here().can_serve_mounts:
-        raise NoJail(
-            "the snap may neither become its callers nor keep a directory apart from the rest of "
-            "the host. `multipass transfer` copies files, and the deb's service mounts directories"
-        )
     try:
         rights.own_mounts()
     except OSError as error:
@@ -140,30 +189,57 @@ def _have_own_mounts() -> None:
         ) from None
 
 
-def _open(source: str) -> int:
+def _open(source: str, *, shared: bool = False) -> int:
     """The directory, opened part by part: a link in its path, put there by another user after the
-    mount was asked for, would lead elsewhere. Raises SourceRefused."""
+    mount was asked for, would lead elsewhere. `shared`: only if it is open to all users of the
+    host. Raises SourceRefused."""
     parts = [part for part in source.split("/") if part]
     if not source.startswith("/") or ".." in parts or "\0" in source:
         raise SourceRefused(f'"{source}" is no absolute path of a directory')
     directory = os.open("/", FLAGS)
     path = ""
-    for part in parts:
-        path += f"/{part}"
-        try:
-            inner = os.open(part, FLAGS, dir_fd=directory)
-        except OSError as error:
-            why = _why(source, path, part, directory, error)
-            os.close(directory)
-            raise SourceRefused(why) from None
+    try:
+        for part in parts:
+            if shared:
+                _check_open_to_all(path or "/", directory, ENTER)
+            path += f"/{part}"
+            directory = _step(source, path, part, directory)
+        if shared:
+            _check_open_to_all(source, directory, LIST)
+        _check_readable(source, directory, PLUG_HINT if shared else "")
+    except SourceRefused:
         os.close(directory)
-        directory = inner
+        raise
+    return directory
+
+
+def _step(source: str, path: str, part: str, directory: int) -> int:
+    """Into a part, out of the directory, which is closed. Raises SourceRefused."""
+    try:
+        inner = os.open(part, FLAGS, dir_fd=directory)
+    except OSError as error:
+        raise SourceRefused(_why(source, path, part, directory, error)) from None
+    os.close(directory)
+    return inner
+
+
+def _check_readable(source: str, directory: int, hint: str) -> None:
+    """Raises SourceRefused."""
     try:
         os.close(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory))
     except OSError:
-        os.close(directory)
-        raise SourceRefused(f'"{source}" is not readable') from None
-    return directory
+        raise SourceRefused(f'"{source}" is not readable{hint}') from None
+
+
+def _check_open_to_all(path: str, directory: int, wanted: int) -> None:
+    """Raises SourceRefused."""
+    if os.fstat(directory).st_mode & wanted != wanted:
+        may, bits = ("list", "o+rx") if wanted == LIST else ("enter", "o+x")
+        raise SourceRefused(
+            f'not all users of this host may {may} "{path}". The snap can\'t act with the '
+            f"rights of its callers, so it serves what is open to all. `chmod {bits}` opens it; or "
+            f"use a directory below /mnt, after {CONNECT}; the deb also serves closed directories"
+        )
 
 
 def _why(source: str, path: str, part: str, directory: int, error: OSError) -> str:

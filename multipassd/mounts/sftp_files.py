@@ -1,7 +1,7 @@
-"""SFTP's requests on the files of this process's root directory, with the rights that it has.
+"""SFTP's requests on the files of one directory, with the rights that this process has.
 
-A guest's root is hostile: it may send anything. What it may reach is settled by the process (its
-user, its root directory); what it may use up is limited here.
+A guest's root is hostile: it may send anything. What it may reach is settled by the process's user
+and by `Paths`; what it may use up is limited here.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import itertools
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
 
 from multipassd.mounts import sftp_packets as packets
 from multipassd.mounts.id_map import UNCHANGED, IdMap, NoSuchId
+from multipassd.mounts.paths import Paths
 from multipassd.mounts.sftp_packets import Attributes, BadPacket, Fields, Kind, Open, Status
 
 MOST_HANDLES = 4096  # open at once; a build of a large project has some hundreds
@@ -41,7 +44,8 @@ Directory = Iterator[tuple[bytes, bytes]]  # names and attributes
 class SftpFiles:
     """Answers one session's requests. Raises BadPacket for what is none."""
 
-    def __init__(self, uids: IdMap, gids: IdMap) -> None:
+    def __init__(self, paths: Paths, uids: IdMap, gids: IdMap) -> None:
+        self._paths = paths
         self._uids = uids
         self._gids = gids
         self._files: dict[bytes, File] = {}
@@ -49,15 +53,15 @@ class SftpFiles:
         self._names = (packets.number(each & 0xFFFFFFFF) for each in itertools.count(1))
         self._answers: Mapping[int | bytes, Callable[[int, Fields], bytes]] = {
             Kind.OPEN: self._open,
-            Kind.LSTAT: lambda request, fields: self._stat(request, os.lstat(fields.path())),
-            Kind.STAT: lambda request, fields: self._stat(request, os.stat(fields.path())),
+            Kind.LSTAT: lambda request, fields: self._stat(request, paths.lstat(fields.path())),
+            Kind.STAT: lambda request, fields: self._stat(request, paths.stat(fields.path())),
             Kind.FSTAT: lambda request, fields: self._stat(request, os.fstat(self.file(fields))),
             Kind.OPENDIR: self._open_directory,
             Kind.READDIR: self._read_directory,
-            Kind.REALPATH: lambda request, fields: _name(request, os.path.realpath(fields.path())),
-            Kind.READLINK: lambda request, fields: _name(request, os.readlink(fields.path())),
+            Kind.REALPATH: lambda request, fields: _name(request, paths.realpath(fields.path())),
+            Kind.READLINK: lambda request, fields: _name(request, paths.readlink(fields.path())),
             b"statvfs@openssh.com": lambda request, fields: packets.statvfs(
-                request, os.statvfs(fields.path())
+                request, paths.statvfs(fields.path())
             ),
             b"fstatvfs@openssh.com": lambda request, fields: packets.statvfs(
                 request, os.fstatvfs(self.file(fields))
@@ -67,16 +71,14 @@ class SftpFiles:
             Kind.CLOSE: self._close,
             Kind.SETSTAT: lambda fields: self._change(fields.path(), fields.attributes()),
             Kind.FSETSTAT: lambda fields: self._change(self.file(fields), fields.attributes()),
-            Kind.REMOVE: lambda fields: os.unlink(fields.path()),
+            Kind.REMOVE: lambda fields: paths.unlink(fields.path()),
             Kind.MKDIR: self._make_directory,
-            Kind.RMDIR: lambda fields: os.rmdir(fields.path()),
+            Kind.RMDIR: lambda fields: paths.rmdir(fields.path()),
             Kind.RENAME: self._rename,
             # The target comes first, as in OpenSSH and sshfs, against the draft.
-            Kind.SYMLINK: lambda fields: os.symlink(fields.path(), fields.path()),
-            b"posix-rename@openssh.com": lambda fields: os.rename(fields.path(), fields.path()),
-            b"hardlink@openssh.com": lambda fields: os.link(
-                fields.path(), fields.path(), follow_symlinks=False
-            ),
+            Kind.SYMLINK: lambda fields: paths.symlink(fields.path(), fields.path()),
+            b"posix-rename@openssh.com": lambda fields: paths.rename(fields.path(), fields.path()),
+            b"hardlink@openssh.com": lambda fields: paths.link(fields.path(), fields.path()),
             b"fsync@openssh.com": lambda fields: os.fsync(self.file(fields)),
         }
 
@@ -118,7 +120,7 @@ class SftpFiles:
         path, asked, wanted = fields.path(), fields.number(), fields.attributes()
         handle = self._new_handle()
         mode = NEW_FILE if wanted.mode is None else wanted.mode
-        descriptor = os.open(path, _flags(asked), mode & FILE_MODE)
+        descriptor = self._paths.open(path, _flags(asked), mode & FILE_MODE)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(errno.EINVAL, "it is not a regular file")
@@ -140,40 +142,40 @@ class SftpFiles:
 
     def _change(self, place: bytes | File, wanted: Attributes) -> None:
         """Raises OSError, NoSuchId."""
-        follow = isinstance(place, File)  # the guest's kernel has followed symbolic links already
+        on: Any = os if isinstance(place, File) else self._paths
         if wanted.size is not None:
-            os.truncate(place, min(wanted.size, MAX_OFFSET))
+            on.truncate(place, min(wanted.size, MAX_OFFSET))
         if wanted.owner is not None:
             uid, gid = wanted.owner
             user = -1 if uid == UNCHANGED else self._uids.to_host(uid)
             group = -1 if gid == UNCHANGED else self._gids.to_host(gid)
-            os.chown(place, user, group, follow_symlinks=follow)
+            on.chown(place, user, group)
         if wanted.mode is not None:
-            directory = stat.S_ISDIR(os.stat(place).st_mode)
-            os.chmod(place, wanted.mode & (DIRECTORY_MODE if directory else FILE_MODE))
+            directory = stat.S_ISDIR(on.stat(place).st_mode)
+            on.chmod(place, wanted.mode & (DIRECTORY_MODE if directory else FILE_MODE))
         if wanted.times is not None:
-            os.utime(place, wanted.times, follow_symlinks=follow)
+            on.utime(place, wanted.times)
 
     # -- directories ------------------------------------------------------------------------------
 
     def _open_directory(self, request: int, fields: Fields) -> bytes:
         path = fields.path()
         handle = self._new_handle()
-        self._directories[handle] = self._listing(path, os.scandir(path))
+        self._directories[handle] = self._listing(path, self._paths.entries(path))
         return packets.packet(Kind.HANDLE, packets.number(request), packets.string(handle))
 
-    def _listing(self, path: bytes, entries: Iterator[os.DirEntry[bytes]]) -> Directory:
+    def _listing(self, path: bytes, entries: Iterator[os.DirEntry[Any]]) -> Directory:
         for name in (b".", b".."):
-            found = os.lstat(os.path.join(path, name))
+            found = self._paths.lstat(os.path.join(path, name))
             yield name, packets.attributes(found, self._uids, self._gids)
         for entry in entries:
             try:
                 found = entry.stat(follow_symlinks=False)
-                yield entry.name, packets.attributes(found, self._uids, self._gids)
+                yield os.fsencode(entry.name), packets.attributes(found, self._uids, self._gids)
             except FileNotFoundError:
                 continue  # removed by now
             except OSError:
-                yield entry.name, packets.kind_only(_kind_of(entry))
+                yield os.fsencode(entry.name), packets.kind_only(_kind_of(entry))
 
     def _read_directory(self, request: int, fields: Fields) -> bytes:
         listing = self._directories.get(bytes(fields.view()))
@@ -187,14 +189,15 @@ class SftpFiles:
     def _make_directory(self, fields: Fields) -> None:
         path, wanted = fields.path(), fields.attributes()
         mode = NEW_DIRECTORY if wanted.mode is None else wanted.mode
-        os.mkdir(path, mode & DIRECTORY_MODE)
+        self._paths.mkdir(path, mode & DIRECTORY_MODE)
 
     def _rename(self, fields: Fields) -> None:
         """Version 3's own replaces nothing."""
         old, new = fields.path(), fields.path()
-        if os.path.lexists(new):
+        with suppress(FileNotFoundError):
+            self._paths.lstat(new)
             raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
-        os.rename(old, new)
+        self._paths.rename(old, new)
 
 
 def failure(request: int, error: OSError | NoSuchId) -> bytes:
@@ -219,7 +222,7 @@ def _flags(asked: int) -> int:
     return flags
 
 
-def _kind_of(entry: os.DirEntry[bytes]) -> int:
+def _kind_of(entry: os.DirEntry[Any]) -> int:
     if entry.is_symlink():
         return stat.S_IFLNK
     return stat.S_IFDIR if entry.is_dir(follow_symlinks=False) else stat.S_IFREG

@@ -38,8 +38,7 @@ class Installation:
     confined = False  # by snapd: can't become its callers, join groups or make a bridge
     has_units = True  # of systemd, which an administrator can enable, mask and edit
 
-    # Has it the rights to serve a directory of the host as its user, with nothing else in sight?
-    can_serve_mounts = True
+    mount_places: tuple[str, ...] = ("/",)  # below them a directory can be mounted
 
     daemon_unit = "multipassd.service"
     socket_unit = "multipassd.socket"
@@ -133,7 +132,8 @@ class Snap(Installation):
     kind = Kind.SNAP
     confined = True
     has_units = False
-    can_serve_mounts = False
+    # What plugs show of the host's files. What snap_daemon may reach elsewhere is the machines'.
+    mount_places = ("/home", "/media", "/mnt", "/run/media")
 
     daemon_unit = "snap.multipass.multipassd.service"
 

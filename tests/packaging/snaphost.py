@@ -24,6 +24,7 @@ SOCKET_UNIT = "snap.multipass.multipassd.multipass.socket"
 WAKE_SERVICE = "snap.multipass.wake.service"
 PLUG = "multipass:multipass-support"
 PLUG_KVM = "multipass:kvm"
+PLUG_MEDIA = "multipass:removable-media"
 
 
 class SnapHost(Host):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.packaging.snaphost import COMMON, PLUG_KVM, SNAP, SnapHost
+from tests.packaging.snaphost import COMMON, PLUG_KVM, PLUG_MEDIA, SNAP, SnapHost
 from tests.system.guests import guests_boot, in_guest, state, wait_until
 from tests.system.webserver import serve
 from tools import cloudimage
@@ -38,6 +38,7 @@ def test_an_instance_outlives_the_service_and_ends_with_the_snap(served: SnapHos
     vault.write_text("a disk\n")
     launched(served)
     qemu_has_no_rights_but_to_its_own(served)
+    a_directory_that_is_open_to_all_is_mounted(served)
     the_service_comes_and_goes(served)
     it_is_suspended_and_resumed(served)
     it_is_purged(served)
@@ -68,6 +69,27 @@ def qemu_has_no_rights_but_to_its_own(host: SnapHost) -> None:
     host.run(*as_qemu, "ls", f"{COMMON}/data/multipassd/instances", code=2)
     for path in (f"{PLACE}/disk.qcow2", f"{COMMON}/images", f"{COMMON}/run"):
         host.run("ls", path, user="bob", code=2)
+
+
+def a_directory_that_is_open_to_all_is_mounted(host: SnapHost) -> None:
+    """By the one user that a strict snap may become, under snapd's own seccomp filter."""
+    assert host.run("multipass", "get", "local.privileged-mounts").stdout == "false\n"
+    host.run("multipass", "set", "local.privileged-mounts=true")
+    host.run("snap", "connect", PLUG_MEDIA)
+    host.run("sh", "-c", "mkdir -p -m 777 /mnt/open /mnt/closed && chmod 700 /mnt/closed")
+    host.run("sh", "-c", "echo read > /mnt/open/f && ln -s /etc/passwd /mnt/open/out")
+    said = host.run("multipass", "mount", "/mnt/closed", "foo:closed", code=2).stdout
+    assert 'not all users of this host may list "/mnt/closed"' in said
+    host.run("multipass", "mount", "/mnt/open", "foo:open")
+    assert in_guest(host, "cat open/f; echo written > open/new; stat -c %U open/new") == (
+        "read\nubuntu\n"
+    )
+    assert host.run("stat", "-c", "%U", "/mnt/open/new").stdout == "snap_daemon\n"
+    assert "out" in in_guest(host, "ls open")
+    host.run("snap", "restart", "multipass.multipassd")
+    assert in_guest(host, "cat open/f") == "read\n"
+    host.run("multipass", "umount", "foo:open")
+    assert in_guest(host, "ls open") == ""
 
 
 def the_service_comes_and_goes(host: SnapHost) -> None:

@@ -93,3 +93,9 @@ def test_every_requirement_is_pinned() -> None:
 )
 def test_what_another_python_would_need_is_found(name: str, is_foreign: bool) -> None:
     assert foreign([name]) == ([name] if is_foreign else [])
+
+
+def test_the_service_sees_directories_to_mount_and_no_home() -> None:
+    """`home` would give it nothing that can be served, and root's own files."""
+    plugs = ours()["apps"]["multipassd"]["plugs"]
+    assert "removable-media" in plugs and "home" not in plugs

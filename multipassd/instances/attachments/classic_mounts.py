@@ -90,8 +90,12 @@ class ClassicMounts(Attachment):
         """A server of its last run may not have noticed yet that the guest is gone."""
         await self._end_servers(set())
 
-    async def after_answer(self, execute: Execute, warn: Warn) -> None:
+    def note_answer(self, execute: Execute) -> None:
+        """The guest answers, and mounts may be asked for; those of the record are left alone."""
         self._execute = execute
+
+    async def after_answer(self, execute: Execute, warn: Warn) -> None:
+        self.note_answer(execute)
         await self._end_servers({mount.target for mount in self._record.record.mounts})
         for layer in _layers(self._mounts()):
             await asyncio.gather(*(self._take_up(mount, warn) for mount in layer))

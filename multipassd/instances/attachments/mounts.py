@@ -148,6 +148,7 @@ class Mounts(Attachment):
             await self._native.after_answer(execute, warn)
             await self._classic.after_answer(execute, warn)
         else:  # an earlier daemon may have left servers
+            self._classic.note_answer(execute)  # the setting may become true while it runs
             await self._stop(self._record.record.mounts)
 
     async def before_suspend(self, execute: Execute) -> None:

@@ -27,6 +27,10 @@ class Classic:
     def __init__(self) -> None:
         self.served: list[Mount] = []
         self.why = ""
+        self.answered: object = None
+
+    def note_answer(self, execute: object) -> None:
+        self.answered = execute
 
     async def serve(self, mount: Mount, announce: object) -> None:
         if self.why:
@@ -66,6 +70,20 @@ def mounts_of(stored: Stored, classic: Classic, native: Native | None = None) ->
 
 def add(mounts: Mounts, mount: Mount = MOUNT, *, answers: bool = True) -> None:
     asyncio.run(mounts.add(mount, print, stopped=not answers, answers=answers))
+
+
+def test_a_guest_that_answered_while_mounts_were_off_can_be_reached_once_they_are_on(
+    stored: Stored,
+) -> None:
+    async def execute(command: str, seconds: float) -> str:
+        raise AssertionError
+
+    classic = Classic()
+    mounts = Mounts(
+        stored, cast(ClassicMounts, classic), cast(NativeMounts, Native()), lambda: False
+    )
+    asyncio.run(mounts.after_answer(execute, print))
+    assert classic.answered is execute
 
 
 def test_one_that_can_not_be_served_is_not_recorded(stored: Stored) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import struct
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from multipassd.mounts import sftp_files
+from multipassd.mounts import jail, sftp_files
 from multipassd.mounts.sftp_packets import (
     MAX_PACKET,
     Has,
@@ -24,6 +25,7 @@ from multipassd.mounts.sftp_packets import (
     number,
     string,
 )
+from multipassd.system import installation
 from tests.multipassd.mounts.peer import NO_ATTRIBUTES, Peer, Refused, order, served
 from tests.reachable import reachable
 
@@ -32,8 +34,9 @@ import socket, sys
 sys.path.insert(0, {tree!r})
 from multipassd.mounts import serving
 from multipassd.mounts.id_map import IdMap
+from multipassd.mounts.paths import Paths
 from multipassd.mounts.sftp_files import SftpFiles
-serving.serve(socket.socket(fileno=0), SftpFiles(IdMap(()), IdMap(())))
+serving.serve(socket.socket(fileno=0), SftpFiles(Paths(), IdMap(()), IdMap(())))
 """
 TREE = str(Path(__file__).resolve().parents[3])
 NEW = Open.WRITE | Open.CREATE | Open.READ
@@ -45,8 +48,16 @@ def source(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def peer(source: Path) -> Iterator[Peer]:
+@pytest.fixture(params=["namespace", "snap"])
+def peer(
+    source: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Peer]:
+    """Of a server that has the directory for its root, and of one that resolves paths below it."""
+    if request.param == "snap":
+        source.chmod(0o755)
+        monkeypatch.setenv("SNAP_NAME", "multipass")
+        monkeypatch.setattr(jail, "SNAP_DAEMON", pwd.getpwuid(os.geteuid()).pw_name)
+        monkeypatch.setattr(installation.Snap, "mount_places", ("/", "/"))
     with served(order(source)) as one:
         yield one
 
