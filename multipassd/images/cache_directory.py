@@ -19,17 +19,22 @@ from multipassd.system.files import read_regular, write_atomically
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Opening a FIFO or a device in a file's place must neither hang nor do anything.
 FILE_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-# QEMU runs as a user of its own, who must reach the disks and nothing else.
+# An image may be a user's own, so the cache is closed to other users. What runs QEMU opens it to
+# QEMU's group (the deb, `DetachedRunner`), which must reach the disks in there and nothing else.
+CACHE_MODE = 0o700
 DIRECTORY_MODE = 0o711
+OTHERS = stat.S_IRWXO
 
 
-def make_directory(path: Path) -> None:
-    """With its parents. An existing one keeps its mode: the deb's is open to QEMU's group alone."""
+def make_cache(path: Path) -> None:
+    """With its parents. One that is there is closed to other users, as earlier releases left it
+    open. Raises OSError."""
     try:
-        path.mkdir(parents=True)
+        path.mkdir(CACHE_MODE, parents=True)
     except FileExistsError:
-        return
-    path.chmod(DIRECTORY_MODE)
+        status = path.stat()
+        if status.st_mode & OTHERS and status.st_uid == os.geteuid():
+            path.chmod(stat.S_IMODE(status.st_mode) & ~OTHERS)
 
 
 class CacheDirectory:
@@ -43,7 +48,7 @@ class CacheDirectory:
     def at(cls, path: Path) -> Self:
         """Make it if it is missing. Links in its path are followed, as the administrator made
         them."""
-        make_directory(path)
+        make_cache(path)
         return cls(os.open(path, DIRECTORY_FLAGS), path)
 
     def __enter__(self) -> Self:

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from multipassd.images.cache import LISTS
-from multipassd.images.cache_directory import make_directory
+from multipassd.images.cache_directory import make_cache
 from multipassd.images.errors import ImageError, RemoteUnreachable, UnknownRemote
 from multipassd.images.image import Image
 from multipassd.images.remotes import Remote
 from multipassd.images.worker_client import Workers
 from multipassd.images.worker_protocol import Listing, Refresh
 from multipassd.system import log
-from multipassd.system.files import read_regular
+from multipassd.system.files import make_directory, read_regular
 
 _log = log.get("images")
 
@@ -85,7 +85,7 @@ class Catalogue:
             proxy=proxy,
         )
         try:
-            await asyncio.to_thread(make_directory, self._directory)
+            await asyncio.to_thread(self._make_directory)
             await self._workers.run(task)
             self._failed.pop(remote, None)
         except (ImageError, OSError) as error:
@@ -94,6 +94,11 @@ class Catalogue:
             _log.warning("the images of remote %s could not be listed: %s", remote.label, why)
         finally:
             del self._refreshing[remote]
+
+    def _make_directory(self) -> None:
+        """Raises OSError."""
+        make_cache(self._directory.parent)
+        make_directory(self._directory)
 
     def _load(self, remote: Remote) -> tuple[Listing | None, float]:
         """The list from the remote's present place, and its age in seconds."""
