@@ -101,7 +101,7 @@ def _stay_below(source: str, user: User) -> Paths:
     if os.geteuid() == 0:
         take_on(user.uid, user.gid, user.groups)
     directory = _open(source, shared=True)
-    _end(user, MOST_HANDLES + SPARE_FILES)
+    _end(user, 2 * MOST_HANDLES + SPARE_FILES)  # a listing has two
     return PathsBelow(directory)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.mounts import jail
+from multipassd.mounts import jail, sftp_files
 from multipassd.mounts.file_server import FileServer
 from multipassd.mounts.jail import NoJail, SourceRefused, User
 from multipassd.mounts.sftp_packets import Has, Kind, Open, Status, number, string
@@ -136,6 +136,17 @@ def test_the_server_has_no_right_and_no_other_file(source: Path, people: People)
         assert {target.partition(":")[0] for target in targets} == {
             "/dev/null", "socket", str(source),
         }  # fmt: skip
+
+
+def test_as_many_directories_are_listed_at_once_as_there_are_handles(
+    source: Path, people: People
+) -> None:
+    with served(order(source, people.alice.uid)) as peer:
+        for _ in range(sftp_files.MOST_HANDLES):
+            peer.ask(Kind.OPENDIR, string(b"/"))
+        peer.ask(Kind.LSTAT, string(b"/"))
+        with pytest.raises(Refused):
+            peer.ask(Kind.OPENDIR, string(b"/"))
 
 
 def test_virtiofsd_has_no_namespace_there_and_the_sentence_names_the_other_kind(
