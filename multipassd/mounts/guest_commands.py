@@ -69,6 +69,14 @@ place=$(sudo realpath "$target" 2>&1 </dev/null) || {{ echo "$place"; exit 0; }}
 printf '{ready} %s %s\\n%s\\n%s\\n' "$(id -u)" "$(id -g)" "$home" "$place"
 """
 
+# What a process of the guest uses stays mounted: cut off, it would lose what it writes.
+_RELEASE = """
+tag={tag} place={place}
+grep -q "^$tag:/ " /proc/mounts || exit 0
+sudo umount "$place" 2>&1 </dev/null
+exit 0
+"""
+
 # A lazy unmount where a process of the guest is in there: what it has open works until the server
 # ends.
 _UNMOUNT = """
@@ -123,6 +131,11 @@ def prepare(tag: str, target: str) -> str:
         missing=MISSING, ready=READY, stale=STALE_SECONDS,
         tag=shlex.quote(tag), target=shlex.quote(target),
     )  # fmt: skip
+
+
+def release(tag: str, path: str) -> str:
+    """Unmounts unless the guest uses it. Prints why not."""
+    return _RELEASE.format(tag=shlex.quote(tag), place=shlex.quote(path))
 
 
 def unmount(tag: str, path: str) -> str:

@@ -104,6 +104,15 @@ def test_the_setting_unmounts_at_once_and_mounts_again(foo: Site, source: Path) 
     assert foo.inside("foo", "cat 'a b/hello' /mnt/here/hello") == "hi\nhi"
 
 
+def test_a_mount_that_the_guest_uses_stays(foo: Site) -> None:
+    foo.inside("foo", "cd /mnt/here && (sleep 1000 </dev/null >/dev/null 2>&1 &)")
+    answer = foo.cli("umount", "foo:/mnt/here")
+    assert answer.returncode == 2
+    assert "failed to unmount \"/mnt/here\" from 'foo': umount: " in answer.stderr, answer
+    assert set(shown(foo)) == {"a b", "/mnt/here"}
+    assert foo.inside("foo", "cat /mnt/here/hello; killall sleep") == "hi"
+
+
 def test_umount_takes_one_or_all_away_and_a_restart_brings_none_back(foo: Site) -> None:
     answer = foo.cli("umount", "foo:/mnt", "gone", "foo:/mnt//here/")
     assert answer.stderr == (

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from multipassd.cloudinit.userdata import USER
+from multipassd.drivers.interface import DriverError
 from multipassd.instances.attachments.attachment import Attachment, Execute, Warn
 from multipassd.instances.attachments.network_cards import NetworkCards
 from multipassd.instances.records.record import LOGIN_USER, IdPair, Mount, MountKind
 from multipassd.instances.records.stored_record import StoredRecord
-from multipassd.instances.states.errors import GuestSilent
+from multipassd.instances.states.errors import GuestSilent, NotRunning
 from multipassd.mounts import guest_commands, order
 from multipassd.mounts.client import MountFailed, MountServers, SourceRefused
 from multipassd.mounts.guest_commands import NoSshfs, Prepared, Unprepared
@@ -70,6 +71,19 @@ class ClassicMounts(Attachment):
         for itself. `announce` is told of what takes long."""
         await self._mount(mount, announce)
         self._keep(mount, mounted=True)
+
+    async def release(self, mount: Mount) -> None:
+        """Unmount it in the guest, before `stop`; nothing to do in one that does not answer. Raises
+        MountFailed, whose message is the guest's reason, where a process there uses it."""
+        if self._servers is None or self._execute is None:
+            return
+        served = await self._servers.serving(self._record.name, mount.target)
+        if served is None:
+            return
+        command = guest_commands.release(served.tag, served.path)
+        with suppress(GuestSilent, NotRunning, DriverError):
+            if said := guest_commands.shown(await self._execute(command, UNMOUNT_SECONDS)):
+                raise MountFailed(said)
 
     async def stop(self, mount: Mount) -> None:
         """Unmount it and end its server; nothing to do where it is not mounted. Never fails: what

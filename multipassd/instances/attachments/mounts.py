@@ -39,6 +39,15 @@ class NotMounted(RpcError):
         super().__init__(f"path \"{target}\" is not mounted in '{instance}'")
 
 
+class NotUnmounted(RpcError):
+    """The guest does not let go of a mount; `umount` can be repeated."""
+
+    status = Status.FAILED_PRECONDITION
+
+    def __init__(self, target: str, instance: str, why: str) -> None:
+        super().__init__(f"failed to unmount \"{target}\" from '{instance}': {why}")
+
+
 class Mounts(Attachment):
     """The record and what is served agree: a mount is served before it is recorded, as a server
     without a record ends; and it is removed from the record first, so it can't come back."""
@@ -102,14 +111,22 @@ class Mounts(Attachment):
             raise
 
     async def remove(self, target: str) -> None:
-        """Of an empty target: all. The caller holds the instance. Raises NotMounted, StorageFailed,
-        and then nothing has changed."""
+        """Of an empty target: all. The caller holds the instance. Raises NotMounted, NotUnmounted,
+        StorageFailed; then those that are still on record stay, or are mounted anew."""
         found = self._at(target) if target else None
         if target and found is None:
             raise NotMounted(target, self._record.name)
         gone = self._record.record.mounts if found is None else (found,)
-        self._record.change(mounts=tuple(e for e in self._record.record.mounts if e not in gone))
-        await self._stop(gone)
+        # One that lies within another one first: the outer one is in use until then.
+        for mount in sorted(gone, key=lambda each: len(each.target), reverse=True):
+            if mount.kind is MountKind.CLASSIC:
+                try:
+                    await self._classic.release(mount)
+                except MountFailed as error:
+                    raise NotUnmounted(mount.target, self._record.name, error.message) from None
+            rest = tuple(each for each in self._record.record.mounts if each != mount)
+            self._record.change(mounts=rest)
+            await self._stop([mount])
 
     async def switch(self, execute: Execute) -> None:
         """`local.privileged-mounts` was changed; the caller holds the instance, which answers. A

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from multipassd.instances.attachments.classic_mounts import ClassicMounts
-from multipassd.instances.attachments.mounts import MountRefused, Mounts
+from multipassd.instances.attachments.mounts import MountRefused, Mounts, NotUnmounted
 from multipassd.instances.attachments.native_mounts import NativeMounts
 from multipassd.instances.records.record import Mount, MountKind
 from multipassd.instances.records.stored_record import StoredRecord
@@ -36,6 +36,10 @@ class Classic:
         if self.why:
             raise MountFailed(self.why)
         self.served.append(mount)
+
+    async def release(self, mount: Mount) -> None:
+        if self.why:
+            raise MountFailed(self.why)
 
     async def stop(self, mount: Mount) -> None:
         if mount in self.served:
@@ -112,6 +116,19 @@ def test_one_whose_removal_can_not_be_recorded_stays_served(stored: Stored) -> N
     stored.full = False
     asyncio.run(mounts.remove("/home/ubuntu/data/"))
     assert classic.served == [] and stored.record.mounts == ()
+
+
+def test_one_that_the_guest_uses_stays_served_and_recorded(stored: Stored) -> None:
+    classic = Classic()
+    mounts = mounts_of(stored, classic)
+    add(mounts)
+    classic.why = "umount: target is busy."
+    with pytest.raises(NotUnmounted) as busy:
+        asyncio.run(mounts.remove(MOUNT.target))
+    assert busy.value.message == (
+        f"failed to unmount \"{MOUNT.target}\" from 'foo': umount: target is busy."
+    )
+    assert classic.served == [MOUNT] == list(stored.record.mounts)
 
 
 def test_one_that_does_not_answer_is_recorded_only(stored: Stored) -> None:
