@@ -49,6 +49,12 @@ class FileServer:
             os.close(reader)
             end_child(child)
 
+    @property
+    def stopped(self) -> bool:
+        """By a signal, which its user may send: it is their process."""
+        state = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self.pid, state) is not None
+
 
 def _wait_until_in_place(reader: int) -> None:
     """Raises SourceRefused, NoJail."""

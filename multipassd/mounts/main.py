@@ -69,7 +69,7 @@ def _serve_classic(order: Order, key: int, asking: socket.socket, control: socke
             os.close(key)  # by now ssh has used it
             _answer(asking)
             asking.close()
-            session.wait(control, order.message())
+            session.wait(control, order.message(), files)
 
 
 def _serve_native(

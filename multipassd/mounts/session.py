@@ -24,6 +24,9 @@ ALIVE_INTERVAL, ALIVE_COUNT = 5, 12
 MAX_SAID = 64 << 10  # bytes that a guest may say; then it is not listened to any more
 CHUNK = 4096
 END_SECONDS = 2.0
+# A file server that its user stopped would hang all who look at the mount, so it is ended where it
+# is still stopped at the next look.
+LOOK_SECONDS = 5.0
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH")
 
 
@@ -82,16 +85,23 @@ class Session:
             raise SessionFailed(said or f"ssh ended with {self._ssh.poll()}")
         return f"{guest_commands.MOUNTED}\n".encode() in self._said
 
-    def wait(self, control: socket.socket, message: dict[str, Any]) -> None:
-        """Until it ends, or is asked to. Who connects to `control` is sent `message`."""
+    def wait(self, control: socket.socket, message: dict[str, Any], files: FileServer) -> None:
+        """Until it ends, or is asked to, or the file server stands still. Who connects to `control`
+        is sent `message`."""
         visitors = Visitors(control, message)
         assert self._ssh.stderr is not None
         errors = self._ssh.stderr.fileno()
+        look, stopped = time.monotonic() + LOOK_SECONDS, False
         while True:
             with selectors.DefaultSelector() as selector:
                 for number in (errors, *visitors.descriptors()):
                     selector.register(number, selectors.EVENT_READ)
-                ready = [key.fd for key, _ in selector.select()]
+                ready = [key.fd for key, _ in selector.select(LOOK_SECONDS)]
+            if time.monotonic() >= look:
+                before, stopped = stopped, files.stopped
+                look = time.monotonic() + LOOK_SECONDS
+                if before and stopped:
+                    return
             # All that holds the other end of its errors has ended: ssh.
             if errors in ready and not os.read(errors, CHUNK):
                 return

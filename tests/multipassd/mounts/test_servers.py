@@ -60,6 +60,12 @@ class Place:
         assert (self.root / "storage/mounts" / name).is_socket()
         return min(found)
 
+    @staticmethod
+    def children(pid: int) -> list[int]:
+        """Its file server; ssh is another program."""
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [each for each in map(int, found) if "multipass-mounts" in _words(each)]
+
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
@@ -95,6 +101,24 @@ def test_a_killed_server_takes_its_parts_along_and_its_end_is_noticed(place: Pla
         assert await servers.serving("foo", "t") is not None
 
     asyncio.run(story())
+
+
+def test_a_file_server_that_its_user_stopped_ends_with_its_mount(place: Place) -> None:
+    """Else all who look at the mount in the guest would hang."""
+
+    async def story() -> int:
+        servers = place.servers()
+        await servers.start(place.order())
+        (files,) = place.children(place.server())
+        waiting = asyncio.create_task(servers.ended("foo", "t"))
+        await asyncio.sleep(0)
+        os.kill(files, signal.SIGSTOP)
+        await waiting
+        await servers.start(place.order())
+        return files
+
+    files = asyncio.run(story())
+    until(lambda: not _words(files))
 
 
 def test_only_servers_of_this_storage_and_instance_are_ended(place: Place) -> None:
