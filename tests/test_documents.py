@@ -39,6 +39,8 @@ def test_every_decision_is_listed_and_says_context_decision_and_consequence() ->
         for text, part in zip(paragraphs, PARTS, strict=True):
             assert text.startswith(part), page.name
         assert f"({page.name})" in index, page.name
+    numbers = [page.name[:3] for page in DECISIONS]
+    assert len(set(numbers)) == len(numbers), "two decisions have the same number"
 
 
 @pytest.mark.parametrize(
