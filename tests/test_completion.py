@@ -14,7 +14,8 @@ import pytest
 from client import commands
 from client.settings import DEFAULTS
 from protocol.settings import DAEMON_KEYS
-from tools import completion, terminal
+from tools import terminal
+from tools.completion import bash, fish, generate, zsh
 
 KEYS = sorted({*DEFAULTS, *DAEMON_KEYS})
 FORMATS = ["table", "json", "csv", "yaml"]
@@ -190,7 +191,7 @@ SHELLS: dict[str, Shell] = {"bash": in_bash, "zsh": in_zsh, "fish": in_fish}
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    assert completion.main([str(tmp_path)]) == 0
+    assert generate.main([str(tmp_path)]) == 0
     (tmp_path / "bin").mkdir()
     stand_in = tmp_path / "bin/multipass"
     stand_in.write_text(STAND_IN)
@@ -202,7 +203,7 @@ def place(tmp_path: Path) -> Path:
 
 def test_every_shell_is_told_every_command() -> None:
     table = commands.every()
-    for text in (completion.bash(table), completion.zsh(table), completion.fish(table)):
+    for text in (bash.text(table), zsh.text(table), fish.text(table)):
         assert all(word in text for word in commands.MODULES)
 
 

@@ -1,0 +1,116 @@
+"""The completion file of fish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from client.arguments.commandline import Option
+from client.command import Command
+from tools.completion.words import (
+    ASK,
+    ASK_ALIASES,
+    ASK_KEYS,
+    ASK_NETWORKS,
+    ASK_SNAPSHOTS,
+    ASKED,
+    DIRECTORY,
+    FILES,
+    FIRST_FILE,
+    FORMATS,
+    INSTANCES,
+    KEYED,
+    MAYBE_SNAPSHOTS,
+    NETWORKS,
+    NOTICE,
+    SECOND_FILE,
+    SIDES,
+    SNAPSHOTS,
+    brief,
+    first_words,
+    is_format,
+    names_of,
+    options_of,
+    quoted,
+)
+
+
+def text(table: Sequence[Command]) -> str:
+    lines = [
+        NOTICE,
+        "# Names of instances, of all or of those in one of the states given.",
+        "function __multipass_instances",
+        f"    for line in ({ASK} | tail -n +2)",
+        "        set -l cells (string split , -- $line)",
+        "        if test (count $argv) -eq 0; or contains -- $cells[2] $argv",
+        "            echo $cells[1]",
+        "        end",
+        "    end",
+        "end",
+        "complete -c multipass -f",
+        "complete -c multipass -n __fish_use_subcommand "
+        f"-a {quoted(f'({ASK_ALIASES})')} -d 'alias'",
+    ]
+    for command in table:
+        for name in names_of(command):
+            lines.append(
+                "complete -c multipass -n __fish_use_subcommand "
+                f"-a {name} -d {quoted(command.summary)}"
+            )
+        seen = " ".join(names_of(command))
+        for option in options_of(command):
+            flags = " ".join(f"-{'s' if len(n) == 1 else 'l'} {n}" for n in option.names)
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' {flags}"
+                f"{_fish_value(option)} -d {quoted(brief(option.text))}"
+            )
+        if words := first_words(command, table):
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
+                f"-a {quoted(' '.join(words))}"
+            )
+        if command.name in KEYED:
+            end = "=" if command.name == "set" else ""
+            keys = f"(string match -q 'local.*' -- (commandline -ct); and {ASK_KEYS}"
+            keys += f" | string replace -r '$' '{end}')"
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' -a {quoted(keys)}"
+            )
+        if command.name in (*SNAPSHOTS, *MAYBE_SNAPSHOTS):
+            only = "" if command.name in SNAPSHOTS else _FISH_POINT
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
+                f"-a {quoted(f'({only}{ASK_SNAPSHOTS})')} -d 'snapshot'"
+            )
+        if command.name in (*FIRST_FILE, *SECOND_FILE, DIRECTORY):
+            lines.append(f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' -F")
+        if command.name in ASKED:
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
+                f"-a {quoted(f'({ASKED[command.name]})')}"
+            )
+        if command.name == SIDES:
+            sides = "(__multipass_instances Running | string replace -r '$' :)"
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' -F "
+                f"-a {quoted(sides)} -d 'instance'"
+            )
+        if command.name in INSTANCES:
+            states = " ".join(f'"{state}"' for state in INSTANCES[command.name])
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
+                f"-a {quoted(f'(__multipass_instances {states})')} -d 'instance'"
+            )
+    return "\n".join([*lines, ""])
+
+
+_FISH_POINT = "string match -q '*.*' -- (commandline -ct); and "
+
+
+def _fish_value(option: Option) -> str:
+    if is_format(option):
+        return f" -x -a {quoted(' '.join(FORMATS))}"
+    if option.key == NETWORKS:
+        return f" -x -a {quoted(f'({ASK_NETWORKS} | tail -n +2 | string split -f1 ,)')}"
+    if option.key == FILES:
+        return " -r -F"
+    return " -x" if option.metavar else ""
