@@ -120,6 +120,17 @@ class Site:
     def boot_id(self, name: str) -> str:
         return self.inside(name, "cat /proc/sys/kernel/random/boot_id")
 
+    def reboot(self, name: str) -> None:
+        """By the guest itself; returns once the next boot answers."""
+        before = self.boot_id(name)
+        self.cli("exec", name, "--", "sudo", "reboot")
+
+        def booted() -> bool:
+            asked = self.cli("exec", name, "--", "cat", "/proc/sys/kernel/random/boot_id")
+            return asked.returncode == 0 and asked.stdout.strip() != before
+
+        self.wait_for(booted, "the reboot")
+
     def states(self) -> dict[str, str]:
         listed = json.loads(self.done("list", "--format", "json"))["list"]
         return {each["name"]: each["state"] for each in listed}

@@ -92,10 +92,7 @@ def test_a_killed_part_ends_the_mount_at_once_and_it_comes_back(foo: Mounted) ->
 
 
 def test_it_comes_back_after_the_guests_own_reboot(foo: Mounted) -> None:
-    boot = foo.site.boot_id("foo")
-    foo.site.cli("exec", "foo", "--", "sudo", "reboot")
-    foo.site.wait_for(lambda: foo.site.cli("exec", "foo", "--", "true").returncode == 0 and
-                      foo.site.boot_id("foo") != boot, "the reboot")  # fmt: skip
+    foo.site.reboot("foo")
     foo.wait()
 
 

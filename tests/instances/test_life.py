@@ -156,7 +156,7 @@ def test_a_deleted_instance_can_be_recovered_and_nothing_is_left_of_a_purged_one
     foo.done("delete", "foo")
     foo.done("purge")
     log = foo.daemon.log_text()
-    told = re.findall(r"foo was (\w+) by client [0-9a-f]{16}, uid \d+", log)
+    told = re.findall(r"foo was (\w+) by client [0-9a-f]{16}(?: \(.+\))?, uid \d+", log)
     assert told[-4:] == ["deleted", "recovered", "deleted", "purged"]
     assert told[0] == "launched", "the journal says who did it"
     assert foo.states() == {}

@@ -82,10 +82,7 @@ def test_it_goes_on_while_the_daemon_is_killed_and_is_back_after_the_guests_rebo
     foo.site.kill_daemon()
     foo.wait()
     assert foo.servers() == before
-    boot = foo.site.boot_id("foo")
-    foo.site.cli("exec", "foo", "--", "sudo", "reboot")
-    foo.site.wait_for(lambda: foo.site.cli("exec", "foo", "--", "true").returncode == 0 and
-                      foo.site.boot_id("foo") != boot, "the reboot")  # fmt: skip
+    foo.site.reboot("foo")
     foo.wait()
     assert foo.servers() == before
 
