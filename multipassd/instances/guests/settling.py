@@ -21,16 +21,16 @@ class Settling:
         self._spawn = spawn
         self._task: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
-        self._warnings: list[str] = []
+        self._warnings: dict[str, None] = {}  # in order
 
     def warnings(self) -> list[str]:
         """What the clients that wait for the start are to know, each sentence once."""
-        told, self._warnings = self._warnings, []
+        told = list(self._warnings)
+        self._warnings.clear()
         return told
 
     def answered(self, *, paused: bool) -> None:
         """The guest answers after a start. `paused`: it goes on from where it stood still."""
-        self._warnings = []
         self._begin(self._after_answer(paused))
 
     def goes_on(self) -> None:
@@ -48,6 +48,7 @@ class Settling:
 
     def end(self) -> None:
         """The guest has ended."""
+        self._warnings.clear()
         if self._task is not None:
             self._task.cancel()
 
@@ -58,7 +59,10 @@ class Settling:
         async with self._lock:
             if paused:
                 await self._attachments.after_pause(self._execute)
-            await self._attachments.after_answer(self._execute, self._warnings.append)
+            await self._attachments.after_answer(self._execute, self._warn)
+
+    def _warn(self, text: str) -> None:
+        self._warnings[text] = None
 
     async def _after_pause(self) -> None:
         async with self._lock:
