@@ -70,13 +70,13 @@ def change(session: Session, edit: Callable[[Aliases], None]) -> bool:
 
 
 def forget_instances(session: Session, names: Sequence[str]) -> None:
-    """Remove the aliases of instances that were purged. Errors are told and end nothing."""
+    """Remove the aliases of purged instances. Prints errors instead of raising them."""
     if names and os.path.exists(session.alias_file()):
         _tolerantly(session, lambda aliases: [*map(aliases.forget_instance, names)])
 
 
 def rename_instance(session: Session, old: str, new: str) -> None:
-    """Move the aliases of an instance that was renamed. Errors are told and end nothing."""
+    """Move the aliases of a renamed instance. Prints errors instead of raising them."""
     if os.path.exists(session.alias_file()):
         _tolerantly(session, lambda aliases: aliases.rename_instance(old, new))
 

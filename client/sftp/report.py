@@ -72,7 +72,7 @@ class Report:
             self.hints.append(error.hint)
 
     def of(self, job: Job[None]) -> Job[None]:
-        """The job, whose failure is told and ends nothing else."""
+        """The job; its failure is reported, and other jobs go on."""
         try:
             yield from job
         except FileFailed as error:

@@ -60,7 +60,7 @@ class Enrolment:
         await self._undisturbed(self._enrol(peer, how, role))
 
     async def enrol_root(self, peer: Peer) -> None:
-        """Root's client is an admin, whatever it was before."""
+        """Root's client becomes an admin, also if it had a lesser role."""
         await self._undisturbed(self._enrol_root(peer))
 
     async def redeem(self, peer: Peer, line: str) -> None:

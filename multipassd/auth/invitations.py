@@ -27,7 +27,7 @@ SECRET_BYTES = 16  # 128 bits: no guess is right, so none has to be counted
 # What is behind the first dot is for later releases, such as the hash of the server's certificate.
 LINE = re.compile(rf"{PREFIX}([a-z2-7]{{26}})-([a-z2-7]{{4}})(?:\.[\x21-\x7e]{{0,200}})?")
 MOST = 1000  # that wait at once: a class of students; the file stays one of 300 KB
-LONGEST = 30 * 24 * 3600  # seconds: a line in somebody's mail is not to work a year later
+LONGEST = 30 * 24 * 3600  # seconds; a line that is kept in a mailbox must not work a year later
 SHORTEST = 60
 FILE_LIMIT = 1 << 20
 BACK = 300.0  # seconds that a clock may be set back, as by NTP, without making a line invalid
