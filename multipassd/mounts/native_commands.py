@@ -25,12 +25,15 @@ sudo modprobe virtiofs >/dev/null 2>&1 </dev/null
 grep -qw virtiofs /proc/filesystems || {{ echo {no_virtiofs}; exit; }}
 sudo mount -t virtiofs "$tag" "$place" 2>&1 </dev/null && echo {done}
 """
+_GENTLY = 'sudo umount "$place" 2>&1 </dev/null'
+_QUIETLY = 'sudo umount "$place" 2>/dev/null </dev/null'
+_LAZILY = 'sudo umount -l "$place" 2>&1 </dev/null'
 _UNMOUNT = """
 tag={tag}
 place=$(sed -n "s/^$tag \\([^ ]*\\) .*/\\1/p" /proc/mounts | tail -n 1)
 [ -n "$place" ] || exit 0
 place=$(printf '%b' "$(printf %s "$place" | sed 's/\\\\\\([0-7][0-7][0-7]\\)/\\\\0\\1/g')")
-{soft} || sudo umount -l "$place" 2>&1 </dev/null
+{how}
 exit 0
 """
 
@@ -76,5 +79,10 @@ def check(said: str) -> None:
 def unmount(tag: str, *, dead: bool = False) -> str:
     """Prints why it failed. `dead`: its server is gone, so that only what touches no file of it
     returns."""
-    soft = "false" if dead else 'sudo umount "$place" 2>/dev/null </dev/null'
-    return _UNMOUNT.format(tag=shlex.quote(tag), soft=soft)
+    how = _LAZILY if dead else f"{_QUIETLY} || {_LAZILY}"
+    return _UNMOUNT.format(tag=shlex.quote(tag), how=how)
+
+
+def release(tag: str) -> str:
+    """Unmounts unless the guest uses it. Prints why not."""
+    return _UNMOUNT.format(tag=shlex.quote(tag), how=_GENTLY)

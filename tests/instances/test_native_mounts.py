@@ -109,6 +109,10 @@ def test_after_the_end_of_its_server_nothing_new_hangs_and_a_restart_mounts_it(
 
 
 def test_umount_takes_it_away_and_mount_needs_a_stopped_instance(foo: Mounted) -> None:
+    foo.inside("cd data && (sleep 1000 </dev/null >/dev/null 2>&1 &)")
+    used = foo.site.cli("umount", "foo:data")
+    assert used.returncode == 2 and "failed to unmount \"data\" from 'foo': umount: " in used.stderr
+    assert foo.inside("ls data | head -n 1; killall sleep") != ""
     foo.site.done("umount", "foo:data")
     assert foo.inside("ls data") == ""
     foo.site.wait_for(lambda: foo.servers() == [], "the end of the server")

@@ -119,11 +119,10 @@ class Mounts(Attachment):
         gone = self._record.record.mounts if found is None else (found,)
         # One that lies within another one first: the outer one is in use until then.
         for mount in sorted(gone, key=lambda each: len(each.target), reverse=True):
-            if mount.kind is MountKind.CLASSIC:
-                try:
-                    await self._classic.release(mount)
-                except MountFailed as error:
-                    raise NotUnmounted(mount.target, self._record.name, error.message) from None
+            try:
+                await self._of(mount).release(mount)
+            except MountFailed as error:
+                raise NotUnmounted(mount.target, self._record.name, error.message) from None
             rest = tuple(each for each in self._record.record.mounts if each != mount)
             self._record.change(mounts=rest)
             await self._stop([mount])
@@ -142,8 +141,10 @@ class Mounts(Attachment):
 
     async def _stop(self, mounts: Iterable[Mount]) -> None:
         for mount in mounts:
-            kind = self._classic if mount.kind is MountKind.CLASSIC else self._native
-            await kind.stop(mount)
+            await self._of(mount).stop(mount)
+
+    def _of(self, mount: Mount) -> ClassicMounts | NativeMounts:
+        return self._classic if mount.kind is MountKind.CLASSIC else self._native
 
     # -- the life of the instance -----------------------------------------------------------------
 

@@ -14,15 +14,16 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from multipassd.drivers.interface import Machine, Share
+from multipassd.drivers.interface import DriverError, Machine, Share
 from multipassd.instances.attachments.attachment import Attachment, Execute, Fields, Warn
 from multipassd.instances.records.record import LOGIN_USER, IdPair, Mount, MountKind, Phase
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states import transitions
-from multipassd.instances.states.errors import GuestSilent, WrongState
+from multipassd.instances.states.errors import GuestSilent, NotRunning, WrongState
 from multipassd.instances.states.transitions import Command
 from multipassd.mounts import native_commands, order, virtiofsd
 from multipassd.mounts.client import MountFailed, MountServers, SourceRefused
+from multipassd.mounts.guest_commands import shown
 from multipassd.mounts.native_commands import NotMounted
 from multipassd.mounts.order import Order, Pairs
 from multipassd.system import log
@@ -80,6 +81,17 @@ class NativeMounts(Attachment):
                 f"kept. Stop it, or unmount them and restart it (`multipass umount {name}`), or "
                 "use mounts of type classic."
             )
+
+    async def release(self, mount: Mount) -> None:
+        """Unmount it in the guest, before `stop`; nothing to do in one that does not answer. Raises
+        MountFailed, whose message is the guest's reason, where a process there uses it: its I/O
+        would hang without the server."""
+        if self._execute is None:
+            return
+        with suppress(GuestSilent, NotRunning, DriverError):
+            said = await self._execute(native_commands.release(self._tag(mount)), SECONDS)
+            if why := shown(said):
+                raise MountFailed(why)
 
     async def stop(self, mount: Mount) -> None:
         """Unmount it and end its server; nothing to do where it is not mounted. Never fails. The
