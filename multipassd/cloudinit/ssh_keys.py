@@ -39,17 +39,20 @@ def make() -> SshKey:
     return _of(Ed25519PrivateKey.generate())
 
 
-class ServiceKey:
-    """The one key by which instances let the service and its clients in: made at the first need,
-    so that a data directory without room or rights blocks no other call."""
+class KeptKey:
+    """A key in a file, made at the first need, so that a data directory without room or rights
+    blocks no other call. `what` and `advice` are for the error: what it is, and what to do."""
 
-    def __init__(self, data: Path) -> None:
-        self.path = data / KEY_FILE
+    def __init__(self, path: Path, what: str, advice: str) -> None:
+        self.path = path
+        self._what = what
+        self._advice = advice
         self._known: SshKey | None = None
         self._lock = threading.Lock()  # two first launches are in threads of their own
 
     @property
-    def _key(self) -> SshKey:
+    def key(self) -> SshKey:
+        """Raises StorageFailed."""
         with self._lock:
             if self._known is None:
                 self._known = self._read_or_make()
@@ -61,19 +64,33 @@ class ServiceKey:
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise StorageFailed(
-                f"The key that instances are reached by, {self.path}, can't be used: {why}. "
-                "Please mend or restore it: running instances know no other."
+                f"{self._what}, {self.path}, can't be used: {why}. {self._advice}"
             ) from None
+
+
+class ServiceKey:
+    """The one key by which instances let the service and its clients in."""
+
+    def __init__(self, data: Path) -> None:
+        self._kept = KeptKey(
+            data / KEY_FILE,
+            "The key that instances are reached by",
+            "Please mend or restore it: running instances know no other.",
+        )
+
+    @property
+    def path(self) -> Path:
+        return self._kept.path
 
     @property
     def private(self) -> bytes:
         """Raises StorageFailed."""
-        return self._key.private
+        return self._kept.key.private
 
     @property
     def public(self) -> str:
         """Raises StorageFailed."""
-        return self._key.public
+        return self._kept.key.public
 
     def private_of(self, name: str) -> bytes:
         """The private key in the file of this name beside the service's own, which is that of an

@@ -153,6 +153,8 @@ class Record(BaseModel):
     host_key: str  # what a client pins: "ssh-ed25519 AAAA…"; empty: learned at the first log-in
     ssh_user: str = ""  # who is logged in as; empty: the user that cloud-init is told to make
     ssh_key: str = ""  # name of the private key's file beside the service's own; empty: that one
+    ssh_authority: str = ""  # public key of the authority whose certificates its login user lets
+    # in by, "ssh-ed25519 AAAA…"; empty: none, so it is reached by the shared key alone
     phase: Phase = Phase.STOPPED
     boot: str = ""  # of the host, when it was last started; one that ran is started in the next
     deleted: bool = False
