@@ -36,6 +36,8 @@ class Method:
 
     `least`: the least role of a trusted client that may make it. What gives access to a guest,
     changes anything, or tells more of the host than `info` and `networks` do, is an admin's.
+    `deed`: the verb by which the journal knows it, if it changes anything or gives access to a
+    guest, else READS.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Method:
         name: str,
         policy: Policy,
         least: Role,
+        deed: str,
         request: type[Message],
         reply: type[Message],
         service: str = grpc.SERVICE,
@@ -50,10 +53,13 @@ class Method:
         self.name = name
         self.policy = policy
         self.least = least
+        self.deed = deed
         self.request = request
         self.reply = reply
         self.path = grpc.path(name, service)
 
+
+READS = ""  # a record in the journal would tell nothing
 
 _ADOPT = Policy.ADOPT_FIRST
 _ROOT = Policy.ROOT_OR_MEMBERS
@@ -61,44 +67,90 @@ _VIEWER = Role.VIEWER
 _ADMIN = Role.ADMIN
 
 METHODS = (
-    Method("create", _ADOPT, _ADMIN, launch.LaunchRequest, launch.LaunchReply),
-    Method("launch", _ADOPT, _ADMIN, launch.LaunchRequest, launch.LaunchReply),
-    Method("purge", _ADOPT, _ADMIN, lifecycle.PurgeRequest, lifecycle.PurgeReply),
-    Method("find", _ADOPT, _VIEWER, information.FindRequest, information.FindReply),
-    Method("info", _ADOPT, _VIEWER, information.InfoRequest, information.InfoReply),
-    Method("list", _ADOPT, _VIEWER, listing.ListRequest, listing.ListReply),
-    Method("networks", _ADOPT, _VIEWER, information.NetworksRequest, information.NetworksReply),
-    Method("mount", _ADOPT, _ADMIN, mounts.MountRequest, mounts.MountReply),
-    Method("ping", Policy.MEMBERS_ONLY, _VIEWER, access.PingRequest, access.PingReply),
-    Method("recover", _ADOPT, _ADMIN, lifecycle.RecoverRequest, lifecycle.RecoverReply),
-    Method("ssh_info", _ADOPT, _ADMIN, lifecycle.SSHInfoRequest, lifecycle.SSHInfoReply),
-    Method("start", _ADOPT, _ADMIN, lifecycle.StartRequest, lifecycle.StartReply),
-    Method("stop", _ADOPT, _ADMIN, lifecycle.StopRequest, lifecycle.StopReply),
-    Method("suspend", _ADOPT, _ADMIN, lifecycle.SuspendRequest, lifecycle.SuspendReply),
-    Method("restart", _ADOPT, _ADMIN, lifecycle.RestartRequest, lifecycle.RestartReply),
-    Method("delet", _ADOPT, _ADMIN, lifecycle.DeleteRequest, lifecycle.DeleteReply),
-    Method("umount", _ADOPT, _ADMIN, mounts.UmountRequest, mounts.UmountReply),
-    Method("version", _ADOPT, _VIEWER, access.VersionRequest, access.VersionReply),
-    Method("get", _ADOPT, _VIEWER, access.GetRequest, access.GetReply),
-    Method("set", _ADOPT, _ADMIN, access.SetRequest, access.SetReply),
-    Method("keys", _ADOPT, _ADMIN, access.KeysRequest, access.KeysReply),
+    Method("create", _ADOPT, _ADMIN, "launch", launch.LaunchRequest, launch.LaunchReply),
+    Method("launch", _ADOPT, _ADMIN, "launch", launch.LaunchRequest, launch.LaunchReply),
+    Method("purge", _ADOPT, _ADMIN, "purge", lifecycle.PurgeRequest, lifecycle.PurgeReply),
+    Method("find", _ADOPT, _VIEWER, READS, information.FindRequest, information.FindReply),
+    Method("info", _ADOPT, _VIEWER, READS, information.InfoRequest, information.InfoReply),
+    Method("list", _ADOPT, _VIEWER, READS, listing.ListRequest, listing.ListReply),
     Method(
-        "authenticate", Policy.OPEN, _VIEWER, access.AuthenticateRequest, access.AuthenticateReply
+        "networks", _ADOPT, _VIEWER, READS, information.NetworksRequest, information.NetworksReply
     ),
-    Method("snapshot", _ADOPT, _ADMIN, snapshots.SnapshotRequest, snapshots.SnapshotReply),
-    Method("restore", _ADOPT, _ADMIN, snapshots.RestoreRequest, snapshots.RestoreReply),
-    Method("clone", _ADOPT, _ADMIN, snapshots.CloneRequest, snapshots.CloneReply),
-    Method("daemon_info", _ADOPT, _ADMIN, access.DaemonInfoRequest, access.DaemonInfoReply),
-    Method("wait_ready", Policy.OPEN, _VIEWER, access.WaitReadyRequest, access.WaitReadyReply),
-    Method("clients", _ROOT, _ADMIN, trust.ClientsRequest, trust.ClientsReply, grpc.TRUST_SERVICE),
-    Method("remove", _ROOT, _ADMIN, trust.RemoveRequest, trust.RemoveReply, grpc.TRUST_SERVICE),
-    Method("invite", _ROOT, _ADMIN, trust.InviteRequest, trust.InviteReply, grpc.TRUST_SERVICE),
-    Method("grant", _ROOT, _ADMIN, trust.GrantRequest, trust.GrantReply, grpc.TRUST_SERVICE),
-    Method("revoke", _ROOT, _ADMIN, trust.RevokeRequest, trust.RevokeReply, grpc.TRUST_SERVICE),
+    Method("mount", _ADOPT, _ADMIN, "mount", mounts.MountRequest, mounts.MountReply),
+    Method("ping", Policy.MEMBERS_ONLY, _VIEWER, READS, access.PingRequest, access.PingReply),
+    Method("recover", _ADOPT, _ADMIN, "recover", lifecycle.RecoverRequest, lifecycle.RecoverReply),
+    Method("ssh_info", _ADOPT, _ADMIN, "access", lifecycle.SSHInfoRequest, lifecycle.SSHInfoReply),
+    Method("start", _ADOPT, _ADMIN, "start", lifecycle.StartRequest, lifecycle.StartReply),
+    Method("stop", _ADOPT, _ADMIN, "stop", lifecycle.StopRequest, lifecycle.StopReply),
+    Method("suspend", _ADOPT, _ADMIN, "suspend", lifecycle.SuspendRequest, lifecycle.SuspendReply),
+    Method("restart", _ADOPT, _ADMIN, "restart", lifecycle.RestartRequest, lifecycle.RestartReply),
+    Method("delet", _ADOPT, _ADMIN, "delete", lifecycle.DeleteRequest, lifecycle.DeleteReply),
+    Method("umount", _ADOPT, _ADMIN, "umount", mounts.UmountRequest, mounts.UmountReply),
+    Method("version", _ADOPT, _VIEWER, READS, access.VersionRequest, access.VersionReply),
+    Method("get", _ADOPT, _VIEWER, READS, access.GetRequest, access.GetReply),
+    Method("set", _ADOPT, _ADMIN, "set", access.SetRequest, access.SetReply),
+    Method("keys", _ADOPT, _ADMIN, READS, access.KeysRequest, access.KeysReply),
+    Method(
+        "authenticate",
+        Policy.OPEN,
+        _VIEWER,
+        "authenticate",
+        access.AuthenticateRequest,
+        access.AuthenticateReply,
+    ),
+    Method(
+        "snapshot", _ADOPT, _ADMIN, "snapshot", snapshots.SnapshotRequest, snapshots.SnapshotReply
+    ),
+    Method("restore", _ADOPT, _ADMIN, "restore", snapshots.RestoreRequest, snapshots.RestoreReply),
+    Method("clone", _ADOPT, _ADMIN, "clone", snapshots.CloneRequest, snapshots.CloneReply),
+    Method("daemon_info", _ADOPT, _ADMIN, READS, access.DaemonInfoRequest, access.DaemonInfoReply),
+    Method(
+        "wait_ready", Policy.OPEN, _VIEWER, READS, access.WaitReadyRequest, access.WaitReadyReply
+    ),
+    Method(
+        "clients",
+        _ROOT,
+        _ADMIN,
+        READS,
+        trust.ClientsRequest,
+        trust.ClientsReply,
+        grpc.TRUST_SERVICE,
+    ),
+    Method(
+        "remove",
+        _ROOT,
+        _ADMIN,
+        "remove",
+        trust.RemoveRequest,
+        trust.RemoveReply,
+        grpc.TRUST_SERVICE,
+    ),
+    Method(
+        "invite",
+        _ROOT,
+        _ADMIN,
+        "invite",
+        trust.InviteRequest,
+        trust.InviteReply,
+        grpc.TRUST_SERVICE,
+    ),
+    Method(
+        "grant", _ROOT, _ADMIN, "grant", trust.GrantRequest, trust.GrantReply, grpc.TRUST_SERVICE
+    ),
+    Method(
+        "revoke",
+        _ROOT,
+        _ADMIN,
+        "revoke",
+        trust.RevokeRequest,
+        trust.RevokeReply,
+        grpc.TRUST_SERVICE,
+    ),
     Method(
         "host_keys",
         Policy.MEMBERS_ONLY,
         _ADMIN,
+        READS,
         guests.HostKeysRequest,
         guests.HostKeysReply,
         grpc.GUESTS_SERVICE,
@@ -107,6 +159,7 @@ METHODS = (
         "downloads",
         Policy.MEMBERS_ONLY,
         _ADMIN,
+        READS,
         downloads.DownloadsRequest,
         downloads.DownloadsReply,
         grpc.IMAGES_SERVICE,
@@ -115,6 +168,7 @@ METHODS = (
         "export",
         _ADOPT,
         _ADMIN,
+        "export",
         exports.ExportRequest,
         exports.ExportReply,
         grpc.EXPORTS_SERVICE,
@@ -123,6 +177,7 @@ METHODS = (
         "import",
         _ADOPT,
         _ADMIN,
+        "import",
         exports.ImportRequest,
         launch.LaunchReply,
         grpc.EXPORTS_SERVICE,

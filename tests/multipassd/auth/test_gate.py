@@ -12,7 +12,7 @@ from multipassd.auth.gate import Decision, Verdict, decide, decide_anew
 from multipassd.auth.peer import NOBODY, AdminRule, Credentials, Peer
 from multipassd.auth.standing import Standing, Standings
 from multipassd.trust.state import TrustState
-from protocol.methods import BY_PATH, METHODS, Method, Policy
+from protocol.methods import BY_PATH, METHODS, READS, Method, Policy
 from protocol.roles import Role
 from protocol.status import Status
 
@@ -243,6 +243,13 @@ MAY_CALL = {
 def test_every_method_has_a_row_that_says_which_roles_may_call_it() -> None:
     assert set(MAY_CALL) == set(BY_PATH)
     assert all(isinstance(method.least, Role) for method in METHODS)
+
+
+def test_what_only_reads_is_no_deed_and_all_else_is() -> None:
+    assert {method.name for method in METHODS if method.deed == READS} == {
+        "clients", "daemon_info", "downloads", "find", "get", "host_keys", "info", "keys", "list",
+        "networks", "ping", "version", "wait_ready",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("who", CREDENTIALS)
