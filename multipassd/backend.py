@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from multipassd.cloudinit.ssh_authority import SshAuthority
 from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.drivers.interface import Backend, Driver
 from multipassd.drivers.qemu import assembly as qemu
@@ -60,6 +61,7 @@ class Machines:
     importer: Importer
     mount_switch: MountSwitch
     ssh_key: ServiceKey
+    ssh_authority: SshAuthority
     helper: NetworkHelper | None  # to be started and stopped with the daemon
 
     @classmethod
@@ -87,10 +89,11 @@ class Machines:
             instances.earlier = text
             _log.warning("%s", text)
         images = Images(base / "images", settings, environ)
-        launcher = Launcher(instances, images, key)
-        importer = Importer(instances, images, launcher, key)
+        authority = SshAuthority(data)
+        launcher = Launcher(instances, images, key, authority)
+        importer = Importer(instances, images, launcher, key, authority)
         switch = MountSwitch(instances, servers.enabled)
-        return cls(instances, images, launcher, importer, switch, key, helper)
+        return cls(instances, images, launcher, importer, switch, key, authority, helper)
 
 
 def driver_of(environ: Mapping[str, str], storage: Path, settings: Settings) -> Driver:

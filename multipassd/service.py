@@ -92,9 +92,10 @@ class Service:
             instances=self._machines.instances,
             images=self._machines.images,
             launcher=self._machines.launcher,
-            cloner=Cloner(self._machines.instances),
+            cloner=Cloner(self._machines.instances, self._machines.ssh_authority),
             importer=self._machines.importer,
             ssh_key=self._machines.ssh_key,
+            ssh_authority=self._machines.ssh_authority,
             data_directory=str(self._data),
             mount_switch=self._machines.mount_switch,
         )

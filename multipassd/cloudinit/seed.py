@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from multipassd.cloudinit import vendor_data
+from multipassd.cloudinit.ssh_authority import OURS
 from multipassd.system.files import write_atomically
 
 # The hypervisor's user reads it by its group, and writes nothing that root parses later
 # (add_interfaces). Others don't read it: it may hold the user's secrets.
 MODE = 0o640
 LABEL = "cidata"
+OURS_AS_BYTES = re.compile(OURS.pattern.encode())
 HEADER = "#cloud-config\n"
 NAMES = ("meta-data", "user-data", "vendor-data", "network-config")
 AT_BOOT = ["boot-new-instance", "boot"]
@@ -59,14 +62,16 @@ def add_interfaces(path: Path, interfaces: tuple[Interface, ...]) -> None:
     write_atomically(path, image(content), MODE)
 
 
-def with_key(path: Path, former: str, key: str, instance_id: str) -> bytes:
-    """The same seed for another service: its public key in the place of the former one, and another
-    instance id, so that cloud-init sees a first boot. Raises OSError, ValueError."""
+def with_keys(path: Path, former: str, key: str, authority: str, instance_id: str) -> bytes:
+    """The same seed for another service or instance: its public key in the place of the former one,
+    its authority's line in the place of any, and another instance id, so that cloud-init sees a
+    first boot. Raises OSError, ValueError."""
     content = read(path)
     data = content.get("user-data", b"")
     if not former or former.encode() not in data:
         raise ValueError("it does not hold the key of the service that it is from")
-    content["user-data"] = data.replace(former.encode(), key.encode())
+    data = data.replace(former.encode(), key.encode())
+    content["user-data"] = OURS_AS_BYTES.sub(lambda _: authority.encode(), data)
     content["meta-data"] = _of_instance(content, instance_id)
     return image(content)
 

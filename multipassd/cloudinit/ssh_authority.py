@@ -17,7 +17,7 @@ import re
 import secrets
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -52,6 +52,13 @@ class Guest(Protocol):
     def instance_id(self) -> str: ...
     @property
     def ssh_user(self) -> str: ...
+
+
+class Login(NamedTuple):
+    """The same, of an instance that has no record yet."""
+
+    instance_id: str
+    ssh_user: str = ""
 
 
 def principal(guest: Guest) -> str:

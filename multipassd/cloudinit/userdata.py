@@ -5,6 +5,7 @@ Ours wins where the service depends on it (the host key, our way in); elsewhere 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,7 +60,7 @@ def checked(text: str) -> UserData:
 
         try:
             schema.check(config)
-            merge(config, "trial", "", SshKey(b"", ""), "")
+            merge(config, "trial", (), SshKey(b"", ""), "")
         except Misshapen as error:
             raise UserDataError(str(error)) from None
         except (yaml.YAMLError, RecursionError):
@@ -92,22 +93,24 @@ def parse(text: str) -> Config:
     return config
 
 
-def merge(user: UserData, name: str, authorised_key: str, host_key: SshKey, time_zone: str) -> str:
-    """The text of user-data for the instance `name`."""
+def merge(
+    user: UserData, name: str, authorised: Sequence[str], host_key: SshKey, time_zone: str
+) -> str:
+    """The text of user-data for the instance `name`. `authorised`: lines of an authorized_keys."""
     defaults = _defaults(name, time_zone)
     if isinstance(user, Part):
-        return _layered(user, defaults, authorised_key, host_key)
+        return _layered(user, defaults, authorised, host_key)
     merged = defaults | user
-    merged["users"] = _users(user.get("users", ["default"]), authorised_key)
+    merged["users"] = _users(user.get("users", ["default"]), authorised)
     merged["ssh_keys"] = _mapping(user.get("ssh_keys")) | host_keys(host_key)
     return HEADER + readable(merged)
 
 
-def _layered(theirs: Part, defaults: Config, authorised_key: str, host_key: SshKey) -> str:
+def _layered(theirs: Part, defaults: Config, authorised: Sequence[str], host_key: SshKey) -> str:
     """What theirs says is known in the guest only, so cloud-init merges. Ours is said before it and
     again behind it, as parts that it brings itself may replace what was before. Of a user the
     first entry makes them, even if others fail, and what the last one says counts."""
-    ours = {"users": [_our_user(authorised_key)]}
+    ours = {"users": [_our_user(authorised)]}
     keys = {"ssh_keys": host_keys(host_key)}
     return message(
         (
@@ -142,7 +145,8 @@ def host_keys(host_key: SshKey) -> Config:
 
 
 def readable(config: Config) -> str:
-    """Texts of several lines as such: keys and scripts stay legible in the seed."""
+    """Texts of several lines as such: keys and scripts stay legible in the seed. Each text of one
+    line is on one, also a long one of an authorized_keys."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -153,24 +157,26 @@ def readable(config: Config) -> str:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     Dumper.add_representer(str, represent)
-    text: str = yaml.dump(config, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    text: str = yaml.dump(
+        config, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=MAX_USER_DATA
+    )
     return text
 
 
-def _users(given: object, authorised_key: str) -> list[object]:
+def _users(given: object, authorised: Sequence[str]) -> list[object]:
     """The user's list with ours in it: named, as not every image's default user is called so; and
     first, as cloud-init makes no more users after one that it can't make."""
     users = _listed(given)
-    ours: object = _our_user(authorised_key)
+    ours: object = _our_user(authorised)
     for number, entry in enumerate(users):
         if isinstance(entry, dict) and entry.get("name") == USER:
-            ours = _with_key(entry, authorised_key)
+            ours = _with_key(entry, authorised)
             del users[number]
             break
     return [ours, *(user for user in users if user not in (None, USER))]
 
 
-def _our_user(authorised_key: str) -> Config:
+def _our_user(authorised: Sequence[str]) -> Config:
     return {
         "name": USER,
         "gecos": "Ubuntu",
@@ -178,7 +184,7 @@ def _our_user(authorised_key: str) -> Config:
         "shell": "/bin/bash",
         "sudo": "ALL=(ALL) NOPASSWD:ALL",
         "lock_passwd": True,
-        "ssh_authorized_keys": [authorised_key],
+        KEY_NAMES[0]: list(authorised),
     }
 
 
@@ -202,7 +208,7 @@ def _listed(given: object) -> list[object]:
     raise UserDataError("`users` must be a list of users.")
 
 
-def _with_key(entry: Config, authorised_key: str) -> Config:
+def _with_key(entry: Config, authorised: Sequence[str]) -> Config:
     """Beside the user's own keys, under either of the names that cloud-init knows."""
     kept = {name: value for name, value in entry.items() if name not in KEY_NAMES}
     keys: list[object] = []
@@ -211,7 +217,7 @@ def _with_key(entry: Config, authorised_key: str) -> Config:
         if not isinstance(given, str | list):
             raise UserDataError(f"`{name}` of a user must be a list of keys.")
         keys += [given] if isinstance(given, str) else given
-    return kept | {KEY_NAMES[0]: [*keys, authorised_key]}
+    return kept | {KEY_NAMES[0]: [*keys, *authorised]}
 
 
 def _mapping(value: object) -> Config:

@@ -184,8 +184,9 @@ class Driver(Protocol):
         without the kept states, by `tags`. `progress` is told percents, from another thread; what
         it raises ends the copy. Raises DriverError, OSError; then what was made is left there."""
 
-    async def write_clone_seed(self, source: Machine, machine: Machine, seed: CloneSeed) -> None:
-        """What cloud-init reads at the clone's first boot. Raises OSError, UserDataError."""
+    async def write_clone_seed(self, source: Machine, machine: Machine, seed: CloneSeed) -> bool:
+        """What cloud-init reads at the clone's first boot. Returns whether its login user will let
+        certificates in. Raises OSError, UserDataError."""
 
     async def start(self, machine: Machine) -> Guest:
         """Start it, from its suspended state if there is one. Raises DriverError."""

@@ -8,6 +8,7 @@ from multipassd.auth.audit import Audit
 from multipassd.auth.enrolment import Enrolment
 from multipassd.auth.guess_limiter import Guesses
 from multipassd.auth.passphrase import Verifier
+from multipassd.cloudinit.ssh_authority import SshAuthority
 from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.images.library import Images
 from multipassd.instances.cloning.cloner import Cloner
@@ -36,6 +37,7 @@ class Daemon:
     cloner: Cloner
     importer: Importer
     ssh_key: ServiceKey
+    ssh_authority: SshAuthority
     data_directory: str
     mount_switch: MountSwitch
     tasks: Tasks = field(default_factory=Tasks)  # what a caller who hangs up does not cut short

@@ -50,7 +50,7 @@ def taken(shared: Site, host_key: SshKey) -> Site:
     login = rsa_key()
     old = OldVault(shared.sandbox.root / "old", login.private)
     old.add("foo", base=cloudimage.kept(), file=BIOS_IMAGE, mac_addr=MAC, mem_size="160M", state=4)
-    data = userdata.merge({}, "foo", login.public, host_key, "UTC")
+    data = userdata.merge({}, "foo", (login.public,), host_key, "UTC")
     files = seed.files(Seed("foo", "foo", data, (Interface(MAC),)))
     old.seed("foo", **{name.replace("-", "_"): text for name, text in files.items()})
     place = old.directory("foo")

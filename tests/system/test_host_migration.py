@@ -32,7 +32,7 @@ def host() -> Iterator[Host]:
         login = rsa_key()
         old = OldVault(one.root / "srv/old", login.private)
         old.add("foo", base=cloudimage.kept(), file=BIOS_IMAGE, mac_addr=MAC, mem_size="160M")
-        data = userdata.merge({}, "foo", login.public, ssh_keys.make(), "UTC")
+        data = userdata.merge({}, "foo", (login.public,), ssh_keys.make(), "UTC")
         files = seed.files(Seed("foo", "foo", data, (Interface(MAC),)))
         old.seed("foo", **{name.replace("-", "_"): text for name, text in files.items()})
         one.drop_in(DROP_IN)

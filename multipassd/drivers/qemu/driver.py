@@ -143,9 +143,9 @@ class QemuDriver:
                 with suppress(SnapshotMissing):
                     await disks.drop_snapshot(target, tag)
 
-    async def write_clone_seed(self, source: Machine, machine: Machine, seed: CloneSeed) -> None:
+    async def write_clone_seed(self, source: Machine, machine: Machine, seed: CloneSeed) -> bool:
         paths = command_line.seed(source), command_line.seed(machine)
-        await asyncio.to_thread(clone_seed.write, *paths, seed)
+        return await asyncio.to_thread(clone_seed.write, *paths, seed)
 
     async def repair(self, machine: Machine) -> None:
         for path in command_line.writable(machine).values():

@@ -16,6 +16,7 @@ from typing import Any
 
 from multipassd.cloudinit import ssh_keys
 from multipassd.cloudinit.clone_seed import CloneSeed
+from multipassd.cloudinit.ssh_authority import SshAuthority
 from multipassd.cloudinit.ssh_keys import SshKey
 from multipassd.drivers.interface import Machine, NotOnBackend
 from multipassd.instances.collection import Instances
@@ -50,8 +51,9 @@ class InvalidName(RpcError):
 class Cloner:
     """Makes clones. A caller that disconnects ends its clone, and then nothing is left of it."""
 
-    def __init__(self, instances: Instances) -> None:
+    def __init__(self, instances: Instances, authority: SshAuthority) -> None:
         self._instances = instances
+        self._authority = authority  # whose certificates they let in
         self._tasks = Tasks()
 
     async def clone(
@@ -138,8 +140,10 @@ class Cloner:
         tags = [each.tag for each in source.record.snapshots]
         try:
             _stage(name, "seed")
-            seed = CloneSeed(name, record.instance_id, keys, interfaces(record))
-            await driver.write_clone_seed(source.machine, machine, seed)
+            line = await asyncio.to_thread(self._authority.line, record)
+            seed = CloneSeed(name, record.instance_id, keys, interfaces(record), line)
+            if await driver.write_clone_seed(source.machine, machine, seed):
+                record = record.model_copy(update={"ssh_authority": self._authority.public})
             _stage(name, "disk")
             told = _Progress(report, ended)
             await told.of(driver.clone(source.machine, machine, tags, told.note))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from multipassd.auth.peer import Credentials
 from multipassd.cloudinit import seed as seed_disk
+from multipassd.cloudinit.ssh_authority import Login, SshAuthority
 from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.drivers import machine_files
 from multipassd.drivers.interface import DriverError, Machine
@@ -54,12 +55,18 @@ class Importer:
     """Makes instances of exported files; they are stopped."""
 
     def __init__(
-        self, instances: Instances, images: Images, launcher: Launcher, key: ServiceKey
+        self,
+        instances: Instances,
+        images: Images,
+        launcher: Launcher,
+        key: ServiceKey,
+        authority: SshAuthority,
     ) -> None:
         self._instances = instances
         self._images = images
         self._launcher = launcher
         self._key = key
+        self._authority = authority
         self._tasks = Tasks()
 
     async def run(self, asked: ImportSpec, report: Reporter) -> Instance:
@@ -134,8 +141,9 @@ class Importer:
             machine, base, size, variables if has_variables else None
         )
         seed, instance_id = await asyncio.to_thread(self._seed, kept, manifest)
-        await asyncio.to_thread(write_atomically, place / machine_files.SEED, seed, seed_disk.MODE)
-        return Record(
+        path = place / machine_files.SEED
+        await asyncio.to_thread(write_atomically, path, seed, seed_disk.MODE)
+        record = Record(
             name=name,
             instance_id=instance_id,
             image=ImageOrigin(
@@ -150,18 +158,28 @@ class Importer:
             ssh_user=manifest.ssh_user,
             ready=instance_id == manifest.instance_id,
         )
+        return await asyncio.to_thread(self._with_authority, record, path)
+
+    def _with_authority(self, record: Record, seed: Path) -> Record:
+        """Noted if its login user lets our certificates in. Raises OSError, StorageFailed."""
+        if self._authority.line(record).encode() not in seed_disk.read(seed).get("user-data", b""):
+            return record
+        return record.model_copy(update={"ssh_authority": self._authority.public})
 
     def _seed(self, disk: Path, manifest: Manifest) -> tuple[bytes, str]:
         """The seed, and cloud-init's instance id. A guest that lets another service in is told our
-        key, which it takes at what cloud-init sees as a first boot. Raises OSError, DriverError."""
+        key, which it takes at what cloud-init sees as a first boot. So is one whose id an instance
+        has already: certificates for that would be good for this one. Raises OSError,
+        DriverError."""
         path = disk.with_name(exported.SEED)
         seed = read_regular(path, exported.LIMITS[exported.SEED])
         ours, theirs = self._key.public, manifest.login_key
-        if theirs == ours:
+        if theirs == ours and manifest.instance_id not in self._instances.registry.instance_ids():
             return seed, manifest.instance_id
         instance_id = f"{manifest.name}-{secrets.token_hex(8)}"
+        line = self._authority.line(Login(instance_id, manifest.ssh_user))
         try:
-            changed = seed_disk.with_key(path, theirs, ours, instance_id)
+            changed = seed_disk.with_keys(path, theirs, ours, line, instance_id)
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise DriverError(
                 f"{manifest.name} can't be imported as it is: it lets in the service that it was "

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from multipassd.cloudinit import knownkeys, ssh_keys, userdata
 from multipassd.cloudinit.seed import Seed
+from multipassd.cloudinit.ssh_authority import SshAuthority
 from multipassd.cloudinit.ssh_keys import ServiceKey, SshKey
 from multipassd.cloudinit.userdata import UserData
 from multipassd.drivers.interface import Machine
@@ -64,10 +65,13 @@ class Reporter:
 class Launcher:
     """Carries launches out."""
 
-    def __init__(self, instances: Instances, images: Images, key: ServiceKey) -> None:
+    def __init__(
+        self, instances: Instances, images: Images, key: ServiceKey, authority: SshAuthority
+    ) -> None:
         self._instances = instances
         self._images = images
         self._key = key  # which instances let the service and its clients in by
+        self._authority = authority
         self._tasks = Tasks()
         self.left: dict[str, asyncio.Task[Instance]] = {}  # those that go on without a client
         self._configuring = asyncio.Semaphore(CONFIGURED_AT_ONCE)
@@ -246,12 +250,14 @@ class Launcher:
             mac=mac_address(taken | {network.mac for network in networks}),
             networks=networks,
             host_key=keys.public,
+            ssh_authority=await asyncio.to_thread(lambda: self._authority.public),
         )
 
     def _seed(
         self, order: LaunchSpec, user: UserData, record: Record, keys: SshKey, copied: bool
     ) -> Seed:
-        merged = userdata.merge(user, order.name, self._key.public, keys, order.time_zone)
+        authorised = (self._key.public, self._authority.line(record))
+        merged = userdata.merge(user, order.name, authorised, keys, order.time_zone)
         return Seed(order.name, record.instance_id, merged, interfaces(record), copied)
 
     def _refuse_too_large(self, order: LaunchSpec) -> None:

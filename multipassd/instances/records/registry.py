@@ -299,6 +299,12 @@ class Registry:
     def mac_addresses(self) -> set[str]:
         return {mac for record in self._understood() for mac in record.macs}
 
+    def instance_ids(self) -> set[str]:
+        """Cloud-init's, also those that instances have again once a snapshot is restored."""
+        known = self._understood()
+        kept = {each.instance_id for record in known for each in record.snapshots}
+        return kept | {record.instance_id for record in known}
+
     def images(self) -> set[str] | None:
         """The images that instances stand on; None while that is not known of each."""
         if self.strange or any(each.copy is None for each in self.damaged.values()):

@@ -15,9 +15,12 @@ from multipassd.cloudinit.userdata import UserDataError
 
 KEY, NEW_KEY = make(), make()
 CARD, NEW_CARD = Interface("52:54:00:00:00:01"), Interface("52:54:00:00:00:02")
-CLONE = CloneSeed("new", "new-1", NEW_KEY, (NEW_CARD,))
 SCRIPT = "#!/bin/sh\necho 'ä'\n\n--x--\n"
-AUTHORISED = "ssh-ed25519 AAAAservice"
+AUTHORITY = 'cert-authority,principals="ubuntu@{}" ssh-ed25519 AAAA multipass-certificates'
+LINE, NEW_LINE = AUTHORITY.format("old-1"), AUTHORITY.format("new-1")
+AUTHORISED = ("ssh-ed25519 AAAAservice", LINE)
+
+CLONE = CloneSeed("new", "new-1", NEW_KEY, (NEW_CARD,), NEW_LINE)
 
 
 def source(text: str) -> dict[str, bytes]:
@@ -55,7 +58,7 @@ def test_the_rest_is_as_its_source_s() -> None:
 def test_parts_of_the_user_s_stay_word_for_word(text: str) -> None:
     before = source(text)
     made = clone_seed.files(before, CLONE)["user-data"].decode()
-    again = CloneSeed("old", "old-1", KEY, (CARD,))
+    again = CloneSeed("old", "old-1", KEY, (CARD,), LINE)
     back = clone_seed.files({**before, "user-data": made.encode()}, again)["user-data"]
     assert back == before["user-data"]
     assert made.count("hostname: new\n") == 1 and "hostname: old" not in made
@@ -85,3 +88,26 @@ def test_a_card_that_is_added_to_a_clone_leaves_it_one(tmp_path: Path) -> None:
     assert text.count(vendor_data.RENEWAL) == 1 and "boot-new-instance" in text
     clone_seed.write(new, old, CLONE)
     assert seed.read(old)["vendor-data"].decode() == text
+
+
+@pytest.mark.parametrize("text", ["", SCRIPT, "users: [{name: ubuntu, ssh_authorized_keys: k}]\n"])
+def test_certificates_for_the_source_are_not_good_for_the_clone(tmp_path: Path, text: str) -> None:
+    old, new = tmp_path / "old.iso", tmp_path / "new.iso"
+    seed.write(old, Seed("old", "old-1", source(text)["user-data"].decode(), (CARD,)))
+    assert clone_seed.write(old, new, CLONE)
+    made = seed.read(new)["user-data"].decode()
+    assert NEW_LINE in made and LINE not in made
+    assert made.count(NEW_LINE) == source(text)["user-data"].decode().count(LINE)
+
+
+def test_the_clone_of_an_instance_from_before_certificates_lets_them_in(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.iso", tmp_path / "new.iso"
+    text = userdata.merge({}, "old", ("ssh-ed25519 AAAA",), KEY, "")
+    seed.write(old, Seed("old", "old-1", text, (CARD,)))
+    assert clone_seed.write(old, new, CLONE)
+
+
+def test_a_seed_of_1_16_is_told_to_let_no_certificate_in(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.iso", tmp_path / "new.iso"
+    seed.write(old, Seed("old", "old-1", "#cloud-config\nhostname: old\n", (CARD,)))
+    assert not clone_seed.write(old, new, CLONE)

@@ -17,6 +17,7 @@ import yaml
 from multipassd.cloudinit import clone_seed, knownkeys, seed, ssh_keys, userdata
 from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.seed import Interface, Seed
+from multipassd.cloudinit.ssh_authority import COMMENT
 from tests.system import host
 from tools import roots
 
@@ -28,8 +29,16 @@ CONSUMER = Path(__file__).with_name("consume.py")
 PLACE = "var/lib/cloud/seed/nocloud"
 NAME, INSTANCE_ID = "tiny-one", "tiny-one-0123456789abcdef"
 OUR_KEY, HOST_KEY = "ssh-ed25519 AAAAC3NzaOURS multipass", ssh_keys.make()
+AUTHORITY = ssh_keys.make().public
 FIRST = Interface("52:54:00:aa:bb:01")
 SECOND = Interface("52:54:00:aa:bb:02", optional=True)
+
+
+def line(instance_id: str) -> str:
+    return f'cert-authority,principals="ubuntu@{instance_id}" {AUTHORITY} {COMMENT}'
+
+
+LINES = (OUR_KEY, line(INSTANCE_ID))
 
 # What people write, in all the shapes that cloud-init takes.
 CONFIGURATIONS = {
@@ -150,7 +159,7 @@ class Guest:
         self.said = json.loads(lines[-1])
 
     def put(self, text: str, *interfaces: Interface) -> None:
-        user_data = userdata.merge(userdata.checked(text), NAME, OUR_KEY, HOST_KEY, "Europe/Berlin")
+        user_data = userdata.merge(userdata.checked(text), NAME, LINES, HOST_KEY, "Europe/Berlin")
         self.place(seed.files(Seed(NAME, INSTANCE_ID, user_data, interfaces or (FIRST,))))
 
     def place(self, content: Mapping[str, bytes]) -> None:
@@ -200,7 +209,7 @@ def test_cloud_init_finds_nothing_to_mend_in_the_seed_and_lets_us_in(
     assert (said["said"], said["source"]) == ([], "DataSourceNoCloud")
     assert (said["instance_id"], said["local_hostname"]) == (INSTANCE_ID, NAME)
     assert said["merged"]["hostname"] == NAME
-    assert OUR_KEY in guest.text("home/ubuntu/.ssh/authorized_keys").splitlines()
+    assert set(LINES) <= set(guest.text("home/ubuntu/.ssh/authorized_keys").splitlines())
     assert guest.text("etc/ssh/ssh_host_ed25519_key").encode() == HOST_KEY.private
     assert guest.text("etc/ssh/ssh_host_ed25519_key.pub").split()[:2] == HOST_KEY.public.split()
 
@@ -249,7 +258,7 @@ def test_netplan_sets_each_card_up_by_its_address_and_the_first_has_the_routes(
 
 
 def is_let_in(guest: Guest) -> None:
-    assert OUR_KEY in guest.text("home/ubuntu/.ssh/authorized_keys").splitlines()
+    assert set(LINES) <= set(guest.text("home/ubuntu/.ssh/authorized_keys").splitlines())
     assert guest.text("etc/ssh/ssh_host_ed25519_key").encode() == HOST_KEY.private
     assert guest.users()["ubuntu"].pw_shell == "/bin/bash"
     assert guest.said["merged"]["hostname"] == NAME
@@ -339,14 +348,17 @@ def test_a_clone_has_a_name_keys_and_a_machine_id_of_its_own(guest: Guest, text:
     seen = set[str]()
     for number in range(2):  # the second one is the clone of a clone
         keys = ssh_keys.make()
-        clone = CloneSeed(f"clone{number}", f"clone{number}-1", keys, (SECOND,))
+        clone = CloneSeed(name := f"clone{number}", f"{name}-1", keys, (SECOND,), line(f"{name}-1"))
         guest.clone(clone)
         said = guest.said
         assert said["said"] == []
         assert (said["instance_id"], said["local_hostname"]) == (clone.instance_id, clone.name)
         assert said["merged"]["hostname"] == clone.name
         assert guest.text("etc/ssh/ssh_host_ed25519_key").encode() == keys.private
-        assert OUR_KEY in guest.text("home/ubuntu/.ssh/authorized_keys").splitlines()
+        authorised = guest.text("home/ubuntu/.ssh/authorized_keys").splitlines()
+        assert OUR_KEY in authorised
+        ours = [each for each in authorised if COMMENT in each]
+        assert ours == [clone.authority], "no certificate for the source is good for the clone"
         machine_id = guest.text("etc/machine-id")
         assert len(machine_id) == 33 and machine_id not in ("0" * 32 + "\n", *seen)
         guest.boot()

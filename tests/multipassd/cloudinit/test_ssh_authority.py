@@ -5,25 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from multipassd.cloudinit import ssh_authority, ssh_keys
-from multipassd.cloudinit.ssh_authority import BACKWARD, VALID, SshAuthority, principal
+from multipassd.cloudinit.ssh_authority import BACKWARD, VALID, Login, SshAuthority, principal
 from protocol.errors import MalformedRequest, StorageFailed
 
-
-@dataclass(frozen=True)
-class Guest:
-    """What of a record a principal is made of."""
-
-    instance_id: str = "foo-0123456789abcdef"
-    ssh_user: str = ""
-
-
-GUEST = Guest()
+GUEST = Login("foo-0123456789abcdef")
 
 
 def shown(tmp_path: Path, certificate: str) -> str:
@@ -71,15 +61,21 @@ def test_the_authority_is_the_same_after_a_restart_and_its_file_is_roots(tmp_pat
 def test_a_line_is_recognised_as_ours_and_no_instance_id_breaks_out_of_it(tmp_path: Path) -> None:
     authority = SshAuthority(tmp_path)
     assert ssh_authority.OURS.fullmatch(authority.line(GUEST))
-    hostile = Guest('a" ssh-rsa x\ncommand="y",*', "o,o")
+    hostile = Login('a" ssh-rsa x\ncommand="y",*', "o,o")
     line = authority.line(hostile)
     assert ssh_authority.OURS.fullmatch(line) and "," not in principal(hostile)
 
 
 def test_principals_of_different_guests_and_users_differ() -> None:
-    guests = [GUEST, Guest(ssh_user="root"), Guest("bar-1"), Guest("b", "a%40"), Guest("%40b", "a")]
+    guests = [
+        GUEST,
+        Login(GUEST.instance_id, "root"),
+        Login("bar-1"),
+        Login("b", "a%40"),
+        Login("%40b", "a"),
+    ]
     assert len({principal(guest) for guest in guests}) == len(guests)
-    assert principal(Guest(ssh_user="ubuntu")) == principal(GUEST)
+    assert principal(Login(GUEST.instance_id, "ubuntu")) == principal(GUEST)
 
 
 @pytest.mark.parametrize("public", ["", "ssh-ed25519 AAAA", "x" * 1_000_000, "ssh-rsa \0", "ü"])

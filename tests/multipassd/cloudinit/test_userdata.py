@@ -19,7 +19,7 @@ KEYS = (
     "name: ubuntu", "{name: ubuntu}", "\nusers:", "\n- name: x", "\n  sudo: true", "? ", ", ", "]",
     "ubuntu", "default", "\nssh_keys: {ed25519_private: x}", "\nruncmd:", "&a", "*a", "|\n  x\n",
 )  # fmt: skip
-AUTHORISED = "ssh-ed25519 AAAAservice"
+LINES = ("ssh-ed25519 AAAAservice", 'cert-authority,principals="a@b" ssh-ed25519 AAAA ours')
 
 
 JINJA = "## template: jinja\n#cloud-config\nruncmd:\n- echo {{ v1.local_hostname }} > /x\n"
@@ -43,7 +43,7 @@ OTHERS = {
 def merged(text: str = "") -> dict[str, Any]:
     """As the guest reads it."""
     config = userdata.checked(text)
-    made = userdata.merge(config, "foo", AUTHORISED, HOST_KEY, "Asia/Tokyo")
+    made = userdata.merge(config, "foo", LINES, HOST_KEY, "Asia/Tokyo")
     assert made.startswith("#cloud-config\n")
     loaded: dict[str, Any] = yaml.safe_load(made)
     return loaded
@@ -64,7 +64,7 @@ def test_without_a_user_s_configuration_ours_is_whole() -> None:
     found = merged()
     assert (found["hostname"], found["timezone"]) == ("foo", "Asia/Tokyo")
     assert found["users"][1:] == ["default"]
-    assert ubuntu("")["ssh_authorized_keys"] == [AUTHORISED]
+    assert ubuntu("")["ssh_authorized_keys"] == list(LINES)
     assert found["ssh_keys"] == {
         "ed25519_private": HOST_KEY.private.decode(),
         "ed25519_public": HOST_KEY.public,
@@ -106,7 +106,7 @@ def test_ubuntu_joins_whatever_users_were_given(text: str, others: list[object])
     found = merged(text)["users"]
     assert found[1:] == others
     assert found[0] == ubuntu(text), "cloud-init makes no more users after one that fails"
-    assert found[0]["ssh_authorized_keys"] == [AUTHORISED]
+    assert found[0]["ssh_authorized_keys"] == list(LINES)
     assert found[0]["sudo"]
 
 
@@ -121,7 +121,7 @@ def test_an_entry_for_ubuntu_is_the_user_s_with_our_key_behind_theirs(
     assert found == {
         "name": "ubuntu",
         "shell": "/bin/zsh",
-        "ssh_authorized_keys": ["ssh-rsa theirs", AUTHORISED],
+        "ssh_authorized_keys": ["ssh-rsa theirs", *LINES],
     }
 
 
@@ -207,7 +207,7 @@ def test_keys_that_cloud_init_does_not_know_are_told_with_what_was_meant() -> No
 
 
 def parts_of(text: str) -> tuple[str, list[Message]]:
-    made = userdata.merge(userdata.checked(text), "foo", AUTHORISED, HOST_KEY, "Asia/Tokyo")
+    made = userdata.merge(userdata.checked(text), "foo", LINES, HOST_KEY, "Asia/Tokyo")
     message = email.message_from_bytes(made.encode())
     assert message.get_content_type() == "multipart/mixed" and not message.defects
     parts = message.get_payload()
@@ -245,7 +245,7 @@ def test_beside_it_is_all_that_the_service_needs() -> None:
     assert said(first)["users"][1:] == ["default"]
     for part, way in ((first, None), (before, "prepend"), (after, "append")):
         ours = said(part)["users"][0]
-        assert (ours["name"], ours["ssh_authorized_keys"]) == ("ubuntu", [AUTHORISED])
+        assert (ours["name"], ours["ssh_authorized_keys"]) == ("ubuntu", list(LINES))
         assert way is None or way in part["Merge-Type"]
     for part in (first, keys):
         assert said(part)["ssh_keys"]["ed25519_public"] == HOST_KEY.public
@@ -255,7 +255,7 @@ def test_a_bomb_of_aliases_stays_as_small_as_it_came() -> None:
     lines = ["a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 40)]
     config = userdata.checked("\n".join(lines))
-    assert len(userdata.merge(config, "foo", AUTHORISED, HOST_KEY, "")) < 10_000
+    assert len(userdata.merge(config, "foo", LINES, HOST_KEY, "")) < 10_000
 
 
 def test_texts_of_several_lines_arrive_unchanged() -> None:
@@ -305,7 +305,7 @@ def test_all_that_is_taken_can_be_merged_and_all_else_is_a_sentence(start: str, 
     except UserDataError as error:
         assert error.message.endswith(".") and error.message.isprintable()
         return
-    made = userdata.merge(user, "foo", AUTHORISED, HOST_KEY, "")
+    made = userdata.merge(user, "foo", LINES, HOST_KEY, "")
     made.encode()
     if isinstance(user, dict):
         assert yaml.safe_load(made)["users"][0]["name"] == "ubuntu"

@@ -16,6 +16,7 @@ import pytest
 from multipassd.cloudinit import userdata
 from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.seed import Interface, Seed
+from multipassd.cloudinit.ssh_authority import SshAuthority
 from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.cloudinit.userdata import UserDataError
 from multipassd.drivers.interface import DriverError, Hardware, Machine
@@ -124,8 +125,8 @@ class Driver:
     ) -> None:
         pass
 
-    async def write_clone_seed(self, source: Machine, machine: Machine, seed: CloneSeed) -> None:
-        pass
+    async def write_clone_seed(self, source: Machine, machine: Machine, seed: CloneSeed) -> bool:
+        return True
 
     async def set_instance_id(self, machine: Machine, instance_id: str) -> None:
         pass
@@ -187,6 +188,11 @@ def instances_of(sandbox: Sandbox, driver: Driver) -> Instances:
     one = Instances(records.registry(sandbox), driver, UserNetworking(set), Path("/no/such/key"))
     one.load()
     return one
+
+
+def launcher_of(sandbox: Sandbox, instances: Instances) -> Launcher:
+    key, authority = ServiceKey(sandbox.data), SshAuthority(sandbox.data)
+    return Launcher(instances, cast(Images, OneImage()), key, authority)
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -311,8 +317,7 @@ def test_many_long_configurations_at_once_leave_others_a_thread(
     monkeypatch.setattr(userdata, "checked", slowly)
 
     async def story() -> None:
-        key = ServiceKey(sandbox.data)
-        launcher = Launcher(instances_of(sandbox, Driver()), cast(Images, OneImage()), key)
+        launcher = launcher_of(sandbox, instances_of(sandbox, Driver()))
         launches = [
             asyncio.create_task(launcher.launch(order(f"foo{number}"), SILENT))
             for number in range(40)  # more than there are threads
@@ -338,9 +343,7 @@ def test_a_file_in_place_of_a_directory_is_no_instance(sandbox: Sandbox, name: s
     path.write_text("in the way")
 
     async def story() -> None:
-        launcher = Launcher(
-            instances_of(sandbox, Driver()), cast(Images, OneImage()), ServiceKey(sandbox.data)
-        )
+        launcher = launcher_of(sandbox, instances_of(sandbox, Driver()))
         with pytest.raises(StorageFailed, match=f"{path} can't be made, as something that is no"):
             await launcher.launch(order("foo"), SILENT)
 
@@ -352,8 +355,7 @@ def test_of_two_launches_at_once_only_one_gets_a_mac_address(sandbox: Sandbox) -
     async def story() -> None:
         driver = Driver()
         instances = instances_of(sandbox, driver)
-        key = ServiceKey(sandbox.data)
-        launcher = Launcher(instances, cast(Images, OneImage()), key)
+        launcher = launcher_of(sandbox, instances)
         launched: list[str] = []
         driver.go_on.clear()
 
@@ -388,7 +390,7 @@ def test_a_launch_whose_time_is_over_goes_on_and_one_that_is_broken_off_does_not
     async def story() -> None:
         driver = Driver()
         instances = instances_of(sandbox, driver)
-        launcher = Launcher(instances, cast(Images, OneImage()), ServiceKey(sandbox.data))
+        launcher = launcher_of(sandbox, instances)
         launched: list[str] = []
         report = Reporter(ignore, ignore, ignore, lambda: launched.append("foo"))
         driver.go_on.clear()
@@ -418,7 +420,7 @@ def test_a_launch_that_fails_without_its_client_is_told_to_the_log(
     async def story() -> None:
         driver = Driver()
         instances = instances_of(sandbox, driver)
-        launcher = Launcher(instances, cast(Images, OneImage()), ServiceKey(sandbox.data))
+        launcher = launcher_of(sandbox, instances)
         driver.go_on.clear()
         wanted = replace(order("foo"), timeout=1.0)
         client = asyncio.create_task(launcher.launch(wanted, SILENT))

@@ -15,6 +15,7 @@ from typing import cast
 
 import pytest
 
+from multipassd.cloudinit.ssh_authority import SshAuthority
 from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.drivers.interface import DriverError, Link, Machine
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
@@ -79,7 +80,8 @@ def test_a_machine_that_no_record_knows_goes_on_and_is_named(
             await known.resume()
         assert "a machine runs under the name foo, and no instance of that name" in caplog.text
         assert "kill -KILL" in caplog.text
-        launcher = Launcher(known, cast(Images, OneImage()), ServiceKey(sandbox.data))
+        keys = ServiceKey(sandbox.data), SshAuthority(sandbox.data)
+        launcher = Launcher(known, cast(Images, OneImage()), *keys)
         with pytest.raises(NameNotFree, match="a machine runs under the name foo"):
             await launcher.launch(order("foo"), SILENT)
         assert await DetachedRunner(sandbox.storage / "run").alive("foo")

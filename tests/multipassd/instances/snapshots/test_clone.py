@@ -39,7 +39,7 @@ PLACES = ("before-1", "after-1", "before-4")
 def disks(sandbox: Sandbox) -> Disks:
     made = Disks(sandbox, "foo", networks=(NETWORK,), mounts=(MOUNT,), cpus=3)
     made.write(PATTERN)
-    text = userdata.merge({}, "foo", "ssh-ed25519 AAAA", make(), "")
+    text = userdata.merge({}, "foo", ("ssh-ed25519 AAAA",), make(), "")
     path = made.paths[0].with_name("seed.iso")
     seed.write(path, Seed("foo", "foo-1", text, (Interface("52:54:00:00:00:01"),)))
     return made
