@@ -75,13 +75,14 @@ class Service:
         self._subuids = SubordinateUids.load()
         self._listeners, self._group = _listen(addresses)
         self._names = _certificate_names(addresses, self._listeners)
-        enrolment = Enrolment(self._store, self._audit, self._trust_changed)
         try:
             self._machines = Machines.assemble(os.environ, self._data, self._settings, network)
         except HelperError:
             for each in self._listeners:
                 each.close()
             raise
+        owners = self._machines.instances.owners
+        enrolment = Enrolment(self._store, self._audit, self._trust_changed, owners)
         self._daemon = Daemon(
             store=self._store,
             enrolment=enrolment,

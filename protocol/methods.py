@@ -34,8 +34,9 @@ class Policy(Enum):
 class Method:
     """One call: `name` as on the wire, the service it belongs to, its two messages.
 
-    `least`: the least role of a trusted client that may make it. What gives access to a guest,
-    changes anything, or tells more of the host than `info` and `networks` do, is an admin's.
+    `least`: the least role of a trusted client that may make it. What gives access to a guest or
+    changes an instance is for users, each with its own; what changes the service or the trust of
+    clients, or tells more of the host than `info` and `networks` do, is an admin's.
     `deed`: the verb by which the journal knows it, if it changes anything or gives access to a
     guest, else READS.
     """
@@ -64,32 +65,33 @@ READS = ""  # a record in the journal would tell nothing
 _ADOPT = Policy.ADOPT_FIRST
 _ROOT = Policy.ROOT_OR_MEMBERS
 _VIEWER = Role.VIEWER
+_USER = Role.USER
 _ADMIN = Role.ADMIN
 
 METHODS = (
-    Method("create", _ADOPT, _ADMIN, "launch", launch.LaunchRequest, launch.LaunchReply),
-    Method("launch", _ADOPT, _ADMIN, "launch", launch.LaunchRequest, launch.LaunchReply),
-    Method("purge", _ADOPT, _ADMIN, "purge", lifecycle.PurgeRequest, lifecycle.PurgeReply),
+    Method("create", _ADOPT, _USER, "launch", launch.LaunchRequest, launch.LaunchReply),
+    Method("launch", _ADOPT, _USER, "launch", launch.LaunchRequest, launch.LaunchReply),
+    Method("purge", _ADOPT, _USER, "purge", lifecycle.PurgeRequest, lifecycle.PurgeReply),
     Method("find", _ADOPT, _VIEWER, READS, information.FindRequest, information.FindReply),
     Method("info", _ADOPT, _VIEWER, READS, information.InfoRequest, information.InfoReply),
     Method("list", _ADOPT, _VIEWER, READS, listing.ListRequest, listing.ListReply),
     Method(
         "networks", _ADOPT, _VIEWER, READS, information.NetworksRequest, information.NetworksReply
     ),
-    Method("mount", _ADOPT, _ADMIN, "mount", mounts.MountRequest, mounts.MountReply),
+    Method("mount", _ADOPT, _USER, "mount", mounts.MountRequest, mounts.MountReply),
     Method("ping", Policy.MEMBERS_ONLY, _VIEWER, READS, access.PingRequest, access.PingReply),
-    Method("recover", _ADOPT, _ADMIN, "recover", lifecycle.RecoverRequest, lifecycle.RecoverReply),
-    Method("ssh_info", _ADOPT, _ADMIN, "access", lifecycle.SSHInfoRequest, lifecycle.SSHInfoReply),
-    Method("start", _ADOPT, _ADMIN, "start", lifecycle.StartRequest, lifecycle.StartReply),
-    Method("stop", _ADOPT, _ADMIN, "stop", lifecycle.StopRequest, lifecycle.StopReply),
-    Method("suspend", _ADOPT, _ADMIN, "suspend", lifecycle.SuspendRequest, lifecycle.SuspendReply),
-    Method("restart", _ADOPT, _ADMIN, "restart", lifecycle.RestartRequest, lifecycle.RestartReply),
-    Method("delet", _ADOPT, _ADMIN, "delete", lifecycle.DeleteRequest, lifecycle.DeleteReply),
-    Method("umount", _ADOPT, _ADMIN, "umount", mounts.UmountRequest, mounts.UmountReply),
+    Method("recover", _ADOPT, _USER, "recover", lifecycle.RecoverRequest, lifecycle.RecoverReply),
+    Method("ssh_info", _ADOPT, _USER, "access", lifecycle.SSHInfoRequest, lifecycle.SSHInfoReply),
+    Method("start", _ADOPT, _USER, "start", lifecycle.StartRequest, lifecycle.StartReply),
+    Method("stop", _ADOPT, _USER, "stop", lifecycle.StopRequest, lifecycle.StopReply),
+    Method("suspend", _ADOPT, _USER, "suspend", lifecycle.SuspendRequest, lifecycle.SuspendReply),
+    Method("restart", _ADOPT, _USER, "restart", lifecycle.RestartRequest, lifecycle.RestartReply),
+    Method("delet", _ADOPT, _USER, "delete", lifecycle.DeleteRequest, lifecycle.DeleteReply),
+    Method("umount", _ADOPT, _USER, "umount", mounts.UmountRequest, mounts.UmountReply),
     Method("version", _ADOPT, _VIEWER, READS, access.VersionRequest, access.VersionReply),
     Method("get", _ADOPT, _VIEWER, READS, access.GetRequest, access.GetReply),
-    Method("set", _ADOPT, _ADMIN, "set", access.SetRequest, access.SetReply),
-    Method("keys", _ADOPT, _ADMIN, READS, access.KeysRequest, access.KeysReply),
+    Method("set", _ADOPT, _USER, "set", access.SetRequest, access.SetReply),
+    Method("keys", _ADOPT, _USER, READS, access.KeysRequest, access.KeysReply),
     Method(
         "authenticate",
         Policy.OPEN,
@@ -99,10 +101,10 @@ METHODS = (
         access.AuthenticateReply,
     ),
     Method(
-        "snapshot", _ADOPT, _ADMIN, "snapshot", snapshots.SnapshotRequest, snapshots.SnapshotReply
+        "snapshot", _ADOPT, _USER, "snapshot", snapshots.SnapshotRequest, snapshots.SnapshotReply
     ),
-    Method("restore", _ADOPT, _ADMIN, "restore", snapshots.RestoreRequest, snapshots.RestoreReply),
-    Method("clone", _ADOPT, _ADMIN, "clone", snapshots.CloneRequest, snapshots.CloneReply),
+    Method("restore", _ADOPT, _USER, "restore", snapshots.RestoreRequest, snapshots.RestoreReply),
+    Method("clone", _ADOPT, _USER, "clone", snapshots.CloneRequest, snapshots.CloneReply),
     Method("daemon_info", _ADOPT, _ADMIN, READS, access.DaemonInfoRequest, access.DaemonInfoReply),
     Method(
         "wait_ready", Policy.OPEN, _VIEWER, READS, access.WaitReadyRequest, access.WaitReadyReply
@@ -149,7 +151,7 @@ METHODS = (
     Method(
         "host_keys",
         Policy.MEMBERS_ONLY,
-        _ADMIN,
+        _USER,
         READS,
         guests.HostKeysRequest,
         guests.HostKeysReply,
@@ -158,7 +160,7 @@ METHODS = (
     Method(
         "downloads",
         Policy.MEMBERS_ONLY,
-        _ADMIN,
+        _USER,
         READS,
         downloads.DownloadsRequest,
         downloads.DownloadsReply,
@@ -167,7 +169,7 @@ METHODS = (
     Method(
         "export",
         _ADOPT,
-        _ADMIN,
+        _USER,
         "export",
         exports.ExportRequest,
         exports.ExportReply,
@@ -176,7 +178,7 @@ METHODS = (
     Method(
         "import",
         _ADOPT,
-        _ADMIN,
+        _USER,
         "import",
         exports.ImportRequest,
         launch.LaunchReply,

@@ -30,8 +30,8 @@ def _arguments(parser: ArgumentParser) -> None:
 
 def _run(place: Place, options: Namespace) -> int:
     store = place.store(change=not options.dry_run)
-    if place.state(store) is not TrustState.DAMAGED and store.side_damage:
-        return _reset_viewers(store, options)
+    if place.state(store) is not TrustState.DAMAGED and store.damaged_roles():
+        return _reset_roles(store, options)
     if place.state(store) is not TrustState.DAMAGED:
         raise TrustError(
             "The trust store is in order, so it was not reset. "
@@ -56,15 +56,16 @@ def _run(place: Place, options: Namespace) -> int:
     return DONE
 
 
-def _reset_viewers(store: TrustStore, options: Namespace) -> int:
+def _reset_roles(store: TrustStore, options: Namespace) -> int:
     """The admins stay, so nothing has to be confirmed."""
-    print(store.side_damage)
-    if options.dry_run:
-        say("Set the viewers' file aside; the admins stay.", options.dry_run)
-        return DONE
-    kept = store.reset_viewers()
-    _log.info("the viewers' file was reset; what it held is kept in %s", kept)
-    print(f"There are no viewers now; the admins stay. What the file held is kept in {kept}.")
+    for role, why in store.damaged_roles().items():
+        print(why)
+        if options.dry_run:
+            say(f"Set the {role}s' file aside; the admins stay.", options.dry_run)
+            continue
+        kept = store.reset_role(role)
+        _log.info("the %ss' file was reset; what it held is kept in %s", role, kept)
+        print(f"There are no {role}s now; the admins stay. What the file held is kept in {kept}.")
     return DONE
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -39,10 +39,18 @@ EXPIRY_SECONDS = 60.0  # between two looks for invitations that have expired
 
 
 class Enrolment:
-    """`changed` is called after the trusted set or the store's state has changed."""
+    """`changed` is called after the trusted set or the store's state has changed. `owners`: the
+    names that own instances; no client gets such a name without being given it."""
 
-    def __init__(self, store: TrustStore, audit: Audit, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: TrustStore,
+        audit: Audit,
+        changed: Callable[[], None],
+        owners: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         self._store = store
+        self._owners = owners
         self._invitations = Invitations(store.directory / INVITATIONS_NAME)
         self._next_expiry = 0.0
         self._audit = audit
@@ -227,9 +235,16 @@ class Enrolment:
         name: str = "",
     ) -> bool:
         _check(peer)
+        owners = self._owners()
         added = await self._in_thread(
             lambda: self._store.add(
-                peer.certificate, how, peer.uid, name, role=role, only_first=only_first
+                peer.certificate,
+                how,
+                peer.uid,
+                name,
+                role=role,
+                only_first=only_first,
+                owners=owners,
             )
         )
         if added:

@@ -6,20 +6,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from multipassd.drivers.interface import Driver
 from multipassd.instances.attachments.attachments import Attachments
+from multipassd.instances.finder import Finder, Found
 from multipassd.instances.instance import Instance
+from multipassd.instances.owner import SERVICE, Owner
 from multipassd.instances.records import renaming
 from multipassd.instances.records.arrivals import Arrivals
-from multipassd.instances.records.damaged import CannotRebuild, Damaged, InstanceDamaged
+from multipassd.instances.records.damaged import CannotRebuild, Damaged
 from multipassd.instances.records.record import Phase, Record
 from multipassd.instances.records.registry import Registry
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states.errors import (
     BeingPrepared,
-    InstanceDeleted,
     NameNotFree,
     NameTaken,
     NoSuchInstance,
@@ -29,14 +29,11 @@ from multipassd.mounts.client import MountServers
 from multipassd.network.interface import Networking
 from multipassd.system import boot_id, log
 from protocol.errors import RpcError
-from protocol.messages.common import InstanceNames
-
-Found = TypeVar("Found")
 
 _log = log.get("instances")
 
 
-class Instances:
+class Instances(Finder):
     """The instances of this service, by name."""
 
     def __init__(
@@ -54,7 +51,8 @@ class Instances:
         self._key = key
         self._servers = servers  # of classic mounts
         self._instances: dict[str, Instance] = {}
-        self.preparing: set[str] = set()  # names that launches have taken
+        self._owned: dict[str, dict[str, Instance]] = {}  # by the owner
+        self.preparing: dict[str, str] = {}  # names that launches have taken, with their owners
         self.earlier = ""  # of instances of 1.16 in this storage, a sentence
         self._reconciling: asyncio.Task[None] | None = None
 
@@ -112,29 +110,11 @@ class Instances:
 
     # -- finding ----------------------------------------------------------------------------------
 
-    def all(self) -> list[Instance]:
-        return [self._instances[name] for name in sorted(self._instances)]
-
     def everything(self) -> list[Instance | Damaged]:
-        """The damaged ones, too, by name."""
         found: dict[str, Instance | Damaged] = {**self._instances, **self.registry.damaged}
         return [found[name] for name in sorted(found)]
 
-    def live(self) -> list[Instance]:
-        return [each for each in self.all() if not each.record.deleted]
-
-    def deleted(self) -> list[Instance]:
-        return [each for each in self.all() if each.record.deleted]
-
-    def get(self, name: str) -> Instance:
-        """Live or deleted. Raises NoSuchInstance, BeingPrepared, InstanceDamaged."""
-        found = self.find(name)
-        if isinstance(found, Damaged):
-            raise InstanceDamaged(found)
-        return found
-
     def find(self, name: str) -> Instance | Damaged:
-        """Raises NoSuchInstance, BeingPrepared."""
         if name in self.preparing:
             raise BeingPrepared(name)
         found = self.registry.damaged.get(name) or self._instances.get(name)
@@ -142,23 +122,35 @@ class Instances:
             raise NoSuchInstance(name)
         return found
 
-    def get_live(self, name: str) -> Instance:
-        """Raises NoSuchInstance, InstanceDeleted, BeingPrepared, InstanceDamaged."""
-        instance = self.get(name)
-        if instance.record.deleted:
-            raise InstanceDeleted(name)
-        return instance
+    def owned_by(self, owner: str) -> list[Instance | Damaged]:
+        """The damaged ones, too, by name; their number is what it costs."""
+        found: dict[str, Instance | Damaged] = dict(self._owned.get(owner, {}))
+        for damaged in self.registry.damaged.values():
+            if damaged.owner == owner:
+                found[damaged.name] = damaged
+        return [found[name] for name in sorted(found)]
 
-    def chosen(self, names: Iterable[str]) -> list[Instance]:
-        """The live instances of these names, each once; all of them if there is no name."""
-        wanted = list(dict.fromkeys(names))
-        return collect(wanted, self.get_live) if wanted else self.live()
+    def owner_of(self, name: str) -> str:
+        """Of an instance, or of one in the making; empty without one."""
+        if name in self.preparing:
+            return self.preparing[name]
+        if found := self.registry.damaged.get(name):
+            return found.owner
+        instance = self._instances.get(name)
+        return instance.record.owner if instance is not None else ""
+
+    def owners(self) -> set[str]:
+        """The names that own an instance."""
+        return {*self._owned, *self.preparing.values()} - {""}
 
     # -- coming and going -------------------------------------------------------------------------
 
     @contextmanager
-    def reserved(self, name: str) -> Iterator[None]:
-        """Reserve the name for a launch. Raises NameTaken, BeingPrepared, NameNotFree."""
+    def reserved(self, name: str, owner: Owner = SERVICE) -> Iterator[None]:
+        """Reserve the name for an instance of this owner. Raises NameTaken, BeingPrepared,
+        NameNotFree; of what others have, no more than that the name is taken."""
+        if not owner.sees_all and self.owner_of(name) != owner.name and self._in_use(name):
+            raise NameTaken(name)
         if name in self.preparing:
             raise BeingPrepared(name)
         if found := self._instances.get(name):
@@ -171,32 +163,52 @@ class Instances:
                 f"the service does not know what lies in {self.registry.place(name)}, and leaves "
                 "it alone. A restart of the service reads it.",
             )
-        self.preparing.add(name)
+        self.preparing[name] = owner.name
         try:
             yield
         finally:
-            self.preparing.discard(name)
+            del self.preparing[name]
+
+    def _in_use(self, name: str) -> bool:
+        return name in self.taken() or self.registry.has_traces_of(name)
 
     def taken(self) -> set[str]:
-        return self.preparing | self._instances.keys() | self.registry.damaged.keys()
+        return {*self.preparing, *self._instances, *self.registry.damaged}
 
     def add(self, record: Record) -> Instance:
         instance = Instance(
             record, self.registry, self.driver, self.networking, self._key, self._servers
         )
         self._instances[record.name] = instance
+        self._owned.setdefault(record.owner, {})[record.name] = instance
         return instance
 
-    async def rename(self, instance: Instance, name: str) -> None:
-        """Raises NameTaken, BeingPrepared, NameNotFree, WrongState where it is not stopped,
-        StorageFailed; then nothing has changed."""
-        with self.reserved(name):
+    def _remove(self, instance: Instance) -> None:
+        del self._instances[instance.name]
+        self._take_from(instance.record.owner, instance.name)
+
+    def _take_from(self, owner: str, name: str) -> None:
+        del self._owned[owner][name]
+        if not self._owned[owner]:
+            del self._owned[owner]
+
+    def give(self, instance: Instance, owner: str) -> None:
+        """Make it another owner's. Raises StorageFailed, and then nothing has changed."""
+        former = instance.record.owner
+        instance.change(owner=owner)
+        self._take_from(former, instance.name)
+        self._owned.setdefault(owner, {})[instance.name] = instance
+
+    async def rename(self, instance: Instance, name: str, caller: Owner) -> None:
+        """`caller`: who asks for it. Raises NameTaken, BeingPrepared, NameNotFree, WrongState
+        where it is not stopped, StorageFailed; then nothing has changed."""
+        with self.reserved(name, caller):
             if stranger := await self.driver.stranger(name):
                 raise NameNotFree(name, stranger)
             async with instance.held():
                 record = renaming.rename(self.registry, instance.record, name)
                 instance.retire()
-                del self._instances[instance.name]
+                self._remove(instance)
                 self.add(record)
 
     async def purge(self, instance: Instance | Damaged) -> None:
@@ -206,7 +218,7 @@ class Instances:
             return
         await instance.purge()
         if self._instances.get(instance.name) is instance:
-            del self._instances[instance.name]
+            self._remove(instance)
 
     async def _purge_damaged(self, damaged: Damaged) -> None:
         """Raises StorageFailed, NoSuchInstance where another purge or a recovery came first."""
@@ -241,11 +253,11 @@ class Instances:
         """Reserve its name: only one purge or recovery at a time."""
         if self.find(damaged.name) is not damaged:
             raise NoSuchInstance(damaged.name)
-        self.preparing.add(damaged.name)
+        self.preparing[damaged.name] = damaged.owner
         try:
             yield
         finally:
-            self.preparing.discard(damaged.name)
+            del self.preparing[damaged.name]
 
     def take_up_new(self) -> None:
         """Those that `multipass-migrate` has put there while this runs. To be called every second
@@ -261,25 +273,6 @@ class Instances:
         """To be called every second or so."""
         for instance in self._instances.values():
             instance.stop_if_due()
-
-
-def named(names: InstanceNames | None) -> list[str]:
-    """The names in a request, which may leave the field out."""
-    return names.instance_name if names is not None else []
-
-
-def collect(names: Iterable[str], find: Callable[[str], Found]) -> list[Found]:
-    """Every one found, or all that is wrong with the names. Raises Several."""
-    found: list[Found] = []
-    errors: list[RpcError] = []
-    for name in names:
-        try:
-            found.append(find(name))
-        except RpcError as error:
-            errors.append(error)
-    if errors:
-        raise Several(errors)
-    return found
 
 
 async def for_each(instances: Iterable[Found], work: Callable[[Found], Awaitable[None]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from multipassd.instances.collection import Instances
+from multipassd.instances.finder import Finder
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged
 from multipassd.instances.records.record import Snapshot
@@ -25,7 +25,7 @@ class Selection:
     snapshots: list[Chosen] = field(default_factory=list)
 
 
-def read(instances: Instances, pairs: Sequence[InstanceSnapshotPair]) -> Selection:
+def read(instances: Finder, pairs: Sequence[InstanceSnapshotPair]) -> Selection:
     """All instances if there is no pair. Raises Several with all that is wrong."""
     if not pairs:
         return Selection(instances.everything())

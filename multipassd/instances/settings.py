@@ -12,8 +12,10 @@ from functools import partial
 
 from multipassd.instances import host_limits
 from multipassd.instances.collection import Instances
+from multipassd.instances.finder import Finder
 from multipassd.instances.host_limits import MIN_CPUS, MIN_MEMORY, HostLimits
 from multipassd.instances.instance import Instance
+from multipassd.instances.owner import Owner
 from multipassd.instances.records.card_config import interfaces, mac_address
 from multipassd.instances.records.damaged import InstanceDamaged
 from multipassd.instances.records.record import Network, Record
@@ -29,13 +31,14 @@ from multipassd.instances.states.state import State
 from multipassd.instances.states.transitions import MUST_BE_STOPPED
 from multipassd.settings import boolean_word
 from multipassd.system import log
+from multipassd.trust import names as client_names
 from protocol import names, sizes
 from protocol.errors import InvalidSetting, RpcError, StorageFailed
 from protocol.settings import DAEMON_PREFIX
 from protocol.status import Status
 
 PROPERTIES = ("bridged", "cpus", "disk", "memory")
-NAME = "name"  # can be read and set, and is in no list of keys: 1.16's clients know four
+NAME, OWNER = "name", "owner"  # in no list of keys: 1.16's clients know four
 MAX_NAME = 63  # as of a launch
 MAX_DIGITS = 9  # of a count that is read at all
 
@@ -88,7 +91,7 @@ def read_key(text: str) -> Key | None:
     instance, point, name = text.removeprefix(DAEMON_PREFIX).rpartition(".")
     if name == NAME and "." in instance:
         return None  # of a snapshot
-    known = point and instance and name in {*PROPERTIES, NAME}
+    known = point and instance and name in {*PROPERTIES, NAME, OWNER}
     return Key(text, instance, name) if known else None
 
 
@@ -96,7 +99,7 @@ def keys(instances: Iterable[str]) -> list[str]:
     return [f"{DAEMON_PREFIX}{name}.{each}" for name in instances for each in PROPERTIES]
 
 
-def show(instances: Instances, key: Key, bridged_network: str) -> str:
+def show(instances: Finder, key: Key, bridged_network: str) -> str:
     """Also of a deleted instance. Raises NotObtained, NoBridgedNetwork."""
     try:
         record = instances.get(key.instance).record
@@ -115,22 +118,31 @@ def show(instances: Instances, key: Key, bridged_network: str) -> str:
             return sizes.human(record.disk)
         case "name":
             return record.name
+        case "owner":
+            return record.owner
         case _:
             return "true" if _is_bridged(record, bridged_network) else "false"
 
 
 async def changing(
-    instances: Instances, key: Key, value: str, bridged_network: str, connect: Connect
+    instances: Instances,
+    instance: Instance,
+    key: Key,
+    value: str,
+    caller: Owner,
+    bridged_network: str,
+    connect: Connect,
 ) -> Changing:
     """What is left to do once people have been asked; it is to go on when they hang up. `connect`
     is called with a network of the host's that the instance is to be on; it may take as long as
     people do. Raises NotUpdated, InvalidSetting, NoBridgedNetwork, and what `connect` raises.
     """
-    instance = _changeable(instances, key.instance)
+    if key.property == OWNER:
+        return partial(_give, instances, instance, key, value)
     if instance.state is not State.STOPPED:
         raise NotUpdated(key.instance, MUST_BE_STOPPED)
     if key.property == NAME:
-        return partial(_rename, instances, instance, key, value)
+        return partial(_rename, instances, instance, key, value, caller)
     bridges = key.property == "bridged" and _wants_bridge(instance, key, value, bridged_network)
     if bridges:
         await connect(bridged_network)
@@ -157,7 +169,9 @@ async def _change(instance: Instance, key: Key, work: Callable[[], Awaitable[Non
         ) from error
 
 
-async def _rename(instances: Instances, instance: Instance, key: Key, value: str) -> None:
+async def _rename(
+    instances: Instances, instance: Instance, key: Key, value: str, caller: Owner
+) -> None:
     """Raises NotUpdated, InvalidSetting, StorageFailed."""
     if not names.valid(value) or len(value) > MAX_NAME:
         why = (
@@ -168,12 +182,20 @@ async def _rename(instances: Instances, instance: Instance, key: Key, value: str
     if value == instance.name:
         return
     try:
-        await instances.rename(instance, value)
+        await instances.rename(instance, value, caller)
     except (WrongState, NameTaken, NameNotFree, BeingPrepared) as error:
         raise NotUpdated(key.instance, error.message) from None
 
 
-def _changeable(instances: Instances, name: str) -> Instance:
+async def _give(instances: Instances, instance: Instance, key: Key, value: str) -> None:
+    """Raises InvalidSetting, StorageFailed."""
+    if value and (why := client_names.complaint(value)) and not client_names.MADE.fullmatch(value):
+        raise InvalidSetting(key.text, value, why)
+    instances.give(instance, value)
+
+
+def changeable(instances: Finder, name: str) -> Instance:
+    """Raises NotUpdated."""
     try:
         return instances.get_live(name)
     except NoSuchInstance:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from multipassd.instances.collection import Instances
+from multipassd.instances.finder import Finder
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import InstanceDamaged
 from multipassd.instances.records.record import Record, Snapshot
@@ -63,13 +63,13 @@ def keys(record: Record) -> list[str]:
     ]
 
 
-def show(instances: Instances, key: Key) -> str:
+def show(instances: Finder, key: Key) -> str:
     """Also of a deleted instance. Raises NotAccessed."""
     _, snapshot = _find(instances, key, live=False)
     return snapshot.name if key.property == "name" else snapshot.comment
 
 
-def change(instances: Instances, key: Key, value: str) -> None:
+def change(instances: Finder, key: Key, value: str) -> None:
     """Kept when this returns. Raises NotAccessed, InvalidSetting, SnapshotExists, StorageFailed."""
     instance, snapshot = _find(instances, key, live=True)
     try:
@@ -83,7 +83,7 @@ def change(instances: Instances, key: Key, value: str) -> None:
     instance.snapshots.change(snapshot, **{key.property: value})
 
 
-def _find(instances: Instances, key: Key, *, live: bool) -> tuple[Instance, Snapshot]:
+def _find(instances: Finder, key: Key, *, live: bool) -> tuple[Instance, Snapshot]:
     try:
         instance = (instances.get_live if live else instances.get)(key.instance)
         return instance, tree.find(instance.record, key.snapshot)

@@ -8,6 +8,8 @@ from typing import Generic, Protocol, TypeVar, cast
 
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import Standing
+from multipassd.instances.collection import Instances
+from multipassd.instances.view import View
 from multipassd.system import log
 from multipassd.transport.quota import limits
 from protocol.codec import Message
@@ -31,7 +33,13 @@ class Call(Generic[Request]):
     once it loses its trust. `outlives_trust`: the caller hears the outcome even so."""
 
     def __init__(
-        self, method: Method, peer: Peer, request: Request, replies: Replies, standing: Standing
+        self,
+        method: Method,
+        peer: Peer,
+        request: Request,
+        replies: Replies,
+        standing: Standing,
+        instances: Instances,
     ) -> None:
         self.method = method
         self.peer = peer
@@ -39,6 +47,7 @@ class Call(Generic[Request]):
         self.standing = standing
         self.outlives_trust = False
         self._replies = replies
+        self._instances = instances
 
     def reply(self, message: Message) -> None:
         """Stream one reply. Raises TooLarge when the peer does not read."""
@@ -61,6 +70,11 @@ class Call(Generic[Request]):
             return cast(Request, self.method.request.decode(answer))
         except DecodeError as error:
             raise MalformedRequest(f"malformed request: {error}") from None
+
+    @property
+    def instances(self) -> View:
+        """Those that exist for the caller; the others must not be looked up in any other way."""
+        return View(self._instances, self.standing)
 
     @property
     def person(self) -> str:

@@ -82,7 +82,8 @@ class Dispatcher:
             raise MalformedRequest(f"malformed request: {error}") from None
         if verdict is Verdict.ADOPT:
             await self._adopt(peer)
-        call = Call[Message](method, peer, request, stream, self._standings.of(peer))
+        standing = self._standings.of(peer)
+        call = Call[Message](method, peer, request, stream, standing, self._daemon.instances)
         CURRENT.set(call)
         self._running[stream] = call
         try:

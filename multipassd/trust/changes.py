@@ -3,7 +3,7 @@
 A certificate is in the file of its new role before it leaves that of the old one, and while it is
 in both, the lesser role counts. So a kill in between makes no client more than it was, and none
 loses its trust. The new role is on record before the certificate leaves its old file: if the file
-of viewers is lost at that moment, the client has the role that was asked for, at most.
+of a lesser role is lost at that moment, the client has the role that was asked for, at most.
 
 The caller holds the store's lock, and has just looked at the files.
 """
@@ -36,7 +36,7 @@ class Changer:
 
     def keep_an_admin(self, holders: Holders, leaving: frozenset[str], force: bool) -> None:
         """Raises LastAdmin."""
-        admins = holders.only_admins()
+        admins = holders.in_effect(Role.ADMIN)
         if not force and admins & leaving and not admins - leaving:
             raise LastAdmin("No administrator would be left, so nothing was changed.")
 
@@ -61,7 +61,7 @@ class Changer:
         with self.guard.reported("record"):
             self.by_hand.record()  # else an emptied store would have clients on record
         self.clients.refresh()
-        if role is Role.VIEWER:
+        if role is not Role.ADMIN:
             self.files[role].in_order()  # else it could not be found out whether it is gone
         record = self.clients.describe(who)
         with self.guard.reported("record"):
@@ -78,17 +78,19 @@ class Changer:
                 self._mark()
             raise
 
-    def forget_viewers(self, set_aside: Callable[[], Path]) -> Path:
-        """Trust none of those on record as viewers, where their file is damaged. First they leave
-        the admins' file, if they are in that, too: without the record they would be admins."""
+    def forget(self, role: Role, set_aside: Callable[[], Path]) -> Path:
+        """Trust none of those on record with this lesser role, where its file is damaged. First
+        they leave the files of greater roles, if they are in one, too: without the record they
+        would have that role."""
         self.clients.refresh()
-        viewers, main = self.clients.viewers(), self.files[Role.ADMIN]
-        for who in sorted(viewers & main.view.trusted):
-            self._unmark(who)
-            main.disk.blank(who)
-            main.inspect_again()
+        holding = self.clients.holding(role)
+        for greater in (file for each, file in self.files.items() if each > role):
+            for who in sorted(holding & greater.view.trusted):
+                self._unmark(who)
+                greater.disk.blank(who)
+                greater.inspect_again()
         kept = set_aside()
-        self.clients.gone(viewers, time.time())
+        self.clients.gone(holding, time.time())
         self.clients.refresh()
         return kept
 

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +46,7 @@ class Clients:
         self._owners = owners
         self._records: dict[str, ClientRecord] = {}
         self._removed: set[str] = set()
-        self._viewers: set[str] = set()  # of the records
+        self._holding: dict[Role, set[str]] = {role: set() for role in Role}  # of the records
         # Device, inode, offset of a line's end, time stamp in nanoseconds.
         self._read_to: tuple[int, int, int, int] | None = None
         self._lines = 0
@@ -64,25 +64,24 @@ class Clients:
 
     def on_record(self, role: Role) -> bool:
         """Is there a client of the role on record that was not removed? As of now, in any thread.
-        One of an unknown role counts as no admin and as no viewer."""
+        One of an unknown role counts for none."""
         with self._reading:
             self._refresh()
-            if role is Role.VIEWER:
-                return bool(self._viewers)
-            return any(record.role is role for record in self._records.values())
+            return bool(self._holding[role])
 
-    def viewers(self) -> frozenset[str]:
-        return frozenset(self._viewers)
+    def holding(self, role: Role) -> frozenset[str]:
+        """Those who have the role on record."""
+        return frozenset(self._holding[role])
 
     def name_of(self, fingerprint: str) -> str:
         """The name on record, or one made of the fingerprint."""
         record = self._records.get(fingerprint)
         return names.of_fingerprint(fingerprint) if record is None else record.name
 
-    def free_name(self, wanted: str, uid: int | None) -> str:
+    def free_name(self, wanted: str, uid: int | None, reserved: Iterable[str] = ()) -> str:
         """`wanted`, unless another person has it: the same user's certificates share a name."""
         records = list(self._records.values())
-        taken = {each.name for each in records if uid is None or each.uid != uid}
+        taken = {each.name for each in records if uid is None or each.uid != uid} | set(reserved)
         own = {each.name for each in records if uid is not None and each.uid == uid}
         return wanted if wanted in own else names.free(wanted, taken)
 
@@ -117,11 +116,13 @@ class Clients:
         event = {"event": "enrolled", "fingerprint": fingerprint, "at": at, "how": how}
         self._append([event | {"uid": uid, "name": name[:TEXT_LIMIT]} | role_entry(role)])
 
-    def found(self, fingerprints: Iterable[str], at: float, viewers: Container[str] = ()) -> None:
+    def found(
+        self, fingerprints: Iterable[str], at: float, role_of: Callable[[str], Role | None]
+    ) -> None:
         """Put clients on record that an administrator added to the store by hand."""
         self._append(
             {"event": "enrolled", "fingerprint": each, "at": at, "how": BY_HAND}
-            | role_entry(Role.VIEWER if each in viewers else Role.ADMIN)
+            | role_entry(role_of(each) or Role.ADMIN)
             for each in fingerprints
         )
 
@@ -222,7 +223,7 @@ class Clients:
     def _forget(self) -> None:
         self._records = {}
         self._removed = set()
-        self._viewers = set()
+        self._holding = {role: set() for role in Role}
         self._read_to = None
         self._lines = 0
 
@@ -268,15 +269,21 @@ class Clients:
                 record = as_record(fingerprint, event)
                 self._records[fingerprint] = record
                 self._removed.discard(fingerprint)
-                keep = self._viewers.add if record.role is Role.VIEWER else self._viewers.discard
-                keep(fingerprint)
+                self._note_role(fingerprint, record.role)
             case "removed":
                 self._records.pop(fingerprint, None)
-                self._viewers.discard(fingerprint)
+                self._note_role(fingerprint, None)
                 self._removed.add(fingerprint)
             case "seen" if fingerprint in self._records:
                 record = self._records[fingerprint]
                 self._records[fingerprint] = replace(record, last_seen=moment(event.get("at")))
+
+    def _note_role(self, fingerprint: str, role: Role | None) -> None:
+        for each, holding in self._holding.items():
+            if each is role:
+                holding.add(fingerprint)
+            else:
+                holding.discard(fingerprint)
 
     def _append(self, events: Iterable[dict[str, Any]]) -> None:
         """Raises OSError, and then no half line is left."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from multipassd.trust.clients import Clients
-from multipassd.trust.state import Holders
+from multipassd.trust.state import LESSER, Holders
 from protocol.roles import Role
 
 NOBODY: frozenset[str] = frozenset()
@@ -79,8 +79,10 @@ class ByHand:
 
     def _moved(self) -> frozenset[str]:
         """Those with another role than on record."""
-        moved = self._clients.viewers() ^ self._holders().viewers
-        return moved & self._holders().everyone & self._clients.known() if moved else NOBODY
+        holders, moved = self._holders(), NOBODY
+        for role in LESSER:
+            moved |= self._clients.holding(role) ^ holders.in_effect(role)
+        return moved & holders.everyone & self._clients.known() if moved else NOBODY
 
     def record(self) -> None:
         """Under the store's lock no program is between a change and its record, so what changed
@@ -96,12 +98,12 @@ class ByHand:
                 added, removed = unrecorded, removed | (self._clients.known() - trusted)
             added = frozenset(self._clients.unknown(added))
             removed = frozenset(each for each in removed if not self._clients.was_removed(each))
-        moved, viewers = self._moved(), self._holders().viewers
+        moved, holders = self._moved(), self._holders()
         self._changes = self._changes[0] | added | moved, self._changes[1] | removed
         now = time.time()
-        self._clients.found(self._clients.unknown(unrecorded), now, viewers)
-        self._clients.given(Role.VIEWER, moved & viewers)
-        self._clients.given(Role.ADMIN, moved - viewers)
+        self._clients.found(self._clients.unknown(unrecorded), now, holders.role_of)
+        for role in Role:
+            self._clients.given(role, moved & holders.in_effect(role))
         with self._lock:
             self._unrecorded -= unrecorded
         self._clients.gone(self._clients.known() & removed, now)

@@ -19,19 +19,24 @@ from multipassd.trust.enrolled_marker import EnrolledMarker
 from multipassd.trust.lock import Guard
 from multipassd.trust.manual_changes import ByHand, Changes
 from multipassd.trust.pem_file import PemFile
-from multipassd.trust.state import NONE, Holders, TrustState
+from multipassd.trust.state import LESSER, NONE, Holders, TrustState
 from multipassd.trust.view import Observer
 from protocol.pem import CERTIFICATE, body_to_der
 from protocol.roles import Role
 
 FILE_NAME = "multipass_client_certs.pem"
-VIEWERS_NAME = "multipass_viewer_certs.pem"
+NAMES = {  # of the files; 1.16 knows the admins' alone
+    Role.ADMIN: FILE_NAME,
+    Role.USER: "multipass_user_certs.pem",
+    Role.VIEWER: "multipass_viewer_certs.pem",
+}
 CLIENTS_NAME = "clients.jsonl"
 INVITATIONS_NAME = "invitations.json"  # kept by multipassd/auth/invitations.py
 
 SHOWN = 5  # fingerprints that a warning lists
 
-_VIEWER, _ADMIN = Role.VIEWER, Role.ADMIN
+_VIEWER, _USER, _ADMIN = Role.VIEWER, Role.USER, Role.ADMIN
+ASCENDING = (*LESSER, Role.ADMIN)  # a certificate in two files is not more for a moment
 _STRANGER: tuple[Role | None, str] = (None, "")
 
 
@@ -48,17 +53,17 @@ class StoreReader:
         self._holders = Holders()
         self._by_hand = ByHand(self._clients, lambda: self._holders)
         self._publishing = threading.RLock()
-        self._main = self._file(FILE_NAME, Role.ADMIN, self._marker)
-        self._viewers = self._file(VIEWERS_NAME, Role.VIEWER, None)
-        self._files = {Role.ADMIN: self._main, Role.VIEWER: self._viewers}
+        self._files = {role: self._file(role) for role in NAMES}
+        self._main = self._files[Role.ADMIN]
         self._guard = Guard(directory)
         self._changer = Changer(
             self._files, self._clients, self._by_hand, self._marker, self._guard
         )
         self._next_flush = -inf
 
-    def _file(self, name: str, role: Role, marker: EnrolledMarker | None) -> PemFile:
-        disk = StoreDisk(self.directory / name, self._owners)
+    def _file(self, role: Role) -> PemFile:
+        disk = StoreDisk(self.directory / NAMES[role], self._owners)
+        marker = self._marker if role is Role.ADMIN else None
         observer = Observer(disk, self._clients, role, marker, self._owners)
         known = lambda: self._by_hand.trusted  # noqa: E731
         return PemFile(disk, observer, self._publishing, known, self._join)
@@ -75,19 +80,22 @@ class StoreReader:
         """What is wrong, why, and what to do; empty unless the state is DAMAGED."""
         return self._main.view.damage
 
-    @property
-    def side_damage(self) -> str:
-        """The same of the file of a lesser role, whose clients are not let in then."""
-        return self._viewers.view.damage
+    def damaged_roles(self) -> dict[Role, str]:
+        """The lesser roles whose file is damaged, so that their clients are not let in, with what
+        is wrong, why, and what to do."""
+        found = {role: self._files[role].view.damage for role in LESSER}
+        return {role: why for role, why in found.items() if why}
 
     @property
     def problems(self) -> list[str]:
         """What is worth a warning though the store works."""
         side = [self._clients.problem] if self._clients.problem else []
-        views = [f"{VIEWERS_NAME}, {each}" for each in self._viewers.view.problems]
+        views = [
+            f"{NAMES[role]}, {each}" for role in LESSER for each in self._files[role].view.problems
+        ]
         found = [*self._main.view.problems, *views, *self._guard.problems.values(), *side]
-        if self.side_damage and self.state is not TrustState.DAMAGED:
-            found.append(self.side_damage)
+        if self.state is not TrustState.DAMAGED:
+            found += self.damaged_roles().values()
         if self.doubt:
             found.append(self.doubt)
         return found
@@ -100,12 +108,13 @@ class StoreReader:
             return ""
         some = ", ".join(each[:16] for each in sorted(both)[:SHOWN])
         return (
-            f"{len(both)} client{'s are' if len(both) > 1 else ' is'} in the admins' file and in "
-            f"the viewers', so the lesser role counts: {some}{', ...' if len(both) > SHOWN else ''}"
+            f"{len(both)} client{'s are' if len(both) > 1 else ' is'} in the files of two roles, "
+            f"so the lesser role counts: {some}{', ...' if len(both) > SHOWN else ''}"
         )
 
     def in_two_files(self) -> frozenset[str]:
-        return self._main.view.trusted & self._viewers.view.trusted
+        admins, users, viewers = (file.view.trusted for file in self._files.values())
+        return (admins & users) | (admins & viewers) | (users & viewers)
 
     def trusts(self, fingerprint: str) -> bool:
         return fingerprint in self._holders.everyone
@@ -122,6 +131,8 @@ class StoreReader:
         holders = self._holders
         if fingerprint in holders.viewers:
             return _VIEWER, self._clients.name_of(fingerprint)
+        if fingerprint in holders.users:
+            return _USER, self._clients.name_of(fingerprint)
         if fingerprint in holders.admins:
             return _ADMIN, self._clients.name_of(fingerprint)
         return _STRANGER
@@ -186,33 +197,42 @@ class StoreReader:
 
     def refresh(self) -> bool:
         """Look whether the files changed, and read those that did; True if state or trust changed.
-        The lesser role first: whoever is in both files meanwhile is not an admin for a moment."""
+        The lesser roles first."""
         state, holders = self.state, self._holders
         directory = self._main.observer.directory_stamp()
-        self._viewers.refresh(directory)
-        self._main.refresh(directory)
+        for role in ASCENDING:
+            self._files[role].refresh(directory)
         return state is not self.state or holders is not self._holders
 
     def _inspect_again(self) -> TrustState:
         """The truth on disk now; under the lock and in a worker thread."""
-        self._viewers.inspect_again()
+        for role in LESSER:
+            self._files[role].inspect_again()
         return self._main.inspect_again().state
 
     def _join(self) -> None:
         """What follows from both files, whenever one of them was read."""
-        main, side = self._main.view, self._viewers.view
-        viewers = side.trusted
+        main = self._main.view
         if main.state is TrustState.DAMAGED:
             self._hold(Holders())
             return
-        on_record = NONE
-        if side.state is TrustState.DAMAGED:
-            self._clients.refresh()
-            on_record = self._clients.viewers()
-        # A lost or damaged file of viewers makes no viewer an admin who is in that file as well.
-        self._hold(Holders(main.trusted, viewers | (on_record & main.trusted)))
-        if self._by_hand.saw(self._holders.everyone | on_record):
+        admins, users = main.trusted, self._files[_USER].view.trusted
+        viewers = self._files[_VIEWER].view.trusted
+        # A lost or damaged file of a lesser role gives none of its clients a greater role, whose
+        # file it is in as well.
+        lost = self._on_record_only()
+        users |= lost[_USER] & admins
+        viewers |= lost[_VIEWER] & (admins | users)
+        self._hold(Holders(admins, users, viewers))
+        if self._by_hand.saw(self._holders.everyone.union(*lost.values())):
             self._next_flush = -inf
+
+    def _on_record_only(self) -> dict[Role, frozenset[str]]:
+        """The clients of each lesser role whose file is damaged, as on record."""
+        damaged = self.damaged_roles()
+        if damaged:
+            self._clients.refresh()
+        return {role: self._clients.holding(role) if role in damaged else NONE for role in LESSER}
 
     def _hold(self, holders: Holders) -> None:
         """The same value stays the same object: that is how a change is noticed."""

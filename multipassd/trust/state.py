@@ -6,6 +6,7 @@ from enum import Enum
 from protocol.roles import Role
 
 NONE: frozenset[str] = frozenset()
+LESSER = (Role.VIEWER, Role.USER)  # from the least; each has a file beside the admins'
 
 
 class TrustState(Enum):
@@ -21,19 +22,26 @@ class Holders:
     """Fingerprints by the file that they are in. In two files, the lesser role counts."""
 
     admins: frozenset[str] = NONE
+    users: frozenset[str] = NONE
     viewers: frozenset[str] = NONE
     everyone: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        both = self.admins | self.viewers if self.viewers else self.admins
-        object.__setattr__(self, "everyone", both)
+        lesser = self.users | self.viewers
+        object.__setattr__(self, "everyone", self.admins | lesser if lesser else self.admins)
 
     def role_of(self, fingerprint: str) -> Role | None:
         """Costs the same for 1 and 100,000 clients."""
         if fingerprint in self.viewers:
             return Role.VIEWER
+        if fingerprint in self.users:
+            return Role.USER
         return Role.ADMIN if fingerprint in self.admins else None
 
-    def only_admins(self) -> frozenset[str]:
-        """Those who are admins in effect."""
-        return self.admins - self.viewers if self.viewers else self.admins
+    def in_effect(self, role: Role) -> frozenset[str]:
+        """Those who have the role: of two files, the lesser role counts."""
+        if role is Role.VIEWER:
+            return self.viewers
+        if role is Role.USER:
+            return self.users - self.viewers
+        return self.admins - self.users - self.viewers

@@ -9,7 +9,7 @@ Everything that changes them takes a lock shared by all processes; reading takes
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from multipassd.trust.reader import (
     CLIENTS_NAME,
     FILE_NAME,
     INVITATIONS_NAME,
-    VIEWERS_NAME,
+    NAMES,
     StoreReader,
 )
 from multipassd.trust.state import TrustState
@@ -30,7 +30,7 @@ from protocol.roles import Role
 
 FLUSH_SECONDS = 60.0  # between two looks for what is due in the side file
 
-__all__ = ["CLIENTS_NAME", "FILE_NAME", "VIEWERS_NAME", "TrustStore"]
+__all__ = ["CLIENTS_NAME", "FILE_NAME", "NAMES", "TrustStore"]
 
 
 class TrustStore(StoreReader):
@@ -45,9 +45,11 @@ class TrustStore(StoreReader):
         *,
         role: Role = Role.ADMIN,
         only_first: bool = False,
+        owners: Collection[str] = (),
     ) -> bool:
         """Trust a certificate, durably on return; False if it is trusted already, in any role.
         Without a name, it gets that of its user, and no greater role than that user has already.
+        `owners`: names that own instances, which a certificate gets only by being given them.
 
         With `only_first` also False when the store, looked at under the lock, is not EMPTY (any
         more): of all first clients, in all processes, one wins.
@@ -60,12 +62,13 @@ class TrustStore(StoreReader):
             self.refresh()
             if self.role_of(who) is not None:
                 return False
-            if self.side_damage and who in self._clients.viewers():
-                raise StoreError(self.side_damage)
+            for each, why in self.damaged_roles().items():
+                if who in self._clients.holding(each):
+                    raise StoreError(why)
             self._main.in_order()
             if not name:
                 self._clients.refresh()
-                name = self._clients.free_name(names.default(uid, who), uid)
+                name = self._clients.free_name(names.default(uid, who), uid, owners)
                 if not only_first:
                     role = min(role, self.role_of_person(name) or role)
             if not self._files[role].append(who, text, only_first):
@@ -131,19 +134,17 @@ class TrustStore(StoreReader):
                 raise StoreError(self.damage)
         return kept
 
-    def reset_viewers(self) -> Path:
-        """The same for the damaged file of the viewers; the admins stay."""
-        with self._guard.changing("The viewers' file was not reset"):
+    def reset_role(self, role: Role) -> Path:
+        """The same for the damaged file of a lesser role; the clients of other roles stay."""
+        with self._guard.changing(f"The file of the role {role} was not reset"):
             self._inspect_again()
             self._main.in_order()
-            if not self.side_damage:
+            if role not in self.damaged_roles():
                 raise StoreError("it is in order")
-            files = [self._viewers.disk.path]
-            kept = self._changer.forget_viewers(
-                lambda: trust_reset.set_aside(self.directory, files)
-            )
+            files = [self._files[role].disk.path]
+            kept = self._changer.forget(role, lambda: trust_reset.set_aside(self.directory, files))
             self._inspect_again()
-            self._viewers.in_order()
+            self._files[role].in_order()
         return kept
 
     # Upkeep, called by a timer

@@ -37,6 +37,7 @@ class InstanceDetails(Message):
     cpu_times: str = string(10)
     uptime: str = string(11)
     creation_timestamp: Timestamp | None = message(12, Timestamp)
+    owner: str = string(1001)  # the name of the client that it belongs to; none of 1.16's fields
 
 
 class SnapshotDetails(Message):

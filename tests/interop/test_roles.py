@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from multipassd.rpc.methods import HANDLERS
-from multipassd.trust.store import VIEWERS_NAME
+from multipassd.trust.store import NAMES
 from protocol.certificates import make_client
 from protocol.methods import METHODS, Method, Policy
 from protocol.roles import Role
@@ -110,11 +110,11 @@ def test_the_tool_lists_roles_tells_of_a_lost_file_and_resets_that_alone(
     trust = Trust(running.sandbox)
     rows = [line.split()[:3] for line in trust.done("list").splitlines()[1:]]
     assert sorted((row[0], row[2]) for row in rows) == [("alice", "admin"), ("bob", "viewer")]
-    (running.store_path.parent / VIEWERS_NAME).unlink()
+    (running.store_path.parent / NAMES[Role.VIEWER]).unlink()
     assert viewer.call("list").status is Status.UNAUTHENTICATED
-    assert VIEWERS_NAME in trust.run("check").stdout
+    assert NAMES[Role.VIEWER] in trust.run("check").stdout
     assert "no viewers now" in trust.done("reset")
-    assert VIEWERS_NAME not in trust.run("check").stdout
+    assert NAMES[Role.VIEWER] not in trust.run("check").stdout
     with GrpcClient(running, ADMIN) as admin:
         assert admin.call("keys").status is Status.OK
 
@@ -139,7 +139,7 @@ def test_check_says_so_where_a_certificate_is_in_two_files_and_its_advice_helps(
     trust.done("add", "-", "--role", "admin", input=VIEWER.certificate)
     assert viewer.call("keys").status is Status.OK
     assert "the lesser role counts" not in trust.run("check").stdout
-    assert not (running.store_path.parent / VIEWERS_NAME).read_bytes().strip()
+    assert not (running.store_path.parent / NAMES[Role.VIEWER]).read_bytes().strip()
 
 
 def test_a_revert_to_1_16_finds_the_admins_alone_in_the_file_that_it_reads(running: Daemon) -> None:

@@ -14,7 +14,7 @@ from multipassd.system.installation import DEB_TREE, TREE, Installation
 from multipassd.trust.disk import StoreDisk
 from multipassd.trust.enrolled_marker import EnrolledMarker
 from multipassd.trust.state import TrustState
-from multipassd.trust.store import VIEWERS_NAME, TrustStore
+from multipassd.trust.store import NAMES, TrustStore
 from protocol import places
 from protocol.pem import CERTIFICATE, body_to_der, fingerprint
 
@@ -45,7 +45,7 @@ class Place:
     @property
     def store_files(self) -> tuple[Path, ...]:
         """The file of each role."""
-        return self.store_path, self.store_directory / VIEWERS_NAME
+        return tuple(self.store_directory / name for name in NAMES.values())
 
     @property
     def owner(self) -> int:

@@ -21,6 +21,7 @@ from multipassd.cloudinit.ssh_keys import SshKey
 from multipassd.drivers.interface import Machine, NotOnBackend
 from multipassd.instances.collection import Instances
 from multipassd.instances.instance import Instance
+from multipassd.instances.owner import Owner
 from multipassd.instances.records.card_config import interfaces, mac_address
 from multipassd.instances.records.record import Mount, Record
 from multipassd.instances.states import transitions
@@ -57,7 +58,12 @@ class Cloner:
         self._tasks = Tasks()
 
     async def clone(
-        self, source: Instance, name: str | None, mounts: tuple[Mount, ...], report: Report
+        self,
+        source: Instance,
+        name: str | None,
+        owner: Owner,
+        mounts: tuple[Mount, ...],
+        report: Report,
     ) -> Instance:
         """With these of its mounts; without a name, with the next default one. Raises RpcError,
         and then nothing is left."""
@@ -68,7 +74,7 @@ class Cloner:
         if not names.valid(chosen) or len(chosen) > MAX_NAME:
             raise InvalidName(chosen)
         ended = threading.Event()
-        cloning = self._tasks.spawn(self._clone(source, chosen, mounts, report, ended))
+        cloning = self._tasks.spawn(self._clone(source, chosen, owner, mounts, report, ended))
         try:
             return await asyncio.shield(cloning)
         except asyncio.CancelledError:
@@ -93,18 +99,19 @@ class Cloner:
         self,
         source: Instance,
         name: str,
+        owner: Owner,
         mounts: tuple[Mount, ...],
         report: Report,
         ended: threading.Event,
     ) -> Instance:
-        with self._instances.reserved(name):
+        with self._instances.reserved(name, owner):
             if stranger := await self._instances.driver.stranger(name):
                 raise NameNotFree(name, stranger)
             async with source.held(transitions.CLONE):
                 await source.snapshots.reconcile()
                 made = await asyncio.to_thread(self._make_place, name)
                 try:
-                    instance = await self._make(source, name, mounts, report, ended)
+                    instance = await self._make(source, name, owner, mounts, report, ended)
                 except BaseException:
                     registry = self._instances.registry
                     await asyncio.to_thread(registry.unmake_place, name, made)
@@ -128,13 +135,14 @@ class Cloner:
         self,
         source: Instance,
         name: str,
+        owner: Owner,
         mounts: tuple[Mount, ...],
         report: Report,
         ended: threading.Event,
     ) -> Instance:
         registry, driver = self._instances.registry, self._instances.driver
         keys = await asyncio.to_thread(ssh_keys.make)
-        record = self._record(source.record, name, mounts, keys)
+        record = self._record(source.record, name, owner, mounts, keys)
         place = registry.place(name)
         machine = Machine(name, place, record.cpus, record.memory, record.hardware, ())
         tags = [each.tag for each in source.record.snapshots]
@@ -156,7 +164,9 @@ class Cloner:
         _stage(name, "done")
         return self._instances.add(record)
 
-    def _record(self, source: Record, name: str, mounts: tuple[Mount, ...], keys: SshKey) -> Record:
+    def _record(
+        self, source: Record, name: str, owner: Owner, mounts: tuple[Mount, ...], keys: SshKey
+    ) -> Record:
         taken = self._instances.registry.mac_addresses()
         networks = tuple(
             each.model_copy(update={"mac": mac_address(taken)}) for each in source.networks
@@ -175,6 +185,7 @@ class Cloner:
             host_key=keys.public,
             ssh_user=source.ssh_user,
             ssh_key=source.ssh_key,
+            owner=owner.name,
         )
 
 

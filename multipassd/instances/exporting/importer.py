@@ -28,6 +28,7 @@ from multipassd.instances.host_limits import TooLarge
 from multipassd.instances.instance import Instance
 from multipassd.instances.launching.launch_spec import MAX_NAME, LaunchSpec
 from multipassd.instances.launching.launcher import Launcher, Reporter
+from multipassd.instances.owner import Owner
 from multipassd.instances.records.record import ImageOrigin, Record
 from multipassd.instances.states.errors import (
     LaunchRefused,
@@ -49,6 +50,7 @@ class ImportSpec:
     name: str  # empty: the one in the file
     as_is: bool
     caller: Credentials | None
+    owner: Owner
 
 
 class Importer:
@@ -91,7 +93,7 @@ class Importer:
                 "less."
             )
         if asked.as_is:
-            return await self._tasks.complete(self._as_is(name, manifest, base))
+            return await self._tasks.complete(self._as_is(name, manifest, base, asked.owner))
         order = LaunchSpec(
             name=name,
             image=asked.url,
@@ -103,14 +105,15 @@ class Importer:
             user_data="",
             networks=(),
             timeout=0.0,
+            owner=asked.owner,
             caller=asked.caller,
         )
         return await self._launcher.make(order, report)
 
-    async def _as_is(self, name: str, manifest: Manifest, base: Base) -> Instance:
+    async def _as_is(self, name: str, manifest: Manifest, base: Base, owner: Owner) -> Instance:
         registry, driver = self._instances.registry, self._instances.driver
         await driver.ready()
-        with self._instances.reserved(name):
+        with self._instances.reserved(name, owner):
             if manifest.mac in registry.mac_addresses():
                 raise RepeatedAddress(manifest.mac)
             place = registry.place(name)
@@ -121,7 +124,7 @@ class Importer:
             except OSError as error:
                 raise _not_written(name, place, error) from error
             try:
-                record = await self._files(name, manifest, base, place)
+                record = await self._files(name, manifest, base, place, owner)
                 registry.put(record)
             except BaseException as error:
                 await asyncio.to_thread(registry.unmake_place, name, made)
@@ -130,7 +133,9 @@ class Importer:
                 raise
             return self._instances.add(record)
 
-    async def _files(self, name: str, manifest: Manifest, base: Base, place: Path) -> Record:
+    async def _files(
+        self, name: str, manifest: Manifest, base: Base, place: Path, owner: Owner
+    ) -> Record:
         hardware: dict[str, str] = {"firmware": manifest.firmware}
         machine = Machine(name, place, manifest.cpus, manifest.memory, hardware, ())
         kept = Path(base.path)
@@ -157,6 +162,7 @@ class Importer:
             host_key=manifest.host_key,
             ssh_user=manifest.ssh_user,
             ready=instance_id == manifest.instance_id,
+            owner=owner.name,
         )
         return await asyncio.to_thread(self._with_authority, record, path)
 

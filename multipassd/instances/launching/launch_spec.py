@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from multipassd.images.image import Base
 from multipassd.instances.host_limits import MIN_CPUS, MIN_MEMORY
 from multipassd.instances.launching import petnames as friendly
+from multipassd.instances.owner import SERVICE, Owner
 from multipassd.instances.states.errors import LaunchRefused, RepeatedAddress
 from protocol import names, sizes
 from protocol.errors import RpcError
@@ -66,6 +67,7 @@ class LaunchSpec:
     user_data: str  # as cloud-init takes it, or empty
     networks: tuple[NetworkSpec, ...]
     timeout: float  # seconds; 0: the usual
+    owner: Owner = SERVICE
     caller: Credentials | None = None  # opens a file:// image with its rights; None: not at all
 
     def disk_for(self, base: Base) -> int:

@@ -97,7 +97,7 @@ class Launcher:
     async def make(self, order: LaunchSpec, report: Reporter) -> Instance:
         """An instance that is not started. Raises RpcError, and then nothing is left."""
         user = await self._tasks.complete(self._checked(order.user_data))
-        with self._instances.reserved(order.name):
+        with self._instances.reserved(order.name, order.owner):
             return await self._make(order, user, report)
 
     def _leave(self, name: str, making: asyncio.Task[Instance]) -> None:
@@ -120,7 +120,7 @@ class Launcher:
             report.warn(text)
         self._refuse_too_large(order)
         self._refuse_taken_addresses(order)
-        with self._instances.reserved(order.name):
+        with self._instances.reserved(order.name, order.owner):
             instance = await self._make(order, user, report)
         try:
             report.step(f"Starting {order.name}")
@@ -251,6 +251,7 @@ class Launcher:
             networks=networks,
             host_key=keys.public,
             ssh_authority=await asyncio.to_thread(lambda: self._authority.public),
+            owner=order.owner.name,
         )
 
     def _seed(

@@ -28,6 +28,11 @@ class Damaged:
     state: ClassVar[State] = State.UNKNOWN
 
     @property
+    def owner(self) -> str:
+        """By the copy of its record; empty where that is lost, too."""
+        return self.copy.owner if self.copy is not None else ""
+
+    @property
     def what(self) -> str:
         """What is wrong."""
         return f"{self.name} can't be used: {self.why}. What lies in {self.place} is left alone."

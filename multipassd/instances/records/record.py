@@ -149,6 +149,7 @@ class Record(BaseModel):
     snapshots_taken: int = 0  # ever, also those that were deleted
     pending: Pending | None = None  # written before the disk is changed, and cleared after
     clones: int = 0  # made of it ever
+    owner: str = ""  # the name of the client that made it; empty: for admins and viewers only
     ssh_port: int = 0  # of user networking; 0 on a bridge
     host_key: str  # what a client pins: "ssh-ed25519 AAAA…"; empty: learned at the first log-in
     ssh_user: str = ""  # who is logged in as; empty: the user that cloud-init is told to make

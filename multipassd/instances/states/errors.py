@@ -33,7 +33,7 @@ class NameTaken(RpcError):
 
     status = Status.INVALID_ARGUMENT
 
-    def __init__(self, name: str, deleted: bool) -> None:
+    def __init__(self, name: str, deleted: bool = False) -> None:
         hint = (
             f"\nIt is deleted. `multipass recover {name}` brings it back; "
             f"`multipass delete --purge {name}` removes it with its disk."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from multipassd.instances import mount_rights
+from multipassd.rpc import caller
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.system import log
@@ -13,13 +14,14 @@ _log = log.get("clone")
 
 async def clone(call: Call[CloneRequest], daemon: Daemon) -> None:
     """The last reply has the sentence for its user; those before tell how far it is."""
-    source = daemon.instances.get_live(call.request.source_name)
+    source = call.instances.get_live(call.request.source_name)
 
     def report(percent: int) -> None:
         call.reply(CloneReply(reply_message=f"Cloning {source.name}: {percent}%"))
 
     mounts = mount_rights.divide(source.record.mounts, call.peer.credentials)
-    made = await daemon.cloner.clone(source, call.request.destination_name, mounts.granted, report)
+    name, owner = call.request.destination_name, caller.owner(call)
+    made = await daemon.cloner.clone(source, name, owner, mounts.granted, report)
     daemon.audit.instance("cloned", made.name, call.peer.uid, call.peer.fingerprint)
     for mount in mounts.left_out:
         call.warn(_log, mount_rights.sentence(mount, made.name))

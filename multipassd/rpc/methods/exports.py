@@ -5,6 +5,7 @@ from __future__ import annotations
 from multipassd.instances.exporting import exporter
 from multipassd.instances.exporting.importer import ImportSpec
 from multipassd.instances.launching.launcher import Reporter
+from multipassd.rpc import caller
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.rpc.methods.launch import progress
@@ -14,7 +15,7 @@ from protocol.messages.launch import LaunchReply
 
 async def export(call: Call[ExportRequest], daemon: Daemon) -> None:
     """Stream a stopped instance as one file."""
-    instance = daemon.instances.get_live(call.request.instance_name)
+    instance = call.instances.get_live(call.request.instance_name)
     await exporter.export(instance, daemon.instances.driver, daemon.ssh_key, call.stream)
     daemon.audit.instance("exported", instance.name, call.peer.uid, call.peer.fingerprint)
 
@@ -28,7 +29,9 @@ async def import_(call: Call[ImportRequest], daemon: Daemon) -> None:
         message=lambda text: call.reply(LaunchReply(reply_message=text)),
         launched=lambda: None,
     )
-    asked = ImportSpec(request.url, request.instance_name, request.as_is, peer.credentials)
+    asked = ImportSpec(
+        request.url, request.instance_name, request.as_is, peer.credentials, caller.owner(call)
+    )
     instance = await daemon.importer.run(asked, report)
     daemon.audit.instance("imported", instance.name, peer.uid, peer.fingerprint)
     call.reply(LaunchReply(vm_instance_name=instance.name))

@@ -24,8 +24,9 @@ async def find(call: Call[FindRequest], daemon: Daemon) -> None:
 
 async def downloads(call: Call[DownloadsRequest], daemon: Daemon) -> None:
     """Which images are being fetched, for which instances, and how far that is."""
-    found = [
-        Download(instance_name=names, **transfer._asdict())
-        for names, transfer in daemon.images.downloads()
-    ]
+    found = []
+    for names, transfer in daemon.images.downloads():
+        known = [name for name in names if call.instances.knows(name)]
+        if known or call.instances.whole:
+            found.append(Download(instance_name=known, **transfer._asdict()))
     call.reply(DownloadsReply(downloads=found))

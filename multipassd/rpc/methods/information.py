@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from multipassd.instances import selection
-from multipassd.instances.collection import collect
+from multipassd.instances.finder import collect
 from multipassd.instances.guests import guest_stats
 from multipassd.instances.guests.guest_stats import Runtime
 from multipassd.instances.instance import Instance
@@ -61,12 +61,13 @@ _log = log.get("instances")
 async def list_(call: Call[ListRequest], daemon: Daemon) -> None:
     """The instances, or their snapshots."""
     if call.request.snapshots:
-        found = snapshots.rows(daemon.instances.all())
+        found = snapshots.rows(call.instances.all())
         call.reply(ListReply(snapshot_list=SnapshotsList(snapshots=found)))
         return
     wanted = call.request.request_ipv4
-    rows = [_row(instance, wanted) for instance in daemon.instances.everything()]
-    if daemon.instances.earlier and not rows:  # else it says that there are none, and no more
+    rows = [_row(instance, wanted) for instance in call.instances.everything()]
+    # Without a row it says that there are none, and no more.
+    if daemon.instances.earlier and not rows and call.instances.whole:
         call.log_line(f"{daemon.instances.earlier}\n")
     call.reply(ListReply(instance_list=InstancesList(instances=rows)))
 
@@ -90,7 +91,7 @@ def _status(instance: Instance | Damaged) -> InstanceStatus:
 
 async def info(call: Call[InfoRequest], daemon: Daemon) -> None:
     """What is known of instances, of running ones also what they say themselves; of snapshots."""
-    selected = selection.read(daemon.instances, call.request.instance_snapshot_pairs)
+    selected = selection.read(call.instances, call.request.instance_snapshot_pairs)
     if call.request.snapshots:
         selected = selection.only_snapshots(selected)
     chosen = selected.instances
@@ -113,10 +114,12 @@ async def _explain(
     call: Call[InfoRequest], chosen: list[Instance | Damaged], daemon: Daemon
 ) -> None:
     """1.16's reply has no field for why an instance stopped or does not answer; -v tells it."""
-    if call.verbosity <= 0:
+    if call.request.verbosity_level <= 0:
         return
     troubles = await asyncio.gather(*(_trouble(each) for each in chosen))
-    if any(isinstance(each, Instance) and each.state not in AT_REST for each in chosen):
+    if call.standing.administrates and any(
+        isinstance(each, Instance) and each.state not in AT_REST for each in chosen
+    ):
         troubles += daemon.instances.networking.troubles()
     for text in troubles:
         if text:
@@ -155,6 +158,7 @@ async def _item(
         creation_timestamp=Timestamp(seconds=int(record.created)),
     )
     instance.describe(details)
+    details.owner = record.owner
     return DetailedInfoItem(
         name=instance.name,
         instance_status=_status(instance),
@@ -208,7 +212,7 @@ async def networks(call: Call[NetworksRequest], daemon: Daemon) -> None:
 
 async def host_keys(call: Call[HostKeysRequest], daemon: Daemon) -> None:
     """What instances' SSH host keys are, so that clients need not trust the first one."""
-    found = [daemon.instances.get_live(name) for name in dict.fromkeys(call.request.instance_name)]
+    found = [call.instances.get_live(name) for name in dict.fromkeys(call.request.instance_name)]
     for instance in found:
         if not instance.record.host_key and instance.running:
             await instance.wait()  # the log-in that this ends with learns it
@@ -227,7 +231,7 @@ class Unknown(RpcError):
 async def ssh_info(call: Call[SSHInfoRequest], daemon: Daemon) -> None:
     """Where running instances are reached, and the key that they let in."""
     names = dict.fromkeys(call.request.instance_name)
-    chosen = collect(names, daemon.instances.get_live)
+    chosen = collect(names, call.instances.get_live)
     for instance in chosen:
         if instance.state in COMING_UP and instance.record.stop_at:
             # As after a restart of the daemon. Told that it does not run, the client would call

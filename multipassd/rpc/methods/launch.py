@@ -12,11 +12,13 @@ from multipassd.instances.launching import launch_networks, launch_spec
 from multipassd.instances.launching.launch_spec import LaunchSpec, NetworkSpec
 from multipassd.instances.launching.launcher import Reporter
 from multipassd.network import interfaces
+from multipassd.rpc import caller
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.system import log
-from protocol.errors import RpcError
+from protocol.errors import NotForRole, RpcError
 from protocol.messages.launch import LaunchProgress, LaunchReply, LaunchRequest
+from protocol.roles import Role
 from protocol.settings import BRIDGED_NETWORK
 
 _log = log.get("launch")
@@ -26,7 +28,7 @@ async def launch(call: Call[LaunchRequest], daemon: Daemon) -> None:
     asked = launch_spec.read(
         call.request, daemon.instances.taken(), daemon.instances.driver.max_cpus
     )
-    asked = replace(asked, caller=call.peer.credentials)
+    asked = replace(asked, caller=call.peer.credentials, owner=caller.owner(call))
     if not asked.networks:
         await _launch(call, asked, daemon)
         return
@@ -74,6 +76,9 @@ async def _networks(
     if not networking.reaches_host_networks:
         raise launch_networks.NoNetworks
     missing = launch_networks.without_bridge(chosen, found)
+    role = call.standing.role
+    if missing and role is not None and role is not Role.ADMIN:
+        raise NotForRole(role)  # a new bridge changes the host's network
     if missing and not call.request.permission_to_bridge:
         call.reply(LaunchReply(nets_need_bridging=missing))
         raise launch_networks.MissingBridges

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from multipassd.auth.peer import Peer
 from multipassd.instances import selection
-from multipassd.instances.collection import collect, for_each, named
+from multipassd.instances.collection import for_each
+from multipassd.instances.finder import collect, named
 from multipassd.instances.guests.reachability import START_TIMEOUT
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged, InstanceDamaged
 from multipassd.instances.states import transitions
 from multipassd.instances.states.errors import InstancesMissing
+from multipassd.instances.view import View
 from multipassd.rpc.call import Call, Request
 from multipassd.rpc.context import Daemon
 from multipassd.rpc.methods import snapshots
@@ -40,7 +42,7 @@ _log = log.get("instances")
 async def start(call: Call[StartRequest], daemon: Daemon) -> None:
     """Start instances and wait until they answer."""
     wanted = named(call.request.instance_names)
-    if missing := _missing(wanted, daemon):
+    if missing := _missing(wanted, call.instances):
         raise InstancesMissing(missing)
     seconds = float(call.request.timeout if call.request.timeout > 0 else START_TIMEOUT)
 
@@ -50,25 +52,24 @@ async def start(call: Call[StartRequest], daemon: Daemon) -> None:
             await instance.wait(seconds)
         _pass_on_warnings(call, instance)
 
-    await for_each(daemon.instances.chosen(wanted), start)
+    await for_each(call.instances.chosen(wanted), start)
     call.reply(StartReply())
 
 
-def _missing(names: list[str], daemon: Daemon) -> dict[str, Code]:
+def _missing(names: list[str], instances: View) -> dict[str, Code]:
     """One that is being prepared or damaged is none of them: `chosen` says so."""
-    deleted = {each.name for each in daemon.instances.deleted()}
-    there = daemon.instances.taken() - deleted
+    deleted = {each.name for each in instances.deleted()}
     return {
         name: Code.INSTANCE_DELETED if name in deleted else Code.DOES_NOT_EXIST
         for name in names
-        if name not in there
+        if name in deleted or not instances.knows(name)
     }
 
 
 async def stop(call: Call[StopRequest], daemon: Daemon) -> None:
     """At once, in some minutes, by force; or cancel one that is due."""
     request = call.request
-    chosen = daemon.instances.chosen(named(request.instance_names))
+    chosen = call.instances.chosen(named(request.instance_names))
     if request.cancel_shutdown:
         for instance in chosen:
             instance.delayed_stop.cancel()
@@ -85,14 +86,14 @@ async def _later(instance: Instance, minutes: int) -> None:
 
 async def suspend(call: Call[SuspendRequest], daemon: Daemon) -> None:
     """Save instances' state and end them."""
-    chosen = daemon.instances.chosen(named(call.request.instance_names))
+    chosen = call.instances.chosen(named(call.request.instance_names))
     await for_each(chosen, lambda instance: instance.suspend())
     call.reply(SuspendReply())
 
 
 async def restart(call: Call[RestartRequest], daemon: Daemon) -> None:
     """Stop and start instances, and wait until they answer."""
-    chosen = daemon.instances.chosen(named(call.request.instance_names))
+    chosen = call.instances.chosen(named(call.request.instance_names))
     seconds = float(call.request.timeout if call.request.timeout > 0 else START_TIMEOUT)
 
     for instance in chosen:
@@ -116,7 +117,7 @@ def _pass_on_warnings(call: Call[Request], instance: Instance) -> None:
 async def delet(call: Call[DeleteRequest], daemon: Daemon) -> None:
     """Delete instances, which `recover` takes back, or purge them at once; delete snapshots."""
     pairs = call.request.instance_snapshot_pairs
-    selected = selection.read(daemon.instances, pairs)
+    selected = selection.read(call.instances, pairs)
     chosen = selected.instances
     if not pairs:  # all that can be used: a damaged one is given up by its name only
         chosen = [instance for instance in chosen if isinstance(instance, Instance)]
@@ -146,7 +147,7 @@ async def _delete(instance: Instance, peer: Peer, daemon: Daemon) -> None:
 
 async def purge(call: Call[PurgeRequest], daemon: Daemon) -> None:
     """Remove all deleted instances and their disks."""
-    gone = daemon.instances.deleted()
+    gone = call.instances.deleted()
     await for_each(gone, lambda each: _purge(each, call.peer, daemon))
     call.reply(PurgeReply(purged_instances=[instance.name for instance in gone]))
 
@@ -164,7 +165,7 @@ async def _purge(instance: Instance | Damaged, peer: Peer, daemon: Daemon) -> No
 async def recover(call: Call[RecoverRequest], daemon: Daemon) -> None:
     """Get deleted instances back, and damaged ones by the copies of their records."""
     wanted = named(call.request.instance_names)
-    instances = daemon.instances
+    instances = call.instances
     chosen = collect(dict.fromkeys(wanted), instances.find) if wanted else instances.deleted()
     await for_each(chosen, lambda each: daemon.tasks.complete(_recover(each, call.peer, daemon)))
     call.reply(RecoverReply())

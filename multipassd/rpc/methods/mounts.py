@@ -17,6 +17,7 @@ from multipassd.instances.states.errors import (
     Several,
 )
 from multipassd.instances.states.state import State
+from multipassd.instances.view import View
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from protocol.errors import RpcError
@@ -66,7 +67,7 @@ async def mount(call: Call[MountRequest], daemon: Daemon) -> None:
         call.reply(MountReply(reply_message=text))
 
     async def mount(target: TargetPathInfo) -> None:
-        work = _mount(_instance(target, daemon), asked, target, announce, daemon, call.peer)
+        work = _mount(_instance(target, call.instances), asked, target, announce, daemon, call.peer)
         await daemon.tasks.complete(work)
 
     await _each(call.request.target_paths, mount)
@@ -108,7 +109,7 @@ async def umount(call: Call[UmountRequest], daemon: Daemon) -> None:
     """Unmount directories, at once where the instance runs."""
 
     async def umount(target: TargetPathInfo) -> None:
-        work = _umount(_instance(target, daemon), target.target_path, daemon, call.peer)
+        work = _umount(_instance(target, call.instances), target.target_path, daemon, call.peer)
         await daemon.tasks.complete(work)
 
     await _each(call.request.target_paths, umount)
@@ -123,9 +124,9 @@ async def _umount(instance: Instance, path: str, daemon: Daemon, peer: Peer) -> 
     daemon.audit.mounts("unmounted from", instance.name, peer.uid, peer.fingerprint)
 
 
-def _instance(target: TargetPathInfo, daemon: Daemon) -> Instance:
+def _instance(target: TargetPathInfo, instances: View) -> Instance:
     try:
-        return daemon.instances.get_live(target.instance_name)
+        return instances.get_live(target.instance_name)
     except (NoSuchInstance, InstanceDeleted):
         raise NoInstanceToMount(target.instance_name) from None
 

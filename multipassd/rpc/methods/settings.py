@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Any
 
 from multipassd.auth.invitations import is_line
 from multipassd.instances import settings as of_instances
@@ -13,6 +14,7 @@ from multipassd.instances.launching.launch_networks import InvalidBridgedNetwork
 from multipassd.instances.launching.launch_spec import NetworkSpec
 from multipassd.instances.settings import Changing, NotUpdated
 from multipassd.network import interfaces
+from multipassd.rpc import caller
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.transport.quota import limits
@@ -33,20 +35,21 @@ async def get(call: Call[GetRequest], daemon: Daemon) -> None:
     """One setting's value; of the passphrase only whether there is one."""
     if key := of_instances.read_key(call.request.key):
         network = daemon.settings.get(BRIDGED_NETWORK)
-        value = of_instances.show(daemon.instances, key, network)
+        value = of_instances.show(call.instances, key, network)
     elif of_snapshot := of_snapshots.read_key(call.request.key):
-        value = of_snapshots.show(daemon.instances, of_snapshot)
+        value = of_snapshots.show(call.instances, of_snapshot)
     else:
-        _check_role(call)
+        if call.request.key not in HARMLESS_KEYS:
+            _check_admin(call)
         daemon.settings.require(call.request.key)
         value = daemon.settings.get(call.request.key)
     call.reply(GetReply(value=value))
 
 
-def _check_role(call: Call[GetRequest]) -> None:
-    """Of the service's own settings, only harmless ones are for all roles. Raises NotForRole."""
-    role, key = call.standing.role, call.request.key
-    if key not in HARMLESS_KEYS and role is not None and role is not Role.ADMIN:
+def _check_admin(call: Call[Any]) -> None:
+    """Raises NotForRole."""
+    role = call.standing.role
+    if role is not None and role is not Role.ADMIN:
         raise NotForRole(role)
 
 
@@ -56,12 +59,16 @@ async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
     if of_instance := of_instances.read_key(key):
         network = daemon.settings.get(BRIDGED_NETWORK)
         connect = partial(_connect, call, daemon, of_instance.instance)
+        if of_instance.property == of_instances.OWNER:
+            _check_admin(call)
+        instance = of_instances.changeable(call.instances, of_instance.instance)
         changing = await of_instances.changing(
-            daemon.instances, of_instance, value, network, connect
+            daemon.instances, instance, of_instance, value, caller.owner(call), network, connect
         )
     elif of_snapshot := of_snapshots.read_key(key):
-        changing = partial(_set_of_snapshot, daemon, of_snapshot, value)
+        changing = partial(_set_of_snapshot, call, of_snapshot, value)
     else:
+        _check_admin(call)
         changing = partial(_set, daemon, key, value)
     await daemon.tasks.complete(_change(call, daemon, changing))
     call.reply(SetReply())
@@ -84,8 +91,8 @@ async def _set(daemon: Daemon, key: str, value: str) -> None:
     await daemon.mount_switch.apply()
 
 
-async def _set_of_snapshot(daemon: Daemon, key: of_snapshots.Key, value: str) -> None:
-    of_snapshots.change(daemon.instances, key, value)
+async def _set_of_snapshot(call: Call[SetRequest], key: of_snapshots.Key, value: str) -> None:
+    of_snapshots.change(call.instances, key, value)
 
 
 async def _connect(call: Call[SetRequest], daemon: Daemon, instance: str, network: str) -> None:
@@ -99,6 +106,7 @@ async def _connect(call: Call[SetRequest], daemon: Daemon, instance: str, networ
         raise NoNetworks
     if not launch_networks.without_bridge([NetworkSpec(network, "", True)], found):
         return
+    _check_admin(call)  # a new bridge changes the host's network
     if not (call.request.authorized or await _permitted(call, network)):
         raise NotUpdated(instance, f"Need user authorization to bridge {network}")
     try:
@@ -114,7 +122,7 @@ async def _permitted(call: Call[SetRequest], network: str) -> bool:
 
 async def keys(call: Call[KeysRequest], daemon: Daemon) -> None:
     """The settings that the daemon keeps, its own and those of each instance and snapshot."""
-    instances = daemon.instances.all()
+    instances = call.instances.all()
     names = [instance.name for instance in instances]
     of_each = [key for instance in instances for key in of_snapshots.keys(instance.record)]
     keys = sorted([*daemon.settings.keys(), *of_instances.keys(names), *of_each])

@@ -57,7 +57,7 @@ class SnapshotsOfDeleted(RpcError):
 async def snapshot(call: Call[SnapshotRequest], daemon: Daemon) -> None:
     """Take a snapshot of a stopped instance."""
     request = call.request
-    instance = daemon.instances.get_live(request.instance)
+    instance = call.instances.get_live(request.instance)
     taking = _take(instance, request.snapshot, request.comment, call.peer, daemon)
     call.reply(SnapshotReply(snapshot=await daemon.tasks.complete(taking)))
 
@@ -72,7 +72,7 @@ async def _take(instance: Instance, name: str, comment: str, peer: Peer, daemon:
 async def restore(call: Call[RestoreRequest], daemon: Daemon) -> None:
     """Return to a snapshot; its user is asked whether to take one of the present state first."""
     request = call.request
-    instance = daemon.instances.get_live(request.instance)
+    instance = call.instances.get_live(request.instance)
     instance.check(transitions.RESTORE)
     tree.find(instance.record, request.snapshot)
     keeps = False

@@ -12,6 +12,7 @@ import pytest
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.instances.collection import Instances
+from multipassd.instances.owner import SERVICE
 from multipassd.instances.records.record import Phase
 from multipassd.instances.states.errors import (
     BeingPrepared,
@@ -64,7 +65,7 @@ def test_an_instance_that_runs_is_no_stranger_to_a_rename(instances: Instances) 
         foo = instances.get("foo")
         await foo.start()
         with pytest.raises(NameTaken) as taken:
-            await instances.rename(other, "foo")
+            await instances.rename(other, "foo", SERVICE)
         await foo.stop(force=True)
         instances.close()
         return taken.value.message

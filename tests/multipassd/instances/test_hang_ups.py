@@ -103,8 +103,10 @@ def service(sandbox: Sandbox, audit: Audit) -> tuple[Daemon, Slow]:
     return cast(Daemon, parts), networking
 
 
-def call(method: str, request: Message) -> Call[Any]:
-    return Call(BY_PATH[grpc.path(method)], Peer(None, b"", ""), request, Nowhere(), TRUSTED)
+def call(method: str, request: Message, daemon: Daemon) -> Call[Any]:
+    peer = Peer(None, b"", "")
+    path = BY_PATH[grpc.path(method)]
+    return Call(path, peer, request, Nowhere(), TRUSTED, daemon.instances)
 
 
 async def hang_up(calling: Awaitable[None], begun: Callable[[], bool]) -> None:
@@ -125,7 +127,9 @@ def test_an_instance_whose_purge_nobody_waits_for_is_gone_and_on_record(foo: San
         daemon, networking = service(foo, audit)
         pairs = [InstanceSnapshotPair(instance_name="foo")]
         request = DeleteRequest(instance_snapshot_pairs=pairs, purge=True)
-        await hang_up(lifecycle.delet(call("delet", request), daemon), networking.began.is_set)
+        await hang_up(
+            lifecycle.delet(call("delet", request, daemon), daemon), networking.began.is_set
+        )
         networking.go_on.set()
         await until(lambda: bool(audit.told))
         assert audit.told == [("purged", "foo")]
@@ -145,7 +149,8 @@ def test_a_deletion_that_nobody_waits_for_is_on_record(foo: Sandbox) -> None:
             )
             turns = iter(range(3))  # of the event loop, until it waits for the lock
             await hang_up(
-                lifecycle.delet(call("delet", request), daemon), lambda: next(turns, None) is None
+                lifecycle.delet(call("delet", request, daemon), daemon),
+                lambda: next(turns, None) is None,
             )
         await until(lambda: instance.record.deleted)
         await until(lambda: bool(audit.told))
@@ -160,7 +165,7 @@ def test_a_deletion_that_was_asked_for_by_somebody_gone_at_once_is_none(foo: San
         audit = Noted()
         daemon, _ = service(foo, audit)
         request = DeleteRequest(instance_snapshot_pairs=[InstanceSnapshotPair(instance_name="foo")])
-        task = asyncio.create_task(lifecycle.delet(call("delet", request), daemon))
+        task = asyncio.create_task(lifecycle.delet(call("delet", request, daemon), daemon))
         await asyncio.sleep(0)  # it has begun, and nothing else has
         task.cancel()
         await asyncio.wait({task})
@@ -184,7 +189,7 @@ def test_a_disk_that_grows_while_its_user_hangs_up_has_the_size_that_is_kept(
         daemon, _ = service(foo, audit)
         request = SetRequest(key="local.foo.disk", val="2M")
         began = (tmp_path / "qemu-img.began").exists
-        await hang_up(settings.set_(call("set", request), daemon), began)
+        await hang_up(settings.set_(call("set", request, daemon), daemon), began)
         (tmp_path / "qemu-img.go").touch()
         await until(lambda: bool(audit.told))
         assert daemon.instances.get("foo").record.disk == 2 << 20

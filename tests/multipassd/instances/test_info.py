@@ -73,7 +73,8 @@ def test_what_the_record_knows_is_told_of_a_silent_guest(
         answers = False
         replies = Replies()
         peer = Peer(None, b"", "")
-        call = Call(BY_PATH[grpc.path("info")], peer, InfoRequest(), replies, TRUSTED)
+        method = BY_PATH[grpc.path("info")]
+        call = Call(method, peer, InfoRequest(), replies, TRUSTED, instances)
         await information.info(
             call, cast(Daemon, SimpleNamespace(instances=instances, settings=MOUNTS))
         )
@@ -97,8 +98,9 @@ def test_of_a_stopped_one_nothing_more_is_told_than_by_1_16(sandbox: Sandbox) ->
     async def story() -> InfoReply:
         replies = Replies()
         peer = Peer(None, b"", "")
-        call = Call(BY_PATH[grpc.path("info")], peer, InfoRequest(), replies, TRUSTED)
-        daemon = SimpleNamespace(instances=instances_of(sandbox, Driver()), settings=MOUNTS)
+        method, instances = BY_PATH[grpc.path("info")], instances_of(sandbox, Driver())
+        call = Call(method, peer, InfoRequest(), replies, TRUSTED, instances)
+        daemon = SimpleNamespace(instances=instances, settings=MOUNTS)
         await information.info(call, cast(Daemon, daemon))
         (reply,) = replies.sent
         return reply

@@ -6,12 +6,13 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import Standing
+from multipassd.instances.collection import Instances
 from multipassd.rpc.call import CURRENT, Call
 from multipassd.rpc.caller_log import CallerLog
 from multipassd.system import log
@@ -58,7 +59,12 @@ def serving(replies: Replies, trusted: bool, request: Any) -> None:
     method = LIST if isinstance(request, ListRequest) else PING
     CURRENT.set(
         Call(
-            method, Peer(None, b"", ""), request, replies, Standing(Role.ADMIN if trusted else None)
+            method,
+            Peer(None, b"", ""),
+            request,
+            replies,
+            Standing(Role.ADMIN if trusted else None),
+            cast(Instances, None),  # not asked for
         )
     )
 

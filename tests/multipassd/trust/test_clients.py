@@ -26,7 +26,7 @@ def opened(directory: Path) -> Clients:
 def test_what_is_noted_is_known_to_the_next_process(tmp_path: Path) -> None:
     clients = opened(tmp_path)
     clients.enrolled(A, "laptop", "passphrase", 1000, 5.0)
-    clients.found([B], 6.0)
+    clients.found([B], 6.0, lambda _: None)
     clients.seen(A, 7.0)
     clients.write_seen(everything=False)
     again = opened(tmp_path)

@@ -15,7 +15,7 @@ from multipassd.trust import names
 from multipassd.trust.disk import StoreDisk
 from multipassd.trust.lock import LastAdmin, StoreError
 from multipassd.trust.state import TrustState
-from multipassd.trust.store import VIEWERS_NAME, TrustStore
+from multipassd.trust.store import NAMES, TrustStore
 from protocol.roles import Role
 from tests.multipassd.trust.store_samples import NAME, der, pem
 
@@ -28,12 +28,19 @@ def opened(directory: Path) -> TrustStore:
     return store
 
 
-def filled(tmp_path: Path) -> TrustStore:
-    """1 is an admin; 2 and 3 are viewers, of one person."""
+@pytest.fixture(params=[Role.VIEWER, Role.USER], ids=str)
+def lesser(request: pytest.FixtureRequest) -> Role:
+    """Each role that has a file beside the admins'."""
+    role: Role = request.param
+    return role
+
+
+def filled(tmp_path: Path, lesser: Role = VIEWER) -> TrustStore:
+    """1 is an admin; 2 and 3 have the lesser role, and are one person."""
     store = opened(tmp_path / "certs")
     store.add(der(1), "first client", 0, "alice")
-    store.add(der(2), "invitation", None, "bob", role=VIEWER)
-    store.add(der(3), "invitation", None, "bob", role=VIEWER)
+    store.add(der(2), "invitation", None, "bob", role=lesser)
+    store.add(der(3), "invitation", None, "bob", role=lesser)
     return store
 
 
@@ -41,35 +48,41 @@ def roles(store: TrustStore) -> dict[int, Role]:
     return {n: role for n in (1, 2, 3) if (role := store.role_of(NAME[n]))}
 
 
-def viewers(store: TrustStore) -> Path:
-    return store.directory / VIEWERS_NAME
+def side(store: TrustStore, lesser: Role) -> Path:
+    return store.directory / NAMES[lesser]
 
 
-def test_viewers_are_in_a_file_that_multipass_1_16_does_not_read(tmp_path: Path) -> None:
-    store = filled(tmp_path)
+def test_viewers_are_in_a_file_that_multipass_1_16_does_not_read(
+    tmp_path: Path, lesser: Role
+) -> None:
+    store = filled(tmp_path, lesser)
     assert store.path.read_bytes() == pem(1)
-    assert viewers(store).read_bytes() == pem(2) + pem(3)
-    assert viewers(store).stat().st_mode & 0o777 == 0o600
+    assert side(store, lesser).read_bytes() == pem(2) + pem(3)
+    assert side(store, lesser).stat().st_mode & 0o777 == 0o600
     for each in (store, opened(store.directory)):
-        assert roles(each) == {1: ADMIN, 2: VIEWER, 3: VIEWER}
+        assert roles(each) == {1: ADMIN, 2: lesser, 3: lesser}
         assert not each.problems and each.state is TrustState.TRUSTING
         assert [(r.name, r.role) for r in each.records() if r.name == "bob"] == [
-            ("bob", VIEWER)
+            ("bob", lesser)
         ] * 2
 
 
-def test_a_certificate_in_two_files_has_the_lesser_role_and_a_warning(tmp_path: Path) -> None:
-    store = filled(tmp_path)
+def test_a_certificate_in_two_files_has_the_lesser_role_and_a_warning(
+    tmp_path: Path, lesser: Role
+) -> None:
+    store = filled(tmp_path, lesser)
     with store.path.open("ab") as file:
         file.write(pem(2))
     for each in (store, opened(store.directory)):
         each.refresh()
-        assert roles(each) == {1: ADMIN, 2: VIEWER, 3: VIEWER}
+        assert roles(each) == {1: ADMIN, 2: lesser, 3: lesser}
         assert any(NAME[2][:16] in text and "lesser role" in text for text in each.problems)
 
 
-def test_a_certificate_appended_by_hand_is_an_admins_as_1_16_documents(tmp_path: Path) -> None:
-    store = filled(tmp_path)
+def test_a_certificate_appended_by_hand_is_an_admins_as_1_16_documents(
+    tmp_path: Path, lesser: Role
+) -> None:
+    store = filled(tmp_path, lesser)
     with store.path.open("ab") as file:
         file.write(pem(4))
     store.refresh()
@@ -77,67 +90,71 @@ def test_a_certificate_appended_by_hand_is_an_admins_as_1_16_documents(tmp_path:
 
 
 @pytest.mark.parametrize("loss", ["missing", "emptied", "garbled", "writable by others"])
-def test_the_loss_of_the_viewers_file_makes_no_viewer_an_admin(tmp_path: Path, loss: str) -> None:
-    store = filled(tmp_path)
+def test_the_loss_of_the_viewers_file_makes_no_viewer_an_admin(
+    tmp_path: Path, lesser: Role, loss: str
+) -> None:
+    store = filled(tmp_path, lesser)
     with store.path.open("ab") as file:
         file.write(pem(2))  # in both files, so only the record is left of the lesser role
     store.refresh()
     match loss:
         case "missing":
-            viewers(store).unlink()
+            side(store, lesser).unlink()
         case "emptied":
-            viewers(store).write_bytes(b"")
-            os.utime(viewers(store), (1, 1))
+            side(store, lesser).write_bytes(b"")
+            os.utime(side(store, lesser), (1, 1))
         case "garbled":
-            viewers(store).write_bytes(b"no certificate\n")
+            side(store, lesser).write_bytes(b"no certificate\n")
         case "writable by others":
-            viewers(store).chmod(0o666)
+            side(store, lesser).chmod(0o666)
     for each in (store, opened(store.directory)):
         each.refresh()
-        assert roles(each) == {1: ADMIN, 2: VIEWER}  # 3 has no certificate left to be seen by
-        assert each.side_damage and each.side_damage in each.problems
+        assert roles(each) == {1: ADMIN, 2: lesser}  # 3 has no certificate left to be seen by
+        assert each.damaged_roles()[lesser] in each.problems
         each.flush(everything=True)
         with pytest.raises(StoreError):
             each.add(der(3), "passphrase", None)
         with pytest.raises(StoreError):
             each.grant([NAME[2]], ADMIN)
-        assert roles(each) == {1: ADMIN, 2: VIEWER}
+        assert roles(each) == {1: ADMIN, 2: lesser}
         assert each.add(der(5), "passphrase", None) and each.remove(NAME[5], 0)  # admins as before
 
 
-def test_a_damaged_admins_file_lets_no_viewer_in_either(tmp_path: Path) -> None:
-    store = filled(tmp_path)
+def test_a_damaged_admins_file_lets_no_viewer_in_either(tmp_path: Path, lesser: Role) -> None:
+    store = filled(tmp_path, lesser)
     store.path.unlink()
     store.refresh()
     assert store.state is TrustState.DAMAGED and not roles(store)
 
 
-def test_a_granted_role_counts_at_once_and_in_the_next_process(tmp_path: Path) -> None:
-    store = filled(tmp_path)
+def test_a_granted_role_counts_at_once_and_in_the_next_process(
+    tmp_path: Path, lesser: Role
+) -> None:
+    store = filled(tmp_path, lesser)
     assert store.grant([NAME[2], NAME[3]], ADMIN) == sorted([NAME[2], NAME[3]])
     for each in (store, opened(store.directory)):
         assert set(roles(each).values()) == {ADMIN} and not each.problems
-    assert store.grant([NAME[1]], VIEWER) == [NAME[1]]
-    assert store.grant([NAME[1]], VIEWER) == []
+    assert store.grant([NAME[1]], lesser) == [NAME[1]]
+    assert store.grant([NAME[1]], lesser) == []
     for each in (store, opened(store.directory)):
-        assert roles(each) == {1: VIEWER, 2: ADMIN, 3: ADMIN} and not each.problems
-        assert {r.name: r.role for r in each.records()} == {"alice": VIEWER, "bob": ADMIN}
+        assert roles(each) == {1: lesser, 2: ADMIN, 3: ADMIN} and not each.problems
+        assert {r.name: r.role for r in each.records()} == {"alice": lesser, "bob": ADMIN}
 
 
-def test_the_last_admin_stays_unless_it_is_forced(tmp_path: Path) -> None:
-    store = filled(tmp_path)
+def test_the_last_admin_stays_unless_it_is_forced(tmp_path: Path, lesser: Role) -> None:
+    store = filled(tmp_path, lesser)
     with pytest.raises(LastAdmin, match="No administrator"):
         store.revoke([NAME[1], NAME[2]], 0)
     with pytest.raises(LastAdmin, match="No administrator"):
-        store.grant([NAME[1]], VIEWER)
-    assert roles(store) == {1: ADMIN, 2: VIEWER, 3: VIEWER}
-    assert store.grant([NAME[1]], VIEWER, force=True) == [NAME[1]]
+        store.grant([NAME[1]], lesser)
+    assert roles(store) == {1: ADMIN, 2: lesser, 3: lesser}
+    assert store.grant([NAME[1]], lesser, force=True) == [NAME[1]]
     for each in (store, opened(store.directory)):
-        assert each.state is TrustState.EMPTY and roles(each) == {1: VIEWER, 2: VIEWER, 3: VIEWER}
+        assert each.state is TrustState.EMPTY and roles(each) == {1: lesser, 2: lesser, 3: lesser}
 
 
-def test_whoever_is_removed_is_gone_from_both_files(tmp_path: Path) -> None:
-    store = filled(tmp_path)
+def test_whoever_is_removed_is_gone_from_both_files(tmp_path: Path, lesser: Role) -> None:
+    store = filled(tmp_path, lesser)
     with store.path.open("ab") as file:
         file.write(pem(2))
     assert store.revoke([NAME[2], NAME[3]], 0) == sorted([NAME[2], NAME[3]])
@@ -147,27 +164,29 @@ def test_whoever_is_removed_is_gone_from_both_files(tmp_path: Path) -> None:
     assert opened(store.directory).take_changes() == (frozenset(), frozenset())
 
 
-def test_a_role_given_by_hand_is_put_on_record(tmp_path: Path) -> None:
-    store = filled(tmp_path)
-    viewers(store).write_bytes(pem(3))
+def test_a_role_given_by_hand_is_put_on_record(tmp_path: Path, lesser: Role) -> None:
+    store = filled(tmp_path, lesser)
+    side(store, lesser).write_bytes(pem(3))
     with store.path.open("ab") as file:
         file.write(pem(2))
     again = opened(store.directory)
-    assert roles(again) == {1: ADMIN, 2: ADMIN, 3: VIEWER}
+    assert roles(again) == {1: ADMIN, 2: ADMIN, 3: lesser}
     again.flush(everything=True)
     assert NAME[2] in again.take_changes()[0]
-    viewers(store).write_bytes(pem(3))
-    assert roles(opened(store.directory)) == {1: ADMIN, 2: ADMIN, 3: VIEWER}
+    side(store, lesser).write_bytes(pem(3))
+    assert roles(opened(store.directory)) == {1: ADMIN, 2: ADMIN, 3: lesser}
 
 
-def test_a_users_next_certificate_gets_no_more_than_the_first_has(tmp_path: Path) -> None:
+def test_a_users_next_certificate_gets_no_more_than_the_first_has(
+    tmp_path: Path, lesser: Role
+) -> None:
     store = opened(tmp_path / "certs")
     uid = os.getuid()
     store.add(der(1), "first client", 0, "alice")
-    store.add(der(2), "passphrase", uid, role=VIEWER)
+    store.add(der(2), "passphrase", uid, role=lesser)
     store.add(der(3), "passphrase", uid)
     assert store.name_of(NAME[2]) == store.name_of(NAME[3]) == names.default(uid, NAME[2])
-    assert store.role_of(NAME[3]) is VIEWER
+    assert store.role_of(NAME[3]) is lesser
 
 
 def test_another_person_of_the_same_name_gets_a_number(tmp_path: Path) -> None:
@@ -248,7 +267,7 @@ CHANGES: dict[str, tuple[Callable[[TrustStore], object], dict[int, Role]]] = {
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("lose_viewers", [False, True])
 def test_a_kill_at_each_write_leaves_each_client_its_old_role_or_its_new_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, lose_viewers: bool
+    tmp_path: Path, lesser: Role, monkeypatch: pytest.MonkeyPatch, change: str, lose_viewers: bool
 ) -> None:
     run, after = CHANGES[change]
     for stop_at in range(20):
@@ -257,8 +276,8 @@ def test_a_kill_at_each_write_leaves_each_client_its_old_role_or_its_new_one(
         store = filled(directory)
         before = roles(store)
         done = steps(partial(run, store), monkeypatch, stop_at)
-        if lose_viewers and viewers(store).exists():
-            viewers(store).unlink()
+        if lose_viewers and side(store, lesser).exists():
+            side(store, lesser).unlink()
         again = opened(store.directory)
         for number in (1, 2, 3):
             role = again.role_of(NAME[number])

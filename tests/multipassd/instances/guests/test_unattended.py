@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 
 from multipassd.auth.peer import Peer
+from multipassd.instances.collection import Instances
 from multipassd.instances.guests import guest_ssh, reachability
 from multipassd.instances.instance import Instance
 from multipassd.instances.states.errors import GuestSilent, TimedOut, WrongState
@@ -183,9 +184,9 @@ def test_a_login_while_it_comes_up_waits_and_cancels_no_scheduled_stop(
         foo.change(stop_at=time.time() + 600)
         request = SSHInfoRequest(instance_name=["foo"])
         peer, method = Peer(None, b"", ""), BY_PATH[grpc.path("ssh_info")]
-        call = Call(method, peer, request, Replies(), TRUSTED)
+        found = cast(Instances, SimpleNamespace(find=lambda _name: foo))
+        call = Call(method, peer, request, Replies(), TRUSTED, found)
         daemon = SimpleNamespace(
-            instances=SimpleNamespace(get_live=lambda _name: foo),
             ssh_key=SimpleNamespace(private_of=lambda name: b"key"),
         )
         login = asyncio.create_task(information.ssh_info(call, cast(Daemon, daemon)))

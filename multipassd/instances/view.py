@@ -1,0 +1,42 @@
+"""The instances that exist for one caller. Those of others are not found, by any name."""
+
+from __future__ import annotations
+
+from multipassd.auth import ownership
+from multipassd.auth.standing import Standing
+from multipassd.instances.collection import Instances
+from multipassd.instances.finder import Finder
+from multipassd.instances.instance import Instance
+from multipassd.instances.records.damaged import Damaged
+from multipassd.instances.states.errors import NoSuchInstance
+
+
+class View(Finder):
+    """What a peer of this standing may know of. Costs what its own instances cost, however many
+    there are of others."""
+
+    def __init__(self, instances: Instances, standing: Standing) -> None:
+        self._instances = instances
+        self._only = ownership.sole_owner(standing)
+
+    @property
+    def whole(self) -> bool:
+        """Is there no instance that does not exist here?"""
+        return self._only is ownership.ALL
+
+    def everything(self) -> list[Instance | Damaged]:
+        if self._only is ownership.ALL:
+            return self._instances.everything()
+        return self._instances.owned_by(self._only) if self._only else []
+
+    def find(self, name: str) -> Instance | Damaged:
+        if self._only is not ownership.ALL and not self._owns(name):
+            raise NoSuchInstance(name)
+        return self._instances.find(name)
+
+    def knows(self, name: str) -> bool:
+        """Is it in use, as far as this caller can tell, by an instance or by one in the making?"""
+        return name in self._instances.taken() and (self.whole or self._owns(name))
+
+    def _owns(self, name: str) -> bool:
+        return bool(self._only) and self._instances.owner_of(name) == self._only
