@@ -25,6 +25,7 @@ class Status:
     ABORTED = 10
     UNIMPLEMENTED = 12
     UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
 
 
 class ClientError(Exception):

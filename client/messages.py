@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from client.server import Server
+
 GENERAL_DESCRIPTION = (
     "Run and manage Ubuntu instances on this machine through the Multipass service.\n"
     "\n"
@@ -101,9 +103,14 @@ def socket_fails(path: str, why: str, remedy: str) -> str:
     return f"Connecting to the socket {path} failed: {why}. {remedy}"
 
 
-def host_fails(address: str, why: str) -> str:
+def host_fails(server: Server, why: str) -> str:
+    if server.remote:
+        return (
+            f"Connecting to {server.address} failed: {why}. Check that multipassd serves that "
+            "address, and that no firewall is in between."
+        )
     return (
-        f"Connecting to {address} failed: {why}. Check MULTIPASS_SERVER_ADDRESS and that "
+        f"Connecting to {server} failed: {why}. Check MULTIPASS_SERVER_ADDRESS and that "
         "multipassd serves that address."
     )
 
@@ -143,20 +150,25 @@ def denied_over_network(address: str) -> str:
     return f"The service at {address} refused this user. Ask its administrator."
 
 
-def server_not_verified(address: str, why: str, files: Sequence[str]) -> str:
-    where = " or ".join(files)
+def server_not_verified(server: Server, why: str) -> str:
+    if server.roots.are_known:
+        return (
+            f"Its certificate at {server} does not verify against {server.roots}: {why}. Another "
+            "machine may answer there. If the service was installed anew: ask its administrator "
+            "for an invitation, and use that."
+        )
     return (
-        f"Its certificate at {address} does not verify against {where}: {why}. "
+        f"Its certificate at {server} does not verify against {server.roots}: {why}. "
         "Copy the service's multipass_root_cert.pem there, or name it in MULTIPASS_ROOT_CERT."
     )
 
 
-def no_root_certificate(address: str, files: Sequence[str]) -> str:
-    where = " or ".join(files)
+def no_root_certificate(server: str, files: str) -> str:
     return (
-        f"There is no usable root certificate to check {address} with, looked for in {where} "
+        f"There is no usable root certificate to check {server} with, looked for in {files} "
         "(over a socket it must belong to root or to you). Copy the service's "
-        "multipass_root_cert.pem there, or name it in MULTIPASS_ROOT_CERT."
+        "multipass_root_cert.pem there, or name it in MULTIPASS_ROOT_CERT; an invitation of that "
+        "service needs neither."
     )
 
 
@@ -164,16 +176,16 @@ def socket_of_stranger(uid: int, hint: str) -> str:
     return f"The socket is served by user id {uid}, neither root nor you. {hint}".rstrip()
 
 
-def warn_no_root_certificate(files: Sequence[str]) -> str:
+def warn_no_root_certificate(files: str) -> str:
     return (
-        f"Warning: no root certificate of the service in {' or '.join(files)}; trusting the "
+        f"Warning: no root certificate of the service in {files}; trusting the "
         "socket's owner instead. The service writes a new one when it starts."
     )
 
 
-def warn_stale_root_certificate(files: Sequence[str], why: str) -> str:
+def warn_stale_root_certificate(files: str, why: str) -> str:
     return (
-        f"Warning: the service's certificate does not verify against {' or '.join(files)} "
+        f"Warning: the service's certificate does not verify against {files} "
         f"({why}); trusting the socket's owner instead. Restarting the service repairs it."
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from client import commands
 from client.arguments.commandline import parse
-from client.errors import ClientError
+from client.errors import ClientError, CommandFailed
 from client.terminal import console
 
 TYPE_CHECKING = False
@@ -21,6 +21,10 @@ def run(command: Command, session: Session) -> int:
         raise
     except ClientError as error:
         console.line_err(error.text(command.name))
+        if session.remote and isinstance(error, CommandFailed):
+            from client import remote_messages
+
+            console.line_err(remote_messages.where(session.remote))
         return error.exit_code
 
 

@@ -8,13 +8,14 @@ from client import certificate, home
 from client.errors import CommandFailed
 from client.terminal import console
 from client.transport.channel import PATIENCE, Channel
-from protocol import addresses, places
+from protocol import places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from client.arguments.commandline import CommandLine
+    from client.server import Server
     from protocol.addresses import Address
 
 # Which certificate a call presents: a service without clients enrols the one that is presented.
@@ -28,15 +29,47 @@ class Session:
         self.line = line
         self.verbosity = line.verbosity or 0
         self._environ, self._home = home.find(environ, os.geteuid())
+        self._server: Server | None = None
         # Set by completion and health checks, which must not be enrolled as the first client.
         self.never_enrols = bool(environ.get("MULTIPASS_NEVER_ENROL"))
 
+    def server(self) -> Server:
+        """The service that the command talks to. Raises AddressError, RemotesUnusable."""
+        if self._server is None:
+            from client import server
+
+            self._server = server.find(self._environ, self.remotes_file())
+        return self._server
+
+    def server_at(self, address: Address) -> Server:
+        """With what is known to verify it. Raises RemotesUnusable."""
+        from client import server
+
+        return server.at(address, self._environ, self.remotes_file())
+
+    def local_address(self) -> Address:
+        """That of this machine's service."""
+        from client import server
+
+        return server.local(self._environ)
+
+    @property
+    def address_is_set(self) -> bool:
+        """Whether the environment names the service, which goes before the default remote."""
+        return bool(self._environ.get("MULTIPASS_SERVER_ADDRESS"))
+
+    @property
+    def remote(self) -> str:
+        """The default remote, where that is what the command talked to; else empty."""
+        return str(self._server) if self._server is not None and self._server.remote else ""
+
+    def talk_to(self, server: Server) -> None:
+        """Instead of the service that environment and remotes name."""
+        self._server = server
+
     def address(self) -> Address:
-        """Raises AddressError."""
-        named = self._environ.get("MULTIPASS_SERVER_ADDRESS")
-        if named:
-            return addresses.parse(named)
-        return addresses.UnixAddress(places.default_socket(self._environ))
+        """Raises AddressError, RemotesUnusable."""
+        return self.server().address
 
     def channel(
         self,
@@ -48,14 +81,14 @@ class Session:
         """A channel to the service. Raises AddressError, CommandFailed."""
         from client.transport.server_identity import Peer  # loads the TLS library
 
-        address = self.address()
-        files = places.root_certificates(self._environ)
-        peer = Peer(address, files, self._identity(identity), warn)
+        peer = Peer(self.server(), self._identity(identity), warn)
         return Channel(peer, patience, deadline)
 
     def of(self, line: CommandLine) -> Session:
         """The session of another command in the same run."""
-        return Session(line, self._environ)
+        session = Session(line, self._environ)
+        session._server = self._server
+        return session
 
     def make_certificate(self) -> None:
         """Create this client's certificate if possible: scripts append it to the trust store after
@@ -71,6 +104,9 @@ class Session:
 
     def settings_file(self) -> str:
         return places.client_settings_file(self._environ, self._home)
+
+    def remotes_file(self) -> str:
+        return places.client_remotes_file(self._environ, self._home)
 
     def alias_file(self) -> str:
         return places.client_alias_file(self._environ, self._home)

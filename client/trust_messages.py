@@ -14,12 +14,24 @@ NOT_OFFERED = "The service that answers is of Multipass 1.16, which knows no rol
 UNCHANGED = "Nothing had to be changed."
 
 
-def invited(name: str, role: str, until: str, line: str) -> str:
+def invited(name: str, role: str, until: str, line: str, tcp_address: str) -> str:
+    """`tcp_address`: where other machines reach the service, empty if they can't."""
+    there = ""
+    if tcp_address:
+        label = tcp_address.rpartition(":")[0].partition(".")[0].lower()
+        remote = label if label[:1].isalpha() else "server"
+        there = (
+            f"or, on another machine that reaches this one as {tcp_address}, by this:\n"
+            "\n"
+            f"  multipass remote add {remote} {tcp_address} {line}\n"
+            "\n"
+        )
     return (
         f"{name} is let in once, as {role}, until {until}, by this command:\n"
         "\n"
         f"  multipass authenticate {line}\n"
         "\n"
+        f"{there}"
         "Any person who has the line can use it. It is shown only now."
     )
 

@@ -31,13 +31,13 @@ from multipassd.rpc.methods import HANDLERS
 from multipassd.settings import Settings
 from multipassd.system import installation, log, storage
 from multipassd.system.notices import Manager
-from multipassd.transport import listener, tls
+from multipassd.transport import listener, reachable, tls
 from multipassd.transport.connection_pool import Server
 from multipassd.transport.listener import Listener
 from multipassd.trust.state import TrustState
 from multipassd.trust.store import TrustStore
 from protocol import places
-from protocol.addresses import Address, TcpAddress, UnixAddress
+from protocol.addresses import Address, UnixAddress
 from protocol.version import VERSION
 
 _log = log.get("service")
@@ -74,7 +74,7 @@ class Service:
         self._settings = Settings(Path(here.settings))
         self._subuids = SubordinateUids.load()
         self._listeners, self._group = _listen(addresses)
-        self._names = _certificate_names(addresses, self._listeners)
+        self._names = reachable.names(addresses, self._listeners)
         try:
             self._machines = Machines.assemble(os.environ, self._data, self._settings, network)
         except HelperError:
@@ -99,6 +99,7 @@ class Service:
             ssh_authority=self._machines.ssh_authority,
             data_directory=str(self._data),
             mount_switch=self._machines.mount_switch,
+            tcp_address=reachable.from_other_machines(self._listeners),
         )
         log.add_handler(CallerLog())
         standings = Standings(self._store, own_rule(self._group))
@@ -140,6 +141,7 @@ class Service:
     def _load_identity(self) -> None:
         self._identity = ensure(self._data, self._root_certificate, self._names, time.time())
         self._context = tls.make_context(self._identity.certificate, self._identity.key)
+        self._daemon.root_certificate = self._identity.root
 
     @staticmethod
     def _warn_if_not_root() -> None:
@@ -287,14 +289,6 @@ def _listen(addresses: list[Address]) -> tuple[list[Listener], int]:
 
 def _default_address() -> Address:
     return UnixAddress(installation.here().socket)
-
-
-def _certificate_names(addresses: list[Address], listeners: list[Listener]) -> list[str]:
-    """The names beside localhost that clients may reach the service by."""
-    asked = [each.host for each in addresses if isinstance(each, TcpAddress)]
-    bound = [str(each.socket.getsockname()[0]) for each in listeners if not each.path]
-    unspecified = {"", "0.0.0.0", "::", "localhost"}
-    return sorted({*asked, *bound} - unspecified)
 
 
 def _raise_descriptor_limit() -> None:

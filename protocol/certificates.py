@@ -13,15 +13,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from protocol.pem import CERTIFICATE, body_to_der, der_to_pem
 
 LOCALHOST = "localhost"  # the name that every client verifies, at any address
 ROOT_NAME = "Multipass Root CA"
@@ -107,6 +111,22 @@ def load(certificate: bytes) -> x509.Certificate:
         return x509.load_pem_x509_certificate(certificate)
     except Exception as error:
         raise CertificateError(f"this is no X.509 certificate: {error}") from error
+
+
+def public_keys(pem: bytes) -> list[tuple[bytes, bytes]]:
+    """Each certificate in the text as PEM, with its public key in DER. Raises CertificateError."""
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    found = []
+    for block in CERTIFICATE.finditer(pem):
+        try:
+            der = body_to_der(block["body"])
+            key = load_der(der).public_key().public_bytes(*form)
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise CertificateError(f"this is no certificate with a public key: {error}") from error
+        found.append((der_to_pem(der), key))
+    if not found:
+        raise CertificateError("there is no certificate in the text")
+    return found
 
 
 def load_key(key: bytes) -> SigningKey:

@@ -149,6 +149,15 @@ METHODS = (
         grpc.TRUST_SERVICE,
     ),
     Method(
+        "roots",
+        Policy.OPEN,
+        _VIEWER,
+        READS,
+        trust.RootsRequest,
+        trust.RootsReply,
+        grpc.TRUST_SERVICE,
+    ),
+    Method(
         "host_keys",
         Policy.MEMBERS_ONLY,
         _USER,

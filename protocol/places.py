@@ -64,6 +64,11 @@ def client_alias_file(environ: Environ, home: str) -> str:
     return f"{directory}/multipass_aliases.json"
 
 
+def client_remotes_file(environ: Environ, home: str) -> str:
+    directory = client_settings_file(environ, home).rpartition("/")[0]
+    return f"{directory}/multipass_remotes.json"
+
+
 def client_alias_scripts(environ: Environ, home: str) -> str:
     """The directory of the scripts that run aliases, for the user's PATH."""
     if in_snap(environ):

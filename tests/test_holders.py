@@ -67,6 +67,18 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "interop/test_roles.py::test_a_viewer_sees_no_log_of_its_calls_and_its_guesses_are_limited",
         ),
     },
+    "who answers a client": {
+        "the client verifies": (
+            "interop/test_remotes.py::test_a_wrong_server_hears_neither_the_line_nor_who_asks",
+            "interop/test_remotes.py::test_a_server_that_repeats_the_certificate_of_another_hears_no_more",
+            "interop/test_remotes.py::test_a_line_of_another_server_is_sent_nowhere_and_stays_good",
+        ),
+        "what it keeps": (
+            "interop/test_remotes.py::test_a_service_that_was_installed_anew_is_refused_until_a_new_"
+            "line_names_it",
+            "interop/test_remotes.py::test_the_environment_goes_before_the_remote_in_use",
+        ),
+    },
     "an admin": {
         "names, MAC addresses": (
             "multipassd/instances/launching/test_launch_spec.py::test_a_name_that_can_be_none_is_refused",

@@ -70,14 +70,18 @@ def change(session: Session, edit: Callable[[Aliases], None]) -> bool:
 
 
 def forget_instances(session: Session, names: Sequence[str]) -> None:
-    """Remove the aliases of purged instances. Prints errors instead of raising them."""
-    if names and os.path.exists(session.alias_file()):
+    """Remove the aliases of purged instances. Prints errors instead of raising them.
+
+    An alias names no service: one that was meant for this machine's must survive a remote's purge.
+    """
+    if names and not session.remote and os.path.exists(session.alias_file()):
         _tolerantly(session, lambda aliases: [*map(aliases.forget_instance, names)])
 
 
 def rename_instance(session: Session, old: str, new: str) -> None:
-    """Move the aliases of a renamed instance. Prints errors instead of raising them."""
-    if os.path.exists(session.alias_file()):
+    """Move the aliases of a renamed instance, unless it is a remote's. Prints errors instead of
+    raising them."""
+    if not session.remote and os.path.exists(session.alias_file()):
         _tolerantly(session, lambda aliases: aliases.rename_instance(old, new))
 
 

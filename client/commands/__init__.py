@@ -33,6 +33,7 @@ MODULES = {
     "prefer": "prefer",
     "purge": "purge",
     "recover": "recover",
+    "remote": "remote",
     "restart": "restart",
     "restore": "restore",
     "revoke": "revoke",

@@ -27,12 +27,21 @@ def run(session: Session) -> int:
     passphrase = given[0] if given else _ask(session)
     if not passphrase:
         raise UsageError(messages.NO_PASSPHRASE)
-    _authenticate(session, passphrase)
+    if passphrase.strip().startswith("mpi1-") and not _is_local(session):
+        from client.remotes import joining
+
+        joining.authenticate(session, passphrase)
+    else:
+        _authenticate(session, passphrase)
     return SUCCESS
 
 
 def _is_local_root(session: Session) -> bool:
-    return os.geteuid() == 0 and isinstance(session.address(), UnixAddress)
+    return os.geteuid() == 0 and _is_local(session)
+
+
+def _is_local(session: Session) -> bool:
+    return isinstance(session.address(), UnixAddress)
 
 
 def _authenticated_as_root(session: Session) -> bool:
@@ -47,7 +56,8 @@ def _authenticated_as_root(session: Session) -> bool:
 
 
 def _ask(session: Session) -> str:
-    session.channel().check()  # verify the service before asking for the passphrase
+    if _is_local(session) or session.server().roots.load() is not None:
+        session.channel().check()  # verify the service before asking for the passphrase
     return prompts.ask_secretly(messages.ENTER_PASSPHRASE)
 
 

@@ -27,7 +27,8 @@ def run(session: Session) -> int:
     )
     reply = trust_calls.call(session, "invite", request, InviteReply)
     until = f"{trust_calls.moment(reply.expires)} UTC"
-    console.line_out(messages.invited(request.name, reply.role, until, reply.line))
+    said = messages.invited(request.name, reply.role, until, reply.line, reply.tcp_address)
+    console.line_out(said)
     return SUCCESS
 
 

@@ -26,7 +26,7 @@ def run(session: Session) -> int:
     form = render.form(line.value("format", render.TABLE))
     from client.render import versions
 
-    console.out(versions.render(_ask_service(session), form))
+    console.out(versions.render(_ask_service(session), form, session.remote))
     return SUCCESS
 
 

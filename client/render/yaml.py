@@ -45,6 +45,8 @@ def _block(value: Value, indent: str) -> list[str]:
 
 
 def _plain(value: str | int | None) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return "~" if value is None else scalar(str(value))
 
 

@@ -22,6 +22,7 @@ from protocol.addresses import UnixAddress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from client.server import Server
     from protocol.addresses import Address, TcpAddress
 
 __all__ = ["SOL_SOCKET", "SO_PEERCRED", "Socket", "denied_hint", "dial", "failure"]
@@ -33,20 +34,22 @@ UNIX_TIMEOUT = 30.0
 EVERYBODY = 0o006  # mode bits that let all users connect
 
 
-def dial(address: Address) -> Socket:
+def dial(server: Server) -> Socket:
     """Raises Unreachable, AccessDenied."""
+    address = server.address
     try:
         if isinstance(address, UnixAddress):
             return _dial_unix(address)
         return _dial_tcp(address)
     except OSError as error:
-        raise failure(address, error) from error
+        raise failure(server, error) from error
 
 
-def failure(address: Address, error: OSError) -> CommandFailed:
+def failure(server: Server, error: OSError) -> CommandFailed:
     """The error for a failed connection: what happened, and what to do."""
+    address = server.address
     if not isinstance(address, UnixAddress):
-        hint = messages.host_fails(str(address), _why(error))
+        hint = messages.host_fails(server, _why(error))
         return Unreachable(messages.CANNOT_CONNECT, hint)
     if error.errno in (errno.EACCES, errno.EPERM):
         return AccessDenied(messages.ACCESS_DENIED, denied_hint(address))

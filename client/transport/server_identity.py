@@ -12,39 +12,38 @@ import sys
 
 from client import messages
 from client.errors import CommandFailed, HungUp, Unverified
-from client.transport import dial, roots, tls
+from client.transport import dial, tls
 from protocol.addresses import UnixAddress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from socket import socket as Socket
 
-    from protocol.addresses import Address
+    from client.server import Server
 
 ROOT = 0
 _UCRED_SIZE = 12  # struct ucred: pid, uid, gid, four bytes each
 
 
 class Peer:
-    """Makes connections to one address; presents `identity` if there is one."""
+    """Makes connections to one server; presents `identity` if there is one."""
 
     def __init__(
         self,
-        address: Address,
-        root_files: Sequence[str],
+        server: Server,
         identity: tuple[str, str] | None,
         warn: Callable[[str], None],
     ) -> None:
-        self._address = address
-        self._root_files = root_files
+        self._server = server
+        self._address = server.address
         self._identity = identity
         self._warn = warn
         self._warned = False
 
     def connect(self) -> tls.Stream:
         """Raises Unreachable, AccessDenied, Unverified, CommandFailed."""
-        socket = dial.dial(self._address)
+        socket = dial.dial(self._server)
         try:
             uid = self._listener(socket)
             if uid is None or not _is_own(uid):
@@ -57,7 +56,7 @@ class Peer:
 
     def check(self) -> None:
         """Raises Unverified if the peer's identity can't be verified."""
-        socket = dial.dial(self._address)
+        socket = dial.dial(self._server)
         try:
             uid = self._listener(socket)
         finally:
@@ -74,21 +73,22 @@ class Peer:
 
     def _connect_own(self, socket: Socket) -> tls.Stream | None:
         """None if the certificate does not verify; the connection can't be used then."""
-        pem = roots.load(self._root_files)
+        pem = self._server.roots.load()
         if pem is None:
             stream = self._handshake(socket, None)
             # A service that this connection started has created it by now.
-            if roots.load(self._root_files) is None:
-                self._warn_once(messages.warn_no_root_certificate(self._root_files))
+            if self._server.roots.load() is None:
+                self._warn_once(messages.warn_no_root_certificate(str(self._server.roots)))
             return stream
         try:
             return self._handshake(socket, pem)
         except _NotVerified as error:
-            self._warn_once(messages.warn_stale_root_certificate(self._root_files, error.why))
+            where = str(self._server.roots)
+            self._warn_once(messages.warn_stale_root_certificate(where, error.why))
             return None
 
     def _connect_unverified(self) -> tls.Stream:
-        socket = dial.dial(self._address)
+        socket = dial.dial(self._server)
         uid = self._listener(socket)
         if uid is None or not _is_own(uid):  # another user took over the socket
             socket.close()
@@ -96,15 +96,15 @@ class Peer:
         return self._handshake(socket, None)
 
     def _connect_stranger(self, socket: Socket, uid: int | None) -> tls.Stream:
-        where = str(self._address)
+        server = self._server
         owners = None if uid is None else frozenset((ROOT, os.geteuid()))
-        pem = roots.load(self._root_files, owners)
+        pem = self._server.roots.load(owners)
         if pem is None:
-            raise _unverified(uid, messages.no_root_certificate(where, self._root_files))
+            raise _unverified(uid, messages.no_root_certificate(str(server), str(server.roots)))
         try:
             return self._handshake(socket, pem)
         except _NotVerified as error:
-            hint = messages.server_not_verified(where, error.why, self._root_files)
+            hint = messages.server_not_verified(server, error.why)
             raise _unverified(uid, hint) from None
 
     def _handshake(self, socket: Socket, pem: str | None) -> tls.Stream:
@@ -126,7 +126,7 @@ class Peer:
                 messages.PROTOCOL_BROKEN, messages.foreign_answer(_reason(error))
             ) from error
         except OSError as error:
-            raise dial.failure(self._address, error) from error
+            raise dial.failure(self._server, error) from error
 
     def _present(self, context: tls.SSLContext, identity: tuple[str, str]) -> None:
         certificate, key = identity
@@ -143,6 +143,21 @@ class Peer:
         if not self._warned:
             self._warn(warning)
             self._warned = True
+
+
+class Unidentified(Peer):
+    """A server whose certificate is not known yet: for a call that says nothing to it."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server, None, _ignore)
+
+    def connect(self) -> tls.Stream:
+        """Verifies nothing, and presents no certificate. Raises Unreachable, CommandFailed."""
+        return self._handshake(dial.dial(self._server), None)
+
+
+def _ignore(_: str) -> None:
+    return
 
 
 class _NotVerified(Exception):

@@ -7,10 +7,8 @@ offer it again. The caller holds the lock of enrolments: of two who offer it at 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import re
 import secrets
 from collections.abc import Container
 from dataclasses import asdict, dataclass, replace
@@ -18,14 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from multipassd.system.files import read_regular, write_atomically
+from protocol import invitation_line
 from protocol.errors import RpcError, StorageFailed
+from protocol.invitation_line import BadLine
 from protocol.roles import Role
 from protocol.status import Status
 
-PREFIX = "mpi1-"  # no passphrase can be set that begins so
 SECRET_BYTES = 16  # 128 bits: no guess is right, so none has to be counted
-# What is behind the first dot is for later releases, such as the hash of the server's certificate.
-LINE = re.compile(rf"{PREFIX}([a-z2-7]{{26}})-([a-z2-7]{{4}})(?:\.[\x21-\x7e]{{0,200}})?")
 MOST = 1000  # that wait at once: a class of students; the file stays one of 300 KB
 LONGEST = 30 * 24 * 3600  # seconds; a line that is kept in a mailbox must not work a year later
 SHORTEST = 60
@@ -102,9 +99,9 @@ class Invitations:
 
     def make(self, name: str, role: Role, seconds: int, by: str, now: float) -> tuple[str, float]:
         """The line to pass on, and until when it is good."""
-        secret = base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode().lower().rstrip("=")
-        expires = now + seconds
-        made = Invitation(secrets.token_hex(4), _digest(secret), name, str(role), by, now, expires)
+        line = invitation_line.make(secrets.token_bytes(SECRET_BYTES))
+        digest, expires = _digest(invitation_line.secret_of(line)), now + seconds
+        made = Invitation(secrets.token_hex(4), digest, name, str(role), by, now, expires)
         waiting = self.waiting(now)
         if len(waiting) >= MOST:
             raise StorageFailed(
@@ -112,7 +109,7 @@ class Invitations:
                 "`multipass revoke NAME` takes those of a name back."
             )
         self._write([*waiting, made])
-        return f"{PREFIX}{secret}-{_checksum(secret)}", expires
+        return line, expires
 
     def waiting(self, now: float) -> list[Invitation]:
         """Those that can still be used, in the order in which they were made."""
@@ -120,13 +117,13 @@ class Invitations:
 
     def find(self, line: str, fingerprint: str, now: float) -> Invitation:
         """Raises InvitationRefused."""
-        whole = LINE.fullmatch(line.strip())
-        if whole is None or _checksum(whole[1]) != whole[2]:
+        try:
+            digest = _digest(invitation_line.secret_of(line))
+        except BadLine:
             raise InvitationRefused(
                 "This is not the whole invitation: copy the line again, from its beginning to its "
                 "end."
-            )
-        digest = _digest(whole[1])
+            ) from None
         for each in self.waiting(now):
             if each.digest == digest and each.claimed in ("", fingerprint):
                 return each
@@ -190,10 +187,6 @@ class Invitations:
             ) from error
 
 
-def is_line(text: str) -> bool:
-    return text.strip().startswith(PREFIX)
-
-
 def _checked(invitation: Invitation) -> Invitation:
     texts = (invitation.id, invitation.digest, invitation.name, invitation.role, invitation.by)
     moments = (invitation.made, invitation.expires)
@@ -206,8 +199,3 @@ def _checked(invitation: Invitation) -> Invitation:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _checksum(secret: str) -> str:
-    """Tells a slip of the hand from a line that was used; says nothing of the secret's hash."""
-    return base64.b32encode(hashlib.sha256(b"line" + secret.encode()).digest())[:4].decode().lower()

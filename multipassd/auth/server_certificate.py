@@ -42,6 +42,7 @@ class Identity:
     certificate: bytes
     key: bytes
     not_after: datetime
+    root: bytes  # what clients verify it against
     problem: str = ""
 
     def __repr__(self) -> str:
@@ -60,6 +61,7 @@ def ensure(data: Path, root_certificate: Path, names: Sequence[str], now: float)
         server.certificate,
         server.key,
         certificate_checks.pem_not_after(server.certificate),
+        root.certificate,
         " ".join(dict.fromkeys(place.problems)),
     )
 

@@ -40,4 +40,6 @@ class Daemon:
     ssh_authority: SshAuthority
     data_directory: str
     mount_switch: MountSwitch
+    root_certificate: bytes = b""  # PEM, what clients verify this service against
+    tcp_address: str = ""  # where other machines reach it; empty if they can't
     tasks: Tasks = field(default_factory=Tasks)  # what a caller who hangs up does not cut short

@@ -64,11 +64,23 @@ class InviteRequest(Message):
 
 
 class InviteReply(Message):
-    """The reply of the call `invite`: what to pass on, and until when it is good."""
+    """The reply of the call `invite`: what to pass on, until when it is good, and where other
+    machines reach the service, as HOST:PORT; empty if they can't."""
 
     line: str = string(1)
     role: str = string(2)
     expires: int = int64(3)
+    tcp_address: str = string(4)
+
+
+class RootsRequest(Message):
+    """The request of the call `roots`."""
+
+
+class RootsReply(Message):
+    """The reply of the call `roots`: the certificates that verify the service, as PEM."""
+
+    certificates: str = string(1)
 
 
 class GrantRequest(Message):

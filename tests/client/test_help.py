@@ -50,6 +50,7 @@ ONE_LINERS = {
     "prefer": "Switch the current alias context",
     "purge": "Purge all deleted instances permanently",
     "recover": "Recover deleted instances",
+    "remote": "Keep services on other machines",
     "restart": "Restart instances",
     "restore": "Restore an instance from a snapshot",
     "revoke": "Trust a person's clients no longer",

@@ -14,7 +14,9 @@ from collections import Counter
 sys.path.insert(0, "/usr/lib/multipass")
 
 from client.errors import CommandFailed
+from client.server import Server
 from client.transport.channel import Channel
+from client.transport.roots import Roots
 from client.transport.server_identity import Peer
 from protocol.addresses import Address, TcpAddress, UnixAddress
 from protocol.certificates import make_client
@@ -89,7 +91,7 @@ def _guess_on(
 
 
 def _guess(address: Address, identity: tuple[str, str], guess: str, give_up: float) -> str:
-    peer = Peer(address, [ROOT_CERTIFICATE], identity, lambda _: None)
+    peer = Peer(Server(address, Roots([ROOT_CERTIFICATE])), identity, lambda _: None)
     request = AuthenticateRequest(passphrase=guess).encode()
     try:
         for _ in Channel(peer, deadline=give_up).call("authenticate", request):

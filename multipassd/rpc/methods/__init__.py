@@ -53,6 +53,7 @@ HANDLERS: dict[str, Handler] = {
     grpc.path("invite", grpc.TRUST_SERVICE): trust.invite,
     grpc.path("remove", grpc.TRUST_SERVICE): trust.remove,
     grpc.path("revoke", grpc.TRUST_SERVICE): trust.revoke,
+    grpc.path("roots", grpc.TRUST_SERVICE): trust.roots,
     grpc.path("export", grpc.EXPORTS_SERVICE): exports.export,
     grpc.path("import", grpc.EXPORTS_SERVICE): exports.import_,
 }

@@ -7,7 +7,7 @@ import os
 import time
 
 from multipassd.auth import gate
-from multipassd.auth.invitations import InvitationRefused, is_line
+from multipassd.auth.invitations import InvitationRefused
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.transport.quota import limits
@@ -19,6 +19,7 @@ from protocol.errors import (
     StoreDamaged,
     WrongPassphrase,
 )
+from protocol.invitation_line import is_line
 from protocol.messages.access import (
     AuthenticateRequest,
     DaemonInfoReply,

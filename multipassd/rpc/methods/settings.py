@@ -6,7 +6,6 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from multipassd.auth.invitations import is_line
 from multipassd.instances import settings as of_instances
 from multipassd.instances import snapshot_settings as of_snapshots
 from multipassd.instances.launching import launch_networks
@@ -19,6 +18,7 @@ from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.transport.quota import limits
 from protocol.errors import InvalidSetting, NotForRole, RpcError
+from protocol.invitation_line import is_line
 from protocol.messages.access import (
     GetReply,
     GetRequest,

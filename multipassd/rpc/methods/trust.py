@@ -10,7 +10,10 @@ from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.trust.lock import LastAdmin
 from multipassd.trust.store import TrustStore
+from protocol import certificates
+from protocol.certificates import CertificateError
 from protocol.errors import RpcError
+from protocol.invitation_line import with_pin
 from protocol.messages.trust import (
     ClientsReply,
     ClientsRequest,
@@ -23,6 +26,8 @@ from protocol.messages.trust import (
     RemoveRequest,
     RevokeReply,
     RevokeRequest,
+    RootsReply,
+    RootsRequest,
     TrustedClient,
 )
 from protocol.pem import fingerprint
@@ -104,8 +109,19 @@ async def invite(call: Call[InviteRequest], daemon: Daemon) -> None:
     role = _role(request.role) if request.role else None
     seconds = request.seconds or A_DAY
     invited = await daemon.enrolment.invite(request.name, role, seconds, call.peer)
-    expires = int(invited.expires)
-    call.reply(InviteReply(line=invited.line, role=str(invited.role), expires=expires))
+    call.reply(
+        InviteReply(
+            line=_for_this_service(invited.line, daemon.root_certificate),
+            role=str(invited.role),
+            expires=int(invited.expires),
+            tcp_address=daemon.tcp_address,
+        )
+    )
+
+
+async def roots(call: Call[RootsRequest], daemon: Daemon) -> None:
+    """What verifies this service. A client that was given its hash asks before it sends more."""
+    call.reply(RootsReply(certificates=daemon.root_certificate.decode("ascii", "replace")))
 
 
 async def grant(call: Call[GrantRequest], daemon: Daemon) -> None:
@@ -128,6 +144,15 @@ async def revoke(call: Call[RevokeRequest], daemon: Daemon) -> None:
     except LastAdmin:
         raise WouldLeaveNoAdmin() from None
     call.reply(RevokeReply(removed=removed, invitations=void))
+
+
+def _for_this_service(line: str, root: bytes) -> str:
+    """The line with the hash of the root certificate's key, by which a client over TCP knows the
+    service."""
+    try:
+        return with_pin(line, certificates.public_keys(root)[0][1])
+    except CertificateError:  # over a Unix socket it works without
+        return line
 
 
 def _role(name: str) -> Role:

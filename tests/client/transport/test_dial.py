@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 
 from client.errors import Unreachable
+from client.server import Server
 from client.transport import dial
+from client.transport.roots import Roots
 from protocol import client_certificate
 from protocol.addresses import UnixAddress
 from tests.client.program import Program
 from tests.waiting import PATIENCE
 
-Queue = tuple[socket.socket, UnixAddress]
+Queue = tuple[socket.socket, Server]
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def full(tmp_path: Path) -> Iterator[Queue]:
                 callers.append(socket.socket(socket.AF_UNIX))
                 callers[-1].setblocking(False)
                 callers[-1].connect(listening.getsockname())
-        yield listening, UnixAddress(f"{tmp_path}/socket")
+        yield listening, Server(UnixAddress(f"{tmp_path}/socket"), Roots([]))
     for caller in callers:
         caller.close()
 
@@ -42,7 +44,7 @@ def full(tmp_path: Path) -> Iterator[Queue]:
 def test_a_caller_waits_where_the_queue_is_full(
     full: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listening, address = full
+    listening, server = full
     found_it_full = threading.Event()
     wait = dial._queued
 
@@ -52,7 +54,7 @@ def test_a_caller_waits_where_the_queue_is_full(
 
     monkeypatch.setattr(dial, "_queued", queued)
     got: list[dial.Socket] = []
-    caller = threading.Thread(target=lambda: got.append(dial.dial(address)))
+    caller = threading.Thread(target=lambda: got.append(dial.dial(server)))
     caller.start()
     assert found_it_full.wait(PATIENCE)
     listening.accept()[0].close()
@@ -74,7 +76,7 @@ def test_a_wait_that_was_interrupted_is_no_connection(
     full: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after Ctrl-Z and `fg`: the system call ends early, and the library believes it is done."""
-    listening, address = full
+    listening, server = full
     interrupted: list[bool] = []
 
     class Interrupted(dial.Socket):
@@ -86,7 +88,7 @@ def test_a_wait_that_was_interrupted_is_no_connection(
             super().connect(where)  # type: ignore[arg-type]
 
     monkeypatch.setattr(dial, "Socket", Interrupted)
-    connected = dial.dial(address)
+    connected = dial.dial(server)
     assert interrupted and connected.getpeername()
     connected.close()
 

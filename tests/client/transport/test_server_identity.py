@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from client.errors import HungUp, Unverified
+from client.server import Server
 from client.transport import dial, server_identity
+from client.transport.roots import Roots
 from client.transport.server_identity import Peer
 from protocol import certificates
 from protocol.addresses import TcpAddress, UnixAddress
@@ -33,7 +35,9 @@ def stranger(
     monkeypatch.setattr(server_identity, "_is_own", lambda uid: False)
     warnings: list[str] = []
     address = UnixAddress(f"{tmp_path}/socket")
-    return Peer(address, [str(service.root_certificate)], None, warnings.append), warnings
+    return Peer(
+        Server(address, Roots([str(service.root_certificate)])), None, warnings.append
+    ), warnings
 
 
 def test_a_stranger_that_verifies_is_the_service(stranger: tuple[Peer, list[str]]) -> None:
@@ -75,7 +79,7 @@ def test_one_s_own_service_need_not_verify(service: Service, tmp_path: Path) -> 
     service.root_certificate.write_bytes(certificates.make_root().certificate)
     warnings: list[str] = []
     address = UnixAddress(f"{tmp_path}/socket")
-    own = Peer(address, [str(service.root_certificate)], None, warnings.append)
+    own = Peer(Server(address, Roots([str(service.root_certificate)])), None, warnings.append)
     own.check()
     own.connect().close()
     own.connect().close()
@@ -96,13 +100,15 @@ def test_a_service_that_closes_the_connection_unanswered_has_hung_up(tmp_path: P
         thread.start()
         address = TcpAddress("127.0.0.1", listening.getsockname()[1])
         with pytest.raises(HungUp):
-            Peer(address, [str(tmp_path / "root.pem")], None, lambda _: None).connect()
+            Peer(
+                Server(address, Roots([str(tmp_path / "root.pem")])), None, lambda _: None
+            ).connect()
         thread.join()
 
 
 def test_a_service_that_says_nothing_is_told_without_the_library_s_words() -> None:
     late = TimeoutError("_ssl.c:975: The handshake operation timed out")
-    failure = dial.failure(UnixAddress("/a"), late)
+    failure = dial.failure(Server(UnixAddress("/a"), Roots([])), late)
     assert failure.sentence == "cannot connect to the multipass socket"
     assert failure.hint.startswith(
         "Connecting to the socket /a failed: the service did not answer in time. "

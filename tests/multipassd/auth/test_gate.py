@@ -175,6 +175,7 @@ def test_every_method_has_a_policy_and_only_these_are_not_adopting() -> None:
         "invite",
         "grant",
         "revoke",
+        "roots",
     }
 
 
@@ -233,6 +234,7 @@ MAY_CALL = {
     "/multipass.Trust/invite": ADMINS,
     "/multipass.Trust/grant": ADMINS,
     "/multipass.Trust/revoke": ADMINS,
+    "/multipass.Trust/roots": VIEWERS,
     "/multipass.Guests/host_keys": ADMINS,
     "/multipass.Images/downloads": ADMINS,
     "/multipass.Exports/export": ADMINS,
@@ -248,7 +250,7 @@ def test_every_method_has_a_row_that_says_which_roles_may_call_it() -> None:
 def test_what_only_reads_is_no_deed_and_all_else_is() -> None:
     assert {method.name for method in METHODS if method.deed == READS} == {
         "clients", "daemon_info", "downloads", "find", "get", "host_keys", "info", "keys", "list",
-        "networks", "ping", "version", "wait_ready",
+        "networks", "ping", "roots", "version", "wait_ready",
     }  # fmt: skip
 
 

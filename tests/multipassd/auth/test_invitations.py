@@ -22,7 +22,6 @@ from multipassd.auth.invitations import (
     NoAdminYet,
     NoClient,
     NotInvited,
-    is_line,
 )
 from multipassd.auth.peer import Peer
 from multipassd.trust.disk import StoreDisk
@@ -30,6 +29,7 @@ from multipassd.trust.lock import LastAdmin
 from multipassd.trust.reader import INVITATIONS_NAME
 from multipassd.trust.store import TrustStore
 from protocol.errors import StorageFailed
+from protocol.invitation_line import is_line
 from protocol.pem import fingerprint
 from protocol.roles import Role
 from tests.multipassd.trust.store_samples import NAME, der

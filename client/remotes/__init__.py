@@ -1,0 +1,1 @@
+"""Services on other machines: their addresses, certificates and names."""
