@@ -192,6 +192,10 @@ SFTP_ENDED = "the instance's SFTP server ended before all was copied"
 SSH_LOST = "the connection to the instance ended"
 
 
+def by_shared_key(name: str, why: str) -> str:
+    return f"{name} is logged in to by the key that all instances share: {why}"
+
+
 def no_host_key(name: str) -> str:
     return f"the service has no host key of '{name}', so the instance's identity can't be verified"
 

@@ -29,8 +29,8 @@ def call(
 ) -> Reply:
     """The last reply that has more than a log line; an empty one if there is none.
 
-    `method` is a name of `multipass.Rpc`, whose replies all have a `log_line`. Calls of this
-    project's own services go by their path over `Channel.call`. Raises CommandFailed.
+    `method` is a name of `multipass.Rpc`, or the path of a call of this project's own services
+    whose replies have a `log_line`; others go over `Channel.call`. Raises CommandFailed.
     """
     result = kind()
     for reply in stream(session, method, request, kind, channel):

@@ -167,6 +167,15 @@ METHODS = (
         grpc.GUESTS_SERVICE,
     ),
     Method(
+        "certify",
+        _ADOPT,
+        _USER,
+        "access",
+        guests.CertifyRequest,
+        guests.CertifyReply,
+        grpc.GUESTS_SERVICE,
+    ),
+    Method(
         "downloads",
         Policy.MEMBERS_ONLY,
         _USER,

@@ -170,15 +170,14 @@ class Connections:
     def to(self, instance: str) -> Connection:
         """Raises CommandFailed, Interrupted."""
         if instance not in self._made:
-            flags = self._session.line.flags
-            self._made[instance] = Connection(
-                guest.reach(self._session, instance, rpc.open_channel(self._session)),
-                self._report,
-                self._interruption,
-                "recursive" in flags,
-                "parents" in flags,
-            )
+            found = guest.reach(self._session, instance, rpc.open_channel(self._session))
+            self._made[instance] = found.log_in(self._connect)
         return self._made[instance]
+
+    def _connect(self, found: guest.Guest) -> Connection:
+        flags = self._session.line.flags
+        how = "recursive" in flags, "parents" in flags
+        return Connection(found, self._report, self._interruption, *how)
 
     def close(self) -> None:
         for connection in self._made.values():

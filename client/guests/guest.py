@@ -1,4 +1,4 @@
-"""Access to an instance: address, login user, private key and host key, from the service."""
+"""Access to an instance, from the service: address, login user, host key, and what it lets in."""
 
 from __future__ import annotations
 
@@ -6,29 +6,106 @@ from client import instance_messages, rpc
 from client.errors import CommandFailed, Status, StatusError
 from client.terminal import console
 from protocol import grpc
-from protocol.messages.guests import HostKeysReply, HostKeysRequest
-from protocol.messages.lifecycle import SSHInfoReply, SSHInfoRequest
+from protocol.messages.guests import (
+    CertifyReply,
+    CertifyRequest,
+    HostKeysReply,
+    HostKeysRequest,
+)
+from protocol.messages.lifecycle import SSHInfo, SSHInfoReply, SSHInfoRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from client.session import Session
     from client.transport.channel import Channel
-    from protocol.messages.lifecycle import SSHInfo
 
+    Result = TypeVar("Result")
+
+CERTIFY = grpc.path("certify", grpc.GUESTS_SERVICE)
 HOST_KEYS = grpc.path("host_keys", grpc.GUESTS_SERVICE)
 
 
-class Guest:
-    """`host_key` is as in known_hosts files; None where the service has no way to tell it."""
+class Refused(CommandFailed):
+    """The instance has refused the certificate or the key."""
 
-    def __init__(self, name: str, ssh: SSHInfo, host_key: str | None) -> None:
+
+class Guest:
+    """`host_key` is as in known_hosts files; None where the service has no way to tell it.
+
+    `certificate`: of the key in `ssh`, which was made for this log-in; empty where that is the key
+    that all instances share. `otherwise` gets that for an instance that refuses the certificate.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        ssh: SSHInfo,
+        host_key: str | None,
+        certificate: str = "",
+        otherwise: Callable[[], Guest] | None = None,
+    ) -> None:
         self.name = name
         self.ssh = ssh
         self.host_key = host_key
+        self.certificate = certificate
+        self._otherwise = otherwise
+
+    def log_in(self, attempt: Callable[[Guest], Result]) -> Result:
+        """The result of `attempt`, which is made once more with the shared key if the instance
+        refuses the certificate. Raises CommandFailed."""
+        try:
+            return attempt(self)
+        except Refused:
+            if self._otherwise is None:
+                raise
+            return attempt(self._otherwise())
 
 
-def reach(session: Session, name: str, channel: Channel) -> Guest:
-    """Raises CommandFailed; StatusError with ABORTED if the instance does not run."""
+def reach(session: Session, name: str, channel: Channel, refused: bool = False) -> Guest:
+    """`refused`: the instance has refused a certificate just now. Raises CommandFailed;
+    StatusError with ABORTED if the instance does not run."""
+    from client.guests import keypair
+
+    try:
+        pair = keypair.make()
+        request = CertifyRequest(
+            instance_name=name,
+            public_key=pair.public,
+            refused=refused,
+            verbosity_level=session.verbosity,
+        )
+        reply = rpc.call(session, CERTIFY, request, CertifyReply, channel)
+    except ImportError:  # no key can be made here
+        return _by_shared_key(session, name, channel)
+    except StatusError as error:
+        if error.status != Status.UNIMPLEMENTED:
+            raise
+        return _by_shared_key(session, name, channel)
+    if not reply.host:
+        raise CommandFailed(instance_messages.no_ssh_information(name))
+    if not reply.host_key:
+        raise CommandFailed(instance_messages.no_host_key(name))
+    if reply.why_shared and session.verbosity:
+        console.log("warning", "ssh", instance_messages.by_shared_key(name, reply.why_shared))
+    return Guest(
+        name,
+        SSHInfo(
+            host=reply.host,
+            port=reply.port,
+            username=reply.username,
+            priv_key_base64=pair.private.decode() if reply.certificate else reply.private_key,
+        ),
+        reply.host_key,
+        reply.certificate,
+        (lambda: reach(session, name, channel, refused=True)) if reply.certificate else None,
+    )
+
+
+def _by_shared_key(session: Session, name: str, channel: Channel) -> Guest:
+    """As with a service that issues no certificates. Raises as `reach` does."""
     request = SSHInfoRequest(instance_name=[name], verbosity_level=session.verbosity)
     found = rpc.call(session, "ssh_info", request, SSHInfoReply, channel).ssh_info.get(name)
     if found is None:

@@ -1,7 +1,7 @@
 """Run a command or a login shell inside an instance, with OpenSSH's client.
 
-The private key is in a memory file of this process, which ssh opens as `/proc/PID/fd/N`: nothing is
-on disk, so nothing is left behind, however this process ends.
+The private key and its certificate are in memory files of this process, which ssh opens as
+`/proc/PID/fd/N`: nothing is on disk, so nothing is left behind, however this process ends.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import signal
 
 from client import instance_messages
 from client.errors import CommandFailed
+from client.guests.guest import Refused
 from client.terminal import console
 
 TYPE_CHECKING = False
@@ -58,6 +59,10 @@ def run(guest: Guest, command: str | None) -> int:
 
     The remote side gets a terminal only if stdin and stdout are terminals.
     """
+    return guest.log_in(lambda found: _attempt(found, command))
+
+
+def _attempt(guest: Guest, command: str | None) -> int:
     log = _memory("log", b"")
     terminal = "-tt" if console.is_live() else "-T"
     words = _words(guest, log, terminal)
@@ -76,10 +81,17 @@ def _words(guest: Guest, log: int, *flags: str) -> list[str]:
     for option in (
         *OPTIONS,
         f"IdentityFile={_path(_memory('key', _private_key(ssh.priv_key_base64)))}",
+        *_certificate_options(guest),
         *_host_key_options(guest),
     ):
         words += ["-o", option]
     return [*words, "-l", ssh.username, "-p", str(ssh.port), "--", ssh.host]
+
+
+def _certificate_options(guest: Guest) -> tuple[str, ...]:
+    if not guest.certificate:
+        return ()
+    return (f"CertificateFile={_path(_memory('certificate', guest.certificate.encode()))}",)
 
 
 def _host_key_options(guest: Guest) -> tuple[str, ...]:
@@ -225,6 +237,6 @@ def _failure(said: bytes) -> CommandFailed:
             instance_messages.WRONG_HOST_KEY, instance_messages.WRONG_HOST_KEY_HINT
         )
     if "Permission denied" in text:
-        return CommandFailed(instance_messages.NOT_LET_IN, instance_messages.NOT_LET_IN_HINT)
+        return Refused(instance_messages.NOT_LET_IN, instance_messages.NOT_LET_IN_HINT)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return CommandFailed(lines[-1].removeprefix("ssh: ") if lines else instance_messages.SSH_LOST)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
@@ -69,7 +70,8 @@ def principal(guest: Guest) -> str:
 class SshAuthority:
     """Issues certificates by a key that is made at the first need."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._kept = KeptKey(
             data / KEY_FILE,
             "The key of the SSH certificate authority",
@@ -93,7 +95,7 @@ class SshAuthority:
     def certify(self, public: str, guest: Guest, key_id: str) -> str:
         """A certificate for a client's key, in the form of an id_ed25519-cert.pub. `key_id` is
         what sshd's log calls the client. Raises MalformedRequest, StorageFailed."""
-        now = int(time.time())
+        now = int(self._clock())
         builder = (
             SSHCertificateBuilder()
             .public_key(_client_key(public))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from multipassd.drivers.interface import Driver, DriverError, Machine
 from multipassd.instances.attachments.attachments import Attachments
+from multipassd.instances.guests.login_way import LoginWay
 from multipassd.instances.guests.reachability import PROBE_SECONDS, START_TIMEOUT
 from multipassd.instances.guests.running_guest import RunningGuest
 from multipassd.instances.records.record import Phase, Record
@@ -58,6 +59,7 @@ class Instance:
         self.awaited = self._guest.awaited  # for a client that starts it and then waits
         self.endpoint, self.trouble = self._guest.endpoint, self._guest.trouble
         self.execute = self._guest.execute
+        self.way = LoginWay(self._stored)
         self.warnings = self._guest.settling.warnings  # for clients that waited for its start
         self.snapshots = Snapshots(self._stored, driver, lambda: self.machine)
         self._driver = driver

@@ -1,13 +1,16 @@
 """Messages of `multipass.Guests`, this project's own service.
 
-The public SSH host key of each named instance, in the form of a known_hosts file without the host's
-name: `ssh-ed25519 AAAA…`. The service made the keys, so a client can verify that it reaches the
-instance, not another machine at its address.
+`host_keys`: the public SSH host key of each named instance, in the form of a known_hosts file
+without the host's name: `ssh-ed25519 AAAA…`. The service made the keys, so a client can verify that
+it reaches the instance, not another machine at its address.
+
+`certify`: all that a client needs to log in to one instance, in one call: where it is, its host
+key, and a certificate of minutes for a key that the client made for this log-in.
 """
 
 from __future__ import annotations
 
-from protocol.codec import Message, mapping, repeated, string
+from protocol.codec import Message, boolean, int32, mapping, repeated, string
 
 
 class HostKeysRequest(Message):
@@ -20,3 +23,30 @@ class HostKeysReply(Message):
     """By instance: the public SSH host keys that the service made for it, one a line."""
 
     host_keys: dict[str, str] = mapping(1, string(2))
+
+
+class CertifyRequest(Message):
+    """The request of the call `certify`. `public_key`: as in an authorized_keys file. `refused`:
+    the instance has refused the certificate that this client got a moment ago."""
+
+    instance_name: str = string(1)
+    public_key: str = string(2)
+    refused: bool = boolean(3)
+    verbosity_level: int = int32(4)
+
+
+class CertifyReply(Message):
+    """The reply of the call `certify`, with one of `certificate` and `private_key`.
+
+    `certificate`: as in a file id_ed25519-cert.pub. `private_key`: the key that all instances
+    share, as in `SSHInfo`, for one that lets no certificate in; `why_shared` says why, in a clause.
+    """
+
+    host: str = string(1)
+    port: int = int32(2)
+    username: str = string(3)
+    host_key: str = string(4)
+    certificate: str = string(5)
+    private_key: str = string(6)
+    why_shared: str = string(7)
+    log_line: str = string(8)

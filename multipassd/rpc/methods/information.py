@@ -9,6 +9,7 @@ from collections.abc import Callable
 from multipassd.instances import selection
 from multipassd.instances.finder import collect
 from multipassd.instances.guests import guest_stats
+from multipassd.instances.guests.guest_ssh import Endpoint
 from multipassd.instances.guests.guest_stats import Runtime
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged
@@ -19,7 +20,7 @@ from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.rpc.methods import mounts, snapshots
 from multipassd.system import log
-from protocol.errors import RpcError
+from protocol.errors import RpcError, StorageFailed
 from protocol.messages.common import InstanceStatus, Timestamp
 from protocol.messages.guests import HostKeysReply, HostKeysRequest
 from protocol.messages.information import (
@@ -116,6 +117,9 @@ async def _explain(
     """1.16's reply has no field for why an instance stopped or does not answer; -v tells it."""
     if call.request.verbosity_level <= 0:
         return
+    for each in chosen:
+        if isinstance(each, Instance):
+            _tell(call, _way(each, daemon), "INFO")
     troubles = await asyncio.gather(*(_trouble(each) for each in chosen))
     if call.standing.administrates and any(
         isinstance(each, Instance) and each.state not in AT_REST for each in chosen
@@ -124,6 +128,16 @@ async def _explain(
     for text in troubles:
         if text:
             _tell(call, text)
+
+
+def _way(instance: Instance, daemon: Daemon) -> str:
+    """How `exec`, `shell` and `transfer` log in, a sentence."""
+    try:
+        why = instance.way.why_shared(daemon.ssh_authority.public)
+    except StorageFailed as error:
+        return error.message
+    way = "the key that all instances share" if why else "certificates"
+    return f"{instance.name} is logged in to by {way}{f': {why}' if why else ''}"
 
 
 def _tell(call: Call[InfoRequest], text: str, level: str = "WARNING") -> None:
@@ -213,10 +227,14 @@ async def networks(call: Call[NetworksRequest], daemon: Daemon) -> None:
 async def host_keys(call: Call[HostKeysRequest], daemon: Daemon) -> None:
     """What instances' SSH host keys are, so that clients need not trust the first one."""
     found = [call.instances.get_live(name) for name in dict.fromkeys(call.request.instance_name)]
-    for instance in found:
-        if not instance.record.host_key and instance.running:
-            await instance.wait()  # the log-in that this ends with learns it
-    call.reply(HostKeysReply(host_keys={each.name: each.record.host_key for each in found}))
+    call.reply(HostKeysReply(host_keys={each.name: await host_key(each) for each in found}))
+
+
+async def host_key(instance: Instance) -> str:
+    """Empty while it is not known, of one that does not run."""
+    if not instance.record.host_key and instance.running:
+        await instance.wait()  # the log-in that this ends with learns it
+    return instance.record.host_key
 
 
 LAST_MINUTE = 60.0  # seconds before a delayed stop in which log-ins are refused
@@ -233,14 +251,19 @@ async def ssh_info(call: Call[SSHInfoRequest], daemon: Daemon) -> None:
     names = dict.fromkeys(call.request.instance_name)
     chosen = collect(names, call.instances.get_live)
     for instance in chosen:
-        if instance.state in COMING_UP and instance.record.stop_at:
-            # As after a restart of the daemon. Told that it does not run, the client would call
-            # `start`, which cancels the scheduled stop once the instance answers.
-            await instance.wait()
+        await answering(instance)
     call.reply(SSHInfoReply(ssh_info={each.name: _info(each, daemon) for each in chosen}))
 
 
-def _info(instance: Instance, daemon: Daemon) -> SSHInfo:
+async def answering(instance: Instance) -> None:
+    """Wait for one that comes up with a scheduled stop, as after a restart of the daemon. Told that
+    it does not run, the client would call `start`, which cancels that stop once it answers."""
+    if instance.state in COMING_UP and instance.record.stop_at:
+        await instance.wait()
+
+
+def log_in(instance: Instance) -> Endpoint:
+    """Where it is reached. Raises NotRunning, Unknown."""
     if instance.state is State.UNKNOWN:
         raise Unknown("Cannot retrieve credentials in unknown state")
     if not instance.running:
@@ -250,7 +273,11 @@ def _info(instance: Instance, daemon: Daemon) -> SSHInfo:
             f'"{instance.name}" is scheduled to shut down in less than a minute, '
             f"use 'multipass stop --cancel {instance.name}' to cancel the shutdown."
         )
-    endpoint = instance.endpoint()
+    return instance.endpoint()
+
+
+def _info(instance: Instance, daemon: Daemon) -> SSHInfo:
+    endpoint = log_in(instance)
     return SSHInfo(
         port=endpoint.port,
         # PEM, whose body is what the name means

@@ -75,10 +75,10 @@ class Sshd:
     def __init__(self, folder: Path, sftp: bool = True) -> None:
         self._sftp = sftp
         self.user = pwd.getpwuid(os.geteuid()).pw_name
-        self.private_key, public = make_key(folder / "user_key")
+        self.private_key, self.public_key = make_key(folder / "user_key")
         _, self.host_key = make_key(folder / "host_key")
-        (folder / "authorized_keys").write_text(public + "\n")
         self._folder = folder
+        self.authorise(self.public_key)
         self._log = folder / "sshd.log"
         with ports.reserved() as self.port:
             self._process = self._start()
@@ -92,6 +92,14 @@ class Sshd:
             username=self.user,
             priv_key_base64=self.private_key,
         )
+
+    def authorise(self, *lines: str) -> None:
+        """These, and no others, are in the user's authorized_keys from now on."""
+        (self._folder / "authorized_keys").write_text("".join(f"{line}\n" for line in lines))
+
+    def log(self) -> str:
+        """What it has logged so far."""
+        return self._log.read_text()
 
     def close(self) -> None:
         self._process.terminate()

@@ -235,6 +235,7 @@ MAY_CALL = {
     "/multipass.Trust/grant": ADMINS,
     "/multipass.Trust/revoke": ADMINS,
     "/multipass.Trust/roots": VIEWERS,
+    "/multipass.Guests/certify": ADMINS,
     "/multipass.Guests/host_keys": ADMINS,
     "/multipass.Images/downloads": ADMINS,
     "/multipass.Exports/export": ADMINS,

@@ -33,12 +33,12 @@ def test_a_certificate_names_client_guest_and_nothing_but_a_terminal(tmp_path: P
     assert "Critical Options: (none)" in text
 
 
-def test_a_certificate_is_valid_for_minutes_around_now(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_certificate_is_valid_for_minutes_around_now(tmp_path: Path) -> None:
     now = 1_700_000_000
-    monkeypatch.setattr(time, "time", lambda: now + 0.5)
-    text = shown(tmp_path, SshAuthority(tmp_path).certify(ssh_keys.make().public, GUEST, "a"))
+    text = shown(
+        tmp_path,
+        SshAuthority(tmp_path, lambda: now + 0.5).certify(ssh_keys.make().public, GUEST, "a"),
+    )
     stamp = "%Y-%m-%dT%H:%M:%S"
     begin, end = (
         time.strftime(stamp, time.localtime(each)) for each in (now - BACKWARD, now + VALID)
