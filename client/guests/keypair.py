@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 
+LIBCRYPTO = "libcrypto.so.3"  # of OpenSSL 3, which has the functions below
 KIND = b"ssh-ed25519"
 SIZE = 32  # bytes of each half
 MAGIC = b"openssh-key-v1\0"
@@ -39,12 +40,10 @@ def make() -> KeyPair:
 
 
 def _by_libcrypto() -> tuple[bytes, bytes]:
-    """Both halves. Raises AttributeError, OSError, ImportError, ValueError."""
-    import _ssl
+    """Both halves. Raises AttributeError, OSError, ImportError, ValueError where it is another."""
     import ctypes
 
-    # Found in the module's own file, or in a library that it is linked with.
-    crypto = ctypes.CDLL(getattr(_ssl, "__file__", None))
+    crypto = ctypes.CDLL(LIBCRYPTO)
     crypto.EVP_PKEY_Q_keygen.restype = ctypes.c_void_p
     key = ctypes.c_void_p(crypto.EVP_PKEY_Q_keygen(None, None, b"ED25519"))
     if not key:
