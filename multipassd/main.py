@@ -7,7 +7,7 @@ import os
 import sys
 
 from multipassd import service
-from multipassd.auth.audit import Audit
+from multipassd.audit.trail import Audit
 from multipassd.auth.installer import InstallerError, enrol_installer
 from multipassd.network.helper_process import HelperError
 from multipassd.options import parse_options

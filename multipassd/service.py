@@ -13,7 +13,7 @@ from pathlib import Path
 
 from OpenSSL import SSL
 
-from multipassd.auth.audit import Audit
+from multipassd.audit.trail import Audit
 from multipassd.auth.enrolment import Enrolment
 from multipassd.auth.guess_limiter import Guesses
 from multipassd.auth.passphrase import Verifier

@@ -17,6 +17,7 @@ MOST_MODULES = 16  # in a directory of the daemon; with more it is no longer one
 # and `protocol`. ARCHITECTURE.md says what each is for.
 LEVELS = {
     "multipassd.system": 0,
+    "multipassd.audit": 1,
     "multipassd.cloudinit": 1,
     "multipassd.trust": 1,
     "multipassd.auth": 2,

@@ -6,10 +6,10 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 
 from multipassd.admin.access import certificate_input, user
-from multipassd.admin.access.locations import Place, invoker
+from multipassd.admin.access.locations import Place, actor, invoker
 from multipassd.admin.access.store_access import apply_socket_mode, described, open_store, say
 from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
-from multipassd.auth.audit import Audit
+from multipassd.audit.trail import Audit
 from multipassd.trust import names
 from multipassd.trust.store import TrustStore
 from protocol.pem import fingerprint
@@ -80,10 +80,10 @@ def enrol(
             say(f"Trust {shown}{as_what}.", dry_run)
         elif has is not None:
             store.grant([who], role)
-            audit.granted(who, by, f"role {role}, by {how}")
+            audit.granted(who, actor(), f"role {role}, by {how}")
             print(f"{described(who, store.name_of(who))} is {role} now.")
         elif store.add(each.der, how, by, name, role=role):
-            audit.granted(who, by, how)
+            audit.granted(who, actor(), how)
             counts = "that counts within a second, without a restart"
             print(f"{shown} is trusted now{as_what}; {counts}.")
     if not dry_run:

@@ -9,10 +9,11 @@ import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from multipassd.admin.access.locations import Place, certificates_in, read_store
+from multipassd.admin.access.locations import Place, actor, certificates_in, read_store
 from multipassd.admin.access.store_access import open_store, say
 from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
 from multipassd.admin.add import Candidate, enrol
+from multipassd.audit.trail import Audit
 from multipassd.instances.records import earlier_installation
 from multipassd.settings import Settings
 from multipassd.trust import pem_text
@@ -136,6 +137,7 @@ def _take_over(source: Settings, target: Settings, dry_run: bool) -> None:
             say(f"Take over {shown}.", dry_run)
         else:
             _set(target, key, value)
+            Audit().changed(key, actor())
             print(f"Took over {shown}.")
 
 

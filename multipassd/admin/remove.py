@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from argparse import ArgumentParser, Namespace
 
-from multipassd.admin.access.locations import Place, invoker
+from multipassd.admin.access.locations import Place, actor, invoker
 from multipassd.admin.access.store_access import apply_socket_mode, described, open_store, say
 from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
-from multipassd.auth.audit import Audit
+from multipassd.audit.trail import Audit
 from multipassd.system import installation
-from multipassd.trust.client_record import ClientRecord
+from multipassd.trust.client_record import BY_HAND, ClientRecord
 from multipassd.trust.state import TrustState
 from protocol.roles import Role
 
@@ -40,8 +40,8 @@ def _run(place: Place, options: Namespace) -> int:
     if not store.remove(record.fingerprint, by):
         raise TrustError(f"{shown} was not trusted any more: another process removed it.")
     audit = Audit(store.identity)
-    audit.removed(record.fingerprint, by, (record.name, str(record.role)))
-    audit.by_hand(store.take_changes())
+    audit.removed(record.fingerprint, actor(), (record.name, str(record.role)))
+    audit.by_hand(*store.take_changes(), BY_HAND)
     apply_socket_mode(place, store)
     print(f"{shown} is no longer trusted.")
     if store.state is TrustState.EMPTY and record.role is Role.ADMIN:

@@ -7,10 +7,11 @@ import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from multipassd.admin.access.locations import Place
+from multipassd.admin.access.locations import Place, actor
 from multipassd.admin.access.store_access import apply_socket_mode, say
 from multipassd.admin.access.verb import DONE, TrustError, Verb
-from multipassd.system import installation, log
+from multipassd.audit.trail import Audit
+from multipassd.system import installation
 from multipassd.system.files import sync_directory
 from multipassd.trust.enrolled_marker import EnrolledMarker
 from multipassd.trust.state import TrustState
@@ -20,8 +21,6 @@ WARNING = (
     "After this no client is trusted, and the next client from root or the admin group becomes the "
     "first one. What is there now is kept beside the store."
 )
-
-_log = log.get("trust")
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -49,7 +48,8 @@ def _run(place: Place, options: Namespace) -> int:
         kept = _set_aside(place.store_directory)
         EnrolledMarker(place.store_directory).clear()
         store.load()
-    _log.info("the trust store was reset; what it held is kept in %s", kept)
+    text = f"the trust store was reset; what it held is kept in {kept}"
+    Audit().administered("reset", text, actor())
     apply_socket_mode(place, store)
     print(f"The trust store is empty now. What it held is kept in {kept}.")
     print(f"Next: `{installation.here().trust} add --user NAME`, or the first client calls.")
@@ -64,7 +64,8 @@ def _reset_roles(store: TrustStore, options: Namespace) -> int:
             say(f"Set the {role}s' file aside; the admins stay.", options.dry_run)
             continue
         kept = store.reset_role(role)
-        _log.info("the %ss' file was reset; what it held is kept in %s", role, kept)
+        text = f"the {role}s' file was reset; what it held is kept in {kept}"
+        Audit().administered("reset", text, actor())
         print(f"There are no {role}s now; the admins stay. What the file held is kept in {kept}.")
     return DONE
 

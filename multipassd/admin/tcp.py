@@ -10,20 +10,19 @@ import time
 from argparse import ArgumentParser, Namespace
 
 from multipassd.admin.access import units, user
-from multipassd.admin.access.locations import Place, invoker
+from multipassd.admin.access.locations import Place, actor, invoker
 from multipassd.admin.access.store_access import open_store, say
 from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
 from multipassd.admin.add import Candidate, enrol
+from multipassd.audit.trail import Audit
 from multipassd.auth import installer
-from multipassd.system import installation, log
+from multipassd.system import installation
 from multipassd.system.installation import Installation
 
 SERVICE, SOCKET = Installation.daemon_unit, Installation.tcp_socket_unit
 ENABLE, DISABLE = "enable", "disable"
 PATIENCE = 30.0  # seconds of attempts; under load one in twelve is refused
 PAUSE = 0.1  # seconds
-
-_log = log.get("trust")
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -106,7 +105,7 @@ def _enable(place: Place, options: Namespace) -> None:
         return
     if not was_on:
         _start_socket()
-        _log.info("TCP was switched on by multipass-trust, uid %d", invoker())
+        Audit().administered("tcp enable", "TCP was switched on by multipass-trust", actor())
     # With the reload: else `systemctl status` would go on telling what was enabled before.
     _demand("TCP is on, but not for later boots", "enable", SOCKET)
     # Started, it has made the certificates by which clients know it.
@@ -180,7 +179,7 @@ def _disable(dry_run: bool) -> None:
     if not was_on:
         print("TCP was off already.")
         return
-    _log.info("TCP was switched off by multipass-trust, uid %d", invoker())
+    Audit().administered("tcp disable", "TCP was switched off by multipass-trust", actor())
     print("TCP is off, also after a reboot. Who is trusted stays so.")
 
 

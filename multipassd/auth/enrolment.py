@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
+from multipassd.audit.record import Actor
+from multipassd.audit.trail import Audit
 from multipassd.auth import gate
-from multipassd.auth.audit import Audit
 from multipassd.auth.invitations import (
     LONGEST,
     SHORTEST,
@@ -22,8 +23,10 @@ from multipassd.auth.invitations import (
     NotInvited,
 )
 from multipassd.auth.peer import Peer
+from multipassd.auth.standing import actor
 from multipassd.system.background import Tasks
 from multipassd.trust import names
+from multipassd.trust.client_record import BY_HAND
 from multipassd.trust.lock import LastAdmin, StoreError
 from multipassd.trust.reader import INVITATIONS_NAME
 from multipassd.trust.state import Holders, TrustState
@@ -172,7 +175,7 @@ class Enrolment:
         line, expires = await self._in_thread(
             lambda: self._invitations.make(name, role, seconds, made_by, time.time())
         )
-        self._audit.invited(name, str(role), by.uid, by.fingerprint)
+        self._audit.invited(name, str(role), self._actor(by))
         return Invited(line, role, expires)
 
     async def _grant_to(self, who: str, role: Role, by: Peer, force: bool) -> list[str]:
@@ -186,6 +189,8 @@ class Enrolment:
                 if each.name == who and (parse(each.role) or role) > role
             }
             await self._in_thread(lambda: self._invitations.withdraw(now, ids=more))
+            if more:
+                self._audit.withdrawn(who, len(more), self._actor(by))
             if more and not found:
                 return []
         if not found:
@@ -204,6 +209,8 @@ class Enrolment:
         taken_back = await self._in_thread(
             lambda: self._invitations.withdraw(now, name=who, claimed=set(found))
         )
+        if taken_back:
+            self._audit.withdrawn(who, taken_back, self._actor(by))
         if not found and not taken_back:
             raise NoClient(who)
         return await self._revoke(found, by, force), taken_back
@@ -211,18 +218,18 @@ class Enrolment:
     async def _grant(self, clients: Iterable[str], role: Role, by: Peer, force: bool) -> list[str]:
         self.refresh()
         changed = await self._in_thread(lambda: self._store.grant(clients, role, force))
-        granted_by = self._store.identity(by.fingerprint)[0] or "root"
+        who = self._actor(by)
         for each in changed:
-            self._audit.granted(each, by.uid, f"role {role}, granted by {granted_by}")
+            self._audit.granted(each, who, f"role {role}, granted by {who.name or 'root'}")
         self.refresh()
         return changed
 
     async def _revoke(self, clients: Iterable[str], by: Peer, force: bool) -> list[str]:
         self.refresh()
-        was = {each: self._store.identity(each) for each in clients}
+        who, was = self._actor(by), {each: self._store.identity(each) for each in clients}
         removed = await self._in_thread(lambda: self._store.revoke(was, by.uid, force))
         for each in removed:
-            self._audit.removed(each, by.uid, was[each])
+            self._audit.removed(each, who, was[each])
         self.refresh()
         return removed
 
@@ -248,7 +255,7 @@ class Enrolment:
             )
         )
         if added:
-            self._audit.granted(peer.fingerprint, peer.uid, how)
+            self._audit.granted(peer.fingerprint, self._actor(peer), how)
         self.refresh()
         return added
 
@@ -259,7 +266,10 @@ class Enrolment:
             with suppress(StorageFailed):  # the next look at them says so
                 await self._in_thread(lambda: self._invitations.forget_expired(time.time()))
         # Only now: multipass-trust has put its changes on record, which tells them apart.
-        self._audit.by_hand(self._store.take_changes())
+        self._audit.by_hand(*self._store.take_changes(), BY_HAND)
+
+    def _actor(self, peer: Peer) -> Actor:
+        return actor(peer, *self._store.identity(peer.fingerprint))
 
     def _now(self) -> tuple[TrustState, Holders]:
         return self._store.state, self._store.holders

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from multipassd.auth.audit import Audit
+from multipassd.audit.record import Actor
+from multipassd.audit.trail import Audit
 from multipassd.auth.run_as_user import LIMIT, HomeError, run_as
 from protocol import certificates, client_certificate, places
 from protocol.pem import fingerprint, pem_to_der
@@ -37,7 +38,7 @@ def enrol_installer(user: str, store: Store, environ: Mapping[str, str], audit: 
     directory = Path(_directory(account, environ))
     der = certificate_of(account, directory)
     if store.add(der, HOW, account.pw_uid, user):
-        audit.granted(fingerprint(der), account.pw_uid, HOW)
+        audit.granted(fingerprint(der), Actor(uid=account.pw_uid), HOW)
         return f"The client of {user} is now authenticated."
     return f"The client of {user} was authenticated already."
 

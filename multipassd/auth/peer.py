@@ -32,12 +32,13 @@ class Credentials:
 @dataclass(frozen=True, slots=True)
 class Peer:
     """`credentials` is None over TCP; `certificate` is DER, empty if none was presented; `person`
-    is who is charged for what the peer does (`origin.py`)."""
+    is who is charged for what the peer does (`origin.py`). `address`: HOST:PORT, over TCP only."""
 
     credentials: Credentials | None
     certificate: bytes
     fingerprint: str
     person: str = ""
+    address: str = ""
 
     @property
     def uid(self) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from multipassd.audit.record import Actor
 from multipassd.auth.peer import AdminRule, Credentials, Peer
 from protocol.roles import Role
 
@@ -51,6 +52,19 @@ class Standing(NamedTuple):
 
 
 STRANGER = Standing()
+
+
+def actor(peer: Peer, name: str, role: Role | str | None) -> Actor:
+    """Who a record of the journal names for what the peer does."""
+    credentials = peer.credentials
+    return Actor(
+        name,
+        "" if role is None else str(role),
+        peer.fingerprint,
+        credentials.uid if credentials else None,
+        credentials.pid if credentials else None,
+        peer.address,
+    )
 
 
 class Standings:

@@ -6,8 +6,11 @@ import logging
 from contextvars import ContextVar
 from typing import Generic, Protocol, TypeVar, cast
 
+from multipassd.audit import deed
+from multipassd.audit.deed import Deed
+from multipassd.audit.record import Actor
 from multipassd.auth.peer import Peer
-from multipassd.auth.standing import Standing
+from multipassd.auth.standing import Standing, actor
 from multipassd.instances.collection import Instances
 from multipassd.instances.view import View
 from multipassd.system import log
@@ -30,7 +33,8 @@ class Replies(Protocol):
 
 class Call(Generic[Request]):
     """`request` is decoded and admitted; `standing` is what the caller was taken for then, and less
-    once it loses its trust. `outlives_trust`: the caller hears the outcome even so."""
+    once it loses its trust. `outlives_trust`: the caller hears the outcome even so. `actor` and
+    `deed`: who the journal says it was, and what it is told."""
 
     def __init__(
         self,
@@ -46,6 +50,8 @@ class Call(Generic[Request]):
         self.request = request
         self.standing = standing
         self.outlives_trust = False
+        self.actor: Actor = actor(peer, standing.name, standing.role)
+        self.deed: Deed = deed.NONE
         self._replies = replies
         self._instances = instances
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from multipassd.auth.audit import Audit
+from multipassd.audit.trail import Audit
 from multipassd.auth.enrolment import Enrolment
 from multipassd.auth.guess_limiter import Guesses
 from multipassd.auth.passphrase import Verifier

@@ -8,11 +8,13 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from multipassd.audit.deed import Deed
 from multipassd.auth.gate import Verdict, decide, decide_anew
 from multipassd.auth.peer import Peer
-from multipassd.auth.standing import Standings
+from multipassd.auth.standing import Standings, actor
 from multipassd.rpc.call import CURRENT, Call
 from multipassd.rpc.context import Daemon
+from multipassd.rpc.subjects import subject_of
 from multipassd.system import log
 from multipassd.transport.grpc_stream import Stream
 from multipassd.trust.state import TrustState
@@ -84,10 +86,13 @@ class Dispatcher:
             await self._adopt(peer)
         standing = self._standings.of(peer)
         call = Call[Message](method, peer, request, stream, standing, self._daemon.instances)
+        if method.deed:
+            budget = self._daemon.audit.budget
+            call.deed = Deed(method.deed, call.actor, budget, subject_of(request))
         CURRENT.set(call)
         self._running[stream] = call
         try:
-            with log.attention(call.verbosity):
+            with log.attention(call.verbosity), call.deed.watched():
                 await self._run(call)
         finally:
             self._running.pop(stream, None)
@@ -105,7 +110,7 @@ class Dispatcher:
                 continue
             del self._running[stream]
             reason = f"{decision.reason}, ended a running call"
-            self._daemon.audit.denied(call.peer.uid, call.peer.fingerprint, reason)
+            self._daemon.audit.denied(call.actor, reason)
             stream.revoke(decision.error)
 
     async def _run(self, call: Call[Message]) -> None:
@@ -120,9 +125,11 @@ class Dispatcher:
         """ALLOW or ADOPT. Raises the error of a refusal."""
         self._daemon.enrolment.refresh()
         state = self._daemon.store.state
-        decision = decide(method.policy, method.least, peer, self._standings.of(peer), state)
+        standing = self._standings.of(peer)
+        decision = decide(method.policy, method.least, peer, standing, state)
         if decision.verdict is Verdict.REFUSE:
-            self._daemon.audit.denied(peer.uid, peer.fingerprint, decision.reason)
+            by = actor(peer, standing.name, standing.role)
+            self._daemon.audit.denied(by, decision.reason)
             raise decision.error or NotAuthenticated()
         return decision.verdict
 
@@ -131,7 +138,7 @@ class Dispatcher:
         adopted = await self._daemon.enrolment.adopt(peer)
         if not self._standings.of(peer).trusted:
             reason = "not trusted" if adopted else "another client was first"
-            self._daemon.audit.denied(peer.uid, peer.fingerprint, reason)
+            self._daemon.audit.denied(actor(peer, "", None), reason)
             raise NotAuthenticated()
 
     def _after(self, stream: Stream, peer: Peer) -> None:

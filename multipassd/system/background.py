@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from multipassd.system import log
@@ -12,6 +13,15 @@ from protocol.errors import RpcError
 _log = log.get("tasks")
 
 Result = TypeVar("Result")
+
+LEFT: ContextVar[list[asyncio.Task[Any]] | None] = ContextVar("left running", default=None)
+"""Where the work of a cancelled caller is noted that goes on (`multipassd/audit/deed.py`)."""
+
+
+def goes_on(task: asyncio.Task[Any]) -> None:
+    """The running task was cancelled, and `task` does its work without it."""
+    if (left := LEFT.get()) is not None:
+        left.append(task)
 
 
 class Tasks:
@@ -33,6 +43,7 @@ class Tasks:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
+            goes_on(task)
             task.add_done_callback(_tell_failure)
             raise
 

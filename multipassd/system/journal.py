@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 SOCKET = "/run/systemd/journal/socket"
 
-Send = Callable[..., object]  # send(message, FIELD=value, ...); raises OSError
+Send = Callable[..., object]  # send(message, FIELD=value or values, ...); raises OSError
+Values = str | tuple[str, ...]
 
 
 def sender() -> Send | None:
@@ -17,8 +18,17 @@ def sender() -> Send | None:
         return None
     from systemd import journal  # only here: 10 ms that a program without a journal need not spend
 
-    send: Send = journal.send
+    def send(message: str, **fields: Values) -> None:
+        journal.sendv(f"MESSAGE={message}", *_lines(fields))
+
     return send
+
+
+def _lines(fields: dict[str, Values]) -> Iterator[str]:
+    """A field may have several values, each of which a query finds."""
+    for name, values in fields.items():
+        for value in (values,) if isinstance(values, str) else values:
+            yield f"{name}={value}"
 
 
 def on_stderr() -> bool:

@@ -132,7 +132,7 @@ class _JournalHandler(logging.Handler):
         self._always = {"SYSLOG_IDENTIFIER": "multipassd", **(always or {})}
 
     def emit(self, record: logging.LogRecord) -> None:
-        fields: dict[str, str] = dict(getattr(record, "fields", {}))
+        fields: dict[str, journal.Values] = dict(getattr(record, "fields", {}))
         if message_id := getattr(record, "message_id", None):
             fields["MESSAGE_ID"] = message_id
         if record.exc_info:
@@ -143,13 +143,17 @@ class _JournalHandler(logging.Handler):
                 _encodable(record.getMessage()),
                 PRIORITY=str(_priority(record.levelno)),
                 **self._always,
-                **{name: _encodable(value) for name, value in fields.items()},
+                **{name: _encodable_values(value) for name, value in fields.items()},
             )
 
 
 def _encodable(text: str) -> str:
     """A path of undecodable bytes must not make python-systemd fail, and its caller."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _encodable_values(values: journal.Values) -> journal.Values:
+    return _encodable(values) if isinstance(values, str) else tuple(map(_encodable, values))
 
 
 def _priority(level: int) -> int:

@@ -23,6 +23,7 @@ from multipassd.transport.quota.origin import (
     Charge,
     TcpOrigins,
     account_of_uid,
+    address_of,
     person_of_uid,
 )
 from multipassd.transport.quota.socket_owner import OwnerLookup
@@ -158,7 +159,7 @@ class Server:
                 return None
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            return Caller(None, person, account)
+            return Caller(None, person, account, address_of(accepted))
         uid = uid_of(accepted)
         person = person_of_uid(uid, self._charge)
         if self._standings.is_unrationed(uid):

@@ -56,7 +56,7 @@ class Conversation:
         """Who it is, as soon as TLS is established."""
         certificate = self._tls.peer_certificate()
         name = fingerprint(certificate) if certificate else ""
-        return Peer(caller.credentials, certificate, name, caller.person)
+        return Peer(caller.credentials, certificate, name, caller.person, caller.address)
 
     def output(self) -> bytes:
         """What both have ready for the wire. Raises TlsError."""

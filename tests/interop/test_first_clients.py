@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from multipassd.auth.audit import Audit
+from multipassd.audit.trail import Audit
 from multipassd.auth.enrolment import Enrolment
 from multipassd.auth.peer import AdminRule, Credentials, Peer
 from multipassd.auth.standing import Standings

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd.admin.access import units
+from multipassd.audit.record import Actor
 from multipassd.system.installation import DEB_TREE, TREE, Installation
 from multipassd.trust.disk import StoreDisk
 from multipassd.trust.enrolled_marker import EnrolledMarker
@@ -180,3 +181,8 @@ def invoker() -> int:
             if value.isascii() and value.isdigit() and len(value) <= 10:
                 return int(value)
     return os.getuid()
+
+
+def actor() -> Actor:
+    """The same for the journal's records."""
+    return Actor(uid=invoker(), pid=os.getpid())

@@ -7,9 +7,10 @@ import stat
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from multipassd.admin.access.locations import Place
+from multipassd.admin.access.locations import Place, actor
 from multipassd.admin.access.verb import TrustError
-from multipassd.auth.audit import printable
+from multipassd.audit.record import printable
+from multipassd.audit.trail import Audit
 from multipassd.system import installation, log
 from multipassd.transport import listener
 from multipassd.trust.disk import complaint
@@ -146,6 +147,7 @@ def _repair(path: Path, descriptor: int, owner: int, mode: int, dry_run: bool) -
         if wrong_owner:
             os.fchown(descriptor, owner, -1)
         os.fchmod(descriptor, mode)
-        _log.info("owner and mode of %s were put right by multipass-trust", path)
+        text = f"owner and mode of {path} were put right by multipass-trust"
+        Audit().administered("repair", text, actor())
     except OSError as error:
         raise TrustError(f"{path} can't be repaired: {error.strerror}.") from error

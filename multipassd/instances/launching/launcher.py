@@ -30,7 +30,7 @@ from multipassd.instances.launching.launch_spec import LaunchSpec
 from multipassd.instances.records.card_config import interfaces, mac_address
 from multipassd.instances.records.record import ImageOrigin, Network, Record
 from multipassd.instances.states.errors import NameNotFree, RepeatedAddress, Several, TimedOut
-from multipassd.system import log
+from multipassd.system import background, log
 from multipassd.system.background import Tasks
 from protocol.errors import StorageFailed
 
@@ -111,6 +111,7 @@ class Launcher:
                 _log.warning(why, name, error)
 
         self.left[name] = making
+        background.goes_on(making)
         making.add_done_callback(tell)
 
     async def _make_and_start(self, order: LaunchSpec, report: Reporter) -> Instance:

@@ -16,6 +16,7 @@ from protocol.errors import (
     InvalidCertificate,
     NotAuthenticated,
     PassphraseNotSet,
+    RpcError,
     StoreDamaged,
     WrongPassphrase,
 )
@@ -36,16 +37,24 @@ from protocol.version import VERSION
 
 
 async def authenticate(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
-    """Enrol the caller who knows the passphrase, and root who needs none."""
+    """Enrol the caller who knows the passphrase or has an invitation, and root who needs none."""
+    try:
+        await _authenticate(call, daemon)
+    except RpcError as error:
+        daemon.audit.denied(call.actor, _reason(error))
+        raise
+
+
+async def _authenticate(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
     if daemon.store.state is TrustState.DAMAGED:
         raise StoreDamaged(gate.DAMAGED_SENTENCE)
     if call.standing.root and not call.request.passphrase:
         _require_certificate(call)
         await daemon.enrolment.enrol_root(call.peer)
         return
-    if is_line(call.request.passphrase):
+    if is_line(call.request.passphrase):  # 128 random bits need no limit of guesses
         _require_certificate(call)
-        await _redeem(call, daemon)
+        await daemon.enrolment.redeem(call.peer, call.request.passphrase)
         return
     daemon.settings.require(PASSPHRASE)
     role = daemon.settings.passphrase_role()
@@ -53,19 +62,18 @@ async def authenticate(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
     if not record:
         raise PassphraseNotSet()
     if not await _guess(call, daemon, record):
-        daemon.audit.denied(call.peer.uid, call.peer.fingerprint, "wrong passphrase")
         raise WrongPassphrase() if call.peer.certificate else NotAuthenticated()
     _require_certificate(call)
     await daemon.enrolment.enrol(call.peer, "passphrase", role)
 
 
-async def _redeem(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
-    """128 random bits need no limit of guesses."""
-    try:
-        await daemon.enrolment.redeem(call.peer, call.request.passphrase)
-    except InvitationRefused:
-        daemon.audit.denied(call.peer.uid, call.peer.fingerprint, "invitation refused")
-        raise
+def _reason(error: RpcError) -> str:
+    """Of few kinds, as each kind is a record."""
+    if isinstance(error, InvitationRefused):
+        return "invitation refused"
+    if isinstance(error, WrongPassphrase | NotAuthenticated):
+        return "wrong passphrase"
+    return f"authentication failed ({error.status.name.lower()})"
 
 
 async def _guess(call: Call[AuthenticateRequest], daemon: Daemon, record: str) -> bool:

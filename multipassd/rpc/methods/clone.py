@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from multipassd.audit.deed import Subject
 from multipassd.instances import mount_rights
 from multipassd.rpc import caller
 from multipassd.rpc.call import Call
@@ -22,7 +23,7 @@ async def clone(call: Call[CloneRequest], daemon: Daemon) -> None:
     mounts = mount_rights.divide(source.record.mounts, call.peer.credentials)
     name, owner = call.request.destination_name, caller.owner(call)
     made = await daemon.cloner.clone(source, name, owner, mounts.granted, report)
-    daemon.audit.instance("cloned", made.name, call.peer.uid, call.peer.fingerprint)
+    call.deed.whole.subject = Subject((made.name,), source=source.name)
     for mount in mounts.left_out:
         call.warn(_log, mount_rights.sentence(mount, made.name))
     call.reply(CloneReply(reply_message=f"Cloned from {source.name} to {made.name}."))

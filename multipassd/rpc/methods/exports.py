@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from multipassd.audit.deed import Subject
 from multipassd.instances.exporting import exporter
 from multipassd.instances.exporting.importer import ImportSpec
 from multipassd.instances.launching.launcher import Reporter
@@ -17,12 +18,11 @@ async def export(call: Call[ExportRequest], daemon: Daemon) -> None:
     """Stream a stopped instance as one file."""
     instance = call.instances.get_live(call.request.instance_name)
     await exporter.export(instance, daemon.instances.driver, daemon.ssh_key, call.stream)
-    daemon.audit.instance("exported", instance.name, call.peer.uid, call.peer.fingerprint)
 
 
 async def import_(call: Call[ImportRequest], daemon: Daemon) -> None:
     """Make an instance of such a file of the caller's; it is stopped."""
-    request, peer = call.request, call.peer
+    request = call.request
     report = Reporter(
         step=lambda text: call.reply(LaunchReply(create_message=text)),
         progress=lambda kind, percent: call.reply(progress(kind, percent)),
@@ -30,8 +30,8 @@ async def import_(call: Call[ImportRequest], daemon: Daemon) -> None:
         launched=lambda: None,
     )
     asked = ImportSpec(
-        request.url, request.instance_name, request.as_is, peer.credentials, caller.owner(call)
+        request.url, request.instance_name, request.as_is, call.peer.credentials, caller.owner(call)
     )
     instance = await daemon.importer.run(asked, report)
-    daemon.audit.instance("imported", instance.name, peer.uid, peer.fingerprint)
+    call.deed.whole.subject = Subject((instance.name,))
     call.reply(LaunchReply(vm_instance_name=instance.name))

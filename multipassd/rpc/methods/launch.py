@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
+from multipassd.audit.deed import Subject
 from multipassd.images.image import Progress
 from multipassd.instances.instance import Instance
 from multipassd.instances.launching import launch_networks, launch_spec
@@ -52,12 +53,12 @@ async def _clean_up(daemon: Daemon, left: asyncio.Task[Instance] | None) -> None
 
 
 async def _launch(call: Call[LaunchRequest], asked: LaunchSpec, daemon: Daemon) -> None:
-    peer = call.peer
+    call.deed.whole.subject = Subject((asked.name,))
     report = Reporter(
         step=lambda text: call.reply(LaunchReply(create_message=text)),
         progress=lambda kind, percent: call.reply(progress(kind, percent)),
         message=lambda text: call.reply(LaunchReply(reply_message=text)),
-        launched=lambda: daemon.audit.instance("launched", asked.name, peer.uid, peer.fingerprint),
+        launched=call.deed.whole.took_effect,
         warn=lambda text: call.warn(_log, text),
     )
     instance = await daemon.launcher.launch(asked, report)

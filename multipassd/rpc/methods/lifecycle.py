@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from multipassd.auth.peer import Peer
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from multipassd.audit.deed import ACTIONS, Subject, Work
 from multipassd.instances import selection
 from multipassd.instances.collection import for_each
 from multipassd.instances.finder import collect, named
 from multipassd.instances.guests.reachability import START_TIMEOUT
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged, InstanceDamaged
+from multipassd.instances.selection import Chosen
 from multipassd.instances.states import transitions
 from multipassd.instances.states.errors import InstancesMissing
 from multipassd.instances.view import View
@@ -34,6 +38,7 @@ from protocol.messages.lifecycle import (
     SuspendRequest,
 )
 
+Found = TypeVar("Found", bound=Instance | Damaged)
 Code = StartError.ErrorCode
 
 _log = log.get("instances")
@@ -46,13 +51,14 @@ async def start(call: Call[StartRequest], daemon: Daemon) -> None:
         raise InstancesMissing(missing)
     seconds = float(call.request.timeout if call.request.timeout > 0 else START_TIMEOUT)
 
-    async def start(instance: Instance) -> None:
+    async def start(instance: Instance, work: Work) -> None:
         with instance.awaited():
             await instance.start()
+            work.took_effect()
             await instance.wait(seconds)
         _pass_on_warnings(call, instance)
 
-    await for_each(call.instances.chosen(wanted), start)
+    await _for_each(call, call.instances.chosen(wanted), start)
     call.reply(StartReply())
 
 
@@ -71,23 +77,28 @@ async def stop(call: Call[StopRequest], daemon: Daemon) -> None:
     request = call.request
     chosen = call.instances.chosen(named(request.instance_names))
     if request.cancel_shutdown:
-        for instance in chosen:
-            instance.delayed_stop.cancel()
+        await _for_each(call, chosen, _stay)
     elif request.time_minutes > 0 and not request.force_stop:
-        await for_each(chosen, lambda instance: _later(instance, request.time_minutes))
+        await _for_each(call, chosen, lambda each, work: _later(each, work, request.time_minutes))
     else:
-        await for_each(chosen, lambda instance: instance.stop(force=request.force_stop))
+        await _for_each(call, chosen, lambda each, _: each.stop(force=request.force_stop))
     call.reply(StopReply())
 
 
-async def _later(instance: Instance, minutes: int) -> None:
+async def _stay(instance: Instance, work: Work) -> None:
+    work.action = "kept from stopping"
+    instance.delayed_stop.cancel()
+
+
+async def _later(instance: Instance, work: Work, minutes: int) -> None:
+    work.action = "scheduled to stop"
     instance.schedule_stop(minutes)
 
 
 async def suspend(call: Call[SuspendRequest], daemon: Daemon) -> None:
     """Save instances' state and end them."""
     chosen = call.instances.chosen(named(call.request.instance_names))
-    await for_each(chosen, lambda instance: instance.suspend())
+    await _for_each(call, chosen, lambda each, _: each.suspend())
     call.reply(SuspendReply())
 
 
@@ -99,13 +110,14 @@ async def restart(call: Call[RestartRequest], daemon: Daemon) -> None:
     for instance in chosen:
         instance.check(transitions.RESTART)  # told without the heading of a list, as in 1.16
 
-    async def restart(instance: Instance) -> None:
+    async def restart(instance: Instance, work: Work) -> None:
         with instance.awaited():
             await instance.restart()
+            work.took_effect()
             await instance.wait(seconds)
         _pass_on_warnings(call, instance)
 
-    await for_each(chosen, restart)
+    await _for_each(call, chosen, restart)
     call.reply(RestartReply())
 
 
@@ -122,44 +134,38 @@ async def delet(call: Call[DeleteRequest], daemon: Daemon) -> None:
     if not pairs:  # all that can be used: a damaged one is given up by its name only
         chosen = [instance for instance in chosen if isinstance(instance, Instance)]
     await snapshots.confirm(call, selected.snapshots)
-    await for_each(
-        selected.snapshots,
-        lambda each: daemon.tasks.complete(snapshots.delete(each, call.peer, daemon)),
-    )
+    await for_each(selected.snapshots, lambda each: _delete_snapshot(call, each, daemon))
     if call.request.purge:
-        await for_each(chosen, lambda each: _purge(each, call.peer, daemon))
+        await _for_each(call, chosen, lambda each, work: _purge(each, work, daemon))
         call.reply(DeleteReply(purged_instances=[instance.name for instance in chosen]))
     else:
-        await for_each(chosen, lambda each: _undisturbed(each, call.peer, daemon))
+        await _for_each(call, chosen, _delete)
         call.reply(DeleteReply())
 
 
-async def _undisturbed(instance: Instance | Damaged, peer: Peer, daemon: Daemon) -> None:
+async def _delete_snapshot(call: Call[Request], chosen: Chosen, daemon: Daemon) -> None:
+    instance, snapshot = chosen
+    with call.deed.on(Subject((instance.name,), snapshot.name)) as work:
+        await daemon.tasks.complete(snapshots.delete(chosen, work))
+
+
+async def _delete(instance: Instance | Damaged, work: Work) -> None:
     if isinstance(instance, Damaged):
         raise InstanceDamaged(instance)
-    await daemon.tasks.complete(_delete(instance, peer, daemon))
-
-
-async def _delete(instance: Instance, peer: Peer, daemon: Daemon) -> None:
     await instance.delete()
-    daemon.audit.instance("deleted", instance.name, peer.uid, peer.fingerprint)
 
 
 async def purge(call: Call[PurgeRequest], daemon: Daemon) -> None:
     """Remove all deleted instances and their disks."""
     gone = call.instances.deleted()
-    await for_each(gone, lambda each: _purge(each, call.peer, daemon))
+    await _for_each(call, gone, lambda each, work: _purge(each, work, daemon))
     call.reply(PurgeReply(purged_instances=[instance.name for instance in gone]))
 
 
-async def _purge(instance: Instance | Damaged, peer: Peer, daemon: Daemon) -> None:
-    """Purge the instance and write the audit record, even if the caller disconnects."""
-
-    async def purge_audited() -> None:
-        await daemon.instances.purge(instance)
-        daemon.audit.instance("purged", instance.name, peer.uid, peer.fingerprint)
-
-    await daemon.tasks.complete(purge_audited())
+async def _purge(instance: Instance | Damaged, work: Work, daemon: Daemon) -> None:
+    """Even if the caller disconnects."""
+    work.verb, work.action = "purge", ACTIONS["purge"]
+    await daemon.tasks.complete(daemon.instances.purge(instance))
 
 
 async def recover(call: Call[RecoverRequest], daemon: Daemon) -> None:
@@ -167,15 +173,28 @@ async def recover(call: Call[RecoverRequest], daemon: Daemon) -> None:
     wanted = named(call.request.instance_names)
     instances = call.instances
     chosen = collect(dict.fromkeys(wanted), instances.find) if wanted else instances.deleted()
-    await for_each(chosen, lambda each: daemon.tasks.complete(_recover(each, call.peer, daemon)))
+    await _for_each(
+        call, chosen, lambda each, work: daemon.tasks.complete(_recover(each, work, daemon))
+    )
     call.reply(RecoverReply())
 
 
-async def _recover(found: Instance | Damaged, peer: Peer, daemon: Daemon) -> None:
+async def _recover(found: Instance | Damaged, work: Work, daemon: Daemon) -> None:
     if isinstance(found, Damaged):
         await daemon.instances.rebuild(found)
     elif found.record.deleted:
         found.change(deleted=False)
     else:
-        return  # nothing to recover, so nothing to put on record
-    daemon.audit.instance("recovered", found.name, peer.uid, peer.fingerprint)
+        work.had_nothing_to_do()
+
+
+async def _for_each(
+    call: Call[Request], chosen: Iterable[Found], do: Callable[[Found, Work], Awaitable[None]]
+) -> None:
+    """Do it to all at once, a deed each. Raises Several with what went wrong."""
+
+    async def done(each: Found) -> None:
+        with call.deed.on(Subject((each.name,))) as work:
+            await do(each, work)
+
+    await for_each(chosen, done)

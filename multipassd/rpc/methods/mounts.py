@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from multipassd.auth.peer import Peer
+from multipassd.audit.deed import Subject
 from multipassd.instances import mount_request
 from multipassd.instances.attachments.classic_mounts import NoSupport
 from multipassd.instances.instance import Instance
@@ -18,7 +18,7 @@ from multipassd.instances.states.errors import (
 )
 from multipassd.instances.states.state import State
 from multipassd.instances.view import View
-from multipassd.rpc.call import Call
+from multipassd.rpc.call import Call, Request
 from multipassd.rpc.context import Daemon
 from protocol.errors import RpcError
 from protocol.messages.common import TargetPathInfo
@@ -67,10 +67,10 @@ async def mount(call: Call[MountRequest], daemon: Daemon) -> None:
         call.reply(MountReply(reply_message=text))
 
     async def mount(target: TargetPathInfo) -> None:
-        work = _mount(_instance(target, call.instances), asked, target, announce, daemon, call.peer)
+        work = _mount(_instance(target, call.instances), asked, target, announce)
         await daemon.tasks.complete(work)
 
-    await _each(call.request.target_paths, mount)
+    await _each(call, call.request.target_paths, mount)
     call.reply(MountReply())
 
 
@@ -79,8 +79,6 @@ async def _mount(
     asked: Mount,
     target: TargetPathInfo,
     announce: Callable[[str], None],
-    daemon: Daemon,
-    peer: Peer,
 ) -> None:
     path = target.target_path or instance.mounts.default_target(asked.source)
     wanted = asked.model_copy(update={"target": path})
@@ -94,7 +92,6 @@ async def _mount(
             stopped=instance.state is State.STOPPED,
             answers=instance.running,
         )
-    daemon.audit.mounts("mounted in", instance.name, peer.uid, peer.fingerprint)
 
 
 def _if_heard(announce: Callable[[str], None], text: str) -> None:
@@ -109,19 +106,18 @@ async def umount(call: Call[UmountRequest], daemon: Daemon) -> None:
     """Unmount directories, at once where the instance runs."""
 
     async def umount(target: TargetPathInfo) -> None:
-        work = _umount(_instance(target, call.instances), target.target_path, daemon, call.peer)
+        work = _umount(_instance(target, call.instances), target.target_path)
         await daemon.tasks.complete(work)
 
-    await _each(call.request.target_paths, umount)
+    await _each(call, call.request.target_paths, umount)
     call.reply(UmountReply())
 
 
-async def _umount(instance: Instance, path: str, daemon: Daemon, peer: Peer) -> None:
+async def _umount(instance: Instance, path: str) -> None:
     async with instance.held(transitions.MOUNT):
         if instance.running:
             await instance.wait()
         await instance.mounts.remove(path)
-    daemon.audit.mounts("unmounted from", instance.name, peer.uid, peer.fingerprint)
 
 
 def _instance(target: TargetPathInfo, instances: View) -> Instance:
@@ -132,13 +128,16 @@ def _instance(target: TargetPathInfo, instances: View) -> Instance:
 
 
 async def _each(
-    targets: Sequence[TargetPathInfo], work: Callable[[TargetPathInfo], Awaitable[None]]
+    call: Call[Request],
+    targets: Sequence[TargetPathInfo],
+    work: Callable[[TargetPathInfo], Awaitable[None]],
 ) -> None:
     """In order, whatever becomes of the others. Raises Several; alone, what stands by itself."""
     errors: list[RpcError] = []
     for target in targets:
         try:
-            await work(target)
+            with call.deed.on(Subject((target.instance_name,))):
+                await work(target)
         except RpcError as error:
             errors.append(error)
     if len(errors) == 1 and isinstance(errors[0], NoSupport):

@@ -11,7 +11,7 @@ from multipassd.instances import snapshot_settings as of_snapshots
 from multipassd.instances.launching import launch_networks
 from multipassd.instances.launching.launch_networks import InvalidBridgedNetwork, NoNetworks
 from multipassd.instances.launching.launch_spec import NetworkSpec
-from multipassd.instances.settings import Changing, NotUpdated
+from multipassd.instances.settings import NotUpdated
 from multipassd.network import interfaces
 from multipassd.rpc import caller
 from multipassd.rpc.call import Call
@@ -70,14 +70,8 @@ async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
     else:
         _check_admin(call)
         changing = partial(_set, daemon, key, value)
-    await daemon.tasks.complete(_change(call, daemon, changing))
+    await daemon.tasks.complete(changing())
     call.reply(SetReply())
-
-
-async def _change(call: Call[SetRequest], daemon: Daemon, changing: Changing) -> None:
-    """With a record of who did it."""
-    await changing()
-    daemon.audit.changed(call.request.key, call.peer.uid, call.peer.fingerprint)
 
 
 async def _set(daemon: Daemon, key: str, value: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from multipassd.auth.peer import Peer
+from multipassd.audit.deed import Subject, Work
 from multipassd.instances import mount_rights
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.record import Record, Snapshot
@@ -58,14 +58,14 @@ async def snapshot(call: Call[SnapshotRequest], daemon: Daemon) -> None:
     """Take a snapshot of a stopped instance."""
     request = call.request
     instance = call.instances.get_live(request.instance)
-    taking = _take(instance, request.snapshot, request.comment, call.peer, daemon)
+    taking = _take(call, instance, request.snapshot, request.comment)
     call.reply(SnapshotReply(snapshot=await daemon.tasks.complete(taking)))
 
 
-async def _take(instance: Instance, name: str, comment: str, peer: Peer, daemon: Daemon) -> str:
+async def _take(call: Call[SnapshotRequest], instance: Instance, name: str, comment: str) -> str:
     async with instance.held(transitions.SNAPSHOT):
         taken = await instance.snapshots.take(name, comment)
-    _record("taken", instance, taken, peer, daemon)
+    call.deed.whole.subject = Subject((instance.name,), taken.name)
     return taken.name
 
 
@@ -81,13 +81,12 @@ async def restore(call: Call[RestoreRequest], daemon: Daemon) -> None:
         if answer is None:
             raise Cancelled
         keeps = not answer.destructive
-    await daemon.tasks.complete(_restore(call, instance, keeps, daemon))
+    with call.deed.on(Subject((instance.name,), request.snapshot)):
+        await daemon.tasks.complete(_restore(call, instance, keeps))
     call.reply(RestoreReply())
 
 
-async def _restore(
-    call: Call[RestoreRequest], instance: Instance, keeps: bool, daemon: Daemon
-) -> None:
+async def _restore(call: Call[RestoreRequest], instance: Instance, keeps: bool) -> None:
     """`keeps`: the present state is kept in a snapshot."""
     name = call.request.snapshot
     async with instance.held(transitions.RESTORE):
@@ -97,8 +96,9 @@ async def _restore(
             call.reply(
                 RestoreReply(reply_message=f"Taking snapshot before restoring {instance.name}")
             )
-            taken = await instance.snapshots.take(comment=f"Before restoring {name}")
-            _record("taken", instance, taken, call.peer, daemon)
+            with call.deed.on(Subject((instance.name,)), verb="snapshot") as work:
+                taken = await instance.snapshots.take(comment=f"Before restoring {name}")
+                work.subject = Subject((instance.name,), taken.name)
             # The line feed has clients that show a message until the next one leave it there.
             told = f"Snapshot taken: {instance.name}.{taken.name}\n"
             call.reply(RestoreReply(reply_message=told))
@@ -109,7 +109,6 @@ async def _restore(
         await instance.snapshots.restore(wanted, mounts.granted)
     for mount in mounts.left_out:
         call.warn(_log, mount_rights.sentence(mount, instance.name))
-    _record("restored", instance, wanted, call.peer, daemon)
 
 
 async def confirm(call: Call[DeleteRequest], chosen: Iterable[Chosen]) -> None:
@@ -124,19 +123,15 @@ async def confirm(call: Call[DeleteRequest], chosen: Iterable[Chosen]) -> None:
             raise Cancelled
 
 
-async def delete(chosen: Chosen, peer: Peer, daemon: Daemon) -> None:
+async def delete(chosen: Chosen, work: Work) -> None:
     """Nothing to do for one that is gone by now. To be completed if the caller disconnects."""
     instance, snapshot = chosen
     async with instance.held(transitions.DROP_SNAPSHOT):
         present = {each.index: each for each in instance.record.snapshots}.get(snapshot.index)
         if present is None:
+            work.had_nothing_to_do()
             return
         await instance.snapshots.drop(present)
-    _record("deleted", instance, present, peer, daemon)
-
-
-def _record(action: str, instance: Instance, kept: Snapshot, peer: Peer, daemon: Daemon) -> None:
-    daemon.audit.snapshot(action, instance.name, kept.name, peer.uid, peer.fingerprint)
 
 
 # -- showing --------------------------------------------------------------------------------------

@@ -22,11 +22,13 @@ LOOPBACK = "tcp loopback"  # a local peer whose user the kernel does not tell
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who opened a connection: what the kernel tells (None over TCP), and who is charged."""
+    """Who opened a connection: what the kernel tells (None over TCP), who is charged, and HOST:PORT
+    over TCP."""
 
     credentials: Credentials | None
     person: str
     account: Account
+    address: str = ""
 
 
 def person_of_uid(uid: int, charge: Charge) -> str:
@@ -67,6 +69,13 @@ def person_of_address(address: IPv4Address | IPv6Address) -> str:
     if isinstance(address, IPv6Address):
         return f"tcp {IPv6Network((address, IPV6_PREFIX), strict=False)}"
     return f"tcp {address}"
+
+
+def address_of(connection: socket.socket) -> str:
+    """HOST:PORT of a TCP peer, as one writes it. Raises OSError if the peer is gone."""
+    host, port = connection.getpeername()[:2]
+    address = _plain(host)
+    return f"[{address}]:{port}" if isinstance(address, IPv6Address) else f"{address}:{port}"
 
 
 def _plain(text: str) -> IPv4Address | IPv6Address:

@@ -15,7 +15,7 @@ from multipassd.admin.access import locations, user
 from multipassd.admin.add import Candidate, enrol
 from multipassd.admin.findings import lockout, probe
 from multipassd.admin.findings.report import Report
-from multipassd.auth.audit import Event
+from multipassd.audit.event import Event
 from multipassd.system import installation
 from multipassd.trust.store import TrustStore
 from protocol import places

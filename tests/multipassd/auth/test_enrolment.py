@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.auth.audit import Audit
+from multipassd.audit.record import Actor
+from multipassd.audit.trail import Audit
 from multipassd.auth.enrolment import Enrolment
 from multipassd.auth.peer import Peer
 from multipassd.system import file_lock
@@ -29,7 +30,7 @@ class Granted(Audit):
         super().__init__()
         self.who: list[str] = []
 
-    def granted(self, fingerprint: str, uid: int | None, how: str) -> None:
+    def granted(self, fingerprint: str, by: Actor, how: str) -> None:
         self.who.append(fingerprint)
 
 

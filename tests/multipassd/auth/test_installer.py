@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from multipassd.audit.trail import Audit
 from multipassd.auth import certificate_checks, installer
-from multipassd.auth.audit import Audit
 from multipassd.auth.installer import InstallerError, enrol_installer
 from protocol.client_certificate import CERTIFICATE, KEY
 from protocol.pem import pem_to_der

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from multipassd.audit.trail import Audit
 from multipassd.auth import invitations as module
-from multipassd.auth.audit import Audit
 from multipassd.auth.enrolment import Enrolment
 from multipassd.auth.invitations import (
     BACK,

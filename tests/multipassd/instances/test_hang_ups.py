@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from multipassd.auth.audit import Audit
+from multipassd.audit.budget import Budget
+from multipassd.audit.deed import Deed
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import Standing
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
@@ -23,8 +25,11 @@ from multipassd.network.interface import Cards
 from multipassd.network.user_mode import UserNetworking
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
+from multipassd.rpc.dispatcher import Handler
 from multipassd.rpc.methods import lifecycle, settings
+from multipassd.rpc.subjects import subject_of
 from multipassd.settings import Settings
+from multipassd.system import log
 from multipassd.system.background import Tasks
 from protocol import grpc
 from protocol.codec import Message
@@ -61,16 +66,29 @@ class Slow(UserNetworking):
         await self.go_on.wait()
 
 
-class Noted(Audit):
+class Noted(logging.Handler):
+    """What each record of the journal says was done, or how else it ended, and on what."""
+
     def __init__(self) -> None:
         super().__init__()
         self.told: list[tuple[str, str]] = []
 
-    def instance(self, action: str, name: str, uid: int | None, fingerprint: str) -> None:
-        self.told.append((action, name))
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = record.__dict__["fields"]
+        done = fields.get("MULTIPASS_ACTION") or fields["MULTIPASS_OUTCOME"]
+        on = fields.get("MULTIPASS_SETTING") or fields["MULTIPASS_INSTANCE"][0]
+        self.told.append((done, on))
 
-    def changed(self, key: str, uid: int | None, fingerprint: str) -> None:
-        self.told.append(("changed", key))
+
+@pytest.fixture
+def audit() -> Iterator[Noted]:
+    handler, logger = Noted(), log.get("audit")
+    logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.DEBUG)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(level)
 
 
 class Nowhere:
@@ -91,22 +109,24 @@ def foo(sandbox: Sandbox) -> Sandbox:
     return sandbox
 
 
-def service(sandbox: Sandbox, audit: Audit) -> tuple[Daemon, Slow]:
+def service(sandbox: Sandbox) -> tuple[Daemon, Slow]:
     """As much of a daemon as these methods need."""
     networking = Slow()
     driver = QemuDriver(DetachedRunner(sandbox.storage / "run"), sandbox.storage / "machines", "")
     instances = Instances(records.registry(sandbox), driver, networking, Path("/no/such/key"))
     instances.load()
     parts = SimpleNamespace(
-        instances=instances, audit=audit, tasks=Tasks(), settings=Settings(sandbox.settings_path)
+        instances=instances, tasks=Tasks(), settings=Settings(sandbox.settings_path)
     )
     return cast(Daemon, parts), networking
 
 
-def call(method: str, request: Message, daemon: Daemon) -> Call[Any]:
-    peer = Peer(None, b"", "")
-    path = BY_PATH[grpc.path(method)]
-    return Call(path, peer, request, Nowhere(), TRUSTED, daemon.instances)
+async def call(handler: Handler, method: str, request: Message, daemon: Daemon) -> None:
+    row, peer = BY_PATH[grpc.path(method)], Peer(None, b"", "")
+    call = Call[Any](row, peer, request, Nowhere(), TRUSTED, daemon.instances)
+    call.deed = Deed(row.deed, call.actor, Budget(), subject_of(request))
+    with call.deed.watched():
+        await handler(call, daemon)
 
 
 async def hang_up(calling: Awaitable[None], begun: Callable[[], bool]) -> None:
@@ -121,15 +141,14 @@ async def until(true: Callable[[], bool]) -> None:
     await asyncio.to_thread(waiting.until, true)
 
 
-def test_an_instance_whose_purge_nobody_waits_for_is_gone_and_on_record(foo: Sandbox) -> None:
+def test_an_instance_whose_purge_nobody_waits_for_is_gone_and_on_record(
+    foo: Sandbox, audit: Noted
+) -> None:
     async def story() -> None:
-        audit = Noted()
-        daemon, networking = service(foo, audit)
+        daemon, networking = service(foo)
         pairs = [InstanceSnapshotPair(instance_name="foo")]
         request = DeleteRequest(instance_snapshot_pairs=pairs, purge=True)
-        await hang_up(
-            lifecycle.delet(call("delet", request, daemon), daemon), networking.began.is_set
-        )
+        await hang_up(call(lifecycle.delet, "delet", request, daemon), networking.began.is_set)
         networking.go_on.set()
         await until(lambda: bool(audit.told))
         assert audit.told == [("purged", "foo")]
@@ -138,10 +157,9 @@ def test_an_instance_whose_purge_nobody_waits_for_is_gone_and_on_record(foo: San
     asyncio.run(story())
 
 
-def test_a_deletion_that_nobody_waits_for_is_on_record(foo: Sandbox) -> None:
+def test_a_deletion_that_nobody_waits_for_is_on_record(foo: Sandbox, audit: Noted) -> None:
     async def story() -> None:
-        audit = Noted()
-        daemon, _ = service(foo, audit)
+        daemon, _ = service(foo)
         instance = daemon.instances.get("foo")
         async with instance.held():
             request = DeleteRequest(
@@ -149,8 +167,7 @@ def test_a_deletion_that_nobody_waits_for_is_on_record(foo: Sandbox) -> None:
             )
             turns = iter(range(3))  # of the event loop, until it waits for the lock
             await hang_up(
-                lifecycle.delet(call("delet", request, daemon), daemon),
-                lambda: next(turns, None) is None,
+                call(lifecycle.delet, "delet", request, daemon), lambda: next(turns, None) is None
             )
         await until(lambda: instance.record.deleted)
         await until(lambda: bool(audit.told))
@@ -160,23 +177,25 @@ def test_a_deletion_that_nobody_waits_for_is_on_record(foo: Sandbox) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_deletion_that_was_asked_for_by_somebody_gone_at_once_is_none(foo: Sandbox) -> None:
+def test_a_deletion_that_was_asked_for_by_somebody_gone_at_once_is_none(
+    foo: Sandbox, audit: Noted
+) -> None:
     async def story() -> None:
-        audit = Noted()
-        daemon, _ = service(foo, audit)
+        daemon, _ = service(foo)
         request = DeleteRequest(instance_snapshot_pairs=[InstanceSnapshotPair(instance_name="foo")])
-        task = asyncio.create_task(lifecycle.delet(call("delet", request, daemon), daemon))
+        task = asyncio.create_task(call(lifecycle.delet, "delet", request, daemon))
         await asyncio.sleep(0)  # it has begun, and nothing else has
         task.cancel()
         await asyncio.wait({task})
-        assert not daemon.instances.get("foo").record.deleted and audit.told == []
+        assert not daemon.instances.get("foo").record.deleted
+        assert audit.told == [("cancelled", "foo")]
 
     asyncio.run(story())
     gc.collect()
 
 
 def test_a_disk_that_grows_while_its_user_hangs_up_has_the_size_that_is_kept(
-    foo: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    foo: Sandbox, audit: Noted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reachable(tmp_path, 0o777)  # it is run by a user without rights
     slow = tmp_path / "qemu-img"
@@ -185,11 +204,10 @@ def test_a_disk_that_grows_while_its_user_hangs_up_has_the_size_that_is_kept(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
 
     async def story() -> None:
-        audit = Noted()
-        daemon, _ = service(foo, audit)
+        daemon, _ = service(foo)
         request = SetRequest(key="local.foo.disk", val="2M")
         began = (tmp_path / "qemu-img.began").exists
-        await hang_up(settings.set_(call("set", request, daemon), daemon), began)
+        await hang_up(call(settings.set_, "set", request, daemon), began)
         (tmp_path / "qemu-img.go").touch()
         await until(lambda: bool(audit.told))
         assert daemon.instances.get("foo").record.disk == 2 << 20

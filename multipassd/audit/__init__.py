@@ -1,0 +1,1 @@
+"""What the journal is told of deeds and refusals: who, from where, what, on what, how it ended."""
