@@ -1,4 +1,8 @@
-"""This client's certificate and key: locate them, create them when a command needs them."""
+"""This client's certificate and key: locate them, create them when a command needs them.
+
+A renewed certificate has the same key, so the directory may hold several that fit it: the one that
+1.16 reads, one that is about to take its place, and earlier ones, which a service may still know.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,15 @@ from client.errors import CommandFailed
 
 CERTIFICATE = "multipass_cert.pem"
 KEY = "multipass_cert_key.pem"
+PENDING = f"{CERTIFICATE}.new"  # made for a renewal, and perhaps trusted in the place of the other
+# The newest first. Renewals are about a year apart, so a service that was not used for three years
+# knows this client no more.
+EARLIER = tuple(f"{CERTIFICATE}.{number}" for number in (1, 2, 3))
 OTHERS = 0o077  # mode bits that Multipass 1.16 leaves on its key; they are removed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Identity = tuple[str, str]  # paths of the certificate and of the key
 
@@ -57,6 +69,27 @@ def ensure(directory: str) -> Identity:
             messages.no_certificate(directory, why), messages.NO_CERTIFICATE_HINT
         ) from error
     return str(certificate), str(key)
+
+
+def stamp(identity: Identity) -> tuple[int, int]:
+    """Changes when another certificate takes the place of this one."""
+    try:
+        status = os.stat(identity[0])
+    except OSError:
+        return 0, 0
+    return status.st_ino, status.st_mtime_ns
+
+
+def others(identity: Identity, presented: tuple[int, int]) -> Iterator[Identity]:
+    """What else a service may know this client by, after it has refused the certificate that had
+    the stamp `presented`. Looks at each as it comes to it: another command may be renewing."""
+    if stamp(identity) != presented:
+        yield identity
+    directory = os.path.dirname(identity[0])
+    for name in (PENDING, *EARLIER):
+        path = f"{directory}/{name}"
+        if os.path.isfile(path):
+            yield path, identity[1]
 
 
 def add_site_packages() -> None:

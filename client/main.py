@@ -63,7 +63,12 @@ def _dispatch(words: Sequence[str]) -> int:
 
         console.out(help.of_command(command, help.has_primary(session, command)))
         return SUCCESS
-    return runner.run(command, session)
+    code = runner.run(command, session)
+    if session.called() is not None:
+        from client import renewal
+
+        renewal.afterwards(session)
+    return code
 
 
 def _command(word: str, rest: Sequence[str]) -> Command | None:

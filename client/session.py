@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from client.arguments.commandline import CommandLine
     from client.server import Server
+    from client.transport.server_identity import Peer
     from protocol.addresses import Address
 
 # Which certificate a call presents: a service without clients enrols the one that is presented.
@@ -32,6 +33,7 @@ class Session:
         self._server: Server | None = None
         # Set by completion and health checks, which must not be enrolled as the first client.
         self.never_enrols = bool(environ.get("MULTIPASS_NEVER_ENROL"))
+        self._peers: list[Peer] = []  # whom this run called; of inner commands, too
 
     def server(self) -> Server:
         """The service that the command talks to. Raises AddressError, RemotesUnusable."""
@@ -82,12 +84,18 @@ class Session:
         from client.transport.server_identity import Peer  # loads the TLS library
 
         peer = Peer(self.server(), self._identity(identity), warn)
+        self._peers.append(peer)
         return Channel(peer, patience, deadline)
+
+    def called(self) -> Peer | None:
+        """The service that was called last; None if none answered."""
+        return next((peer for peer in reversed(self._peers) if peer.connected), None)
 
     def of(self, line: CommandLine) -> Session:
         """The session of another command in the same run."""
         session = Session(line, self._environ)
         session._server = self._server
+        session._peers = self._peers
         return session
 
     def make_certificate(self) -> None:

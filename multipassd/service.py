@@ -20,7 +20,6 @@ from multipassd.auth.passphrase import Verifier
 from multipassd.auth.peer import own_rule
 from multipassd.auth.server_certificate import Identity, ensure
 from multipassd.auth.standing import Standings
-from multipassd.auth.subuids import SubordinateUids
 from multipassd.backend import Machines
 from multipassd.instances.cloning.cloner import Cloner
 from multipassd.network.helper_process import HelperError
@@ -34,6 +33,7 @@ from multipassd.system.notices import Manager
 from multipassd.transport import listener, reachable, tls
 from multipassd.transport.connection_pool import Server
 from multipassd.transport.listener import Listener
+from multipassd.transport.quota.subuids import SubordinateUids
 from multipassd.trust.state import TrustState
 from multipassd.trust.store import TrustStore
 from protocol import places

@@ -54,11 +54,14 @@ class KeyPair:
         return "KeyPair(<certificate and private key>)"  # never a key in a log or a traceback
 
 
-def make_client(now: datetime | None = None) -> KeyPair:
-    """A self-signed client certificate for a random, meaningless name."""
-    key = _new_key()
+def make_client(
+    now: datetime | None = None, pem: bytes | None = None, life: timedelta = CLIENT_LIFE
+) -> KeyPair:
+    """A self-signed client certificate for a random, meaningless name; `pem`: for this key
+    instead of a new one. Raises CertificateError."""
+    key = load_key(pem) if pem else _new_key()
     name = _subject(str(uuid.uuid4()))
-    builder = _builder(name, name, key, now, CLIENT_LIFE)
+    builder = _builder(name, name, key, now, life)
     builder = _for_end_entity(builder, ExtendedKeyUsageOID.CLIENT_AUTH)
     return _sign(builder, key, key)
 

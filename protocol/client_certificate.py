@@ -94,17 +94,18 @@ def _make(certificate: str, key: str) -> None:
     from protocol import certificates
 
     pair = certificates.make_client()
-    _write(key, pair.key, KEY_MODE)
+    write(key, pair.key, KEY_MODE)
     try:
-        _write(certificate, pair.certificate, CERTIFICATE_MODE)
+        write(certificate, pair.certificate, CERTIFICATE_MODE)
     except BaseException:
         with suppress(OSError):
             os.unlink(key)  # made just now, and never used
         raise
 
 
-def _write(path: str, data: bytes, mode: int) -> None:
-    """Write a temporary file and rename it, so that readers never see a part of it."""
+def write(path: str, data: bytes, mode: int) -> None:
+    """Durable but for its name: a file is renamed, so that readers never see a part of it.
+    Raises OSError."""
     temporary = f"{path}.{os.getpid()}.new"
     with suppress(FileNotFoundError):
         os.unlink(temporary)  # left by a process of that number that was killed

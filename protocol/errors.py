@@ -77,6 +77,15 @@ class NotForRole(RpcError):
         )
 
 
+class NotRenewed(RpcError):
+    """The client's new certificate can't take the place of the one that it has."""
+
+    status = Status.FAILED_PRECONDITION
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The certificate was not renewed: {why}.")
+
+
 class UnknownSetting(RpcError):
     """There is no setting with this key."""
 

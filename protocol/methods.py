@@ -158,6 +158,15 @@ METHODS = (
         grpc.TRUST_SERVICE,
     ),
     Method(
+        "renew",
+        Policy.MEMBERS_ONLY,
+        _VIEWER,
+        "renew",
+        trust.RenewRequest,
+        trust.RenewReply,
+        grpc.TRUST_SERVICE,
+    ),
+    Method(
         "host_keys",
         Policy.MEMBERS_ONLY,
         _USER,

@@ -10,6 +10,7 @@ from client.errors import (
     ConnectionLost,
     DeadlinePassed,
     HungUp,
+    Status,
     StatusError,
     Unreachable,
 )
@@ -77,6 +78,10 @@ class Channel:
         now = time.monotonic()
         return now >= end or (self._deadline is not None and now >= self._deadline)
 
+    def present_another(self) -> bool:
+        """Whether there is another certificate of this client, which the next connection shows."""
+        return self._peer.present_another()
+
     def remaining(self) -> float | None:
         """Seconds to the deadline, None without one. Raises DeadlinePassed."""
         if self._deadline is None:
@@ -99,7 +104,7 @@ class Call:
     def replies(self) -> Iterator[bytes]:
         """Raises CommandFailed; StatusError if the service answers with an error status."""
         try:
-            yield from self._until_processed()
+            yield from self._until_accepted()
         except NotProcessed:
             raise ConnectionLost(messages.CONNECTION_LOST, messages.LOST_HINT) from None
         except BadAnswer as error:
@@ -122,6 +127,25 @@ class Call:
         """Send the last message of a call that was begun without half-close."""
         self._exchange.send(payload, True)
         self._send()
+
+    def _until_accepted(self) -> Iterator[bytes]:
+        """The replies. A client that the service does not know has sent nothing that counts yet:
+        the request is sent again with its other certificates, as after a renewal."""
+        refused: Exchange | None = None
+        while True:
+            began = False
+            for reply in self._until_processed():
+                began = True
+                yield reply
+            if self._exchange.status != Status.UNAUTHENTICATED or began:
+                return
+            refused = refused or self._exchange
+            if not self._channel.present_another():
+                self._exchange = refused
+                return
+            if self._stream is not None:
+                self._stream.close()
+            self._exchange = Exchange(*self._request)
 
     def _until_processed(self) -> Iterator[bytes]:
         """The replies; a request that was not processed is sent again. Raises NotProcessed."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import sys
 
-from client import messages
+from client import certificate, messages
 from client.errors import CommandFailed, HungUp, Unverified
 from client.transport import dial, tls
 from protocol.addresses import UnixAddress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from socket import socket as Socket
 
     from client.server import Server
@@ -27,23 +27,34 @@ _UCRED_SIZE = 12  # struct ucred: pid, uid, gid, four bytes each
 
 
 class Peer:
-    """Makes connections to one server; presents `identity` if there is one."""
+    """Makes connections to one server; presents `identity` if there is one.
+
+    `identity` is the certificate that was presented last, so that which an accepted call was
+    accepted by.
+    """
 
     def __init__(
         self,
         server: Server,
         identity: tuple[str, str] | None,
         warn: Callable[[str], None],
+        alone: bool = False,
     ) -> None:
-        self._server = server
+        """`alone`: no other certificate is presented where this one is refused."""
+        self.connected = False  # was a connection ever made?
+        self.server = server
         self._address = server.address
-        self._identity = identity
+        self.identity = identity
+        self._first = identity
+        self._alone = alone
+        self._others: Iterator[tuple[str, str]] | None = None
+        self._stamp = 0, 0  # of the first, as it was presented
         self._warn = warn
         self._warned = False
 
     def connect(self) -> tls.Stream:
         """Raises Unreachable, AccessDenied, Unverified, CommandFailed."""
-        socket = dial.dial(self._server)
+        socket = dial.dial(self.server)
         try:
             uid = self._listener(socket)
             if uid is None or not _is_own(uid):
@@ -54,9 +65,20 @@ class Peer:
             socket.close()
             raise
 
+    def present_another(self) -> bool:
+        """After a refusal: present another certificate of this client from the next connection on.
+        False if there is none left; then it is the first again."""
+        if self._first is None or self._alone:
+            return False
+        if self._others is None:
+            self._others = certificate.others(self._first, self._stamp)
+        following = next(self._others, None)
+        self.identity = following or self._first
+        return following is not None
+
     def check(self) -> None:
         """Raises Unverified if the peer's identity can't be verified."""
-        socket = dial.dial(self._server)
+        socket = dial.dial(self.server)
         try:
             uid = self._listener(socket)
         finally:
@@ -73,22 +95,22 @@ class Peer:
 
     def _connect_own(self, socket: Socket) -> tls.Stream | None:
         """None if the certificate does not verify; the connection can't be used then."""
-        pem = self._server.roots.load()
+        pem = self.server.roots.load()
         if pem is None:
             stream = self._handshake(socket, None)
             # A service that this connection started has created it by now.
-            if self._server.roots.load() is None:
-                self._warn_once(messages.warn_no_root_certificate(str(self._server.roots)))
+            if self.server.roots.load() is None:
+                self._warn_once(messages.warn_no_root_certificate(str(self.server.roots)))
             return stream
         try:
             return self._handshake(socket, pem)
         except _NotVerified as error:
-            where = str(self._server.roots)
+            where = str(self.server.roots)
             self._warn_once(messages.warn_stale_root_certificate(where, error.why))
             return None
 
     def _connect_unverified(self) -> tls.Stream:
-        socket = dial.dial(self._server)
+        socket = dial.dial(self.server)
         uid = self._listener(socket)
         if uid is None or not _is_own(uid):  # another user took over the socket
             socket.close()
@@ -96,9 +118,9 @@ class Peer:
         return self._handshake(socket, None)
 
     def _connect_stranger(self, socket: Socket, uid: int | None) -> tls.Stream:
-        server = self._server
+        server = self.server
         owners = None if uid is None else frozenset((ROOT, os.geteuid()))
-        pem = self._server.roots.load(owners)
+        pem = self.server.roots.load(owners)
         if pem is None:
             raise _unverified(uid, messages.no_root_certificate(str(server), str(server.roots)))
         try:
@@ -113,10 +135,12 @@ class Peer:
             context = tls.make_context(pem)
         except tls.SSLError as error:
             raise _NotVerified(_reason(error)) from None
-        if self._identity is not None:
-            self._present(context, self._identity)
+        if self.identity is not None:
+            if self.identity is self._first:
+                self._stamp = certificate.stamp(self.identity)  # before: what is read may be newer
+            self._present(context, self.identity)
         try:
-            return tls.connect(context, socket)
+            stream = tls.connect(context, socket)
         except tls.SSLCertVerificationError as error:
             raise _NotVerified(error.verify_message) from None
         except tls.HUNG_UP as error:
@@ -126,7 +150,9 @@ class Peer:
                 messages.PROTOCOL_BROKEN, messages.foreign_answer(_reason(error))
             ) from error
         except OSError as error:
-            raise dial.failure(self._server, error) from error
+            raise dial.failure(self.server, error) from error
+        self.connected = True
+        return stream
 
     def _present(self, context: tls.SSLContext, identity: tuple[str, str]) -> None:
         certificate, key = identity
@@ -153,7 +179,7 @@ class Unidentified(Peer):
 
     def connect(self) -> tls.Stream:
         """Verifies nothing, and presents no certificate. Raises Unreachable, CommandFailed."""
-        return self._handshake(dial.dial(self._server), None)
+        return self._handshake(dial.dial(self.server), None)
 
 
 def _ignore(_: str) -> None:

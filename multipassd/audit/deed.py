@@ -42,7 +42,7 @@ ACTIONS = {
     "access": "accessed",
 }
 # What these change is on record by `trail.py`, where it is done, a record for each client.
-TRUST = ("authenticate", "invite", "grant", "revoke", "remove")
+TRUST = ("authenticate", "invite", "grant", "revoke", "renew", "remove")
 
 
 class Subject(NamedTuple):

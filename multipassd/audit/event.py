@@ -20,6 +20,7 @@ class Event(Enum):
     FAILED = "8e47d2a95c6b4f0fb1d03e9a7c52f864"
     WITHDRAWN = "d40c95f16b3e4a7a8f27c1e05b9d6a38"
     ADMINISTERED = "91c4e7d25fa84b0b8e6d3af70b1c528d"
+    RENEWED = "4c6a1f0e93b84d7a8e25d1c07f9b6a34"
     REPEATED = "27f6b8d30e914c5cae8b5d19f4c07a63"
 
 

@@ -37,6 +37,13 @@ class Audit:
         text = f"trusts {described(fingerprint, *was)} from now on ({printable(how)})"
         self._of_client(Event.GRANTED, text, fingerprint, was, by, MULTIPASS_HOW=printable(how))
 
+    def renewed(self, fingerprint: str, by: Actor, old: str) -> None:
+        """A certificate, by another that has the name and the role of the old one."""
+        was = self._identify(fingerprint)
+        text = f"{described(fingerprint, *was)} has taken the place of {old[:16]}, renewed"
+        more = {"MULTIPASS_OLD_CLIENT": printable(old)}
+        self._of_client(Event.RENEWED, text, fingerprint, was, by, **more)
+
     def removed(self, fingerprint: str, by: Actor, was: Identity = UNKNOWN) -> None:
         """`was`: who it belonged to, which can't be found out any more."""
         text = f"no longer trusts {described(fingerprint, *was)}"

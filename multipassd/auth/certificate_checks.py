@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from protocol.certificates import CertificateError, load, load_der, load_key
+
+CLOCKS_DIFFER = timedelta(days=1)  # between a client and the service
+RENEWED_WITHIN = timedelta(days=30) + CLOCKS_DIFFER  # before its end, as clients begin by theirs
+# Trust that was given for a year must not become endless by a renewal.
+LONGEST_LIFE = timedelta(days=365) + 2 * CLOCKS_DIFFER
 
 
 def not_after(der: bytes) -> datetime:
@@ -71,6 +76,34 @@ def key_is_sound(key: bytes) -> bool:
     except CertificateError:
         return False
     return True
+
+
+def renewal_complaint(old: bytes, new: bytes, now: datetime) -> str:
+    """Why the holder of one certificate can't have another in its place, both DER; empty if it can.
+
+    The key is the same, so the connection has proven that the caller holds it. Dates by this
+    machine's clock, as is whether renewing is due: each renewal costs room in the store.
+    """
+    try:
+        before, after = load_der(old), load_der(new)
+        after.verify_directly_issued_by(after)
+        if _public(before) != _public(after):
+            return "it has another key"
+        begin, end, due = _start(after), _end(after), _end(before) - RENEWED_WITHIN
+    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature):
+        return "it is no certificate that is signed by its own key"
+    if now < due:
+        return "the present one does not end soon"
+    if not begin <= now + CLOCKS_DIFFER or not now + RENEWED_WITHIN - CLOCKS_DIFFER < end:
+        return f"its dates don't fit the service's clock, {now:%Y-%m-%d %H:%M} UTC"
+    if end > now + LONGEST_LIFE:
+        return "it would be valid for more than a year"
+    return ""
+
+
+def _public(certificate: x509.Certificate) -> bytes:
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return certificate.public_key().public_bytes(*form)
 
 
 def _start(certificate: x509.Certificate) -> datetime:

@@ -23,6 +23,7 @@ from multipassd.auth.invitations import (
     NotInvited,
 )
 from multipassd.auth.peer import Peer
+from multipassd.auth.renewal import Renewal
 from multipassd.auth.standing import actor
 from multipassd.system.background import Tasks
 from multipassd.trust import names
@@ -61,6 +62,7 @@ class Enrolment:
         self._lock = asyncio.Lock()
         self._tasks = Tasks()
         self._seen = self._now()
+        self.renewal = Renewal(store, audit, self._in_thread, self.refresh)
 
     async def adopt(self, peer: Peer) -> bool:
         """Enrol the very first client. False if another was faster."""
@@ -95,6 +97,10 @@ class Enrolment:
     async def invitations(self) -> list[Invitation]:
         """Those that wait. Raises StorageFailed."""
         return await self._in_thread(lambda: self._invitations.waiting(time.time()))
+
+    async def renew(self, peer: Peer, certificate: bytes) -> None:
+        """Put a renewed certificate (DER) in the place of the peer's. Raises RpcError."""
+        await self._undisturbed(self.renewal.exchange(peer, certificate))
 
     async def remove(self, fingerprint: str, by: Peer) -> bool:
         """By the whole fingerprint; False if it was not trusted."""
@@ -267,6 +273,7 @@ class Enrolment:
                 await self._in_thread(lambda: self._invitations.forget_expired(time.time()))
         # Only now: multipass-trust has put its changes on record, which tells them apart.
         self._audit.by_hand(*self._store.take_changes(), BY_HAND)
+        self.renewal.report_unreported()
 
     def _actor(self, peer: Peer) -> Actor:
         return actor(peer, *self._store.identity(peer.fingerprint))

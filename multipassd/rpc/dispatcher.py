@@ -76,6 +76,10 @@ class Dispatcher:
         else:
             self._end_untrusted()
 
+    def current(self, peer: Peer) -> Peer:
+        """The peer with the certificate that has just taken the place of the one it showed."""
+        return self._daemon.enrolment.renewal.current(peer)
+
     async def _serve(self, stream: Stream, peer: Peer, method: Method) -> None:
         verdict = self._admit(peer, method)
         try:
@@ -96,10 +100,11 @@ class Dispatcher:
                 await self._run(call)
         finally:
             self._running.pop(stream, None)
-        self._after(stream, peer)
+        self._after(stream, call.peer)
 
     def _end_untrusted(self) -> None:
         for stream, call in list(self._running.items()):
+            call.peer = self.current(call.peer)
             standing = self._standings.of(call.peer)
             if call.standing.trusted:  # else it authenticates: a log is for the next call
                 call.standing = standing

@@ -44,6 +44,9 @@ class Calls(Protocol):
     def trust_changed(self) -> None:
         """Look at every running call anew."""
 
+    def current(self, peer: Peer) -> Peer:
+        """Who it is now, where its certificate has just been renewed."""
+
 
 class Server:
     """The `Host` of every connection. `context` makes the TLS context a new one starts with."""
@@ -112,6 +115,7 @@ class Server:
         self._calls.trust_changed()
         for connection in list(self._connections):
             if connection.peer is not None:
+                connection.peer = self._calls.current(connection.peer)
                 connection.standing_changed(self.standing(connection.peer))
 
     # -- for connections --------------------------------------------------------------------------

@@ -56,6 +56,29 @@ class Changer:
             self._move(who, was, role)
         return [who for who, was in sorted(moving.items()) if was is not role]
 
+    def renew(self, holders: Holders, old: str, new: str, text: bytes) -> None:
+        """First the new certificate is on record as what takes the place of the old one, then both
+        are trusted, then the old one is not; what a kill cut short the next caller ends. Raises
+        StoreError, OSError, and then the old one is trusted, perhaps with the new one."""
+        for file in self.files.values():
+            file.in_order()
+        with self.guard.reported("record"):
+            self.by_hand.record()  # else the old one might have no record to take over
+        role, has = holders.role_of(old), holders.role_of(new)
+        if role is None:
+            raise StoreError("the present one is trusted no longer")
+        if has and (has, self.clients.name_of(new)) != (role, self.clients.name_of(old)):
+            raise StoreError("the new one is trusted already, as another client's")
+        self.clients.renewing(old, new)
+        if not has:
+            self.files[role].append(new, text)
+        for file in self.files.values():
+            if old in file.view.trusted:
+                file.disk.blank(old)
+                file.inspect_again()
+        with self.guard.reported("record"):
+            self.clients.renewed({new}, time.time())
+
     def remove(self, who: str, role: Role, uid: int | None) -> None:
         """Raises OSError, and then it is trusted as before."""
         with self.guard.reported("record"):

@@ -1,13 +1,15 @@
-"""The record of one client, from and to an event of the side file. Pure."""
+"""The record of one client, from and to an event of the side file, and when it was seen. Pure."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from multipassd.trust import names
 from protocol.roles import Role, parse
 
 BY_HAND = "by hand"
+SEEN_EVERY = 3600.0  # seconds between two "seen" events of a client: one line an hour at most
 
 TEXT_LIMIT = 200  # characters of a name: more is no name
 
@@ -25,6 +27,43 @@ class ClientRecord:
     role: Role | None = Role.ADMIN  # None: one that this version does not know
 
 
+class Sightings:
+    """When clients called last, and what the side file has of that."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+        self._written: dict[str, float] = {}
+
+    def note(self, fingerprint: str, at: float) -> None:
+        self._seen[fingerprint] = at
+
+    def forget(self, fingerprint: str) -> None:
+        self._seen.pop(fingerprint, None)
+
+    def due(self, everything: bool) -> list[tuple[str, float]]:
+        """What is to be written: once an hour, or all that is new."""
+        return [
+            (who, at)
+            for who, at in list(self._seen.items())
+            if self._is_due(who, at) or (everything and self._written[who] != at)
+        ]
+
+    def written(self, sightings: Iterable[tuple[str, float]]) -> None:
+        self._written.update(sightings)
+
+    def added_to(self, record: ClientRecord) -> ClientRecord:
+        """The record with the last sighting, if that is later than the file's."""
+        seen = self._seen.get(record.fingerprint)
+        if seen is None or (record.last_seen is not None and record.last_seen > seen):
+            return record
+        return replace(record, last_seen=seen)
+
+    def _is_due(self, fingerprint: str, at: float) -> bool:
+        written = self._written.get(fingerprint)
+        # A distance, not a difference: the clock may have been set back.
+        return written is None or abs(at - written) >= SEEN_EVERY
+
+
 def unknown(fingerprint: str) -> ClientRecord:
     """Of a client of which no more than its certificate is known."""
     return ClientRecord(fingerprint, names.of_fingerprint(fingerprint))
@@ -40,6 +79,12 @@ def as_event(record: ClientRecord) -> dict[str, Any]:
         "name": record.name,
         "seen": record.last_seen,
     } | role_entry(record.role)
+
+
+def renewing(record: ClientRecord, new: str) -> dict[str, Any]:
+    """A certificate is about to take the place of this one, with all that is on record of it."""
+    event = as_event(replace(record, fingerprint=new))
+    return event | {"event": "renewing", "of": record.fingerprint}
 
 
 def role_entry(role: Role | None) -> dict[str, str]:

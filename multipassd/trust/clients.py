@@ -6,11 +6,9 @@ losing it loses names and dates. It guards one thing: a store that is missing or
 are on record here is damage, not a fresh start.
 """
 
-import json
 import os
-import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,19 +20,19 @@ from multipassd.trust.client_record import (
     BY_HAND,
     TEXT_LIMIT,
     ClientRecord,
+    Sightings,
     as_event,
     as_record,
     moment,
+    renewing,
     role_entry,
     unknown,
 )
-from multipassd.trust.event_file import FILE_LIMIT, append, checked, encode, overwrite
+from multipassd.trust.event_file import FILE_LIMIT, append, checked, decode, encode, overwrite
 from multipassd.trust.lock import NO_ROOM
 from protocol.roles import Role
 
-SEEN_EVERY = 3600.0  # seconds between two "seen" events of a client: one line an hour at most
 COMPACT_SLACK = 1000  # spare lines before a rewrite pays for itself
-FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class Clients:
@@ -47,13 +45,13 @@ class Clients:
         self._records: dict[str, ClientRecord] = {}
         self._removed: set[str] = set()
         self._holding: dict[Role, set[str]] = {role: set() for role in Role}  # of the records
+        self._renewing: dict[str, str] = {}  # of the records: whose place it was to take
         # Device, inode, offset of a line's end, time stamp in nanoseconds.
         self._read_to: tuple[int, int, int, int] | None = None
         self._lines = 0
         self._reading = threading.Lock()  # the event loop may look while a worker does
         self._unwritten: dict[str, dict[str, Any]] = {}  # removals the file had no room for
-        self._seen: dict[str, float] = {}
-        self._seen_written: dict[str, float] = {}
+        self._seen = Sightings()
 
     # What is known
 
@@ -80,27 +78,21 @@ class Clients:
 
     def free_name(self, wanted: str, uid: int | None, reserved: Iterable[str] = ()) -> str:
         """`wanted`, unless another person has it: the same user's certificates share a name."""
-        records = list(self._records.values())
-        taken = {each.name for each in records if uid is None or each.uid != uid} | set(reserved)
-        own = {each.name for each in records if uid is not None and each.uid == uid}
-        return wanted if wanted in own else names.free(wanted, taken)
+        return names.free_for(self._records.values(), wanted, uid, reserved)
 
     def unknown(self, fingerprints: Iterable[str]) -> list[str]:
         return [each for each in fingerprints if each not in self._records]
 
     def known(self) -> frozenset[str]:
-        return frozenset(self._records)
+        """Those on record, without certificates that were to take another's place."""
+        return frozenset(self._records) - self._renewing.keys()
 
     def was_removed(self, fingerprint: str) -> bool:
         """Did a program remove it, and put that on record?"""
         return fingerprint in self._removed
 
     def describe(self, fingerprint: str) -> ClientRecord:
-        record = self._records.get(fingerprint) or unknown(fingerprint)
-        seen = self._seen.get(fingerprint)
-        if seen is None or (record.last_seen is not None and record.last_seen > seen):
-            return record
-        return replace(record, last_seen=seen)
+        return self._seen.added_to(self._records.get(fingerprint) or unknown(fingerprint))
 
     # What happens
 
@@ -138,6 +130,25 @@ class Clients:
         )
         self.refresh()
 
+    def renewing(self, old: str, new: str) -> None:
+        """Before the store has the new certificate: it has the old one's name from the first
+        moment on. By itself this makes no client known."""
+        self._append([renewing(self.describe(old), new)])
+        self.refresh()
+
+    def renewed(self, trusted: Container[str], at: float) -> dict[str, str]:
+        """End the renewals whose new certificate is trusted, those, too, that a kill cut short.
+        Returns the new by the old ones that are trusted no longer."""
+        began = {new: old for new, old in self._renewing.items() if new in trusted}
+        gone = {old: new for new, old in began.items() if old not in trusted}
+        entries = [as_event(self.describe(new)) for new in began]
+        for old in gone:
+            entries.append({"event": "removed", "fingerprint": old, "at": at})
+            self._seen.forget(old)
+        self._append(entries)
+        self.refresh()
+        return gone
+
     def removed(self, fingerprint: str, uid: int | None, at: float) -> None:
         self._take_out([fingerprint], uid, at)
 
@@ -153,7 +164,7 @@ class Clients:
             for each in fingerprints
         }
         for each in events:
-            self._seen.pop(each, None)
+            self._seen.forget(each)
         try:
             self._append(events.values())
         except OSError as error:
@@ -175,23 +186,14 @@ class Clients:
 
     def seen(self, fingerprint: str, at: float) -> None:
         """Remembered here; `write_seen` puts it into the file."""
-        self._seen[fingerprint] = at
+        self._seen.note(fingerprint, at)
 
     def write_seen(self, everything: bool) -> None:
         """Write what is due, or all that is new; and what there was no room for."""
-        due = [
-            (who, at)
-            for who, at in list(self._seen.items())
-            if self._due(who, at) or (everything and self._seen_written[who] != at)
-        ]
+        due = self._seen.due(everything)
         if due or self._unwritten:
             self._append({"event": "seen", "fingerprint": who, "at": at} for who, at in due)
-            self._seen_written.update(due)
-
-    def _due(self, fingerprint: str, at: float) -> bool:
-        written = self._seen_written.get(fingerprint)
-        # A distance, not a difference: the clock may have been set back.
-        return written is None or abs(at - written) >= SEEN_EVERY
+            self._seen.written(due)
 
     def compact(self) -> None:
         """Write the file anew when most of its lines, as far as read, are history."""
@@ -199,7 +201,8 @@ class Clients:
             return
         self.refresh()
         if not self.problem:
-            events = (as_event(record) for record in self._records.values())
+            known = self.known()
+            events = (as_event(self._records[each]) for each in self._records if each in known)
             write_atomically(self.path, encode(events), 0o600)
             self.refresh()
 
@@ -224,6 +227,7 @@ class Clients:
         self._records = {}
         self._removed = set()
         self._holding = {role: set() for role in Role}
+        self._renewing = {}
         self._read_to = None
         self._lines = 0
 
@@ -252,16 +256,8 @@ class Clients:
 
     def _replay(self, line: bytes) -> None:
         self._lines += 1
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested to death
-            return
-        if not isinstance(event, dict):
-            return
-        fingerprint = event.get("fingerprint")
-        if not isinstance(fingerprint, str) or not FINGERPRINT.fullmatch(fingerprint):
-            return
-        self._apply(fingerprint, event)
+        if event := decode(line):
+            self._apply(event["fingerprint"], event)
 
     def _apply(self, fingerprint: str, event: dict[str, Any]) -> None:
         match event.get("event"):
@@ -270,20 +266,23 @@ class Clients:
                 self._records[fingerprint] = record
                 self._removed.discard(fingerprint)
                 self._note_role(fingerprint, record.role)
+                self._renewing.pop(fingerprint, None)
             case "removed":
                 self._records.pop(fingerprint, None)
                 self._note_role(fingerprint, None)
                 self._removed.add(fingerprint)
+                self._renewing.pop(fingerprint, None)
+            case "renewing":
+                self._records[fingerprint] = as_record(fingerprint, event)
+                self._renewing[fingerprint] = str(event.get("of"))
             case "seen" if fingerprint in self._records:
                 record = self._records[fingerprint]
                 self._records[fingerprint] = replace(record, last_seen=moment(event.get("at")))
 
     def _note_role(self, fingerprint: str, role: Role | None) -> None:
         for each, holding in self._holding.items():
-            if each is role:
-                holding.add(fingerprint)
-            else:
-                holding.discard(fingerprint)
+            keep = holding.add if each is role else holding.discard
+            keep(fingerprint)
 
     def _append(self, events: Iterable[dict[str, Any]]) -> None:
         """Raises OSError, and then no half line is left."""

@@ -6,6 +6,7 @@ writes.
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -21,6 +22,7 @@ from multipassd.system.files import (
     write_all,
 )
 
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 FILE_LIMIT = 128 << 20  # 100,000 clients and as many events again at 300 bytes, with room
 
 
@@ -76,6 +78,19 @@ def overwrite(path: Path, owners: frozenset[int], events: Mapping[str, dict[str,
 
 def encode(events: Iterable[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(each, separators=(",", ":")) + "\n" for each in events).encode()
+
+
+def decode(line: bytes) -> dict[str, Any] | None:
+    """The event of a line; None if it is none of a client."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested to death
+        return None
+    if not isinstance(event, dict):
+        return None
+    fingerprint = event.get("fingerprint")
+    fits = isinstance(fingerprint, str) and FINGERPRINT.fullmatch(fingerprint)
+    return event if fits else None
 
 
 def _ends_line(descriptor: int, size: int) -> bool:

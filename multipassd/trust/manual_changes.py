@@ -29,6 +29,7 @@ class ByHand:
         self._unrecorded = NOBODY
         self._compared = False  # was the side file once compared with all who are trusted?
         self._changes: Changes = NOBODY, NOBODY
+        self._renewals: dict[str, str] = {}
 
     @property
     def trusted(self) -> frozenset[str]:
@@ -92,6 +93,7 @@ class ByHand:
             trusted, unrecorded = self.trusted, self._unrecorded
             added, removed = self._appeared, self._vanished
             self._appeared = self._vanished = NOBODY
+        self._renewals |= self._clients.renewed(trusted, time.time())
         if not self._clients.problem:  # else there is no telling, and twice is better than never
             if not self._compared:
                 self._compared = True
@@ -112,3 +114,8 @@ class ByHand:
         """What was found out since the last call."""
         changes, self._changes = self._changes, (NOBODY, NOBODY)
         return changes
+
+    def take_renewals(self) -> dict[str, str]:
+        """Those that a kill had cut short and that were found done: the new by the old ones."""
+        renewals, self._renewals = self._renewals, {}
+        return renewals

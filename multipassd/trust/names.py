@@ -25,6 +25,8 @@ class Record(Protocol):
     def fingerprint(self) -> str: ...
     @property
     def name(self) -> str: ...
+    @property
+    def uid(self) -> int | None: ...
 
 
 def complaint(name: str) -> str:
@@ -74,6 +76,16 @@ def choose(records: Iterable[Record], wanted: str) -> list[str]:
     if named:
         return named if set(beginning) <= set(named) else []
     return beginning if len(beginning) == 1 else []
+
+
+def free_for(
+    records: Iterable[Record], wanted: str, uid: int | None, reserved: Iterable[str] = ()
+) -> str:
+    """`wanted`, unless another person has it: the same user's certificates share a name."""
+    records = list(records)
+    taken = {each.name for each in records if uid is None or each.uid != uid} | set(reserved)
+    own = {each.name for each in records if uid is not None and each.uid == uid}
+    return wanted if wanted in own else free(wanted, taken)
 
 
 def free(wanted: str, taken: Collection[str]) -> str:

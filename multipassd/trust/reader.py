@@ -184,6 +184,10 @@ class StoreReader:
         """Who was added and who removed by hand, as `flush` found out since the last call."""
         return self._by_hand.take()
 
+    def take_renewals(self) -> dict[str, str]:
+        """Renewals that an earlier service did not live to report: the new by the old ones."""
+        return self._by_hand.take_renewals()
+
     # Reading
 
     def load(self) -> None:
@@ -237,4 +241,5 @@ class StoreReader:
     def _hold(self, holders: Holders) -> None:
         """The same value stays the same object: that is how a change is noticed."""
         if holders != self._holders:
+            self._clients.refresh()  # a client must not be seen without its name
             self._holders = holders

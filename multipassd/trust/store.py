@@ -95,6 +95,24 @@ class TrustStore(StoreReader):
             self._inspect_again()
             return self._changer.grant(self._holders, clients, role, force)
 
+    def renew(self, old: str, certificate: bytes) -> None:
+        """Trust a certificate (DER) in the place of another, durably on return: with its role, its
+        name and all else that is on record. Done before, it stays done.
+
+        Raises ValueError when it is no certificate, StoreError.
+        """
+        check(certificate)
+        new = fingerprint(certificate)
+        with ExitStack() as stack:
+            stack.enter_context(self._guard.changing("The certificate was not renewed"))
+            for each in (old, new):
+                stack.enter_context(self._by_hand.expecting(each))
+            self._inspect_again()
+            try:
+                self._changer.renew(self._holders, old, new, der_to_pem(certificate))
+            finally:
+                self._inspect_again()
+
     def remove(self, who: str, uid: int | None) -> bool:
         """Trust it no longer, durably on return; False if it was not trusted."""
         return bool(self.revoke([who], uid, force=True))

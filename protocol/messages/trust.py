@@ -5,7 +5,7 @@ Times are seconds since 1970; 0 is unknown.
 
 from __future__ import annotations
 
-from protocol.codec import Message, boolean, int32, int64, message, repeated, string
+from protocol.codec import Message, binary, boolean, int32, int64, message, repeated, string
 
 
 class TrustedClient(Message):
@@ -95,6 +95,17 @@ class GrantReply(Message):
     """The reply of the call `grant`: the fingerprints that had another role."""
 
     changed: list[str] = repeated(string(1))
+
+
+class RenewRequest(Message):
+    """The request of the call `renew`: what the caller's certificate is exchanged for, DER. It has
+    the key of that, which the connection has proven, and is signed by it."""
+
+    certificate: bytes = binary(1)
+
+
+class RenewReply(Message):
+    """The reply of the call `renew`: the new certificate has taken the other's place."""
 
 
 class RevokeRequest(Message):

@@ -54,6 +54,7 @@ HANDLERS: dict[str, Handler] = {
     grpc.path("grant", grpc.TRUST_SERVICE): trust.grant,
     grpc.path("invite", grpc.TRUST_SERVICE): trust.invite,
     grpc.path("remove", grpc.TRUST_SERVICE): trust.remove,
+    grpc.path("renew", grpc.TRUST_SERVICE): trust.renew,
     grpc.path("revoke", grpc.TRUST_SERVICE): trust.revoke,
     grpc.path("roots", grpc.TRUST_SERVICE): trust.roots,
     grpc.path("export", grpc.EXPORTS_SERVICE): exports.export,

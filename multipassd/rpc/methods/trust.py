@@ -24,6 +24,8 @@ from protocol.messages.trust import (
     InviteRequest,
     RemoveReply,
     RemoveRequest,
+    RenewReply,
+    RenewRequest,
     RevokeReply,
     RevokeRequest,
     RootsReply,
@@ -133,6 +135,12 @@ async def grant(call: Call[GrantRequest], daemon: Daemon) -> None:
     except LastAdmin:
         raise WouldLeaveNoAdmin() from None
     call.reply(GrantReply(changed=changed))
+
+
+async def renew(call: Call[RenewRequest], daemon: Daemon) -> None:
+    """Put a renewed certificate in the place of the caller's."""
+    await daemon.enrolment.renew(call.peer, call.request.certificate)
+    call.reply(RenewReply())
 
 
 async def revoke(call: Call[RevokeRequest], daemon: Daemon) -> None:

@@ -176,6 +176,7 @@ def test_every_method_has_a_policy_and_only_these_are_not_adopting() -> None:
         "grant",
         "revoke",
         "roots",
+        "renew",
     }
 
 
@@ -236,6 +237,7 @@ MAY_CALL = {
     "/multipass.Trust/revoke": ADMINS,
     "/multipass.Trust/roots": VIEWERS,
     "/multipass.Guests/certify": ADMINS,
+    "/multipass.Trust/renew": VIEWERS,  # of the caller's own certificate
     "/multipass.Guests/host_keys": ADMINS,
     "/multipass.Images/downloads": ADMINS,
     "/multipass.Exports/export": ADMINS,

@@ -19,7 +19,8 @@ NAME = "alice"
 ROLES = {KNOWN: Role.ADMIN, SEEING: Role.VIEWER, "": Role.ADMIN}
 # The store itself, the one who computes the standing, and the one who changes the store.
 ASKS_THE_STORE = ("multipassd.trust", "multipassd.admin", "multipassd.auth.standing",
-                  "multipassd.auth.enrolment", "multipassd.auth.installer")  # fmt: skip
+                  "multipassd.auth.enrolment", "multipassd.auth.installer",
+                  "multipassd.auth.renewal")  # fmt: skip
 
 
 ASKING = ("trusts", "role_of", "holder_of", "holders")

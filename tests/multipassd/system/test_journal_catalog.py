@@ -12,7 +12,7 @@ ENTRY = re.compile(r"^-- ([0-9a-f]{32})\n((?:[A-Z][A-Za-z-]+: .+\n)+)\n", re.MUL
 # The fields of records that may stand in an explanation.
 FIELDS = {
     "CLIENT", "NAME", "UID", "HOW", "SETTING", "REASON", "PATH", "INSTANCE", "ACTION", "INVITED",
-    "VERB", "OUTCOME", "STATUS", "COUNT",
+    "VERB", "OUTCOME", "STATUS", "COUNT", "OLD_CLIENT",
 }  # fmt: skip
 # Those that need no explanation there.
 OTHERS = {"EVENT", "ROLE", "PID", "ADDRESS", "SNAPSHOT", "SOURCE", "ABOUT", "BY_NAME", "BY_ROLE",

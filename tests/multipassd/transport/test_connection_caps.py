@@ -37,6 +37,9 @@ class FakeCalls:
     async def serve(self, stream: Stream) -> None: ...
     def trust_changed(self) -> None: ...
 
+    def current(self, peer: Peer) -> Peer:
+        return peer
+
 
 class FakeStore:
     def _role_of(self, fingerprint: str) -> Role | None:

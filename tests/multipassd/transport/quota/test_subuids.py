@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multipassd.auth.subuids import SubordinateUids
+from multipassd.transport.quota.subuids import SubordinateUids
 
 
 def test_a_uid_inside_a_range_is_charged_to_its_owner() -> None:
