@@ -81,6 +81,8 @@ def parse(text: str) -> Remotes:
     try:
         document = json.loads(text)
         entries = document["servers"]
+        if not isinstance(entries, list):
+            raise TypeError("the servers are no list")
         remotes.default = _text(document["default"])
         for entry in entries:
             remotes.keep(_remote(entry))
