@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import pwd
-import socket
-import time
 from argparse import ArgumentParser, Namespace
 
-from multipassd.admin.access import units, user
+from multipassd.admin.access import exposure, tcp_unit, units, user
 from multipassd.admin.access.locations import Place, actor, invoker
 from multipassd.admin.access.store_access import open_store, say
+from multipassd.admin.access.tcp_unit import SERVICE, SOCKET, demand
 from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
 from multipassd.admin.add import Candidate, enrol
 from multipassd.audit.trail import Audit
 from multipassd.auth import installer
 from multipassd.system import installation
-from multipassd.system.installation import Installation
 
-SERVICE, SOCKET = Installation.daemon_unit, Installation.tcp_socket_unit
-ENABLE, DISABLE = "enable", "disable"
-PATIENCE = 30.0  # seconds of attempts; under load one in twelve is refused
-PAUSE = 0.1  # seconds
+ENABLE, DISABLE, STATUS = "enable", "disable", "status"
 
 
 def _arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("action", choices=(ENABLE, DISABLE))
+    parser.add_argument("action", choices=(ENABLE, DISABLE, STATUS))
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help=(
+            "where enable has it listen: an address of this host, 0.0.0.0 or [::] for all of them "
+            "(default: as it is, at first 127.0.0.1:50051)"
+        ),
+    )
     parser.add_argument(
         "--user",
         metavar="NAME",
@@ -36,31 +38,32 @@ def _arguments(parser: ArgumentParser) -> None:
 
 
 def _run(place: Place, options: Namespace) -> int:
-    if options.action == DISABLE and (options.user or options.repair):
-        options.usage_error("disable leaves trust as it is: --user and --repair are for enable")
-    _check_host()
-    if options.action == ENABLE:
-        _enable(place, options)
-    else:
-        _disable(options.dry_run)
+    if options.action != ENABLE and (options.user or options.repair or options.address):
+        options.usage_error(
+            f"{options.action} leaves trust as it is: --user, --repair and --address are for enable"
+        )
+    _check_host(place, options.address, options.action)
+    {ENABLE: _enable, DISABLE: _disable, STATUS: _status}[options.action](place, options)
     return DONE
 
 
-def _check_host() -> None:
+def _check_host(place: Place, address: str | None, action: str) -> None:
     """Raises TrustError where there is no unit to switch, or no right to do so."""
+    wanted = str(exposure.parse(address)) if address else tcp_unit.DEFAULT
+    what_else = "".join(f"\n{note}" for note in exposure.notes(wanted, place))
     if not installation.here().has_units:
         raise TrustError(
-            "A snap has no units to switch. `sudo snap set multipass address=127.0.0.1:50051` has "
-            "the service listen on TCP, and "
-            f"`sudo {installation.here().trust} add -` lets a user in."
+            f"A snap has no units to switch. `sudo snap set multipass address={wanted}` has "
+            "the service listen on TCP, `snap get multipass address` shows it, and "
+            f"`sudo {installation.here().trust} add -` lets a user in.{what_else}"
         )
     if not units.manager_runs():
         raise TrustError(
             "systemd does not run this machine, so it has no TCP socket to switch. Start the "
             "service with `multipassd --address unix:/run/multipass_socket --address "
-            "127.0.0.1:50051`, and let a user in with `multipass-trust add --user NAME`."
+            f"{wanted}`, and let a user in with `multipass-trust add --user NAME`.{what_else}"
         )
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and action != STATUS:
         raise TrustError("Only root may switch the service's TCP: repeat it with sudo.")
     (state,) = units.show(SOCKET, "LoadState")
     if state != "loaded":
@@ -92,6 +95,7 @@ def human() -> str:
 
 def _enable(place: Place, options: Namespace) -> None:
     name = options.user or human()
+    wanted = exposure.parse(options.address) if options.address else None
     store = open_store(place, options.repair, options.dry_run)
     # Trust first: what fails after it leaves TCP off, so it is never on without a trusted client.
     found = user.certificates_of(name, options.dry_run)
@@ -99,100 +103,68 @@ def _enable(place: Place, options: Namespace) -> None:
     enrol(place, store, candidates, installer.HOW, options.dry_run)
     was_on = units.active(SOCKET)
     if options.dry_run:
+        moved = wanted is not None and str(wanted) != tcp_unit.address()
+        if moved:
+            say(f"Have {SOCKET} listen on {wanted}, by {tcp_unit.DROP_IN}.", options.dry_run)
         say(f"Enable {SOCKET} for every boot.", options.dry_run)
-        if not was_on:
+        if not was_on or moved:
             say(f"Restart {SERVICE} with {SOCKET}; callers wait.", options.dry_run)
         return
-    if not was_on:
-        _start_socket()
-        Audit().administered("tcp enable", "TCP was switched on by multipass-trust", actor())
+    with tcp_unit.listening_on(wanted) as moved:
+        if moved or not was_on:
+            tcp_unit.start(moved)
+            on = f"TCP was switched on by multipass-trust, {tcp_unit.address()}"
+            Audit().administered("tcp enable", on, actor())
     # With the reload: else `systemctl status` would go on telling what was enabled before.
-    _demand("TCP is on, but not for later boots", "enable", SOCKET)
+    demand("TCP is on, but not for later boots", "enable", SOCKET)
     # Started, it has made the certificates by which clients know it.
-    _demand("TCP is on, but the service does not start", "start", SERVICE)
-    address = _address()
-    print(f"TCP {'was on already' if was_on else 'is on'}: {address}, also after a reboot.")
-    port = address.rpartition(":")[2]
-    print(f"{name} uses it with MULTIPASS_SERVER_ADDRESS=localhost:{port}.")
-    print("Others also need `multipass authenticate` first.")
-
-
-def _start_socket() -> None:
-    """systemd refuses a socket to a service that runs, and a caller may start that at any time.
-
-    Restarting both settles it: the service's stop comes before the socket's start, and its start,
-    for which callers wait in the other socket, after that. What changes between the question and
-    systemd's answer is met by the next attempt.
-    """
-    deadline = time.monotonic() + PATIENCE
-    while problem := units.change(*_how_to_start()):
-        (state,) = units.show(SOCKET, "ActiveState")
-        if state == "active":
-            return  # then it is the service's trouble, which is looked at next
-        if state == "failed" or time.monotonic() > deadline:  # else it was refused, not tried
-            _check_port()
-            raise _failed("TCP was not switched on", problem)
-        time.sleep(PAUSE)
-
-
-def _check_port() -> None:
-    """systemd's answer does not tell the usual reason. Raises TrustError if it is that."""
-    address = _address()
+    demand("TCP is on, but the service does not start", "start", SERVICE)
+    address = tcp_unit.address()
+    already = was_on and not moved
+    print(f"TCP {'was on already' if already else 'is on'}: {address}, also after a reboot.")
     host, _, port = address.rpartition(":")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as systemd has it
-        try:
-            probe.bind((host.strip("[]"), int(port)))
-        except (OSError, ValueError) as error:
-            if getattr(error, "errno", None) != errno.EADDRINUSE:
-                return
-            raise TrustError(
-                f"TCP was not switched on: another program has {address}. "
-                f"`sudo ss -ltnp sport = :{port}` names it; stop it, or have {SOCKET} listen on "
-                "another port by a drop-in, then repeat this."
-            ) from None
-
-
-def _address() -> str:
-    return units.show(SOCKET, "Listen")[0].partition(" ")[0]
-
-
-def _how_to_start() -> tuple[str, ...]:
-    if units.show(SERVICE, "ActiveState") == ["inactive"]:
-        return "start", SOCKET
-    return "restart", SERVICE, SOCKET
+    local = "localhost" if host in ("127.0.0.1", "0.0.0.0", "[::]") else host
+    print(f"{name} uses it with MULTIPASS_SERVER_ADDRESS={local}:{port}.")
+    print("Others also need `multipass authenticate` first.")
+    for note in exposure.notes(address, place):
+        print(note)
 
 
 # Off
 
 
-def _disable(dry_run: bool) -> None:
-    was_on = units.active(SOCKET)
-    if dry_run:
-        say(f"Stop {SOCKET}, also for later boots, and restart {SERVICE} if it runs.", dry_run)
+def _disable(place: Place, options: Namespace) -> None:
+    was_on, moved = units.active(SOCKET), tcp_unit.DROP_IN.exists()
+    back = f" {tcp_unit.DROP_IN} is removed, so it would listen on {tcp_unit.DEFAULT} again."
+    if options.dry_run:
+        how = f"Stop {SOCKET}, also for later boots, and restart {SERVICE} if it runs."
+        say(how + (back if moved else ""), options.dry_run)
         return
-    _demand("TCP was not switched off", "disable", SOCKET)
-    _demand("TCP is off at the next boot only", "stop", SOCKET)
+    demand("TCP was not switched off", "disable", SOCKET)
+    demand("TCP is off at the next boot only", "stop", SOCKET)
     # Also when it was off: the service keeps the socket of a unit that was stopped by hand.
-    _demand(f"{SERVICE} was not restarted and still listens", "try-restart", SERVICE)
+    demand(f"{SERVICE} was not restarted and still listens", "try-restart", SERVICE)
+    # So that a later `enable` opens it to other machines only if it says so.
+    tcp_unit.forget_address()
     if not was_on:
-        print("TCP was off already.")
+        print(f"TCP was off already.{back if moved else ''}")
         return
     Audit().administered("tcp disable", "TCP was switched off by multipass-trust", actor())
-    print("TCP is off, also after a reboot. Who is trusted stays so.")
+    print(f"TCP is off, also after a reboot. Who is trusted stays so.{back if moved else ''}")
 
 
-def _demand(failure: str, *arguments: str) -> None:
-    if problem := units.change(*arguments):
-        raise _failed(failure, problem)
+# Status
 
 
-def _failed(failure: str, problem: str) -> TrustError:
-    return TrustError(
-        f"{failure}. systemd says: {problem.rstrip('.')}. "
-        f"`journalctl -u {SOCKET} -u {SERVICE} -e` says more; then repeat this."
-    )
+def _status(place: Place, options: Namespace) -> None:
+    state, enabled = units.show(SOCKET, "ActiveState", "UnitFileState")
+    address, later = tcp_unit.address(), enabled == "enabled"
+    if state != "active":
+        print(f"TCP is off{f', and on again at the next boot: {address}' if later else ''}.")
+        return
+    print(f"TCP is on: {address}, {'also after a reboot' if later else 'until the next boot'}.")
+    for note in exposure.notes(address, place):
+        print(note)
 
 
-VERB = Verb("tcp", "switch TCP on and enrol its user, or off", _arguments, _run)
+VERB = Verb("tcp", "switch TCP on and enrol its user, or off, or show it", _arguments, _run)

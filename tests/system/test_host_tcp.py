@@ -8,9 +8,11 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from multipassd.auth import certificate_checks
 from tests.system import host_trust
 from tests.system.hammer import hammered, table
 from tests.system.host import Host, new_host
@@ -21,6 +23,8 @@ from tests.waiting import until
 ADDRESS = "MULTIPASS_SERVER_ADDRESS=localhost:50051"
 SOCKET, SERVICE = "multipassd-tcp.socket", "multipassd.service"
 CERTIFICATE = f"{CLIENT}/multipass_cert.pem"
+DROP_IN = f"/etc/systemd/system/{SOCKET}.d/multipass-trust.conf"
+SERVER_CERTIFICATE = "/var/lib/multipassd/data/certificates/localhost.pem"
 PASSPHRASE = "correct horse"
 SWITCHES = 2
 
@@ -44,6 +48,8 @@ def test_tcp_from_first_to_last(host: Host) -> None:
     each_change_is_on_record_once(host)
     switching_loses_no_call(host)
     it_is_on_after_a_reboot(host)
+    other_machines_reach_it_where_the_administrator_says_so(host)
+    what_fails_leaves_it_where_it_was(host)
     disabling_ends_tcp_and_nothing_else(host)
     what_systemd_refuses_is_told_in_a_sentence(host)
 
@@ -173,10 +179,59 @@ def it_is_on_after_a_reboot(host: Host) -> None:
     assert over_tcp(host, "bob", "list") == EMPTY_LIST  # wakes it
 
 
+def other_machines_reach_it_where_the_administrator_says_so(host: Host) -> None:
+    at = ("--address", "0.0.0.0:50051")
+    said = trust(host, "tcp", "enable", *at, "--dry-run", sudo="alice")
+    assert said.count("Would do: ") == 3 and DROP_IN in said
+    assert "127.0.0.1:50051" in listeners(host)
+    said = trust(host, "tcp", "enable", *at, sudo="alice")
+    name = host.run("hostname").stdout.strip()
+    assert "TCP is on: 0.0.0.0:50051, also after a reboot." in said
+    assert f"Other machines reach it as {name}:50051. `multipass invite NAME`" in said
+    assert "Warning: " in said and "One is set." in said
+    assert "0.0.0.0:50051" in listeners(host) and state(host) == ("active", "enabled")
+    assert trust(host, "tcp", "status").startswith("TCP is on: 0.0.0.0:50051, also after a reboot.")
+    assert host.run("stat", "-c", "%U %a", DROP_IN).stdout == "root 644\n"
+    # A client with nothing of the service's but the line that was printed for it.
+    said = host.run("multipass", "invite", "erin", user="alice").stdout
+    (joining,) = re.findall(r"  (multipass remote add .*)", said)
+    fresh = ("env", "XDG_DATA_HOME=/tmp/erin", "XDG_CONFIG_HOME=/tmp/erin")
+    words = joining.split()
+    assert words[4] == f"{name}:50051"
+    assert "is kept." in host.run(*fresh, *words, user="bob").stdout
+    host.run(*fresh, "multipass", "remote", "use", words[3], user="bob")
+    assert host.run(*fresh, "multipass", "list", user="bob").stdout == EMPTY_LIST
+    certificate = host.inside(SERVER_CERTIFICATE).read_bytes()
+    assert certificate_checks.names(certificate) == {"localhost", name}
+
+
+def what_fails_leaves_it_where_it_was(host: Host) -> None:
+    for address in ("192.0.2.1:50051", "lab.example:50051"):
+        assert "Nothing was changed" in trust(
+            host, "tcp", "enable", "--address", address, sudo="alice", code=1
+        )
+    with occupied(host, 50052):
+        at = ("--address", "0.0.0.0:50052")
+        said = trust(host, "tcp", "enable", *at, sudo="alice", code=1)
+        assert "another program has 0.0.0.0:50052" in said
+    assert "0.0.0.0:50051" in listeners(host) and state(host) == ("active", "enabled")
+    assert over_tcp(host, "alice", "list") == EMPTY_LIST
+    other = f"{DROP_IN.rpartition('/')[0]}/port.conf"  # sorts behind
+    host.run("tee", other, given="[Socket]\nListenStream=\nListenStream=127.0.0.1:50053\n")
+    said = trust(host, "tcp", "enable", "--address", "0.0.0.0:50054", sudo="alice", code=1)
+    assert "another drop-in" in said and "127.0.0.1:50053" in said
+    host.run("rm", other)
+    host.run("systemctl", "daemon-reload")
+    assert trust(host, "tcp", "status").startswith("TCP is on: 0.0.0.0:50051")
+
+
 def disabling_ends_tcp_and_nothing_else(host: Host) -> None:
     assert "Would do: " in trust(host, "tcp", "disable", "--dry-run")
     assert state(host) == ("active", "enabled")
-    assert "TCP is off" in trust(host, "tcp", "disable")
+    said = trust(host, "tcp", "disable")
+    assert "TCP is off" in said and f"{DROP_IN} is removed" in said
+    host.run("test", "-e", DROP_IN, code=1)
+    assert trust(host, "tcp", "status") == "TCP is off.\n"
     assert state(host) == ("inactive", "disabled")
     assert listeners(host) == ""  # the service that ran no longer has it either
     assert "refused" in over_tcp(host, "alice", "list", code=2).lower()
@@ -185,24 +240,31 @@ def disabling_ends_tcp_and_nothing_else(host: Host) -> None:
     assert "off already" in trust(host, "tcp", "disable")
 
 
-def what_systemd_refuses_is_told_in_a_sentence(host: Host) -> None:
-    host.run("systemctl", "mask", SOCKET)
-    assert "masked" in trust(host, "tcp", "enable", sudo="alice", code=1)
-    host.run("systemctl", "unmask", SOCKET)
+@contextmanager
+def occupied(host: Host, port: int) -> Iterator[None]:
+    """Another program has the port."""
     taken = subprocess.Popen(
         [*host.entering(), "python3", "-c",
-         "import socket; s = socket.create_server(('127.0.0.1', 50051));"
+         f"import socket; s = socket.create_server(('127.0.0.1', {port}));"
          "print(flush=True); input()"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     try:
         assert taken.stdout is not None
         taken.stdout.readline()
+        yield
+    finally:
+        taken.communicate(b"\n", timeout=30)
+
+
+def what_systemd_refuses_is_told_in_a_sentence(host: Host) -> None:
+    host.run("systemctl", "mask", SOCKET)
+    assert "masked" in trust(host, "tcp", "enable", sudo="alice", code=1)
+    host.run("systemctl", "unmask", SOCKET)
+    with occupied(host, 50051):
         said = trust(host, "tcp", "enable", sudo="alice", code=1)
         assert "TCP was not switched on: another program has 127.0.0.1:50051" in said
         typed = re.search("`(sudo ss [^`]*)`", said)
         assert typed is not None
         assert "python3" in host.run(*typed[1].split(), user="alice").stdout
-    finally:
-        taken.communicate(b"\n", timeout=30)
     assert host.run("multipass", "list", user="alice").stdout == EMPTY_LIST
