@@ -60,6 +60,8 @@ LINES = {
     "multipass deplo": ["deploy"],
     "multipass unalias de": ["deploy"],
     "multipass prefer ": ["default", "work"],
+    "multipass remote us": ["use"],
+    "multipass remote use l": ["lab", "list", "local"],
     "multipass transfer o": ["on:"],
     "multipass transfer in": ["init.yaml"],
     "multipass copy-files -r init.yaml o": ["on:"],
@@ -134,6 +136,8 @@ case "$1 $2" in
 'aliases '*)
     echo 'Alias,Instance,Command,Working directory,Context'
     printf '%s\\n' 'build,on,make,map,default' 'deploy,on,sh -c "a,b",map,work*' ;;
+'remote '*)
+    printf '%s,,,\\n' Name local lab '' ;;
 'info '*)
     printf '%s\\n' Name,State,Mounts on,Running,'/srv/a => Home;/b => /data,,1' off,Stopped, \\
         'asleep,Suspended,/x => a b' ;;

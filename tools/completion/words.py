@@ -55,8 +55,18 @@ ASK_MOUNTS = (
     " t = substr(s, RSTART + 4, RLENGTH - 4); s = substr(s, RSTART + RLENGTH);"
     ' if (t !~ / /) print $1 ":" t } }\''
 )
+# The verbs of `remote`, and the names that they take. It calls no service.
+ASK_REMOTES = (
+    "printf 'add\\nlist\\nuse\\nremove\\n';"
+    " MULTIPASS_NEVER_ENROL=1 multipass remote list --format csv 2>/dev/null | sed 1d | cut -d, -f1"
+)
 # What lists the words of a command.
-ASKED = {"prefer": ASK_CONTEXTS, "umount": ASK_MOUNTS, "unalias": ASK_ALIASES}
+ASKED = {
+    "prefer": ASK_CONTEXTS,
+    "remote": ASK_REMOTES,
+    "umount": ASK_MOUNTS,
+    "unalias": ASK_ALIASES,
+}
 SIDES = "transfer"  # its arguments are files, and instances with a colon
 NOTICE = "# Generated from the table of commands by tools/completion."
 
