@@ -45,6 +45,7 @@ LEVELS = {
     "multipassd.instances.exporting": 12,
     "multipassd.instances.launching": 11,
     "multipassd.admin.findings": 12,
+    "multipassd.admin.records": 12,
     "multipassd.backend": 13,
     "multipassd.rpc": 13,
     "multipassd.admin": 14,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools.notify import NotifySocket
-from tools.sandbox import CHECKOUT, MULTIPASS, Sandbox, daemon_command
+from tools.sandbox import CHECKOUT, MULTIPASS, MULTIPASSD, Sandbox, daemon_command
 
 READY_SECONDS = 30.0  # a start takes half a second; other tests may keep the machine busy
 STOP_SECONDS = 20.0
@@ -88,6 +88,10 @@ class Daemon:
         """Run the daemon as this user from now on, from a `copy` that they can read."""
         setpriv = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--"]
         self._command = [*setpriv, str(copy / "bin" / "multipassd"), "--logger", "stderr"]
+
+    def run_inside(self, entering: Sequence[str]) -> None:
+        """Run the daemon by these words from now on, where there is a journal to log to."""
+        self._command = [*entering, sys.executable, "-I", str(MULTIPASSD)]
 
     def start(self) -> "Daemon":
         command = [*self._command, *self.options]

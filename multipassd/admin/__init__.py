@@ -3,7 +3,7 @@
 One file a verb; this table says which there are.
 """
 
-from multipassd.admin import add, check, import_, list_, remove, reset, tcp
+from multipassd.admin import add, check, import_, list_, log_, remove, reset, tcp
 from multipassd.admin.access.verb import Verb
 
 VERBS: tuple[Verb, ...] = (
@@ -13,5 +13,6 @@ VERBS: tuple[Verb, ...] = (
     reset.VERB,
     check.VERB,
     import_.VERB,
+    log_.VERB,
     tcp.VERB,
 )

@@ -115,8 +115,9 @@ class Audit:
         """`MULTIPASS_CLIENT` is the client that the record is about, `MULTIPASS_BY` who did it."""
         fields: dict[str, str | tuple[str, ...]] = {**record.identity(*was), **more}
         fields["MULTIPASS_CLIENT"] = printable(fingerprint)
-        if by.fingerprint not in ("", fingerprint):
-            fields |= record.identity(by.name, by.role, "BY_")
+        if by.fingerprint:
+            own = by.fingerprint == fingerprint
+            fields |= record.identity(*(was if own else (by.name, by.role)), "BY_")
             fields["MULTIPASS_BY_CLIENT"] = printable(by.fingerprint)
-            text += f", by {by}"
+            text += "" if own else f", by {by}"
         record.write(event, text, by, fields)

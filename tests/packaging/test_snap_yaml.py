@@ -95,6 +95,11 @@ def test_what_another_python_would_need_is_found(name: str, is_foreign: bool) ->
     assert foreign([name]) == ([name] if is_foreign else [])
 
 
+def test_only_roots_program_may_read_the_journal() -> None:
+    apps = ours()["apps"]
+    assert [name for name in apps if "log-observe" in apps[name].get("plugs", ())] == ["trust"]
+
+
 def test_the_service_sees_directories_to_mount_and_no_home() -> None:
     """`home` would give it nothing that can be served, and root's own files."""
     plugs = ours()["apps"]["multipassd"]["plugs"]

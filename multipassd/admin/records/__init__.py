@@ -1,0 +1,1 @@
+"""What `log` shows: the records of the service in the journal, found, read and written out."""

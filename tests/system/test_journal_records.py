@@ -1,0 +1,145 @@
+"""Who did what: written by the real daemon to a real journal, read back by `multipass-trust log`,
+and none of what other users wrote there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import DaemonFactory
+from tests.journald import Journald, journald
+from tests.multipassd.admin.trust import TRUST
+from tools.daemon import Daemon
+
+pytestmark = pytest.mark.root
+
+NOBODY = 65534
+PASSPHRASE = "correct horse battery staple"
+FORGE = """
+import sys
+from systemd import journal
+journal.sendv("MESSAGE=forged", "MULTIPASS_EVENT=granted", "MULTIPASS_NAME=mallory",
+              "MULTIPASS_CLIENT=" + "ab" * 32, "MULTIPASS_UID=0", "SYSLOG_IDENTIFIER=multipassd",
+              "_UID=0", "_TRANSPORT=journal", "_SYSTEMD_UNIT=multipassd.service",
+              "OBJECT_SYSTEMD_UNIT=multipassd.service", "OBJECT_UID=0", *sys.argv[1:])
+"""
+TERMINAL = "\x1b[2J\r\u202e\x07"
+CONTROL = set("\x1b\r\u202e\x07")
+
+
+@dataclass
+class Site:
+    journal: Journald
+    daemon: Daemon
+
+    def log(self, *words: str) -> str:
+        self.journal.sync()
+        env = self.daemon.sandbox.daemon_env()
+        return self.journal.done(sys.executable, "-I", str(TRUST), "log", *words, env=env)
+
+    def records(self, *words: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.log("--format", "json", *words))["records"]
+        return found
+
+    def send(self, *fields: str, uid: int = 0, before: tuple[str, ...] = ()) -> None:
+        """As any program may: with the library, and the fields that a forger would add."""
+        self.journal.done(*before, sys.executable, "-c", FORGE, *fields, uid=uid)
+
+
+@pytest.fixture
+def site(daemon: DaemonFactory) -> Iterator[Site]:
+    with journald() as running:
+        service = daemon(start=False)
+        service.run_inside(running.entering)
+        service.start()
+        yield Site(running, service)
+        service.stop()
+
+
+def done(site: Site, client: str, *words: str, code: int = 0) -> str:
+    answer = site.daemon.cli(client, *words)
+    assert answer.returncode == code, answer
+    return answer.stdout
+
+
+def test_a_day_is_in_the_journal_and_is_read_back_in_each_format(site: Site) -> None:
+    done(site, "alice", "list")
+    done(site, "alice", "set", f"local.passphrase={PASSPHRASE}")
+    (line,) = re.findall(r"mpi1-\S+", done(site, "alice", "invite", "bob"))
+    done(site, "bob", "authenticate", line)
+    done(site, "bob", "authenticate", line, code=2)
+    done(site, "alice", "start", "nosuch", code=2)
+    done(site, "alice", "revoke", "bob")
+    done(site, "bob", "list", code=2)
+    env = site.daemon.sandbox.daemon_env()
+    site.journal.done(sys.executable, "-I", str(TRUST), "remove", "root", env=env)
+
+    found = site.records()
+    told = [(each["name"], each["what"], each["outcome"]) for each in found]
+    assert told == [
+        ("root", "grant", "done"),
+        ("root", "set", "done"),
+        ("root", "invite", "done"),
+        ("bob", "grant", "done"),
+        ("bob", "denied", "refused"),
+        ("root", "start", "failed"),
+        ("root", "revoke", "done"),
+        ("", "denied", "refused"),
+        ("", "revoke", "done"),
+    ]
+    set_, invited, start, revoked = found[1], found[2], found[5], found[6]
+    assert set_["setting"] == "local.passphrase" and invited["about"] == revoked["about"] == "bob"
+    assert start["instances"] == ["nosuch"] and start["status"] == "aborted"
+    assert all(each["uid"] == "0" and int(each["pid"]) > 1 for each in found)
+    assert all(each["role"] == "admin" for each in (set_, invited, start, revoked))
+    everything = site.journal.done("journalctl", "-o", "export", "--no-pager")
+    assert PASSPHRASE not in everything and line not in everything
+
+    shown = site.log().splitlines()
+    assert shown[0].split() == ["TIME", "WHO", "ROLE", "FROM", "WHAT", "ON", "OUTCOME"]
+    assert len(shown) == 1 + len(found)
+    assert yaml.safe_load(site.log("--format", "yaml"))["records"] == found
+    rows = list(csv.DictReader(site.log("--format", "csv").splitlines()))
+    assert [row["What"] for row in rows] == [each["what"] for each in found]
+    assert [each["what"] for each in site.records("--instance", "nosuch")] == ["start"]
+    of_bob = [each["what"] for each in site.records("--client", "bob")]
+    assert of_bob == ["invite", "grant", "denied", "revoke"]
+    assert site.records("--since", "1h") == found and site.records("--until", "1h") == []
+
+
+def test_what_other_users_send_is_never_shown(site: Site) -> None:
+    done(site, "alice", "list")
+    honest = site.records()
+    site.send(uid=NOBODY)
+    site.send(uid=NOBODY, before=("unshare", "--user", "--map-root-user"))
+    forged = r"MESSAGE=forged\nMULTIPASS_EVENT=granted\nMULTIPASS_NAME=mallory\n_UID=0\n"
+    site.journal.done("sh", "-c", f"printf '{forged}' | logger --journald", uid=NOBODY)
+    site.journal.done("logger", "-t", "multipassd", "MULTIPASS_EVENT=granted", uid=NOBODY)
+    everything = site.journal.done("journalctl", "MULTIPASS_EVENT=granted", "-o", "cat")
+    assert everything.count("forged") == 3, "the journal has them"
+    assert site.records() == honest
+    assert "mallory" not in site.log()
+
+
+def test_a_record_can_not_command_a_terminal(site: Site) -> None:
+    """Root's own programs could write one, or a release that checked less."""
+    site.send(f"MULTIPASS_INSTANCE={TERMINAL}foo", f"MULTIPASS_VERB={TERMINAL}")
+    for form in ("table", "csv", "json", "yaml"):
+        shown = site.log("--format", form)
+        assert not set(shown) & CONTROL, form
+        assert "foo" in shown
+
+
+def test_where_there_is_no_journal_a_sentence_says_so(site: Site) -> None:
+    env = site.daemon.sandbox.daemon_env()
+    site.journal.done("sh", "-c", "journalctl --sync; rm -rf /run/log/journal")
+    answer = site.journal.run(sys.executable, "-I", str(TRUST), "log", env=env)
+    assert answer.returncode == 1 and "There is no journal here" in answer.stderr
