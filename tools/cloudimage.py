@@ -15,7 +15,7 @@ from tools.bootdisk import Firmware, System
 
 FILES = Path(__file__).parent / "guest"
 PACKAGES = (
-    "busybox-static", "dropbear-bin", "kmod", "linux-image-cloud-amd64", "openssh-sftp-server",
+    "busybox-static", "kmod", "linux-image-cloud-amd64", "openssh-server", "openssh-sftp-server",
     "sshfs", *bootdisk.PACKAGES,
 )  # fmt: skip
 # ACPI's power button needs button and evdev; the seed's file system isofs.
@@ -24,7 +24,7 @@ MODULES = (
     "fuse", "virtiofs",
 )  # fmt: skip
 PROGRAMS = (
-    "/usr/sbin/dropbear", "/usr/bin/dropbearkey", "/usr/lib/dropbear/dropbearconvert",
+    "/usr/sbin/sshd", "/usr/lib/openssh/sshd-session", "/usr/lib/openssh/sshd-auth",
     "/usr/lib/openssh/sftp-server", "/usr/sbin/resize2fs", "/usr/bin/sshfs",
     "/usr/lib/x86_64-linux-gnu/libgcc_s.so.1",  # sshfs ends its threads by it
 )  # fmt: skip
@@ -36,12 +36,19 @@ APPLETS = (  # noqa: SIM905 - a list literal would take a page
     "timeout touch tr true truncate tty udhcpc umount uname uptime vi wall wc wget which whoami "
     "xargs yes "
 ).split()
+DIRECTORIES = (
+    "dev", "proc", "sys", "run", "tmp", "root", "var/lib", "var/log", "home/ubuntu", "mnt",
+)  # fmt: skip
 PARTITION_SIZE = 96 << 20  # bytes; the root file system, with room
 OPTIONS = "console=ttyS0 quiet panic=5 net.ifnames=0"
 OS_RELEASE = 'PRETTY_NAME="Tiny 1.0 LTS"\nNAME="Tiny"\nID=tiny\nVERSION_ID="1.0"\n'
 # `sudo` is `su`, and root has no password.
-ACCOUNTS = "root::0:0:root:/root:/bin/sh\nubuntu:x:1000:1000:Ubuntu:/home/ubuntu:/bin/sh\n"
-GROUPS = "root:x:0:\nubuntu:x:1000:\n"
+ACCOUNTS = (
+    "root::0:0:root:/root:/bin/sh\n"
+    "sshd:x:100:65534:for what of sshd has no rights:/run/sshd:/bin/false\n"
+    "ubuntu:x:1000:1000:Ubuntu:/home/ubuntu:/bin/sh\n"
+)
+GROUPS = "root:x:0:\nnogroup:x:65534:\nubuntu:x:1000:\n"
 
 
 def kept(firmware: Firmware = "bios") -> Path:
@@ -66,15 +73,11 @@ def _build(path: Path, firmware: Firmware) -> None:
 
 
 def _furnish(root: Path, system: Path) -> None:
-    for name in ("dev", "proc", "sys", "run", "tmp", "root", "var/lib", "home/ubuntu", "mnt"):
+    for name in DIRECTORIES:
         (system / name).mkdir(parents=True, exist_ok=True)
     for program in PROGRAMS:
         for file in (program, *_libraries(root, program)):
             shutil.copy(root / file[1:], _made(system / file[1:]))
-    shutil.copy(
-        root / "usr/lib/dropbear/dropbearconvert", _made(system / "usr/bin/dropbearconvert")
-    )
-    _made(system / "usr/lib/sftp-server").symlink_to("openssh/sftp-server")  # dropbear's path
     shutil.copy(_busybox(root), _made(system / "bin/busybox"))
     for applet in APPLETS:
         place = system / ("sbin" if applet in ("init",) else "bin") / applet

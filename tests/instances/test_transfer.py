@@ -1,4 +1,4 @@
-"""`transfer` and aliases with an instance on real QEMU, whose SSH server is dropbear."""
+"""`transfer` and aliases with an instance on real QEMU."""
 
 from __future__ import annotations
 

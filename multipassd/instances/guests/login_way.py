@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 
 from multipassd.instances.records.stored_record import StoredRecord
 
@@ -17,13 +19,14 @@ REMEMBERED = 600.0  # seconds
 class LoginWay:
     """What is known of one guest's way, also from clients that it has refused."""
 
-    def __init__(self, stored: StoredRecord) -> None:
+    def __init__(self, stored: StoredRecord, clock: Callable[[], float] = time.monotonic) -> None:
         self._stored = stored
-        self._refused_at = -REMEMBERED
+        self._clock = clock
+        self._refused_at = -math.inf
 
     def note_refusal(self) -> None:
         """The guest has refused a certificate just now."""
-        self._refused_at = time.monotonic()
+        self._refused_at = self._clock()
 
     def why_untrusting(self, authority: str) -> str:
         """Why it lets no certificate of this authority in, as far as its record tells: a clause;
@@ -33,5 +36,5 @@ class LoginWay:
 
     def why_shared(self, authority: str) -> str:
         """The same, also of one that refused a certificate lately."""
-        refused = time.monotonic() < self._refused_at + REMEMBERED
+        refused = self._clock() < self._refused_at + REMEMBERED
         return self.why_untrusting(authority) or (REFUSED if refused else "")

@@ -1,18 +1,34 @@
-"""How a client logs in to an instance: `certify`, in place of `ssh_info` and `host_keys`."""
+"""How a client logs in to instances: `certify`; and for 1.16's clients `ssh_info`, `host_keys`."""
 
 from __future__ import annotations
 
+from multipassd.auth.standing import Standing
 from multipassd.instances.finder import collect
+from multipassd.instances.guests.guest_ssh import Endpoint
 from multipassd.instances.guests.login_way import REFUSED
 from multipassd.instances.instance import Instance
+from multipassd.instances.states.errors import NotRunning
+from multipassd.instances.states.state import COMING_UP, State
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
-from multipassd.rpc.methods import information
-from protocol.errors import RpcError
-from protocol.messages.guests import CertifyReply, CertifyRequest
+from protocol.errors import RpcError, StorageFailed
+from protocol.messages.guests import (
+    CertifyReply,
+    CertifyRequest,
+    HostKeysReply,
+    HostKeysRequest,
+)
+from protocol.messages.lifecycle import SSHInfo, SSHInfoReply, SSHInfoRequest
 from protocol.status import Status
 
 FINGERPRINT = 12  # digits of a client's that are in a guest's log; `multipass clients` shows more
+LAST_MINUTE = 60.0  # seconds before a delayed stop in which log-ins are refused
+
+
+class Unknown(RpcError):
+    """Log-ins are refused in the instance's present state."""
+
+    status = Status.FAILED_PRECONDITION
 
 
 class NoCertificates(RpcError):
@@ -27,24 +43,37 @@ class NoCertificates(RpcError):
         )
 
 
+class KeyWithheld(RpcError):
+    """The caller asks for the shared key and does not get it."""
+
+    status = Status.FAILED_PRECONDITION
+
+    def __init__(self, withheld: str) -> None:
+        super().__init__(
+            "The key that all instances share is not given out, as "
+            f"{withheld}. A client of this release logs in by a certificate instead."
+        )
+
+
+# -- by certificates ------------------------------------------------------------------------------
+
+
 async def certify(call: Call[CertifyRequest], daemon: Daemon) -> None:
-    """A certificate for one log-in to one instance, and where that is. Or the shared key, for an
+    """A certificate for one log-in to one instance, and where that is; or the shared key, for an
     instance that lets no certificate in. Raises what `ssh_info` does, NoCertificates."""
     (instance,) = collect([call.request.instance_name], call.instances.get_live)
-    await information.answering(instance)
-    endpoint = information.log_in(instance)
+    await _answering(instance)
+    endpoint = _endpoint(instance)
     reply = CertifyReply(
         host=endpoint.host,
         port=endpoint.port,
         username=endpoint.user,
-        host_key=await information.host_key(instance),
+        host_key=await _host_key(instance),
     )
     if call.request.refused:
         instance.way.note_refusal()
-    if reply_why := _why_shared(call, daemon, instance):
-        reply.why_shared = reply_why
-        # PEM, as in ssh_info
-        reply.private_key = daemon.ssh_key.private_of(instance.record.ssh_key).decode()
+    if why := _why_shared(call, daemon, instance):
+        reply.why_shared, reply.private_key = why, _private_key(instance, daemon)
     else:
         key_id = f"{call.standing.name} {call.peer.fingerprint[:FINGERPRINT]}".strip()
         reply.certificate = daemon.ssh_authority.certify(
@@ -54,20 +83,87 @@ async def certify(call: Call[CertifyRequest], daemon: Daemon) -> None:
 
 
 def _why_shared(call: Call[CertifyRequest], daemon: Daemon, instance: Instance) -> str:
-    """Why the caller gets the shared key; empty if it gets a certificate. Raises NoCertificates."""
-    authority = daemon.ssh_authority.public
-    withheld = why_withheld(call)
+    """Why the caller gets the shared key; empty if it gets a certificate. Raises NoCertificates,
+    StorageFailed."""
+    withheld = why_withheld(call.standing)
     if not withheld:
-        return instance.way.why_shared(authority)
+        try:
+            return instance.way.why_shared(daemon.ssh_authority.public)
+        except StorageFailed as error:
+            return error.message
     # A refusal is not remembered: a certificate is the only way, and the next may be taken.
-    why = REFUSED if call.request.refused else ""
-    if why := instance.way.why_untrusting(authority) or why:
+    refused = REFUSED if call.request.refused else ""
+    if why := instance.way.why_untrusting(daemon.ssh_authority.public) or refused:
         raise NoCertificates(instance.name, why, withheld)
     return ""
 
 
-def why_withheld(call: Call[CertifyRequest]) -> str:
-    """Why the caller does not get the key that all instances share, a clause; empty if it does."""
-    if not call.standing.administrates:
-        return "it opens the instances of others, too"
-    return ""
+# -- by the key that all instances share ----------------------------------------------------------
+
+
+def why_withheld(standing: Standing) -> str:
+    """Why a caller does not get the key that all instances share, a clause; empty if it does."""
+    return "" if standing.administrates else "it opens the instances of others, too"
+
+
+async def ssh_info(call: Call[SSHInfoRequest], daemon: Daemon) -> None:
+    """Where running instances are reached, and the key that they let in. Raises KeyWithheld."""
+    names = dict.fromkeys(call.request.instance_name)
+    chosen = collect(names, call.instances.get_live)
+    for instance in chosen:
+        await _answering(instance)
+    endpoints = {each.name: _endpoint(each) for each in chosen}
+    if chosen and (withheld := why_withheld(call.standing)):
+        raise KeyWithheld(withheld)
+    found = {
+        each.name: SSHInfo(
+            port=endpoints[each.name].port,
+            priv_key_base64=_private_key(each, daemon),
+            host=endpoints[each.name].host,
+            username=endpoints[each.name].user,
+        )
+        for each in chosen
+    }
+    call.reply(SSHInfoReply(ssh_info=found))
+
+
+async def host_keys(call: Call[HostKeysRequest], daemon: Daemon) -> None:
+    """What instances' SSH host keys are, so that clients need not trust the first one."""
+    found = [call.instances.get_live(name) for name in dict.fromkeys(call.request.instance_name)]
+    call.reply(HostKeysReply(host_keys={each.name: await _host_key(each) for each in found}))
+
+
+# -- of one instance ------------------------------------------------------------------------------
+
+
+async def _answering(instance: Instance) -> None:
+    """Wait for one that comes up with a scheduled stop, as after a restart of the daemon. Told that
+    it does not run, the client would call `start`, which cancels that stop once it answers."""
+    if instance.state in COMING_UP and instance.record.stop_at:
+        await instance.wait()
+
+
+def _endpoint(instance: Instance) -> Endpoint:
+    """Where it is reached. Raises NotRunning, Unknown."""
+    if instance.state is State.UNKNOWN:
+        raise Unknown("Cannot retrieve credentials in unknown state")
+    if not instance.running:
+        raise NotRunning(instance.name)
+    if instance.delayed_stop.within(LAST_MINUTE):
+        raise Unknown(
+            f'"{instance.name}" is scheduled to shut down in less than a minute, '
+            f"use 'multipass stop --cancel {instance.name}' to cancel the shutdown."
+        )
+    return instance.endpoint()
+
+
+async def _host_key(instance: Instance) -> str:
+    """Empty while it is not known, of one that does not run."""
+    if not instance.record.host_key and instance.running:
+        await instance.wait()  # the log-in that this ends with learns it
+    return instance.record.host_key
+
+
+def _private_key(instance: Instance, daemon: Daemon) -> str:
+    """PEM, whose body is what the name of ssh_info's field means. Raises StorageFailed."""
+    return daemon.ssh_key.private_of(instance.record.ssh_key).decode()

@@ -1,4 +1,4 @@
-"""What is known of instances and of the host: `list`, `info`, `networks`, how to log in."""
+"""What is known of instances and of the host: `list`, `info`, `networks`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import logging
 from collections.abc import Callable
 
 from multipassd.instances import selection
-from multipassd.instances.finder import collect
 from multipassd.instances.guests import guest_stats
-from multipassd.instances.guests.guest_ssh import Endpoint
 from multipassd.instances.guests.guest_stats import Runtime
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged
-from multipassd.instances.states.errors import GuestSilent, NotRunning
-from multipassd.instances.states.state import AT_REST, COMING_UP, State
+from multipassd.instances.states.errors import GuestSilent
+from multipassd.instances.states.state import AT_REST, State
 from multipassd.network import interfaces
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
@@ -22,7 +20,6 @@ from multipassd.rpc.methods import mounts, snapshots
 from multipassd.system import log
 from protocol.errors import RpcError, StorageFailed
 from protocol.messages.common import InstanceStatus, Timestamp
-from protocol.messages.guests import HostKeysReply, HostKeysRequest
 from protocol.messages.information import (
     DetailedInfoItem,
     InfoReply,
@@ -32,7 +29,6 @@ from protocol.messages.information import (
     NetworksReply,
     NetworksRequest,
 )
-from protocol.messages.lifecycle import SSHInfo, SSHInfoReply, SSHInfoRequest
 from protocol.messages.listing import (
     InstancesList,
     ListReply,
@@ -40,7 +36,6 @@ from protocol.messages.listing import (
     ListVMInstance,
     SnapshotsList,
 )
-from protocol.status import Status as CallStatus
 
 Status = InstanceStatus.Status
 # The one place where states become the wire's.
@@ -222,66 +217,3 @@ async def networks(call: Call[NetworksRequest], daemon: Daemon) -> None:
         NetInterface(name=each.name, type=each.type, description=each.description) for each in found
     ]
     call.reply(NetworksReply(interfaces=shown))
-
-
-async def host_keys(call: Call[HostKeysRequest], daemon: Daemon) -> None:
-    """What instances' SSH host keys are, so that clients need not trust the first one."""
-    found = [call.instances.get_live(name) for name in dict.fromkeys(call.request.instance_name)]
-    call.reply(HostKeysReply(host_keys={each.name: await host_key(each) for each in found}))
-
-
-async def host_key(instance: Instance) -> str:
-    """Empty while it is not known, of one that does not run."""
-    if not instance.record.host_key and instance.running:
-        await instance.wait()  # the log-in that this ends with learns it
-    return instance.record.host_key
-
-
-LAST_MINUTE = 60.0  # seconds before a delayed stop in which log-ins are refused
-
-
-class Unknown(RpcError):
-    """Log-ins are refused in the instance's present state."""
-
-    status = CallStatus.FAILED_PRECONDITION
-
-
-async def ssh_info(call: Call[SSHInfoRequest], daemon: Daemon) -> None:
-    """Where running instances are reached, and the key that they let in."""
-    names = dict.fromkeys(call.request.instance_name)
-    chosen = collect(names, call.instances.get_live)
-    for instance in chosen:
-        await answering(instance)
-    call.reply(SSHInfoReply(ssh_info={each.name: _info(each, daemon) for each in chosen}))
-
-
-async def answering(instance: Instance) -> None:
-    """Wait for one that comes up with a scheduled stop, as after a restart of the daemon. Told that
-    it does not run, the client would call `start`, which cancels that stop once it answers."""
-    if instance.state in COMING_UP and instance.record.stop_at:
-        await instance.wait()
-
-
-def log_in(instance: Instance) -> Endpoint:
-    """Where it is reached. Raises NotRunning, Unknown."""
-    if instance.state is State.UNKNOWN:
-        raise Unknown("Cannot retrieve credentials in unknown state")
-    if not instance.running:
-        raise NotRunning(instance.name)
-    if instance.delayed_stop.within(LAST_MINUTE):
-        raise Unknown(
-            f'"{instance.name}" is scheduled to shut down in less than a minute, '
-            f"use 'multipass stop --cancel {instance.name}' to cancel the shutdown."
-        )
-    return instance.endpoint()
-
-
-def _info(instance: Instance, daemon: Daemon) -> SSHInfo:
-    endpoint = log_in(instance)
-    return SSHInfo(
-        port=endpoint.port,
-        # PEM, whose body is what the name means
-        priv_key_base64=daemon.ssh_key.private_of(instance.record.ssh_key).decode(),
-        host=endpoint.host,
-        username=endpoint.user,
-    )

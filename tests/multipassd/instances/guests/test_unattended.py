@@ -19,7 +19,7 @@ from multipassd.instances.states.errors import GuestSilent, TimedOut, WrongState
 from multipassd.instances.states.state import State
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
-from multipassd.rpc.methods import information
+from multipassd.rpc.methods import guests
 from protocol import grpc
 from protocol.messages.lifecycle import SSHInfoRequest
 from protocol.methods import BY_PATH
@@ -189,7 +189,7 @@ def test_a_login_while_it_comes_up_waits_and_cancels_no_scheduled_stop(
         daemon = SimpleNamespace(
             ssh_key=SimpleNamespace(private_of=lambda name: b"key"),
         )
-        login = asyncio.create_task(information.ssh_info(call, cast(Daemon, daemon)))
+        login = asyncio.create_task(guests.ssh_info(call, cast(Daemon, daemon)))
         await asyncio.sleep(0.01)
         assert not login.done()
         ssh.answers = True
