@@ -110,6 +110,15 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/cloudinit/test_userdata.py::test_a_text_that_stands_for_far_more_than_it_"
             "is_long_is_refused",
         ),
+        "a certificate to log in by": (
+            "multipassd/cloudinit/test_ssh_authority.py::test_a_certificate_names_client_guest_and_"
+            "nothing_but_a_terminal",
+            "client/guests/test_certificates.py::test_what_is_not_for_this_guest_and_now_is_refused",
+            "client/guests/test_certificates.py::test_key_and_certificate_are_in_no_file_argument_or_"
+            "variable",
+            "instances/test_certificates.py::test_a_certificate_is_good_for_this_guest_this_user_and_"
+            "now_alone",
+        ),
         "a mount is served": (
             "multipassd/mounts/test_jail.py::test_bob_gets_nothing_of_alices_closed_directory_and_alice_"
             "all",
