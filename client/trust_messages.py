@@ -18,8 +18,10 @@ def invited(name: str, role: str, until: str, line: str, tcp_address: str) -> st
     """`tcp_address`: where other machines reach the service, empty if they can't."""
     there = ""
     if tcp_address:
+        from client.remotes import table
+
         label = tcp_address.rpartition(":")[0].partition(".")[0].lower()
-        remote = label if label[:1].isalpha() else "server"
+        remote = label if table.is_name(label) and label != table.LOCAL else "server"
         there = (
             f"or, on another machine that reaches this one as {tcp_address}, by this:\n"
             "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from client import remote_messages, rpc
-from client.errors import CommandFailed, Status, StatusError, UsageError
+from client.errors import Status, StatusError, UsageError
 from client.remotes import pinning, store, table
 from client.remotes.table import Remote, Remotes
 from client.session import IF_PRESENT, Session
@@ -21,8 +21,7 @@ def authenticate(session: Session, line: str) -> None:
     UsageError, CommandFailed."""
     server = pinning.identified(session.server(), line)
     session.talk_to(server)
-    offer(session, line)
-    keep(session, server, "")
+    _spend(session, server, line, "")
 
 
 def join(session: Session, server: Server, line: str, name: str) -> bool:
@@ -34,29 +33,35 @@ def join(session: Session, server: Server, line: str, name: str) -> bool:
         if not line:
             raise UsageError(remote_messages.NO_LINE)
         server = pinning.identified(server, line)
-        used = not _is_trusted(session, server)
-        if used:
-            offer(session, line)
-    else:
-        used = False
-    keep(session, server, name)
-    return used
+        if not _is_trusted(session, server):
+            _spend(session, server, line, name)
+            return True
+    _keep(session, server, name)
+    return False
 
 
-def offer(session: Session, line: str) -> None:
-    """Send the line, or a passphrase. Raises CommandFailed."""
+def _spend(session: Session, server: Server, line: str, name: str) -> None:
+    """Keep the server, then send it the line, or a passphrase: a disk that refuses must not cost
+    the line. What was kept before is put back if the service refuses it."""
+    before = _keep(session, server, name)
     request = AuthenticateRequest(passphrase=line, verbosity_level=session.verbosity)
-    rpc.call(session, "authenticate", request, AuthenticateReply)
+    try:
+        rpc.call(session, "authenticate", request, AuthenticateReply)
+    except BaseException:
+        _put_back(session, server, before)
+        raise
 
 
-def keep(session: Session, server: Server, name: str) -> None:
-    """The server's certificates; the name too, if there is one. Raises RemotesUnusable,
-    UsageError."""
+def _keep(session: Session, server: Server, name: str) -> Remote | None:
+    """The server's certificates; the name too, if there is one. What was kept for its address
+    before is returned. Raises RemotesUnusable, UsageError."""
     assert isinstance(server.address, TcpAddress)
     address, roots = server.address, _certificates(session, server)
+    before: list[Remote | None] = []
 
     def kept(remotes: Remotes) -> None:
         known = remotes.at(address)
+        before.append(known)
         if name:
             check_name(remotes, name, address)
         if known is None and len(remotes) >= table.MOST:
@@ -64,6 +69,22 @@ def keep(session: Session, server: Server, name: str) -> None:
         remotes.keep(Remote(table.key(address), name or (known.name if known else ""), roots))
 
     store.change(session.remotes_file(), kept)
+    return before[0]
+
+
+def _put_back(session: Session, server: Server, before: Remote | None) -> None:
+    """Raises RemotesUnusable."""
+    address = server.address
+    assert isinstance(address, TcpAddress)
+
+    def put_back(remotes: Remotes) -> None:
+        kept = remotes.at(address)
+        if before is not None:
+            remotes.keep(before)
+        elif kept is not None:
+            remotes.forget(kept)
+
+    store.change(session.remotes_file(), put_back)
 
 
 def check_name(remotes: Remotes, name: str, address: TcpAddress) -> None:
@@ -95,6 +116,6 @@ def _certificates(session: Session, server: Server) -> str:
     """What the verified server says; what verified it, if it is of a release that says nothing."""
     try:
         text = pinning.roots_over(session.channel(IF_PRESENT))
-    except CommandFailed:
+    except StatusError:
         text = ""
-    return text if table.BEGIN in text and text.isascii() else server.roots.load() or ""
+    return text if table.is_roots(text) else server.roots.load() or ""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LOCAL = "local"  # the name of this machine's service, which is in no file
 MAX_NAME = 32  # characters, as of a client's name
-MOST = 500  # servers: with a certificate each the file stays below the limit of 1 MiB
+MOST = 50  # servers: with all that they may name the file stays below the limit of 1 MiB
 BEGIN = "-----BEGIN CERTIFICATE-----"
 
 
@@ -96,6 +96,11 @@ def parse(text: str) -> Remotes:
     return remotes
 
 
+def is_roots(text: str) -> bool:
+    """Whether it can be kept: no more than lines of plain characters."""
+    return BEGIN in text and text.isascii() and text.replace("\n", "").isprintable()
+
+
 def key(address: TcpAddress) -> str:
     """The address as remotes have it: names of hosts are the same in any case."""
     return str(address).lower()
@@ -118,7 +123,7 @@ def _remote(entry: Any) -> Remote:
     name, roots = _text(entry["name"]), _text(entry["root_certificates"])
     if name and (not is_name(name) or name == LOCAL):
         raise ValueError("a name is none")
-    if BEGIN not in roots or not roots.isascii():
+    if not is_roots(roots):
         raise ValueError("a server has no certificate")
     try:
         address = addresses.parse(_text(entry["address"]))

@@ -142,6 +142,32 @@ def test_a_line_that_is_not_whole_is_told_apart_and_sent_nowhere(
     assert "is kept." in laptop.done("remote", "add", "lab", site.address, f"  {line}\n")
 
 
+def test_a_line_is_not_spent_where_the_server_can_not_be_kept(site: Site, laptop: Laptop) -> None:
+    line = site.invite()
+    laptop.file.parent.parent.mkdir()
+    laptop.file.parent.write_text("a file in the place of the directory")
+    for words in (("remote", "add", "lab", site.address, line), ("authenticate", line)):
+        said = laptop.fails(*words, MULTIPASS_SERVER_ADDRESS=site.address)
+        assert f"the remotes in {laptop.file} can't be " in said
+    laptop.file.parent.unlink()
+    assert "is kept." in laptop.done("remote", "add", "lab", site.address, line)
+
+
+def test_a_line_that_is_refused_leaves_what_was_kept(
+    site: Site, laptop: Laptop, tmp_path: Path
+) -> None:
+    line = site.invite()
+    laptop.done("remote", "add", "lab", site.address, line)
+    kept = laptop.file.read_text()
+    laptop.certificate.unlink()
+    (laptop.certificate.parent / "multipass_cert_key.pem").unlink()
+    assert "This invitation was used" in laptop.fails("remote", "add", "lab", site.address, line)
+    assert laptop.file.read_text() == kept
+    other = Laptop(tmp_path / "other")
+    assert "This invitation was used" in other.fails("remote", "add", "lab", site.address, line)
+    assert json.loads(other.file.read_text())["servers"] == []
+
+
 def test_a_spent_line_helps_only_the_client_that_spent_it(
     site: Site, laptop: Laptop, tmp_path: Path
 ) -> None:
@@ -151,7 +177,6 @@ def test_a_spent_line_helps_only_the_client_that_spent_it(
     laptop.file.unlink()  # as after a kill before it was written
     other = Laptop(tmp_path / "other")
     assert "This invitation was used" in other.fails("remote", "add", "lab", site.address, line)
-    assert not other.file.exists()
     said = laptop.done("remote", "add", "lab", site.address, line)
     assert "This client was trusted there already" in said
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client import files
-from client.remotes import table
+from client.remotes import pinning, table
 from client.remotes.table import MOST, NotRemotes, Remote, Remotes
 from protocol.addresses import TcpAddress
 from protocol.certificates import make_root
@@ -76,5 +76,6 @@ def test_what_no_client_wrote_is_refused(default: object, servers: object) -> No
 def test_as_many_as_the_limit_allows_fit_into_the_file() -> None:
     remotes = Remotes()
     for number in range(MOST):
-        remotes.keep(Remote(f"{'h' * 60}{number}:50051", f"name-{number}", ROOT))
+        roots = ROOT.ljust(pinning.MAX_TEXT, "\n")  # a line's end takes two characters
+        remotes.keep(Remote(f"{'h' * 250}{number}:50051", f"name-{number}", roots))
     assert len(remotes.text()) < files.MAX_FILE
