@@ -31,6 +31,7 @@ UNREADABLE_HINT = (
     "It says which service commands talk to, so nothing was done. Repair the file or move it "
     "away; with MULTIPASS_SERVER_ADDRESS and MULTIPASS_ROOT_CERT commands do without it."
 )
+NO_CERTIFICATES = "there is none, or there are more than a service needs"
 UNWRITABLE_HINT = "Nothing was changed there. Make the directory writable, then repeat this."
 ENVIRONMENT_FIRST = (
     "MULTIPASS_SERVER_ADDRESS is set: it goes before the remote in use, and names the service "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from client import remote_messages, rpc
-from client.errors import Status, StatusError, UsageError
+from client.errors import CommandFailed, Status, StatusError, UsageError
 from client.remotes import pinning, store, table
 from client.remotes.table import Remote, Remotes
 from client.session import IF_PRESENT, Session
@@ -113,9 +113,25 @@ def _is_trusted(session: Session, server: Server) -> bool:
 
 
 def _certificates(session: Session, server: Server) -> str:
-    """What the verified server says; what verified it, if it is of a release that says nothing."""
+    """What the verified server says; what verified it, if it is of a release that says nothing.
+    Raises CommandFailed."""
     try:
         text = pinning.roots_over(session.channel(IF_PRESENT))
     except StatusError:
         text = ""
-    return text if table.is_roots(text) else server.roots.load() or ""
+    for each in (text, server.roots.load() or ""):
+        if found := _blocks(each):
+            return found
+    raise CommandFailed(remote_messages.cannot_read_certificates(remote_messages.NO_CERTIFICATES))
+
+
+def _blocks(text: str) -> str:
+    """The certificates without what is around them; empty if there is none, or too many."""
+    from protocol.pem import CERTIFICATE, body_to_der, der_to_pem
+
+    try:
+        found = CERTIFICATE.finditer(text.encode("ascii", "replace"))
+        blocks = b"".join(der_to_pem(body_to_der(block["body"])) for block in found)
+    except ValueError:
+        return ""
+    return blocks.decode() if len(blocks) <= pinning.MAX_TEXT else ""

@@ -13,6 +13,7 @@ import pytest
 
 from protocol.certificates import make_client
 from protocol.invitation_line import pin_of
+from protocol.messages.access import PingReply
 from protocol.messages.trust import RootsReply
 from protocol.pem import fingerprint, pem_to_der
 from protocol.status import Status
@@ -179,6 +180,26 @@ def test_a_spent_line_helps_only_the_client_that_spent_it(
     assert "This invitation was used" in other.fails("remote", "add", "lab", site.address, line)
     said = laptop.done("remote", "add", "lab", site.address, line)
     assert "This client was trusted there already" in said
+
+
+def test_a_copy_of_the_root_certificate_is_kept_in_the_place_of_a_pin(
+    laptop: Laptop, tmp_path: Path
+) -> None:
+    """A service of 1.16, which names no certificate."""
+    answers = {"ping": replying(PingReply())}
+    service = Service("127.0.0.1:0", tmp_path, **answers)
+    try:
+        text = service.root_certificate.read_text().replace("\n", "\r\n")
+        service.root_certificate.write_text(f"# a\tcopy\r\n{text}", newline="")
+        address = f"127.0.0.1:{service.port}"
+        root = str(service.root_certificate)
+        laptop.done("remote", "add", "old", address, MULTIPASS_ROOT_CERT=root)
+        service.root_certificate.unlink()
+        laptop.done("remote", "use", "old")
+        assert "old (" in laptop.done("version")
+        assert NOT_IDENTIFIED not in laptop.fails("list")
+    finally:
+        service.close()
 
 
 def test_a_service_that_was_installed_anew_is_refused_until_a_new_line_names_it(
