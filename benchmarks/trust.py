@@ -10,6 +10,7 @@ from benchmarks.report import Goal, Row
 from multipassd.auth.gate import Verdict, decide
 from multipassd.auth.peer import AdminRule, Credentials, Peer
 from multipassd.auth.standing import Standings
+from multipassd.trust.state import FirstClient
 from multipassd.trust.store import TrustStore
 from protocol.certificates import make_client
 from protocol.methods import Policy
@@ -61,7 +62,8 @@ def gate_row(place: Place, many: int) -> Row:
 
         def ask() -> Verdict:
             standing = standings.of(peer)
-            return decide(Policy.ADOPT_FIRST, Role.VIEWER, peer, standing, store.state).verdict
+            state, first = store.state, FirstClient.ADMIN
+            return decide(Policy.ADOPT_FIRST, Role.VIEWER, peer, standing, state, first).verdict
 
         if ask() is not Verdict.ALLOW:
             raise RuntimeError("a trusted client was refused")

@@ -14,6 +14,7 @@ from pathlib import Path
 from OpenSSL import SSL
 
 from multipassd.audit.trail import Audit
+from multipassd.auth import gate
 from multipassd.auth.enrolment import Enrolment
 from multipassd.auth.guess_limiter import Guesses
 from multipassd.auth.passphrase import Verifier
@@ -34,7 +35,7 @@ from multipassd.transport import listener, reachable, tls
 from multipassd.transport.connection_pool import Server
 from multipassd.transport.listener import Listener
 from multipassd.transport.quota.subuids import SubordinateUids
-from multipassd.trust.state import TrustState
+from multipassd.trust.state import FirstClient, TrustState
 from multipassd.trust.store import TrustStore
 from protocol import places
 from protocol.addresses import Address, UnixAddress
@@ -82,7 +83,7 @@ class Service:
                 each.close()
             raise
         owners = self._machines.instances.owners
-        enrolment = Enrolment(self._store, self._audit, self._trust_changed, owners)
+        enrolment = Enrolment(self._store, self._audit, self._trust_changed, self._adopts, owners)
         self._daemon = Daemon(
             store=self._store,
             enrolment=enrolment,
@@ -110,6 +111,7 @@ class Service:
         self._farewell = ""  # why it ends, unless by a signal
         self._upkeep: asyncio.Task[None] | None = None
         self._pruning: asyncio.Task[None] | None = None  # of images; the loop holds tasks weakly
+        self._open_to_all = False  # the sockets, as last set
         self._reported: set[str] = set()  # problems that the log has told already
         self._identity: Identity
         self._context: SSL.Context
@@ -184,6 +186,8 @@ class Service:
         self._loop.call_later(WATCH_INTERVAL, self._watch)  # first: what fails once is tried again
         self._daemon.enrolment.refresh()
         self._settings.refresh()
+        if self._open_to_all != self._is_open_to_all():
+            self._set_modes()  # local.first-client was changed
         self._audit.tick(time.time())
         self._daemon.instances.stop_what_is_due()
         self._daemon.instances.take_up_new()
@@ -236,9 +240,15 @@ class Service:
 
     def _set_modes(self) -> None:
         """Only an empty store narrows the socket to the admin group."""
-        open_to_all = self._store.state is not TrustState.EMPTY
+        self._open_to_all = self._is_open_to_all()
         for each in self._listeners:
-            each.set_mode(open_to_all, self._group)
+            each.set_mode(self._open_to_all, self._group)
+
+    def _is_open_to_all(self) -> bool:
+        return gate.open_to_all(self._store.state, self._settings.first_client())
+
+    def _adopts(self) -> bool:
+        return self._settings.first_client() is FirstClient.ADMIN
 
     def _status(self) -> str:
         if self._store.state is TrustState.DAMAGED:
@@ -246,7 +256,9 @@ class Service:
         if problem := self._settings.problem or self._identity.problem:
             return problem
         if self._store.state is TrustState.EMPTY:
-            return "waiting for the first client, from root or the admin group"
+            if self._adopts():
+                return "waiting for the first client, from root or the admin group"
+            return "waiting for a client that an administrator lets in"
         clients = _counted(len(self._store), "trusted client")
         instances = _counted(len(self._daemon.instances), "instance")
         return f"{clients}, open to all users, {instances}"

@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from multipassd.auth import passphrase
 from multipassd.system import installation
 from multipassd.system.files import Stamp, is_settled, read_trusted, stamp, write_atomically
+from multipassd.trust.state import FirstClient
 from protocol import settings as names
 from protocol.errors import InvalidSetting, RpcError, StorageFailed, UnknownSetting
 from protocol.inifile import IniFile
@@ -35,6 +36,7 @@ _DRIVER_ALIASES = {"hyper-v": "hyperv", "vbox": "virtualbox"}
 _BOOLEANS = dict.fromkeys(("true", "on", "yes", "1"), "true") | dict.fromkeys(
     ("false", "off", "no", "0"), "false"
 )
+FIRST_CLIENTS = (FirstClient.ADMIN.value, FirstClient.NOBODY.value)
 _HIDDEN = "…"  # in place of a secret
 
 
@@ -89,6 +91,12 @@ def _role(value: str) -> str:
     return value
 
 
+def _first_client(value: str) -> str:
+    if value not in FIRST_CLIENTS:
+        raise _why(f"It is {' or '.join(FIRST_CLIENTS)}")
+    return value
+
+
 def _record(value: str) -> str:
     if value and not passphrase.is_record(value):
         raise _why("not a passphrase's record")
@@ -109,6 +117,9 @@ class Values(BaseModel):
         ""
     )
     driver: Annotated[str, BeforeValidator(_driver), Field(alias=names.DRIVER)] = "qemu"
+    first_client: Annotated[
+        str, BeforeValidator(_first_client), Field(alias=names.FIRST_CLIENT)
+    ] = "admin"
     mirror: Annotated[str, BeforeValidator(_mirror), Field(alias=names.MIRROR)] = ""
     passphrase: Annotated[
         str, BeforeValidator(_record), Field(alias=names.PASSPHRASE, repr=False)
@@ -175,6 +186,13 @@ class Settings:
         none: the default would be more than was meant."""
         self.require(names.PASSPHRASE_ROLE)
         return ROLES[self._values.passphrase_role]
+
+    def first_client(self) -> FirstClient:
+        """UNKNOWN where the file can't be used: the default would be more than was meant."""
+        self.refresh()
+        if self.problem or names.FIRST_CLIENT in self._wrong:
+            return FirstClient.UNKNOWN
+        return FirstClient(self._values.first_client)
 
     def section(self, name: str) -> dict[str, str]:
         """What an administrator wrote under another heading of the file; no client can set it."""

@@ -35,6 +35,19 @@ class NotAuthenticated(RpcError):
     )
 
 
+class NoFirstClient(RpcError):
+    """The trust store is empty, and the caller does not become the first client by its call."""
+
+    status = Status.UNAUTHENTICATED
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"No client is trusted yet, and none becomes the first by itself: {why}.\n"
+            "An administrator lets a client in with 'sudo multipass invite NAME --role admin', "
+            "with multipass-trust, or root's own with 'sudo multipass authenticate'."
+        )
+
+
 class PassphraseNotSet(RpcError):
     """`authenticate` was called, and the service has no passphrase."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 BRIDGED_NETWORK = "local.bridged-network"
 DRIVER = "local.driver"
+FIRST_CLIENT = "local.first-client"
 MIRROR = "local.image.mirror"
 PASSPHRASE = "local.passphrase"
 PASSPHRASE_ROLE = "local.passphrase-role"
@@ -17,6 +18,7 @@ DAEMON_PREFIX = "local."  # the daemon checks all keys that begin with it
 DAEMON_KEYS = {  # with their defaults
     BRIDGED_NETWORK: "",
     DRIVER: "qemu",
+    FIRST_CLIENT: "admin",
     MIRROR: "",
     PASSPHRASE: "",
     PASSPHRASE_ROLE: "admin",

@@ -29,6 +29,8 @@ def run(session: Session) -> int:
     until = f"{trust_calls.moment(reply.expires)} UTC"
     said = messages.invited(request.name, reply.role, until, reply.line, reply.tcp_address)
     console.line_out(said)
+    if reply.note:
+        console.line_out(reply.note)
     return SUCCESS
 
 

@@ -3,7 +3,7 @@
 One file a verb; this table says which there are.
 """
 
-from multipassd.admin import add, check, import_, list_, log_, remove, reset, tcp
+from multipassd.admin import add, check, first_client, import_, list_, log_, remove, reset, tcp
 from multipassd.admin.access.verb import Verb
 
 VERBS: tuple[Verb, ...] = (
@@ -11,6 +11,7 @@ VERBS: tuple[Verb, ...] = (
     list_.VERB,
     remove.VERB,
     reset.VERB,
+    first_client.VERB,
     check.VERB,
     import_.VERB,
     log_.VERB,

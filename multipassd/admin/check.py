@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import stat
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from multipassd.admin.access import units
 from multipassd.admin.access.locations import Place
-from multipassd.admin.access.store_access import LOOSE, repair_modes, repairable, unreadable
+from multipassd.admin.access.store_access import (
+    LOOSE,
+    repair_modes,
+    repairable,
+    unreadable,
+    way_in,
+)
 from multipassd.admin.access.verb import DONE, FAILED, Verb, add_repair
-from multipassd.admin.findings import clients, instances, lockout, probe, storage
+from multipassd.admin.findings import clients, instances, lockout, socket_file, storage
 from multipassd.admin.findings.report import Report
+from multipassd.admin.findings.socket_file import mode, user
 from multipassd.admin.list_ import expiries
 from multipassd.auth import certificate_checks, passphrase, server_certificate
 from multipassd.settings import Settings
 from multipassd.system import installation
 from multipassd.system.files import read_regular
-from multipassd.transport import listener
 from multipassd.trust.state import TrustState
 from multipassd.trust.store import TrustStore
 from protocol import places
@@ -42,7 +44,9 @@ def _run(place: Place, options: Namespace) -> int:
     _settings(settings, report)
     _certificates(place, report)
     instances.look(place, report)
-    _socket(place, store, report)
+    # As read: a daemon that wakes now makes the directory.
+    state = TrustState.DAMAGED if _lost(place) else place.state(store)
+    socket_file.look(place, state, report)
     if place.state(store) is TrustState.TRUSTING:
         lockout.look(store, bool(settings.passphrase_record()), report)
     if report.problems:
@@ -71,13 +75,13 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
                 f"restore it from a copy, or begin an empty one by {installation.here().restart}",
             )
         case TrustState.EMPTY:
-            report.note("no client is trusted yet: the first from root or the admin group will be")
+            report.note(f"no client is trusted yet: {way_in(place)}")
         case TrustState.TRUSTING:
             report.fine(f"{clients.count(store)} trusted in {place.store_path.parent}")
             store.records()  # reads the side file, too
     for path in unreadable(place):
         report.problem(
-            f"{path} belongs to root, and the service's user ({_user(place.owner)}) can't read it",
+            f"{path} belongs to root, and the service's user ({user(place.owner)}) can't read it",
             f"`sudo {program} check --repair`, which keeps what it holds",
         )
     if os.path.lexists(place.store_directory):
@@ -103,17 +107,17 @@ def _directories(place: Place, report: Report) -> None:
         except OSError:
             continue  # it is made at need
         if status.st_uid not in place.owners:
-            cure = f"`sudo chown {_user(place.owner)} {path}`"
+            cure = f"`sudo chown {user(place.owner)} {path}`"
             report.problem(f"{path} belongs to uid {status.st_uid}", cure)
         if status.st_mode & LOOSE:
             report.problem(
-                f"others may write to {path} ({_mode(status):04o}), and so replace what is in it",
+                f"others may write to {path} ({mode(status):04o}), and so replace what is in it",
                 f"`sudo chmod go-w {path}`, then look through "
                 f"`sudo {installation.here().trust} list`",
             )
         if path in state and not status.st_mode & stat.S_IXOTH:
             report.problem(
-                f"users can't enter {path} ({_mode(status):04o}) and read the root certificate",
+                f"users can't enter {path} ({mode(status):04o}) and read the root certificate",
                 f"`sudo chmod a+rx {path}`",
             )
 
@@ -190,100 +194,6 @@ def _pair(root: bytes, server: bytes, report: Report, cure: str) -> None:
             return
     if not certificate_checks.is_issued_by(server, root):
         report.problem("the server certificate was not issued by the root certificate", cure)
-
-
-# The socket and who is behind it
-
-
-def _socket(place: Place, store: TrustStore, report: Report) -> None:
-    path = place.socket
-    if path is None:
-        report.note("no socket was looked at: name one with --socket")
-        return
-    start, look = installation.here().start, installation.here().diagnose
-    if masked := _masked(path):
-        start = look = f"`sudo systemctl unmask {masked}`, then {start}"
-    try:
-        status = path.lstat()
-    except OSError as error:
-        report.problem(f"the socket {path}: {error.strerror}", start)
-        return
-    if not stat.S_ISSOCK(status.st_mode):
-        report.problem(f"{path} is no socket", f"remove it, then {start}")
-        return
-    report.fine(f"the socket {path} belongs to {_owner(status)}, mode {_mode(status):04o}")
-    # As read: a daemon that wakes now makes the directory.
-    state = TrustState.DAMAGED if _lost(place) else place.state(store)
-    found = probe.ask(path, place.root_certificate)
-    if found.problem:
-        report.problem(found.problem, start if found.listener is None else look)
-        return
-    if found.listener not in place.owners:
-        report.problem(
-            f"uid {found.listener} listens on {path}, which is not the service's user",
-            f"find that program with `sudo ss -xlp src {path}` and stop it",
-        )
-        return
-    report.fine("the service answers")
-    if found.listener == 0 != place.owner:
-        report.problem(
-            f"the service runs as root, but {place.data} belongs to {_user(place.owner)}, who can "
-            "replace what is in it",
-            f"`sudo chown root {place.data}`, then look through "
-            f"`sudo {installation.here().trust} list`",
-        )
-    # Only now: a daemon that the question woke sets owner and mode at its start.
-    _mode_fits(path, state, report)
-
-
-def _masked(path: Path) -> str:
-    """The units of the packaged socket that systemd was told never to start."""
-    here = installation.here()
-    if not here.has_units or path != Path(places.default_socket({})) or not units.manager_runs():
-        return ""
-    names = (here.socket_unit, here.daemon_unit)
-    return " ".join(name for name in names if units.show(name, "LoadState") == ["masked"])
-
-
-def _mode_fits(path: Path, state: TrustState, report: Report) -> None:
-    status = path.lstat()
-    everyone = _mode(status) & 0o006 == 0o006
-    confined = installation.here().confined  # the snap may not give the socket to a group
-    if state is TrustState.EMPTY and everyone and confined and status.st_gid == 0:
-        report.note(
-            "the socket is open to all; until the first client the service itself turns away "
-            "everybody but root and the admin group"
-        )
-    elif state is TrustState.EMPTY and everyone:
-        report.problem(
-            f"the socket is open to all ({_mode(status):04o}) though no client is trusted yet",
-            f"`sudo chmod {listener.CLOSED_MODE:o} {path}`",
-        )
-    elif state is TrustState.TRUSTING and not everyone:
-        report.problem(
-            f"users outside the socket's group can't connect (mode {_mode(status):04o})",
-            f"`sudo chmod {listener.OPEN_MODE:o} {path}`",
-        )
-
-
-def _owner(status: os.stat_result) -> str:
-    group = _name(lambda: grp.getgrgid(status.st_gid).gr_name, status.st_gid)
-    return f"{_user(status.st_uid)}:{group}"
-
-
-def _user(uid: int) -> str:
-    return _name(lambda: pwd.getpwuid(uid).pw_name, uid)
-
-
-def _name(look_up: Callable[[], str], number: int) -> str:
-    try:
-        return look_up()
-    except KeyError:
-        return str(number)
-
-
-def _mode(status: os.stat_result) -> int:
-    return stat.S_IMODE(status.st_mode)
 
 
 def _arguments(parser: ArgumentParser) -> None:

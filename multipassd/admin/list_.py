@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from multipassd.admin.access.locations import Place, certificates_in, read_store
-from multipassd.admin.access.store_access import repairable, short
+from multipassd.admin.access.store_access import repairable, short, way_in
 from multipassd.admin.access.verb import DONE, TrustError, Verb
 from multipassd.auth import certificate_checks
 from multipassd.system import installation
@@ -43,7 +43,7 @@ def _run(place: Place, options: Namespace) -> int:
         print(_table([HEADINGS, *(_as_row(each, ends.get(each.fingerprint)) for each in records)]))
     if state is TrustState.EMPTY and options.format != "json":
         what = "admin" if records else "client"
-        print(f"No {what} is trusted yet: the first one from root or the admin group will be.")
+        print(f"No {what} is trusted yet: {way_in(place)}.")
     for problem in store.problems if records else ():  # why something above may be missing
         print(problem, file=sys.stderr)
     return DONE

@@ -6,7 +6,13 @@ import re
 from argparse import ArgumentParser, Namespace
 
 from multipassd.admin.access.locations import Place, actor, invoker
-from multipassd.admin.access.store_access import apply_socket_mode, described, open_store, say
+from multipassd.admin.access.store_access import (
+    apply_socket_mode,
+    described,
+    open_store,
+    say,
+    way_in,
+)
 from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
 from multipassd.audit.trail import Audit
 from multipassd.system import installation
@@ -45,7 +51,7 @@ def _run(place: Place, options: Namespace) -> int:
     apply_socket_mode(place, store)
     print(f"{shown} is no longer trusted.")
     if store.state is TrustState.EMPTY and record.role is Role.ADMIN:
-        print("That was the last one: the next client from root or the admin group will be first.")
+        print(f"That was the last one: {way_in(place)}.")
     return DONE
 
 

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from multipassd.admin.access.locations import Place, actor
-from multipassd.admin.access.store_access import apply_socket_mode, say
+from multipassd.admin.access.store_access import apply_socket_mode, say, way_in
 from multipassd.admin.access.verb import DONE, TrustError, Verb
 from multipassd.audit.trail import Audit
 from multipassd.system import installation
@@ -17,10 +17,7 @@ from multipassd.trust.enrolled_marker import EnrolledMarker
 from multipassd.trust.state import TrustState
 from multipassd.trust.store import TrustStore
 
-WARNING = (
-    "After this no client is trusted, and the next client from root or the admin group becomes the "
-    "first one. What is there now is kept beside the store."
-)
+WARNING = "After this no client is trusted: {}. What is there now is kept beside the store."
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -41,7 +38,7 @@ def _run(place: Place, options: Namespace) -> int:
         say("Set the trust store aside and begin an empty one.", options.dry_run)
         return DONE
     if not options.yes:
-        _confirm()
+        _confirm(WARNING.format(way_in(place)))
     if place.store_directory.is_dir():
         kept = store.reset()
     else:
@@ -52,7 +49,7 @@ def _run(place: Place, options: Namespace) -> int:
     Audit().administered("reset", text, actor())
     apply_socket_mode(place, store)
     print(f"The trust store is empty now. What it held is kept in {kept}.")
-    print(f"Next: `{installation.here().trust} add --user NAME`, or the first client calls.")
+    print(f"Next: `{installation.here().trust} add --user NAME`; else {way_in(place)}.")
     return DONE
 
 
@@ -79,11 +76,11 @@ def _set_aside(path: Path) -> Path:
     return kept
 
 
-def _confirm() -> None:
+def _confirm(warning: str) -> None:
     """Raises TrustError unless a person says yes."""
     if not sys.stdin.isatty():
-        raise TrustError(f"Nothing was reset. {WARNING} Confirm with --yes.")
-    print(WARNING)
+        raise TrustError(f"Nothing was reset. {warning} Confirm with --yes.")
+    print(warning)
     print("Reset the trust store? [y/N] ", end="", flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise TrustError("Nothing was reset.")

@@ -6,22 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
+from math import inf
 from typing import TypeVar
 
 from multipassd.audit.record import Actor
 from multipassd.audit.trail import Audit
-from multipassd.auth import gate
-from multipassd.auth.invitations import (
-    LONGEST,
-    SHORTEST,
-    Invitation,
-    InvitationRefused,
-    Invitations,
-    Invited,
-    NoAdminYet,
-    NoClient,
-    NotInvited,
-)
+from multipassd.auth import gate, inviting
+from multipassd.auth.invitations import VOID, Invitation, InvitationRefused, Invitations
+from multipassd.auth.inviting import Invited, NoClient, Wish
 from multipassd.auth.peer import Peer
 from multipassd.auth.renewal import Renewal
 from multipassd.auth.standing import actor
@@ -30,8 +22,8 @@ from multipassd.trust import names
 from multipassd.trust.client_record import BY_HAND
 from multipassd.trust.lock import LastAdmin, StoreError
 from multipassd.trust.reader import INVITATIONS_NAME
-from multipassd.trust.state import Holders, TrustState
-from multipassd.trust.store import TrustStore
+from multipassd.trust.state import FirstClient, Holders, TrustState
+from multipassd.trust.store import TrustStore, always
 from protocol import certificates
 from protocol.errors import InvalidCertificate, StorageFailed, StoreDamaged
 from protocol.roles import Role, parse
@@ -43,29 +35,33 @@ EXPIRY_SECONDS = 60.0  # between two looks for invitations that have expired
 
 
 class Enrolment:
-    """`changed` is called after the trusted set or the store's state has changed. `owners`: the
-    names that own instances; no client gets such a name without being given it."""
+    """`changed` is called after the trusted set or the store's state has changed; `adopts`: does
+    an empty store take its first client in by its call? `owners`: the names that own instances; no
+    client gets such a name without being given it."""
 
     def __init__(
         self,
         store: TrustStore,
         audit: Audit,
         changed: Callable[[], None],
+        adopts: Callable[[], bool],
         owners: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._store = store
         self._owners = owners
         self._invitations = Invitations(store.directory / INVITATIONS_NAME)
-        self._next_expiry = 0.0
+        self._next_look = -inf  # monotonic: others may have made some
+        self._next_expiry = inf  # of those known, by the clock
         self._audit = audit
         self._changed = changed
+        self._adopts = adopts
         self._lock = asyncio.Lock()
         self._tasks = Tasks()
         self._seen = self._now()
         self.renewal = Renewal(store, audit, self._in_thread, self.refresh)
 
     async def adopt(self, peer: Peer) -> bool:
-        """Enrol the very first client. False if another was faster."""
+        """Enrol the very first client. False if another was faster, or none is adopted now."""
         return await self._undisturbed(self._adopt(peer))
 
     async def enrol(self, peer: Peer, how: str, role: Role) -> None:
@@ -80,9 +76,9 @@ class Enrolment:
         """Enrol a client by its invitation. Raises InvitationRefused, RpcError."""
         await self._undisturbed(self._redeem(peer, line))
 
-    async def invite(self, name: str, role: Role | None, seconds: int, by: Peer) -> Invited:
+    async def invite(self, wish: Wish, by: Peer, first: FirstClient) -> Invited:
         """Raises NotInvited, RpcError."""
-        return await self._undisturbed(self._invite(name, role, seconds, by))
+        return await self._undisturbed(self._invite(wish, by, first))
 
     async def grant(self, who: str, role: Role, by: Peer, force: bool) -> list[str]:
         """Give a person's clients, or that of a fingerprint, another role, and take invitations
@@ -123,7 +119,7 @@ class Enrolment:
         self.refresh()
         if self._store.state is not TrustState.EMPTY:
             return False
-        return await self._add(peer, "first client", only_first=True)
+        return await self._add(peer, "first client", only_first=True, condition=self._adopts)
 
     async def _enrol(self, peer: Peer, how: str, role: Role) -> None:
         self.refresh()
@@ -158,37 +154,34 @@ class Enrolment:
                 raise InvitationRefused("This invitation was used, and its client removed again.")
             await self._in_thread(lambda: self._invitations.claim(found, who, now))
             role = min(role, self._store.role_of_person(found.name) or role)
-            await self._add(peer, "invitation", role, name=found.name)
+            await self._add(
+                peer, "invitation", role, name=found.name,
+                condition=lambda: self._invitations.is_claimed(found, who),
+            )  # fmt: skip
+            if not self._store.trusts(who):  # multipass-trust was faster
+                raise InvitationRefused(VOID)
         elif self._store.name_of(who) != found.name:  # a kill came between the file and the record
             await self._in_thread(lambda: self._store.rename(who, found.name))
         await self._in_thread(lambda: self._invitations.withdraw(now, ids={found.id}))
 
-    async def _invite(self, name: str, role: Role | None, seconds: int, by: Peer) -> Invited:
+    async def _invite(self, wish: Wish, by: Peer, first: FirstClient) -> Invited:
         self.refresh()
-        if wrong := names.complaint(name):
-            raise NotInvited(wrong)
-        if not SHORTEST <= seconds <= LONGEST:
-            raise NotInvited("An invitation is good for a time between 1 minute and 30 days.")
-        if self._store.state is TrustState.DAMAGED:
-            raise StoreDamaged(gate.DAMAGED_SENTENCE)
-        if self._store.state is TrustState.EMPTY:
-            raise NoAdminYet()
-        has = self._store.role_of_person(name)
-        if has is not None and role not in (None, has):
-            raise NotInvited(f"'{name}' is {has} already; 'multipass grant' changes that.")
-        role = role or has or Role.VIEWER
         made_by = self._store.identity(by.fingerprint)[0] or names.ROOT
-        line, expires = await self._in_thread(
-            lambda: self._invitations.make(name, role, seconds, made_by, time.time())
+        invited = await self._in_thread(
+            lambda: inviting.invite(
+                self._store, self._invitations, wish, made_by, time.time(), first
+            )
         )
-        self._audit.invited(name, str(role), self._actor(by))
-        return Invited(line, role, expires)
+        self._next_expiry = min(self._next_expiry, invited.expires)
+        self._audit.invited(wish.name, str(invited.role), self._actor(by))
+        return invited
 
     async def _grant_to(self, who: str, role: Role, by: Peer, force: bool) -> list[str]:
         self.refresh()
         now = time.time()
-        found = names.choose(self._store.records(), who)
+        found = inviting.meant(self._store, who)
         if role is not Role.ADMIN:
+            self._store.keep_an_admin(found, force)
             more = {
                 each.id
                 for each in await self._in_thread(lambda: self._invitations.waiting(now))
@@ -206,20 +199,17 @@ class Enrolment:
     async def _revoke_from(self, who: str, by: Peer, force: bool) -> tuple[list[str], int]:
         self.refresh()
         now = time.time()
-        found = names.choose(self._store.records(), who)
-        waiting = await self._in_thread(lambda: self._invitations.waiting(now))
-        # One that has claimed an invitation may be trusted before its name is on record.
-        claimed = {each.claimed for each in waiting if each.name == who}
-        found = sorted({*found, *(claimed & self._store.fingerprints())})
-        # Invitations first: one that was claimed, or is of the name, must not let them in again.
-        taken_back = await self._in_thread(
-            lambda: self._invitations.withdraw(now, name=who, claimed=set(found))
+        found = await self._in_thread(
+            lambda: inviting.revocable(self._store, self._invitations, who, now)
         )
+        self._store.keep_an_admin(found.clients, force)
+        found = await self._in_thread(
+            lambda: inviting.take_back(self._store, self._invitations, who, now)
+        )
+        taken_back = len(found.invitations)
         if taken_back:
             self._audit.withdrawn(who, taken_back, self._actor(by))
-        if not found and not taken_back:
-            raise NoClient(who)
-        return await self._revoke(found, by, force), taken_back
+        return await self._revoke(found.clients, by, force), taken_back
 
     async def _grant(self, clients: Iterable[str], role: Role, by: Peer, force: bool) -> list[str]:
         self.refresh()
@@ -246,6 +236,7 @@ class Enrolment:
         role: Role = Role.ADMIN,
         only_first: bool = False,
         name: str = "",
+        condition: Callable[[], bool] = always,
     ) -> bool:
         _check(peer)
         owners = self._owners()
@@ -258,6 +249,7 @@ class Enrolment:
                 role=role,
                 only_first=only_first,
                 owners=owners,
+                condition=condition,
             )
         )
         if added:
@@ -267,10 +259,12 @@ class Enrolment:
 
     async def _keep_up(self, everything: bool) -> None:
         await asyncio.to_thread(self._store.flush, everything)
-        if time.time() >= self._next_expiry:
-            self._next_expiry = time.time() + EXPIRY_SECONDS
+        if time.monotonic() >= self._next_look or time.time() >= self._next_expiry:
+            self._next_look, self._next_expiry = time.monotonic() + EXPIRY_SECONDS, inf
             with suppress(StorageFailed):  # the next look at them says so
-                await self._in_thread(lambda: self._invitations.forget_expired(time.time()))
+                self._next_expiry = await self._in_thread(
+                    lambda: self._invitations.forget_expired(time.time())
+                )
         # Only now: multipass-trust has put its changes on record, which tells them apart.
         self._audit.by_hand(*self._store.take_changes(), BY_HAND)
         self.renewal.report_unreported()

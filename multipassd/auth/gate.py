@@ -1,5 +1,5 @@
-"""May this peer make this call? Pure: policy and least role of the method, the peer, its standing
-and the state of the trust store in; a decision with its reason out.
+"""May this peer make this call? Pure: policy and least role of the method, the peer, its standing,
+the state of the trust store and what its first client becomes in; a decision with its reason out.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from enum import Enum
 
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import Standing
-from multipassd.trust.state import TrustState
+from multipassd.trust.state import FirstClient, TrustState
 from protocol.errors import (
     InvalidCertificate,
+    NoFirstClient,
     NotAuthenticated,
     NotForRole,
     RpcError,
@@ -46,14 +47,28 @@ DAMAGED_SENTENCE = (
 )
 
 
+NOT_BY_ITSELF = {
+    FirstClient.NOBODY: "local.first-client is 'nobody'",
+    FirstClient.UNKNOWN: "the service's settings can't be read, as its journal says",
+}
+
+
 def decide(
-    policy: Policy, least: Role, peer: Peer, standing: Standing, state: TrustState
+    policy: Policy,
+    least: Role,
+    peer: Peer,
+    standing: Standing,
+    state: TrustState,
+    first: FirstClient,
 ) -> Decision:
     """Closed by default: a policy without a rule is a KeyError, a state without one refuses.
     `least`: the least role that may make the call as a trusted client."""
-    if _kept_out(peer, standing, state):
+    local = peer.credentials is not None
+    if local and not standing.admin and not open_to_all(state, first):
         return _refuse("not in the admin group", SocketAccessDenied())
     decision = _RULES[policy](peer, standing, state)
+    if decision.verdict is Verdict.ADOPT and first is not FirstClient.ADMIN:
+        return _refuse("no first client by itself", NoFirstClient(NOT_BY_ITSELF[first]))
     role = standing.role
     if decision is _ALLOW_TRUSTED and (role is None or role < least):
         return _refuse(f"not for the role {role}", NotForRole(role) if role else NotAuthenticated())
@@ -61,20 +76,26 @@ def decide(
 
 
 def decide_anew(
-    policy: Policy, least: Role, peer: Peer, standing: Standing, state: TrustState
+    policy: Policy,
+    least: Role,
+    peer: Peer,
+    standing: Standing,
+    state: TrustState,
+    first: FirstClient,
 ) -> Decision:
     """May a call that was let in go on? Where `decide` would adopt, no: it was let in as one of
     the trusted, and who was taken off the list must not be put back by what still runs."""
-    decision = decide(policy, least, peer, standing, state)
+    decision = decide(policy, least, peer, standing, state, first)
     if decision.verdict is Verdict.ADOPT:
         return _refuse("not trusted", NotAuthenticated())
     return decision
 
 
-def _kept_out(peer: Peer, standing: Standing, state: TrustState) -> bool:
-    """Before the first client only administrators may call, whichever mode the socket has."""
-    local = peer.credentials is not None
-    return local and state is TrustState.EMPTY and not standing.admin
+def open_to_all(state: TrustState, first: FirstClient) -> bool:
+    """May all local users call, whichever mode the socket has? Before the first client only
+    administrators, as any of them may become it; where none does so by a call, those who were
+    invited must be able to say so."""
+    return state is not TrustState.EMPTY or first is FirstClient.NOBODY
 
 
 def _adopt_first(peer: Peer, standing: Standing, state: TrustState) -> Decision:

@@ -10,12 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Container
+import time
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from math import inf
 from pathlib import Path
-from typing import NamedTuple
 
+from multipassd.system import file_lock, log
 from multipassd.system.files import read_regular, write_atomically
+from multipassd.trust.lock import LOCK_NAME, LOCK_PATIENCE
 from protocol import invitation_line
 from protocol.errors import RpcError, StorageFailed
 from protocol.invitation_line import BadLine
@@ -27,44 +31,17 @@ MOST = 1000  # that wait at once: a class of students; the file stays one of 300
 LONGEST = 30 * 24 * 3600  # seconds; a line that is kept in a mailbox must not work a year later
 SHORTEST = 60
 FILE_LIMIT = 1 << 20
+VOID = (
+    "This invitation was used, has expired, was taken back, or is of another service.\n"
+    "Please ask the administrator for a new one."
+)
+TOO_EARLY = (
+    "The service's clock is before the time at which this invitation was made, so it can't be used "
+    "now.\nPlease ask the administrator to put the clock right."
+)
 BACK = 300.0  # seconds that a clock may be set back, as by NTP, without making a line invalid
 
-
-class NotInvited(RpcError):
-    """The request for an invitation can't be met."""
-
-    status = Status.INVALID_ARGUMENT
-
-
-class NoAdminYet(RpcError):
-    """Before the first client only administrators may connect, so no line would be of use."""
-
-    status = Status.FAILED_PRECONDITION
-    sentence = (
-        "No invitation can be used yet: until a first client is trusted, only root and the "
-        "admin group may connect.\nBecome that client with 'multipass authenticate' as root, or "
-        "with any command."
-    )
-
-
-class NoClient(RpcError):
-    """Nothing has that name or fingerprint."""
-
-    status = Status.NOT_FOUND
-
-    def __init__(self, who: str) -> None:
-        super().__init__(
-            f"No client and no invitation has the name, or exactly one the fingerprint, '{who}'.\n"
-            "'multipass clients' lists them; of a fingerprint at least 4 digits are needed."
-        )
-
-
-class Invited(NamedTuple):
-    """The line to pass on, the role that it gives, and until when it is good."""
-
-    line: str
-    role: Role
-    expires: float
+_log = log.get("invitations")
 
 
 class InvitationRefused(RpcError):
@@ -86,13 +63,17 @@ class Invitation:
     expires: float
     claimed: str = ""
 
-    def waits(self, now: float) -> bool:
-        """Not where the clock is before it was made, either: then it may be expired as well."""
-        return self.made - BACK <= now < self.expires
+    def expired(self, now: float) -> bool:
+        return now >= self.expires
+
+    def early(self, now: float) -> bool:
+        """Is the clock before it was made? Then there is no telling whether it has expired."""
+        return now < self.made - BACK
 
 
 class Invitations:
-    """Those that wait, in a file. Every change is durable on return; raises StorageFailed."""
+    """Those that wait, in a file. Every change is durable on return, and holds the lock of the
+    trust store beside it; raises StorageFailed. Times are seconds since the epoch."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -102,18 +83,19 @@ class Invitations:
         line = invitation_line.make(secrets.token_bytes(SECRET_BYTES))
         digest, expires = _digest(invitation_line.secret_of(line)), now + seconds
         made = Invitation(secrets.token_hex(4), digest, name, str(role), by, now, expires)
-        waiting = self.waiting(now)
-        if len(waiting) >= MOST:
-            raise StorageFailed(
-                f"There are {MOST} invitations that wait already. `multipass clients` lists them; "
-                "`multipass revoke NAME` takes those of a name back."
-            )
-        self._write([*waiting, made])
+        with self._changing():
+            found = self._read()
+            if sum(not each.expired(now) for each in found) >= MOST:
+                raise StorageFailed(
+                    f"There are {MOST} invitations that wait already. `multipass clients` lists "
+                    "them; `multipass revoke NAME` takes those of a name back."
+                )
+            self._write([*found, made], now)
         return line, expires
 
     def waiting(self, now: float) -> list[Invitation]:
-        """Those that can still be used, in the order in which they were made."""
-        return [each for each in self._read() if each.waits(now)]
+        """Those that have not expired, in the order in which they were made."""
+        return [each for each in self._read() if not each.expired(now)]
 
     def find(self, line: str, fingerprint: str, now: float) -> Invitation:
         """Raises InvitationRefused."""
@@ -124,21 +106,31 @@ class Invitations:
                 "This is not the whole invitation: copy the line again, from its beginning to its "
                 "end."
             ) from None
-        for each in self.waiting(now):
+        for each in self._read():
             if each.digest == digest and each.claimed in ("", fingerprint):
+                if each.expired(now):
+                    self.forget_expired(now)  # it was refused: no other clock makes it good again
+                    break
+                if each.early(now):
+                    raise InvitationRefused(TOO_EARLY)
                 return each
-        raise InvitationRefused(
-            "This invitation was used, has expired, was taken back, or is of another service.\n"
-            "Please ask the administrator for a new one."
-        )
+        raise InvitationRefused(VOID)
 
     def claim(self, invitation: Invitation, fingerprint: str, now: float) -> None:
-        """From now on it is good for this certificate alone."""
-        self._write(
-            [
-                replace(each, claimed=fingerprint) if each.id == invitation.id else each
-                for each in self.waiting(now)
-            ]
+        """From now on it is good for this certificate alone. Raises InvitationRefused where another
+        process was faster."""
+        with self._changing():
+            found = self._read()
+            at = next((i for i, each in enumerate(found) if each.id == invitation.id), None)
+            if at is None or found[at].claimed not in ("", fingerprint):
+                raise InvitationRefused(VOID)
+            found[at] = replace(found[at], claimed=fingerprint)
+            self._write(found, now)
+
+    def is_claimed(self, invitation: Invitation, fingerprint: str) -> bool:
+        """Is it still there for this certificate? For the holder of the store's lock."""
+        return any(
+            each.id == invitation.id and each.claimed == fingerprint for each in self._read()
         )
 
     def withdraw(
@@ -148,22 +140,38 @@ class Invitations:
         ids: Container[str] = frozenset(),
         name: str = "",
         claimed: Container[str] = frozenset(),
-    ) -> int:
-        """How many were taken back: with these ids, of this name, claimed by these certificates."""
-        waiting = self._read()
-        kept = [
-            each
-            for each in waiting
-            if each.id not in ids and each.name != name and each.claimed not in claimed
-        ]
-        if len(kept) != len(waiting):
-            self._write([each for each in kept if each.waits(now)])
-        return sum(each.waits(now) for each in waiting if each not in kept)
+    ) -> list[Invitation]:
+        """Those taken back: with these ids, of this name, claimed by these certificates."""
+        with self._changing():
+            found = self._read()
+            gone = [
+                each
+                for each in found
+                if each.id in ids or each.name == name or each.claimed in claimed
+            ]
+            if gone:
+                self._write([each for each in found if each not in gone], now)
+        return [each for each in gone if not each.expired(now)]
 
-    def forget_expired(self, now: float) -> None:
-        """So that a clock which is set back later does not make them good again."""
-        if any(now >= each.expires for each in self._read()):
-            self._write(self.waiting(now))
+    def forget_expired(self, now: float) -> float:
+        """So that a clock which is set back later does not make them good again. Returns when the
+        next of the others expires."""
+        found = self._read()
+        if any(each.expired(now) for each in found):
+            with self._changing():
+                found = self._read()
+                self._write(found, now)
+        return min((each.expires for each in found if not each.expired(now)), default=inf)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        try:
+            with file_lock.hold(self.path.with_name(LOCK_NAME), LOCK_PATIENCE):
+                yield
+        except OSError as error:
+            raise StorageFailed(
+                f"Nothing was changed, as {self.path} can't be written: {error.strerror or error}."
+            ) from error
 
     def _read(self) -> list[Invitation]:
         try:
@@ -177,14 +185,26 @@ class Invitations:
                 "file, which takes all of them back, and make new ones."
             ) from error
 
-    def _write(self, invitations: list[Invitation]) -> None:
-        data = json.dumps({"invitations": [asdict(each) for each in invitations]}, indent=1)
-        try:
-            write_atomically(self.path, data.encode(), 0o600)
-        except OSError as error:
-            raise StorageFailed(
-                f"Nothing was changed, as {self.path} can't be written: {error.strerror or error}."
-            ) from error
+    def _write(self, invitations: list[Invitation], now: float) -> None:
+        """All but those that have expired. The log names these: it may be the clock that is
+        wrong. Raises OSError."""
+        kept = [each for each in invitations if not each.expired(now)]
+        data = json.dumps({"invitations": [asdict(each) for each in kept]}, indent=1)
+        write_atomically(self.path, data.encode(), 0o600)
+        for each in invitations:
+            if each.expired(now):
+                _log.info(
+                    "the invitation of %s, made %s and good until %s, has expired: the clock says "
+                    "%s", each.name, _shown(each.made), _shown(each.expires), _shown(now),
+                )  # fmt: skip
+
+
+def _shown(moment: float) -> str:
+    """UTC; the file may come from elsewhere."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment))
+    except (OverflowError, ValueError, OSError):
+        return "an unknown time"
 
 
 def _checked(invitation: Invitation) -> Invitation:

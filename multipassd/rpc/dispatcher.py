@@ -17,7 +17,7 @@ from multipassd.rpc.context import Daemon
 from multipassd.rpc.subjects import subject_of
 from multipassd.system import log
 from multipassd.transport.grpc_stream import Stream
-from multipassd.trust.state import TrustState
+from multipassd.trust.state import FirstClient, TrustState
 from protocol.codec import Message
 from protocol.errors import (
     InternalError,
@@ -110,7 +110,9 @@ class Dispatcher:
                 call.standing = standing
             state = self._daemon.store.state
             method = call.method
-            decision = decide_anew(method.policy, method.least, call.peer, standing, state)
+            decision = decide_anew(
+                method.policy, method.least, call.peer, standing, state, self._first_client()
+            )
             if decision.error is None or call.outlives_trust:
                 continue
             del self._running[stream]
@@ -130,13 +132,19 @@ class Dispatcher:
         """ALLOW or ADOPT. Raises the error of a refusal."""
         self._daemon.enrolment.refresh()
         state = self._daemon.store.state
-        standing = self._standings.of(peer)
-        decision = decide(method.policy, method.least, peer, standing, state)
+        standing, first = self._standings.of(peer), self._first_client()
+        decision = decide(method.policy, method.least, peer, standing, state, first)
         if decision.verdict is Verdict.REFUSE:
             by = actor(peer, standing.name, standing.role)
             self._daemon.audit.denied(by, decision.reason)
             raise decision.error or NotAuthenticated()
         return decision.verdict
+
+    def _first_client(self) -> FirstClient:
+        """The setting, which is read only where it counts: a look costs a stat."""
+        if self._daemon.store.state is TrustState.EMPTY:
+            return self._daemon.settings.first_client()
+        return FirstClient.UNKNOWN
 
     async def _adopt(self, peer: Peer) -> None:
         """Raises NotAuthenticated when another was faster, or has removed it again already."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pwd
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 # One plain form, so that no two names look alike on a terminal, and none commands it: no capital
@@ -15,6 +15,7 @@ ROOT = "root"
 # Names that the service makes of fingerprints; a chosen one could pass for another certificate's.
 DIGITS = re.compile(r"[0-9a-f]{4,64}")  # fewer are as likely a slip as a choice
 MADE = re.compile(r"client-[0-9a-f]{8}")
+SHOWN = 20  # candidates that a message lists
 FORM = "A name has 1 to 32 lower-case letters, digits, '.', '_' and '-', and begins with a letter."
 
 
@@ -62,20 +63,33 @@ def default(uid: int | None, fingerprint: str) -> str:
     return of_user(uid) or of_fingerprint(fingerprint)
 
 
+class Ambiguous(Exception):
+    """Several could be meant: a name that is the beginning of another's fingerprint, too, or the
+    beginning of several. `candidates`: a line for each."""
+
+    def __init__(self, wanted: str, found: Sequence[Record]) -> None:
+        self.sentence = f"{wanted!r} fits {len(found)} clients"
+        shown = [f"  {each.fingerprint}  {each.name}".rstrip() for each in found[:SHOWN]]
+        more = [f"  and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+        self.candidates = "\n".join(shown + more)
+        super().__init__(self.sentence)
+
+
 def choose(records: Iterable[Record], wanted: str) -> list[str]:
-    """The fingerprints of the person with this name, or the only one that begins so. Empty if that
-    is none or in doubt: a name that is the beginning of another's fingerprint, too."""
+    """The fingerprints of the person with this name, or the only one that begins so; empty if there
+    is none. Raises Ambiguous."""
     found = list(records)
-    named = [each.fingerprint for each in found if each.name == wanted]
+    named = [each.fingerprint for each in found if wanted and each.name == wanted]
     start = wanted.lower().replace(":", "")
     beginning = [
         each.fingerprint
         for each in found
         if DIGITS.fullmatch(start) and each.fingerprint.startswith(start)
     ]
-    if named:
-        return named if set(beginning) <= set(named) else []
-    return beginning if len(beginning) == 1 else []
+    if set(beginning) <= set(named) or (not named and len(beginning) == 1):
+        return named or beginning
+    both = {*named, *beginning}
+    raise Ambiguous(wanted, [each for each in found if each.fingerprint in both])
 
 
 def free_for(

@@ -1,4 +1,4 @@
-"""States of the trust store, and who holds which role. Pure."""
+"""States of the trust store, who holds which role, and what the first client becomes. Pure."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -15,6 +15,16 @@ class TrustState(Enum):
     EMPTY = "empty"
     TRUSTING = "trusting"
     DAMAGED = "damaged"
+
+
+class FirstClient(Enum):
+    """The setting `local.first-client`: what becomes of the first client from root or the admin
+    group. UNKNOWN where the settings can't be read: none is adopted, and the socket stays narrow.
+    """
+
+    ADMIN = "admin"
+    NOBODY = "nobody"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ Everything that changes them takes a lock shared by all processes; reading takes
 """
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,6 +33,11 @@ FLUSH_SECONDS = 60.0  # between two looks for what is due in the side file
 __all__ = ["CLIENTS_NAME", "FILE_NAME", "NAMES", "TrustStore"]
 
 
+def always() -> bool:
+    """The condition of an addition that has none."""
+    return True
+
+
 class TrustStore(StoreReader):
     """The trusted client certificates with their roles, and their changes."""
 
@@ -46,13 +51,15 @@ class TrustStore(StoreReader):
         role: Role = Role.ADMIN,
         only_first: bool = False,
         owners: Collection[str] = (),
+        condition: Callable[[], bool] = always,
     ) -> bool:
         """Trust a certificate, durably on return; False if it is trusted already, in any role.
         Without a name, it gets that of its user, and no greater role than that user has already.
         `owners`: names that own instances, which a certificate gets only by being given them.
 
         With `only_first` also False when the store, looked at under the lock, is not EMPTY (any
-        more): of all first clients, in all processes, one wins.
+        more): of all first clients, in all processes, one wins. The `condition` is asked under the
+        lock, too; where it does not hold, nothing is added.
 
         Raises ValueError when it is no certificate, StoreError when the store can't take it.
         """
@@ -60,7 +67,7 @@ class TrustStore(StoreReader):
         who, text = fingerprint(der), der_to_pem(der)
         with self._by_hand.expecting(who), self._guard.changing("The client was not enrolled"):
             self.refresh()
-            if self.role_of(who) is not None:
+            if self.role_of(who) is not None or not condition():
                 return False
             for each, why in self.damaged_roles().items():
                 if who in self._clients.holding(each):
@@ -112,6 +119,10 @@ class TrustStore(StoreReader):
                 self._changer.renew(self._holders, old, new, der_to_pem(certificate))
             finally:
                 self._inspect_again()
+
+    def keep_an_admin(self, leaving: Iterable[str], force: bool) -> None:
+        """Raises LastAdmin, unless forced, where these would leave no admin."""
+        self._changer.keep_an_admin(self._holders, frozenset(leaving), force)
 
     def remove(self, who: str, uid: int | None) -> bool:
         """Trust it no longer, durably on return; False if it was not trusted."""

@@ -71,6 +71,7 @@ class InviteReply(Message):
     role: str = string(2)
     expires: int = int64(3)
     tcp_address: str = string(4)
+    note: str = string(10)  # a sentence for the one who invites
 
 
 class RootsRequest(Message):

@@ -18,7 +18,7 @@ from multipassd.auth.standing import Standings
 from multipassd.rpc.context import Daemon as Parts
 from multipassd.rpc.dispatcher import Dispatcher
 from multipassd.rpc.methods import HANDLERS
-from multipassd.trust.store import TrustStore
+from multipassd.trust.store import TrustStore, always
 from protocol import grpc
 from protocol.certificates import make_client
 from protocol.errors import RpcError
@@ -52,7 +52,7 @@ def test_of_fifty_first_clients_one_is_enrolled_a_hundred_times(
 
     async def one_round(number: int) -> None:
         store = open_store(tmp_path / str(number))
-        enrolment = Enrolment(store, Audit(), lambda: None)
+        enrolment = Enrolment(store, Audit(), lambda: None, always)
         results = await asyncio.gather(*(enrolment.adopt(peer) for peer in PEERS))
         assert results.count(True) == 1
         winner = PEERS[results.index(True)].fingerprint
@@ -77,7 +77,7 @@ def test_a_first_client_who_hangs_up_lets_no_second_one_in(
 
     async def story() -> None:
         store = open_store(tmp_path)
-        enrolment = Enrolment(store, Audit(), changed)
+        enrolment = Enrolment(store, Audit(), changed, always)
         writing, go_on = threading.Event(), threading.Event()
         add = store.add
 
@@ -110,7 +110,7 @@ def test_edits_by_hand_during_an_enrolment_are_on_record(
 
     async def story() -> None:
         store = open_store(tmp_path)
-        enrolment = Enrolment(store, Audit(), lambda: None)
+        enrolment = Enrolment(store, Audit(), lambda: None, always)
         await enrolment.enrol(PEERS[0], "passphrase", Role.ADMIN)
         add = store.add
 
@@ -172,7 +172,7 @@ def test_a_hundred_thousand_denials_hide_no_grant(
 
     async def story() -> None:
         audit, store = Audit(), open_store(tmp_path)
-        enrolment = Enrolment(store, audit, lambda: None)
+        enrolment = Enrolment(store, audit, lambda: None, always)
         parts = cast(Parts, SimpleNamespace(audit=audit, store=store, enrolment=enrolment))
         dispatcher = Dispatcher(parts, Standings(parts.store, AdminRule(0, 0)), HANDLERS)
         await enrolment.enrol(PEERS[0], "first grant", Role.ADMIN)

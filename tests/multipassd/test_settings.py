@@ -38,6 +38,7 @@ def test_without_a_file_the_defaults_hold_and_nothing_is_written(path: Path) -> 
     assert {key: settings.get(key) for key in settings.keys()} == {  # noqa: SIM118
         "local.bridged-network": "",
         "local.driver": "qemu",
+        "local.first-client": "admin",
         "local.image.mirror": "",
         "local.passphrase": "",
         "local.passphrase-role": "admin",

@@ -11,10 +11,12 @@ from multipassd.admin.access.locations import Place, actor
 from multipassd.admin.access.verb import TrustError
 from multipassd.audit.record import printable
 from multipassd.audit.trail import Audit
+from multipassd.auth import gate
+from multipassd.settings import Settings
 from multipassd.system import installation, log
 from multipassd.transport import listener
 from multipassd.trust.disk import complaint
-from multipassd.trust.state import TrustState
+from multipassd.trust.state import FirstClient, TrustState
 from multipassd.trust.store import CLIENTS_NAME, TrustStore
 
 NO_LINK = os.O_NOFOLLOW
@@ -49,16 +51,38 @@ def open_store(place: Place, repair: bool, dry_run: bool) -> TrustStore:
 
 
 def apply_socket_mode(place: Place, store: TrustStore) -> None:
-    """The daemon may be asleep: only an empty store narrows the socket to the admin group."""
+    """The daemon may be asleep: only an empty store narrows the socket to the admin group, unless
+    its first client is none by itself."""
     if place.socket is None or place.state(store) is TrustState.DAMAGED:
         return
     try:
         status = place.socket.lstat()
     except OSError:
         return  # it will be made with the mode that is due
-    open_to_all = store.state is TrustState.TRUSTING
+    open_to_all = gate.open_to_all(store.state, first_client(place))
     group = status.st_gid or listener.admin_group()
     listener.set_mode(str(place.socket), open_to_all, group)
+
+
+def first_client(place: Place) -> FirstClient:
+    """What the first client becomes on an empty store."""
+    return Settings(place.settings, place.owner).first_client()
+
+
+def way_in(place: Place) -> str:
+    """How the first client gets in on an empty store: the end of a sentence."""
+    match first_client(place):
+        case FirstClient.ADMIN:
+            return "the next client from root or the admin group becomes the first one"
+        case FirstClient.NOBODY:
+            why = "local.first-client is 'nobody'"
+        case FirstClient.UNKNOWN:
+            why = f"the settings in {place.settings} can't be read"
+    program = installation.here().trust
+    return (
+        f"no client becomes the first by itself, as {why}: "
+        f"`sudo {program} add --user NAME` lets one in"
+    )
 
 
 # Repair

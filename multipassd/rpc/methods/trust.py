@@ -6,9 +6,11 @@ import asyncio
 from contextlib import suppress
 
 from multipassd.auth import certificate_checks
+from multipassd.auth.inviting import ONLY_ADMINS, Wish
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.trust.lock import LastAdmin
+from multipassd.trust.state import FirstClient
 from multipassd.trust.store import TrustStore
 from protocol import certificates
 from protocol.certificates import CertificateError
@@ -56,6 +58,14 @@ class WouldLeaveNoAdmin(RpcError):
         "This is the last admin, so nothing was changed. With '--force' it is done all the same:\n"
         "the next client from root or the admin group then becomes the first admin."
     )
+    where_none_is_adopted = (
+        "This is the last admin, so nothing was changed. With '--force' it is done all the same:\n"
+        "root alone can let clients in then."
+    )
+
+    def __init__(self, daemon: Daemon) -> None:
+        adopts = daemon.settings.first_client() is FirstClient.ADMIN
+        super().__init__(None if adopts else self.where_none_is_adopted)
 
 
 async def clients(call: Call[ClientsRequest], daemon: Daemon) -> None:
@@ -110,13 +120,15 @@ async def invite(call: Call[InviteRequest], daemon: Daemon) -> None:
     request = call.request
     role = _role(request.role) if request.role else None
     seconds = request.seconds or A_DAY
-    invited = await daemon.enrolment.invite(request.name, role, seconds, call.peer)
+    wish = Wish(request.name, role, seconds)
+    invited = await daemon.enrolment.invite(wish, call.peer, daemon.settings.first_client())
     call.reply(
         InviteReply(
             line=_for_this_service(invited.line, daemon.root_certificate),
             role=str(invited.role),
             expires=int(invited.expires),
             tcp_address=daemon.tcp_address,
+            note=ONLY_ADMINS if invited.closed else "",
         )
     )
 
@@ -133,7 +145,7 @@ async def grant(call: Call[GrantRequest], daemon: Daemon) -> None:
     try:
         changed = await daemon.enrolment.grant(request.who, role, call.peer, request.force)
     except LastAdmin:
-        raise WouldLeaveNoAdmin() from None
+        raise WouldLeaveNoAdmin(daemon) from None
     call.reply(GrantReply(changed=changed))
 
 
@@ -150,7 +162,7 @@ async def revoke(call: Call[RevokeRequest], daemon: Daemon) -> None:
     try:
         removed, void = await daemon.enrolment.revoke(request.who, call.peer, request.force)
     except LastAdmin:
-        raise WouldLeaveNoAdmin() from None
+        raise WouldLeaveNoAdmin(daemon) from None
     call.reply(RevokeReply(removed=removed, invitations=void))
 
 

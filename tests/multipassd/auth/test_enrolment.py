@@ -15,7 +15,7 @@ from multipassd.auth.enrolment import Enrolment
 from multipassd.auth.peer import Peer
 from multipassd.system import file_lock
 from multipassd.trust.lock import LOCK_NAME
-from multipassd.trust.store import TrustStore
+from multipassd.trust.store import TrustStore, always
 from protocol.pem import fingerprint
 from tests.multipassd.trust.store_samples import der, pem
 from tests.waiting import PATIENCE
@@ -49,7 +49,7 @@ def test_no_first_client_is_adopted_after_another_process_has_let_one_in(
 
     async def adopt() -> tuple[bool, list[str]]:
         audit = Granted()
-        adopting = Enrolment(store, audit, lambda: None).adopt(peer(1))
+        adopting = Enrolment(store, audit, lambda: None, always).adopt(peer(1))
         with hold(tmp_path / "certs" / LOCK_NAME, 0.0):
             monkeypatch.setattr(file_lock, "hold", announced)
             task = asyncio.create_task(adopting)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multipassd.auth.gate import Decision, Verdict, decide, decide_anew
+from multipassd.auth.gate import Decision, Verdict, decide, decide_anew, open_to_all
 from multipassd.auth.peer import NOBODY, AdminRule, Credentials, Peer
 from multipassd.auth.standing import Standing, Standings
-from multipassd.trust.state import TrustState
+from multipassd.trust.state import FirstClient, TrustState
 from protocol.methods import BY_PATH, METHODS, READS, Method, Policy
 from protocol.roles import Role
 from protocol.status import Status
@@ -62,10 +62,15 @@ def standing(who: str, certificate: str, state: TrustState) -> Standing:
 
 
 def ask(
-    policy: Policy, who: str, certificate: str, state: TrustState, least: Role = Role.ADMIN
+    policy: Policy,
+    who: str,
+    certificate: str,
+    state: TrustState,
+    least: Role = Role.ADMIN,
+    first: FirstClient = FirstClient.ADMIN,
 ) -> Decision:
     as_what = standing(who, certificate, state)
-    return decide(policy, least, peer(who, certificate), as_what, state)
+    return decide(policy, least, peer(who, certificate), as_what, state, first)
 
 
 def status(decision: Decision) -> Status | None:
@@ -192,11 +197,39 @@ def test_a_call_goes_on_where_a_new_one_would_be_let_in_but_for_adoption(
 ) -> None:
     new = ask(policy, who, certificate, state)
     now = standing(who, certificate, state)
-    running = decide_anew(policy, Role.ADMIN, peer(who, certificate), now, state)
+    running = decide_anew(policy, Role.ADMIN, peer(who, certificate), now, state, FirstClient.ADMIN)
     if new.verdict is Verdict.ADOPT:
         assert status(running) is Status.UNAUTHENTICATED
     else:
         assert (running.verdict, status(running)) == (new.verdict, status(new))
+
+
+@pytest.mark.parametrize("first", [FirstClient.NOBODY, FirstClient.UNKNOWN])
+@pytest.mark.parametrize(("policy", "who", "certificate", "state"), EVERYTHING)
+def test_where_the_first_client_is_none_by_itself_none_is_adopted_and_none_gets_more(
+    policy: Policy, who: str, certificate: str, state: TrustState, first: FirstClient
+) -> None:
+    as_documented = ask(policy, who, certificate, state)
+    decision = ask(policy, who, certificate, state, first=first)
+    assert decision.verdict is not Verdict.ADOPT
+    if as_documented.verdict is Verdict.ADOPT:
+        assert status(decision) is Status.UNAUTHENTICATED
+        assert decision.error is not None and "multipass invite" in decision.error.message
+    elif first is FirstClient.UNKNOWN or state is not TrustState.EMPTY or who in ("root", "admin"):
+        assert (decision.verdict, status(decision)) == (
+            as_documented.verdict, status(as_documented)
+        )  # fmt: skip
+    elif who != "tcp":  # an invited user gets through to `authenticate`, others to nothing more
+        allowed = policy is Policy.OPEN or certificate == "viewer"
+        with_least = ask(policy, who, certificate, state, Role.VIEWER, first)
+        assert (with_least.verdict is Verdict.ALLOW) == allowed
+
+
+def test_users_reach_an_empty_store_only_where_none_becomes_first_by_a_call() -> None:
+    reached = {(state, first) for state in TrustState for first in FirstClient
+               if open_to_all(state, first)}  # fmt: skip
+    assert {first for state, first in reached if state is TrustState.EMPTY} == {FirstClient.NOBODY}
+    assert len(reached) == 2 * len(FirstClient) + 1
 
 
 # What each role may call. A method without a row here fails the test below: decide for it what a

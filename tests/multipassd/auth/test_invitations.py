@@ -19,15 +19,14 @@ from multipassd.auth.invitations import (
     BACK,
     InvitationRefused,
     Invitations,
-    NoAdminYet,
-    NoClient,
-    NotInvited,
 )
+from multipassd.auth.inviting import FirstMustBeAdmin, NoClient, NotInvited, Wish
 from multipassd.auth.peer import Peer
 from multipassd.trust.disk import StoreDisk
 from multipassd.trust.lock import LastAdmin
 from multipassd.trust.reader import INVITATIONS_NAME
-from multipassd.trust.store import TrustStore
+from multipassd.trust.state import FirstClient, TrustState
+from multipassd.trust.store import TrustStore, always
 from protocol.errors import StorageFailed
 from protocol.invitation_line import is_line
 from protocol.pem import fingerprint
@@ -49,10 +48,17 @@ class Site:
         self.directory = directory
         self.store = TrustStore(directory)
         self.store.load()
-        self.enrolment = Enrolment(self.store, Audit(), lambda: None)
+        self.enrolment = Enrolment(self.store, Audit(), lambda: None, always)
 
-    def invite(self, name: str = "bob", role: Role | None = None, seconds: int = HOUR) -> str:
-        return asyncio.run(self.enrolment.invite(name, role, seconds, peer(1))).line
+    def invite(
+        self,
+        name: str = "bob",
+        role: Role | None = None,
+        seconds: int = HOUR,
+        first: FirstClient = FirstClient.ADMIN,
+    ) -> str:
+        wish = Wish(name, role, seconds)
+        return asyncio.run(self.enrolment.invite(wish, peer(1), first)).line
 
     def redeem(self, line: str, number: int) -> None:
         asyncio.run(self.enrolment.redeem(peer(number), line))
@@ -102,10 +108,12 @@ def test_it_expires_and_a_clock_that_is_set_back_makes_none_good(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line, now = site.invite(), time.time()
-    for moment in (now + HOUR + 1, now - BACK - 1):
+    early, late = now - BACK - 1, now + HOUR + 1
+    for moment, why in ((early, "clock"), (late, "expired"), (now, "expired")):
         monkeypatch.setattr(time, "time", lambda moment=moment: moment)
-        with pytest.raises(InvitationRefused, match="expired"):
+        with pytest.raises(InvitationRefused, match=why):
             site.redeem(line, 2)
+    line = site.invite()
     monkeypatch.setattr(time, "time", lambda: now + 10 * HOUR)
     asyncio.run(site.enrolment.upkeep())
     monkeypatch.setattr(time, "time", lambda: now)
@@ -143,9 +151,52 @@ def test_a_name_that_is_there_keeps_its_role_and_who_is_in_gets_no_other(site: S
     site.redeem(line, 4)  # it was not used up
 
 
-def test_before_there_is_an_admin_none_is_made(tmp_path: Path) -> None:
-    with pytest.raises(NoAdminYet):
-        Site(tmp_path / "certs").invite()
+def test_the_first_who_is_invited_is_an_admin_where_others_could_not_connect(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path / "certs")
+    for role in (None, VIEWER):
+        with pytest.raises(FirstMustBeAdmin):
+            site.invite(role=role)
+    line = site.invite(role=ADMIN)
+    assert site.store.state is TrustState.EMPTY
+    site.redeem(line, 2)
+    assert site.store.holder_of(NAME[2]) == (ADMIN, "bob")
+    assert site.again().store.state is TrustState.TRUSTING
+    with pytest.raises(InvitationRefused):
+        site.redeem(line, 3)
+
+
+def test_where_none_becomes_the_first_by_itself_a_viewer_can_be_invited_first(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path / "certs")
+    site.redeem(site.invite(first=FirstClient.NOBODY), 2)
+    assert site.store.holder_of(NAME[2]) == (VIEWER, "bob")
+    assert site.store.state is TrustState.EMPTY
+
+
+def test_an_invited_first_admin_and_a_first_connection_at_once_leave_one_that_was_adopted_or_none(
+    tmp_path: Path,
+) -> None:
+    """Whoever comes second is what the invitation says, or a stranger."""
+    for turn in range(8):
+        site = Site(tmp_path / str(turn))
+        line = site.invite(role=ADMIN)
+
+        async def both(site: Site = site, line: str = line, turn: int = turn) -> bool:
+            adopting, redeeming = (
+                site.enrolment.adopt(peer(3)),
+                site.enrolment.redeem(peer(2), line),
+            )
+            if turn % 2:
+                return (await asyncio.gather(adopting, redeeming))[0]
+            return (await asyncio.gather(redeeming, adopting))[1]
+
+        adopted = asyncio.run(both())
+        assert site.store.role_of(NAME[2]) is ADMIN
+        assert site.store.role_of(NAME[3]) is (ADMIN if adopted else None)
+        assert adopted == bool(turn % 2)
 
 
 def test_a_grant_and_a_revocation_count_for_invitations_that_wait(site: Site) -> None:

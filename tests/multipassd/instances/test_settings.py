@@ -53,7 +53,8 @@ def _failure(done: subprocess.CompletedProcess[str], command: str) -> str:
 def test_keys_of_all_instances_come_sorted_among_the_others(service: Daemon) -> None:
     assert service.cli("alice", "get", "--keys").stdout.split() == [
         "client.primary-name", "local.bridged-network", "local.driver",
-        "local.foo.bridged", "local.foo.cpus", "local.foo.disk", "local.foo.memory",
+        "local.first-client", "local.foo.bridged", "local.foo.cpus",
+        "local.foo.disk", "local.foo.memory",
         "local.gone.bridged", "local.gone.cpus", "local.gone.disk", "local.gone.memory",
         "local.idle.bridged", "local.idle.cpus", "local.idle.disk", "local.idle.memory",
         "local.image.mirror", "local.passphrase", "local.passphrase-role",
