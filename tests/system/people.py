@@ -86,11 +86,16 @@ def create(admin_group: str) -> People:
 
 
 def remove_own() -> None:
-    """Remove the accounts that this process made, and those of runs that were killed."""
+    """Remove the accounts that this process made, and those of runs that were killed, unless
+    something that such a run started still goes on."""
     for entry in pwd.getpwall():
         found = NAME.fullmatch(entry.pw_name)
         if found and not _other_run(int(found[1])):
-            _account_tool("userdel", entry.pw_name)
+            try:
+                _account_tool("userdel", entry.pw_name)
+            except RuntimeError as error:
+                if int(found[1]) == os.getpid() or "currently used" not in str(error):
+                    raise
 
 
 def _other_run(pid: int) -> bool:
