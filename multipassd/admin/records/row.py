@@ -13,9 +13,15 @@ HEADINGS = ("TIME", "WHO", "ROLE", "FROM", "WHAT", "ON", "OUTCOME")
 NONE = "--"
 SHOWN = 16  # digits of a fingerprint
 # Events whose record names the client that it is about, and apart from it who did it.
-ABOUT_CLIENTS = ("granted", "removed")
+ABOUT_CLIENTS = ("granted", "removed", "renewed")
 # Of the events whose record has no verb, what was done.
-VERBS = {"granted": "grant", "removed": "revoke", "invited": "invite", "changed": "set"}
+VERBS = {
+    "granted": "grant",
+    "removed": "revoke",
+    "renewed": "renew",
+    "invited": "invite",
+    "changed": "set",
+}
 # Of the events whose record has no outcome, how it ended; of all others it was done.
 OUTCOMES = {
     "denied": "refused",

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,41 +11,13 @@ from multipassd.audit import record, refusals
 from multipassd.audit.event import Event
 from multipassd.audit.record import NOBODY, Actor
 from multipassd.audit.trail import SUMMARY_INTERVAL, Audit
-from multipassd.system import log
+from tests.multipassd.audit.conftest import Records
 
 CLIENT = "ab" * 32
 
 
 def caller(uid: int, fingerprint: str = "") -> Actor:
     return Actor(uid=uid, fingerprint=fingerprint)
-
-
-class Records(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, made: logging.LogRecord) -> None:
-        self.records.append(made)
-
-    @property
-    def texts(self) -> list[str]:
-        return [each.getMessage() for each in self.records]
-
-    @property
-    def fields(self) -> list[dict[str, Any]]:
-        return [each.__dict__["fields"] for each in self.records]
-
-
-@pytest.fixture
-def records() -> Iterator[Records]:
-    handler, logger = Records(), log.get("audit")
-    logger.addHandler(handler)
-    level = logger.level
-    logger.setLevel(logging.DEBUG)
-    yield handler
-    logger.removeHandler(handler)
-    logger.setLevel(level)
 
 
 def test_each_grant_removal_and_change_is_a_record_with_fields(records: Records) -> None:
