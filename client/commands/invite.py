@@ -9,11 +9,10 @@ from client.command import Argument, Command
 from client.errors import SUCCESS, UsageError
 from client.session import Session
 from client.terminal import console
+from protocol import durations
 from protocol.messages.trust import InviteReply, InviteRequest
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 DEFAULT = "1h"
-DIGITS = 6  # of a number: the service knows the limit, and this one keeps it in 64 bits
 
 
 def run(session: Session) -> int:
@@ -36,11 +35,10 @@ def run(session: Session) -> int:
 
 def _seconds(text: str) -> int:
     """Raises UsageError."""
-    number, unit = text[:-1], UNITS.get(text[-1:])
-    whole = number.isascii() and number.isdigit() and len(number) <= DIGITS
-    if unit is None or not whole or not int(number):
+    seconds = durations.seconds(text)
+    if seconds is None:
         raise UsageError(messages.BAD_EXPIRY)
-    return int(number) * unit
+    return seconds
 
 
 COMMAND = Command(

@@ -3,11 +3,23 @@
 One file a verb; this table says which there are.
 """
 
-from multipassd.admin import add, check, first_client, import_, list_, log_, remove, reset, tcp
+from multipassd.admin import (
+    add,
+    check,
+    first_client,
+    import_,
+    invite,
+    list_,
+    log_,
+    remove,
+    reset,
+    tcp,
+)
 from multipassd.admin.access.verb import Verb
 
 VERBS: tuple[Verb, ...] = (
     add.VERB,
+    invite.VERB,
     list_.VERB,
     remove.VERB,
     reset.VERB,

@@ -87,6 +87,7 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
     if os.path.lexists(place.store_directory):
         for problem in store.problems:
             report.problem(problem, clients.cure(place, store, problem))
+    clients.invited(place, report)
     now = datetime.now(UTC)
     old = sum(end < now for end in expiries(place).values())
     if old:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import pwd
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from multipassd.admin.access.locations import Place, certificates_in, read_store
-from multipassd.admin.access.store_access import repairable, short, way_in
+from multipassd.admin.access.store_access import invitations, repairable, short, way_in
 from multipassd.admin.access.verb import DONE, TrustError, Verb
+from multipassd.audit.record import printable
 from multipassd.auth import certificate_checks
+from multipassd.auth.invitations import Invitation
 from multipassd.system import installation
 from multipassd.trust.client_record import ClientRecord
 from multipassd.trust.state import TrustState
+from protocol.errors import StorageFailed
 
 HEADINGS = ("NAME", "FINGERPRINT", "ROLE", "HOW", "BY", "ENROLLED", "LAST SEEN", "EXPIRES")
 NONE = "--"
@@ -34,19 +38,31 @@ def _run(place: Place, options: Namespace) -> int:
         program = installation.here().trust
         cure = f" `sudo {program} check --repair` keeps what it holds." if repairable(place) else ""
         raise TrustError(f"The trusted clients can't be listed. {store.damage}{cure}")
-    records = store.records()
+    records, (waiting, problem) = store.records(), _waiting(place)
     ends = expiries(place)
     if options.format == "json":
         clients = [_as_json(each, ends.get(each.fingerprint)) for each in records]
-        print(json.dumps({"clients": clients}, indent=4))
-    elif records:
-        print(_table([HEADINGS, *(_as_row(each, ends.get(each.fingerprint)) for each in records)]))
+        invited = [_invited_json(each) for each in waiting]
+        print(json.dumps({"clients": clients, "invitations": invited}, indent=4))
+    elif records or waiting:
+        rows = [_as_row(each, ends.get(each.fingerprint)) for each in records]
+        print(_table([HEADINGS, *rows, *(_invited_row(each) for each in waiting)]))
     if state is TrustState.EMPTY and options.format != "json":
         what = "admin" if records else "client"
         print(f"No {what} is trusted yet: {way_in(place)}.")
-    for problem in store.problems if records else ():  # why something above may be missing
+    for each in store.problems if records else ():  # why something above may be missing
+        print(each, file=sys.stderr)
+    if problem:
         print(problem, file=sys.stderr)
     return DONE
+
+
+def _waiting(place: Place) -> tuple[list[Invitation], str]:
+    """The invitations that wait, or why they can't be read."""
+    try:
+        return invitations(place).waiting(time.time()), ""
+    except StorageFailed as error:
+        return [], error.message
 
 
 def expiries(place: Place) -> dict[str, datetime]:
@@ -85,6 +101,23 @@ def _as_row(record: ClientRecord, expires: datetime | None) -> tuple[str, ...]:
         _day(record.last_seen),
         f"{expires:%Y-%m-%d}" if expires else NONE,
     )
+
+
+def _invited_json(invitation: Invitation) -> dict[str, Any]:
+    return {
+        "name": invitation.name,
+        "role": invitation.role,
+        "invited_by": invitation.by,
+        "made": _iso(invitation.made),
+        "expires": _iso(invitation.expires),
+    }
+
+
+def _invited_row(invitation: Invitation) -> tuple[str, ...]:
+    made, expires = _day(invitation.made), _day(invitation.expires)
+    how = f"invited by {printable(invitation.by)}"
+    name, role = printable(invitation.name), printable(invitation.role)
+    return name, NONE, role, how, NONE, made, NONE, expires
 
 
 def _user(uid: int | None) -> str:

@@ -1,26 +1,31 @@
-"""remove: trust a client no longer, at once, also on connections that are open."""
+"""remove: trust a person's clients, or one client, no longer, at once, also on connections that are
+open; and take the person's invitations back.
+"""
 
 from __future__ import annotations
 
-import re
+import sys
+import time
 from argparse import ArgumentParser, Namespace
 
 from multipassd.admin.access.locations import Place, actor, invoker
 from multipassd.admin.access.store_access import (
     apply_socket_mode,
     described,
+    invitations,
     open_store,
     say,
     way_in,
 )
-from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
+from multipassd.admin.access.verb import DONE, FAILED, TrustError, Verb, add_repair
 from multipassd.audit.trail import Audit
+from multipassd.auth import inviting
+from multipassd.auth.inviting import Revocable
 from multipassd.system import installation
-from multipassd.trust.client_record import BY_HAND, ClientRecord
+from multipassd.trust.client_record import BY_HAND
 from multipassd.trust.state import TrustState
-from protocol.roles import Role
-
-PREFIX = re.compile(r"[0-9a-f]{4,64}")  # fewer digits are as likely a slip as a choice
+from multipassd.trust.store import TrustStore
+from protocol.errors import RpcError
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -37,42 +42,68 @@ def _run(place: Place, options: Namespace) -> int:
     if place.state(store) is TrustState.DAMAGED:  # it would be read after a repair, not before
         say(f"Remove {options.client}, if that is trusted.", options.dry_run)
         return DONE
-    record = _choose(store.records(), options.client)
-    shown = described(record.fingerprint, record.name)
+    found = _find(place, store, options.client)
+    _announce(store, found, options.client, options.dry_run)
     if options.dry_run:
-        say(f"Remove {shown}.", options.dry_run)
         return DONE
-    by = invoker()
-    if not store.remove(record.fingerprint, by):
-        raise TrustError(f"{shown} was not trusted any more: another process removed it.")
-    audit = Audit(store.identity)
-    audit.removed(record.fingerprint, actor(), (record.name, str(record.role)))
-    audit.by_hand(*store.take_changes(), BY_HAND)
+    try:
+        found = inviting.take_back(store, invitations(place), options.client, time.time())
+    except RpcError as error:
+        raise TrustError(error.message) from error
+    _remove(store, found.clients)
+    if found.invitations:
+        count = len(found.invitations)
+        Audit().withdrawn(options.client, count, actor())
+        print(f"{count} invitation{'s' if count > 1 else ''} taken back.")
     apply_socket_mode(place, store)
-    print(f"{shown} is no longer trusted.")
-    if store.state is TrustState.EMPTY and record.role is Role.ADMIN:
+    if store.state is TrustState.EMPTY and found.clients and not store.fingerprints():
         print(f"That was the last one: {way_in(place)}.")
+    if found.problem:
+        print(found.problem, file=sys.stderr)
+        return FAILED
     return DONE
 
 
-def _choose(records: list[ClientRecord], wanted: str) -> ClientRecord:
-    """Raises TrustError unless exactly one is meant."""
-    start = wanted.lower().replace(":", "")
-    digits = bool(PREFIX.fullmatch(start))
-    found = [
-        each
-        for each in records
-        if (wanted and each.name == wanted) or (digits and each.fingerprint.startswith(start))
-    ]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise TrustError(
-            f"No trusted client has the name or the beginning of a fingerprint {wanted!r}. "
-            f"`{installation.here().trust} list` shows all; at least 4 digits are needed."
-        )
-    candidates = "\n".join(f"  {each.fingerprint}  {each.name}".rstrip() for each in found)
-    raise TrustError(f"{wanted!r} fits {len(found)} clients, so none was removed:\n{candidates}")
+def _find(place: Place, store: TrustStore, wanted: str) -> Revocable:
+    """Raises TrustError unless it is a person, or exactly one client."""
+    try:
+        found = inviting.revocable(store, invitations(place), wanted, time.time())
+    except RpcError as error:
+        raise TrustError(error.message) from error
+    if found.clients or found.invitations:
+        return found
+    raise TrustError(
+        f"No trusted client has the name or the beginning of a fingerprint {wanted!r}, and no "
+        f"invitation that name. `{installation.here().trust} list` shows all; at least 4 digits "
+        f"are needed. {found.problem}".rstrip()
+    )
 
 
-VERB = Verb("remove", "trust a client no longer", _arguments, _run)
+def _announce(store: TrustStore, found: Revocable, wanted: str, dry_run: bool) -> None:
+    if dry_run:
+        for each in found.clients:
+            say(f"Remove {described(each, store.name_of(each))}.", dry_run)
+        for invitation in found.invitations:
+            say(f"Take an invitation of {invitation.name} back.", dry_run)
+    elif len(found.clients) > 1:
+        print(f"{wanted} has {len(found.clients)} clients, which are all removed:")
+        for each in found.clients:
+            print(f"  {each}")
+
+
+def _remove(store: TrustStore, clients: list[str]) -> None:
+    """Raises StoreError; TrustError where they are gone already."""
+    was = {each: store.identity(each) for each in clients}
+    removed = store.revoke(clients, invoker(), force=True)
+    audit, by = Audit(store.identity), actor()
+    for each in removed:
+        audit.removed(each, by, was[each])
+    audit.by_hand(*store.take_changes(), BY_HAND)
+    for each in clients:
+        shown = described(each, was[each][0])
+        if each not in removed:
+            raise TrustError(f"{shown} was not trusted any more: another process removed it.")
+        print(f"{shown} is no longer trusted.")
+
+
+VERB = Verb("remove", "trust a person's clients, or one, no longer", _arguments, _run)

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
-from math import inf
 from typing import TypeVar
 
 from multipassd.audit.record import Actor
@@ -31,9 +30,6 @@ from protocol.roles import Role, parse
 Result = TypeVar("Result")
 
 
-EXPIRY_SECONDS = 60.0  # between two looks for invitations that have expired
-
-
 class Enrolment:
     """`changed` is called after the trusted set or the store's state has changed; `adopts`: does
     an empty store take its first client in by its call? `owners`: the names that own instances; no
@@ -50,8 +46,6 @@ class Enrolment:
         self._store = store
         self._owners = owners
         self._invitations = Invitations(store.directory / INVITATIONS_NAME)
-        self._next_look = -inf  # monotonic: others may have made some
-        self._next_expiry = inf  # of those known, by the clock
         self._audit = audit
         self._changed = changed
         self._adopts = adopts
@@ -172,7 +166,6 @@ class Enrolment:
                 self._store, self._invitations, wish, made_by, time.time(), first
             )
         )
-        self._next_expiry = min(self._next_expiry, invited.expires)
         self._audit.invited(wish.name, str(invited.role), self._actor(by))
         return invited
 
@@ -209,7 +202,10 @@ class Enrolment:
         taken_back = len(found.invitations)
         if taken_back:
             self._audit.withdrawn(who, taken_back, self._actor(by))
-        return await self._revoke(found.clients, by, force), taken_back
+        removed = await self._revoke(found.clients, by, force)
+        if found.problem:
+            raise StorageFailed(f"{len(removed)} clients are no longer trusted. {found.problem}")
+        return removed, taken_back
 
     async def _grant(self, clients: Iterable[str], role: Role, by: Peer, force: bool) -> list[str]:
         self.refresh()
@@ -259,12 +255,9 @@ class Enrolment:
 
     async def _keep_up(self, everything: bool) -> None:
         await asyncio.to_thread(self._store.flush, everything)
-        if time.monotonic() >= self._next_look or time.time() >= self._next_expiry:
-            self._next_look, self._next_expiry = time.monotonic() + EXPIRY_SECONDS, inf
+        if self._invitations.due(time.time()):
             with suppress(StorageFailed):  # the next look at them says so
-                self._next_expiry = await self._in_thread(
-                    lambda: self._invitations.forget_expired(time.time())
-                )
+                await self._in_thread(lambda: self._invitations.forget_expired(time.time()))
         # Only now: multipass-trust has put its changes on record, which tells them apart.
         self._audit.by_hand(*self._store.take_changes(), BY_HAND)
         self.renewal.report_unreported()

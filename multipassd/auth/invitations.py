@@ -31,6 +31,7 @@ MOST = 1000  # that wait at once: a class of students; the file stays one of 300
 LONGEST = 30 * 24 * 3600  # seconds; a line that is kept in a mailbox must not work a year later
 SHORTEST = 60
 FILE_LIMIT = 1 << 20
+LOOK_SECONDS = 60.0  # between two looks for those that have expired
 VOID = (
     "This invitation was used, has expired, was taken back, or is of another service.\n"
     "Please ask the administrator for a new one."
@@ -77,6 +78,8 @@ class Invitations:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._next_look = -inf  # monotonic: other processes may make some
+        self._soonest = inf  # when the first of those that are known expires
 
     def make(self, name: str, role: Role, seconds: int, by: str, now: float) -> tuple[str, float]:
         """The line to pass on, and until when it is good."""
@@ -91,6 +94,7 @@ class Invitations:
                     "them; `multipass revoke NAME` takes those of a name back."
                 )
             self._write([*found, made], now)
+        self._soonest = min(self._soonest, expires)
         return line, expires
 
     def waiting(self, now: float) -> list[Invitation]:
@@ -153,15 +157,19 @@ class Invitations:
                 self._write([each for each in found if each not in gone], now)
         return [each for each in gone if not each.expired(now)]
 
-    def forget_expired(self, now: float) -> float:
-        """So that a clock which is set back later does not make them good again. Returns when the
-        next of the others expires."""
+    def due(self, now: float) -> bool:
+        """Is it time for `forget_expired`?"""
+        return time.monotonic() >= self._next_look or now >= self._soonest
+
+    def forget_expired(self, now: float) -> None:
+        """So that a clock which is set back later does not make them good again."""
+        self._next_look, self._soonest = time.monotonic() + LOOK_SECONDS, inf
         found = self._read()
         if any(each.expired(now) for each in found):
             with self._changing():
                 found = self._read()
                 self._write(found, now)
-        return min((each.expires for each in found if not each.expired(now)), default=inf)
+        self._soonest = min((each.expires for each in found if not each.expired(now)), default=inf)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

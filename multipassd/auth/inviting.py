@@ -13,7 +13,10 @@ from multipassd.auth.invitations import LONGEST, SHORTEST, Invitation, Invitatio
 from multipassd.trust import names
 from multipassd.trust.state import FirstClient, TrustState
 from multipassd.trust.store import TrustStore
-from protocol.errors import RpcError, StoreDamaged
+from protocol import certificates
+from protocol.certificates import CertificateError
+from protocol.errors import RpcError, StorageFailed, StoreDamaged
+from protocol.invitation_line import with_pin
 from protocol.roles import Role
 from protocol.status import Status
 
@@ -104,6 +107,15 @@ def invite(
     return Invited(line, role, expires, closed=not open_to_all)
 
 
+def for_service(line: str, root: bytes) -> str:
+    """The line with the hash of the key of the service's root certificate (PEM), by which a client
+    over TCP knows the service."""
+    try:
+        return with_pin(line, certificates.public_keys(root)[0][1])
+    except (CertificateError, IndexError):  # over a Unix socket it works without
+        return line
+
+
 def meant(store: TrustStore, who: str) -> list[str]:
     """The certificates of the person with this name, or the one whose fingerprint begins so; empty
     if there are none. Raises InDoubt."""
@@ -114,28 +126,38 @@ def meant(store: TrustStore, who: str) -> list[str]:
 
 
 class Revocable(NamedTuple):
-    """What a revocation takes back: certificates and invitations."""
+    """What a revocation takes back: certificates and invitations. `problem`: why the invitations
+    could not be looked at or changed, which keeps no client trusted."""
 
     clients: list[str]
     invitations: list[Invitation]
+    problem: str = ""
 
 
 def revocable(store: TrustStore, invitations: Invitations, who: str, now: float) -> Revocable:
-    """Raises InDoubt, StorageFailed."""
-    found = set(meant(store, who))
-    waiting = invitations.waiting(now)
+    """Raises InDoubt."""
+    found, problem = set(meant(store, who)), ""
+    try:
+        waiting = invitations.waiting(now)
+    except StorageFailed as error:
+        waiting, problem = [], error.message
     # One that has claimed an invitation may be trusted before its name is on record.
     claimed = {each.claimed for each in waiting if each.name == who}
     found |= claimed & store.fingerprints()
     of_it = [each for each in waiting if each.name == who or each.claimed in found]
-    return Revocable(sorted(found), of_it)
+    return Revocable(sorted(found), of_it, problem)
 
 
 def take_back(store: TrustStore, invitations: Invitations, who: str, now: float) -> Revocable:
     """Take the invitations back; the certificates are left to the caller, who removes them next:
     else one of them could be let in again. Raises NoClient, InDoubt, StorageFailed."""
     found = revocable(store, invitations, who, now)
-    gone = invitations.withdraw(now, name=who, claimed=set(found.clients))
+    try:
+        gone = invitations.withdraw(now, name=who, claimed=set(found.clients))
+    except StorageFailed as error:
+        if not found.clients:
+            raise
+        return Revocable(found.clients, [], f"Invitations were not taken back. {error.message}")
     if not found.clients and not gone:
         raise NoClient(who)
     store.refresh()  # one of them was perhaps let in at this moment

@@ -12,10 +12,12 @@ from multipassd.admin.access.verb import TrustError
 from multipassd.audit.record import printable
 from multipassd.audit.trail import Audit
 from multipassd.auth import gate
+from multipassd.auth.invitations import Invitations
 from multipassd.settings import Settings
 from multipassd.system import installation, log
 from multipassd.transport import listener
 from multipassd.trust.disk import complaint
+from multipassd.trust.reader import INVITATIONS_NAME
 from multipassd.trust.state import FirstClient, TrustState
 from multipassd.trust.store import CLIENTS_NAME, TrustStore
 
@@ -64,6 +66,11 @@ def apply_socket_mode(place: Place, store: TrustStore) -> None:
     listener.set_mode(str(place.socket), open_to_all, group)
 
 
+def invitations(place: Place) -> Invitations:
+    """Those that wait."""
+    return Invitations(place.store_directory / INVITATIONS_NAME)
+
+
 def first_client(place: Place) -> FirstClient:
     """What the first client becomes on an empty store."""
     return Settings(place.settings, place.owner).first_client()
@@ -106,7 +113,7 @@ def repairable(place: Place) -> bool:
 def unreadable(place: Place) -> list[os.PathLike[str]]:
     """What root has made where the service runs as another user, who may not read it."""
     found: list[os.PathLike[str]] = []
-    for path in (place.store_directory, *place.store_files):
+    for path in (place.store_directory, *place.store_files, invitations(place).path):
         with suppress(OSError):
             if path.lstat().st_uid == 0 != place.owner:
                 found.append(path)
@@ -129,7 +136,7 @@ def repair_modes(place: Place, dry_run: bool) -> None:
         owner = 0 if place.of_unit else os.fstat(data).st_uid
         owner = owner if os.geteuid() == 0 else os.geteuid()
         _repair(place.store_directory, directory, owner, DIRECTORY_MODE, dry_run)
-        for name in (*(path.name for path in place.store_files), CLIENTS_NAME):
+        for name in (*(path.name for path in place.store_files), CLIENTS_NAME, INVITATIONS_NAME):
             path = place.store_directory / name
             file = _open(path, directory, NO_LINK | os.O_NONBLOCK, stack)
             if file is not None:

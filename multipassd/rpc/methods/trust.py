@@ -6,16 +6,13 @@ import asyncio
 from contextlib import suppress
 
 from multipassd.auth import certificate_checks
-from multipassd.auth.inviting import ONLY_ADMINS, Wish
+from multipassd.auth.inviting import ONLY_ADMINS, Wish, for_service
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.trust.lock import LastAdmin
 from multipassd.trust.state import FirstClient
 from multipassd.trust.store import TrustStore
-from protocol import certificates
-from protocol.certificates import CertificateError
 from protocol.errors import RpcError
-from protocol.invitation_line import with_pin
 from protocol.messages.trust import (
     ClientsReply,
     ClientsRequest,
@@ -124,7 +121,7 @@ async def invite(call: Call[InviteRequest], daemon: Daemon) -> None:
     invited = await daemon.enrolment.invite(wish, call.peer, daemon.settings.first_client())
     call.reply(
         InviteReply(
-            line=_for_this_service(invited.line, daemon.root_certificate),
+            line=for_service(invited.line, daemon.root_certificate),
             role=str(invited.role),
             expires=int(invited.expires),
             tcp_address=daemon.tcp_address,
@@ -164,15 +161,6 @@ async def revoke(call: Call[RevokeRequest], daemon: Daemon) -> None:
     except LastAdmin:
         raise WouldLeaveNoAdmin(daemon) from None
     call.reply(RevokeReply(removed=removed, invitations=void))
-
-
-def _for_this_service(line: str, root: bytes) -> str:
-    """The line with the hash of the root certificate's key, by which a client over TCP knows the
-    service."""
-    try:
-        return with_pin(line, certificates.public_keys(root)[0][1])
-    except CertificateError:  # over a Unix socket it works without
-        return line
 
 
 def _role(name: str) -> Role:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.admin.access.verb import TrustError
-from multipassd.admin.remove import _choose
+from multipassd.trust import names
 from multipassd.trust.client_record import ClientRecord
 from tests.multipassd.admin.trust import TRUST, Trust, client, snapshot
 
@@ -63,21 +62,39 @@ def test_remove_by_name_or_beginning_and_a_dry_run_removes_nothing(trust: Trust)
     assert "No client is trusted yet" in trust.done("list")
 
 
-def test_an_ambiguous_choice_removes_nobody_and_names_the_candidates(trust: Trust) -> None:
-    (one, a), (two, b) = client(), client()
+def test_a_name_with_several_certificates_is_removed_with_all_after_naming_them(
+    trust: Trust,
+) -> None:
+    (one, a), (two, b), (three, c) = client(), client(), client()
     both = one.certificate + two.certificate
     trust.done("add", "-", "--name", "twins", input=both)
-    said = trust.refused("remove", "twins")
-    assert a in said and b in said
+    trust.done("add", "-", "--name", "other", input=three.certificate)
+    assert trust.done("remove", "twins", "--dry-run").count("Would do: Remove") == 2
+    said = trust.done("remove", "twins")
+    assert a in said and b in said and said.count("is no longer trusted") == 2
+    (left,) = json.loads(trust.done("list", "--format", "json"))["clients"]
+    assert left["fingerprint"] == c
+
+
+def test_an_ambiguous_choice_removes_no_client_and_names_the_candidates(trust: Trust) -> None:
+    pair, who = client()
+    while not who[0].isalpha():  # as a name does
+        pair, who = client()
+    trust.done("add", "-", input=pair.certificate)
+    trust.done("add", "-", "--name", who[:8], input=client()[0].certificate)
+    said = trust.refused("remove", who[:8])
+    assert who in said and "fits 2 clients, so nothing was changed" in said
     assert len(json.loads(trust.done("list", "--format", "json"))["clients"]) == 2
 
 
 def test_a_beginning_that_fits_two_or_is_too_short_is_refused() -> None:
     records = [ClientRecord("abcd0" + "0" * 59), ClientRecord("abcd1" + "0" * 59, "abcd")]
-    assert _choose(records, "ABCD0") is records[0]
-    for wanted in ("abcd", "abc", "", "ffff"):
-        with pytest.raises(TrustError):
-            _choose(records, wanted)
+    assert names.choose(records, "ABCD0") == [records[0].fingerprint]
+    for wanted in ("abc", "", "ffff"):
+        assert names.choose(records, wanted) == []
+    with pytest.raises(names.Ambiguous) as refused:
+        names.choose(records, "abcd")
+    assert records[0].fingerprint in refused.value.candidates
 
 
 def test_the_first_addition_opens_a_sleeping_daemons_socket_and_the_last_removal_narrows_it(
