@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 from benchmarks.measure import run_seconds, settled_pss_mib, take_turns
 from benchmarks.place import CLIENT, Place
@@ -18,10 +19,12 @@ SMALL_IMAGE, LARGE_IMAGE = 100 << 20, 10 << 30
 LAUNCH = Goal(500, unit=" ms")
 BY_SIZE = Goal(1.2)
 EXEC = Goal(1.5)
+CERTIFICATE = Goal(1.15)
 MANY = 200
 LISTS = Goal(2)
 RUN_AT_ONCE = 10
 LOGIN = "ubuntu@127.0.0.1"
+SHARED_KEY = ["/usr/bin/python3", "-IS", str(Path(__file__).with_name("shared_key_exec.py"))]
 MEMORY = Goal(70, unit=" MiB")
 
 
@@ -32,7 +35,7 @@ def rows(place: Place) -> Iterator[Row]:
         yield from launch_rows(target, place.scaled(9, 3))
         yield memory_row(target)
     with site() as target:
-        yield exec_row(target, place.scaled(15, 5))
+        yield from exec_rows(target, place.scaled(15, 5))
     yield from list_rows(place.scaled(25, 7))
 
 
@@ -73,18 +76,23 @@ def memory_row(target: Site) -> Row:
     return Row(what, "QEMU not counted", pss, MEMORY, figures)
 
 
-def exec_row(target: Site, rounds: int) -> Row:
+def exec_rows(target: Site, rounds: int) -> Iterator[Row]:
     target.publish(NOBLE, cloudimage.kept())
     target.command("launch", "noble", "--name", "bench", "--memory", "256M", "--disk", "1G")
     env = target.daemon.env(CLIENT)
-    bare, ours = take_turns(
+    words = ["exec", "bench", "--", "true"]
+    bare, shared, ours = take_turns(
         rounds,
         lambda: run_seconds(bare_ssh(target.sandbox), env),
-        lambda: run_seconds([str(MULTIPASS), "exec", "bench", "--", "true"], env),
+        lambda: run_seconds([*SHARED_KEY, *words], env),
+        lambda: run_seconds([str(MULTIPASS), *words], env),
     )
     target.remove("bench")
     figures = f"{ours * 1e3:.0f} ms, ssh {bare * 1e3:.0f} ms"
-    return Row("`exec NAME -- true`", "bare ssh, fresh connection", ours / bare, EXEC, figures)
+    what = "`exec NAME -- true`"
+    yield Row(what, "bare ssh, fresh connection", ours / bare, EXEC, figures)
+    figures = f"{ours * 1e3:.0f} ms, {shared * 1e3:.0f} ms"
+    yield Row(what, "by the shared key, in two calls", ours / shared, CERTIFICATE, figures)
 
 
 def bare_ssh(sandbox: Sandbox) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from subprocess import CompletedProcess
 
@@ -78,6 +79,15 @@ def test_the_guest_is_what_the_seed_says(debian: Debian) -> None:
     record = json.loads((debian.site.storage / "data/instances/deb.json").read_text())
     host_key = debian.run("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub")
     assert host_key == record["host_key"]
+
+
+@patient
+def test_openssh_of_debian_lets_certificates_in_and_its_journal_names_the_client(
+    debian: Debian,
+) -> None:
+    assert debian.run("grep -c ^cert-authority, ~/.ssh/authorized_keys") == "1"
+    log = debian.run("sudo journalctl --no-pager -t sshd-session")
+    assert re.search(r"ED25519-CERT SHA256:\S+ ID root [0-9a-f]{12} \(serial \d+\) CA", log), log
 
 
 @patient

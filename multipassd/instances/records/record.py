@@ -102,6 +102,7 @@ class Snapshot(BaseModel):
     comment: str = ""
     created: float  # seconds since 1970
     instance_id: str  # cloud-init's
+    ssh_authority: str = ""  # as in the record: what the login user of this disk trusts
     cpus: Annotated[int, Field(ge=1)]
     memory: Annotated[int, Field(gt=0)]  # bytes
     disk: Annotated[int, Field(gt=0)]  # bytes

@@ -57,6 +57,7 @@ def new(record: Record, name: str, comment: str, *, tag: str, created: float) ->
         comment=comment,
         created=created,
         instance_id=record.instance_id,
+        ssh_authority=record.ssh_authority,
         cpus=record.cpus,
         memory=record.memory,
         disk=record.disk,
@@ -119,6 +120,7 @@ def returned(record: Record, snapshot: Snapshot, mounts: tuple[Mount, ...]) -> R
         update={
             "snapshot_head": snapshot.index,
             "instance_id": snapshot.instance_id,
+            "ssh_authority": snapshot.ssh_authority,
             "cpus": snapshot.cpus,
             "memory": snapshot.memory,
             "disk": snapshot.disk,

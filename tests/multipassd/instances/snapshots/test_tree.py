@@ -105,10 +105,11 @@ def test_default_names_count_those_that_were_deleted_and_avoid_names_that_are_ta
 
 def test_a_state_is_returned_to_with_all_that_it_had() -> None:
     network = Network(name="eth9", mac="52:54:00:aa:aa:aa")
-    before = records.make("foo", cpus=1, memory=1 << 30, disk=1 << 30)
+    before = records.make("foo", cpus=1, memory=1 << 30, disk=1 << 30, ssh_authority="first")
     record = take(before)
     fields = {"cpus": 4, "memory": 2 << 30, "disk": 3 << 30, "networks": (network,)}
-    record = tree.returned(record.model_copy(update=fields), record.snapshots[0], ())
+    record = record.model_copy(update={**fields, "ssh_authority": "second"})
+    record = tree.returned(record, record.snapshots[0], ())
     assert record == take(before)
 
 

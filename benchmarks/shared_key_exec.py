@@ -1,0 +1,14 @@
+"""The client as it logs in without certificates: by the shared key, in two calls."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from client.guests import guest
+from client.main import main
+
+guest.reach = lambda session, name, channel, refused=False: guest._by_shared_key(
+    session, name, channel
+)
+os._exit(main(sys.argv[1:]))
