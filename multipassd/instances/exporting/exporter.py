@@ -1,7 +1,7 @@
 """An instance written to one file, which is streamed to the client.
 
 The disk is flattened and compressed into a file without a name, so that nothing is left of it
-whatever ends the export. The instance is held meanwhile: it can't be started before that is done.
+however the export ends. The instance is held: it can't be started before that is done.
 """
 
 from __future__ import annotations

@@ -173,9 +173,9 @@ class Importer:
         return record.model_copy(update={"ssh_authority": self._authority.public})
 
     def _seed(self, disk: Path, manifest: Manifest) -> tuple[bytes, str]:
-        """The seed, and cloud-init's instance id. A guest that lets another service in is told our
-        key, which it takes at what cloud-init sees as a first boot. So is one whose id an instance
-        has already: certificates for that would be good for this one. Raises OSError,
+        """The seed, and cloud-init's instance id. A guest that lets another service in gets our
+        key, which it takes at what cloud-init sees as a first boot. One whose id an instance has
+        already gets a new one: certificates for that would be good for this one. Raises OSError,
         DriverError."""
         path = disk.with_name(exported.SEED)
         seed = read_regular(path, exported.LIMITS[exported.SEED])

@@ -153,7 +153,7 @@ class Record(BaseModel):
     owner: str = ""  # the name of the client that made it; empty: for admins and viewers only
     ssh_port: int = 0  # of user networking; 0 on a bridge
     host_key: str  # what a client pins: "ssh-ed25519 AAAA…"; empty: learned at the first log-in
-    ssh_user: str = ""  # who is logged in as; empty: the user that cloud-init is told to make
+    ssh_user: str = ""  # who is logged in as; empty: the one that cloud-init makes
     ssh_key: str = ""  # name of the private key's file beside the service's own; empty: that one
     ssh_authority: str = ""  # public key of the authority whose certificates its login user lets
     # in by, "ssh-ed25519 AAAA…"; empty: none, so it is reached by the shared key alone

@@ -32,7 +32,7 @@ class Authority:
         self.skew = 0.0  # of the service's clock
         self.authority = SshAuthority(folder, lambda: time.time() + self.skew)
         self.guest = Login(ID, server.user)
-        self.certified = self.guest  # whom the certificates are for
+        self.certified = self.guest  # what the certificates are for
         self.signer = self.authority
         self.requests: list[CertifyRequest] = []
         self._server = server
