@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Reply = TypeVar("Reply", bound=Message)
 
 
+COMPLETE_WITHIN = 1.0  # seconds; a person who pressed Tab waits
+
+
 def call(
     session: Session,
     method: str,
@@ -55,7 +58,8 @@ def open_channel(session: Session, deadline: float | None = None) -> Channel:
     """A channel to the service; `deadline` is by time.monotonic(). Raises CommandFailed."""
     if not session.never_enrols:
         return session.channel(MAKE, deadline=deadline)
-    # Completion must not wait for a restart of the service either.
+    # Completion must not wait for a restart of the service either, or for a remote that is away.
+    session.server().connect_within = COMPLETE_WITHIN
     channel = session.channel(IF_PRESENT, patience=0, deadline=deadline)
     ping(channel)
     return channel

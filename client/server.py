@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 
 class Server:
-    """A service. `remote` is its name among the remotes, empty where it was not chosen by that."""
+    """A service. `remote` is its name among the remotes, empty where it was not chosen by that.
+    `connect_within`: seconds over TCP; 0 is what `client/transport/dial.py` takes."""
 
-    __slots__ = ("address", "remote", "roots")
+    __slots__ = ("address", "connect_within", "remote", "roots")
 
     def __init__(self, address: Address, roots: Roots, remote: str = "") -> None:
         self.address = address
         self.roots = roots
         self.remote = remote
+        self.connect_within = 0.0
 
     def __str__(self) -> str:
         return f"{self.remote} ({self.address})" if self.remote else str(self.address)

@@ -35,6 +35,7 @@ def _ask_service(session: Session) -> VersionReply:
     deadline = time.monotonic() + ANSWER_WITHIN
     request = VersionRequest(verbosity_level=session.verbosity)
     try:
+        session.server().connect_within = ANSWER_WITHIN
         channel = session.channel(IF_PRESENT, patience=0, deadline=deadline)
         rpc.ping(channel)
         return rpc.call(session, "version", request, VersionReply, channel)

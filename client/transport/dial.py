@@ -40,7 +40,7 @@ def dial(server: Server) -> Socket:
     try:
         if isinstance(address, UnixAddress):
             return _dial_unix(address)
-        return _dial_tcp(address)
+        return _dial_tcp(address, server.connect_within or TIMEOUT)
     except OSError as error:
         raise failure(server, error) from error
 
@@ -118,7 +118,7 @@ def _limit_sending(socket: Socket, seconds: float) -> None:
     socket.setsockopt(SOL_SOCKET, SO_SNDTIMEO, limit)
 
 
-def _dial_tcp(address: TcpAddress) -> Socket:
+def _dial_tcp(address: TcpAddress, seconds: float) -> Socket:
     """Try every address of the name, as socket.create_connection does."""
     # ASCII as bytes: text would load the tables of encodings.idna.
     host = address.host.encode() if address.host.isascii() else address.host
@@ -126,7 +126,7 @@ def _dial_tcp(address: TcpAddress) -> Socket:
     for family, kind, number, _, target in getaddrinfo(host, address.port, type=SOCK_STREAM):
         socket = Socket(family, kind, number)
         try:
-            return _connected(socket, target, TIMEOUT)
+            return _connected(socket, target, seconds)
         except OSError as error:
             last = error
     raise last or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))

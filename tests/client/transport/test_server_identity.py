@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from client.errors import HungUp, Unverified
+from client.errors import HungUp, Unreachable, Unverified
 from client.server import Server
 from client.transport import dial, server_identity
 from client.transport.roots import Roots
@@ -104,6 +104,18 @@ def test_a_service_that_closes_the_connection_unanswered_has_hung_up(tmp_path: P
                 Server(address, Roots([str(tmp_path / "root.pem")])), None, lambda _: None
             ).connect()
         thread.join()
+
+
+def test_who_can_wait_less_does_so_where_a_remote_is_silent(tmp_path: Path) -> None:
+    """As completion does: the kernel accepts for a program that hangs."""
+    (tmp_path / "root.pem").write_bytes(certificates.make_root().certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = TcpAddress("127.0.0.1", listening.getsockname()[1])
+        silent = Server(address, Roots([str(tmp_path / "root.pem")]))
+        silent.connect_within = 0.1
+        with pytest.raises(Unreachable) as caught:
+            Peer(silent, None, lambda _: None).connect()
+    assert "the service did not answer in time" in caught.value.hint
 
 
 def test_a_service_that_says_nothing_is_told_without_the_library_s_words() -> None:
