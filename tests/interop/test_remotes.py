@@ -18,7 +18,9 @@ from protocol.messages.trust import RootsReply
 from protocol.pem import fingerprint, pem_to_der
 from protocol.status import Status
 from tests import ports
+from tests.client.program import Program
 from tests.client.service import Service, failing, replying
+from tests.client.terminal import Terminal
 from tests.conftest import DaemonFactory
 from tests.interop.grpc_client import GrpcClient
 from tests.interop.laptop import Laptop, Site, serving
@@ -31,6 +33,14 @@ NOT_IDENTIFIED = "the service could not be identified, so nothing was sent to it
 @pytest.fixture
 def laptop(tmp_path: Path) -> Laptop:
     return Laptop(tmp_path / "laptop")
+
+
+@pytest.fixture
+def terminals() -> Iterator[list[Terminal]]:
+    opened: list[Terminal] = []
+    yield opened
+    for terminal in opened:
+        terminal.close()
 
 
 @pytest.fixture
@@ -70,6 +80,19 @@ def test_a_line_authenticates_over_tcp_in_an_empty_home(site: Site, laptop: Lapt
     assert "trusted already, as viewer" in again
     assert "lab (" in laptop.done("remote", "add", "lab", site.address)  # needs no line
     assert "no invitation was used" in laptop.done("remote", "add", "lab", site.address)
+
+
+def test_a_line_that_is_asked_for_is_not_echoed(
+    site: Site, laptop: Laptop, terminals: list[Terminal]
+) -> None:
+    line = site.invite()
+    program = Program(laptop.home, "", laptop.home)
+    program.environ = laptop.environ
+    terminal = Terminal(program, "remote", "add", "lab", site.address)
+    terminals.append(terminal)
+    terminal.answer("Please enter the invitation: ", f"{line}\n".encode())
+    assert terminal.finish() == (0, "")
+    assert line[:10] not in terminal.shown and "is kept." in terminal.shown
 
 
 def test_a_line_is_a_passphrase_for_a_client_of_1_16_and_for_ours_on_the_same_machine(
