@@ -68,6 +68,10 @@ def _dispatch(words: Sequence[str]) -> int:
         from client import renewal
 
         renewal.afterwards(session)
+        if session.server().roots.are_known:
+            from client.remotes import following
+
+            following.afterwards(session)
     return code
 
 

@@ -49,6 +49,13 @@ class Session:
 
         return server.at(address, self._environ, self.remotes_file())
 
+    def names_roots(self) -> bool:
+        """Whether there is, or is said to be, something to verify the service by. Raises
+        AddressError, RemotesUnusable."""
+        return (
+            bool(self._environ.get("MULTIPASS_ROOT_CERT")) or self.server().roots.load() is not None
+        )
+
     def local_address(self) -> Address:
         """That of this machine's service."""
         from client import server

@@ -56,8 +56,12 @@ def _authenticated_as_root(session: Session) -> bool:
 
 
 def _ask(session: Session) -> str:
-    if _is_local(session) or session.server().roots.load() is not None:
-        session.channel().check()  # verify the service before asking for the passphrase
+    if not _is_local(session) and not session.names_roots():
+        from client import remote_messages
+
+        # Only an invitation tells by what the service is known.
+        return prompts.ask_secretly(remote_messages.ENTER_LINE)
+    session.channel().check()  # verify the service before asking for the passphrase
     return prompts.ask_secretly(messages.ENTER_PASSPHRASE)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from client import remote_messages, rpc
 from client.errors import CommandFailed, Status, StatusError, UsageError
 from client.remotes import pinning, store, table
@@ -66,7 +68,8 @@ def _keep(session: Session, server: Server, name: str) -> Remote | None:
             check_name(remotes, name, address)
         if known is None and len(remotes) >= table.MOST:
             raise UsageError(remote_messages.too_many(table.MOST))
-        remotes.keep(Remote(table.key(address), name or (known.name if known else ""), roots))
+        name_now = name or (known.name if known else "")
+        remotes.keep(Remote(table.key(address), name_now, roots, int(time.time())))
 
     store.change(session.remotes_file(), kept)
     return before[0]
@@ -120,18 +123,6 @@ def _certificates(session: Session, server: Server) -> str:
     except StatusError:
         text = ""
     for each in (text, server.roots.load() or ""):
-        if found := _blocks(each):
+        if found := pinning.blocks(each):
             return found
     raise CommandFailed(remote_messages.cannot_read_certificates(remote_messages.NO_CERTIFICATES))
-
-
-def _blocks(text: str) -> str:
-    """The certificates without what is around them; empty if there is none, or too many."""
-    from protocol.pem import CERTIFICATE, body_to_der, der_to_pem
-
-    try:
-        found = CERTIFICATE.finditer(text.encode("ascii", "replace"))
-        blocks = b"".join(der_to_pem(body_to_der(block["body"])) for block in found)
-    except ValueError:
-        return ""
-    return blocks.decode() if len(blocks) <= pinning.MAX_TEXT else ""

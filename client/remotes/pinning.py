@@ -55,6 +55,18 @@ def roots_over(channel: Channel) -> str:
     return reply.certificates if len(reply.certificates) <= MAX_TEXT else ""
 
 
+def blocks(text: str) -> str:
+    """The certificates without what is around them; empty if there is none, or too many."""
+    from protocol.pem import CERTIFICATE, body_to_der, der_to_pem
+
+    try:
+        found = CERTIFICATE.finditer(text.encode("ascii", "replace"))
+        data = b"".join(der_to_pem(body_to_der(block["body"])) for block in found)
+    except ValueError:
+        return ""
+    return data.decode() if len(data) <= MAX_TEXT else ""
+
+
 def _offered(server: Server) -> str:
     """What the server says of itself. Raises Unreachable, Unverified."""
     channel = Channel(Unidentified(server), deadline=time.monotonic() + ANSWER_WITHIN)

@@ -22,14 +22,16 @@ class NotRemotes(ValueError):
 
 
 class Remote:
-    """A service at `address`; `name` is empty where the user gave it none; `roots`: PEM."""
+    """A service at `address`; `name` is empty where the user gave it none; `roots`: PEM, which was
+    last asked for at `followed`, in seconds since 1970."""
 
-    __slots__ = ("address", "name", "roots")
+    __slots__ = ("address", "followed", "name", "roots")
 
-    def __init__(self, address: str, name: str, roots: str) -> None:
+    def __init__(self, address: str, name: str, roots: str, followed: int = 0) -> None:
         self.address = address
         self.name = name
         self.roots = roots
+        self.followed = followed
 
     @property
     def shown(self) -> str:
@@ -67,7 +69,12 @@ class Remotes:
 
     def text(self) -> str:
         servers = [
-            {"name": each.name, "address": each.address, "root_certificates": each.roots}
+            {
+                "name": each.name,
+                "address": each.address,
+                "root_certificates": each.roots,
+                "followed": each.followed,
+            }
             for each in self.every()
         ]
         return json.dumps({"default": self.default, "servers": servers}, indent=4) + "\n"
@@ -131,7 +138,10 @@ def _remote(entry: Any) -> Remote:
         raise ValueError(str(error)) from None
     if not isinstance(address, TcpAddress):
         raise ValueError("a server's address is a socket")
-    return Remote(key(address), name, roots)
+    followed = entry.get("followed", 0)
+    if not isinstance(followed, int):
+        raise TypeError("a time is no number")
+    return Remote(key(address), name, roots, followed)
 
 
 def _text(value: Any) -> str:

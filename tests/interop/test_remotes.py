@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from protocol.certificates import make_client
+from protocol.certificates import make_client, make_root
 from protocol.invitation_line import pin_of
 from protocol.messages.access import PingReply
 from protocol.messages.trust import RootsReply
@@ -74,7 +74,8 @@ def test_another_machine_joins_with_one_line_and_is_used_by_name(
 def test_a_line_authenticates_over_tcp_in_an_empty_home(site: Site, laptop: Laptop) -> None:
     named = {"MULTIPASS_SERVER_ADDRESS": site.address}
     assert "no usable root certificate" in laptop.fails("list", **named)
-    assert laptop.done("authenticate", **named, input=site.invite() + "\n").startswith("Please")
+    asked = laptop.done("authenticate", **named, input=site.invite() + "\n")
+    assert asked == "Please enter the invitation: \n"
     assert laptop.done("list", **named) == EMPTY
     again = laptop.fails("authenticate", site.invite("carol"), **named)
     assert "trusted already, as viewer" in again
@@ -239,6 +240,58 @@ def test_a_service_that_was_installed_anew_is_refused_until_a_new_line_names_it(
     assert NOT_IDENTIFIED in said and "installed anew" in said and str(laptop.file) in said
     assert "is kept" in laptop.done("remote", "add", "lab", site.address, site.invite("carol"))
     assert laptop.done("list") == EMPTY
+
+
+def a_week_ago(laptop: Laptop) -> str:
+    """The kept certificates, which are due to be looked at."""
+    document = json.loads(laptop.file.read_text())
+    (entry,) = document["servers"]
+    entry["followed"] = 1
+    laptop.file.write_text(json.dumps(document))
+    return str(entry["root_certificates"])
+
+
+def kept(laptop: Laptop) -> tuple[str, int]:
+    (entry,) = json.loads(laptop.file.read_text())["servers"]
+    return entry["root_certificates"], entry["followed"]
+
+
+def test_a_client_follows_a_root_certificate_that_is_renewed(site: Site, laptop: Laptop) -> None:
+    line = site.invite()
+    laptop.done("remote", "add", "lab", site.address, site.invite("carol"))
+    laptop.done("remote", "use", "lab")
+    first, followed = kept(laptop)
+    assert first == site.daemon.root_cert.read_text() and followed > 1
+    site.daemon.stop()
+    site.daemon.root_cert.unlink()  # it is made anew, for the same key
+    site.daemon.start()
+    assert laptop.done("list") == EMPTY and kept(laptop) == (first, followed)
+    a_week_ago(laptop)
+    assert laptop.done("list") == EMPTY
+    assert kept(laptop)[0] == site.daemon.root_cert.read_text() != first
+    assert laptop.done("list") == EMPTY
+    laptop.file.unlink()
+    assert laptop.done("remote", "add", "lab", site.address, line), "a line from before is good"
+
+
+def test_what_does_not_verify_a_server_never_takes_the_place_of_what_does(
+    laptop: Laptop, tmp_path: Path
+) -> None:
+    other = RootsReply(certificates=make_root().certificate.decode())
+    service = Service("127.0.0.1:0", tmp_path, ping=replying(PingReply()))
+    try:
+        address = f"127.0.0.1:{service.port}"
+        root = str(service.root_certificate)
+        laptop.done("remote", "add", "lab", address, MULTIPASS_ROOT_CERT=root)
+        laptop.done("remote", "use", "lab")
+        service.answers["roots"] = replying(other)
+        before = a_week_ago(laptop)
+        laptop.done("version")
+        roots, followed = kept(laptop)
+        assert roots == before and followed > 1, "the next look is a week away"
+        assert len(service.requests["roots"]) == 1
+    finally:
+        service.close()
 
 
 def test_remotes_are_listed_renamed_and_forgotten(site: Site, laptop: Laptop) -> None:
