@@ -186,6 +186,39 @@ def test_the_services_journal_tells_what_administrators_did_beside_it(host: Host
         told = host.run(*command, "--no-pager").stdout
         assert f"trusts client {carol} (carol, admin) from now on (multipass-trust), uid" in told
         assert f"no longer trusts client {carol}" in told
+    log_shows_who_did_it_and_nothing_that_others_wrote(host)
+
+
+# All that a user can send: fields that begin with an underscore are the journal's own.
+FORGE = """
+from systemd import journal
+journal.sendv("MESSAGE=forged", "MULTIPASS_EVENT=granted", "MULTIPASS_NAME=mallory",
+              "SYSLOG_IDENTIFIER=multipassd", "OBJECT_SYSTEMD_UNIT=multipassd.service",
+              "_SYSTEMD_UNIT=multipassd.service", "_UID=0", "_TRANSPORT=journal")
+"""
+
+
+def log_shows_who_did_it_and_nothing_that_others_wrote(host: Host) -> None:
+    host.run("multipass", "stop", "nosuch", user="dave", code=2)
+    host.run("python3", "-c", FORGE, user="bob")
+    host.run("unshare", "--user", "--map-root-user", "python3", "-c", FORGE, user="bob", code=None)
+    host.run("logger", "-t", "multipassd", "MULTIPASS_EVENT=granted", user="bob")
+    assert "forged" in host.journal("MULTIPASS_EVENT=granted")
+    found = json.loads(trust(host, "log", "--format", "json", "--since", "1h"))["records"]
+    assert "mallory" not in {each["name"] for each in found} | {each["about"] for each in found}
+    told = [(each["name"], each["what"], each["about"], each["outcome"]) for each in found]
+    for expected in (
+        ("dave", "grant", "dave", "done"),  # the first client
+        ("", "grant", "carol", "done"),  # by root's program
+        ("", "revoke", "carol", "done"),
+        ("dave", "stop", "", "failed"),
+    ):
+        assert expected in told
+    (stop,) = [each for each in found if each["what"] == "stop"]
+    assert stop["uid"] == str(uid(host, "dave")) and stop["instances"] == ["nosuch"]
+    shown = trust(host, "log", "--instance", "nosuch").splitlines()
+    assert len(shown) == 2 and "dave" in shown[1] and "nosuch" in shown[1]
+    host.run("multipass-trust", "log", user="bob", code=1)
 
 
 def test_a_damaged_store_lets_nobody_in_until_it_is_reset_with_a_copy_kept(host: Host) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from multipassd.admin.records.row import HEADINGS, Row, cells
 
 GAP = "  "
+FORMULA = ("=", "+", "-", "@")  # beginnings of one
 MEASURED = 1000  # rows whose cells set the widths of the columns
 
 Format = Callable[[Iterable[Row]], Iterator[str]]
@@ -37,10 +38,12 @@ def _line(row: Iterable[str], widths: Iterable[int]) -> str:
 
 
 def as_csv(rows: Iterable[Row]) -> Iterator[str]:
-    """Several instances are in one cell, separated by spaces, which no name has."""
+    """Several instances are in one cell, separated by spaces, which no name has. What a spreadsheet
+    would take for a formula has a ' before it."""
     yield _csv_line([name.capitalize() for name in Row._fields])
     for row in rows:
-        yield _csv_line({**_named(row), "instances": " ".join(row.instances)}.values())
+        values = {**_named(row), "instances": " ".join(row.instances)}.values()
+        yield _csv_line(f"'{value}" if str(value)[:1] in FORMULA else value for value in values)
 
 
 def _csv_line(values: Iterable[object]) -> str:

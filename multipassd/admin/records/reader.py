@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
@@ -39,8 +40,12 @@ def read(
                 reader.add_conjunction()
             _match(reader, alternatives)
         if since is not None:
-            reader.seek_realtime(float(since))
-        yield from _entries(reader, until, follow)
+            reader.seek_realtime(max(since, 0.0))
+        # Each, not up to the first: a clock that was wrong for a while has them out of order.
+        first, last = (since or 0) * 1e6, until * 1e6 if until is not None else math.inf
+        for entry in _entries(reader, follow):
+            if first <= entry["__REALTIME_TIMESTAMP"] <= last:
+                yield entry
 
 
 def _match(reader: Any, alternatives: Iterable[str]) -> None:
@@ -50,11 +55,9 @@ def _match(reader: Any, alternatives: Iterable[str]) -> None:
         reader.add_match(match)
 
 
-def _entries(reader: Any, until: float | None, follow: bool) -> Iterator[Record]:
+def _entries(reader: Any, follow: bool) -> Iterator[Record]:
     while True:
         while entry := reader.get_next():
-            if until is not None and entry["__REALTIME_TIMESTAMP"] > until * 1e6:
-                return
             yield entry
         if not follow:
             return

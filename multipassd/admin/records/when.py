@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from multipassd.admin.access.verb import TrustError
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}  # seconds
-AGO = re.compile(r"(\d{1,9})([smhdw])")
+AGO = re.compile(r"([0-9]{1,9})([smhdw])")
 FORMS = "Say for example 30m, 2h, 7d, yesterday, 2026-11-29 or '2026-11-29 12:00' (UTC)."
 
 
