@@ -206,8 +206,10 @@ def _cause(error: BaseException, verb: str) -> tuple[str, str]:
     value quotes that, and of other failures the service's log tells more."""
     if not isinstance(error, RpcError):
         return "internal", ""
-    why = "" if verb == "set" else harmless(error.message.partition("\n")[0])
-    return error.status.name.lower(), why
+    lines = error.message.splitlines() or [""]
+    heading = lines[0].endswith(":")  # of a list, whose first entry tells more
+    why = " ".join(lines[: 1 + heading])
+    return error.status.name.lower(), "" if verb == "set" else harmless(why)
 
 
 def _event(work: Work) -> Event:

@@ -218,7 +218,7 @@ def log_shows_who_did_it_and_nothing_that_others_wrote(host: Host) -> None:
     assert stop["uid"] == str(uid(host, "dave")) and stop["instances"] == ["nosuch"]
     shown = trust(host, "log", "--instance", "nosuch").splitlines()
     assert len(shown) == 2 and "dave" in shown[1] and "nosuch" in shown[1]
-    host.run("multipass-trust", "log", user="bob", code=1)
+    host.run("/usr/sbin/multipass-trust", "log", user="bob", code=1)
 
 
 def test_a_damaged_store_lets_nobody_in_until_it_is_reset_with_a_copy_kept(host: Host) -> None:

@@ -199,6 +199,13 @@ def test_what_took_effect_before_the_error_or_the_hang_up_is_done(records: Recor
     assert records.values("REASON") == ["timed out"]
 
 
+def test_the_reason_is_the_first_line_and_of_a_list_its_first_entry(records: Records) -> None:
+    for message in ("it is\nnot so", "The following errors occurred:\nfoo runs\nbar runs", ""):
+        with pytest.raises(Refused), made("start").watched():
+            raise Refused(message)
+    assert records.values("REASON") == ["it is", "The following errors occurred: foo runs"]
+
+
 def test_nothing_to_do_is_no_deed_and_its_failure_is(records: Records) -> None:
     for error in (None, Refused("no")):
         call = made("recover")
