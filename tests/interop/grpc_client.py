@@ -82,7 +82,7 @@ class GrpcClient:
             asked.set()
         return Answer(Status.OK, "", replies)
 
-    def call(self, name: str, *, half_close: bool = True, **fields: Any) -> Answer:
+    def call(self, name: str, /, *, half_close: bool = True, **fields: Any) -> Answer:
         """Call `name` (`Trust/clients` for the project's own) with a request of `fields`.
 
         Without `half_close` the client keeps its side open until it has its answer, as 1.16 does.

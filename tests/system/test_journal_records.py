@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
+from protocol.messages.common import InstanceNames, InstanceSnapshotPair, TargetPathInfo
+from protocol.methods import METHODS, READS
 from tests.conftest import DaemonFactory
+from tests.interop.grpc_client import GrpcClient
 from tests.journald import Journald, journald
-from tests.multipassd.admin.trust import TRUST
+from tests.multipassd.admin.trust import TRUST, client
 from tools.daemon import Daemon
 
 pytestmark = pytest.mark.root
@@ -64,8 +67,8 @@ def site(daemon: DaemonFactory) -> Iterator[Site]:
         service.stop()
 
 
-def done(site: Site, client: str, *words: str, code: int = 0) -> str:
-    answer = site.daemon.cli(client, *words)
+def done(site: Site, user: str, *words: str, code: int = 0) -> str:
+    answer = site.daemon.cli(user, *words)
     assert answer.returncode == code, answer
     return answer.stdout
 
@@ -116,6 +119,52 @@ def test_a_day_is_in_the_journal_and_is_read_back_in_each_format(site: Site) -> 
         site.records("--since", "1h") == site.records("--since", "0001-01-01") == found
         and site.records("--until", "1h") == []
     )
+
+
+NOSUCH = InstanceNames(instance_name=["nosuch"])
+CAROL, DAN = client(), client()
+# What each call of the table is made with, where that is not an empty request.
+REQUESTS: dict[str, dict[str, Any]] = {
+    "create": {"instance_name": "-"},
+    "launch": {"instance_name": "-"},
+    "mount": {"target_paths": [TargetPathInfo(instance_name="nosuch", target_path="/x")]},
+    "umount": {"target_paths": [TargetPathInfo(instance_name="nosuch", target_path="/x")]},
+    "recover": {"instance_names": NOSUCH},
+    "start": {"instance_names": NOSUCH},
+    "stop": {"instance_names": NOSUCH},
+    "suspend": {"instance_names": NOSUCH},
+    "restart": {"instance_names": NOSUCH},
+    "ssh_info": {"instance_name": ["nosuch"]},
+    "delet": {"instance_snapshot_pairs": [InstanceSnapshotPair(instance_name="nosuch")]},
+    "set": {"key": "local.passphrase", "val": PASSPHRASE},
+    "authenticate": {"passphrase": "wrong"},
+    "remove": {"fingerprint": DAN[1]},
+    "invite": {"name": "erin"},
+    "grant": {"who": "carol", "role": "viewer"},
+    "revoke": {"who": "carol"},
+}
+# What `log` calls it, where that is not the verb of the table.
+SHOWN = {"authenticate": "denied", "remove": "revoke"}
+
+
+def test_each_deed_on_the_wire_is_one_record_and_no_read_is(site: Site) -> None:
+    env = site.daemon.sandbox.daemon_env()
+    admin, _ = client()
+    for name, (pair, _) in (("alice", (admin, "")), ("carol", CAROL), ("dan", DAN)):
+        path = site.daemon.sandbox.root / f"{name}.pem"
+        path.write_bytes(pair.certificate)
+        words = ("add", "--name", name, str(path))
+        site.journal.done(sys.executable, "-I", str(TRUST), *words, env=env)
+    before = len(site.records())
+    with GrpcClient(site.daemon, admin) as caller:
+        for method in METHODS:
+            service = method.path.split("/")[1].removeprefix("multipass.")
+            caller.call(f"{service}/{method.name}", **REQUESTS.get(method.name, {}))
+    found = site.records()[before:]
+    deeds = [method.deed for method in METHODS if method.deed != READS]
+    assert [each["what"] for each in found] == [SHOWN.get(deed, deed) for deed in deeds]
+    assert {each["name"] for each in found} == {"alice"}
+    assert all(each["uid"] == "0" and int(each["pid"]) > 1 for each in found)
 
 
 def test_what_other_users_send_is_never_shown(site: Site) -> None:
