@@ -129,6 +129,19 @@ class TooLarge(RpcError):
     status = Status.RESOURCE_EXHAUSTED
 
 
+class TooManyStreams(RpcError):
+    """A person has as many calls of this kind as it may have."""
+
+    status = Status.RESOURCE_EXHAUSTED
+
+
+class Stopping(RpcError):
+    """The service stops, and with it a call that would not end by itself."""
+
+    status = Status.UNAVAILABLE
+    sentence = "The service on the instance's host stops or restarts. Please try again."
+
+
 class StoreDamaged(RpcError):
     """The trust store is damaged: no new client is trusted until it is repaired."""
 

@@ -39,6 +39,7 @@ class Method:
     clients, or tells more of the host than `info` and `networks` do, is an admin's.
     `deed`: the verb by which the journal knows it, if it changes anything or gives access to a
     guest, else READS.
+    `streams`: the request is a stream of messages, which the service reads as fast as it uses them.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class Method:
         request: type[Message],
         reply: type[Message],
         service: str = grpc.SERVICE,
+        *,
+        streams: bool = False,
     ) -> None:
         self.name = name
         self.policy = policy
@@ -58,6 +61,7 @@ class Method:
         self.request = request
         self.reply = reply
         self.path = grpc.path(name, service)
+        self.streams = streams
 
 
 READS = ""  # a record in the journal would tell nothing
@@ -183,6 +187,16 @@ METHODS = (
         guests.CertifyRequest,
         guests.CertifyReply,
         grpc.GUESTS_SERVICE,
+    ),
+    Method(
+        "relay",
+        Policy.MEMBERS_ONLY,
+        _USER,
+        "access",
+        guests.RelayRequest,
+        guests.RelayReply,
+        grpc.GUESTS_SERVICE,
+        streams=True,
     ),
     Method(
         "downloads",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from client import instance_messages, rpc
 from client.errors import CommandFailed, Status, StatusError
+from client.guests.relay import Relay
 from client.terminal import console
 from protocol import grpc
+from protocol.addresses import TcpAddress
 from protocol.messages.guests import (
     CertifyReply,
     CertifyRequest,
@@ -37,6 +39,7 @@ class Guest:
 
     `certificate`: of the key in `ssh`, which was made for this log-in; empty where that is the key
     that all instances share. `otherwise` gets that for an instance that refuses the certificate.
+    `relay`: the way to it where only the service reaches its address.
     """
 
     def __init__(
@@ -46,11 +49,13 @@ class Guest:
         host_key: str | None,
         certificate: str = "",
         otherwise: Callable[[], Guest] | None = None,
+        relay: Relay | None = None,
     ) -> None:
         self.name = name
         self.ssh = ssh
         self.host_key = host_key
         self.certificate = certificate
+        self.relay = relay
         self._otherwise = otherwise
 
     def log_in(self, attempt: Callable[[Guest], Result]) -> Result:
@@ -101,6 +106,7 @@ def reach(session: Session, name: str, channel: Channel, refused: bool = False) 
         reply.host_key,
         reply.certificate,
         (lambda: reach(session, name, channel, refused=True)) if reply.certificate else None,
+        _relay(session, name, channel),
     )
 
 
@@ -110,7 +116,15 @@ def _by_shared_key(session: Session, name: str, channel: Channel) -> Guest:
     found = rpc.call(session, "ssh_info", request, SSHInfoReply, channel).ssh_info.get(name)
     if found is None:
         raise CommandFailed(instance_messages.no_ssh_information(name))
-    return Guest(name, found, _host_key(session, name, channel))
+    host_key = _host_key(session, name, channel)
+    # Multipass's own service relays nothing: there the address has to do.
+    relay = _relay(session, name, channel) if host_key is not None else None
+    return Guest(name, found, host_key, relay=relay)
+
+
+def _relay(session: Session, name: str, channel: Channel) -> Relay | None:
+    """The way to the instance, None where the service is on this host. Raises AddressError."""
+    return Relay(channel, name) if isinstance(session.address(), TcpAddress) else None
 
 
 def _host_key(session: Session, name: str, channel: Channel) -> str | None:

@@ -11,6 +11,7 @@ import signal
 
 from client import instance_messages
 from client.errors import CommandFailed
+from client.guests import relay
 from client.guests.guest import Refused
 from client.terminal import console
 
@@ -66,13 +67,17 @@ def _attempt(guest: Guest, command: str | None) -> int:
     log = _memory("log", b"")
     terminal = "-tt" if console.is_live() else "-T"
     words = _words(guest, log, terminal)
-    code = _run(words if command is None else [*words, command], _environ())
+    try:
+        code = _run(words if command is None else [*words, command], _environ())
+    finally:
+        if guest.relay:
+            guest.relay.close()
     if code != OWN_FAILURE:
         return code
     said = _content(log)
     if REPORTED in said:
         return code
-    raise _failure(said)
+    raise _failure(guest, said)
 
 
 def _words(guest: Guest, log: int, *flags: str) -> list[str]:
@@ -83,6 +88,7 @@ def _words(guest: Guest, log: int, *flags: str) -> list[str]:
         f"IdentityFile={_path(_memory('key', _private_key(ssh.priv_key_base64)))}",
         *_certificate_options(guest),
         *_host_key_options(guest),
+        *(guest.relay.options() if guest.relay else ()),
     ):
         words += ["-o", option]
     return [*words, "-l", ssh.username, "-p", str(ssh.port), "--", ssh.host]
@@ -134,7 +140,7 @@ def _content(descriptor: int) -> bytes:
 
 
 def _environ() -> dict[str, str]:
-    return {"TERM": "xterm"} | dict(os.environ)
+    return {"TERM": "xterm"} | dict(os.environ) | {"SHELL": relay.SHELL}
 
 
 def _run(words: list[str], environ: dict[str, str]) -> int:
@@ -182,6 +188,7 @@ class Subsystem:
         """Raises CommandFailed."""
         import socket
 
+        self._guest = guest
         self.connection, theirs = socket.socketpair()
         self._log = _memory("log", b"")
         words = [*_words(guest, self._log, "-T", "-s"), name]
@@ -193,6 +200,8 @@ class Subsystem:
                 file_actions=[*copies, (os.POSIX_SPAWN_DUP2, null, 2)],
             )  # fmt: skip
         except OSError as error:
+            if guest.relay:
+                guest.relay.close()
             raise _not_started(error) from error
         finally:
             theirs.close()
@@ -213,7 +222,9 @@ class Subsystem:
         said = _content(self._log)
         if SUBSYSTEM_REFUSED in said or (REPORTED in said and not had_begun):
             return CommandFailed(instance_messages.NO_SFTP, instance_messages.NO_SFTP_HINT)
-        return CommandFailed(instance_messages.SFTP_ENDED) if REPORTED in said else _failure(said)
+        if REPORTED in said:
+            return CommandFailed(instance_messages.SFTP_ENDED)
+        return _failure(self._guest, said)
 
     def _reap(self) -> None:
         child, self._child = self._child, 0
@@ -221,6 +232,8 @@ class Subsystem:
             os.waitpid(child, 0)
         except ChildProcessError:
             pass  # SIGCHLD was inherited as ignored
+        if self._guest.relay:
+            self._guest.relay.close()
 
 
 def _not_started(error: OSError) -> CommandFailed:
@@ -229,8 +242,10 @@ def _not_started(error: OSError) -> CommandFailed:
     return CommandFailed(error.strerror or str(error))
 
 
-def _failure(said: bytes) -> CommandFailed:
-    """The error for a failure of ssh itself."""
+def _failure(guest: Guest, said: bytes) -> CommandFailed:
+    """The error for a failure of ssh itself, or of the way to the instance."""
+    if guest.relay and (failure := guest.relay.failure()):
+        return failure
     text = said.decode("utf-8", "replace")
     if "Host key verification failed" in text:
         return CommandFailed(

@@ -92,6 +92,21 @@ class Channel:
         return left
 
 
+def failure(error: Exception) -> CommandFailed:
+    """What an error of a call's connection is for the user."""
+    if isinstance(error, BadAnswer):
+        return CommandFailed(messages.PROTOCOL_BROKEN, messages.foreign_answer(str(error)))
+    if isinstance(error, TimeoutError):
+        return DeadlinePassed(messages.NO_ANSWER)
+    return ConnectionLost(messages.CONNECTION_LOST, messages.LOST_HINT)
+
+
+def check_status(exchange: Exchange) -> None:
+    """Raises StatusError if the call has failed."""
+    if exchange.status:
+        raise StatusError(exchange.status, exchange.message, details=exchange.details)
+
+
 class Call:
     """One call in progress."""
 
@@ -105,23 +120,12 @@ class Call:
         """Raises CommandFailed; StatusError if the service answers with an error status."""
         try:
             yield from self._until_accepted()
-        except NotProcessed:
-            raise ConnectionLost(messages.CONNECTION_LOST, messages.LOST_HINT) from None
-        except BadAnswer as error:
-            raise CommandFailed(
-                messages.PROTOCOL_BROKEN, messages.foreign_answer(str(error))
-            ) from error
-        except TimeoutError as error:
-            raise DeadlinePassed(messages.NO_ANSWER) from error
-        except OSError as error:
-            raise ConnectionLost(messages.CONNECTION_LOST, messages.LOST_HINT) from error
+        except (NotProcessed, BadAnswer, OSError) as error:
+            raise failure(error) from error
         finally:
             if self._stream is not None:
                 self._stream.close()
-        if self._exchange.status:
-            raise StatusError(
-                self._exchange.status, self._exchange.message, details=self._exchange.details
-            )
+        check_status(self._exchange)
 
     def answer(self, payload: bytes) -> None:
         """Send the last message of a call that was begun without half-close."""

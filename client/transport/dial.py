@@ -7,10 +7,17 @@ import os
 import time
 from socket import (
     AF_UNIX,
+    IPPROTO_TCP,
+    SO_KEEPALIVE,
     SO_PEERCRED,
     SO_SNDTIMEO,
     SOCK_STREAM,
     SOL_SOCKET,
+    TCP_KEEPCNT,
+    TCP_KEEPIDLE,
+    TCP_KEEPINTVL,
+    TCP_NODELAY,
+    TCP_USER_TIMEOUT,
     getaddrinfo,
 )
 from socket import socket as Socket
@@ -31,6 +38,11 @@ TIMEOUT = 10.0  # seconds for connecting, and for each step of the handshake
 # Over a Unix socket callers wait in the listen queue while the service starts, which takes long if
 # it is killed repeatedly, or starts on a busy machine.
 UNIX_TIMEOUT = 30.0
+# A service that is gone without a word, as after a sleep of this host or behind a cut cable, is
+# noticed in about five minutes, as ssh notices a guest. A minute also keeps routers from forgetting
+# a connection that says nothing.
+ALIVE_AFTER, ALIVE_EVERY, ALIVE_COUNT = 60, 30, 8  # seconds, seconds, probes
+UNANSWERED = 300_000  # milliseconds in which what was sent must be acknowledged
 EVERYBODY = 0o006  # mode bits that let all users connect
 
 
@@ -125,11 +137,22 @@ def _dial_tcp(address: TcpAddress, seconds: float) -> Socket:
     last: OSError | None = None
     for family, kind, number, _, target in getaddrinfo(host, address.port, type=SOCK_STREAM):
         socket = Socket(family, kind, number)
+        _tune(socket)
         try:
             return _connected(socket, target, seconds)
         except OSError as error:
             last = error
     raise last or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+
+
+def _tune(socket: Socket) -> None:
+    """No waiting for more to send, and an end to waiting for a peer that is gone."""
+    socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+    socket.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)
+    socket.setsockopt(IPPROTO_TCP, TCP_KEEPIDLE, ALIVE_AFTER)
+    socket.setsockopt(IPPROTO_TCP, TCP_KEEPINTVL, ALIVE_EVERY)
+    socket.setsockopt(IPPROTO_TCP, TCP_KEEPCNT, ALIVE_COUNT)
+    socket.setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, UNANSWERED)
 
 
 def _connected(socket: Socket, target: object, timeout: float) -> Socket:

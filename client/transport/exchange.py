@@ -29,11 +29,12 @@ class Exchange:
     `method` is a method of `multipass.Rpc`, or the full path of one of another service.
     """
 
-    def __init__(self, method: str, payload: bytes, half_close: bool) -> None:
+    def __init__(self, method: str, payload: bytes, half_close: bool, holds: bool = False) -> None:
+        """`holds`: the service may send more only when `give_back` says so."""
         self.status: int | None = None
         self.message = ""
         self.details = b""
-        self._http = http2.Connection()
+        self._http = http2.Connection(holds)
         self._deframer = grpc.Deframer(MAX_REPLY)
         self._answered = False
         self._http.start(
@@ -50,6 +51,19 @@ class Exchange:
 
     def send(self, payload: bytes, half_close: bool) -> None:
         self._http.send(grpc.frame(payload), half_close)
+
+    def end(self) -> None:
+        """No further message follows."""
+        self._http.send(b"", True)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of messages that the service does not take yet."""
+        return self._http.unsent
+
+    def give_back(self, held: int) -> None:
+        """Let the service send more; `held` bytes of what it has sent are not used yet."""
+        self._http.give_back(held + self._deframer.buffered)
 
     def take_output(self) -> bytes:
         return self._http.take_output()

@@ -11,6 +11,8 @@ from ssl import (
     SSLEOFError,
     SSLError,
     SSLSocket,
+    SSLWantReadError,
+    SSLWantWriteError,
     SSLZeroReturnError,
     TLSVersion,
 )
@@ -63,6 +65,30 @@ class Stream:
             return bytes(_wait(self._socket, self._timeout, lambda: self._socket.recv(CHUNK)))
         except (SSLZeroReturnError, SSLEOFError, ConnectionResetError):
             return b""
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def unblock(self) -> None:
+        """From now on `read_some` and `write_some` are to be used."""
+        self._socket.setblocking(False)
+
+    def read_some(self) -> bytes | None:
+        """What is there; None if nothing is, no bytes if the peer has closed the connection.
+        Raises OSError."""
+        try:
+            return bytes(self._socket.recv(CHUNK))
+        except (SSLWantReadError, SSLWantWriteError):
+            return None
+        except (SSLZeroReturnError, SSLEOFError, ConnectionResetError):
+            return b""
+
+    def write_some(self, data: bytes | memoryview) -> int:
+        """How much of it was written. Raises OSError."""
+        try:
+            return self._socket.send(data)
+        except (SSLWantReadError, SSLWantWriteError):
+            return 0
 
     def set_timeout(self, seconds: float | None) -> None:
         self._timeout = seconds

@@ -28,6 +28,7 @@ class Replies(Protocol):
 
     def send(self, payload: bytes) -> None: ...
     async def next_message(self, seconds: float) -> bytes | None: ...
+    async def further(self) -> bytes | None: ...
     async def drained(self) -> None: ...
 
 
@@ -70,10 +71,17 @@ class Call(Generic[Request]):
         there is none. Raises MalformedRequest, and TooLarge as above."""
         self.reply(question)
         answer = await self._replies.next_message(limits.ANSWER_TIMEOUT)
-        if answer is None:
-            return None
+        return None if answer is None else self._decoded(answer)
+
+    async def further(self) -> Request | None:
+        """The next message of a request that is a stream, None after the last. The peer may send
+        more in place of the one before. Raises MalformedRequest."""
+        message = await self._replies.further()
+        return None if message is None else self._decoded(message)
+
+    def _decoded(self, message: bytes) -> Request:
         try:
-            return cast(Request, self.method.request.decode(answer))
+            return cast(Request, self.method.request.decode(message))
         except DecodeError as error:
             raise MalformedRequest(f"malformed request: {error}") from None
 

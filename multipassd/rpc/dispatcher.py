@@ -17,6 +17,7 @@ from multipassd.rpc.context import Daemon
 from multipassd.rpc.subjects import subject_of
 from multipassd.system import log
 from multipassd.transport.grpc_stream import Stream
+from multipassd.transport.quota.places import Places
 from multipassd.trust.state import FirstClient, TrustState
 from protocol.codec import Message
 from protocol.errors import (
@@ -25,6 +26,7 @@ from protocol.errors import (
     NotAuthenticated,
     NotImplementedYet,
     RpcError,
+    Stopping,
 )
 from protocol.methods import Method
 from protocol.wire_format import DecodeError
@@ -49,6 +51,8 @@ class Dispatcher:
         self._standings = standings
         self._running: dict[Stream, Call[Message]] = {}
         self._recheck: asyncio.TimerHandle | None = None
+        self._places = Places()
+        self._stopping = False
 
     async def serve(self, stream: Stream) -> None:
         """Answer one call. Never fails: every error becomes a status."""
@@ -79,6 +83,13 @@ class Dispatcher:
     def current(self, peer: Peer) -> Peer:
         """The peer with the certificate that has just taken the place of the one it showed."""
         return self._daemon.enrolment.renewal.current(peer)
+
+    def stop(self) -> None:
+        """The service stops: end what would last as long as its callers want."""
+        self._stopping = True
+        for stream, call in list(self._running.items()):
+            if call.method.streams:
+                stream.revoke(Stopping())
 
     async def _serve(self, stream: Stream, peer: Peer, method: Method) -> None:
         verdict = self._admit(peer, method)
@@ -126,7 +137,13 @@ class Dispatcher:
         if handler is None:
             raise NotImplementedYet(f"This service does not offer '{method.name}' yet.")
         _log.debug("%s calls %s", call.peer, method.name)
-        await handler(call, self._daemon)
+        if not method.streams:
+            await handler(call, self._daemon)
+            return
+        if self._stopping:
+            raise Stopping
+        with self._places.taken(call.standing.name or call.peer.person):
+            await handler(call, self._daemon)
 
     def _admit(self, peer: Peer, method: Method) -> Verdict:
         """ALLOW or ADOPT. Raises the error of a refusal."""

@@ -64,7 +64,7 @@ class Connection(asyncio.BufferedProtocol, Worker):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=self.limits.buffers)
+        self._limit_buffer(transport)
         if self.closing:  # the service stopped before that
             transport.abort()
 
@@ -100,6 +100,8 @@ class Connection(asyncio.BufferedProtocol, Worker):
 
     def resume_writing(self) -> None:
         self._stalled = None
+        if self._talk is not None and not self.closing:
+            self._talk.session.pump()
         self._read_on()
 
     # -- work -------------------------------------------------------------------------------------
@@ -179,6 +181,10 @@ class Connection(asyncio.BufferedProtocol, Worker):
         return self._caller.person
 
     @property
+    def stalled(self) -> bool:
+        return self._stalled is not None
+
+    @property
     def established(self) -> bool:
         return self.peer is not None
 
@@ -204,13 +210,13 @@ class Connection(asyncio.BufferedProtocol, Worker):
             if now - self._opened > limits.HANDSHAKE_TIMEOUT:
                 self.close()
             return
-        if self._stalled is not None and now - self._stalled > limits.WRITE_TIMEOUT:
-            self._transport.abort()
-            return
         session = self._talk.session
-        if session.reset_overdue(now):
+        silent = self._stalled is not None and now - self._stalled > limits.WRITE_TIMEOUT
+        if silent and not session.relays:  # a terminal that is stopped may be resumed next day
+            self._transport.abort()
+        elif session.reset_overdue(now):
             self.flush()
-        if not session.streams and now - session.active > self.limits.idle:
+        elif not session.streams and now - session.active > self.limits.idle:
             self.shut(ErrorCodes.NO_ERROR)
 
     def _check_ending(self, now: float) -> None:
@@ -295,7 +301,10 @@ class Connection(asyncio.BufferedProtocol, Worker):
             self._caller.account.prove(self._spent, self._loop.time())
             self._spent = 0.0
         if self._transport is not None:
-            self._transport.set_write_buffer_limits(high=self.limits.buffers)
+            self._limit_buffer(self._transport)
+
+    def _limit_buffer(self, transport: asyncio.Transport) -> None:
+        transport.set_write_buffer_limits(high=min(self.limits.buffers, limits.STREAM_WINDOW))
 
     def _write(self, data: bytes) -> None:
         if data and self._transport is not None and not self._transport.is_closing():

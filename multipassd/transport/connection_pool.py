@@ -47,6 +47,9 @@ class Calls(Protocol):
     def current(self, peer: Peer) -> Peer:
         """Who it is now, where its certificate has just been renewed."""
 
+    def stop(self) -> None:
+        """End the calls that would last as long as their callers want, and begin none."""
+
 
 class Server:
     """The `Host` of every connection. `context` makes the TLS context a new one starts with."""
@@ -99,6 +102,7 @@ class Server:
     async def drain(self) -> None:
         """Take no new connection, let calls in flight end and peers hang up, close."""
         self.take_no_more()
+        self._calls.stop()
         for connection in list(self._connections):
             connection.drain()
         give_up = self._loop.time() + limits.DRAIN_TIMEOUT
@@ -161,8 +165,7 @@ class Server:
             account = self._accounts.of(person, now)
             if not self._solvent(account, now):
                 return None
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            _tune(accepted)
             return Caller(None, person, account, address_of(accepted))
         uid = uid_of(accepted)
         person = person_of_uid(uid, self._charge)
@@ -211,3 +214,13 @@ class Server:
         self._sweeper = (
             self._loop.call_later(SWEEP_INTERVAL, self._sweep) if self._connections else None
         )
+
+
+def _tune(accepted: socket.socket) -> None:
+    """No waiting for more to send, and an end to a peer that is gone."""
+    accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, limits.ALIVE_AFTER)
+    accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, limits.ALIVE_EVERY)
+    accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, limits.ALIVE_COUNT)
+    accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limits.UNANSWERED)

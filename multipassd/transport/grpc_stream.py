@@ -6,11 +6,12 @@ import asyncio
 from base64 import b64encode
 from typing import Protocol
 
-from h2.connection import H2Connection
 from h2.exceptions import H2Error
 
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import Standing
+from multipassd.transport.h2_server import ServerConnection
+from multipassd.transport.inflow import Inflow
 from multipassd.transport.quota import limits
 from multipassd.transport.quota.limits import PeerLimits
 from multipassd.transport.quota.request_memory import RequestBuffers
@@ -57,6 +58,12 @@ class Carrier(Protocol):
     peer: Peer | None
     limits: PeerLimits
 
+    @property
+    def person(self) -> str: ...
+    @property
+    def stalled(self) -> bool:
+        """Does the peer not take what was sent?"""
+
     def standing_changed(self, standing: Standing) -> None: ...
     def ended(self, stream: Stream) -> None: ...
     def schedule_flush(self) -> None: ...
@@ -69,7 +76,7 @@ class Stream:
     def __init__(
         self,
         connection: Carrier,
-        http2: H2Connection,
+        http2: ServerConnection,
         stream_id: int,
         now: float,
         buffers: RequestBuffers,
@@ -82,7 +89,8 @@ class Stream:
         self.half_closed = False
         self.finished = False
         self.buffers = buffers
-        self.accounted = 0  # bytes of this stream that `buffers` has counted
+        self.inflow: Inflow | None = None  # of a request that is a stream
+        self._accounted = 0  # bytes of this stream that `buffers` has counted
         self._stopped = False
         self._listening: asyncio.Future[bytes | None] | None = None
         self._draining: asyncio.Future[None] | None = None
@@ -94,28 +102,33 @@ class Stream:
         self._trailers: tuple[tuple[str, str], ...] = ()
 
     def accept_headers(self, headers: dict[str, str], limit: int) -> None:
-        self._deframer = Deframer(limit)
         if not headers.get("content-type", "").startswith("application/grpc"):
             self._end_at_once(_NOT_GRPC)
             return
         self.method = BY_PATH.get(headers.get(":path", ""))
         if self.method is None:
             self.fail(NotImplementedYet("This service has no such call."))
+        elif self.method.streams:
+            self.inflow = Inflow(self._http2, self.id)
+            limit = min(limit, limits.STREAMED_MESSAGE)
+        self._deframer = Deframer(limit)
 
-    @property
-    def buffered(self) -> int:
-        return self._deframer.buffered
-
-    def feed(self, data: bytes) -> bytes | None:
-        """A message once it is whole: the call's, or what `next_message` waits for. Others are not
-        looked at."""
+    def feed(self, data: bytes) -> list[bytes]:
+        """The messages that are whole now; of a call with one message that, or the one that
+        `next_message` waits for, as others are not looked at. Raises FramingError."""
         messages = self._deframer.feed(data)
-        return messages[0] if messages else None
+        return messages if self.inflow is not None else messages[:1]
+
+    def account(self) -> None:
+        """Charge the person for what is held of the request now."""
+        held = self._deframer.buffered if self.inflow is None else self.inflow.held
+        self.buffers.change(self.connection.person, held - self._accounted)
+        self._accounted = held
 
     @property
     def listens(self) -> bool:
         """Is the peer's next message wanted?"""
-        return self.task is None or self._listening is not None
+        return self.task is None or self._listening is not None or self.inflow is not None
 
     async def next_message(self, seconds: float) -> bytes | None:
         """A further message of the call's; None if the peer has nothing more to say."""
@@ -130,8 +143,21 @@ class Stream:
         finally:
             self._listening = None
 
+    async def further(self) -> bytes | None:
+        """The next message of a request that is a stream, None after the last; the one before it
+        counts as used, so that the peer may send more."""
+        if self.inflow is None or self.finished:
+            return None
+        try:
+            return await self.inflow.next(self._deframer.buffered)
+        finally:
+            self.account()
+            self.connection.schedule_flush()
+
     def hear(self, message: bytes | None) -> None:
-        if self._listening is not None and not self._listening.done():
+        if self.inflow is not None:
+            self.inflow.end() if message is None else self.inflow.put(message)
+        elif self._listening is not None and not self._listening.done():
             self._listening.set_result(message)
 
     def overdue(self, now: float) -> bool:
@@ -153,12 +179,12 @@ class Stream:
 
     async def drained(self) -> None:
         """Until the peer's windows have taken all that is queued. Raises TooLarge when it does not
-        read."""
+        read; a stream waits as long as it has to."""
         if not self._pending or self.finished:
             return
         self._draining = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(limits.WRITE_TIMEOUT):
+            async with asyncio.timeout(limits.WRITE_TIMEOUT if self.inflow is None else None):
                 await self._draining
         except TimeoutError:
             raise TooLarge("The client does not read the replies.") from None
@@ -200,6 +226,8 @@ class Stream:
         """The stream is gone: stop the task that serves it."""
         self.finished = True
         self._deframer = Deframer(0)
+        self.inflow = None
+        self.account()
         self._stop()
 
     def _stop(self) -> None:
@@ -216,7 +244,7 @@ class Stream:
                 self._http2.local_flow_control_window(self.id),
                 self._http2.max_outbound_frame_size,
             )
-            if room <= 0:
+            if room <= 0 or self.connection.stalled:
                 return
             self._http2.send_data(self.id, bytes(self._pending[:room]))
             del self._pending[:room]

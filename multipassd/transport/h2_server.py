@@ -8,7 +8,8 @@ from h2.errors import ErrorCodes
 from h2.events import Event
 from h2.exceptions import FrameTooLargeError, ProtocolError
 from h2.settings import SettingCodes, Settings
-from hyperframe.frame import ContinuationFrame, GoAwayFrame
+from h2.stream import H2Stream
+from hyperframe.frame import ContinuationFrame, GoAwayFrame, WindowUpdateFrame
 
 from multipassd.transport.h2_headers import Encoder
 from multipassd.transport.quota import limits
@@ -27,6 +28,7 @@ class ServerConnection(H2Connection):
         super().__init__(config)
         self.encoder = Encoder()  # type: ignore[assignment]  # as much of hpack's as h2 uses
         self._frame_headers = FrameHeaders(self.max_inbound_frame_size)
+        self._wide = False
 
     def receive(self, data: bytes) -> list[Event]:
         """`receive_data` that checks the headers of frames first. Raises H2Error."""
@@ -48,6 +50,33 @@ class ServerConnection(H2Connection):
         )
         self.decoder.max_header_list_size = limits.HEADER_LIST
         self.initiate_connection()
+
+    def widen(self, stream_id: int) -> None:
+        """Let the peer send more of a request that is a stream. The window of the connection, which
+        is given back at once, only bounds what is on its way: it is widened once."""
+        if not self._wide:
+            self._wide = True
+            self.increment_flow_control_window(limits.STREAM_WINDOW)
+        if (stream := self._open_stream(stream_id)) is not None:
+            more = limits.STREAM_WINDOW - self.local_settings.initial_window_size
+            self._prepare_for_sending(stream.increase_flow_control_window(more))
+
+    def take_in(self, size: int) -> None:
+        """Give the connection's window back, not that of a stream: other calls go on."""
+        if more := self._inbound_flow_control_window_manager.process_bytes(size):
+            update = WindowUpdateFrame(0)
+            update.window_increment = more
+            self._prepare_for_sending([update])
+
+    def credit(self, stream_id: int, size: int) -> None:
+        """Give back the window of a stream whose bytes are used."""
+        if (stream := self._open_stream(stream_id)) is not None:
+            self._prepare_for_sending(stream.acknowledge_received_data(size))
+
+    def _open_stream(self, stream_id: int) -> H2Stream | None:
+        """None if its peer can't send any more on it."""
+        stream = self.streams.get(stream_id)
+        return stream if stream is not None and stream.open else None
 
     def say_goodbye(self) -> None:
         """GOAWAY that lets calls in flight end (after h2's own nothing more could be sent), and

@@ -48,8 +48,6 @@ class Link(Carrier, Protocol):
     closing: bool
     standing: Standing
 
-    @property
-    def person(self) -> str: ...
     def charge(self, seconds: float) -> None: ...
     def take_control_frame(self) -> bool: ...
     def close(self) -> None: ...
@@ -66,7 +64,6 @@ class Session:
         self._link = link
         self._handler = handler
         self._http2 = ServerConnection(_CONFIGURATION)
-        self._person = link.person
         self._draining = False
         self._goodbye_sent = False
 
@@ -91,6 +88,11 @@ class Session:
 
     def data_to_send(self) -> bytes:
         return self._http2.data_to_send()
+
+    @property
+    def relays(self) -> bool:
+        """Is one of its calls a stream of messages, which lasts as long as its connection?"""
+        return any(stream.inflow is not None for stream in self.streams.values())
 
     def reset_overdue(self, now: float) -> bool:
         """End the calls that last too long; True if there were any."""
@@ -167,28 +169,37 @@ class Session:
         self._http2.say_goodbye()
 
     def _data(self, event: DataReceived) -> None:
-        if event.flow_controlled_length:
-            self._http2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        stream = self.streams.get(event.stream_id)
+        self._take_in(event, stream)
         if not event.data:
             self._count_control()
-        stream = self.streams.get(event.stream_id)
         if stream is None or stream.finished or not stream.listens:
             return  # a message that is not expected, or the rest of a refused one
         try:
-            message = stream.feed(event.data)
+            messages = stream.feed(event.data)
         except MessageTooLarge:
-            stream.fail(TooLarge(_too_large(self._link.standing)))
+            stream.revoke(TooLarge(_too_large(self._link.standing, stream)))
             return
         except FramingError as error:
-            stream.fail(_malformed(error))
+            stream.revoke(_malformed(error))
             return
-        self._account(stream, stream.buffered)
-        if message is not None and stream.task is not None:
-            stream.hear(message)
-        elif message is not None:
-            self._start(stream, message)
-        elif stream.buffers.exceeded(self._person):
-            stream.fail(TooLarge("The service holds too many requests. Please try again."))
+        stream.account()
+        for message in messages:
+            if stream.task is None:
+                self._start(stream, message)
+            else:
+                stream.hear(message)
+        if stream.buffers.exceeded(self._link.person) and (stream.inflow or not messages):
+            stream.revoke(TooLarge("The service holds too many requests. Please try again."))
+
+    def _take_in(self, event: DataReceived, stream: Stream | None) -> None:
+        """Give windows back; that of a stream of messages follows once they are used."""
+        size = event.flow_controlled_length
+        if stream is not None and stream.inflow is not None:
+            stream.inflow.held += size
+            self._http2.take_in(size)
+        elif size:
+            self._http2.acknowledge_received_data(size, event.stream_id)
 
     def _start(self, stream: Stream, message: bytes) -> None:
         stream.message = message
@@ -203,11 +214,15 @@ class Session:
         if stream.task is None and not stream.finished:
             stream.fail(_malformed("the call ended before its message"))
 
+    def pump(self) -> None:
+        """Send what waited for windows of the peer, or for it to read."""
+        for every in list(self.streams.values()):
+            if every.blocked:
+                every.pump()
+
     def _window(self, stream_id: int) -> None:
         if not stream_id:
-            for every in list(self.streams.values()):
-                if every.blocked:
-                    every.pump()
+            self.pump()
         elif (stream := self.streams.get(stream_id)) and stream.blocked:
             stream.pump()
         self._count_control()
@@ -223,18 +238,15 @@ class Session:
         trusted = self._link.standing.trusted
         return self._handler.trusted_buffers if trusted else self._handler.strangers_buffers
 
-    def _account(self, stream: Stream, buffered: int) -> None:
-        stream.buffers.change(self._person, buffered - stream.accounted)
-        stream.accounted = buffered
-
     def _forget(self, stream: Stream) -> None:
         self.streams.pop(stream.id, None)
-        self._account(stream, 0)
         stream.abandon()
 
 
-def _too_large(standing: Standing) -> str:
+def _too_large(standing: Standing, stream: Stream) -> str:
     most = limits.of(standing).message
+    if standing.trusted and stream.inflow is not None:
+        return f"A message of the call is larger than {limits.STREAMED_MESSAGE} bytes."
     if standing.trusted:
         return f"The request is larger than {most} bytes."
     # A first command may be a launch with much cloud-init data.

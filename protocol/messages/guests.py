@@ -6,11 +6,13 @@ it reaches the instance, not another machine at its address.
 
 `certify`: all that a client needs to log in to one instance, in one call: where it is, its host
 key, and a certificate of minutes for a key that the client made for this log-in.
+
+`relay`: its SSH server, for a client that does not reach its address.
 """
 
 from __future__ import annotations
 
-from protocol.codec import Message, boolean, int32, mapping, repeated, string
+from protocol.codec import Message, binary, boolean, int32, mapping, repeated, string
 
 
 class HostKeysRequest(Message):
@@ -50,3 +52,19 @@ class CertifyReply(Message):
     private_key: str = string(6)
     why_shared: str = string(7)
     log_line: str = string(8)
+
+
+class RelayRequest(Message):
+    """The first names the instance; each may have bytes for its SSH server. The end of the request
+    is the end of these bytes."""
+
+    instance_name: str = string(1)
+    data: bytes = binary(2)
+
+
+class RelayReply(Message):
+    """Bytes of the instance's SSH server; `ended`: there are no more, while the call goes on. The
+    first has neither: the service has reached the SSH server."""
+
+    data: bytes = binary(1)
+    ended: bool = boolean(2)

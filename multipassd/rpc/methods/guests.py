@@ -62,8 +62,7 @@ async def certify(call: Call[CertifyRequest], daemon: Daemon) -> None:
     """A certificate for one log-in to one instance, and where that is; or the shared key, for an
     instance that lets no certificate in. Raises what `ssh_info` does, NoCertificates."""
     (instance,) = collect([call.request.instance_name], call.instances.get_live)
-    await _answering(instance)
-    endpoint = _endpoint(instance)
+    endpoint = await reach(instance)
     reply = CertifyReply(
         host=endpoint.host,
         port=endpoint.port,
@@ -134,6 +133,12 @@ async def host_keys(call: Call[HostKeysRequest], daemon: Daemon) -> None:
 
 
 # -- of one instance ------------------------------------------------------------------------------
+
+
+async def reach(instance: Instance) -> Endpoint:
+    """Where a running one's SSH server is. Raises what `ssh_info` does."""
+    await _answering(instance)
+    return _endpoint(instance)
 
 
 async def _answering(instance: Instance) -> None:

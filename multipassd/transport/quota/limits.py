@@ -89,6 +89,14 @@ PARKED_LOOK = 0.02  # how often those who have used up their share are looked at
 # ending a call.
 CONNECTION_WORK, READ_WORK, CALL_WORK = 300e-6, 30e-6, 200e-6
 
+# Requests that are streams: an SSH connection that is relayed to a guest. The window is what a peer
+# may send ahead of a guest that does not read, and what is queued for a peer that does not read: at
+# 50 ms it allows 10 MB/s. All of a person's windows fill their share of the request memory,
+# TRUSTED_SHARE. A message has to fit into half of the window, as h2 gives it back in halves.
+STREAM_WINDOW = 512 * KIB
+STREAMED_MESSAGE = 128 * KIB
+STREAMS_PER_PERSON = 32
+
 READ = 64 * KIB  # bytes taken from a connection at a time
 STRANGERS_READ = 4 * KIB  # the same; they may have to wait in memory, 16 MiB for all CONNECTIONS
 STRANGERS_PIECE = 256  # bytes of a stranger's HTTP/2 handled at a time: at most 28 frames, 1 ms
@@ -105,5 +113,11 @@ STATUS_DETAILS = 3 * KIB
 PIECE = 16 * KIB  # handed to h2 at a time: Debian 12's takes the square of it
 CONTINUATIONS = 4  # frames of one header block: 64 KiB, four times the list they may hold
 CLOSED_STREAMS = 1024  # ended calls a connection is remembered for; h2 would keep 8 MiB of them
+
+# A peer over TCP that is gone without a word, as after a sleep of its host or behind a cut cable,
+# is noticed in about five minutes, as its ssh would notice a guest that is gone: with it ends what
+# it has open in guests. Seconds, seconds, probes; milliseconds until data must be acknowledged.
+ALIVE_AFTER, ALIVE_EVERY, ALIVE_COUNT = 60, 30, 8
+UNANSWERED = 300_000
 
 PASSPHRASE = 4 * KIB  # bytes hashed; keeps scrypt's first pass short

@@ -172,6 +172,7 @@ def test_every_method_has_a_policy_and_only_these_are_not_adopting() -> None:
     assert {m.name for m in METHODS if m.policy is not Policy.ADOPT_FIRST} == {
         "ping",
         "host_keys",
+        "relay",
         "downloads",
         "authenticate",
         "wait_ready",
@@ -272,6 +273,7 @@ MAY_CALL = {
     "/multipass.Guests/certify": ADMINS,
     "/multipass.Trust/renew": VIEWERS,  # of the caller's own certificate
     "/multipass.Guests/host_keys": ADMINS,
+    "/multipass.Guests/relay": ADMINS,
     "/multipass.Images/downloads": ADMINS,
     "/multipass.Exports/export": ADMINS,
     "/multipass.Exports/import": ADMINS,

@@ -101,6 +101,9 @@ class Nowhere:
     async def next_message(self, seconds: float) -> bytes | None:
         return None
 
+    async def further(self) -> bytes | None:
+        return None
+
 
 @pytest.fixture
 def foo(sandbox: Sandbox) -> Sandbox:

@@ -46,6 +46,9 @@ class Replies:
     async def next_message(self, seconds: float) -> bytes | None:
         return None
 
+    async def further(self) -> bytes | None:
+        return None
+
 
 @pytest.mark.parametrize("in_time", [True, False], ids=["Running", "Unknown"])
 def test_what_the_record_knows_is_told_of_a_silent_guest(

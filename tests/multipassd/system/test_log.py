@@ -54,6 +54,9 @@ class Replies:
     async def next_message(self, seconds: float) -> bytes | None:
         return None
 
+    async def further(self) -> bytes | None:
+        return None
+
 
 def serving(replies: Replies, trusted: bool, request: Any) -> None:
     method = LIST if isinstance(request, ListRequest) else PING

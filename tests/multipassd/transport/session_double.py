@@ -69,7 +69,7 @@ class Caller:
         self.person = person
         self.standing = standing
         self.limits = limits.of(standing)
-        self.closing = False
+        self.closing = self.stalled = False
         self.control_frames = 1_000_000  # what is left of the ration
         self.charged = 0.0
         self.shut_with: int | None = None

@@ -82,6 +82,9 @@ class Replies:
     async def next_message(self, seconds: float) -> bytes | None:
         return None
 
+    async def further(self) -> bytes | None:
+        return None
+
 
 @pytest.fixture
 def tell(

@@ -42,6 +42,9 @@ class Replies:
     async def next_message(self, seconds: float) -> bytes | None:
         return None
 
+    async def further(self) -> bytes | None:
+        return None
+
 
 class Ssh:
     """Refuses every login until `answers` is set."""
