@@ -14,10 +14,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
+from multipassd import quota_settings
 from multipassd.auth import passphrase
 from multipassd.system import installation
 from multipassd.system.files import Stamp, is_settled, read_trusted, stamp, write_atomically
 from multipassd.trust.state import FirstClient
+from protocol import quotas
 from protocol import settings as names
 from protocol.errors import InvalidSetting, RpcError, StorageFailed, UnknownSetting
 from protocol.inifile import IniFile
@@ -146,6 +148,7 @@ class Settings:
         self.warnings: list[str] = []  # single values that are not used
         self._wrong: dict[str, str] = {}  # the same, by key
         self._values = Values()
+        self._quotas: quota_settings.Limits = {}
         self._ini = IniFile.parse("")
         self._stamp: Stamp = None
         self._settled = False  # would a later change of the file show in its stamp?
@@ -153,10 +156,20 @@ class Settings:
         self.reload()
 
     def keys(self) -> list[str]:
-        return sorted(names.DAEMON_KEYS)
+        """With those of the quotas that are set."""
+        return sorted([*names.DAEMON_KEYS, *self.quotas()])
+
+    def quotas(self) -> quota_settings.Limits:
+        """The limits that are set. Raises SettingsUnusable where none can be relied on."""
+        self.refresh()
+        if self.problem:
+            raise SettingsUnusable(self.problem)
+        return self._quotas
 
     def get(self, key: str) -> str:
         """The value as shown to people; of a secret only whether it is set."""
+        if quotas.read_key(key):
+            return quota_settings.show(key, self.quotas())
         field = _field(key)
         self.refresh()
         value = str(getattr(self._values, field))
@@ -168,7 +181,8 @@ class Settings:
         """Raises SettingsUnusable if the value counts as not set only because the file, or the
         secret in it, can't be used; UnknownSetting.
         """
-        _field(key)
+        if not quotas.read_key(key):
+            _field(key)
         self.refresh()
         problem, wrong = self.problem, self._wrong.get(key)
         if wrong and (key in names.SECRET_KEYS or key == names.PASSPHRASE_ROLE):
@@ -207,13 +221,16 @@ class Settings:
         Raises UnknownSetting, InvalidSetting, SettingsUnusable or StorageFailed; then nothing has
         changed.
         """
-        field = _field(key)
+        field = "" if quotas.read_key(key) else _field(key)
         if key in names.SECRET_KEYS and value and not passphrase.is_record(value):
             value = passphrase.make(value)
         with self._lock:
             self._load_if_changed()
             if self.problem:
                 raise SettingsUnusable(f"The setting was not changed. {self.problem}")
+            if not field:
+                self._store(key, quota_settings.checked(key, value))
+                return
             changed = _validated(self._values, field, key, value)
             self._store(key, str(getattr(changed, field)))
 
@@ -239,9 +256,12 @@ class Settings:
         self._stamp = stamp(self.path)
         self._settled = is_settled(self._stamp)
         problem, wrong, values, ini = "", dict[str, str](), Values(), IniFile.parse("")
+        limits: quota_settings.Limits = {}
         try:
             ini = IniFile.parse(read_trusted(self.path, self._owner))
             values, wrong = _lenient(ini, self.path)
+            limits, unread = quota_settings.read(ini)
+            wrong |= unread
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:
@@ -255,7 +275,7 @@ class Settings:
             for number in ini.unread()[:MAX_UNREAD]
         ]
         self.problem, self.warnings, self._wrong = problem, warnings, wrong
-        self._values, self._ini = values, ini
+        self._values, self._ini, self._quotas = values, ini, limits
 
     def _store(self, key: str, text: str) -> None:
         changed = IniFile.parse(self._ini.to_text())

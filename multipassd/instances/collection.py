@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from multipassd.drivers.interface import Driver
 from multipassd.instances.attachments.attachments import Attachments
-from multipassd.instances.finder import Finder, Found
+from multipassd.instances.claims import Claim, Claims
+from multipassd.instances.finder import Finder
 from multipassd.instances.instance import Instance
 from multipassd.instances.owner import SERVICE, Owner
+from multipassd.instances.quotas import Amounts
 from multipassd.instances.records import renaming
 from multipassd.instances.records.arrivals import Arrivals
 from multipassd.instances.records.damaged import CannotRebuild, Damaged
@@ -23,7 +25,6 @@ from multipassd.instances.states.errors import (
     NameNotFree,
     NameTaken,
     NoSuchInstance,
-    Several,
 )
 from multipassd.mounts.client import MountServers
 from multipassd.network.interface import Networking
@@ -51,6 +52,7 @@ class Instances(Finder):
         self._key = key
         self._servers = servers  # of classic mounts
         self._instances: dict[str, Instance] = {}
+        self.claims = Claims(self._records_of)
         self._owned: dict[str, dict[str, Instance]] = {}  # by the owner
         self.preparing: dict[str, str] = {}  # names that launches have taken, with their owners
         self.earlier = ""  # of instances of 1.16 in this storage, a sentence
@@ -139,11 +141,23 @@ class Instances(Finder):
         instance = self._instances.get(name)
         return instance.record.owner if instance is not None else ""
 
+    def _records_of(self, owner: str) -> list[Record]:
+        found = self.owned_by(owner)
+        records = [each.copy if isinstance(each, Damaged) else each.record for each in found]
+        return [each for each in records if each is not None]
+
     def owners(self) -> set[str]:
         """The names that own an instance."""
         return {*self._owned, *self.preparing.values()} - {""}
 
     # -- coming and going -------------------------------------------------------------------------
+
+    @contextmanager
+    def claimed(self, name: str, owner: Owner, amounts: Amounts) -> Iterator[Claim]:
+        """Reserve the name, and what the new instance takes of the owner's quota. Raises as
+        `reserved`, and QuotaExceeded."""
+        with self.reserved(name, owner), self.claims.hold(owner, amounts, name) as claim:
+            yield claim
 
     @contextmanager
     def reserved(self, name: str, owner: Owner = SERVICE) -> Iterator[None]:
@@ -273,15 +287,3 @@ class Instances(Finder):
         """To be called every second or so."""
         for instance in self._instances.values():
             instance.stop_if_due()
-
-
-async def for_each(instances: Iterable[Found], work: Callable[[Found], Awaitable[None]]) -> None:
-    """Do it to all at once. Raises Several with what went wrong, after all have ended."""
-    results = await asyncio.gather(*(work(each) for each in instances), return_exceptions=True)
-    errors = [result for result in results if isinstance(result, BaseException)]
-    for error in errors:
-        if not isinstance(error, RpcError):
-            raise error
-    known = [error for error in errors if isinstance(error, RpcError)]
-    if known:
-        raise Several(known)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from multipassd.instances.instance import Instance
@@ -73,3 +74,15 @@ def collect(names: Iterable[str], find: Callable[[str], Found]) -> list[Found]:
     if errors:
         raise Several(errors)
     return found
+
+
+async def for_each(instances: Iterable[Found], work: Callable[[Found], Awaitable[None]]) -> None:
+    """Do it to all at once. Raises Several with what went wrong, after all have ended."""
+    results = await asyncio.gather(*(work(each) for each in instances), return_exceptions=True)
+    errors = [result for result in results if isinstance(result, BaseException)]
+    for error in errors:
+        if not isinstance(error, RpcError):
+            raise error
+    known = [error for error in errors if isinstance(error, RpcError)]
+    if known:
+        raise Several(known)

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from multipassd.instances import host_limits
+from multipassd.instances.claims import Charge
 from multipassd.instances.collection import Instances
 from multipassd.instances.finder import Finder
 from multipassd.instances.host_limits import MIN_CPUS, MIN_MEMORY, HostLimits
 from multipassd.instances.instance import Instance
 from multipassd.instances.owner import Owner
+from multipassd.instances.quotas import Amounts
 from multipassd.instances.records.card_config import interfaces, mac_address
 from multipassd.instances.records.damaged import InstanceDamaged
 from multipassd.instances.records.record import Network, Record
@@ -130,6 +132,7 @@ async def changing(
     key: Key,
     value: str,
     caller: Owner,
+    charge: Charge,
     bridged_network: str,
     connect: Connect,
 ) -> Changing:
@@ -147,11 +150,10 @@ async def changing(
     if bridges:
         await connect(bridged_network)
         return partial(
-            _change, instance, key, lambda: _bridge(instances, instance, bridged_network)
+            _change, instance, key, lambda: _bridge(instances, instance, bridged_network, charge)
         )
-    return partial(
-        _change, instance, key, lambda: _put(instance, key, value, instances.driver.max_cpus)
-    )
+    most = instances.driver.max_cpus
+    return partial(_change, instance, key, lambda: _put(instance, key, value, most, charge))
 
 
 async def _change(instance: Instance, key: Key, work: Callable[[], Awaitable[None]]) -> None:
@@ -208,14 +210,19 @@ def changeable(instances: Finder, name: str) -> Instance:
         raise NotUpdated(name, error.message) from None
 
 
-async def _put(instance: Instance, key: Key, value: str, max_cpus: int) -> None:
+async def _put(instance: Instance, key: Key, value: str, max_cpus: int, charge: Charge) -> None:
+    record = instance.record
     match key.property:
         case "cpus":
-            instance.change(cpus=_cpus(key, value, max_cpus))
+            cpus = _cpus(key, value, max_cpus)
+            with charge(Amounts(cpus=max(cpus - record.cpus, 0))):
+                instance.change(cpus=cpus)
         case "memory":
-            instance.change(memory=_memory(instance, key, value))
+            memory = _memory(instance, key, value)
+            with charge(Amounts(memory=max(memory - record.memory, 0))):
+                instance.change(memory=memory)
         case "disk":
-            await _grow(instance, key, value)
+            await _grow(instance, key, value, charge)
 
 
 def _cpus(key: Key, value: str, most: int) -> int:
@@ -254,7 +261,7 @@ def _memory(instance: Instance, key: Key, value: str) -> int:
     return size
 
 
-async def _grow(instance: Instance, key: Key, value: str) -> None:
+async def _grow(instance: Instance, key: Key, value: str, charge: Charge) -> None:
     present, size = instance.record.disk, _size(key, value)
     if size < present:
         raise InvalidSetting(key.text, value, "Disk can only be expanded")
@@ -262,7 +269,8 @@ async def _grow(instance: Instance, key: Key, value: str) -> None:
         return
     if excess := _limits(instance).disk_excess(size):
         raise InvalidSetting(key.text, value, f"{excess}.")
-    await instance.grow_disk(size)
+    with charge(Amounts(disk=size - present)):
+        await instance.grow_disk(size)
 
 
 def _wants_bridge(instance: Instance, key: Key, value: str, network: str) -> bool:
@@ -279,8 +287,13 @@ def _wants_bridge(instance: Instance, key: Key, value: str, network: str) -> boo
     return word == "true" and not bridged
 
 
-async def _bridge(instances: Instances, instance: Instance, network: str) -> None:
+async def _bridge(instances: Instances, instance: Instance, network: str, charge: Charge) -> None:
     """The seed first: a card that the guest was told of and has not does no harm."""
+    with charge(Amounts(networks=1)):
+        await _add_card(instances, instance, network)
+
+
+async def _add_card(instances: Instances, instance: Instance, network: str) -> None:
     mac = mac_address(instances.registry.mac_addresses())
     networks = (*instance.record.networks, Network(name=network, mac=mac))
     cards = interfaces(instance.record.model_copy(update={"networks": networks}))

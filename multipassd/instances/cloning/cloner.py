@@ -19,6 +19,7 @@ from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.ssh_authority import SshAuthority
 from multipassd.cloudinit.ssh_keys import SshKey
 from multipassd.drivers.interface import Machine, NotOnBackend
+from multipassd.instances import quotas
 from multipassd.instances.collection import Instances
 from multipassd.instances.instance import Instance
 from multipassd.instances.owner import Owner
@@ -104,7 +105,8 @@ class Cloner:
         report: Report,
         ended: threading.Event,
     ) -> Instance:
-        with self._instances.reserved(name, owner):
+        amounts = quotas.of_record(source.record)
+        with self._instances.claimed(name, owner, amounts):
             if stranger := await self._instances.driver.stranger(name):
                 raise NameNotFree(name, stranger)
             async with source.held(transitions.CLONE):

@@ -29,6 +29,7 @@ from multipassd.instances.instance import Instance
 from multipassd.instances.launching.launch_spec import MAX_NAME, LaunchSpec
 from multipassd.instances.launching.launcher import Launcher, Reporter
 from multipassd.instances.owner import Owner
+from multipassd.instances.quotas import Amounts
 from multipassd.instances.records.record import ImageOrigin, Record
 from multipassd.instances.states.errors import (
     LaunchRefused,
@@ -113,7 +114,9 @@ class Importer:
     async def _as_is(self, name: str, manifest: Manifest, base: Base, owner: Owner) -> Instance:
         registry, driver = self._instances.registry, self._instances.driver
         await driver.ready()
-        with self._instances.reserved(name, owner):
+        disk = max(manifest.disk, base.virtual_size)
+        amounts = Amounts(1, manifest.cpus, manifest.memory, disk)
+        with self._instances.claimed(name, owner, amounts):
             if manifest.mac in registry.mac_addresses():
                 raise RepeatedAddress(manifest.mac)
             place = registry.place(name)

@@ -11,6 +11,7 @@ from multipassd.images.image import Base
 from multipassd.instances.host_limits import MIN_CPUS, MIN_MEMORY
 from multipassd.instances.launching import petnames as friendly
 from multipassd.instances.owner import SERVICE, Owner
+from multipassd.instances.quotas import Amounts
 from multipassd.instances.states.errors import LaunchRefused, RepeatedAddress
 from protocol import names, sizes
 from protocol.errors import RpcError
@@ -69,6 +70,12 @@ class LaunchSpec:
     timeout: float  # seconds; 0: the usual
     owner: Owner = SERVICE
     caller: Credentials | None = None  # opens a file:// image with its rights; None: not at all
+
+    @property
+    def amounts(self) -> Amounts:
+        """What it takes of a quota, as far as it is known before its image is."""
+        disk = self.disk or DEFAULT_DISK
+        return Amounts(1, self.cpus, self.memory, disk, networks=len(self.networks))
 
     def disk_for(self, base: Base) -> int:
         """How large the disk becomes. Raises DiskTooSmall."""

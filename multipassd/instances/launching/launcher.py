@@ -22,6 +22,7 @@ from multipassd.drivers.interface import Machine
 from multipassd.images.image import Base, Image, Progress
 from multipassd.images.library import Images
 from multipassd.instances import host_limits
+from multipassd.instances.claims import Claim
 from multipassd.instances.collection import Instances
 from multipassd.instances.guests.reachability import START_TIMEOUT
 from multipassd.instances.host_limits import TooLarge
@@ -97,8 +98,8 @@ class Launcher:
     async def make(self, order: LaunchSpec, report: Reporter) -> Instance:
         """An instance that is not started. Raises RpcError, and then nothing is left."""
         user = await self._tasks.complete(self._checked(order.user_data))
-        with self._instances.reserved(order.name, order.owner):
-            return await self._make(order, user, report)
+        with self._instances.claimed(order.name, order.owner, order.amounts) as claim:
+            return await self._make(order, user, report, claim)
 
     def _leave(self, name: str, making: asyncio.Task[Instance]) -> None:
         """Its client has been told that it may still be starting."""
@@ -121,8 +122,8 @@ class Launcher:
             report.warn(text)
         self._refuse_too_large(order)
         self._refuse_taken_addresses(order)
-        with self._instances.reserved(order.name, order.owner):
-            instance = await self._make(order, user, report)
+        with self._instances.claimed(order.name, order.owner, order.amounts) as claim:
+            instance = await self._make(order, user, report, claim)
         try:
             report.step(f"Starting {order.name}")
             _stage(order.name, "start")
@@ -147,7 +148,9 @@ class Launcher:
         except TimedOut as error:
             raise Several([error]) from None  # in 1.16's words
 
-    async def _make(self, order: LaunchSpec, user: UserData, report: Reporter) -> Instance:
+    async def _make(
+        self, order: LaunchSpec, user: UserData, report: Reporter, claim: Claim
+    ) -> Instance:
         report.step(f"Creating {order.name}")
         await self._instances.driver.ready()
         if stranger := await self._instances.driver.stranger(order.name):
@@ -157,6 +160,7 @@ class Launcher:
         told = _noted(order.name, report.progress)
         base = await self._images.fetch(image, told, order.name, order.caller)
         size = order.disk_for(base)
+        claim.change(claim.amounts._replace(disk=size))
         report.step(f"Preparing image for {order.name}")
         creating = self._tasks.spawn(self._create(order, user, image, base, size, report))
         try:

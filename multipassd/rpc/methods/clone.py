@@ -21,7 +21,7 @@ async def clone(call: Call[CloneRequest], daemon: Daemon) -> None:
         call.reply(CloneReply(reply_message=f"Cloning {source.name}: {percent}%"))
 
     mounts = mount_rights.divide(source.record.mounts, call.peer.credentials)
-    name, owner = call.request.destination_name, caller.owner(call)
+    name, owner = call.request.destination_name, caller.owner(call, daemon)
     made = await daemon.cloner.clone(source, name, owner, mounts.granted, report)
     call.deed.whole.subject = Subject((made.name,), source=source.name)
     for mount in mounts.left_out:

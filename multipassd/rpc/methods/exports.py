@@ -30,7 +30,11 @@ async def import_(call: Call[ImportRequest], daemon: Daemon) -> None:
         launched=lambda: None,
     )
     asked = ImportSpec(
-        request.url, request.instance_name, request.as_is, call.peer.credentials, caller.owner(call)
+        request.url,
+        request.instance_name,
+        request.as_is,
+        call.peer.credentials,
+        caller.owner(call, daemon),
     )
     instance = await daemon.importer.run(asked, report)
     call.deed.whole.subject = Subject((instance.name,))

@@ -29,7 +29,7 @@ async def launch(call: Call[LaunchRequest], daemon: Daemon) -> None:
     asked = launch_spec.read(
         call.request, daemon.instances.taken(), daemon.instances.driver.max_cpus
     )
-    asked = replace(asked, caller=call.peer.credentials, owner=caller.owner(call))
+    asked = replace(asked, caller=call.peer.credentials, owner=caller.owner(call, daemon))
     if not asked.networks:
         await _launch(call, asked, daemon)
         return

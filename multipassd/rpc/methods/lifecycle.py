@@ -7,8 +7,7 @@ from typing import TypeVar
 
 from multipassd.audit.deed import ACTIONS, Subject, Work
 from multipassd.instances import selection
-from multipassd.instances.collection import for_each
-from multipassd.instances.finder import collect, named
+from multipassd.instances.finder import collect, for_each, named
 from multipassd.instances.guests.reachability import START_TIMEOUT
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged, InstanceDamaged

@@ -62,8 +62,9 @@ async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
         if of_instance.property == of_instances.OWNER:
             _check_admin(call)
         instance = of_instances.changeable(call.instances, of_instance.instance)
+        owner, charge = caller.owner(call, daemon), caller.charge(call, daemon, instance)
         changing = await of_instances.changing(
-            daemon.instances, instance, of_instance, value, caller.owner(call), network, connect
+            daemon.instances, instance, of_instance, value, owner, charge, network, connect
         )
     elif of_snapshot := of_snapshots.read_key(key):
         changing = partial(_set_of_snapshot, call, of_snapshot, value)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 
 from multipassd.audit.deed import Subject, Work
-from multipassd.instances import mount_rights
+from multipassd.instances import mount_rights, quotas
+from multipassd.instances.claims import Charge, Claim
 from multipassd.instances.instance import Instance
+from multipassd.instances.quotas import Amounts
 from multipassd.instances.records.record import Record, Snapshot
 from multipassd.instances.selection import Chosen
 from multipassd.instances.snapshots import tree
 from multipassd.instances.states import transitions
+from multipassd.rpc import caller
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.rpc.methods import mounts as mount_methods
@@ -58,13 +62,21 @@ async def snapshot(call: Call[SnapshotRequest], daemon: Daemon) -> None:
     """Take a snapshot of a stopped instance."""
     request = call.request
     instance = call.instances.get_live(request.instance)
-    taking = _take(call, instance, request.snapshot, request.comment)
+    charge = caller.charge(call, daemon, instance)(Amounts(snapshots=1))
+    taking = _take(call, instance, request.snapshot, request.comment, charge)
     call.reply(SnapshotReply(snapshot=await daemon.tasks.complete(taking)))
 
 
-async def _take(call: Call[SnapshotRequest], instance: Instance, name: str, comment: str) -> str:
+async def _take(
+    call: Call[SnapshotRequest],
+    instance: Instance,
+    name: str,
+    comment: str,
+    charge: AbstractContextManager[Claim],
+) -> str:
     async with instance.held(transitions.SNAPSHOT):
-        taken = await instance.snapshots.take(name, comment)
+        with charge:
+            taken = await instance.snapshots.take(name, comment)
     call.deed.whole.subject = Subject((instance.name,), taken.name)
     return taken.name
 
@@ -75,6 +87,7 @@ async def restore(call: Call[RestoreRequest], daemon: Daemon) -> None:
     instance = call.instances.get_live(request.instance)
     instance.check(transitions.RESTORE)
     tree.find(instance.record, request.snapshot)
+    charge = caller.charge(call, daemon, instance)
     keeps = False
     if not request.destructive:
         answer = await call.ask(RestoreReply(confirm_destructive=True))
@@ -82,33 +95,39 @@ async def restore(call: Call[RestoreRequest], daemon: Daemon) -> None:
             raise Cancelled
         keeps = not answer.destructive
     with call.deed.on(Subject((instance.name,), request.snapshot)):
-        await daemon.tasks.complete(_restore(call, instance, keeps))
+        await daemon.tasks.complete(_restore(call, instance, keeps, charge))
     call.reply(RestoreReply())
 
 
-async def _restore(call: Call[RestoreRequest], instance: Instance, keeps: bool) -> None:
+async def _restore(
+    call: Call[RestoreRequest], instance: Instance, keeps: bool, charge: Charge
+) -> None:
     """`keeps`: the present state is kept in a snapshot."""
-    name = call.request.snapshot
     async with instance.held(transitions.RESTORE):
-        wanted = tree.find(instance.record, name)
-        if keeps:
-            await instance.snapshots.require(wanted)  # else a snapshot would be taken for nothing
-            call.reply(
-                RestoreReply(reply_message=f"Taking snapshot before restoring {instance.name}")
+        wanted = tree.find(instance.record, call.request.snapshot)
+        more = quotas.of_return(instance.record, wanted)._replace(snapshots=int(keeps))
+        with charge(more):
+            if keeps:
+                await _keep(call, instance, wanted)
+            call.reply(RestoreReply(reply_message="Restoring snapshot"))
+            mounts = mount_rights.divide(
+                wanted.mounts, call.peer.credentials, present=instance.record.mounts
             )
-            with call.deed.on(Subject((instance.name,)), verb="snapshot") as work:
-                taken = await instance.snapshots.take(comment=f"Before restoring {name}")
-                work.subject = Subject((instance.name,), taken.name)
-            # The line feed has clients that show a message until the next one leave it there.
-            told = f"Snapshot taken: {instance.name}.{taken.name}\n"
-            call.reply(RestoreReply(reply_message=told))
-        call.reply(RestoreReply(reply_message="Restoring snapshot"))
-        mounts = mount_rights.divide(
-            wanted.mounts, call.peer.credentials, present=instance.record.mounts
-        )
-        await instance.snapshots.restore(wanted, mounts.granted)
+            await instance.snapshots.restore(wanted, mounts.granted)
     for mount in mounts.left_out:
         call.warn(_log, mount_rights.sentence(mount, instance.name))
+
+
+async def _keep(call: Call[RestoreRequest], instance: Instance, wanted: Snapshot) -> None:
+    """Take a snapshot of the present state, which a return to `wanted` replaces."""
+    await instance.snapshots.require(wanted)  # else a snapshot would be taken for nothing
+    call.reply(RestoreReply(reply_message=f"Taking snapshot before restoring {instance.name}"))
+    with call.deed.on(Subject((instance.name,)), verb="snapshot") as work:
+        taken = await instance.snapshots.take(comment=f"Before restoring {wanted.name}")
+        work.subject = Subject((instance.name,), taken.name)
+    # The line feed has clients that show a message until the next one leave it there.
+    told = f"Snapshot taken: {instance.name}.{taken.name}\n"
+    call.reply(RestoreReply(reply_message=told))
 
 
 async def confirm(call: Call[DeleteRequest], chosen: Iterable[Chosen]) -> None:
