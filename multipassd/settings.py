@@ -157,7 +157,8 @@ class Settings:
 
     def keys(self) -> list[str]:
         """With those of the quotas that are set."""
-        return sorted([*names.DAEMON_KEYS, *self.quotas()])
+        self.refresh()
+        return sorted([*names.DAEMON_KEYS, *self._quotas])
 
     def quotas(self) -> quota_settings.Limits:
         """The limits that are set. Raises SettingsUnusable where none can be relied on."""
@@ -169,7 +170,8 @@ class Settings:
     def get(self, key: str) -> str:
         """The value as shown to people; of a secret only whether it is set."""
         if quotas.read_key(key):
-            return quota_settings.show(key, self.quotas())
+            self.refresh()
+            return quota_settings.show(key, self._quotas)
         field = _field(key)
         self.refresh()
         value = str(getattr(self._values, field))

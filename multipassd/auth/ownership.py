@@ -18,6 +18,6 @@ def sees(standing: Standing, owner: str) -> bool:
 def sole_owner(standing: Standing) -> str | None:
     """The owner whose instances alone exist for the caller; ALL if there is no such limit. Empty
     for a stranger, for whom none exists."""
-    if standing.role in (Role.ADMIN, Role.VIEWER) or standing.root:
-        return ALL
-    return standing.name if standing.role is Role.USER else ""
+    if standing.role is Role.USER:
+        return standing.name
+    return ALL if standing.trusted or standing.root else ""
