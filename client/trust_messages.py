@@ -38,6 +38,13 @@ def invited(name: str, role: str, until: str, line: str, tcp_address: str) -> st
     )
 
 
+def former_key(instances: list[str]) -> str:
+    return (
+        f"Instances that may still let in a former SSH key: {', '.join(instances)}\n"
+        "It is replaced when they start; 'multipass start' warns where that is not possible."
+    )
+
+
 def granted(count: int, who: str, role: str) -> str:
     return f"{_clients(count)} of {who} {'has' if count == 1 else 'have'} the role {role} now."
 

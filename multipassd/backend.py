@@ -23,6 +23,7 @@ from multipassd.mounts import client as mounts
 from multipassd.mounts.client import MountServers
 from multipassd.network import bridge_client, reservations
 from multipassd.network.bridge_client import BridgedNetworking
+from multipassd.network.closing import Closing
 from multipassd.network.helper_process import NetworkHelper
 from multipassd.network.interface import Networking
 from multipassd.network.user_mode import UserNetworking
@@ -63,6 +64,7 @@ class Machines:
     ssh_key: ServiceKey
     ssh_authority: SshAuthority
     helper: NetworkHelper | None  # to be started and stopped with the daemon
+    closing: Closing
 
     @classmethod
     def assemble(
@@ -83,7 +85,7 @@ class Machines:
         key = ServiceKey(data)
         servers = MountServers(base, key.path, environ.get(mounts.SOCKET, ""))
         servers.enabled = lambda: settings.get(names.PRIVILEGED_MOUNTS) == "true"
-        instances = Instances(registry, driver, networking, key.path, servers)
+        instances = Instances(registry, driver, networking, key.path, servers, key)
         instances.load()
         if text := earlier_installation.warning(data, registry.mac_addresses()):
             instances.earlier = text
@@ -93,7 +95,9 @@ class Machines:
         launcher = Launcher(instances, images, key, authority)
         importer = Importer(instances, images, launcher, key, authority)
         switch = MountSwitch(instances, servers.enabled)
-        return cls(instances, images, launcher, importer, switch, key, authority, helper)
+        service = environ.get(bridge_client.SOCKET)
+        closing = Closing(helper.socket if helper else Path(service) if service else None)
+        return cls(instances, images, launcher, importer, switch, key, authority, helper, closing)
 
 
 def driver_of(environ: Mapping[str, str], storage: Path, settings: Settings) -> Driver:

@@ -22,6 +22,7 @@ from multipassd.auth.peer import own_rule
 from multipassd.auth.server_certificate import Identity, ensure
 from multipassd.auth.standing import Standings
 from multipassd.backend import Machines
+from multipassd.guest_access.guest_access import GuestAccess
 from multipassd.instances.cloning.cloner import Cloner
 from multipassd.network.helper_process import HelperError
 from multipassd.rpc.caller_log import CallerLog
@@ -100,6 +101,14 @@ class Service:
             ssh_authority=self._machines.ssh_authority,
             data_directory=str(self._data),
             mount_switch=self._machines.mount_switch,
+            guest_access=GuestAccess(
+                self._data,
+                self._store,
+                self._machines.ssh_key,
+                self._machines.instances,
+                self._machines.closing,
+                lambda: self._subuids,
+            ),
             tcp_address=reachable.from_other_machines(self._listeners),
         )
         log.add_handler(CallerLog())
@@ -123,6 +132,7 @@ class Service:
         with suppress(OSError):  # a disk that refuses is no reason to exit: the parts say so
             self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._store.load()
+        self._daemon.guest_access.load()
         self._load_identity()
         self._warn_if_not_root()
         self._set_modes()
@@ -191,6 +201,7 @@ class Service:
         self._audit.tick(time.time())
         self._daemon.instances.stop_what_is_due()
         self._daemon.instances.take_up_new()
+        self._daemon.guest_access.look()
         if self._daemon.mount_switch.due:  # edited by hand
             self._daemon.tasks.spawn(self._daemon.mount_switch.apply())
         self._report_problems()
@@ -236,6 +247,7 @@ class Service:
     def _trust_changed(self) -> None:
         self._set_modes()
         self._server.trust_changed()
+        self._daemon.guest_access.look()
         self._manager.status(self._status())
 
     def _set_modes(self) -> None:

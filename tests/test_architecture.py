@@ -45,6 +45,7 @@ LEVELS = {
     "multipassd.instances.cloning": 11,
     "multipassd.instances.exporting": 12,
     "multipassd.instances.launching": 11,
+    "multipassd.guest_access": 12,
     "multipassd.admin.findings": 12,
     "multipassd.admin.records": 12,
     "multipassd.backend": 13,

@@ -162,6 +162,18 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "deletion",
         ),
     },
+    "a client that is trusted no longer": {
+        "its log-ins": (
+            "multipassd/network/helper/test_closing.py::test_one_user_is_shut_out_and_no_other",
+            "instances/test_end_of_trust.py::test_access_ends_with_trust",
+        ),
+        "the shared key": (
+            "multipassd/guest_access/test_departures.py::test_the_key_is_replaced_once_and_guests_are_closed_until_no_"
+            "certificate_is_good",
+            "multipassd/guest_access/test_departures.py::test_a_later_daemon_goes_on",
+        ),
+        "a guest is reached": ("instances/test_end_of_trust.py::test_access_ends_with_trust",),
+    },
     "root in a guest": {
         "host keys": (
             "multipassd/instances/guests/test_guest_ssh.py::test_a_guest_with_another_host_key_than_was_made_"

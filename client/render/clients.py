@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 KEYS = ("name", "role", "how", "since", "last_seen", "expires", "certificate")
 HEADINGS = ("Name", "Role", "How", "Since", "Last seen", "Expires", "Certificate")
 INVITED = "invited"  # in the place of how a client was let in
+FORMER_KEY = "Instances with a former SSH key"  # the heading of a second table in csv
 NONE = "--"
 SHOWN = 16  # digits of a fingerprint: finding two that begin alike is not feasible
 
@@ -22,19 +23,21 @@ def render(reply: ClientsReply, form: str) -> str:
     rows = [_client(each) for each in reply.clients]
     rows += [_invitation(each) for each in reply.invitations]
     rows.sort(key=lambda row: (row[0], row[6]))
+    pending = reply.former_key
     if form == TABLE:
-        return _table(rows)
+        return _table(rows) + (f"\n{messages.former_key(pending)}\n" if pending else "")
     if form == CSV:
         lines = [f'{row[0]},{row[1]},"{row[2]}",{",".join(row[3:])}\n' for row in rows]
-        return "".join((",".join(HEADINGS) + "\n", *lines))
+        below = [f"{each}\n" for each in ("", FORMER_KEY, *pending)] if pending else []
+        return "".join((",".join(HEADINGS) + "\n", *lines, *below))
     entries = [dict(zip(KEYS, row, strict=True)) for row in rows]
     if form == JSON:
         from client.render import json
 
-        return json.render({"clients": entries})
+        return json.render({"clients": entries, "former_key": pending})
     from client.render import yaml
 
-    return yaml.render({"clients": entries})
+    return yaml.render({"clients": entries, "former_key": pending})
 
 
 def _client(client: TrustedClient) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -74,6 +74,24 @@ def with_keys(path: Path, former: str, key: str, authority: str, instance_id: st
     content["user-data"] = OURS_AS_BYTES.sub(lambda _: authority.encode(), data)
     content["meta-data"] = _of_instance(content, instance_id)
     return image(content)
+
+
+def replace_keys(path: Path, former: Iterable[str], key: str) -> None:
+    """Another public key in the place of the former ones, which cloud-init would write again in a
+    clone. An empty `key`: none. Raises OSError."""
+    content = read(path)
+    data = content.get("user-data", b"")
+    for each in former:
+        kind, blob = (re.escape(word) for word in each.encode().split()[:2])
+        if key:
+            # YAML breaks long lines at spaces.
+            data = re.sub(kind + rb"\s+" + blob, key.encode(), data)
+        else:
+            item = rb"(?m)^[ \t]*- " + kind + rb"\s+" + blob + rb"[^\S\n]*(\n|\Z)"
+            data = re.sub(item, b"", data)
+    if data != content.get("user-data", b""):
+        content["user-data"] = data
+        write_atomically(path, image(content), MODE)
 
 
 def set_instance_id(path: Path, instance_id: str) -> None:

@@ -1,9 +1,13 @@
 """SSH keys: a host key for each instance, made here so that clients can know it, and the one key
-that instances let the service and its clients in by."""
+that instances let the service and its clients in by, until it is replaced."""
 
 from __future__ import annotations
 
+import os
+import re
 import threading
+from collections.abc import Container
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +29,11 @@ KEY_FILE = "ssh-keys/id_ed25519"
 KEY_MODE, DIRECTORY_MODE = 0o600, 0o700
 OPENSSH = b"OPENSSH PRIVATE KEY"  # of a file in OpenSSH's own format; else it is PEM
 MAX_KEY = 16 * 1024  # an OpenSSH key has under 1 KiB
+# The file of a key that a rotation has made.
+NUMBERED = re.compile(r"id_ed25519\.rotation-([2-9]|[1-9][0-9]{1,8})")
+RETIRED = "retired.pub"
+MOST_RETIRED = 500  # in one command for a guest, of less than 128 KiB
+MAX_RETIRED = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -69,46 +78,80 @@ class KeptKey:
 
 
 class ServiceKey:
-    """The one key by which instances let the service and its clients in."""
+    """The shared key: the service and clients of 1.16 log in to instances by it.
+
+    A rotation makes another one, in `id_ed25519.rotation-2` and so on. That with the highest number
+    is the present one, so that making its file is all that a rotation has to do durably. Earlier
+    ones stay as long as an instance is reached by them; their public halves, which no instance is
+    to let in any more, stay in `retired.pub`.
+    """
 
     def __init__(self, data: Path) -> None:
-        self._kept = KeptKey(
-            data / KEY_FILE,
+        self._first = self._kept(data / KEY_FILE)
+        self._present: KeptKey | None = None
+        self._lock = threading.RLock()
+
+    @staticmethod
+    def _kept(path: Path) -> KeptKey:
+        return KeptKey(
+            path,
             "The key that instances are reached by",
             "Please mend or restore it: running instances know no other.",
         )
 
     @property
     def path(self) -> Path:
-        return self._kept.path
+        """Of the first key; the others' files are beside it."""
+        return self._first.path
+
+    @property
+    def name(self) -> str:
+        """Of the present key, for an instance's record; empty for the first one. Raises
+        StorageFailed."""
+        kept = self._now()
+        return "" if kept is self._first else kept.path.name
+
+    @property
+    def present(self) -> tuple[str, str]:
+        """Name and public key of the present key. Raises StorageFailed."""
+        with self._lock:
+            return self.name, self.public
+
+    @property
+    def exists(self) -> bool:
+        """Was a key made? Raises StorageFailed."""
+        return self._now().path.exists()
 
     @property
     def private(self) -> bytes:
         """Raises StorageFailed."""
-        return self._kept.key.private
+        return self._now().key.private
 
     @property
     def public(self) -> str:
         """Raises StorageFailed."""
-        return self._kept.key.public
+        return self._now().key.public
 
     def private_of(self, name: str) -> bytes:
-        """The private key in the file of this name beside the service's own, which is that of an
-        empty name. Raises StorageFailed."""
-        if not name:
+        """The private key in the file of this name; of an empty name, the first. Raises
+        StorageFailed."""
+        if name == self.name:
             return self.private
-        path = self.path.with_name(name)
+        path = self.path.with_name(name or self.path.name)
         try:
             return read_regular(path, MAX_KEY)
         except OSError as error:
+            own = not name or NUMBERED.fullmatch(name)
+            what = "some instances" if own else "instances of Multipass 1.16"
+            where = "a backup" if own else "1.16's ssh-keys/id_rsa or a backup"
             raise StorageFailed(
-                f"The key that instances of Multipass 1.16 are reached by, {path}, can't be read: "
-                f"{error.strerror}. Please restore it, from 1.16's ssh-keys/id_rsa or a backup."
+                f"The key that {what} are reached by, {path}, can't be read: "
+                f"{error.strerror}. Please restore it, from {where}."
             ) from None
 
     def public_of(self, name: str) -> str:
         """The public key of the same; empty where it can't be told. Raises StorageFailed."""
-        if not name:
+        if name == self.name:
             return self.public
         data = self.private_of(name)
         load = load_ssh_private_key if OPENSSH in data else load_pem_private_key
@@ -117,6 +160,89 @@ class ServiceKey:
             return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
         except (ValueError, TypeError, AttributeError, UnsupportedAlgorithm):
             return ""
+
+    # -- rotation ---------------------------------------------------------------------------------
+
+    def rotate(self) -> str:
+        """Make another key the present one, durably on return; its name. Raises StorageFailed, and
+        then nothing has changed."""
+        with self._lock:
+            present = self._now()
+            self.retire(present.key.public)
+            kept = self._kept(self.path.with_name(_numbered(_number(present.path.name) + 1)))
+            assert kept.key.public
+            self._present = kept
+            return kept.path.name
+
+    def retire(self, public: str) -> None:
+        """Note, durably, a public key that instances are not to let in any more. Raises
+        StorageFailed."""
+        with self._lock:
+            known = self.retired()
+            if public in known:
+                return
+            data = "".join(f"{each}\n" for each in [*known, public][-MOST_RETIRED:]).encode()
+            path = self.path.with_name(RETIRED)
+            try:
+                write_atomically(path, data, KEY_MODE)
+            except OSError as error:
+                raise StorageFailed(
+                    f"The shared SSH key is not replaced, as {path} can't be written: "
+                    f"{error.strerror}."
+                ) from None
+
+    def retired(self) -> list[str]:
+        """Public keys, the latest last. Raises StorageFailed."""
+        path = self.path.with_name(RETIRED)
+        try:
+            return read_regular(path, MAX_RETIRED).decode("ascii", "replace").splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageFailed(
+                f"The list of former SSH keys, {path}, can't be read: {error.strerror}."
+            ) from None
+
+    def remove_all_but(self, needed: Container[str]) -> None:
+        """Remove the files of earlier keys, except those of these names. Those of 1.16 are its
+        vault's, too, and stay. Never fails."""
+        with self._lock, suppress(OSError, StorageFailed):
+            for name in os.listdir(self.path.parent):
+                if name == self.path.name or NUMBERED.fullmatch(name):
+                    recorded = "" if name == self.path.name else name
+                    if recorded != self.name and recorded not in needed:
+                        self.path.with_name(name).unlink()
+
+    def _now(self) -> KeptKey:
+        """Raises StorageFailed."""
+        with self._lock:
+            if self._present is None:
+                number = self._highest()
+                path = self.path.with_name(_numbered(number))
+                self._present = self._first if number == 1 else self._kept(path)
+            return self._present
+
+    def _highest(self) -> int:
+        try:
+            names = os.listdir(self.path.parent)
+        except (FileNotFoundError, NotADirectoryError):
+            return 1
+        except OSError as error:
+            raise StorageFailed(
+                f"The keys in {self.path.parent} can't be listed: {error.strerror}."
+            ) from None
+        return max((_number(name) for name in names), default=1)
+
+
+def _numbered(number: int) -> str:
+    first = Path(KEY_FILE).name
+    return first if number == 1 else f"{first}.rotation-{number}"
+
+
+def _number(name: str) -> int:
+    """Of a key's file; 1 for any other."""
+    found = NUMBERED.fullmatch(name)
+    return int(found[1]) if found else 1
 
 
 def _read_or_make(path: Path) -> SshKey:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.drivers.interface import Driver, DriverError, Machine
 from multipassd.instances.attachments.attachments import Attachments
 from multipassd.instances.guests.login_way import LoginWay
@@ -46,15 +47,18 @@ class Instance:
         networking: Networking,
         key: Path,
         servers: MountServers | None = None,
+        shared_key: ServiceKey | None = None,
     ) -> None:
-        """`key`: the private SSH key that guests accept."""
+        """`key`: the first private SSH key that guests accept; `shared_key`: those of them that
+        there are, if they are ever replaced."""
         self._tasks = Tasks()
         self._stored = StoredRecord(record, registry)
         self._attachments = Attachments(
-            self._stored, networking, servers, shares=driver.offers_shares
+            self._stored, networking, servers, shares=driver.offers_shares, key=shared_key
         )
         self.mounts = self._attachments.mounts
         self.delayed_stop = self._attachments.delayed_stop
+        self.login_key = self._attachments.login_key
         self._guest = RunningGuest(self._stored, driver, self._attachments, key, self._tasks.spawn)
         self.awaited = self._guest.awaited  # for a client that starts it and then waits
         self.endpoint, self.trouble = self._guest.endpoint, self._guest.trouble

@@ -10,6 +10,7 @@ from multipassd.auth.guess_limiter import Guesses
 from multipassd.auth.passphrase import Verifier
 from multipassd.cloudinit.ssh_authority import SshAuthority
 from multipassd.cloudinit.ssh_keys import ServiceKey
+from multipassd.guest_access.guest_access import GuestAccess
 from multipassd.images.library import Images
 from multipassd.instances.cloning.cloner import Cloner
 from multipassd.instances.collection import Instances
@@ -40,6 +41,7 @@ class Daemon:
     ssh_authority: SshAuthority
     data_directory: str
     mount_switch: MountSwitch
+    guest_access: GuestAccess
     root_certificate: bytes = b""  # PEM, what clients verify this service against
     tcp_address: str = ""  # where other machines reach it; empty if they can't
     tasks: Tasks = field(default_factory=Tasks)  # what a caller who hangs up does not cut short

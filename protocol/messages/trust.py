@@ -41,6 +41,7 @@ class ClientsReply(Message):
     clients: list[TrustedClient] = repeated(message(1, TrustedClient))
     state: str = string(2)
     invitations: list[Invitation] = repeated(message(3, Invitation))
+    former_key: list[str] = repeated(string(4))  # instances that may still let in a former SSH key
 
 
 class RemoveRequest(Message):

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 from multipassd.drivers.interface import Machine
 from multipassd.instances.states.transitions import Command
 from protocol.messages.information import InstanceDetails
 
 Fields = Mapping[str, object]  # of the instance's record, by name
-# Runs a command in the guest for at most some seconds and returns its output. Raises GuestSilent,
-# NotRunning, DriverError.
-Execute = Callable[[str, float], Awaitable[str]]
 Warn = Callable[[str], None]  # a sentence for the clients that wait for the start
+
+
+class Execute(Protocol):
+    """Runs a command in the guest for at most some seconds and returns its output."""
+
+    def __call__(self, command: str, seconds: float, key: str | None = None, /) -> Awaitable[str]:
+        """`key`: the name of the key to log in by, in place of the record's. Raises GuestSilent,
+        NotRunning, DriverError."""
 
 
 class Attachment:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.drivers.interface import Machine
 from multipassd.instances.attachments.attachment import Attachment, Execute, Fields, Warn
 from multipassd.instances.attachments.classic_mounts import ClassicMounts
 from multipassd.instances.attachments.delayed_stop import DelayedStop
 from multipassd.instances.attachments.guest_clock import GuestClock
+from multipassd.instances.attachments.login_key import LoginKey
 from multipassd.instances.attachments.mounts import Mounts
 from multipassd.instances.attachments.native_mounts import NativeMounts
 from multipassd.instances.attachments.network_cards import NetworkCards
@@ -29,10 +31,13 @@ class Attachments:
         servers: MountServers | None = None,
         *,
         shares: bool = False,
+        key: ServiceKey | None = None,
     ) -> None:
-        """`servers`: of mounts; without it there are none. `shares`: can the machine have any?"""
+        """`servers`: of mounts; without it there are none. `shares`: can the machine have any?
+        `key`: that guests are to let in."""
         self.cards = NetworkCards(record, networking)
         self.delayed_stop = DelayedStop(record)
+        self.login_key = LoginKey(record, key)
         classic = ClassicMounts(record, self.cards, servers)
         enabled = servers.enabled if servers is not None else lambda: False
         native = NativeMounts(record, servers, enabled, able=shares)
@@ -41,6 +46,7 @@ class Attachments:
             self.cards,
             self.delayed_stop,
             GuestClock(record.name),
+            self.login_key,  # before what may take long: it ends the access of former clients
             self.mounts,
         )
 

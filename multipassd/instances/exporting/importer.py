@@ -148,7 +148,8 @@ class Importer:
         await self._instances.driver.create(
             machine, base, size, variables if has_variables else None
         )
-        seed, instance_id = await asyncio.to_thread(self._seed, kept, manifest)
+        login, public = await asyncio.to_thread(lambda: self._key.present)
+        seed, instance_id = await asyncio.to_thread(self._seed, kept, manifest, public)
         path = place / machine_files.SEED
         await asyncio.to_thread(write_atomically, path, seed, seed_disk.MODE)
         record = Record(
@@ -164,6 +165,7 @@ class Importer:
             mac=manifest.mac,
             host_key=manifest.host_key,
             ssh_user=manifest.ssh_user,
+            ssh_key=login,
             ready=instance_id == manifest.instance_id,
             owner=owner.name,
         )
@@ -175,14 +177,14 @@ class Importer:
             return record
         return record.model_copy(update={"ssh_authority": self._authority.public})
 
-    def _seed(self, disk: Path, manifest: Manifest) -> tuple[bytes, str]:
+    def _seed(self, disk: Path, manifest: Manifest, ours: str) -> tuple[bytes, str]:
         """The seed, and cloud-init's instance id. A guest that lets another service in gets our
         key, which it takes at what cloud-init sees as a first boot. One whose id an instance has
         already gets a new one: certificates for that would be good for this one. Raises OSError,
         DriverError."""
         path = disk.with_name(exported.SEED)
         seed = read_regular(path, exported.LIMITS[exported.SEED])
-        ours, theirs = self._key.public, manifest.login_key
+        theirs = manifest.login_key
         if theirs == ours and manifest.instance_id not in self._instances.registry.instance_ids():
             return seed, manifest.instance_id
         instance_id = f"{manifest.name}-{secrets.token_hex(8)}"

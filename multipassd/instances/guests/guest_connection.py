@@ -40,19 +40,19 @@ class GuestConnection:
         record = self._stored.record
         return Endpoint(name, host, port, record.host_key, record.ssh_user or USER)
 
-    @property
-    def key(self) -> Path:
-        """The private SSH key that this guest accepts."""
-        return self._key.with_name(self._stored.record.ssh_key or self._key.name)
+    def _key_of(self, name: str | None) -> Path:
+        """The private SSH key of this name; without one, that by which the guest is reached."""
+        named = self._stored.record.ssh_key if name is None else name
+        return self._key.with_name(named or self._key.name)
 
-    async def execute(self, command: str, seconds: float) -> str:
-        """Run a command in the guest and return its output. Raises GuestSilent, NotRunning,
-        DriverError."""
-        endpoint = self.endpoint()
+    async def execute(self, command: str, seconds: float, key: str | None = None, /) -> str:
+        """Run a command in the guest and return its output. `key`: see `Execute`. Raises
+        GuestSilent, NotRunning, DriverError."""
+        endpoint, path = self.endpoint(), self._key_of(key)
         if endpoint.host_key:
-            output = await guest_ssh.run(endpoint, self.key, command, seconds)
+            output = await guest_ssh.run(endpoint, path, command, seconds)
         else:
-            output, host_key = await guest_ssh.learn(endpoint, self.key, command, seconds)
+            output, host_key = await guest_ssh.learn(endpoint, path, command, seconds)
             self._pin(host_key)
         if not self.over:
             self.on_answer()

@@ -183,9 +183,9 @@ class RunningGuest:
         """Where its SSH is. Raises NotRunning."""
         return self._running().endpoint()
 
-    async def execute(self, command: str, seconds: float) -> str:
+    async def execute(self, command: str, seconds: float, key: str | None = None, /) -> str:
         """Run a command in the guest. Raises GuestSilent, NotRunning, DriverError."""
-        return await self._running().execute(command, seconds)
+        return await self._running().execute(command, seconds, key)
 
     def _running(self) -> GuestConnection:
         if self._reach is None:

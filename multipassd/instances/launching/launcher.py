@@ -215,7 +215,8 @@ class Launcher:
     ) -> Instance:
         registry, driver = self._instances.registry, self._instances.driver
         keys = await asyncio.to_thread(ssh_keys.make)
-        record = await self._record(order, image, base, size, keys)
+        login, public = await asyncio.to_thread(lambda: self._key.present)
+        record = await self._record(order, image, base, size, keys, login)
         try:
             _stage(order.name, "overlay")
             place = registry.place(order.name)
@@ -225,7 +226,8 @@ class Launcher:
             _stage(order.name, "seed")
             async with self._configuring:
                 copied = base.export is not None
-                seed = await asyncio.to_thread(self._seed, order, user, record, keys, copied)
+                ours = public, keys
+                seed = await asyncio.to_thread(self._seed, order, user, record, ours, copied)
                 await driver.write_seed(machine, seed)
         except OSError as error:
             raise _not_written(order.name, registry.place(order.name), error) from error
@@ -235,7 +237,7 @@ class Launcher:
         return self._instances.add(record)
 
     async def _record(
-        self, order: LaunchSpec, image: Image, base: Base, size: int, keys: SshKey
+        self, order: LaunchSpec, image: Image, base: Base, size: int, keys: SshKey, login: str
     ) -> Record:
         taken = self._instances.registry.mac_addresses()
         networks = tuple(
@@ -256,13 +258,22 @@ class Launcher:
             networks=networks,
             host_key=keys.public,
             ssh_authority=await asyncio.to_thread(lambda: self._authority.public),
+            ssh_key=login,
+            ssh_key_alone="" if base.export else login,  # a copied disk may let in former ones
             owner=order.owner.name,
         )
 
     def _seed(
-        self, order: LaunchSpec, user: UserData, record: Record, keys: SshKey, copied: bool
+        self,
+        order: LaunchSpec,
+        user: UserData,
+        record: Record,
+        ours: tuple[str, SshKey],
+        copied: bool,
     ) -> Seed:
-        authorised = (self._key.public, self._authority.line(record))
+        """`ours`: the public key to let in, and the host key."""
+        public, keys = ours
+        authorised = (public, self._authority.line(record))
         merged = userdata.merge(user, order.name, authorised, keys, order.time_zone)
         return Seed(order.name, record.instance_id, merged, interfaces(record), copied)
 

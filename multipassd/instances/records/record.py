@@ -16,6 +16,7 @@ from protocol import names
 
 CUT_OFF = "it is cut off or not JSON"
 FORMAT: Final = 1  # of the file; a later one is left alone by this release
+NO_KEY: Final = "-"  # as `ssh_key`: the guest lets in certificates alone
 
 
 class Phase(Enum):
@@ -108,6 +109,7 @@ class Snapshot(BaseModel):
     disk: Annotated[int, Field(gt=0)]  # bytes
     networks: tuple[Network, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    ssh_key: str | None = None  # as in the record then; None: as in the record now
 
 
 class Change(Enum):
@@ -157,6 +159,8 @@ class Record(BaseModel):
     ssh_key: str = ""  # name of the private key's file beside the service's own; empty: that one
     ssh_authority: str = ""  # public key of the authority whose certificates its login user lets
     # in by, "ssh-ed25519 AAAA…"; empty: none, so it is reached by the shared key alone
+    # The same, when its guest was last seen to let in none of the service's other keys.
+    ssh_key_alone: str = ""
     phase: Phase = Phase.STOPPED
     boot: str = ""  # of the host, when it was last started; one that ran is started in the next
     deleted: bool = False
@@ -169,6 +173,20 @@ class Record(BaseModel):
     def cards(self) -> Cards:
         others = tuple(HostCard(each.name, each.mac) for each in self.networks)
         return Cards(self.name, self.mac, others, self.ssh_port)
+
+    @property
+    def ssh_keys(self) -> set[str]:
+        """Also those that it is reached by once a snapshot is restored."""
+        kept = {each.ssh_key for each in self.snapshots if each.ssh_key is not None}
+        return {self.ssh_key, *kept}
+
+    def reached_by(self, key: str) -> Record:
+        """The same with another `ssh_key`. Its snapshots are still reached by the former one."""
+        snapshots = tuple(
+            each if each.ssh_key is not None else each.model_copy(update={"ssh_key": self.ssh_key})
+            for each in self.snapshots
+        )
+        return self.model_copy(update={"ssh_key": key, "snapshots": snapshots})
 
     @property
     def macs(self) -> set[str]:

@@ -311,6 +311,12 @@ class Registry:
             return None
         return {record.image.id for record in self._understood()}
 
+    def ssh_keys(self) -> set[str] | None:
+        """The keys that instances are reached by; None while that is not known of each."""
+        if self.strange or any(each.copy is None for each in self.damaged.values()):
+            return None
+        return {key for record in self._understood() for key in record.ssh_keys}
+
     def _understood(self) -> list[Record]:
         copies = [each.copy for each in self.damaged.values() if each.copy is not None]
         return [*self._records.values(), *copies]

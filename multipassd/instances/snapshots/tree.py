@@ -63,6 +63,7 @@ def new(record: Record, name: str, comment: str, *, tag: str, created: float) ->
         disk=record.disk,
         networks=record.networks,
         mounts=record.mounts,
+        ssh_key=record.ssh_key,
     )
 
 
@@ -126,6 +127,8 @@ def returned(record: Record, snapshot: Snapshot, mounts: tuple[Mount, ...]) -> R
             "disk": snapshot.disk,
             "networks": snapshot.networks,
             "mounts": mounts,
+            "ssh_key": record.ssh_key if snapshot.ssh_key is None else snapshot.ssh_key,
+            "ssh_key_alone": "",  # it may let in keys that were removed since
         }
     )
 

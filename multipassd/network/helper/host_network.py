@@ -11,7 +11,7 @@ from pathlib import Path
 from multipassd.network import bridge, interfaces, reservations
 from multipassd.network import subnet as subnets
 from multipassd.network.bridge import BRIDGE
-from multipassd.network.helper import firewall, firewall_probe, forwarding
+from multipassd.network.helper import closing, firewall, firewall_probe, forwarding
 from multipassd.network.helper.dnsmasq import Dnsmasq
 from multipassd.network.helper.state_file import State, unwritable
 from multipassd.network.helper.watch import BridgeWatch
@@ -36,6 +36,11 @@ class HostNetwork:
         self._uplinks = Uplinks(directory)
         self._troubles = Troubles(directory)
         self._watch = BridgeWatch(self._troubles)
+
+    @property
+    def subnet(self) -> IPv4Network | None:
+        """The instances', if they were ever given one."""
+        return self._state.subnet
 
     @property
     def used(self) -> bool:
@@ -203,6 +208,7 @@ class HostNetwork:
         """The package is removed: undo the changes of the host's own devices, too."""
         self._uplinks.dismantle()
         self.down()
+        closing.open_again()
 
     def close(self) -> None:
         """The service ends: take down all that no instance uses."""

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from multipassd.network.helper import closing
 from multipassd.network.helper.host_network import HostNetwork
 from multipassd.network.reservations import DEFAULT_DIRECTORY, DIRECTORY
 from multipassd.network.tools import NetworkFailure
@@ -28,14 +29,14 @@ from protocol import names
 LINGER_SECONDS = 10.0  # unused; an instance that restarts finds its network still there
 MAINTENANCE_SECONDS = 5.0  # between two inspections of the network
 REQUEST_SECONDS = 5.0  # for the daemon to send its line, as other requests wait for it
-MAX_REQUEST = 4096
+MAX_REQUEST = 64 << 10  # with the users that guests are closed to
 # When a daemon started by hand is killed, its service cleans up while the next one's starts.
 LOCK, LOCK_SECONDS = "lock", 60.0
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 DEVICE = re.compile(r"[^\s/:]{1,15}")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
-USAGE = "Usage: multipass-network serve | down\n"
+USAGE = "Usage: multipass-network serve | down | close\n"
 
 _log = log.get("network")
 Request = dict[str, Any]
@@ -50,6 +51,8 @@ def main(words: list[str]) -> int:
     if words == ["down"]:
         HostNetwork(directory).dismantle()
         return 0
+    if words == ["close"]:
+        return close_once(directory)
     sys.stderr.write(USAGE)
     return 2
 
@@ -68,6 +71,28 @@ def serve(directory: Path) -> int:
         _log.error("%s", error)
         return 1
     return 0
+
+
+def close_once(directory: Path) -> int:
+    """One request of this verb on standard input, for a daemon without a network service. The exit
+    code."""
+    line = json_request.Line(MAX_REQUEST)
+    answer: dict[str, Any]
+    try:
+        while not line.feed(os.read(0, MAX_REQUEST)):
+            pass
+        answer = {"done": _close(HostNetwork(directory), line.decode(dict))}
+    except (OSError, RequestFailed, ValueError, KeyError, TypeError) as error:
+        answer = {"error": f"Connections to instances can't be ended: {error}."}
+    os.write(1, json_request.encode(answer))
+    return 0
+
+
+def _close(network: HostNetwork, request: Request) -> dict[str, Any]:
+    """Raises ValueError, KeyError, TypeError, OSError."""
+    uids, once = closing.ranges(request["uids"]), closing.ranges(request["once"])
+    ports, seconds = closing.ports(request["ports"]), closing.seconds(request["seconds"])
+    return closing.close(network.subnet, uids, once, ports, seconds)
 
 
 def _run(network: HostNetwork, listener: socket.socket) -> None:
@@ -98,6 +123,7 @@ class Service:
             "detach": lambda request: network.detach(_mac(request)),
             "forget": lambda request: network.release(_mac(request)),
             "bridge": lambda request: network.bridge(_matching(DEVICE, request["device"])),
+            "close": lambda request: _close(network, request),
             "tidy": lambda request: network.clean_up(),
         }
 

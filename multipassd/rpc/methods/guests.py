@@ -72,8 +72,10 @@ async def certify(call: Call[CertifyRequest], daemon: Daemon) -> None:
     if call.request.refused:
         instance.way.note_refusal()
     if why := _why_shared(call, daemon, instance):
-        reply.why_shared, reply.private_key = why, _private_key(instance, daemon)
+        reply.why_shared = why
+        reply.private_key = await daemon.guest_access.give_key(call.peer, instance)
     else:
+        await daemon.guest_access.note_certificate(call.peer)
         key_id = f"{call.standing.name} {call.peer.fingerprint[:FINGERPRINT]}".strip()
         reply.certificate = daemon.ssh_authority.certify(
             call.request.public_key, instance.record, key_id
@@ -117,7 +119,8 @@ async def ssh_info(call: Call[SSHInfoRequest], daemon: Daemon) -> None:
     found = {
         each.name: SSHInfo(
             port=endpoints[each.name].port,
-            priv_key_base64=_private_key(each, daemon),
+            # PEM, whose body is what the name means
+            priv_key_base64=await daemon.guest_access.give_key(call.peer, each),
             host=endpoints[each.name].host,
             username=endpoints[each.name].user,
         )
@@ -167,8 +170,3 @@ async def _host_key(instance: Instance) -> str:
     if not instance.record.host_key and instance.running:
         await instance.wait()  # the log-in that this ends with learns it
     return instance.record.host_key
-
-
-def _private_key(instance: Instance, daemon: Daemon) -> str:
-    """PEM, whose body is what the name of ssh_info's field means. Raises StorageFailed."""
-    return daemon.ssh_key.private_of(instance.record.ssh_key).decode()

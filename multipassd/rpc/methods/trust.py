@@ -92,7 +92,14 @@ async def clients(call: Call[ClientsRequest], daemon: Daemon) -> None:
         for each in await daemon.enrolment.invitations()
     ]
     state = daemon.store.state.name.lower()
-    call.reply(ClientsReply(clients=clients, state=state, invitations=waiting))
+    call.reply(
+        ClientsReply(
+            clients=clients,
+            state=state,
+            invitations=waiting,
+            former_key=daemon.guest_access.pending(),
+        )
+    )
 
 
 def _ends(store: TrustStore) -> dict[str, int]:
@@ -148,6 +155,8 @@ async def grant(call: Call[GrantRequest], daemon: Daemon) -> None:
 
 async def renew(call: Call[RenewRequest], daemon: Daemon) -> None:
     """Put a renewed certificate in the place of the caller's."""
+    new = fingerprint(call.request.certificate)
+    await daemon.guest_access.note_renewal(call.peer.fingerprint, new)
     await daemon.enrolment.renew(call.peer, call.request.certificate)
     call.reply(RenewReply())
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import pwd
+from collections.abc import Container
 from pathlib import Path
 
 from multipassd.system.files import read_regular
@@ -47,6 +48,10 @@ class SubordinateUids:
             return cls.parse(read_regular(path, MAX_FILE).decode("utf-8", "replace"))
         except OSError:
             return cls()
+
+    def ranges_of(self, owners: Container[int]) -> list[tuple[int, int]]:
+        """First and last of each range that belongs to one of these users."""
+        return [(first, end - 1) for first, end, owner in self._ranges if owner in owners]
 
     def charge(self, uid: int) -> int:
         """The uid that answers for `uid`: the owner of its range, or itself."""

@@ -72,7 +72,7 @@ class Guest:
         self.answers = list(answers)
         self.asked: list[str] = []
 
-    async def execute(self, command: str, seconds: float) -> str:
+    async def execute(self, command: str, seconds: float, key: str | None = None, /) -> str:
         self.asked.append(command)
         if not self.answers:
             raise GuestSilent("foo did not answer")

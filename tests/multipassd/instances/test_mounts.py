@@ -79,7 +79,7 @@ def add(mounts: Mounts, mount: Mount = MOUNT, *, answers: bool = True) -> None:
 def test_a_guest_that_answered_while_mounts_were_off_can_be_reached_once_they_are_on(
     stored: Stored,
 ) -> None:
-    async def execute(command: str, seconds: float) -> str:
+    async def execute(command: str, seconds: float, key: str | None = None, /) -> str:
         raise AssertionError
 
     classic = Classic()

@@ -1,0 +1,71 @@
+"""Clients' access to guests, from the first key or certificate until it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from multipassd.auth.peer import Peer
+from multipassd.cloudinit.ssh_keys import ServiceKey
+from multipassd.guest_access.departures import Departures, Trust
+from multipassd.guest_access.holders import FILE, Holders
+from multipassd.guest_access.rotation import KeyRotation
+from multipassd.guest_access.sessions import Sessions
+from multipassd.instances.collection import Instances
+from multipassd.instances.instance import Instance
+from multipassd.network.closing import Closing
+from multipassd.transport.quota.subuids import SubordinateUids
+
+
+class GuestAccess:
+    """The one part of it that calls and the service see."""
+
+    def __init__(
+        self,
+        data: Path,
+        trust: Trust,
+        key: ServiceKey,
+        instances: Instances,
+        closing: Closing,
+        subuids: Callable[[], SubordinateUids],
+    ) -> None:
+        self._trust = trust
+        self._key = key
+        self._holders = Holders(data / FILE, key)
+        self._rotation = KeyRotation(instances, key)
+        sessions = Sessions(instances, closing, subuids, os.geteuid())
+        self._departures = Departures(trust, self._holders, key, self._rotation, sessions)
+
+    def load(self) -> None:
+        """After the trust store was. Never fails."""
+        self._holders.load(self._trust.records())
+
+    async def note_certificate(self, peer: Peer) -> None:
+        """It is about to be given a certificate. Durable on return. Raises StorageFailed."""
+        await asyncio.to_thread(self._holders.note, peer.fingerprint, peer.uid)
+
+    async def give_key(self, peer: Peer, instance: Instance) -> str:
+        """The private key that this guest lets in, for a client; that it has it is durable on
+        return. Raises StorageFailed."""
+        name, present = instance.record.ssh_key, self._key.name
+        private = await asyncio.to_thread(self._key.private_of, name)
+        # Before the first rotation a key of 1.16 is as good. A former key is on its way out.
+        held = present if name == present or not present else None
+        await asyncio.to_thread(self._holders.note, peer.fingerprint, peer.uid, held)
+        return private.decode()
+
+    async def note_renewal(self, old: str, new: str) -> None:
+        """A certificate is about to take another one's place. Raises StorageFailed."""
+        await asyncio.to_thread(self._holders.note_renewal, old, new)
+
+    def pending(self) -> list[str]:
+        """Instances that may still let in a key of a client whose trust has ended. Raises
+        StorageFailed."""
+        return self._rotation.pending()
+
+    def look(self) -> None:
+        """Called when trust has changed, and every second or so. Never fails."""
+        self._departures.look()
+        self._rotation.tick()

@@ -1,0 +1,120 @@
+"""Guests are closed to users of this host for a time: their connections end, and no new ones come.
+
+A rule of its own table refuses what these users send to guests' SSH servers; the kernel takes each
+user out again after the time, also if neither this program nor the daemon lives to do so.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from multipassd.network import tools
+from multipassd.network.helper import guest_sockets
+from multipassd.network.helper.guest_sockets import Uids
+from multipassd.network.tools import NetworkFailure
+from multipassd.system import log
+
+TABLE = "multipass_closed"
+SSH = 22
+LOOPBACK = IPv4Address("127.0.0.1")
+MAX_UID = (1 << 32) - 2
+MOST = 1000  # ranges of uids, or ports
+LONGEST = 3600  # seconds
+
+_log = log.get("network")
+
+
+def ruleset(subnet: IPv4Network | None, uids: Uids, ports: frozenset[int], seconds: int) -> str:
+    """Input of `nft -f` that replaces the whole table; without uids it removes it. Pure."""
+    begin = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
+    if not uids:
+        return begin
+    users = ", ".join(f"{_range(each)} timeout {seconds}s" for each in uids)
+    rules = ""
+    if subnet is not None:
+        rules += f"    meta skuid @users ip daddr {subnet} tcp dport {SSH} reject with tcp reset\n"
+    if ports:
+        some = ", ".join(str(port) for port in sorted(ports))
+        rules += (
+            f"    meta skuid @users ip daddr {LOOPBACK} tcp dport {{ {some} }} "
+            "reject with tcp reset\n"
+        )
+    return (
+        f"{begin}table inet {TABLE} {{\n"
+        "  set users {\n    typeof meta skuid\n    flags interval, timeout\n"
+        f"    elements = {{ {users} }}\n  }}\n"
+        "  chain output {\n    type filter hook output priority filter; policy accept;\n"
+        f"{rules}  }}\n"
+        "}\n"
+    )
+
+
+def close(
+    subnet: IPv4Network | None, uids: Uids, once: Uids, ports: frozenset[int], seconds: int
+) -> dict[str, Any]:
+    """Close guests to `uids`, and to no one else, for this time; of `once` only the connections of
+    now end. `ports`: of guests' SSH servers on the loopback interface. How many connections were
+    ended, guest and local port of those that could not be, and why guests are not closed. Raises
+    OSError."""
+    why = ""
+    try:
+        tools.run("nft", "-f", "-", given=ruleset(subnet, uids, ports, seconds))
+    except NetworkFailure as error:
+        why = str(error)
+
+    def is_guest(address: IPv4Address, port: int) -> bool:
+        if address == LOOPBACK:
+            return port in ports
+        return subnet is not None and address in subnet and port == SSH
+
+    ended, left = guest_sockets.end((*uids, *once), is_guest) if uids or once else (0, [])
+    if ended:
+        _log.info("%d connections to instances were ended", ended)
+    return {"ended": ended, "left": left, "why": why if uids else ""}
+
+
+def open_again() -> None:
+    """Close guests to no one. Never fails."""
+    with suppress(NetworkFailure):
+        tools.run("nft", "-f", "-", given=ruleset(None, (), frozenset(), 0))
+
+
+def ranges(given: Any) -> Uids:
+    """Of a request: apart, in order. Raises ValueError, TypeError; also for root, which is never
+    shut out."""
+    found = sorted((_int(first, MAX_UID), _int(last, MAX_UID)) for first, last in given)
+    if len(found) > MOST or any(first > last for first, last in found):
+        raise ValueError("no ranges of users")
+    merged: list[tuple[int, int]] = []
+    for first, last in found:
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(last, merged[-1][1])
+        else:
+            merged.append((first, last))
+    return tuple(merged)
+
+
+def ports(given: Any) -> frozenset[int]:
+    """Raises ValueError, TypeError."""
+    found = frozenset(_int(port, 65535) for port in given)
+    if len(found) > MOST:
+        raise ValueError("too many ports")
+    return found
+
+
+def seconds(given: Any) -> int:
+    """Raises ValueError, TypeError."""
+    return _int(given, LONGEST)
+
+
+def _int(value: Any, most: int) -> int:
+    if type(value) is not int or not 1 <= value <= most:
+        raise ValueError(value)
+    return value
+
+
+def _range(uids: tuple[int, int]) -> str:
+    first, last = uids
+    return str(first) if first == last else f"{first}-{last}"

@@ -1,0 +1,125 @@
+"""Guests are closed to users: by the real kernel, in a network namespace of the test's own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from multipassd.network.helper import closing
+from tests.multipassd.network.netns import REQUIRED, namespace
+
+ROOT = Path(__file__).resolve().parents[4]
+PORT, BOB, CAROL = 40022, 61001, 61002
+SERVER = """
+import socket
+listener = socket.create_server(("127.0.0.1", {port}), backlog=9)
+print("listens", flush=True)
+kept = []
+while True:
+    kept.append(listener.accept())
+"""
+CLIENT = """
+import os, socket, sys
+os.setuid({uid})
+def connect():
+    connection = socket.socket()
+    connection.connect(("127.0.0.1", {port}))
+    return connection
+first = connect()
+print("up", flush=True)
+sys.stdin.readline()
+for attempt in (lambda: first.send(b"x"), connect):
+    try:
+        attempt()
+        print("fine", flush=True)
+    except OSError as error:
+        print(type(error).__name__, flush=True)
+"""
+
+
+class Program:
+    def __init__(self, command: list[str]) -> None:
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def go(self) -> list[str]:
+        said, _ = self._process.communicate("\n", timeout=60)
+        return said.split()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class TestInTheKernel:
+    pytestmark = REQUIRED
+
+    def test_one_user_is_shut_out_and_no_other(self) -> None:
+        request = {
+            "uids": [[BOB, BOB]], "once": [[CAROL + 1, CAROL + 1]], "ports": [PORT], "seconds": 60,
+        }  # fmt: skip
+        with namespace() as host:
+
+            def python(program: str) -> Program:
+                return Program(host.entering(sys.executable, "-c", program))
+
+            def close(**changed: object) -> dict[str, object]:
+                program = host.entering(
+                    sys.executable, str(ROOT / "bin/multipass-network"), "close"
+                )
+                given = json.dumps(request | changed) + "\n"
+                done = subprocess.run(
+                    program, input=given, capture_output=True, text=True, check=True
+                )
+                found: dict[str, object] = json.loads(done.stdout)
+                return found
+
+            server = python(SERVER.format(port=PORT))
+            try:
+                assert server.line() == "listens"
+                users = BOB, CAROL, CAROL + 1
+                clients = [python(CLIENT.format(uid=uid, port=PORT)) for uid in users]
+                assert [client.line() for client in clients] == ["up"] * 3
+                assert close() == {"done": {"ended": 2, "left": [], "why": ""}}
+                bob, carol, once = [client.go() for client in clients]
+                assert carol == ["fine", "fine"]
+                assert bob[0] != "fine" and bob[1] == "ConnectionRefusedError"
+                assert once[0] != "fine" and once[1] == "fine", "it may log in again"
+
+                assert "error" in close(uids=[[0, 5]]), "root is never shut out"
+                assert "error" in close(ports=["22; flush ruleset"])
+                assert close(uids=[], once=[])["done"] == {"ended": 0, "left": [], "why": ""}
+                again = python(CLIENT.format(uid=BOB, port=PORT))
+                assert again.line() == "up"
+                assert again.go() == ["fine", "fine"]
+                assert closing.TABLE not in host.run("nft", "list", "tables")
+            finally:
+                server.end()
+
+
+def test_the_rules_are_for_guests_alone() -> None:
+    uids = closing.ranges([[7, 9], [3, 3], [4, 5], [8, 8]])
+    assert uids == ((3, 5), (7, 9))
+    rules = closing.ruleset(IPv4Network("10.1.2.0/24"), uids, frozenset({41, 40}), 60)
+    assert "elements = { 3-5 timeout 60s, 7-9 timeout 60s }" in rules
+    assert "ip daddr 10.1.2.0/24 tcp dport 22 reject" in rules
+    assert "ip daddr 127.0.0.1 tcp dport { 40, 41 } reject" in rules
+    assert "reject" not in closing.ruleset(None, (), frozenset({40}), 60)
+
+
+@pytest.mark.parametrize(
+    "given", [[[0, 1]], [[5, 4]], [["1", 2]], [[1, 1 << 32]], [[True, 2]], [1]]
+)
+def test_what_is_no_range_of_users_is_refused(given: object) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        closing.ranges(given)
