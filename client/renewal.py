@@ -46,7 +46,7 @@ def afterwards(session: Session) -> None:
         return
     try:
         directory = os.path.dirname(called.identity[0])
-        if _is_due(called.identity) and not _attempted(directory):
+        if _is_due(called.identity) and _may_try(called.identity, directory):
             _leave(called.server, called.identity)
     except (OSError, ValueError):
         pass  # a certificate that can't be read is the command's to report
@@ -60,7 +60,7 @@ def renew(server: Server, identity: Identity) -> None:
     if lock is None:
         return  # another command does it
     try:
-        if _attempted(directory) or not _is_due(identity):
+        if not _may_try(identity, directory) or not _is_due(identity):
             return
         _note_attempt(directory)
         _exchange(server, identity, directory)
@@ -98,9 +98,12 @@ def _call(server: Server, identity: Identity, new: str) -> None:
 
 def _make(directory: str) -> None:
     certificate.add_site_packages()
+    from datetime import UTC, datetime
+
     from protocol import certificates, client_certificate
 
-    made = certificates.make_client(pem=_read(f"{directory}/{KEY}"))
+    now = datetime.fromtimestamp(time.time(), UTC)
+    made = certificates.make_client(now, _read(f"{directory}/{KEY}"))
     mode = client_certificate.CERTIFICATE_MODE
     client_certificate.write(f"{directory}/{PENDING}", made.certificate, mode)
     _sync(directory)
@@ -109,6 +112,8 @@ def _make(directory: str) -> None:
 def _put_in_place(directory: str) -> None:
     """The old certificate stays as the newest of the earlier ones; the new one takes its name."""
     current, pending = f"{directory}/{CERTIFICATE}", f"{directory}/{PENDING}"
+    if not os.path.exists(pending):
+        return  # another command was faster
     paths = [f"{directory}/{name}" for name in EARLIER]
     if not os.path.exists(paths[0]) or not os.path.samefile(paths[0], current):
         free = next(
@@ -155,6 +160,11 @@ def _is_good(path: str) -> bool:
 
 def _moment(seconds: float) -> str:
     return time.strftime("%Y%m%d%H%M%S", time.gmtime(seconds))
+
+
+def _may_try(identity: Identity, directory: str) -> bool:
+    """What was exchanged has only to be put in place: 1.16's client has no other way to it."""
+    return os.path.basename(identity[0]) == PENDING or not _attempted(directory)
 
 
 def _attempted(directory: str) -> bool:

@@ -112,9 +112,9 @@ class Service:
             tcp_address=reachable.from_other_machines(self._listeners),
         )
         log.add_handler(CallerLog())
-        standings = Standings(self._store, own_rule(self._group))
-        dispatcher = Dispatcher(self._daemon, standings, HANDLERS)
-        self._server = Server(dispatcher, standings, self._charge, lambda: self._context)
+        standings = Standings(self._store, own_rule(self._group), self._settings.refuses_expired)
+        self._dispatcher = Dispatcher(self._daemon, standings, HANDLERS)
+        self._server = Server(self._dispatcher, standings, self._charge, lambda: self._context)
         activated = all(not each.bound for each in self._listeners)
         self._idle_exit = idle_exit if activated else 0  # else no caller would wake it
         self._farewell = ""  # why it ends, unless by a signal
@@ -198,6 +198,7 @@ class Service:
         self._settings.refresh()
         if self._open_to_all != self._is_open_to_all():
             self._set_modes()  # local.first-client was changed
+        self._dispatcher.end_expired()
         self._audit.tick(time.time())
         self._daemon.instances.stop_what_is_due()
         self._daemon.instances.take_up_new()

@@ -132,6 +132,9 @@ class Values(BaseModel):
     privileged_mounts: Annotated[
         str, BeforeValidator(_boolean), Field(alias=names.PRIVILEGED_MOUNTS)
     ] = Field(default_factory=_serves_as_callers)
+    refuse_expired: Annotated[str, BeforeValidator(_boolean), Field(alias=names.REFUSE_EXPIRED)] = (
+        "false"
+    )
 
 
 FIELDS = {str(field.alias): name for name, field in Values.model_fields.items()}
@@ -209,6 +212,13 @@ class Settings:
         if self.problem or names.FIRST_CLIENT in self._wrong:
             return FirstClient.UNKNOWN
         return FirstClient(self._values.first_client)
+
+    def refuses_expired(self) -> bool:
+        """Does a client's certificate count for nothing once it has ended? Also where the file or
+        its value can't be read: the default would let in clients that may be refused."""
+        self.refresh()
+        unknown = self.problem or names.REFUSE_EXPIRED in self._wrong
+        return bool(unknown) or self._values.refuse_expired == "true"
 
     def section(self, name: str) -> dict[str, str]:
         """What an administrator wrote under another heading of the file; no client can set it."""

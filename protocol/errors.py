@@ -7,6 +7,7 @@ The sentences of the first six are Multipass 1.16's, which scripts compare.
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar
 
 from protocol.roles import Role
@@ -45,6 +46,23 @@ class NoFirstClient(RpcError):
             f"No client is trusted yet, and none becomes the first by itself: {why}.\n"
             "An administrator lets a client in with 'sudo multipass invite NAME --role admin', "
             "with multipass-trust, or root's own with 'sudo multipass authenticate'."
+        )
+
+
+class CertificateExpired(RpcError):
+    """The client's certificate has ended, and the service refuses such. `ends`: in seconds since
+    1970; no moment that a calendar has where the certificate says none."""
+
+    status = Status.UNAUTHENTICATED
+
+    def __init__(self, ends: float) -> None:
+        known = 0 < ends < 253402300800  # the year 10000
+        when = time.strftime(" on %Y-%m-%d", time.gmtime(ends)) if known else ""
+        super().__init__(
+            f"The client's certificate ended{when}, and the service refuses such certificates "
+            "(local.refuse-expired).\n"
+            "Move the directory multipass-client-certificate away, and authenticate anew with an "
+            "invitation."
         )
 
 

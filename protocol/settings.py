@@ -12,6 +12,7 @@ MIRROR = "local.image.mirror"
 PASSPHRASE = "local.passphrase"
 PASSPHRASE_ROLE = "local.passphrase-role"
 PRIVILEGED_MOUNTS = "local.privileged-mounts"
+REFUSE_EXPIRED = "local.refuse-expired"
 
 DAEMON_PREFIX = "local."  # the daemon checks all keys that begin with it
 
@@ -23,6 +24,7 @@ DAEMON_KEYS = {  # with their defaults
     PASSPHRASE: "",
     PASSPHRASE_ROLE: "admin",
     PRIVILEGED_MOUNTS: "true",
+    REFUSE_EXPIRED: "false",
 }
 # What a client may read that is to change nothing: what the services it sees run on.
 HARMLESS_KEYS = frozenset({BRIDGED_NETWORK, DRIVER, MIRROR, PRIVILEGED_MOUNTS})

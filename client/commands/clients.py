@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from client import messages, render, trust_calls
 from client.arguments.commandline import FORMAT
 from client.command import Command
@@ -18,7 +20,7 @@ def run(session: Session) -> int:
     reply = trust_calls.call(session, "clients", ClientsRequest(), ClientsReply)
     from client.render import clients
 
-    console.out(clients.render(reply, form))
+    console.out(clients.render(reply, form, time.time()))
     return SUCCESS
 
 

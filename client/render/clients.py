@@ -17,15 +17,18 @@ INVITED = "invited"  # in the place of how a client was let in
 FORMER_KEY = "Instances with a former SSH key"  # the heading of a second table in csv
 NONE = "--"
 SHOWN = 16  # digits of a fingerprint: finding two that begin alike is not feasible
+SOON = 30 * 24 * 3600  # seconds before its end that a certificate is renewed
 
 
-def render(reply: ClientsReply, form: str) -> str:
+def render(reply: ClientsReply, form: str, now: float) -> str:
+    """`now`: seconds since 1970; a table marks the certificates that have ended or do so soon."""
     rows = [_client(each) for each in reply.clients]
     rows += [_invitation(each) for each in reply.invitations]
     rows.sort(key=lambda row: (row[0], row[6]))
     pending = reply.former_key
     if form == TABLE:
-        return _table(rows) + (f"\n{messages.former_key(pending)}\n" if pending else "")
+        clients = _table(rows, _moment(int(now)), _moment(int(now + SOON)))
+        return clients + (f"\n{messages.former_key(pending)}\n" if pending else "")
     if form == CSV:
         lines = [f'{row[0]},{row[1]},"{row[2]}",{",".join(row[3:])}\n' for row in rows]
         below = [f"{each}\n" for each in ("", FORMER_KEY, *pending)] if pending else []
@@ -58,15 +61,24 @@ def _invitation(invitation: Invitation) -> tuple[str, ...]:
     return invitation.name, invitation.role, how, made, "", until, ""
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def _table(rows: list[tuple[str, ...]], now: str, soon: str) -> str:
     if not rows:
         return messages.NO_CLIENTS + "\n"
     from client.render import table
 
     shown: list[tuple[str, ...]] = [HEADINGS]
-    shown += [tuple(cell or NONE for cell in (*row[:6], row[6][:SHOWN])) for row in rows]
+    for row in rows:
+        ends = row[5] + (_mark(row[5], now, soon) if row[6] else "")
+        shown.append(tuple(cell or NONE for cell in (*row[:5], ends, row[6][:SHOWN])))
     widths = [table.automatic([row[column] for row in shown]) for column in range(6)]
     return table.render(shown, widths)
+
+
+def _mark(ends: str, now: str, soon: str) -> str:
+    """Behind the moment at which a certificate ends; moments of this form compare as texts."""
+    if not ends or ends >= soon:
+        return ""
+    return " (ended)" if ends < now else " (soon)"
 
 
 def _moment(seconds: int) -> str:

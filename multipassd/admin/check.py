@@ -42,6 +42,7 @@ def _run(place: Place, options: Namespace) -> int:
     _directories(place, report)
     storage.look(place, report)
     _settings(settings, report)
+    clients.ages(store, expiries(place), settings.refuses_expired(), report)
     _certificates(place, report)
     instances.look(place, report)
     # As read: a daemon that wakes now makes the directory.
@@ -88,10 +89,6 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
         for problem in store.problems:
             report.problem(problem, clients.cure(place, store, problem))
     clients.invited(place, report)
-    now = datetime.now(UTC)
-    old = sum(end < now for end in expiries(place).values())
-    if old:
-        report.note(f"{old} trusted certificates have expired, which does not matter for trust")
 
 
 def _lost(place: Place) -> bool:

@@ -99,7 +99,7 @@ def _as_row(record: ClientRecord, expires: datetime | None) -> tuple[str, ...]:
         _user(record.uid),
         _day(record.enrolled_at),
         _day(record.last_seen),
-        f"{expires:%Y-%m-%d}" if expires else NONE,
+        f"{expires:%Y-%m-%d}{_mark(expires)}" if expires else NONE,
     )
 
 
@@ -118,6 +118,13 @@ def _invited_row(invitation: Invitation) -> tuple[str, ...]:
     how = f"invited by {printable(invitation.by)}"
     name, role = printable(invitation.name), printable(invitation.role)
     return name, NONE, role, how, NONE, made, NONE, expires
+
+
+def _mark(expires: datetime) -> str:
+    now = datetime.now(UTC)
+    if expires < now:
+        return " (ended)"
+    return " (soon)" if expires < now + certificate_checks.RENEWED_WITHIN else ""
 
 
 def _user(uid: int | None) -> str:

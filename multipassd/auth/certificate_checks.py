@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from multipassd.auth.peer import NEVER_VALID
 from protocol.certificates import CertificateError, load, load_der, load_key
 
 CLOCKS_DIFFER = timedelta(days=1)  # between a client and the service
@@ -18,6 +19,14 @@ LONGEST_LIFE = timedelta(days=365) + 2 * CLOCKS_DIFFER
 
 def not_after(der: bytes) -> datetime:
     return _end(load_der(der))
+
+
+def ends(der: bytes) -> float:
+    """When it ends, in seconds since 1970; NEVER_VALID where it says no moment."""
+    try:
+        return not_after(der).timestamp()
+    except (ValueError, OverflowError):
+        return NEVER_VALID
 
 
 def valid_at(certificate: bytes, moment: datetime) -> bool:

@@ -12,6 +12,7 @@ from multipassd.auth.peer import Peer
 from multipassd.auth.standing import Standing
 from multipassd.trust.state import FirstClient, TrustState
 from protocol.errors import (
+    CertificateExpired,
     InvalidCertificate,
     NoFirstClient,
     NotAuthenticated,
@@ -66,6 +67,8 @@ def decide(
     local = peer.credentials is not None
     if local and not standing.admin and not open_to_all(state, first):
         return _refuse("not in the admin group", SocketAccessDenied())
+    if standing.expired and policy is not Policy.OPEN:
+        return _refuse("certificate expired", CertificateExpired(peer.ends))
     decision = _RULES[policy](peer, standing, state)
     if decision.verdict is Verdict.ADOPT and first is not FirstClient.ADMIN:
         return _refuse("no first client by itself", NoFirstClient(NOT_BY_ITSELF[first]))

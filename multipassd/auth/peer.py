@@ -8,7 +8,9 @@ import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
+NEVER_VALID = -inf
 NOBODY = 65534  # the kernel's overflow id: a user it can't name here
 SO_PEERGROUPS = 59  # asm-generic/socket.h; not in the socket module
 _UCRED = struct.Struct("3i")
@@ -32,13 +34,16 @@ class Credentials:
 @dataclass(frozen=True, slots=True)
 class Peer:
     """`credentials` is None over TCP; `certificate` is DER, empty if none was presented; `person`
-    is who is charged for what the peer does (`origin.py`). `address`: HOST:PORT, over TCP only."""
+    is who is charged for what the peer does (`origin.py`). `address`: HOST:PORT, over TCP only.
+    `ends`: when the certificate ends, in seconds since 1970; NEVER_VALID where it does not say.
+    From when it is valid does not matter: a clock that was put right must lock no client out."""
 
     credentials: Credentials | None
     certificate: bytes
     fingerprint: str
     person: str = ""
     address: str = ""
+    ends: float = inf
 
     @property
     def uid(self) -> int | None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from multipassd.audit.record import NOBODY
 from multipassd.audit.trail import Audit
-from multipassd.auth.certificate_checks import renewal_complaint
+from multipassd.auth.certificate_checks import ends, renewal_complaint
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import actor
 from multipassd.trust.store import TrustStore
@@ -62,4 +62,5 @@ class Renewal:
         """The peer as of now: with the new certificate, as soon as that is trusted."""
         if not self._old or peer.fingerprint != self._old or not self._store.trusts(self._new):
             return peer
-        return replace(peer, certificate=self._certificate, fingerprint=self._new)
+        new = self._certificate
+        return replace(peer, certificate=new, fingerprint=self._new, ends=ends(new))

@@ -6,6 +6,8 @@ none of them asks the trust store itself.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from multipassd.audit.record import Actor
@@ -27,13 +29,16 @@ class Standing(NamedTuple):
     `role`: that of its certificate in the trust store; None if it is not trusted. `name`: the
     person whose certificate it is, as on record; empty if it is not trusted. `root`: root of this
     host, over the Unix socket. `admin`: root, the admin group or the daemon's own user, likewise;
-    before the first client only they may connect. That is no role. A tuple, as each call makes one.
+    before the first client only they may connect. That is no role. `expired`: its certificate has
+    ended, and ended ones are refused; then it is not trusted, unless it is root's. A tuple, as each
+    call makes one.
     """
 
     role: Role | None = None
     name: str = ""
     root: bool = False
     admin: bool = False
+    expired: bool = False
 
     @property
     def trusted(self) -> bool:
@@ -68,17 +73,30 @@ def actor(peer: Peer, name: str, role: Role | str | None) -> Actor:
 
 
 class Standings:
-    """Computes the standing of peers from the trust store and the rule for administrators."""
+    """Computes the standing of peers from the trust store and the rule for administrators.
 
-    def __init__(self, trust: Trust, admins: AdminRule) -> None:
+    `refuses_expired`: is a certificate that has ended worth nothing? `now`: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        trust: Trust,
+        admins: AdminRule,
+        refuses_expired: Callable[[], bool] = lambda: False,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._trust = trust
         self._admins = admins
+        self._refuses_expired = refuses_expired
+        self._now = now
 
     def of(self, peer: Peer) -> Standing:
         """As of now: a change of the trust store changes it."""
-        who = peer.fingerprint
+        who, admin = peer.fingerprint, self._admins.covers(peer.credentials)
+        if peer.ends < self._now() and not peer.is_root and self._refuses_expired():
+            return Standing(admin=admin, expired=True)
         role, name = self._trust.holder_of(who) if who else (None, "")
-        return Standing(role, name, peer.is_root, self._admins.covers(peer.credentials))
+        return Standing(role, name, peer.is_root, admin)
 
     def before_handshake(self, credentials: Credentials | None) -> Standing:
         """By the user alone: the certificate is not known yet."""

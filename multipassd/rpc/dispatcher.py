@@ -80,6 +80,12 @@ class Dispatcher:
         else:
             self._end_untrusted()
 
+    def end_expired(self) -> None:
+        """Calls whose callers' certificates have ended since they began: called now and then."""
+        for stream, call in list(self._running.items()):
+            if self._standings.of(call.peer).expired:
+                self._look_anew(stream, call)
+
     def current(self, peer: Peer) -> Peer:
         """The peer with the certificate that has just taken the place of the one it showed."""
         return self._daemon.enrolment.renewal.current(peer)
@@ -115,21 +121,24 @@ class Dispatcher:
 
     def _end_untrusted(self) -> None:
         for stream, call in list(self._running.items()):
-            call.peer = self.current(call.peer)
-            standing = self._standings.of(call.peer)
-            if call.standing.trusted:  # else it authenticates: a log is for the next call
-                call.standing = standing
-            state = self._daemon.store.state
-            method = call.method
-            decision = decide_anew(
-                method.policy, method.least, call.peer, standing, state, self._first_client()
-            )
-            if decision.error is None or call.outlives_trust:
-                continue
-            del self._running[stream]
-            reason = f"{decision.reason}, ended a running call"
-            self._daemon.audit.denied(call.actor, reason)
-            stream.revoke(decision.error)
+            self._look_anew(stream, call)
+
+    def _look_anew(self, stream: Stream, call: Call[Message]) -> None:
+        call.peer = self.current(call.peer)
+        standing = self._standings.of(call.peer)
+        if call.standing.trusted:  # else it authenticates: a log is for the next call
+            call.standing = standing
+        state = self._daemon.store.state
+        method = call.method
+        decision = decide_anew(
+            method.policy, method.least, call.peer, standing, state, self._first_client()
+        )
+        if decision.error is None or call.outlives_trust:
+            return
+        del self._running[stream]
+        reason = f"{decision.reason}, ended a running call"
+        self._daemon.audit.denied(call.actor, reason)
+        stream.revoke(decision.error)
 
     async def _run(self, call: Call[Message]) -> None:
         method = call.method

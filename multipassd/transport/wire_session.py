@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from OpenSSL import SSL
 
+from multipassd.auth import certificate_checks
 from multipassd.auth.peer import Peer
 from multipassd.transport.h2_session import Handler, Link, Session
 from multipassd.transport.quota.origin import Caller
@@ -55,8 +56,10 @@ class Conversation:
     def peer(self, caller: Caller) -> Peer:
         """Who it is, as soon as TLS is established."""
         certificate = self._tls.peer_certificate()
-        name = fingerprint(certificate) if certificate else ""
-        return Peer(caller.credentials, certificate, name, caller.person, caller.address)
+        if not certificate:
+            return Peer(caller.credentials, b"", "", caller.person, caller.address)
+        name, ends = fingerprint(certificate), certificate_checks.ends(certificate)
+        return Peer(caller.credentials, certificate, name, caller.person, caller.address, ends)
 
     def output(self) -> bytes:
         """What both have ready for the wire. Raises TlsError."""

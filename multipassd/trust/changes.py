@@ -162,7 +162,7 @@ class Changer:
                         der = body_to_der(block["body"])
                         if fingerprint(der) == who:
                             return der_to_pem(der)
-        raise StoreError("another program has removed it meanwhile")
+        raise StoreError("another program has removed it")
 
     def _mark(self) -> None:
         if self.files[Role.ADMIN].view.trusted:

@@ -43,6 +43,7 @@ def test_without_a_file_the_defaults_hold_and_nothing_is_written(path: Path) -> 
         "local.passphrase": "",
         "local.passphrase-role": "admin",
         "local.privileged-mounts": "true",
+        "local.refuse-expired": "false",
     }
     assert not settings.problem
     assert not path.parent.exists()
@@ -395,3 +396,21 @@ def test_in_the_snap_mounts_are_off_until_an_administrator_says_otherwise(
     assert settings.get(PRIVILEGED_MOUNTS) == "false"
     settings.set(PRIVILEGED_MOUNTS, "on")
     assert settings.get(PRIVILEGED_MOUNTS) == "true"
+
+
+@pytest.mark.parametrize(
+    ("text", "refuses"),
+    [
+        ("", False),
+        ("[General]\nlocal.refuse-expired=false\n", False),
+        ("[General]\nlocal.refuse-expired=true\n", True),
+        ("[General]\nlocal.refuse-expired=perhaps\n", True),
+    ],
+)
+def test_expired_certificates_are_refused_where_that_was_asked_for_or_is_in_doubt(
+    path: Path, text: str, refuses: bool
+) -> None:
+    write(path, text)
+    assert Settings(path).refuses_expired() is refuses
+    path.chmod(0o666)  # not one to rely on
+    assert Settings(path).refuses_expired()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 from multipassd.admin.access.locations import Place
-from multipassd.admin.access.store_access import invitations, repairable
+from multipassd.admin.access.store_access import invitations, repairable, short
 from multipassd.admin.findings.report import Report
 from multipassd.audit.record import printable
+from multipassd.auth.certificate_checks import CLOCKS_DIFFER, RENEWED_WITHIN
 from multipassd.system import installation
 from multipassd.trust.state import LESSER
 from multipassd.trust.store import TrustStore
 from protocol.errors import StorageFailed
 
 SHOWN = 5  # names that a finding lists
+
+SOON = RENEWED_WITHIN - CLOCKS_DIFFER
 
 
 def count(store: TrustStore) -> str:
@@ -42,6 +47,37 @@ def invited(place: Place, report: Report) -> None:
             "used",
             "put the clock right",
         )
+
+
+def ages(store: TrustStore, ends: Mapping[str, datetime], refused: bool, report: Report) -> None:
+    """Certificates that have ended, or do so soon. `ends`: by fingerprint; `refused`: does the
+    service refuse the former?"""
+    now = datetime.now(UTC)
+    known = {each: end for each, end in ends.items() if store.trusts(each)}
+    ended = {each for each, end in known.items() if end < now}
+    soon = {each for each, end in known.items() if end < now + SOON} - ended
+    if ended and refused:
+        report.note(
+            f"{_listed(store, ended)} ended, and the service refuses it (local.refuse-expired): "
+            "`multipass invite NAME` lets the person in again"
+        )
+    elif ended:
+        report.note(
+            f"{_listed(store, ended)} ended, and the client is let in as in Multipass 1.16: "
+            "local.refuse-expired is false"
+        )
+    if soon:
+        report.note(
+            f"{_listed(store, soon)} ends within {SOON.days} days: the next command of "
+            "this project's client renews it, Multipass 1.16's client never does"
+        )
+
+
+def _listed(store: TrustStore, clients: Iterable[str]) -> str:
+    """As the subject of a sentence, for one and for many."""
+    who = sorted(f"{store.name_of(each)} ({short(each)})" for each in clients)
+    some = ", ".join(who[:SHOWN]) + (f" and {len(who) - SHOWN} more" if len(who) > SHOWN else "")
+    return f"the certificate of {some}"
 
 
 def cure(place: Place, store: TrustStore, problem: str) -> str:

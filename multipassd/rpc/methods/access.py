@@ -13,6 +13,7 @@ from multipassd.rpc.context import Daemon
 from multipassd.transport.quota import limits
 from multipassd.trust.state import TrustState
 from protocol.errors import (
+    CertificateExpired,
     InvalidCertificate,
     NotAuthenticated,
     PassphraseNotSet,
@@ -48,6 +49,8 @@ async def authenticate(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
 async def _authenticate(call: Call[AuthenticateRequest], daemon: Daemon) -> None:
     if daemon.store.state is TrustState.DAMAGED:
         raise StoreDamaged(gate.DAMAGED_SENTENCE)
+    if call.standing.expired:
+        raise CertificateExpired(call.peer.ends)
     if call.standing.root and not call.request.passphrase:
         _require_certificate(call)
         await daemon.enrolment.enrol_root(call.peer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -317,3 +318,37 @@ def test_no_role_is_enough_where_a_method_asks_for_more() -> None:
     for state, who in itertools.product(TrustState, CREDENTIALS):
         decision = ask(Policy.ADOPT_FIRST, who, "viewer", state, Role.ADMIN)
         assert decision.verdict is Verdict.REFUSE
+
+
+@pytest.mark.parametrize("who", CREDENTIALS)
+@pytest.mark.parametrize("certificate", FINGERPRINTS)
+def test_an_expired_client_is_refused_everywhere_but_root_and_where_all_may_call(
+    who: str, certificate: str
+) -> None:
+    """Until it has expired, and where the setting is off as in 1.16, nothing is different."""
+    before = peer(who, certificate)
+    expired = replace(before, ends=99.0)
+
+    def asked(method: Method, state: TrustState, refuses: bool, now: float) -> Decision:
+        standings = Standings(Store(state), RULE, lambda: refuses, lambda: now)
+        return decide(
+            method.policy, method.least, expired, standings.of(expired), state, FirstClient.ADMIN
+        )
+
+    for method, state in itertools.product(METHODS, TrustState):
+        as_what = Standings(Store(state), RULE).of(before)
+        usual = said(decide(method.policy, method.least, before, as_what, state, FirstClient.ADMIN))
+        assert said(asked(method, state, True, 99.0)) == usual
+        assert said(asked(method, state, False, 99.1)) == usual
+        now = asked(method, state, True, 99.1)
+        if who == "root" or method.policy is Policy.OPEN:
+            assert said(now) == usual
+        elif usual[0] is Verdict.REFUSE:
+            assert now.verdict is Verdict.REFUSE
+        else:
+            assert status(now) is Status.UNAUTHENTICATED
+            assert "ended on 1970-01-01" in str(now.error)
+
+
+def said(decision: Decision) -> tuple[Verdict, str, Status | None]:
+    return decision.verdict, decision.reason, status(decision)

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from multipassd.auth.peer import NOBODY, AdminRule, Credentials, Peer
+from multipassd.auth.peer import NEVER_VALID, NOBODY, AdminRule, Credentials, Peer
 from multipassd.auth.standing import STRANGER, Standing, Standings
 from multipassd.transport.quota import limits
 from protocol.roles import Role
@@ -84,3 +84,20 @@ def test_nothing_else_in_the_daemon_asks_the_store_whether_a_peer_is_trusted() -
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             assert not (isinstance(node, ast.Attribute) and node.attr in ASKING), module
+
+
+@pytest.mark.parametrize(
+    ("ends", "refuses", "expired"),
+    [(100.0, True, False), (99.0, True, True), (99.0, False, False), (NEVER_VALID, True, True)],
+)
+def test_who_has_an_expired_certificate_is_a_stranger_where_such_are_refused(
+    ends: float, refuses: bool, expired: bool
+) -> None:
+    standings = Standings(Store(), AdminRule(ADMIN_GROUP, 1234), lambda: refuses, lambda: 99.5)
+    for user in (local(1001), local(1000, ADMIN_GROUP), None):
+        peer = Peer(user, b"", KNOWN, ends=ends)
+        admin = user is not None and ADMIN_GROUP in user.groups
+        usual = Standing(Role.ADMIN, NAME, admin=admin)
+        assert standings.of(peer) == (Standing(admin=admin, expired=True) if expired else usual)
+    root = Peer(local(0), b"", KNOWN, ends=ends)
+    assert standings.of(root) == Standing(Role.ADMIN, NAME, root=True, admin=True)
