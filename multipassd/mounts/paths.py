@@ -77,7 +77,7 @@ class Paths:
 
 
 class PathsBelow(Paths):
-    """Below an open directory. What is moved out of it meanwhile by a user of the host is still
+    """Below an open directory. What is moved out of it in the middle by a user of the host is still
     reached by the call that found it, and by none after it."""
 
     def __init__(self, directory: int) -> None:

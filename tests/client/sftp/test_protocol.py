@@ -1,4 +1,4 @@
-"""SFTP's packets and names by property: whatever bytes come, one of two errors or a result."""
+"""SFTP's packets and names by property: any bytes give one of two errors or a result."""
 
 from __future__ import annotations
 
