@@ -38,10 +38,15 @@ class Renewal:
         self._old = self._new = ""  # fingerprints
         self._certificate = b""
 
-    async def exchange(self, peer: Peer, certificate: bytes) -> None:
-        """Put a certificate (DER) in the place of the peer's. Raises RpcError."""
+    @staticmethod
+    def check(peer: Peer, certificate: bytes) -> None:
+        """Before anything is noted of it. Raises NotRenewed."""
         if wrong := renewal_complaint(peer.certificate, certificate, datetime.now(UTC)):
             raise NotRenewed(wrong)
+
+    async def exchange(self, peer: Peer, certificate: bytes) -> None:
+        """Put a certificate (DER) in the place of the peer's. Raises RpcError."""
+        self.check(peer, certificate)
         self._old, self._new = peer.fingerprint, fingerprint(certificate)
         self._certificate = certificate
         try:

@@ -300,3 +300,32 @@ def test_a_wrong_clock_of_the_client_costs_one_attempt_a_day_and_no_certificate(
     old = home.fingerprint
     renewal.renew(service, identity)  # the attempt lies in the other year
     assert home.fingerprint != old and home.left > NEW_LIFE and home.fingerprint in clients(trust)
+
+
+# What the service refuses
+
+
+def test_no_client_names_another_ones_certificate_as_its_next(
+    daemon: DaemonFactory,
+) -> None:
+    """Its access to instances would go on after it was revoked, for as long as that is trusted."""
+    running = daemon(start=False)
+    home, keeper = Home(running.sandbox, "bob"), Home(running.sandbox, "keeper")
+    old, other = home.make(20), keeper.make(20)
+    holders = running.data / "guest-access.jsonl"
+    holders.parent.mkdir(exist_ok=True)
+    holders.write_text(json.dumps({"fingerprint": old, "uids": [1], "key": None}) + "\n")
+    holders.chmod(0o600)
+    trust = Trust(running.sandbox)
+    for each, name in ((home, "bob"), (keeper, "keeper")):
+        trust.done("add", str(each.certificate), "--name", name)
+    running.start()
+    with GrpcClient(running, home.pair()) as bob:
+        for der, why in (
+            (pem_to_der(keeper.certificate.read_bytes()), "it has another key"),
+            (pem_to_der(home.certificate.read_bytes()), "its dates don't fit"),
+            (b"rubbish", "it is no certificate"),
+        ):
+            status, message, _ = bob.call("Trust/renew", certificate=der)
+            assert status is Status.FAILED_PRECONDITION and why in message
+    assert set(clients(trust)) == {old, other} and "renewed_by" not in holders.read_text()

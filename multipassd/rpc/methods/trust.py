@@ -155,6 +155,7 @@ async def grant(call: Call[GrantRequest], daemon: Daemon) -> None:
 
 async def renew(call: Call[RenewRequest], daemon: Daemon) -> None:
     """Put a renewed certificate in the place of the caller's."""
+    daemon.enrolment.renewal.check(call.peer, call.request.certificate)
     new = fingerprint(call.request.certificate)
     await daemon.guest_access.note_renewal(call.peer.fingerprint, new)
     await daemon.enrolment.renew(call.peer, call.request.certificate)
