@@ -18,6 +18,7 @@ from multipassd.audit.event import Event
 from multipassd.audit.record import VALUES, Actor, harmless
 from multipassd.system.background import LEFT
 from protocol.errors import RpcError
+from protocol.status import Status
 
 DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
 
@@ -196,9 +197,11 @@ def _error(task: asyncio.Task[Any]) -> BaseException | None:
 
 
 def _outcome(error: BaseException | None) -> str:
+    """Who is asked, and says no, cancels as one who hangs up."""
     if error is None:
         return DONE
-    return CANCELLED if isinstance(error, asyncio.CancelledError) else FAILED
+    declined = isinstance(error, RpcError) and error.status is Status.CANCELLED
+    return CANCELLED if declined or isinstance(error, asyncio.CancelledError) else FAILED
 
 
 def _cause(error: BaseException, verb: str) -> tuple[str, str]:

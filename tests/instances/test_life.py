@@ -159,5 +159,6 @@ def test_a_deleted_instance_can_be_recovered_and_nothing_is_left_of_a_purged_one
     told = re.findall(r"foo was (\w+) by client [0-9a-f]{16}(?: \(.+\))?, uid \d+", log)
     assert told[-4:] == ["deleted", "recovered", "deleted", "purged"]
     assert told[0] == "launched", "the journal says who did it"
+    assert {"accessed", "stopped", "started"} <= set(told)
     assert foo.states() == {}
     assert not foo.kept_of("foo") and not foo.qemus()

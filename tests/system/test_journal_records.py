@@ -20,6 +20,7 @@ from tests.conftest import DaemonFactory
 from tests.interop.grpc_client import GrpcClient
 from tests.journald import Journald, journald
 from tests.multipassd.admin.trust import TRUST, client
+from tests.system.test_installer import free_port
 from tools.daemon import Daemon
 
 pytestmark = pytest.mark.root
@@ -42,6 +43,7 @@ CONTROL = set("\x1b\r\u202e\x07")
 class Site:
     journal: Journald
     daemon: Daemon
+    tcp: str  # where it listens besides
 
     def log(self, *words: str) -> str:
         self.journal.sync()
@@ -61,9 +63,11 @@ class Site:
 def site(daemon: DaemonFactory) -> Iterator[Site]:
     with journald() as running:
         service = daemon(start=False)
+        tcp = f"127.0.0.1:{free_port()}"
+        service.options += ["--address", service.address, "--address", tcp]
         service.run_inside(running.entering)
         service.start()
-        yield Site(running, service)
+        yield Site(running, service, tcp)
         service.stop()
 
 
@@ -160,7 +164,10 @@ def test_each_deed_on_the_wire_is_one_record_and_no_read_is(site: Site) -> None:
         for method in METHODS:
             service = method.path.split("/")[1].removeprefix("multipass.")
             caller.call(f"{service}/{method.name}", **REQUESTS.get(method.name, {}))
-    found = site.records()[before:]
+    with GrpcClient(site.daemon, admin, site.tcp) as caller:
+        caller.call("start", instance_names=NOSUCH)
+    *found, remote = site.records()[before:]
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", remote["address"]) and not remote["uid"]
     deeds = [method.deed for method in METHODS if method.deed != READS]
     assert [each["what"] for each in found] == [SHOWN.get(deed, deed) for deed in deeds]
     assert {each["name"] for each in found} == {"alice"}

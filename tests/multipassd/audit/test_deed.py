@@ -21,6 +21,7 @@ from multipassd.auth.standing import Standings
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.rpc.dispatcher import Dispatcher
+from multipassd.rpc.methods.snapshots import Cancelled
 from multipassd.rpc.subjects import subject_of
 from multipassd.system import log
 from multipassd.system.background import Tasks
@@ -204,6 +205,12 @@ def test_the_reason_is_the_first_line_and_of_a_list_its_first_entry(records: Rec
         with pytest.raises(Refused), made("start").watched():
             raise Refused(message)
     assert records.values("REASON") == ["it is", "The following errors occurred: foo runs"]
+
+
+def test_who_is_asked_and_says_no_has_cancelled_it(records: Records) -> None:
+    with pytest.raises(Cancelled), made("restore").watched():
+        raise Cancelled
+    assert outcomes(records) == [("cancelled", ("foo",))]
 
 
 def test_nothing_to_do_is_no_deed_and_its_failure_is(records: Records) -> None:
