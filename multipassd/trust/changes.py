@@ -52,8 +52,8 @@ class Changer:
         }
         if role is not Role.ADMIN:
             self.keep_an_admin(holders, frozenset(moving), force)
-        for who, was in sorted(moving.items()):
-            self._move(who, was, role)
+        if moving:
+            self._move(moving, role)
         return [who for who, was in sorted(moving.items()) if was is not role]
 
     def renew(self, holders: Holders, old: str, new: str, text: bytes) -> None:
@@ -79,24 +79,25 @@ class Changer:
         with self.guard.reported("record"):
             self.clients.renewed({new}, time.time())
 
-    def remove(self, who: str, role: Role, uid: int | None) -> None:
-        """Raises OSError, and then it is trusted as before."""
+    def remove(self, leaving: Mapping[str, Role], uid: int | None) -> None:
+        """All at once: a look at a large file costs as much as it takes to remove many. Raises
+        OSError, and then they are trusted as before, unless the file was written in part."""
         with self.guard.reported("record"):
             self.by_hand.record()  # else an emptied store would have clients on record
         self.clients.refresh()
-        if role is not Role.ADMIN:
-            self.files[role].in_order()  # else it could not be found out whether it is gone
-        record = self.clients.describe(who)
+        for role in set(leaving.values()) - {Role.ADMIN}:
+            self.files[role].in_order()  # else it could not be found out whether they are gone
+        records = [self.clients.describe(who) for who in sorted(leaving)]
         with self.guard.reported("record"):
-            self.clients.removed(who, uid, time.time())
+            self.clients.removed(leaving, uid, time.time())
         try:
-            self._unmark(who)  # first: a kill now leaves a store that is in order
+            self._unmark(leaving)  # first: a kill now leaves a store that is in order
             for file in self.files.values():
-                if who in file.view.trusted:
-                    file.disk.blank(who)
+                if here := file.view.trusted & leaving.keys():
+                    file.disk.blank(*here)
         except OSError:
             with self.guard.reported("record"):
-                self.clients.restore(record)
+                self.clients.restore(records)
             with self.guard.reported("marker"):
                 self._mark()
             raise
@@ -109,7 +110,7 @@ class Changer:
         holding = self.clients.holding(role)
         for greater in (file for each, file in self.files.items() if each > role):
             for who in sorted(holding & greater.view.trusted):
-                self._unmark(who)
+                self._unmark([who])
                 greater.disk.blank(who)
                 greater.inspect_again()
         kept = set_aside()
@@ -117,27 +118,30 @@ class Changer:
         self.clients.refresh()
         return kept
 
-    def _move(self, who: str, was: Role, role: Role) -> None:
-        """Durable on return. Raises OSError, and then the client has the role that it had."""
-        new, others = self.files[role], self._elsewhere(who, role)
-        added = who not in new.view.trusted
+    def _move(self, moving: Mapping[str, Role], role: Role) -> None:
+        """Durable on return. Raises OSError, and then the clients have the roles that they had."""
+        new = self.files[role]
+        adding = sorted(moving.keys() - new.view.trusted)
+        others = {each: file for each, file in self.files.items() if each is not role}
         try:
-            if added:
-                new.append(who, self._text(who))
-            self.clients.given(role, [who])
+            texts = self._texts(adding)
+            for who in adding:
+                new.append(who, texts[who])
+            self.clients.given(role, moving)
             if role is not Role.ADMIN:
-                self._unmark(who)
-            for file in others:
-                file.disk.blank(who)
-                file.inspect_again()
+                self._unmark(moving)
+            for file in others.values():
+                if here := file.view.trusted & moving.keys():
+                    file.disk.blank(*here)
+                    file.inspect_again()
         except OSError:
-            # Where this fails as well, the certificate is in both files, so the lesser role counts.
+            # Where this fails as well, certificates are in both files, so the lesser role counts.
             with suppress(OSError):
-                if added:
-                    new.disk.blank(who)
-                    new.inspect_again()
+                new.disk.blank(*adding)
+                new.inspect_again()
             with suppress(OSError):
-                self.clients.given(was, [who])
+                for was in set(moving.values()):
+                    self.clients.given(was, [who for who in moving if moving[who] is was])
             with self.guard.reported("marker"):
                 self._mark()
             raise
@@ -152,22 +156,27 @@ class Changer:
             if each is not role and who in file.view.trusted
         ]
 
-    def _text(self, who: str) -> bytes:
-        """The certificate, from the file that it is in."""
+    def _texts(self, wanted: Iterable[str]) -> dict[str, bytes]:
+        """The certificates in PEM, from the files that they are in."""
+        found, missing = dict[str, bytes](), set(wanted)
         for file in self.files.values():
-            if who in file.view.trusted:
+            if missing & file.view.trusted:
                 data, _ = file.disk.read()
                 for block in CERTIFICATE.finditer(data):
                     with suppress(ValueError):
                         der = body_to_der(block["body"])
-                        if fingerprint(der) == who:
-                            return der_to_pem(der)
-        raise StoreError("another program has removed it")
+                        if (who := fingerprint(der)) in missing:
+                            found[who] = der_to_pem(der)
+                missing -= found.keys()
+        if missing:
+            raise StoreError("another program has removed it meanwhile")
+        return found
 
     def _mark(self) -> None:
         if self.files[Role.ADMIN].view.trusted:
             self.marker.set()
 
-    def _unmark(self, who: str) -> None:
-        if self.files[Role.ADMIN].view.trusted == {who}:
+    def _unmark(self, leaving: Iterable[str]) -> None:
+        admins = self.files[Role.ADMIN].view.trusted
+        if admins and admins <= {*leaving}:
             self.marker.clear()

@@ -149,8 +149,8 @@ class Clients:
         self.refresh()
         return gone
 
-    def removed(self, fingerprint: str, uid: int | None, at: float) -> None:
-        self._take_out([fingerprint], uid, at)
+    def removed(self, fingerprints: Iterable[str], uid: int | None, at: float) -> None:
+        self._take_out(sorted(fingerprints), uid, at)
 
     def gone(self, fingerprints: Iterable[str], at: float) -> None:
         """Record the clients that were removed from the store by hand."""
@@ -176,13 +176,13 @@ class Clients:
                     self._apply(each, event)
             raise
 
-    def restore(self, record: ClientRecord) -> None:
-        """Take a removal back that did not come about."""
-        if self._unwritten.pop(record.fingerprint, None):
-            with self._reading:
-                self._forget()  # the file still has it
-        else:
-            self._append([as_event(record)])
+    def restore(self, records: Iterable[ClientRecord]) -> None:
+        """Take removals back that did not happen."""
+        written = [each for each in records if not self._unwritten.pop(each.fingerprint, None)]
+        with self._reading:
+            self._forget()  # the file still has the others
+        if written:
+            self._append(as_event(each) for each in written)
 
     def seen(self, fingerprint: str, at: float) -> None:
         """Remembered here; `write_seen` puts it into the file."""

@@ -118,8 +118,8 @@ class StoreDisk:
         finally:
             os.close(descriptor)
 
-    def blank(self, unwanted: str) -> None:
-        """Overwrite that client wherever it stands, until a fresh look no longer finds it.
+    def blank(self, *unwanted: str) -> None:
+        """Overwrite these clients wherever they stand, until a fresh look finds none of them.
 
         In place, which needs no room on a full disk, and leaves the file to those who hold it open
         for appending. On a file system that never overwrites (copy-on-write) it needs room all the
@@ -130,9 +130,10 @@ class StoreDisk:
 
         Raises OSError.
         """
+        names, leaving = pem_text.Names(), frozenset(unwanted)
         for _ in range(ATTEMPTS):
             data, status = self.read()
-            changes = pem_text.removal(data, unwanted)
+            changes = pem_text.removal(data, leaving, names)
             if not changes:
                 return
             try:

@@ -140,16 +140,30 @@ class Change:
     new: bytes
 
 
-def removal(data: bytes, unwanted: str) -> list[Change]:
-    """What to overwrite so that this fingerprint is trusted no longer and no other becomes so.
+class Names(dict[bytes, str]):
+    """Fingerprints by the body of their block, each computed once for several looks at a text;
+    empty for a body that is not base64."""
+
+    def __missing__(self, body: bytes) -> str:
+        try:
+            self[body] = found = fingerprint(body_to_der(body))
+        except ValueError:
+            self[body] = found = ""
+        return found
+
+
+def removal(data: bytes, unwanted: Container[str], names: Names) -> list[Change]:
+    """What to overwrite so that these fingerprints are trusted no longer and no other becomes so.
 
     A blanked block lets the two halves of a block around it join. If that would make a client
     trusted who was not, a note is put there instead of newlines, which keeps the halves apart.
     """
-    wanted = _fingerprints(data) - {unwanted}
-    text, spans = _without(data, unwanted, _newlines)
-    if _fingerprints(text) != wanted:
-        text, spans = _without(data, unwanted, _note)
+    if not _spans(data, unwanted, names):
+        return []
+    wanted = {each for each in _fingerprints(data, names) if each not in unwanted}
+    text, spans = _without(data, unwanted, names, _newlines)
+    if _fingerprints(text, names) != wanted:
+        text, spans = _without(data, unwanted, names, _note)
     if spans and not MARKER.search(text) and torn_start(text) is None:
         # No block is left: the remaining text was about the removed ones, and only an empty
         # store is EMPTY.
@@ -158,18 +172,19 @@ def removal(data: bytes, unwanted: str) -> list[Change]:
 
 
 def _without(
-    data: bytes, unwanted: str, filler: Callable[[int], bytes]
+    data: bytes, unwanted: Container[str], names: Names, filler: Callable[[int], bytes]
 ) -> tuple[bytes, list[tuple[int, int]]]:
     """Text of the same length, and where it differs, in an order in which no change undoes another.
 
     Repeated, as a blanked block may join two halves of another one of the same client.
     """
     changed: list[tuple[int, int]] = []
-    while spans := _spans(data, unwanted):
+    text = bytearray(data)
+    while spans := _spans(bytes(text), unwanted, names):
         for start, end in spans:
-            data = data[:start] + filler(end - start) + data[end:]
+            text[start:end] = filler(end - start)
         changed = [each for each in changed if not _within(each, spans)] + spans
-    return data, changed
+    return bytes(text), changed
 
 
 def _within(span: tuple[int, int], others: list[tuple[int, int]]) -> bool:
@@ -185,25 +200,17 @@ def _note(length: int) -> bytes:
     return b"#" * (length - 1) + b"\n"
 
 
-def _spans(data: bytes, unwanted: str) -> list[tuple[int, int]]:
-    """Where that fingerprint's blocks are, each with the end of its line."""
+def _spans(data: bytes, unwanted: Container[str], names: Names) -> list[tuple[int, int]]:
+    """Where the blocks of these fingerprints are, each with the end of its line."""
     return [
         (block.start(), _after_newline(data, block.end()))
         for block in CERTIFICATE.finditer(data)
-        if _fingerprint(block["body"]) == unwanted
+        if names[block["body"]] in unwanted
     ]
 
 
-def _fingerprints(data: bytes) -> set[str]:
-    return {_fingerprint(block["body"]) for block in CERTIFICATE.finditer(data)} - {""}
-
-
-def _fingerprint(body: bytes) -> str:
-    """Empty if the body is not base64."""
-    try:
-        return fingerprint(body_to_der(body))
-    except ValueError:
-        return ""
+def _fingerprints(data: bytes, names: Names) -> set[str]:
+    return {names[block["body"]] for block in CERTIFICATE.finditer(data)} - {""}
 
 
 def _after_newline(data: bytes, offset: int) -> int:

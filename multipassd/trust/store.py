@@ -139,12 +139,14 @@ class TrustStore(StoreReader):
             self._main.in_order()
             leaving = frozenset(clients) & self._holders.everyone
             self._changer.keep_an_admin(self._holders, leaving, force)
-            for who in sorted(leaving):
+            for who in leaving:
                 stack.enter_context(self._by_hand.expecting(who))
-                try:
-                    self._changer.remove(who, self.role_of(who) or Role.ADMIN, uid)
-                finally:
-                    self._inspect_again()
+            try:
+                if leaving:
+                    roles = {who: self.role_of(who) or Role.ADMIN for who in leaving}
+                    self._changer.remove(roles, uid)
+            finally:
+                self._inspect_again()
         return sorted(leaving)
 
     def reset(self) -> Path:

@@ -40,9 +40,9 @@ def test_a_removed_client_is_off_the_record_and_a_restored_one_is_back(tmp_path:
     clients.enrolled(A, "laptop", "first", 0, 5.0)
     clients.refresh()
     record = clients.describe(A)
-    clients.removed(A, 0, 6.0)
+    clients.removed([A], 0, 6.0)
     assert not opened(tmp_path).on_record(Role.ADMIN)
-    clients.restore(record)
+    clients.restore([record])
     assert opened(tmp_path).describe(A) == record
 
 
@@ -61,9 +61,9 @@ def test_a_removal_that_came_to_nothing_leaves_no_moment_with_nobody_on_record(
     monkeypatch.setattr(event_file, "write_all", full)
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError):
-        clients.removed(A, 0, 6.0)
+        clients.removed([A], 0, 6.0)
     assert not clients.on_record(Role.ADMIN)
-    clients.restore(record)
+    clients.restore([record])
     assert clients.on_record(Role.ADMIN)
 
 

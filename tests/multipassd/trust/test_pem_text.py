@@ -12,7 +12,7 @@ BETWEEN = st.sampled_from([b"", b"\n", b"\r\n", b"\n\n", b"subject=CN = x\n", b"
 
 
 def without(data: bytes, unwanted: str) -> bytes:
-    for change in pem_text.removal(data, unwanted):
+    for change in pem_text.removal(data, {unwanted}, pem_text.Names()):
         end = change.start + len(change.new)
         assert data[change.start : end] == change.old
         data = data[: change.start] + change.new + data[end:]
