@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from asyncio import StreamReader, StreamWriter
 from typing import Protocol
@@ -46,8 +47,7 @@ async def run(endpoint: Endpoint, caller: Caller) -> None:
         if reader.at_eof():  # the guest has hung up, and takes nothing more
             return
         raise Unreachable(
-            f'The connection to the SSH server of "{endpoint.name}" broke: '
-            f"{error.strerror or error}."
+            f'The connection to the SSH server of "{endpoint.name}" broke: {_why(error)}.'
         ) from None
     finally:
         for task in ways:
@@ -64,11 +64,18 @@ async def _connect(endpoint: Endpoint) -> tuple[StreamReader, StreamWriter]:
     except OSError as error:  # TimeoutError is one
         raise Unreachable(
             f'The SSH server of "{endpoint.name}" does not answer: '
-            f"{error.strerror or 'no answer in time'}. It may still be starting."
+            f"{_why(error)}. It may still be starting."
         ) from None
     writer.transport.set_write_buffer_limits(high=0)  # `drain` waits until the kernel has it all
     _keep_alive(writer.get_extra_info("socket"))
     return reader, writer
+
+
+def _why(error: OSError) -> str:
+    """asyncio's own text would name an address that the client does not know."""
+    if error.errno:
+        return os.strerror(error.errno)
+    return "no answer in time" if isinstance(error, TimeoutError) else "the guest has hung up"
 
 
 def _keep_alive(connection: socket.socket) -> None:

@@ -17,10 +17,10 @@ async def relay(call: Call[RelayRequest], daemon: Daemon) -> None:
     if not name:
         raise MalformedRequest("malformed request: the first message names no instance")
     endpoint = await reach(call.instances.get_live(name))
-    await guest_relay.run(endpoint, _Caller(call))
+    await guest_relay.run(endpoint, Caller(call))
 
 
-class _Caller:
+class Caller:
     """The call as the relay sees it."""
 
     def __init__(self, call: Call[RelayRequest]) -> None:
