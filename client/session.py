@@ -9,6 +9,7 @@ from client.errors import CommandFailed
 from client.terminal import console
 from client.transport.channel import PATIENCE, Channel
 from protocol import places
+from protocol.addresses import TcpAddress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +80,13 @@ class Session:
     def address(self) -> Address:
         """Raises AddressError, RemotesUnusable."""
         return self.server().address
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the service is on another machine, as far as its address tells. Raises
+        AddressError, RemotesUnusable."""
+        address = self.address()
+        return isinstance(address, TcpAddress) and not address.is_loopback
 
     def channel(
         self,

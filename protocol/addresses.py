@@ -26,6 +26,11 @@ class TcpAddress:
         self.host = host
         self.port = port
 
+    @property
+    def is_loopback(self) -> bool:
+        """Is it this machine, as its name tells? (A tunnel may lead elsewhere.)"""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 

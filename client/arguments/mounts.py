@@ -6,7 +6,8 @@ import os
 
 from client import mount_messages
 from client.arguments import numbers
-from client.errors import UsageError
+from client.errors import CommandFailed, UsageError
+from protocol.addresses import TcpAddress
 from protocol.messages.common import TargetPathInfo
 from protocol.messages.mounts import IdMap
 
@@ -14,8 +15,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from client.session import Session
+
 LOGIN_USER = -1  # as an id in the instance: that of the user who is logged in as
 TARGETS = "/home/ubuntu"  # what a mount without a target is below
+
+
+def are_out_of_reach(session: Session) -> bool:
+    """Whether the service can't get at this user's directories. Raises AddressError."""
+    return isinstance(session.address(), TcpAddress)
+
+
+def check_reach(session: Session) -> None:
+    """Raises CommandFailed before anything is sent to a service that would refuse it."""
+    if are_out_of_reach(session):
+        raise CommandFailed(mount_messages.OVER_TCP, mount_messages.over_tcp(str(session.server())))
 
 
 def check_source(path: str, what: str = "Source") -> None:

@@ -52,7 +52,10 @@ def command_text(words: Sequence[str], directory: str, user: str) -> str:
 
 
 def _mapped_directory(session: Session, name: str) -> str:
-    """The path of the current directory in the instance; empty if it is not mounted there."""
+    """The path of the current directory in the instance; empty if it is not mounted there.
+    Mounts of a service on another machine have sources of that machine."""
+    if session.is_elsewhere:
+        return ""
     from protocol.messages.common import InstanceSnapshotPair
     from protocol.messages.information import InfoReply, InfoRequest
 

@@ -39,7 +39,7 @@ PROGRESS = {
 def run(session: Session) -> int:
     limit = timeouts.seconds(session)
     request = _request(session)
-    wanted = _mounts(session.line)
+    wanted = _mounts(session)
     request.timeout = timeouts.on_wire(limit)
     try:
         reply = _launch(session, request, timeouts.deadline(limit))
@@ -57,7 +57,10 @@ def _mount(session: Session, name: str, wanted: list[tuple[str, str]]) -> int:
     """The directories of `--mount`, and the home in the primary instance. The exit code of the
     first that fails."""
     if name == session.primary() and HOME_TARGET not in [target for _, target in wanted]:
-        wanted = [*wanted, (session.home(), HOME_TARGET)]
+        if mounts.are_out_of_reach(session):
+            console.line_out(mount_messages.SKIPPING_OVER_TCP)
+        else:
+            wanted = [*wanted, (session.home(), HOME_TARGET)]
     if not wanted:
         return SUCCESS
     request = GetRequest(key=PRIVILEGED_MOUNTS, verbosity_level=session.verbosity)
@@ -147,10 +150,11 @@ def _networks(line: CommandLine) -> list[LaunchRequest.NetworkOptions]:
     return [networks.parse(spec) for spec in (*bridged, *line.values.get("network", ()))]
 
 
-def _mounts(line: CommandLine) -> list[tuple[str, str]]:
-    """Source and target of each `--mount`. Raises UsageError."""
+def _mounts(session: Session) -> list[tuple[str, str]]:
+    """Source and target of each `--mount`. Raises UsageError, CommandFailed."""
     found = []
-    for given in line.values.get("mount", ()):
+    for given in session.line.values.get("mount", ()):
+        mounts.check_reach(session)
         source, _, target = given.partition(":")
         mounts.check_source(source, "Mount source")
         found.append((source, target or mounts.default_target(source)))

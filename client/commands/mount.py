@@ -24,11 +24,12 @@ def run(session: Session) -> int:
 
 
 def _request(session: Session) -> MountRequest:
-    """Raises UsageError before anything is sent."""
+    """Raises UsageError, CommandFailed before anything is sent."""
     line = session.line
     if len(line.positionals) < 2:
         raise UsageError(mount_messages.NOT_ENOUGH)
     source, *words = line.positionals
+    mounts.check_reach(session)
     mounts.check_source(source)
     targets = [mounts.target(word) for word in words]
     for each in targets:

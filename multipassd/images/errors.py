@@ -24,9 +24,9 @@ class OverTcp(ImageError):
 
     def __init__(self, url: str) -> None:
         super().__init__(
-            f"The image `{url}` is a file of the service's host, which is opened with the rights "
-            "of the user who calls there. Over TCP that is no user of that host: launch it on the "
-            "host itself, over its Unix socket, or offer it by http:// or https://."
+            f"`{url}` is a file of the service's host, which is opened with the rights of the user "
+            "who calls there; over TCP it is not known who that is. Copy the file to that host and "
+            "name it there, over the service's socket, or offer an image by http:// or https://."
         )
 
 

@@ -31,8 +31,9 @@ def read(request: MountRequest, caller: Credentials | None) -> Mount:
     """What is to be mounted, with an empty target. `caller`: None over TCP. Raises InvalidMount."""
     if caller is None:
         raise InvalidMount(
-            "A directory is mounted with the rights of the user of this host who asks for it, and "
-            "a client over TCP is none. Use the socket of the service on its host."
+            "What is mounted are directories of the service's host, with the rights of the user "
+            "there who asks for it; over TCP it is not known who that is. Copy the files by "
+            "`multipass transfer -r`, or mount on that host, over the service's socket."
         )
     maps = request.mount_maps or MountMaps()
     uids = _pairs(maps.uid_mappings) or (IdPair(host=caller.uid, guest=LOGIN_USER),)

@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from protocol.messages.launch import LaunchReply
 from protocol.messages.mounts import MountReply, MountRequest, UmountReply, UmountRequest
 from tests.client.service import Connect, failing, replying
 
@@ -72,3 +73,25 @@ def test_a_path_is_what_follows_the_first_colon(connect: Connect, word: str) -> 
     request = UmountRequest.decode(service.requests["umount"][0])
     targets = [(each.instance_name, each.target_path) for each in request.target_paths]
     assert targets == [("a", ""), ("b", ""), ("c", "/x:y")]
+
+
+@pytest.mark.parametrize("words", ["mount / a", "launch --name a --mount /:/x"])
+def test_over_tcp_mounts_are_refused_before_anything_is_sent(connect: Connect, words: str) -> None:
+    program, service = connect(tcp=True)
+    result = program.run(*words.split())
+    assert result.code == 2 and not service.requests
+    command = words.partition(" ")[0]
+    sentence, hint = result.err.splitlines()
+    assert sentence == f"{command} failed: a directory of this machine can't be mounted over TCP"
+    assert f"127.0.0.1:{service.port} mounts are directories of its own host" in hint
+    assert "`multipass transfer -r` copies files" in hint
+
+
+def test_over_tcp_the_primary_instance_is_launched_without_the_home(connect: Connect) -> None:
+    program, service = connect(tcp=True, launch=replying(LaunchReply(vm_instance_name="primary")))
+    result = program.run("launch", "--name", "primary")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[-1] == (
+        "Skipping mount, as directories of this machine can't be mounted over TCP"
+    )
+    assert set(service.requests) == {"launch"}
