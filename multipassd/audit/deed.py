@@ -94,6 +94,13 @@ class Deed:
         with self._watched(self.whole):
             yield
 
+    def done_already(self) -> None:
+        """What was asked for has happened, and the call may go on for days: the record is written
+        now."""
+        if self.whole.verb:
+            self._end(self.whole, None)
+            self._told_apart = True
+
     @contextmanager
     def on(self, subject: Subject, verb: str = "", action: str = "") -> Iterator[Work]:
         """The part of the call that is about this subject: a record of its own, instead of one for

@@ -17,6 +17,7 @@ async def relay(call: Call[RelayRequest], daemon: Daemon) -> None:
     if not name:
         raise MalformedRequest("malformed request: the first message names no instance")
     endpoint = await reach(call.instances.get_live(name))
+    call.deed.done_already()
     await guest_relay.run(endpoint, Caller(call))
 
 

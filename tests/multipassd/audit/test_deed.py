@@ -213,6 +213,15 @@ def test_who_is_asked_and_says_no_has_cancelled_it(records: Records) -> None:
     assert outcomes(records) == [("cancelled", ("foo",))]
 
 
+def test_access_that_lasts_is_recorded_when_it_begins_and_once(records: Records) -> None:
+    call = made("access")
+    with pytest.raises(asyncio.CancelledError), call.watched():
+        call.done_already()
+        assert outcomes(records) == [("done", ("foo",))]
+        raise asyncio.CancelledError
+    assert len(records.records) == 1
+
+
 def test_nothing_to_do_is_no_deed_and_its_failure_is(records: Records) -> None:
     for error in (None, Refused("no")):
         call = made("recover")
