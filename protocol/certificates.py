@@ -70,11 +70,16 @@ def make_root(now: datetime | None = None) -> KeyPair:
     return make_root_for(_key_to_pem(_new_key()), now)
 
 
-def make_root_for(key_pem: bytes, now: datetime | None = None) -> KeyPair:
-    """A root certificate for a key that exists already."""
+def make_root_for(
+    key_pem: bytes, now: datetime | None = None, former: bytes | None = None
+) -> KeyPair:
+    """A root certificate for a key that exists already. `former`: the one (PEM) that it follows,
+    whose name and key identifier it has, so that what it signs fits copies of that, too."""
     key = load_key(key_pem)
-    name = _subject(ROOT_NAME)
-    builder = _builder(name, name, key, now, ROOT_LIFE)
+    name, identifier = _subject(ROOT_NAME), None
+    if former is not None:
+        name, identifier = load(former).subject, _own_identifier(load(former))
+    builder = _builder(name, name, key, now, ROOT_LIFE, identifier)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
     return _sign(builder, key, key)
@@ -181,9 +186,10 @@ def _builder(
     key: SigningKey,
     now: datetime | None,
     life: timedelta,
+    identifier: x509.SubjectKeyIdentifier | None = None,
 ) -> x509.CertificateBuilder:
     moment = now or datetime.now(UTC)
-    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    identifier = identifier or x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -222,11 +228,17 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 def _authority_identifier(
     issuer: x509.Certificate, issuer_key: SigningKey
 ) -> x509.AuthorityKeyIdentifier:
-    try:
-        own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    except x509.ExtensionNotFound:
+    own = _own_identifier(issuer)
+    if own is None:
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
+
+
+def _own_identifier(certificate: x509.Certificate) -> x509.SubjectKeyIdentifier | None:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except (ValueError, x509.ExtensionNotFound):
+        return None
 
 
 def _general_name(name: str) -> x509.GeneralName:

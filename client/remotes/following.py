@@ -1,5 +1,5 @@
 """Follow a server whose root certificate is renewed: a kept one is looked at after a command, once
-a week. A service renews its root a month before it ends, so a client in use misses no renewal.
+a week. A service renews its root a year before it ends, so a client in use misses no renewal.
 """
 
 from __future__ import annotations

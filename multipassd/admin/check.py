@@ -17,7 +17,7 @@ from multipassd.admin.access.store_access import (
     way_in,
 )
 from multipassd.admin.access.verb import DONE, FAILED, Verb, add_repair
-from multipassd.admin.findings import clients, instances, lockout, socket_file, storage
+from multipassd.admin.findings import clients, instances, lockout, roots, socket_file, storage
 from multipassd.admin.findings.report import Report
 from multipassd.admin.findings.socket_file import mode, user
 from multipassd.admin.list_ import expiries
@@ -44,6 +44,7 @@ def _run(place: Place, options: Namespace) -> int:
     _settings(settings, report)
     clients.ages(store, expiries(place), settings.refuses_expired(), report)
     _certificates(place, report)
+    roots.look(place, report)
     instances.look(place, report)
     # As read: a daemon that wakes now makes the directory.
     state = TrustState.DAMAGED if _lost(place) else place.state(store)

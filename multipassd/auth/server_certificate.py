@@ -1,7 +1,8 @@
 """The daemon's root and server certificates: created, repaired and renewed.
 
-A root that is in order is kept, 1.16's too, since clients elsewhere may hold copies of it; one that
-has run out is issued anew for the same key, so that those copies go on fitting.
+A root that is in order is kept, 1.16's too, since clients elsewhere may hold copies of it. A year
+before it ends it is issued anew, with the same key and name, so that copies go on fitting until
+they end. The former one is kept, so that `multipass-trust check` can say until when that is.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ CERTIFICATE = "localhost.pem"
 KEY = "localhost_key.pem"
 ROOT_KEY = "localhost_root_key.pem"
 
+FORMER_ROOT = "localhost_former_root.pem"  # of this project: 1.16 does not look for it
+
 RENEW_BEFORE = timedelta(days=30)
+# The time that clients with a copy have to follow: ours look once a week, if they are used at all.
+RENEW_ROOT_BEFORE = timedelta(days=365)
 MAX_FILE = 64 << 10  # a certificate with a key is some 2 KiB
 SECRET_MODE = 0o600
 PUBLIC_MODE = 0o644
@@ -85,11 +90,19 @@ class _Place:
             self._let_clients_read()
             return KeyPair(certificate, key)
         else:
-            root = certificates.make_root_for(key, self._now)
+            root = self._renewed(certificate, key)
         _log.info("made a new root certificate: %s", self._root_certificate)
         self._write(self._root_certificate, root.certificate, PUBLIC_MODE)
         self._let_clients_read()
         return root
+
+    def _renewed(self, certificate: bytes, key: bytes) -> KeyPair:
+        if not self._is_root(certificate, key):
+            return certificates.make_root_for(key, self._now)
+        former = self._directory / FORMER_ROOT
+        if certificate_checks.valid_at(certificate, self._now):
+            self._write(former, certificate, PUBLIC_MODE)
+        return certificates.make_root_for(key, self._now, certificate)
 
     def server(self, root: KeyPair, names: Sequence[str]) -> KeyPair:
         server = KeyPair(self._read(self._directory / CERTIFICATE), self._read_secret(KEY))
@@ -111,25 +124,27 @@ class _Place:
                 self.problems.append(f"The server's certificate leaves out a name: {error}.")
         return usable
 
-    def _is_good_root(self, certificate: bytes, key: bytes) -> bool:
-        return (
-            certificate_checks.matches(certificate, key)
-            and certificate_checks.is_authority(certificate)
-            and self._is_current(certificate)
+    @staticmethod
+    def _is_root(certificate: bytes, key: bytes) -> bool:
+        return certificate_checks.matches(certificate, key) and certificate_checks.is_authority(
+            certificate
         )
+
+    def _is_good_root(self, certificate: bytes, key: bytes) -> bool:
+        return self._is_root(certificate, key) and self._is_current(certificate, RENEW_ROOT_BEFORE)
 
     def _is_good_server(self, server: KeyPair, root: KeyPair, names: Sequence[str]) -> bool:
         return (
             certificate_checks.matches(server.certificate, server.key)
             and certificate_checks.is_issued_by(server.certificate, root.certificate)
-            and self._is_current(server.certificate)
+            and self._is_current(server.certificate, RENEW_BEFORE)
             and self._covers(server.certificate, names)
         )
 
-    def _is_current(self, certificate: bytes) -> bool:
+    def _is_current(self, certificate: bytes, renewed_before: timedelta) -> bool:
         """Also False when it is not valid yet: a clock that was ahead made it, or went back."""
         return certificate_checks.valid_at(certificate, self._now) and certificate_checks.valid_at(
-            certificate, self._now + RENEW_BEFORE
+            certificate, self._now + renewed_before
         )
 
     @staticmethod

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from multipassd.auth import certificate_checks, server_certificate
 from multipassd.auth.server_certificate import Identity
+from multipassd.system.files import write_atomically
 from protocol import certificates
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -181,3 +188,88 @@ def test_a_disk_that_refuses_is_a_problem_told_and_not_an_end(tmp_path: Path) ->
 
 def test_identity_never_shows_its_key(place: Place) -> None:
     assert "PRIVATE" not in repr(place.ensure())
+
+
+def verifies(leaf: bytes, root: bytes, at: datetime, place: Path) -> bool:
+    """By OpenSSL, as clients do it."""
+    (place / "leaf.pem").write_bytes(leaf)
+    (place / "copy.pem").write_bytes(root)
+    command = ["openssl", "verify", "-attime", str(int(at.timestamp())), "-x509_strict"]
+    files = ["-CAfile", str(place / "copy.pem"), str(place / "leaf.pem")]
+    return subprocess.run([*command, *files], capture_output=True, check=False).returncode == 0
+
+
+def foreign_root(key: bytes) -> bytes:
+    """Another order of names, another key identifier than this project would choose."""
+    private = certificates.load_key(key)
+    name = x509.Name([
+        x509.NameAttribute(NameOID.COMMON_NAME, "Multipass Root CA"),
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Canonical"),
+    ])  # fmt: skip
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(7)
+        .not_valid_before(NOW - 3000 * DAY)
+        .not_valid_after(NOW + 300 * DAY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier(b"a key of 1.16"), critical=False)
+        .add_extension(certificates._key_usage(signs_certificates=True), critical=True)
+    )
+    return builder.sign(private, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_copies_of_a_renewed_root_fit_until_they_end(
+    place: Place, tmp_path: Path, foreign: bool
+) -> None:
+    """A year in which clients elsewhere follow."""
+    place.ensure(at=NOW - 3300 * DAY)
+    key = (place.directory / server_certificate.ROOT_KEY).read_bytes()
+    if foreign:
+        place.root.write_bytes(foreign_root(key))
+    copy = place.root.read_bytes()
+    ends = certificate_checks.pem_not_after(copy)
+    assert NOW < ends < NOW + 365 * DAY
+    for at in (NOW, ends - DAY):
+        found = place.ensure(at=at)
+        assert found.root == place.root.read_bytes() != copy
+        assert certificate_checks.valid_at(found.root, ends + 3000 * DAY)
+        assert verifies(found.certificate, found.root, at, tmp_path)
+        assert verifies(found.certificate, copy, at, tmp_path)
+        assert not verifies(found.certificate, copy, ends + DAY, tmp_path)
+        assert (place.directory / server_certificate.FORMER_ROOT).read_bytes() == copy
+        assert (place.directory / server_certificate.ROOT_KEY).read_bytes() == key
+    assert place.ensure(at=ends - DAY).root == found.root
+
+
+def test_a_root_that_lasts_for_more_than_a_year_is_kept_and_none_is_former(place: Place) -> None:
+    kept = place.ensure(at=NOW - 3200 * DAY).root
+    assert place.ensure(at=NOW).root == kept
+    assert not (place.directory / server_certificate.FORMER_ROOT).exists()
+
+
+@pytest.mark.parametrize("stop_at", range(6))
+def test_a_kill_in_a_renewal_of_the_root_leaves_one_that_fits_all_copies(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
+) -> None:
+    place.ensure(at=NOW - 3300 * DAY)
+    copy = place.root.read_bytes()
+    writes = 0
+
+    def write(path: Path, data: bytes, mode: int) -> None:
+        nonlocal writes
+        if writes >= stop_at:
+            raise KeyboardInterrupt
+        writes += 1
+        write_atomically(path, data, mode)
+
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        patched.setattr("multipassd.auth.server_certificate.write_atomically", write)
+        place.ensure(at=NOW)
+    found = place.ensure(at=NOW)
+    for root in (copy, found.root):
+        assert verifies(found.certificate, root, NOW, tmp_path)
+    assert (place.directory / server_certificate.FORMER_ROOT).read_bytes() == copy
