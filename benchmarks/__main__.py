@@ -23,6 +23,12 @@ def trust_rows(place: Place) -> Iterator[Row]:
     return trust.rows(place)
 
 
+def role_rows(place: Place) -> Iterator[Row]:
+    from benchmarks import roles  # later, for the same reason
+
+    return roles.rows(place)
+
+
 def instance_rows(place: Place) -> Iterator[Row]:
     from benchmarks import launches  # later, for the same reason
 
@@ -65,6 +71,7 @@ PARTS: dict[str, Callable[[Place], Iterable[Row]]] = {
     "start": starts.daemon_rows,
     "memory": memory.rows,
     "trust": trust_rows,
+    "roles": role_rows,
     "instances": instance_rows,
     "mounts": mount_rows,
     "snapshots": snapshot_rows,

@@ -18,6 +18,7 @@ def sees(standing: Standing, owner: str) -> bool:
 def sole_owner(standing: Standing) -> str | None:
     """The owner whose instances alone exist for the caller; ALL if there is no such limit. Empty
     for a stranger, for whom none exists."""
-    if standing.role is Role.USER:
+    role = standing.role
+    if role is Role.USER:
         return standing.name
-    return ALL if standing.trusted or standing.root else ""
+    return ALL if role is not None or standing.root else ""

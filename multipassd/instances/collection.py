@@ -127,6 +127,18 @@ class Instances(Finder):
             raise NoSuchInstance(name)
         return found
 
+    def find_of(self, owner: str, name: str) -> Instance | Damaged:
+        """One of this owner's, which is not empty. Raises NoSuchInstance, also for another's, and
+        BeingPrepared."""
+        if name in self.preparing or name in self.registry.damaged:
+            if not owner or self.owner_of(name) != owner:
+                raise NoSuchInstance(name)
+            return self.find(name)
+        found = self._owned[owner].get(name) if owner and owner in self._owned else None
+        if found is None:
+            raise NoSuchInstance(name)
+        return found
+
     def owned_by(self, owner: str) -> list[Instance | Damaged]:
         """The damaged ones, too, by name; their number is what it costs."""
         found: dict[str, Instance | Damaged] = dict(self._owned.get(owner, {}))

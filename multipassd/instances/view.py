@@ -8,7 +8,6 @@ from multipassd.instances.collection import Instances
 from multipassd.instances.finder import Finder
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged
-from multipassd.instances.states.errors import NoSuchInstance
 
 
 class View(Finder):
@@ -30,13 +29,12 @@ class View(Finder):
         return self._instances.owned_by(self._only) if self._only else []
 
     def find(self, name: str) -> Instance | Damaged:
-        if self._only is not ownership.ALL and not self._owns(name):
-            raise NoSuchInstance(name)
-        return self._instances.find(name)
+        if self._only is ownership.ALL:
+            return self._instances.find(name)
+        return self._instances.find_of(self._only, name)
 
     def knows(self, name: str) -> bool:
         """Is it in use, as far as this caller can tell, by an instance or by one in the making?"""
-        return name in self._instances.taken() and (self.whole or self._owns(name))
-
-    def _owns(self, name: str) -> bool:
+        if self._only is ownership.ALL:
+            return name in self._instances.taken()
         return bool(self._only) and self._instances.owner_of(name) == self._only
