@@ -71,6 +71,29 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "interop/test_roles.py::test_a_viewer_sees_no_log_of_its_calls_and_its_guesses_are_limited",
         ),
     },
+    "a user": {
+        "instances of others": (
+            "interop/test_owners.py::test_an_instance_of_another_is_answered_as_a_name_that_is_free",
+            "interop/test_owners.py::test_each_call_of_the_method_table_has_a_row_here",
+            "multipassd/auth/test_ownership.py::test_who_may_call_is_a_matter_of_role_and_what_it_is_"
+            "about_of_the_owner",
+        ),
+        "its quota": (
+            "multipassd/instances/test_quotas.py::test_any_order_of_commands_at_once_stays_within_the_"
+            "quota",
+        ),
+        "no card on a host's network": (
+            "multipassd/instances/test_quotas.py::test_host_networks_are_closed_to_users_until_they_"
+            "are_allowed",
+        ),
+        "no key": (
+            "multipassd/instances/guests/test_certify.py::test_a_user_never_gets_the_key_that_opens_others_instances",
+        ),
+        "no name": (
+            "multipassd/trust/test_roles.py::test_a_name_that_owns_instances_is_not_given_to_a_user_"
+            "who_comes_later",
+        ),
+    },
     "who answers a client": {
         "the client verifies": (
             "interop/test_remotes.py::test_a_wrong_server_hears_neither_the_line_nor_who_asks",

@@ -34,6 +34,6 @@ COMMAND = Command(
     syntax="<name> <role>",
     arguments=(
         Argument("name", "Name of the person, or the beginning of a client's fingerprint"),
-        Argument("role", "`viewer` or `admin`"),
+        Argument("role", "`viewer`, `user` or `admin`"),
     ),
 )

@@ -50,7 +50,8 @@ COMMAND = Command(
     options=(
         Option(
             ("role",),
-            "`viewer` or `admin` (default: the role that the name has already, else `viewer`)",
+            "`viewer`, `user` or `admin` (default: the role that the name has already, "
+            "else `viewer`)",
             "role",
         ),
         Option(

@@ -177,6 +177,19 @@ def test_a_role_given_by_hand_is_put_on_record(tmp_path: Path, lesser: Role) -> 
     assert roles(opened(store.directory)) == {1: ADMIN, 2: ADMIN, 3: lesser}
 
 
+def test_a_name_that_owns_instances_is_not_given_to_a_user_who_comes_later(tmp_path: Path) -> None:
+    """Of another person with that name, who was revoked, say."""
+    store, uid = opened(tmp_path / "certs"), os.getuid()
+    name = names.default(uid, NAME[2])
+    store.add(der(1), "first client", 0, "alice")
+    store.add(der(2), "passphrase", uid, owners={name})
+    assert {r.name for r in store.records()} == {"alice", f"{name}-2"}
+    store.remove(NAME[2], 0)
+    store.add(der(2), "invitation", uid, name, owners={name})
+    store.add(der(3), "passphrase", uid, owners={name})
+    assert [r.name for r in store.records() if r.name == name] == [name, name]
+
+
 def test_a_users_next_certificate_gets_no_more_than_the_first_has(
     tmp_path: Path, lesser: Role
 ) -> None:
