@@ -154,8 +154,8 @@ class Deed:
             return  # a refusal, which the method records as such
         outcome = DONE if work.effective else _outcome(error)
         lasting = outcome == DONE and work.verb not in CHEAP
-        instances = tuple(map(harmless, work.subject.instances))
-        kind = Kind(lasting, work.verb, instances[:VALUES], outcome)
+        instances = tuple(map(harmless, work.subject.instances[:VALUES]))
+        kind = Kind(lasting, work.verb, instances, outcome)
         if self._budget.allows(self._by, kind):
             self._write(work, instances, outcome, error)
 
@@ -169,7 +169,7 @@ class Deed:
             "MULTIPASS_OUTCOME": outcome,
         }
         if instances:
-            fields["MULTIPASS_INSTANCE"] = instances[:VALUES]
+            fields["MULTIPASS_INSTANCE"] = instances
         if subject.source:
             fields["MULTIPASS_SOURCE"] = harmless(subject.source)
         if subject.snapshot:
@@ -188,11 +188,12 @@ class Deed:
         if outcome == DONE:
             fields["MULTIPASS_ACTION"] = work.action
             then = f", and then failed{problem}" if problem else ""
-            text = f"{_sentence(work, instances)} by {self._by}{then}"
+            text = f"{_sentence(work, _names(subject, instances))} by {self._by}{then}"
             record.write(_event(work), text, self._by, fields)
         else:
             ended = "was cancelled" if outcome == CANCELLED else f"failed{problem}"
-            text = f"{work.verb}{_on(subject, instances)} by {self._by} {ended}"
+            on = _on(subject, _names(subject, instances))
+            text = f"{work.verb}{on} by {self._by} {ended}"
             record.write(Event.FAILED, text, self._by, fields)
 
 
@@ -228,8 +229,13 @@ def _event(work: Work) -> Event:
     return Event.ACCESS if work.verb == "access" else Event.INSTANCE
 
 
-def _sentence(work: Work, instances: tuple[str, ...]) -> str:
-    subject, action, on = work.subject, work.action, ", ".join(instances[:VALUES])
+def _names(subject: Subject, shown: tuple[str, ...]) -> str:
+    more = len(subject.instances) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _sentence(work: Work, on: str) -> str:
+    subject, action = work.subject, work.action
     if work.verb == "set":
         return f"{harmless(subject.setting)} was changed"
     if work.verb in ("mount", "umount"):
@@ -239,7 +245,7 @@ def _sentence(work: Work, instances: tuple[str, ...]) -> str:
     return f"{on or 'nothing'} was {action}"
 
 
-def _on(subject: Subject, instances: tuple[str, ...]) -> str:
-    on = ", ".join(instances[:VALUES]) or harmless(subject.setting or subject.client)
+def _on(subject: Subject, names: str) -> str:
+    on = names or harmless(subject.setting or subject.client)
     shown = f"{on}.{harmless(subject.snapshot)}" if subject.snapshot else on
     return f" of {shown}" if shown else ""

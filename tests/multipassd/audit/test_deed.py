@@ -337,6 +337,15 @@ def test_a_person_who_pauses_takes_no_memory(records: Records) -> None:
 # -- what is never in them ------------------------------------------------------------------------
 
 
+def test_a_request_with_a_million_names_is_a_record_of_bounded_size(records: Records) -> None:
+    names = tuple(f"{number:06}" for number in range(1_000_000))
+    with pytest.raises(Refused), made("start", Subject(names)).watched():
+        raise Refused(", ".join(names))
+    (fields,) = records.fields
+    assert fields["MULTIPASS_INSTANCE"] == names[:VALUES]
+    assert "and 999984 more" in records.texts[0] and len(records.texts[0]) < 600
+
+
 def test_no_value_invitation_or_password_of_a_url_is_recorded(records: Records) -> None:
     secret = "correct-horse"
     with pytest.raises(InvalidSetting), made("set", Subject(setting="local.x")).watched():
