@@ -185,6 +185,24 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "deletion",
         ),
     },
+    "who has copied a client's key": {
+        "by a renewal": (
+            "multipassd/auth/test_renewal_complaint.py::test_only_one_of_the_same_key_that_is_valid_"
+            "now_for_a_year_takes_its_place",
+            "multipassd/trust/test_renewing.py::test_the_new_certificate_has_all_that_the_old_one_"
+            "had",
+        ),
+        "each renewal": (
+            "interop/test_renewal.py::test_a_certificate_that_ends_soon_is_renewed_after_a_command",
+        ),
+        "no client names": (
+            "interop/test_renewal.py::test_no_client_names_another_ones_certificate_as_its_next",
+        ),
+        "with `local.refuse-expired`": (
+            "interop/test_expiry.py::test_it_is_refused_only_as_long_as_that_is_set",
+            "interop/test_expiry.py::test_an_open_connection_is_refused_and_its_call_ended",
+        ),
+    },
     "a client that is trusted no longer": {
         "its log-ins": (
             "multipassd/network/helper/test_closing.py::test_one_user_is_shut_out_and_no_other",
