@@ -140,8 +140,11 @@ def _keep(path: str, kept: str) -> None:
 def _is_due(identity: Identity) -> bool:
     """Whether it ends soon, or the service knows this client by another than the present one.
     One that is another user's, or lies elsewhere, is not this command's to replace."""
-    status = os.lstat(f"{os.path.dirname(identity[0])}/{CERTIFICATE}")
+    directory = os.path.dirname(identity[0])
+    status = os.lstat(f"{directory}/{CERTIFICATE}")
     if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        return False
+    if not os.access(directory, os.W_OK):  # then no attempt could be noted either
         return False
     return os.path.basename(identity[0]) != CERTIFICATE or not _is_good(identity[0])
 

@@ -13,8 +13,10 @@ from protocol.certificates import CertificateError, load, load_der, load_key
 
 CLOCKS_DIFFER = timedelta(days=1)  # between a client and the service
 RENEWED_WITHIN = timedelta(days=30) + CLOCKS_DIFFER  # before its end, as clients begin by theirs
-# Trust that was given for a year must not become endless by a renewal.
-LONGEST_LIFE = timedelta(days=365) + 2 * CLOCKS_DIFFER
+# Trust that was given for a year must not become endless by a renewal. A client over TCP whose
+# clock is ahead by less than this renews all the same.
+CLOCK_AHEAD = timedelta(days=30)
+LONGEST_LIFE = timedelta(days=365) + CLOCK_AHEAD
 
 
 def not_after(der: bytes) -> datetime:
@@ -103,7 +105,7 @@ def renewal_complaint(old: bytes, new: bytes, now: datetime) -> str:
         return "it is no certificate that is signed by its own key"
     if now < due:
         return "the present one does not end soon"
-    if not begin <= now + CLOCKS_DIFFER or not now + RENEWED_WITHIN - CLOCKS_DIFFER < end:
+    if not begin <= now + CLOCK_AHEAD or not now + RENEWED_WITHIN - CLOCKS_DIFFER < end:
         return f"its dates don't fit the service's clock, {now:%Y-%m-%d %H:%M} UTC"
     if end > now + LONGEST_LIFE:
         return "it would be valid for more than a year"

@@ -72,12 +72,23 @@ class Changer:
         self.clients.renewing(old, new)
         if not has:
             self.files[role].append(new, text)
-        for file in self.files.values():
-            if old in file.view.trusted:
-                file.disk.blank(old)
-                file.inspect_again()
+        self._blank(old)
         with self.guard.reported("record"):
             self.clients.renewed({new}, time.time())
+
+    def finish_renewals(self, holders: Holders) -> None:
+        """Where a kill left the old and the new certificate trusted: the old one is not any more.
+        The client has kept both. Raises OSError."""
+        self.clients.refresh()
+        for new, old in list(self.clients.unfinished.items()):
+            if (role := holders.role_of(old)) and holders.role_of(new) is role:
+                self._blank(old)
+
+    def _blank(self, who: str) -> None:
+        for file in self.files.values():
+            if who in file.view.trusted:
+                file.disk.blank(who)
+                file.inspect_again()
 
     def remove(self, leaving: Mapping[str, Role], uid: int | None) -> None:
         """All at once: a look at a large file costs as much as it takes to remove many. Raises

@@ -45,7 +45,7 @@ class Clients:
         self._records: dict[str, ClientRecord] = {}
         self._removed: set[str] = set()
         self._holding: dict[Role, set[str]] = {role: set() for role in Role}  # of the records
-        self._renewing: dict[str, str] = {}  # of the records: whose place it was to take
+        self.unfinished: dict[str, str] = {}  # of the records: whose place it was to take
         # Device, inode, offset of a line's end, time stamp in nanoseconds.
         self._read_to: tuple[int, int, int, int] | None = None
         self._lines = 0
@@ -85,7 +85,7 @@ class Clients:
 
     def known(self) -> frozenset[str]:
         """Those on record, without certificates that were to take another's place."""
-        return frozenset(self._records) - self._renewing.keys()
+        return frozenset(self._records) - self.unfinished.keys()
 
     def was_removed(self, fingerprint: str) -> bool:
         """Did a program remove it, and put that on record?"""
@@ -139,7 +139,7 @@ class Clients:
     def renewed(self, trusted: Container[str], at: float) -> dict[str, str]:
         """End the renewals whose new certificate is trusted, those, too, that a kill cut short.
         Returns the new by the old ones that are trusted no longer."""
-        began = {new: old for new, old in self._renewing.items() if new in trusted}
+        began = {new: old for new, old in self.unfinished.items() if new in trusted}
         gone = {old: new for new, old in began.items() if old not in trusted}
         entries = [as_event(self.describe(new)) for new in began]
         for old in gone:
@@ -227,7 +227,7 @@ class Clients:
         self._records = {}
         self._removed = set()
         self._holding = {role: set() for role in Role}
-        self._renewing = {}
+        self.unfinished = {}
         self._read_to = None
         self._lines = 0
 
@@ -266,15 +266,15 @@ class Clients:
                 self._records[fingerprint] = record
                 self._removed.discard(fingerprint)
                 self._note_role(fingerprint, record.role)
-                self._renewing.pop(fingerprint, None)
+                self.unfinished.pop(fingerprint, None)
             case "removed":
                 self._records.pop(fingerprint, None)
                 self._note_role(fingerprint, None)
                 self._removed.add(fingerprint)
-                self._renewing.pop(fingerprint, None)
+                self.unfinished.pop(fingerprint, None)
             case "renewing":
                 self._records[fingerprint] = as_record(fingerprint, event)
-                self._renewing[fingerprint] = str(event.get("of"))
+                self.unfinished[fingerprint] = str(event.get("of"))
             case "seen" if fingerprint in self._records:
                 record = self._records[fingerprint]
                 self._records[fingerprint] = replace(record, last_seen=moment(event.get("at")))

@@ -208,4 +208,5 @@ class TrustStore(StoreReader):
         if self._by_hand.pending():
             self.refresh()
             if self.state is not TrustState.DAMAGED:
+                self._changer.finish_renewals(self._holders)
                 self._by_hand.record()
