@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import time
 from contextlib import suppress
@@ -20,6 +21,7 @@ from client.errors import StatusError
 from client.renewal import ATTEMPTED
 from client.server import Server
 from client.transport.roots import Roots
+from multipassd.trust.store import TrustStore
 from protocol import client_certificate
 from protocol.addresses import parse
 from protocol.certificates import CLIENT_LIFE, KeyPair, load, make_client
@@ -39,6 +41,10 @@ from tools.sandbox import MULTIPASS, Sandbox
 
 DAY = timedelta(days=1)
 NEW_LIFE = CLIENT_LIFE - DAY  # at least what a renewed certificate has left
+
+
+KILLS = 5
+LONGEST_EXCHANGE = 0.06  # seconds: kills fall everywhere in one, and beyond
 
 
 class Home:
@@ -196,6 +202,38 @@ def test_killed_at_any_step_the_client_gets_in_and_ends_the_work(
         if steps.count <= stop_at:
             return
     raise AssertionError("it never ended")
+
+
+def test_a_service_that_is_killed_in_exchanges_knows_each_client_by_one_certificate(
+    running: Daemon,
+) -> None:
+    moments = random.Random(7)
+    directory = running.store_path.parent
+    opened(directory).add(pem_to_der(make_client().certificate), "", None, "keeper")
+    for number in range(KILLS):
+        name = f"alice{number}"
+        home = Home(running.sandbox, name)
+        old = home.make(20)
+        opened(directory).add(
+            pem_to_der(home.certificate.read_bytes()), "passphrase", None, name, role=Role.USER
+        )
+        assert running.cli(name, "list").returncode == 0
+        until(lambda: home.pending.exists() or home.fingerprint != old, "the exchange")  # noqa: B023
+        time.sleep(moments.random() * LONGEST_EXCHANGE)
+        running.kill()
+        certificates_of(opened(directory), name)
+        running.start()
+        (home.directory / ATTEMPTED).unlink(missing_ok=True)  # a day passes
+        assert running.cli(name, "list").returncode == 0, number
+        until(lambda: home.fingerprint != old and not home.pending.exists(), "the new one")  # noqa: B023
+        assert certificates_of(opened(directory), name) == {home.fingerprint}, number
+
+
+def certificates_of(store: TrustStore, name: str) -> set[str]:
+    """The certificates of the person, each with its role."""
+    found = {each.fingerprint for each in store.records() if each.name == name}
+    assert found and {store.role_of(each) for each in found} == {Role.USER}
+    return found
 
 
 # Several at once
