@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 
 from client import trust_messages as messages
-from client.render import CSV, JSON, TABLE
+from client.render import CSV, JSON, TABLE, quotas
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from protocol.messages.trust import ClientsReply, Invitation, TrustedClient
 
 KEYS = ("name", "role", "how", "since", "last_seen", "expires", "certificate")
@@ -28,19 +30,25 @@ def render(reply: ClientsReply, form: str, now: float) -> str:
     pending = reply.former_key
     if form == TABLE:
         clients = _table(rows, _moment(int(now)), _moment(int(now + SOON)))
+        clients += "\n" + quotas.table(reply.quotas) if reply.quotas else ""
         return clients + (f"\n{messages.former_key(pending)}\n" if pending else "")
     if form == CSV:
         lines = [f'{row[0]},{row[1]},"{row[2]}",{",".join(row[3:])}\n' for row in rows]
         below = [f"{each}\n" for each in ("", FORMER_KEY, *pending)] if pending else []
+        if reply.quotas:
+            below += [f"{each}\n" for each in ("", *quotas.csv(reply.quotas))]
         return "".join((",".join(HEADINGS) + "\n", *lines, *below))
     entries = [dict(zip(KEYS, row, strict=True)) for row in rows]
+    document: dict[str, Any] = {
+        "clients": entries, "former_key": pending, "quotas": quotas.entries(reply.quotas)
+    }  # fmt: skip
     if form == JSON:
         from client.render import json
 
-        return json.render({"clients": entries, "former_key": pending})
+        return json.render(document)
     from client.render import yaml
 
-    return yaml.render({"clients": entries, "former_key": pending})
+    return yaml.render(document)
 
 
 def _client(client: TrustedClient) -> tuple[str, ...]:

@@ -29,7 +29,11 @@ SNAPSHOT_CSV = (
 class Details:
     """Instances and snapshots in display order, those of the primary instance first."""
 
-    def __init__(self, items: Sequence[DetailedInfoItem], primary: str) -> None:
+    def __init__(
+        self, items: Sequence[DetailedInfoItem], primary: str, owners: bool = False
+    ) -> None:
+        """`owners`: a table names them, which 1.16's does not."""
+        self.owners = owners
         views = [View(item) for item in items]
         self.instances = [view for view in views if view.snapshot is None]
         self.snapshots = [view for view in views if view.snapshot is not None]
@@ -97,15 +101,17 @@ def local_time(stamp: Timestamp | None) -> str:
 
 
 def table(found: Details, snapshots: bool) -> str:
-    blocks = ["".join(_instance(view)) for view in found.instances]
+    blocks = ["".join(_instance(view, found.owners)) for view in found.instances]
     blocks += ["".join(_snapshot(view)) for view in found.snapshots]
     nothing = messages.NO_SNAPSHOTS if snapshots else messages.NO_INSTANCES
     return "\n".join(blocks) or nothing + "\n"
 
 
-def _instance(view: View) -> Iterator[str]:
+def _instance(view: View, owners: bool) -> Iterator[str]:
     about = view.instance
     yield _row("Name:", view.name)
+    if owners:
+        yield _row("Owner:", about.owner)
     yield _row("State:", view.state)
     if about.num_snapshots is not None:
         yield _row("Snapshots:", str(about.num_snapshots))

@@ -50,6 +50,8 @@ def _json_instance(view: View) -> dict[str, Any]:
     }
     if about.num_snapshots is not None:
         record["snapshot_count"] = str(about.num_snapshots)
+    if about.owner:  # none of 1.16's keys
+        record["owner"] = about.owner
     return record
 
 
@@ -106,6 +108,8 @@ def _yaml_instance(view: View) -> dict[str, Any]:
         }
         for mount in view.mounts
     }
+    if about.owner:
+        record["owner"] = about.owner
     return record | {"mounts": mounts or None}
 
 

@@ -34,7 +34,7 @@ from multipassd.instances.states.transitions import MUST_BE_STOPPED
 from multipassd.settings import boolean_word
 from multipassd.system import log
 from multipassd.trust import names as client_names
-from protocol import names, sizes
+from protocol import names, quotas, sizes
 from protocol.errors import InvalidSetting, RpcError, StorageFailed
 from protocol.settings import DAEMON_PREFIX
 from protocol.status import Status
@@ -88,7 +88,7 @@ class Key:
 
 def read_key(text: str) -> Key | None:
     """None for a key that is none of an instance."""
-    if not text.startswith(DAEMON_PREFIX):
+    if not text.startswith(DAEMON_PREFIX) or quotas.read_key(text):
         return None
     instance, point, name = text.removeprefix(DAEMON_PREFIX).rpartition(".")
     if name == NAME and "." in instance:

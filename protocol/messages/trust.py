@@ -35,6 +35,21 @@ class ClientsRequest(Message):
     """The request of the call `clients`."""
 
 
+class Share(Message):
+    """How much of one kind a person has and may have, as texts."""
+
+    kind: str = string(1)
+    used: str = string(2)
+    limit: str = string(3)
+
+
+class Quota(Message):
+    """What is limited for one person."""
+
+    name: str = string(1)
+    shares: list[Share] = repeated(message(2, Share))
+
+
 class ClientsReply(Message):
     """The reply of the call `clients`."""
 
@@ -42,6 +57,7 @@ class ClientsReply(Message):
     state: str = string(2)
     invitations: list[Invitation] = repeated(message(3, Invitation))
     former_key: list[str] = repeated(string(4))  # instances that may still let in a former SSH key
+    quotas: list[Quota] = repeated(message(5, Quota))  # of the people that have one
 
 
 class RemoveRequest(Message):

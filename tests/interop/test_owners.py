@@ -77,13 +77,14 @@ NAMING: dict[str, Fields] = {
     "Rpc/clone": lambda name: {"source_name": name},
     "Guests/host_keys": repeated,
     "Guests/certify": guest,
+    "Guests/relay": guest,
     "Exports/export": guest,
 }
 # What they show is in a test of its own below, or concerns no instance.
 NAMES_NONE = {
     "Rpc/create", "Rpc/launch", "Rpc/purge", "Rpc/find", "Rpc/list", "Rpc/networks", "Rpc/ping",
     "Rpc/version", "Rpc/keys", "Rpc/authenticate", "Rpc/wait_ready", "Images/downloads",
-    "Exports/import", "Trust/roots",
+    "Exports/import", "Trust/renew", "Trust/roots",
 }  # fmt: skip
 
 
@@ -207,3 +208,26 @@ def test_a_user_changes_no_setting_of_the_service(bob: GrpcClient) -> None:
     for key in ("local.passphrase", "local.driver", "local.quota.user.instances"):
         assert bob.call("set", key=key, val="9").status is Status.PERMISSION_DENIED, key
     assert bob.call("get", key="local.quota.user.instances").status is Status.PERMISSION_DENIED
+
+
+def test_clients_shows_what_people_have_of_their_quotas(running: Daemon, bob: GrpcClient) -> None:
+    with GrpcClient(running, ALICE) as alice:
+        for key, value in (
+            ("bob.instances", "1"),
+            ("bob.disk", "1G"),
+            ("user.memory", "unlimited"),
+        ):
+            assert alice.call("set", key=f"local.quota.{key}", val=value).status is Status.OK
+        quotas = alice.call("Trust/clients").replies[-1].quotas
+        assert alice.call("get", key="local.quota.user.memory").replies[-1].value == "unlimited"
+        assert "local.quota.bob.instances" in alice.call("keys").replies[-1].settings_keys
+    shown = {each.name: {share.kind: share for share in each.shares} for each in quotas}
+    assert shown.keys() == {"bob", "carol"}
+    assert (shown["bob"]["instances"].used, shown["bob"]["instances"].limit) == ("1", "1")
+    assert (shown["carol"]["instances"].used, shown["carol"]["instances"].limit) == ("1", "10")
+    assert "memory" not in shown["bob"]
+    refused = bob.call("clone", source_name=OF_BOB)
+    assert refused.status is Status.RESOURCE_EXHAUSTED
+    assert refused.message.startswith("This needs 1 of instances, and bob has 1 of at most 1.")
+    grown = bob.call("set", key=f"local.{OF_BOB}.disk", val="2G")
+    assert grown.status is Status.RESOURCE_EXHAUSTED, grown

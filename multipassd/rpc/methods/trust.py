@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from multipassd.auth import certificate_checks
 from multipassd.auth.inviting import ONLY_ADMINS, Wish, for_service
+from multipassd.instances import quotas
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.trust.lock import LastAdmin
@@ -21,6 +22,7 @@ from protocol.messages.trust import (
     Invitation,
     InviteReply,
     InviteRequest,
+    Quota,
     RemoveReply,
     RemoveRequest,
     RenewReply,
@@ -29,9 +31,11 @@ from protocol.messages.trust import (
     RevokeRequest,
     RootsReply,
     RootsRequest,
+    Share,
     TrustedClient,
 )
 from protocol.pem import fingerprint
+from protocol.quotas import show
 from protocol.roles import NAMES, Role, parse
 from protocol.status import Status
 
@@ -98,8 +102,28 @@ async def clients(call: Call[ClientsRequest], daemon: Daemon) -> None:
             state=state,
             invitations=waiting,
             former_key=daemon.guest_access.pending(),
+            quotas=_quotas(daemon),
         )
     )
+
+
+def _quotas(daemon: Daemon) -> list[Quota]:
+    """What each person has and may have, of those with a limit. None where the settings can't be
+    read: `clients` is what an administrator needs most then."""
+    if daemon.settings.problem:
+        return []
+    found, limits = [], daemon.settings.quotas()
+    roles = {each.name: daemon.store.role_of_person(each.name) for each in daemon.store.records()}
+    for name, role in sorted(roles.items()):
+        allowed = quotas.limits_of(name, role, limits) if role not in (None, Role.VIEWER) else {}
+        used = daemon.instances.claims.used(name)._asdict()
+        shares = [
+            Share(kind=kind, used=show(kind, used[kind]), limit=show(kind, limit))
+            for kind, limit in allowed.items()
+        ]
+        if shares:
+            found.append(Quota(name=name, shares=shares))
+    return found
 
 
 def _ends(store: TrustStore) -> dict[str, int]:
