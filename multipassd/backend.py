@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from multipassd.cloudinit.logins import Logins
 from multipassd.cloudinit.ssh_authority import SshAuthority
 from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.drivers.interface import Backend, Driver
@@ -63,6 +64,7 @@ class Machines:
     mount_switch: MountSwitch
     ssh_key: ServiceKey
     ssh_authority: SshAuthority
+    logins: Logins
     helper: NetworkHelper | None  # to be started and stopped with the daemon
     closing: Closing
 
@@ -85,19 +87,22 @@ class Machines:
         key = ServiceKey(data)
         servers = MountServers(base, key.path, environ.get(mounts.SOCKET, ""))
         servers.enabled = lambda: settings.get(names.PRIVILEGED_MOUNTS) == "true"
-        instances = Instances(registry, driver, networking, key.path, servers, key)
+        authority = SshAuthority(data)
+        logins = Logins(key, authority, settings.shared_ssh_key)
+        instances = Instances(registry, driver, networking, key.path, servers, logins)
         instances.load()
         if text := earlier_installation.warning(data, registry.mac_addresses()):
             instances.earlier = text
             _log.warning("%s", text)
         images = Images(base / "images", settings, environ)
-        authority = SshAuthority(data)
-        launcher = Launcher(instances, images, key, authority)
+        launcher = Launcher(instances, images, key, authority, logins.shared)
         importer = Importer(instances, images, launcher, key, authority)
         switch = MountSwitch(instances, servers.enabled)
         service = environ.get(bridge_client.SOCKET)
         closing = Closing(helper.socket if helper else Path(service) if service else None)
-        return cls(instances, images, launcher, importer, switch, key, authority, helper, closing)
+        return cls(
+            instances, images, launcher, importer, switch, key, authority, logins, helper, closing
+        )
 
 
 def driver_of(environ: Mapping[str, str], storage: Path, settings: Settings) -> Driver:

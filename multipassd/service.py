@@ -104,7 +104,7 @@ class Service:
             guest_access=GuestAccess(
                 self._data,
                 self._store,
-                self._machines.ssh_key,
+                self._machines.logins,
                 self._machines.instances,
                 self._machines.closing,
                 lambda: self._subuids,

@@ -132,6 +132,9 @@ class Values(BaseModel):
     privileged_mounts: Annotated[
         str, BeforeValidator(_boolean), Field(alias=names.PRIVILEGED_MOUNTS)
     ] = Field(default_factory=_serves_as_callers)
+    shared_ssh_key: Annotated[str, BeforeValidator(_boolean), Field(alias=names.SHARED_SSH_KEY)] = (
+        "true"
+    )
     refuse_expired: Annotated[str, BeforeValidator(_boolean), Field(alias=names.REFUSE_EXPIRED)] = (
         "false"
     )
@@ -219,6 +222,14 @@ class Settings:
         self.refresh()
         unknown = self.problem or names.REFUSE_EXPIRED in self._wrong
         return bool(unknown) or self._values.refuse_expired == "true"
+
+    def shared_ssh_key(self) -> bool | None:
+        """May the key that all instances share be used? None where the file does not tell: the
+        default would be more than was meant."""
+        self.refresh()
+        if self.problem or names.SHARED_SSH_KEY in self._wrong:
+            return None
+        return self._values.shared_ssh_key == "true"
 
     def section(self, name: str) -> dict[str, str]:
         """What an administrator wrote under another heading of the file; no client can set it."""

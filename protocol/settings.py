@@ -12,6 +12,7 @@ MIRROR = "local.image.mirror"
 PASSPHRASE = "local.passphrase"
 PASSPHRASE_ROLE = "local.passphrase-role"
 PRIVILEGED_MOUNTS = "local.privileged-mounts"
+SHARED_SSH_KEY = "local.shared-ssh-key"
 REFUSE_EXPIRED = "local.refuse-expired"
 
 DAEMON_PREFIX = "local."  # the daemon checks all keys that begin with it
@@ -24,6 +25,7 @@ DAEMON_KEYS = {  # with their defaults
     PASSPHRASE: "",
     PASSPHRASE_ROLE: "admin",
     PRIVILEGED_MOUNTS: "true",
+    SHARED_SSH_KEY: "true",
     REFUSE_EXPIRED: "false",
 }
 # What a client may read that is to change nothing: what the services it sees run on.

@@ -10,6 +10,7 @@ from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -31,6 +32,7 @@ OPENSSH = b"OPENSSH PRIVATE KEY"  # of a file in OpenSSH's own format; else it i
 MAX_KEY = 16 * 1024  # an OpenSSH key has under 1 KiB
 # The file of a key that a rotation has made.
 NUMBERED = re.compile(r"id_ed25519\.rotation-([2-9]|[1-9][0-9]{1,8})")
+NO_KEY: Final = "-"  # in place of a key's name: the guest lets in certificates alone
 RETIRED = "retired.pub"
 MOST_RETIRED = 500  # in one command for a guest, of less than 128 KiB
 MAX_RETIRED = 1 << 20

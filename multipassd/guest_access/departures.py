@@ -28,7 +28,7 @@ from protocol.roles import Role
 # From the revocation on: how long the last certificate may be let in, also by a guest whose clock
 # is behind (ssh_authority.py), and the log-in that it is for.
 CLOSED_SECONDS = VALID + BACKWARD + 30
-AGAIN_SECONDS = 1.0  # between two attempts at log-ins that no rule of the firewall keeps out
+AGAIN_SECONDS = 5.0  # between two attempts at log-ins that no rule of the firewall keeps out
 RETRY_SECONDS = 60.0  # until a key that could not be written is tried again
 
 _log = log.get("access")

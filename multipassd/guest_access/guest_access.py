@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from multipassd.auth.peer import Peer
-from multipassd.cloudinit.ssh_keys import ServiceKey
+from multipassd.cloudinit.logins import Logins
+from multipassd.cloudinit.ssh_keys import NO_KEY
 from multipassd.guest_access.departures import Departures, Trust
 from multipassd.guest_access.holders import FILE, Holders
 from multipassd.guest_access.rotation import KeyRotation
@@ -26,15 +27,16 @@ class GuestAccess:
         self,
         data: Path,
         trust: Trust,
-        key: ServiceKey,
+        logins: Logins,
         instances: Instances,
         closing: Closing,
         subuids: Callable[[], SubordinateUids],
     ) -> None:
         self._trust = trust
-        self._key = key
+        self._key = key = logins.key
+        self._logins = logins
         self._holders = Holders(data / FILE, key)
-        self._rotation = KeyRotation(instances, key)
+        self._rotation = KeyRotation(instances, logins)
         sessions = Sessions(instances, closing, subuids, os.geteuid())
         self._departures = Departures(trust, self._holders, key, self._rotation, sessions)
 
@@ -60,9 +62,21 @@ class GuestAccess:
         """A certificate is about to take another one's place. Raises StorageFailed."""
         await asyncio.to_thread(self._holders.note_renewal, old, new)
 
-    def pending(self) -> list[str]:
-        """Instances that may still let in a key of a client whose trust has ended. Raises
+    def why_withheld(self, instance: Instance) -> str:
+        """Why no client gets the shared key for this guest, a clause; empty if admins do. Raises
         StorageFailed."""
+        if self._logins.wanted(instance.record) == NO_KEY:
+            return "local.shared-ssh-key is false"
+        if instance.record.ssh_key == NO_KEY:
+            return f"{instance.name} does not let it in yet; it will within minutes"
+        return ""
+
+    def apply_setting(self) -> None:
+        """`local.shared-ssh-key` may have been changed. Never fails."""
+        self._rotation.apply()
+
+    def pending(self) -> list[str]:
+        """Instances that may still let in a key of a client whose trust has ended."""
         return self._rotation.pending()
 
     def look(self) -> None:

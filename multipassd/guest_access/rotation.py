@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from multipassd.cloudinit.ssh_keys import ServiceKey
+from multipassd.cloudinit.logins import Logins
 from multipassd.instances.attachments import login_key
 from multipassd.instances.collection import Instances
 from multipassd.instances.instance import Instance
@@ -24,9 +24,10 @@ class KeyRotation:
     """One for the daemon. What is pending follows from the key and the instances' records alone, so
     it goes on after any end of the daemon."""
 
-    def __init__(self, instances: Instances, key: ServiceKey) -> None:
+    def __init__(self, instances: Instances, logins: Logins) -> None:
         self._instances = instances
-        self._key = key
+        self._logins = logins
+        self._key = logins.key
         self._tasks = Tasks()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._next = 0.0  # monotonic
@@ -36,21 +37,26 @@ class KeyRotation:
         and then nothing has changed."""
         name = await asyncio.to_thread(self._key.rotate)
         _log.info("the shared SSH key was replaced: instances get %s", name)
-        self._apply()
+        self.apply()
 
     def pending(self) -> list[str]:
-        """Names of the instances whose guests may still let in a former key. Raises
-        StorageFailed."""
-        wanted = self._key.name
-        return [each.name for each in self._instances.everything() if _is_pending(each, wanted)]
+        """Names of the instances whose guests may still let in a former key: all of them while the
+        keys can't be read."""
+        every = self._instances.everything()
+        try:
+            return [each.name for each in every if self._waits(each)]
+        except StorageFailed as error:
+            _log.warning("%s", error.message)
+            return [each.name for each in every]
 
     def tick(self) -> None:
         """To be called every second or so. Never fails."""
         if time.monotonic() < self._next:
             return
-        self._apply()
+        self.apply()
 
-    def _apply(self) -> None:
+    def apply(self) -> None:
+        """Have the guests that run follow now. Never fails."""
         self._next = time.monotonic() + RETRY_SECONDS
         for instance in self._instances.live():
             if instance.running and self._pending(instance):
@@ -77,7 +83,9 @@ class KeyRotation:
         if needed is not None and not self._instances.preparing:
             await asyncio.to_thread(self._key.remove_all_but, needed)
 
-
-def _is_pending(instance: Instance | Damaged, wanted: str) -> bool:
-    record = instance.copy if isinstance(instance, Damaged) else instance.record
-    return bool(wanted) if record is None else login_key.pending(record, wanted)
+    def _waits(self, instance: Instance | Damaged) -> bool:
+        """Raises StorageFailed."""
+        record = instance.copy if isinstance(instance, Damaged) else instance.record
+        if record is None:
+            return bool(self._key.name)
+        return login_key.is_pending(record, self._logins)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from multipassd.cloudinit.ssh_keys import ServiceKey
+from multipassd.cloudinit.logins import Logins
 from multipassd.drivers.interface import Driver
 from multipassd.instances.attachments.attachments import Attachments
 from multipassd.instances.claims import Claim, Claims
@@ -45,7 +45,7 @@ class Instances(Finder):
         networking: Networking,
         key: Path,
         servers: MountServers | None = None,
-        shared_key: ServiceKey | None = None,
+        logins: Logins | None = None,
     ) -> None:
         self.registry = registry
         self._arrivals = Arrivals(registry)
@@ -53,7 +53,7 @@ class Instances(Finder):
         self.networking = networking
         self._key = key
         self._servers = servers  # of classic mounts
-        self._shared_key = shared_key
+        self._logins = logins
         self._instances: dict[str, Instance] = {}
         self.claims = Claims(self._records_of)
         self._owned: dict[str, dict[str, Instance]] = {}  # by the owner
@@ -207,7 +207,7 @@ class Instances(Finder):
     def add(self, record: Record) -> Instance:
         instance = Instance(
             record, self.registry, self.driver, self.networking, self._key, self._servers,
-            self._shared_key,
+            self._logins,
         )  # fmt: skip
         self._instances[record.name] = instance
         self._owned.setdefault(record.owner, {})[record.name] = instance

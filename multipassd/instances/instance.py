@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from multipassd.cloudinit.ssh_keys import ServiceKey
+from multipassd.cloudinit.logins import Logins
 from multipassd.drivers.interface import Driver, DriverError, Machine
 from multipassd.instances.attachments.attachments import Attachments
 from multipassd.instances.guests.login_way import LoginWay
@@ -47,19 +47,21 @@ class Instance:
         networking: Networking,
         key: Path,
         servers: MountServers | None = None,
-        shared_key: ServiceKey | None = None,
+        logins: Logins | None = None,
     ) -> None:
-        """`key`: the first private SSH key that guests accept; `shared_key`: those of them that
-        there are, if they are ever replaced."""
+        """`key`: the first private SSH key that guests accept; `logins`: without it that is never
+        replaced, and no certificate issued."""
         self._tasks = Tasks()
         self._stored = StoredRecord(record, registry)
         self._attachments = Attachments(
-            self._stored, networking, servers, shares=driver.offers_shares, key=shared_key
+            self._stored, networking, servers, shares=driver.offers_shares, logins=logins
         )
         self.mounts = self._attachments.mounts
         self.delayed_stop = self._attachments.delayed_stop
         self.login_key = self._attachments.login_key
-        self._guest = RunningGuest(self._stored, driver, self._attachments, key, self._tasks.spawn)
+        self._guest = RunningGuest(
+            self._stored, driver, self._attachments, key, self._tasks.spawn, logins
+        )
         self.awaited = self._guest.awaited  # for a client that starts it and then waits
         self.endpoint, self.trouble = self._guest.endpoint, self._guest.trouble
         self.execute = self._guest.execute

@@ -8,8 +8,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from multipassd.mounts import control_socket, virtiofsd
@@ -65,8 +65,20 @@ class MountServers:
         own, where the guest accepts another than that. Raises MountFailed, SourceRefused."""
         path = self._key.with_name(key_name or self._key.name)
         try:
-            async with self._turns, _in_memory(path) as key:
-                await self._order(order, key)
+            data = await asyncio.to_thread(read_regular, path, MAX_KEY)
+        except OSError as error:
+            raise MountFailed(f"its server can't be started: {error}") from None
+        await self._start_classic(order, data)
+
+    async def start_certified(self, order: Order, key: bytes, certificate: str) -> None:
+        """The same, by a private key and a certificate for it."""
+        await self._start_classic(order, key, certificate.encode())
+
+    async def _start_classic(self, order: Order, *log_in: bytes) -> None:
+        try:
+            with ExitStack() as stack:
+                async with self._turns:
+                    await self._order(order, *(stack.enter_context(_in_memory(x)) for x in log_in))
         except OSError as error:
             raise MountFailed(f"its server can't be started: {error}") from None
 
@@ -76,13 +88,13 @@ class MountServers:
         async with self._turns:
             await self._order(order, listening)
 
-    async def _order(self, order: Order, file: int) -> None:
+    async def _order(self, order: Order, *files: int) -> None:
         """Raises MountFailed, SourceRefused."""
         try:
             async with self._asking() as connection:
                 answer = await json_request_async.ask(
                     connection, order.message(), dict,
-                    limit=MAX_ANSWER, seconds=SECONDS, descriptors=(file,),
+                    limit=MAX_ANSWER, seconds=SECONDS, descriptors=files,
                 )  # fmt: skip
                 fault, why = str(answer["fault"]), str(answer["why"])
         except (RequestFailed, OSError, KeyError) as error:
@@ -198,11 +210,10 @@ class MountServers:
 _CHILDREN: list[subprocess.Popen[bytes]] = []  # asked for their ends, or they would stay zombies
 
 
-@asynccontextmanager
-async def _in_memory(key: Path) -> AsyncIterator[int]:
+@contextmanager
+def _in_memory(data: bytes) -> Iterator[int]:
     """A copy of the key that needs no file: the server may not be able to read it. Raises
     OSError."""
-    data = await asyncio.to_thread(read_regular, key, MAX_KEY)
     descriptor = os.memfd_create("key", os.MFD_CLOEXEC)
     try:
         os.write(descriptor, data)

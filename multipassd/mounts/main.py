@@ -25,6 +25,7 @@ from multipassd.system import json_request, rights
 from multipassd.system.json_request import RequestFailed
 
 DIRECTORY = "MULTIPASS_MOUNTS_DIRECTORY"  # of the control sockets
+MOST_FILES = 2  # a private key and a certificate
 SOURCE, GUEST = "source", "guest"  # whose fault a failure is
 
 
@@ -35,24 +36,28 @@ def main() -> int:
         os.dup2(null, 0)
         try:
             message, files = json_request.receive_with_files(
-                asking, dict, limit=MAX_REQUEST, most_files=1
+                asking, dict, limit=MAX_REQUEST, most_files=MOST_FILES
             )
             order = Order.read(message)
-            (file,) = files
+            if not 1 <= len(files) <= (1 if order.native else MOST_FILES):
+                raise ValueError("not the files that it takes")
         except (RequestFailed, ValueError, KeyError, TypeError, IndexError) as error:
             return _answer(asking, GUEST, f"the request is not understood: {error!r}")
         try:
             with control_socket.claimed(directory, order.socket) as control:
-                return _serve(order, file, asking, control)
+                return _serve(order, files, asking, control)
         except AlreadyServed:
             return _answer(asking, GUEST, "it is mounted already")
         except OSError as error:
             return _answer(asking, GUEST, f"its server can't be started: {error}")
 
 
-def _serve(order: Order, file: int, asking: socket.socket, control: socket.socket) -> int:
+def _serve(order: Order, files: list[int], asking: socket.socket, control: socket.socket) -> int:
     try:
-        (_serve_native if order.native else _serve_classic)(order, file, asking, control)
+        if order.native:
+            _serve_native(order, files[0], asking, control)
+        else:
+            _serve_classic(order, files, asking, control)
     except SourceRefused as error:
         return _answer(asking, SOURCE, str(error))
     except (NoJail, SessionFailed) as error:
@@ -60,13 +65,17 @@ def _serve(order: Order, file: int, asking: socket.socket, control: socket.socke
     return 0
 
 
-def _serve_classic(order: Order, key: int, asking: socket.socket, control: socket.socket) -> None:
+def _serve_classic(
+    order: Order, log_in: list[int], asking: socket.socket, control: socket.socket
+) -> None:
+    """`log_in`: files in memory with the private key and, perhaps, a certificate for it."""
     # First: from here on this process has the user's files in no way, and no right of root's.
     with FileServer.started(order) as files:
         _shed_rights()
-        with Session.started(order, key, files) as session:
+        with Session.started(order, log_in, files) as session:
             session.wait_until_mounted(asking)
-            os.close(key)  # by now ssh has used it
+            for file in log_in:  # by now ssh has used it
+                os.close(file)
             _answer(asking)
             asking.close()
             session.wait(control, order.message(), files)

@@ -43,12 +43,13 @@ class Session:
 
     @classmethod
     @contextmanager
-    def started(cls, order: Order, key: int, files: FileServer) -> Iterator[Session]:
-        """`key`: a file in memory with the private key. Raises SessionFailed."""
+    def started(cls, order: Order, log_in: list[int], files: FileServer) -> Iterator[Session]:
+        """`log_in`: files in memory with the private key and, perhaps, a certificate for it. Raises
+        SessionFailed."""
         known = os.memfd_create("known_hosts", os.MFD_CLOEXEC)
         try:
             os.write(known, f"{order.instance} {order.host_key}\n".encode())
-            ssh = _ssh(order, key, known, files.connection)
+            ssh = _ssh(order, log_in, known, files.connection)
             files.connection.close()  # ssh alone has it: its end is the file server's
             with ssh:
                 try:
@@ -109,17 +110,22 @@ class Session:
                 return
 
 
-def _ssh(order: Order, key: int, known: int, connection: socket.socket) -> subprocess.Popen[bytes]:
+def _ssh(
+    order: Order, log_in: list[int], known: int, connection: socket.socket
+) -> subprocess.Popen[bytes]:
     """It closes what it inherits, so it opens both files by this process's table."""
-    os.fchmod(key, 0o600)
+    for file in log_in:
+        os.fchmod(file, 0o600)
+    key, *certificates = (f"/proc/{os.getpid()}/fd/{file}" for file in log_in)
     words = ssh_command.words(
         order.instance, order.host, order.port, order.user,
-        key=f"/proc/{os.getpid()}/fd/{key}",
+        key=key,
         known_hosts=f"/proc/{os.getpid()}/fd/{known}",
         more={
             "ServerAliveInterval": str(ALIVE_INTERVAL),
             "ServerAliveCountMax": str(ALIVE_COUNT),
             "Compression": "no",
+            **({"CertificateFile": certificates[0]} if certificates else {}),
         },
     )  # fmt: skip
     try:

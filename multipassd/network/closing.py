@@ -4,6 +4,7 @@ network: by the network service, or by one run of its program with the daemon's 
 from __future__ import annotations
 
 import asyncio
+import os
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ class Closing:
             "do": "close", "uids": sorted(uids), "once": sorted(once), "ports": sorted(ports),
             "seconds": seconds,
         }  # fmt: skip
+        if self._service is None and os.geteuid() != 0:
+            return Closed(why="multipassd does not run as root.")
         try:
             answer = await (self._asked(request) if self._service else self._run(request))
             done = answer["done"]

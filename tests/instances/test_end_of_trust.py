@@ -17,7 +17,7 @@ import pytest
 
 from protocol.certificates import KeyPair
 from tests.instances.site import Site
-from tests.interop.grpc_client import GrpcClient
+from tests.interop.grpc_client import Answer, GrpcClient
 from tests.system.people import People, Person
 
 pytestmark = pytest.mark.root  # to be several users of the host
@@ -74,14 +74,19 @@ class Persons:
 
     def shared_key(self, person: Person) -> bytes:
         """As a client of 1.16 gets it."""
+        (reply,) = self._ssh_info(person).replies
+        return str(reply.ssh_info["foo"].priv_key_base64).encode()
+
+    def refusal(self, person: Person) -> str:
+        return self._ssh_info(person).message
+
+    def _ssh_info(self, person: Person) -> Answer:
         pair = KeyPair(
             self.site.sandbox.certificate(person.label).read_bytes(),
             self.site.sandbox.key(person.label).read_bytes(),
         )
         with GrpcClient(self.site.daemon, pair) as client:
-            answer = client.call("ssh_info", instance_name=["foo"])
-        (reply,) = answer.replies
-        return str(reply.ssh_info["foo"].priv_key_base64).encode()
+            return client.call("ssh_info", instance_name=["foo"])
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +139,7 @@ def test_access_ends_with_trust(here: Persons, people: People, tmp_path: Path) -
 
     a_stopped_instance_gets_the_key_at_its_start(here, people, tmp_path)
     daves.communicate(timeout=60)  # with the instance
+    without_a_shared_key_certificates_let_all_in(here, people, tmp_path)
 
 
 def a_stopped_instance_gets_the_key_at_its_start(
@@ -162,3 +168,26 @@ def a_stopped_instance_gets_the_key_at_its_start(
     site.done("start", "foo")
     site.wait_for(lambda: pending(site) == [], "the new key")
     assert not logs_in(site, former, tmp_path)
+
+
+def without_a_shared_key_certificates_let_all_in(
+    here: Persons, people: People, tmp_path: Path
+) -> None:
+    site = here.site
+    key = here.shared_key(people.dave)
+    site.done("set", "local.shared-ssh-key=false")
+    site.wait_for(lambda: pending(site) == [], "its removal")
+    assert not logs_in(site, key, tmp_path)
+    assert "local.shared-ssh-key is false" in here.refusal(people.dave)
+    assert here.done(people.dave, "exec", "foo", "--", "cat", KEYS.replace("~", "/home/ubuntu"))
+
+    site.kill_daemon()  # whose own log-ins are by certificates from now on
+    assert site.inside("foo", f"grep -c . {KEYS}") == "2", "the user's, and the authority's"
+    site.wait_for(lambda: site.state("foo") == "Running", "its answer")
+    site.done("mount", str(site.sandbox.home("alice")), "foo:/mnt/home")
+    assert site.inside("foo", "grep -c ' /mnt/home fuse.sshfs ' /proc/mounts") == "1"
+    site.done("umount", "foo:/mnt/home")
+
+    site.done("set", "local.shared-ssh-key=true")
+    site.wait_for(lambda: pending(site) == [], "its return")
+    assert logs_in(site, here.shared_key(people.dave), tmp_path)

@@ -44,6 +44,7 @@ def test_without_a_file_the_defaults_hold_and_nothing_is_written(path: Path) -> 
         "local.passphrase-role": "admin",
         "local.privileged-mounts": "true",
         "local.refuse-expired": "false",
+        "local.shared-ssh-key": "true",
     }
     assert not settings.problem
     assert not path.parent.exists()
@@ -414,3 +415,13 @@ def test_expired_certificates_are_refused_where_that_was_asked_for_or_is_in_doub
     assert Settings(path).refuses_expired() is refuses
     path.chmod(0o666)  # not one to rely on
     assert Settings(path).refuses_expired()
+
+
+def test_a_file_that_does_not_tell_permits_no_shared_key(path: Path) -> None:
+    assert Settings(path).shared_ssh_key() is True
+    write(path, "[General]\nlocal.shared-ssh-key=off\n")
+    assert Settings(path).shared_ssh_key() is False
+    write(path, "[General]\nlocal.shared-ssh-key=perhaps\n")
+    assert Settings(path).shared_ssh_key() is None
+    write(path, "[General]\n\0")
+    assert Settings(path).shared_ssh_key() is None

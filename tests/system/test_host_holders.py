@@ -64,6 +64,7 @@ NETWORK_REQUESTS: tuple[object, ...] = (
     {"do": "attach_to", "to": "../eth0", "mac": "52:54:00:00:00:01", "user": "multipass-vm"},
     {"do": "bridge", "device": "eth0/../x"},
     {"do": "run", "command": ["id"]},
+    {"do": "close", "uids": [[0, 1]], "once": [], "ports": [], "seconds": 60},  # root
     {"do": "down"},
     [],
 )

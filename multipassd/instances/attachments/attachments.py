@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from multipassd.cloudinit.ssh_keys import ServiceKey
+from multipassd.cloudinit.logins import Logins
 from multipassd.drivers.interface import Machine
 from multipassd.instances.attachments.attachment import Attachment, Execute, Fields, Warn
 from multipassd.instances.attachments.classic_mounts import ClassicMounts
@@ -31,14 +31,14 @@ class Attachments:
         servers: MountServers | None = None,
         *,
         shares: bool = False,
-        key: ServiceKey | None = None,
+        logins: Logins | None = None,
     ) -> None:
         """`servers`: of mounts; without it there are none. `shares`: can the machine have any?
-        `key`: that guests are to let in."""
+        `logins`: by which guests are logged in to."""
         self.cards = NetworkCards(record, networking)
         self.delayed_stop = DelayedStop(record)
-        self.login_key = LoginKey(record, key)
-        classic = ClassicMounts(record, self.cards, servers)
+        self.login_key = LoginKey(record, logins)
+        classic = ClassicMounts(record, self.cards, servers, logins)
         enabled = servers.enabled if servers is not None else lambda: False
         native = NativeMounts(record, servers, enabled, able=shares)
         self.mounts = Mounts(record, classic, native, enabled)

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+from multipassd.cloudinit.logins import Logins
+from multipassd.cloudinit.ssh_keys import NO_KEY
 from multipassd.cloudinit.userdata import USER
 from multipassd.drivers.interface import DriverError
 from multipassd.instances.attachments.attachment import Attachment, Execute, Warn
@@ -56,11 +58,17 @@ class ClassicMounts(Attachment):
     caller, except that a mount whose source is refused at a start is dropped from it."""
 
     def __init__(
-        self, record: StoredRecord, cards: NetworkCards, servers: MountServers | None
+        self,
+        record: StoredRecord,
+        cards: NetworkCards,
+        servers: MountServers | None,
+        logins: Logins | None = None,
     ) -> None:
+        """`logins`: issues the certificate for a guest that lets no key in."""
         self._record = record
         self._cards = cards
         self._servers = servers
+        self._logins = logins
         self._execute: Execute | None = None  # in the guest, once it answers
         self._keepers: dict[str, asyncio.Task[None]] = {}  # by target
 
@@ -212,7 +220,7 @@ class ClassicMounts(Attachment):
         try:
             prepared = await self._prepare(mount, self._execute, announce)
             wanted = self._order(mount, prepared, self._servers.storage)
-            await self._servers.start(wanted, self._record.record.ssh_key)
+            await self._start(self._servers, wanted)
         except GuestSilent as error:
             raise MountFailed(str(error)) from None
         except Unprepared as error:
@@ -223,6 +231,15 @@ class ClassicMounts(Attachment):
             raise
         except RpcError as error:
             raise MountFailed(error.message) from None
+
+    async def _start(self, servers: MountServers, wanted: Order) -> None:
+        """Raises MountFailed, StorageFailed."""
+        record = self._record.record
+        if record.ssh_key == NO_KEY and self._logins is not None:
+            key, certificate = self._logins.certificate(record)
+            await servers.start_certified(wanted, key.private, certificate)
+        else:
+            await servers.start(wanted, record.ssh_key)
 
     async def _prepare(self, mount: Mount, execute: Execute, announce: Announce | None) -> Prepared:
         """Raises Unprepared, NoSupport, GuestSilent, RpcError."""

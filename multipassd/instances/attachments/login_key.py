@@ -9,13 +9,15 @@ start of the guest, and a look each minute, go on.
 from __future__ import annotations
 
 import asyncio
+import struct
 
 from multipassd.cloudinit import seed
-from multipassd.cloudinit.ssh_keys import ServiceKey
+from multipassd.cloudinit.logins import Logins
+from multipassd.cloudinit.ssh_keys import NO_KEY, ServiceKey
 from multipassd.drivers import machine_files
 from multipassd.instances.attachments import login_key_commands as commands
 from multipassd.instances.attachments.attachment import Attachment, Execute, Warn
-from multipassd.instances.records.record import NO_KEY, Record
+from multipassd.instances.records.record import Record
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states.errors import GuestSilent, NotRunning
 from multipassd.system import log
@@ -23,6 +25,7 @@ from protocol.errors import RpcError, StorageFailed
 
 SECONDS = 30.0  # for one command; logging in to an emulated guest takes long
 NOTHING = "true"
+NO_SEED = (OSError, ValueError, LookupError, TypeError, struct.error)  # of a seed that is none
 
 _log = log.get("instances")
 
@@ -31,21 +34,23 @@ class NotReplaced(Exception):
     """The guest still lets a former key in; the text is a clause that says why."""
 
 
-def pending(record: Record, wanted: str) -> bool:
-    """Has its guest still to be given the key of this name, or to lose former ones? Pure. Before
-    the first rotation (an empty name) the keys of 1.16's instances are as good."""
+def is_pending(record: Record, logins: Logins) -> bool:
+    """Has its guest still to be given the present key, or to lose former ones? Before the first
+    rotation the keys of 1.16's instances are as good. Raises StorageFailed."""
+    wanted = logins.wanted(record)
     if not wanted:
         return record.ssh_key == NO_KEY
     return record.ssh_key != wanted or record.ssh_key_alone != wanted
 
 
 class LoginKey(Attachment):
-    """The key of one guest. `wanted` is the name that its record is to have."""
+    """The key of one guest."""
 
-    def __init__(self, stored: StoredRecord, key: ServiceKey | None) -> None:
-        """`key`: without it nothing is ever replaced."""
+    def __init__(self, stored: StoredRecord, logins: Logins | None) -> None:
+        """`logins`: without it nothing is ever replaced."""
         self._stored = stored
-        self._key = key
+        self._logins = logins
+        self._told = ""  # in the log, of the last failure
         self._lock = asyncio.Lock()  # two answers of the guest, or one and the look each minute
 
     @property
@@ -53,13 +58,9 @@ class LoginKey(Attachment):
         """Is it being replaced now?"""
         return self._lock.locked()
 
-    def wanted(self) -> str:
-        """Raises StorageFailed."""
-        return self._key.name if self._key is not None else ""
-
     def pending(self) -> bool:
         """Raises StorageFailed."""
-        return pending(self._stored.record, self.wanted())
+        return self._logins is not None and is_pending(self._stored.record, self._logins)
 
     async def after_answer(self, execute: Execute, warn: Warn) -> None:
         await self.replace(execute, warn)
@@ -68,31 +69,37 @@ class LoginKey(Attachment):
         """If that is pending. A failure is a warning. Never fails."""
         async with self._lock:
             try:
-                if self._key is None or not self.pending():
+                if self._logins is None or not self.pending():
                     return
-                await self._replace(self._key, self.wanted(), execute)
+                wanted = self._logins.wanted(self._stored.record)
+                await self._replace(self._logins.key, wanted, execute)
             except (GuestSilent, NotRunning):
                 return  # the next answer
-            except (NotReplaced, RpcError, OSError) as error:
+            except (NotReplaced, RpcError, *NO_SEED) as error:
                 why = _sentence(self._stored.name, _clause(error))
-                _log.warning("%s", why)
+                if why != self._told:
+                    _log.warning("%s", why)
+                self._told = why
                 warn(why)
             else:
-                _log.info("%s lets in the present shared SSH key alone", self._stored.name)
+                self._told = ""
+                what = "no shared SSH key" if wanted == NO_KEY else "the present one alone"
+                _log.info("the shared SSH key: %s lets in %s", self._stored.name, what)
 
     async def _replace(self, key: ServiceKey, wanted: str, execute: Execute) -> None:
         """Raises NotReplaced, GuestSilent, RpcError, OSError."""
         before = self._stored.record.ssh_key
-        if before not in (wanted, NO_KEY):
+        if before not in (wanted, NO_KEY, key.name):
             await asyncio.to_thread(self._retire, key, before)
-        public = await asyncio.to_thread(key.public_of, wanted)
-        former = [each for each in await asyncio.to_thread(key.retired) if each != public]
+        public, former = await asyncio.to_thread(_publics, key, wanted)
         if before != wanted:
-            await self._run(execute, commands.add(public, former))
+            if public:
+                await self._run(execute, commands.add(public, former))
             try:
                 await execute(NOTHING, SECONDS, wanted)
             except GuestSilent:
-                raise NotReplaced("the guest does not let the new key in") from None
+                what = "the new key" if public else "a certificate"
+                raise NotReplaced(f"the guest does not let {what} in") from None
             self._stored.put(self._stored.record.reached_by(wanted))
         path = self._stored.directory / machine_files.SEED
         await asyncio.to_thread(seed.replace_keys, path, former, public)
@@ -125,12 +132,21 @@ class LoginKey(Attachment):
         raise NotReplaced("the guest lets the former key in by another file")
 
 
+def _publics(key: ServiceKey, wanted: str) -> tuple[str, list[str]]:
+    """The key that the guest is to let in, empty for none, and those that it is not to. Raises
+    StorageFailed."""
+    public = "" if wanted == NO_KEY else key.public_of(wanted)
+    others = [*key.retired(), *([] if public else [key.public])]
+    return public, [each for each in others if each != public]
+
+
 def _clause(error: Exception) -> str:
     if isinstance(error, RpcError):
         return error.message
-    if isinstance(error, OSError):
-        return f"its seed can't be written: {error.strerror or error}"
-    return str(error)
+    if isinstance(error, NotReplaced):
+        return str(error)
+    why = error.strerror if isinstance(error, OSError) else None
+    return f"its seed can't be changed: {why or error}"
 
 
 def _sentence(name: str, why: str) -> str:

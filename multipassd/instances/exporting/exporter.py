@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from multipassd.cloudinit.ssh_keys import ServiceKey
+from multipassd.cloudinit.ssh_keys import NO_KEY, ServiceKey
 from multipassd.drivers import machine_files
 from multipassd.drivers.interface import Driver
 from multipassd.images import exported
@@ -100,7 +100,7 @@ def _manifest(record: Record, key: ServiceKey) -> Manifest:
         instance_id=record.instance_id,
         mac=record.mac,
         host_key=record.host_key,
-        login_key=key.public_of(record.ssh_key),
+        login_key="" if record.ssh_key == NO_KEY else key.public_of(record.ssh_key),
         ssh_user=record.ssh_user,
         firmware="uefi" if record.hardware.get("firmware") == "uefi" else "bios",
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from multipassd.auth.peer import Credentials
 from multipassd.cloudinit import seed as seed_disk
 from multipassd.cloudinit.ssh_authority import Login, SshAuthority
-from multipassd.cloudinit.ssh_keys import ServiceKey
+from multipassd.cloudinit.ssh_keys import NO_KEY, ServiceKey
 from multipassd.drivers import machine_files
 from multipassd.drivers.interface import DriverError, Machine
 from multipassd.images import exported
@@ -165,7 +165,7 @@ class Importer:
             mac=manifest.mac,
             host_key=manifest.host_key,
             ssh_user=manifest.ssh_user,
-            ssh_key=login,
+            ssh_key=login if manifest.login_key else NO_KEY,
             ready=instance_id == manifest.instance_id,
             owner=owner.name,
         )
@@ -177,6 +177,11 @@ class Importer:
             return record
         return record.model_copy(update={"ssh_authority": self._authority.public})
 
+    def _trusts_us(self, seed: Path, manifest: Manifest) -> bool:
+        """Does it let our certificates in? Raises OSError, StorageFailed."""
+        line = self._authority.line(Login(manifest.instance_id, manifest.ssh_user))
+        return line.encode() in seed_disk.read(seed).get("user-data", b"")
+
     def _seed(self, disk: Path, manifest: Manifest, ours: str) -> tuple[bytes, str]:
         """The seed, and cloud-init's instance id. A guest that lets another service in gets our
         key, which it takes at what cloud-init sees as a first boot. One whose id an instance has
@@ -185,7 +190,8 @@ class Importer:
         path = disk.with_name(exported.SEED)
         seed = read_regular(path, exported.LIMITS[exported.SEED])
         theirs = manifest.login_key
-        if theirs == ours and manifest.instance_id not in self._instances.registry.instance_ids():
+        same = theirs == ours or (not theirs and self._trusts_us(path, manifest))
+        if same and manifest.instance_id not in self._instances.registry.instance_ids():
             return seed, manifest.instance_id
         instance_id = f"{manifest.name}-{secrets.token_hex(8)}"
         line = self._authority.line(Login(instance_id, manifest.ssh_user))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from multipassd.cloudinit.logins import Logins
+from multipassd.cloudinit.ssh_keys import NO_KEY
 from multipassd.cloudinit.userdata import USER
 from multipassd.instances.attachments.network_cards import NetworkCards
 from multipassd.instances.guests import guest_ssh
@@ -20,13 +22,17 @@ _log = log.get("instances")
 class GuestConnection:
     """Where the guest is reached, with which keys, and whether it has ended."""
 
-    def __init__(self, stored: StoredRecord, cards: NetworkCards, key: Path) -> None:
-        """`key`: the service's private SSH key, which all guests accept that it has made."""
+    def __init__(
+        self, stored: StoredRecord, cards: NetworkCards, key: Path, logins: Logins | None = None
+    ) -> None:
+        """`key`: the service's first private SSH key; others are beside it. `logins`: issues the
+        certificate for a guest that lets no key in."""
         self.over = False  # the guest has ended
         self.on_answer: Callable[[], None] = lambda: None  # called after each log-in
         self._stored = stored
         self._cards = cards
         self._key = key
+        self._logins = logins
 
     def endpoint(self) -> Endpoint:
         """Raises NotRunning, also while the guest has no address."""
@@ -40,18 +46,25 @@ class GuestConnection:
         record = self._stored.record
         return Endpoint(name, host, port, record.host_key, record.ssh_user or USER)
 
-    def _key_of(self, name: str | None) -> Path:
-        """The private SSH key of this name; without one, that by which the guest is reached."""
-        named = self._stored.record.ssh_key if name is None else name
-        return self._key.with_name(named or self._key.name)
+    def _key_of(self, name: str) -> Path:
+        """The private SSH key of this name."""
+        return self._key.with_name(name or self._key.name)
 
     async def execute(self, command: str, seconds: float, key: str | None = None, /) -> str:
         """Run a command in the guest and return its output. `key`: see `Execute`. Raises
         GuestSilent, NotRunning, DriverError."""
-        endpoint, path = self.endpoint(), self._key_of(key)
-        if endpoint.host_key:
-            output = await guest_ssh.run(endpoint, path, command, seconds)
+        endpoint, record = self.endpoint(), self._stored.record
+        name = record.ssh_key if key is None else key
+        if name == NO_KEY and self._logins is not None:
+            issued, certificate = self._logins.certificate(record)
+            output, host_key = await guest_ssh.run_certified(
+                endpoint, issued, certificate, command, seconds
+            )
+            self._pin(host_key)
+        elif endpoint.host_key:
+            output = await guest_ssh.run(endpoint, self._key_of(name), command, seconds)
         else:
+            path = self._key_of(name)
             output, host_key = await guest_ssh.learn(endpoint, path, command, seconds)
             self._pin(host_key)
         if not self.over:

@@ -10,9 +10,12 @@ import asyncio
 import os
 import pwd
 from asyncio.subprocess import PIPE
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from multipassd.cloudinit.ssh_keys import SshKey
 from multipassd.cloudinit.userdata import USER
 from multipassd.drivers.interface import DriverError
 from multipassd.instances.states.errors import GuestSilent
@@ -41,13 +44,42 @@ async def run(endpoint: Endpoint, key: Path, command: str, seconds: float) -> st
     return output
 
 
-async def learn(endpoint: Endpoint, key: Path, command: str, seconds: float) -> tuple[str, str]:
-    """The same, and the host key: the one that was known, or that the guest has shown now."""
+async def run_certified(
+    endpoint: Endpoint, key: SshKey, certificate: str, command: str, seconds: float
+) -> tuple[str, str]:
+    """As `learn`, by a certificate for a key that is in no file."""
+    with _in_memory(key.private) as private, _in_memory(certificate.encode()) as public:
+        more = {"CertificateFile": str(public)}
+        return await learn(endpoint, private, command, seconds, more)
+
+
+@contextmanager
+def _in_memory(data: bytes) -> Iterator[Path]:
+    """A file that this process alone has, by its descriptor."""
+    descriptor = os.memfd_create("key", os.MFD_CLOEXEC)
+    try:
+        os.fchmod(descriptor, 0o600)  # else ssh would not use it
+        os.write(descriptor, data)
+        yield Path(f"/proc/{os.getpid()}/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+
+
+async def learn(
+    endpoint: Endpoint,
+    key: Path,
+    command: str,
+    seconds: float,
+    more: Mapping[str, str] = ssh_command.NONE,
+) -> tuple[str, str]:
+    """The same, and the host key: the one that was known, or that the guest has shown now. `more`:
+    further options of ssh."""
     known = os.memfd_create("known_hosts", os.MFD_CLOEXEC)
     try:
         if endpoint.host_key:
             os.write(known, f"{endpoint.name} {endpoint.host_key}\n".encode())
-        output = await _run(_command(endpoint, key, known), endpoint.name, command, seconds)
+        ssh = _command(endpoint, key, known, more)
+        output = await _run(ssh, endpoint.name, command, seconds)
         return output, endpoint.host_key or _shown(os.pread(known, MAX_HOST_KEY, 0), endpoint.name)
     finally:
         os.close(known)
@@ -99,9 +131,9 @@ async def _read(stream: asyncio.StreamReader, name: str) -> bytes:
     return output
 
 
-def _command(endpoint: Endpoint, key: Path, known: int) -> list[str]:
+def _command(endpoint: Endpoint, key: Path, known: int, more: Mapping[str, str]) -> list[str]:
     # In memory, so nothing is left. KnownHostsCommand= fails for root without rights.
     known_hosts = f"/proc/{os.getpid()}/fd/{known}"
     where = endpoint.name, endpoint.host, endpoint.port, endpoint.user
-    more = {} if endpoint.host_key else {"StrictHostKeyChecking": "accept-new"}
+    more = {**more} if endpoint.host_key else {**more, "StrictHostKeyChecking": "accept-new"}
     return ssh_command.words(*where, key=str(key), known_hosts=known_hosts, more=more)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from multipassd.cloudinit.logins import Logins
 from multipassd.drivers.interface import Driver, DriverError, Guest, Machine
 from multipassd.instances.attachments.attachments import Attachments
 from multipassd.instances.guests.guest_connection import GuestConnection
@@ -46,14 +47,16 @@ class RunningGuest:
         attachments: Attachments,
         key: Path,
         spawn: Spawn,
+        logins: Logins | None = None,
     ) -> None:
-        """`key`: the private SSH key that guests accept."""
+        """`key`: the first private SSH key that guests accept; `logins`: see `Instance`."""
         self.guest: Guest | None = None
         self.machine_state = MachineState()
         self._stored = stored
         self._driver = driver
         self._attachments = attachments
         self._key = key
+        self._logins = logins
         self._spawn = spawn
         self._watcher: asyncio.Task[None] | None = None
         self._clients = 0  # that wait until it answers
@@ -164,7 +167,7 @@ class RunningGuest:
         self.guest = guest
         guest.goes_on = self._on_going_on
         guest.reboots = self._on_reboot
-        connection = GuestConnection(self._stored, self._attachments.cards, self._key)
+        connection = GuestConnection(self._stored, self._attachments.cards, self._key, self._logins)
         self._reach = Reachability(
             self.name,
             guest,

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd.cloudinit import knownkeys, ssh_keys, userdata
+from multipassd.cloudinit.logins import Shared
 from multipassd.cloudinit.seed import Seed
 from multipassd.cloudinit.ssh_authority import SshAuthority
-from multipassd.cloudinit.ssh_keys import ServiceKey, SshKey
+from multipassd.cloudinit.ssh_keys import NO_KEY, ServiceKey, SshKey
 from multipassd.cloudinit.userdata import UserData
 from multipassd.drivers.interface import Machine
 from multipassd.images.image import Base, Image, Progress
@@ -67,12 +68,19 @@ class Launcher:
     """Carries launches out."""
 
     def __init__(
-        self, instances: Instances, images: Images, key: ServiceKey, authority: SshAuthority
+        self,
+        instances: Instances,
+        images: Images,
+        key: ServiceKey,
+        authority: SshAuthority,
+        shared: Shared = lambda: True,
     ) -> None:
+        """`shared`: do new instances let the shared key in? None while that can't be told."""
         self._instances = instances
         self._images = images
         self._key = key  # which instances let the service and its clients in by
         self._authority = authority
+        self._shared = shared
         self._tasks = Tasks()
         self.left: dict[str, asyncio.Task[Instance]] = {}  # those that go on without a client
         self._configuring = asyncio.Semaphore(CONFIGURED_AT_ONCE)
@@ -215,7 +223,7 @@ class Launcher:
     ) -> Instance:
         registry, driver = self._instances.registry, self._instances.driver
         keys = await asyncio.to_thread(ssh_keys.make)
-        login, public = await asyncio.to_thread(lambda: self._key.present)
+        login, public = await asyncio.to_thread(self._login)
         record = await self._record(order, image, base, size, keys, login)
         try:
             _stage(order.name, "overlay")
@@ -263,6 +271,11 @@ class Launcher:
             owner=order.owner.name,
         )
 
+    def _login(self) -> tuple[str, str]:
+        """Name and public key that a new instance is to let in; NO_KEY and empty for none. Raises
+        StorageFailed."""
+        return self._key.present if self._shared() else (NO_KEY, "")
+
     def _seed(
         self,
         order: LaunchSpec,
@@ -273,7 +286,7 @@ class Launcher:
     ) -> Seed:
         """`ours`: the public key to let in, and the host key."""
         public, keys = ours
-        authorised = (public, self._authority.line(record))
+        authorised = tuple(line for line in (public, self._authority.line(record)) if line)
         merged = userdata.merge(user, order.name, authorised, keys, order.time_zone)
         return Seed(order.name, record.instance_id, merged, interfaces(record), copied)
 

@@ -16,7 +16,6 @@ from protocol import names
 
 CUT_OFF = "it is cut off or not JSON"
 FORMAT: Final = 1  # of the file; a later one is left alone by this release
-NO_KEY: Final = "-"  # as `ssh_key`: the guest lets in certificates alone
 
 
 class Phase(Enum):
@@ -156,7 +155,8 @@ class Record(BaseModel):
     ssh_port: int = 0  # of user networking; 0 on a bridge
     host_key: str  # what a client pins: "ssh-ed25519 AAAA…"; empty: learned at the first log-in
     ssh_user: str = ""  # who is logged in as; empty: the one that cloud-init makes
-    ssh_key: str = ""  # name of the private key's file beside the service's own; empty: that one
+    # Name of the private key's file beside the service's first one; empty: that one; or NO_KEY.
+    ssh_key: str = ""
     ssh_authority: str = ""  # public key of the authority whose certificates its login user lets
     # in by, "ssh-ed25519 AAAA…"; empty: none, so it is reached by the shared key alone
     # The same, when its guest was last seen to let in none of the service's other keys.

@@ -86,7 +86,7 @@ async def certify(call: Call[CertifyRequest], daemon: Daemon) -> None:
 def _why_shared(call: Call[CertifyRequest], daemon: Daemon, instance: Instance) -> str:
     """Why the caller gets the shared key; empty if it gets a certificate. Raises NoCertificates,
     StorageFailed."""
-    withheld = why_withheld(call.standing)
+    withheld = why_withheld(call.standing) or daemon.guest_access.why_withheld(instance)
     if not withheld:
         try:
             return instance.way.why_shared(daemon.ssh_authority.public)
@@ -114,8 +114,9 @@ async def ssh_info(call: Call[SSHInfoRequest], daemon: Daemon) -> None:
     for instance in chosen:
         await _answering(instance)
     endpoints = {each.name: _endpoint(each) for each in chosen}
-    if chosen and (withheld := why_withheld(call.standing)):
-        raise KeyWithheld(withheld)
+    for instance in chosen:
+        if why := why_withheld(call.standing) or daemon.guest_access.why_withheld(instance):
+            raise KeyWithheld(why)
     found = {
         each.name: SSHInfo(
             port=endpoints[each.name].port,

@@ -28,7 +28,7 @@ from protocol.messages.access import (
     SetRequest,
 )
 from protocol.roles import Role
-from protocol.settings import BRIDGED_NETWORK, HARMLESS_KEYS, PASSPHRASE
+from protocol.settings import BRIDGED_NETWORK, HARMLESS_KEYS, PASSPHRASE, SHARED_SSH_KEY
 
 
 async def get(call: Call[GetRequest], daemon: Daemon) -> None:
@@ -84,6 +84,8 @@ async def _set(daemon: Daemon, key: str, value: str) -> None:
         value = await daemon.verifier.make(value)
     await asyncio.to_thread(daemon.settings.set, key, value)
     await daemon.mount_switch.apply()
+    if key == SHARED_SSH_KEY:
+        daemon.guest_access.apply_setting()
 
 
 async def _set_of_snapshot(call: Call[SetRequest], key: of_snapshots.Key, value: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from multipassd.network.bridge_client import BridgedNetworking
+from multipassd.network.closing import Closing
 from multipassd.network.interface import Cards
 from tests.multipassd.network import netns
 from tests.multipassd.network.netns import Namespace
@@ -72,6 +73,9 @@ class Site:
     def _is_open(self) -> bool:
         """The socket exists before the service listens; its mode is set last."""
         return self._socket.exists() and self._socket.stat().st_mode & 0o777 != 0
+
+    def closing(self) -> Closing:
+        return Closing(self._socket)
 
     def attach(self, instance: Cards) -> None:
         asyncio.run(self.networking.attach(instance))

@@ -33,6 +33,7 @@ from protocol.methods import BY_PATH
 from protocol.roles import Role
 from tests import waiting
 from tests.multipassd.cloudinit.test_ssh_authority import shown
+from tests.multipassd.guest_access.access import access_of
 from tests.multipassd.instances.test_overlaps import Driver, instances_of
 from tools import records
 from tools.sandbox import Sandbox
@@ -50,7 +51,10 @@ class Place:
         self.instances = instances
         self.foo: Instance = instances.get("foo")
         self.authority, self.key = SshAuthority(data), ServiceKey(data)
-        self._daemon = cast(Daemon, SimpleNamespace(ssh_authority=self.authority, ssh_key=self.key))
+        self.shared = True  # what local.shared-ssh-key says
+        access = access_of(data, instances, self.key, self.authority, lambda: self.shared)
+        parts = SimpleNamespace(ssh_authority=self.authority, guest_access=access)
+        self._daemon = cast(Daemon, parts)
 
     async def certify(
         self, standing: Standing = ADMIN, *, refused: bool = False, name: str = "foo"
@@ -215,5 +219,22 @@ def test_its_errors_are_those_of_ssh_info(tell: Tell) -> None:
         assert await alike() == 'instance "foo" is not running'
         await place.foo.delete()
         assert "is deleted" in await alike()
+
+    tell(story)
+
+
+def test_without_the_shared_key_only_a_guest_that_takes_no_certificate_has_it(
+    tell: Callable[[Callable[[Place], Awaitable[None]]], None],
+) -> None:
+    async def story(place: Place) -> None:
+        place.shared = False
+        assert (await place.certify()).certificate
+        with pytest.raises(KeyWithheld, match="local.shared-ssh-key is false"):
+            await place.ssh_info(ADMIN)
+        with pytest.raises(NoCertificates, match="local.shared-ssh-key is false"):
+            await place.certify(refused=True)
+        place.foo.change(ssh_authority="")
+        assert (await place.certify()).private_key.encode() == place.key.private
+        assert (await place.ssh_info(ADMIN)).ssh_info["foo"].priv_key_base64
 
     tell(story)

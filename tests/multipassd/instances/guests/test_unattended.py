@@ -189,9 +189,12 @@ def test_a_login_while_it_comes_up_waits_and_cancels_no_scheduled_stop(
         peer, method = Peer(None, b"", ""), BY_PATH[grpc.path("ssh_info")]
         found = cast(Instances, SimpleNamespace(find=lambda _name: foo))
         call = Call(method, peer, request, Replies(), TRUSTED, found)
-        daemon = SimpleNamespace(
-            ssh_key=SimpleNamespace(private_of=lambda name: b"key"),
-        )
+
+        async def give_key(*_: object) -> str:
+            return "key"
+
+        access = SimpleNamespace(why_withheld=lambda _instance: "", give_key=give_key)
+        daemon = SimpleNamespace(guest_access=access)
         login = asyncio.create_task(guests.ssh_info(call, cast(Daemon, daemon)))
         await asyncio.sleep(0.01)
         assert not login.done()

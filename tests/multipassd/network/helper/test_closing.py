@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,14 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from multipassd.network.bridge import BRIDGE
+from multipassd.network.closing import Closed
 from multipassd.network.helper import closing
-from tests.multipassd.network.netns import REQUIRED, namespace
+from tests.multipassd.network.netns import REQUIRED, connect, namespace
+from tests.multipassd.network.site import MAC, Site, ask_for_address, cards
 
 ROOT = Path(__file__).resolve().parents[4]
 PORT, BOB, CAROL = 40022, 61001, 61002
+LOOPBACK = "127.0.0.1"
 SERVER = """
 import socket
-listener = socket.create_server(("127.0.0.1", {port}), backlog=9)
+listener = socket.create_server(("{host}", {port}), backlog=9)
 print("listens", flush=True)
 kept = []
 while True:
@@ -28,7 +33,7 @@ import os, socket, sys
 os.setuid({uid})
 def connect():
     connection = socket.socket()
-    connection.connect(("127.0.0.1", {port}))
+    connection.connect(("{host}", {port}))
     return connection
 first = connect()
 print("up", flush=True)
@@ -84,11 +89,13 @@ class TestInTheKernel:
                 found: dict[str, object] = json.loads(done.stdout)
                 return found
 
-            server = python(SERVER.format(port=PORT))
+            server = python(SERVER.format(host=LOOPBACK, port=PORT))
             try:
                 assert server.line() == "listens"
                 users = BOB, CAROL, CAROL + 1
-                clients = [python(CLIENT.format(uid=uid, port=PORT)) for uid in users]
+                clients = [
+                    python(CLIENT.format(uid=uid, host=LOOPBACK, port=PORT)) for uid in users
+                ]
                 assert [client.line() for client in clients] == ["up"] * 3
                 assert close() == {"done": {"ended": 2, "left": [], "why": ""}}
                 bob, carol, once = [client.go() for client in clients]
@@ -99,10 +106,44 @@ class TestInTheKernel:
                 assert "error" in close(uids=[[0, 5]]), "root is never shut out"
                 assert "error" in close(ports=["22; flush ruleset"])
                 assert close(uids=[], once=[])["done"] == {"ended": 0, "left": [], "why": ""}
-                again = python(CLIENT.format(uid=BOB, port=PORT))
+                again = python(CLIENT.format(uid=BOB, host=LOOPBACK, port=PORT))
                 assert again.line() == "up"
                 assert again.go() == ["fine", "fine"]
                 assert closing.TABLE not in host.run("nft", "list", "tables")
+            finally:
+                server.end()
+
+
+class TestOnTheBridge:
+    pytestmark = REQUIRED
+
+    def test_the_network_service_ends_what_goes_to_a_guest(
+        self, site: Site, tmp_path: Path
+    ) -> None:
+        with namespace() as guest, site.service():
+            site.attach(cards())
+            connect(site.host, "cable", guest, "eth0", MAC)
+            site.host.run("ip", "link", "set", "cable", "master", BRIDGE)
+            ask_for_address(guest, tmp_path)
+            address, port = site.networking.endpoint(cards())
+            program = SERVER.format(host=address, port=port)
+            server = Program(guest.entering(sys.executable, "-c", program))
+            try:
+                assert server.line() == "listens"
+                clients = [
+                    Program(
+                        site.host.entering(
+                            sys.executable, "-c", CLIENT.format(uid=uid, host=address, port=port)
+                        )
+                    )
+                    for uid in (BOB, CAROL)
+                ]
+                assert [client.line() for client in clients] == ["up", "up"]
+                closed = asyncio.run(site.closing().close({(BOB, BOB)}, (), set(), 60))
+                assert closed == Closed(ended=1)
+                bob, carol = [client.go() for client in clients]
+                assert carol == ["fine", "fine"]
+                assert bob[0] != "fine" and bob[1] == "ConnectionRefusedError"
             finally:
                 server.end()
 
