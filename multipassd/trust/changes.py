@@ -5,23 +5,61 @@ in both, the lesser role counts. So a kill in between makes no client more than 
 loses its trust. The new role is on record before the certificate leaves its old file: if the file
 of a lesser role is lost at that moment, the client has the role that was asked for, at most.
 
+Multipass 1.16 reads the admins' file alone, so a certificate must not stay in two files; and one
+whose removal is on record must not stay trusted without its name. So what is about to change is
+noted before, and what a kill cut short is ended by the next process (`settle`).
+
 The caller holds the store's lock, and has just looked at the files.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from multipassd.system import log
+from multipassd.system.files import read_regular, sync_directory, write_atomically
 from multipassd.trust.clients import Clients
 from multipassd.trust.enrolled_marker import EnrolledMarker
 from multipassd.trust.lock import Guard, LastAdmin, StoreError
 from multipassd.trust.manual_changes import ByHand
 from multipassd.trust.pem_file import PemFile
-from multipassd.trust.state import Holders
+from multipassd.trust.state import NONE, Holders
 from protocol.pem import CERTIFICATE, body_to_der, der_to_pem, fingerprint
 from protocol.roles import Role
+
+UNDERWAY_NAME = "underway.json"
+_log = log.get("trust")
+
+UNDERWAY_LIMIT = 64 << 20  # bytes; 100,000 clients are 7 MB
+
+
+class Underway:
+    """The note of who is about to get another role, or none: a file beside the store."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / UNDERWAY_NAME
+
+    def note(self, clients: Iterable[str], leaving: bool = False) -> None:
+        """Durable on return. Raises OSError."""
+        data = {"leaving" if leaving else "moving": sorted(clients)}
+        write_atomically(self.path, json.dumps(data).encode(), 0o600)
+
+    def read(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Who was moving, and who was leaving. None if the file is none of ours."""
+        try:
+            found = json.loads(read_regular(self.path, UNDERWAY_LIMIT))
+            moving, leaving = found.get("moving", ()), found.get("leaving", ())
+            return frozenset(map(str, moving)), frozenset(map(str, leaving))
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            return NONE, NONE
+
+    def clear(self) -> None:
+        """Raises OSError."""
+        self.path.unlink(missing_ok=True)
+        sync_directory(self.path.parent)
 
 
 @dataclass(frozen=True)
@@ -55,6 +93,45 @@ class Changer:
         if moving:
             self._move(moving, role)
         return [who for who, was in sorted(moving.items()) if was is not role]
+
+    def settle(self) -> None:
+        """End what a kill cut short: who was to leave leaves; else the lesser role that it left
+        counts, and the greater file has the certificate no longer. Raises OSError; where a file is
+        damaged, it waits."""
+        moving, leaving = self.underway.read()
+        if not moving | leaving:
+            return
+        for file in self.files.values():
+            file.in_order()
+        self.clients.refresh()
+        found: dict[str, Role] = {}
+        for role, file in sorted(self.files.items()):
+            here = (moving | leaving) & file.view.trusted
+            found |= {who: role for who in here if who not in found}
+        _log.info("ended a change of the roles of %d clients that was cut short", len(found))
+        if gone := {who: role for who, role in found.items() if who in leaving}:
+            self.remove(gone, None)
+        self._unite({who: role for who, role in found.items() if who in moving})
+        self.underway.clear()
+
+    def _unite(self, found: Mapping[str, Role]) -> None:
+        """Leave each certificate in the file of its role alone. On record first: a store that is
+        emptied must have no admin on record."""
+        for role in set(found.values()):
+            self.clients.given(role, [who for who in found if found[who] is role])
+        for role, file in self.files.items():
+            here = {who for who in found.keys() & file.view.trusted if found[who] is not role}
+            if here:
+                if role is Role.ADMIN:
+                    self._unmark(here)
+                file.disk.blank(*here)
+                file.inspect_again()
+        with self.guard.reported("marker"):
+            self._mark()
+
+    @property
+    def underway(self) -> Underway:
+        return Underway(self.files[Role.ADMIN].disk.path.parent)
 
     def renew(self, holders: Holders, old: str, new: str, text: bytes) -> None:
         """First the new certificate is on record as what takes the place of the old one, then both
@@ -99,6 +176,8 @@ class Changer:
         for role in set(leaving.values()) - {Role.ADMIN}:
             self.files[role].in_order()  # else it could not be found out whether they are gone
         records = [self.clients.describe(who) for who in sorted(leaving)]
+        with suppress(OSError):  # a full disk is no obstacle
+            self.underway.note(leaving, leaving=True)
         with self.guard.reported("record"):
             self.clients.removed(leaving, uid, time.time())
         try:
@@ -109,9 +188,12 @@ class Changer:
         except OSError:
             with self.guard.reported("record"):
                 self.clients.restore(records)
+                self.underway.clear()
             with self.guard.reported("marker"):
                 self._mark()
             raise
+        with self.guard.reported("record"):
+            self.underway.clear()
 
     def forget(self, role: Role, set_aside: Callable[[], Path]) -> Path:
         """Trust none of those on record with this lesser role, where its file is damaged. First
@@ -136,6 +218,7 @@ class Changer:
         others = {each: file for each, file in self.files.items() if each is not role}
         try:
             texts = self._texts(adding)
+            self.underway.note(moving)
             for who in adding:
                 new.append(who, texts[who])
             self.clients.given(role, moving)
@@ -153,11 +236,14 @@ class Changer:
             with suppress(OSError):
                 for was in set(moving.values()):
                     self.clients.given(was, [who for who in moving if moving[who] is was])
+                self.underway.clear()
             with self.guard.reported("marker"):
                 self._mark()
             raise
         with self.guard.reported("marker"):
             self._mark()
+        with self.guard.reported("record"):
+            self.underway.clear()
 
     def _elsewhere(self, who: str, role: Role) -> list[PemFile]:
         """The files of other roles that it is in."""

@@ -100,6 +100,7 @@ class TrustStore(StoreReader):
         """
         with self._guard.changing("The role was not changed"):
             self._inspect_again()
+            self._changer.settle()
             return self._changer.grant(self._holders, clients, role, force)
 
     def renew(self, old: str, certificate: bytes) -> None:
@@ -158,7 +159,10 @@ class TrustStore(StoreReader):
                 trust_reset.tighten(self.directory)
             files = [file.disk.path for file in self._files.values()]
             invitations = self.directory / INVITATIONS_NAME
-            kept = trust_reset.set_aside(self.directory, [*files, invitations, self._clients.path])
+            kept = trust_reset.set_aside(
+                self.directory,
+                [*files, invitations, self._changer.underway.path, self._clients.path],
+            )
             self._marker.clear()
             self._by_hand.begin_anew()
             if self._inspect_again() is not TrustState.EMPTY:
@@ -200,6 +204,9 @@ class TrustStore(StoreReader):
                 self._marker.set()
         with self._guard.reported("record"), self._guard.locked():
             self._next_flush = time.monotonic() + FLUSH_SECONDS
+            if self._changer.underway.path.exists():
+                self._inspect_again()
+                self._changer.settle()
             self._record_by_hand()
             self._clients.write_seen(everything)
             self._clients.compact()
