@@ -9,13 +9,12 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from multipassd.admin import VERBS
-from multipassd.admin.access.locations import find, may_change
+from multipassd.admin.access.locations import PROGRAM, find, may_change
 from multipassd.admin.access.verb import FAILED, TrustError
 from multipassd.system import installation, log
 from multipassd.trust.lock import StoreError
 from protocol.version import VERSION
 
-IDENTIFIER = "multipass-trust"  # in the journal, for every package
 JOURNAL = "/run/systemd/journal/socket"
 
 
@@ -79,7 +78,7 @@ def _configure_log() -> None:
             "platform",
             "info",
             {
-                "SYSLOG_IDENTIFIER": IDENTIFIER,
+                "SYSLOG_IDENTIFIER": PROGRAM,
                 "OBJECT_SYSTEMD_UNIT": installation.here().daemon_unit,
             },
         )

@@ -23,7 +23,8 @@ _log = log.get("audit")
 
 class Actor(NamedTuple):
     """Who did it and from where. `name` and `role` are empty where the client is not trusted; `uid`
-    and `pid` are None over TCP, as of its connect() else; `address` is empty over a Unix socket."""
+    and `pid` are None over TCP, as of its connect() else; `address` is empty over a Unix socket.
+    `program`: what root ran, in place of a client."""
 
     name: str = ""
     role: str = ""
@@ -31,6 +32,7 @@ class Actor(NamedTuple):
     uid: int | None = None
     pid: int | None = None
     address: str = ""
+    program: str = ""
 
     @property
     def person(self) -> str:
@@ -38,7 +40,7 @@ class Actor(NamedTuple):
         return self.name or self.fingerprint or f"uid {self.uid}"
 
     def __str__(self) -> str:
-        return described(self.fingerprint, self.name, self.role)
+        return self.program or described(self.fingerprint, self.name, self.role)
 
 
 NOBODY = Actor()  # known: nothing, as of an edit by hand

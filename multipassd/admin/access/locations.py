@@ -21,6 +21,7 @@ from protocol.pem import CERTIFICATE, body_to_der, fingerprint
 
 # What the packaged unit sets for the daemon.
 PACKAGED = {"MULTIPASS_STORAGE": places.STATE_DIRECTORY, "DAEMON_CONFIG_HOME": "/etc"}
+PROGRAM = "multipass-trust"  # as the journal names it, for every package
 KEPT = {*PACKAGED, "MULTIPASS_ROOT_CERT"}  # what tells where things lie
 
 
@@ -185,4 +186,4 @@ def invoker() -> int:
 
 def actor() -> Actor:
     """The same for the journal's records."""
-    return Actor(uid=invoker(), pid=os.getpid())
+    return Actor(uid=invoker(), pid=os.getpid(), program=PROGRAM)
