@@ -202,3 +202,38 @@ def test_where_there_is_no_journal_a_sentence_says_so(site: Site) -> None:
     site.journal.done("sh", "-c", "journalctl --sync; rm -rf /run/log/journal")
     answer = site.journal.run(sys.executable, "-I", str(TRUST), "log", env=env)
     assert answer.returncode == 1 and "There is no journal here" in answer.stderr
+
+
+def test_each_verb_of_roots_program_that_changes_something_is_on_record(site: Site) -> None:
+    sandbox = site.daemon.sandbox
+    site.daemon.stop()
+    old, pem = sandbox.root / "old", sandbox.root / "dan.pem"
+    (old / "authenticated-certs").mkdir(parents=True)
+    (old / "authenticated-certs" / sandbox.store_path.name).write_bytes(CAROL[0].certificate)
+    (old / "authenticated-certs" / sandbox.store_path.name).chmod(0o600)
+    (old / "multipassd.conf").write_text("[General]\nlocal.privileged-mounts=false\n")
+    pem.write_bytes(DAN[0].certificate)
+
+    def trust(*words: str) -> None:
+        command = (sys.executable, "-I", str(TRUST), *words)
+        answer = site.journal.run(*command, env={**sandbox.daemon_env(), "SUDO_UID": "1234"})
+        assert answer.returncode == 0 or words[0] == "check", answer
+
+    trust("add", "--name", "dan", str(pem), "--dry-run")
+    trust("add", "--name", "dan", str(pem))
+    trust("import", str(old))
+    trust("add", "--role", "viewer", str(pem))
+    trust("invite", "erin")
+    trust("remove", "erin")
+    trust("remove", "dan")
+    trust("first-client", "nobody")
+    sandbox.store_path.chmod(0o666)
+    trust("check", "--repair")
+    sandbox.store_path.write_text("what a careless editor left")
+    trust("reset", "--yes")
+    trust("list")
+    found = site.records()
+    assert [each["what"] for each in found] == [
+        "grant", "grant", "set", "grant", "invite", "withdrawn", "revoke", "set", "repair", "reset",
+    ]  # fmt: skip
+    assert {each["uid"] for each in found} == {"1234"}
