@@ -189,6 +189,11 @@ NOT_LET_IN_HINT = "The login user's ~/.ssh/authorized_keys in the instance may h
 NO_SFTP = "the instance has no SFTP server"
 NO_SFTP_HINT = "Install one in it: Debian and Ubuntu have it in the package openssh-sftp-server."
 SFTP_ENDED = "the instance's SFTP server ended before all was copied"
+TRUST_ENDED = "the service does not trust this client any more"
+TRUST_ENDED_HINT = (
+    "An administrator of the service can invite you again (`multipass invite`); "
+    "`multipass authenticate` takes the invitation, or the passphrase."
+)
 RELAY_FAILED = "the connection to the instance through the service can't be made"
 SSH_LOST = "the connection to the instance ended"
 

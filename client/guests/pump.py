@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 
 from client import rpc
 from protocol.messages.guests import RelayReply, RelayRequest
@@ -12,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from client.transport.duplex import Duplex
 
+LAST_WORDS = 2.0  # seconds that a service has for saying how a call ended
 CHUNK = 64 * 1024  # bytes of one message: more costs memory and saves little
 
 
@@ -38,10 +40,23 @@ class Pump:
                 self._duplex.give_back(self._held)
                 self._duplex.flush()
         except (BrokenPipeError, ConnectionResetError, EOFError):
-            pass  # ssh has gone
+            self._hear_the_end()
         self._duplex.close()
         if self._duplex.over:
             self._duplex.check()
+
+    def _hear_the_end(self) -> None:
+        """ssh has gone, perhaps as the instance has: the service may say why."""
+        if self._reads and not self._duplex.over:
+            self._duplex.end()
+        end = time.monotonic() + LAST_WORDS
+        while not self._duplex.over and (left := end - time.monotonic()) > 0:
+            self._duplex.flush()
+            poll = select.poll()
+            poll.register(self._duplex.fileno(), select.POLLIN)
+            poll.poll(left * 1000)
+            self._duplex.receive()
+            self._duplex.give_back(0)
 
     def _wait(self) -> None:
         """Until something can be done; what ssh has sent is read. Raises EOFError if it is gone."""

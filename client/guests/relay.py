@@ -7,6 +7,7 @@ socket of the child from its ProxyCommand, `hand_over.py`.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 RELAY = grpc.path("relay", grpc.GUESTS_SERVICE)
 TAKEN_WITHIN = 60.0  # seconds in which ssh must have started
 UCRED_SIZE = 12  # struct ucred: pid, uid, gid, four bytes each
+ENDS_WITHIN = 3.0  # seconds after ssh's end, with those in which the service says why
 SEPARATOR = "\0"  # between sentence and hint of an error
 SHELL = "/bin/sh"  # ssh runs its ProxyCommand by $SHELL, which may be any
 
@@ -53,8 +55,9 @@ class Relay:
         return (f"ProxyCommand={command}", "ProxyUseFdpass=yes")
 
     def failure(self) -> CommandFailed | None:
-        """Why the relay ended, if it was not the end of the SSH connection."""
-        self.close()
+        """Why the relay ended, if it was not the end of the SSH connection; ssh has ended."""
+        if self._child:
+            _await_end(self._child)
         size = os.fstat(self._report).st_size
         text = os.pread(self._report, size, 0).decode("utf-8", "replace")
         sentence, _, hint = text.partition(SEPARATOR)
@@ -79,7 +82,10 @@ class Relay:
             self._pump(listener)
             code = 0
         except CommandFailed as error:
-            self._tell(error.sentence, error.hint)
+            if error.sentence:
+                self._tell(error.sentence, error.hint)
+            else:  # as 1.16 answers `ping`: the client is not authenticated
+                self._tell(instance_messages.TRUST_ENDED, instance_messages.TRUST_ENDED_HINT)
         except BaseException as error:
             self._tell(instance_messages.RELAY_FAILED, str(error))
         finally:
@@ -98,6 +104,17 @@ class Relay:
 
     def _tell(self, sentence: str, hint: str) -> None:
         os.write(self._report, f"{sentence}{SEPARATOR}{hint}".encode("utf-8", "replace"))
+
+
+def _await_end(child: int) -> None:
+    try:
+        ended = os.pidfd_open(child)
+    except ProcessLookupError:
+        return  # SIGCHLD was inherited as ignored
+    poll = select.poll()
+    poll.register(ended, select.POLLIN)
+    poll.poll(ENDS_WITHIN * 1000)
+    os.close(ended)
 
 
 def _address() -> str:

@@ -69,15 +69,14 @@ def _attempt(guest: Guest, command: str | None) -> int:
     words = _words(guest, log, terminal)
     try:
         code = _run(words if command is None else [*words, command], _environ())
+        if code != OWN_FAILURE:
+            return code
+        said = _content(log)
+        if REPORTED in said:
+            return code
+        raise _failure(guest, said)
     finally:
-        if guest.relay:
-            guest.relay.close()
-    if code != OWN_FAILURE:
-        return code
-    said = _content(log)
-    if REPORTED in said:
-        return code
-    raise _failure(guest, said)
+        _let_go(guest)
 
 
 def _words(guest: Guest, log: int, *flags: str) -> list[str]:
@@ -200,8 +199,7 @@ class Subsystem:
                 file_actions=[*copies, (os.POSIX_SPAWN_DUP2, null, 2)],
             )  # fmt: skip
         except OSError as error:
-            if guest.relay:
-                guest.relay.close()
+            _let_go(guest)
             raise _not_started(error) from error
         finally:
             theirs.close()
@@ -214,12 +212,18 @@ class Subsystem:
         self.connection.close()
         os.kill(self._child, signal.SIGTERM)
         self._reap()
+        _let_go(self._guest)
 
     def failure(self, had_begun: bool) -> CommandFailed:
         """Why the connection ended, once it has ended; `had_begun` to work before."""
         self._reap()
         self.connection.close()
-        said = _content(self._log)
+        try:
+            return self._failure(_content(self._log), had_begun)
+        finally:
+            _let_go(self._guest)
+
+    def _failure(self, said: bytes, had_begun: bool) -> CommandFailed:
         if SUBSYSTEM_REFUSED in said or (REPORTED in said and not had_begun):
             return CommandFailed(instance_messages.NO_SFTP, instance_messages.NO_SFTP_HINT)
         if REPORTED in said:
@@ -232,8 +236,12 @@ class Subsystem:
             os.waitpid(child, 0)
         except ChildProcessError:
             pass  # SIGCHLD was inherited as ignored
-        if self._guest.relay:
-            self._guest.relay.close()
+
+
+def _let_go(guest: Guest) -> None:
+    """ssh has ended, so nothing is relayed any more."""
+    if guest.relay:
+        guest.relay.close()
 
 
 def _not_started(error: OSError) -> CommandFailed:

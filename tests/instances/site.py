@@ -189,13 +189,20 @@ def site(
     env: Mapping[str, str] | None = None,
     storage_size: str = "",
     owner: tuple[Person, Path] | None = None,
+    inside: Sequence[str] = (),
+    addresses: Sequence[str] = (),
 ) -> Iterator[Site]:
     """`storage_size`: of a disk that it has for itself, for root alone. `owner`: who runs it, and
-    the copy of the project for that."""
+    the copy of the project for that. `inside`: the command that runs it elsewhere, as in a
+    namespace. `addresses`: where it listens, beside its socket."""
     here = Site(env)
+    for address in (here.daemon.address, *addresses) if addresses else ():
+        here.daemon.options += ["--address", address]
     try:
         if owner is not None:
             here.hand_over(*owner)
+        if inside:
+            here.daemon.run_inside(inside)
         if storage_size:
             smalldisk.mount(here.storage, storage_size)
         here.daemon.start()

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import termios
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,12 @@ class Background:
 
     session_made_by: tuple[str, ...] = ("setsid",)
 
-    def __init__(self, program: Program, *words: str, **options: Any) -> None:
+    def __init__(
+        self, program: Program, *words: str, entering: Sequence[str] = (), **options: Any
+    ) -> None:
+        """`entering`: the command that runs another one elsewhere, as in a namespace."""
         self.process: Any = subprocess.Popen(
-            [*self.session_made_by, PROGRAM, *words], env=program.environ, cwd="/",
+            [*self.session_made_by, *entering, PROGRAM, *words], env=program.environ, cwd="/",
             **({"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | options),
         )  # fmt: skip
 
@@ -50,10 +54,11 @@ class OnTerminal(Background):
 
     session_made_by = ("setsid", "--ctty")
 
-    def __init__(self, program: Program, *words: str) -> None:
+    def __init__(self, program: Program, *words: str, entering: Sequence[str] = ()) -> None:
         self.master, slave = pty.openpty()
         self.resize(33, 77)
-        super().__init__(program, *words, stdin=slave, stdout=slave, stderr=slave)
+        into = {"stdin": slave, "stdout": slave, "stderr": slave}
+        super().__init__(program, *words, entering=entering, **into)
         os.close(slave)
         self.shown = b""
 
