@@ -155,9 +155,16 @@ def test_what_does_not_exist_can_not_be_asked_for(service: Daemon) -> None:
         assert get(service, key) == f"Unrecognized settings key: '{key}'"
 
 
+def test_a_quota_is_no_instances_setting(service: Daemon) -> None:
+    for kind, value in (("cpus", "3"), ("memory", "1.0GiB"), ("disk", "2.0GiB")):
+        assert change(service, f"local.quota.user.{kind}={value}") == ""
+        assert get(service, f"local.quota.user.{kind}") == value
+
+
 def test_keys_are_read_from_their_end() -> None:
     key = read_key("local.a.b.cpus")
     assert key is not None
     assert (key.instance, key.property) == ("a.b", "cpus")
     assert read_key("local.image.mirror") is None
+    assert read_key("local.quota.user.memory") is None
     assert read_key("client.foo.cpus") is None
