@@ -145,8 +145,9 @@ def _write(text: str | None) -> None:
             with suppress(OSError):  # an administrator's own files are in it
                 DROP_IN.parent.rmdir()
         else:
-            DROP_IN.parent.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
-            os.chmod(DROP_IN.parent, DIRECTORY_MODE)  # in any umask
+            if not DROP_IN.parent.is_dir():
+                DROP_IN.parent.mkdir()
+                DROP_IN.parent.chmod(DIRECTORY_MODE)  # in any umask
             write_atomically(DROP_IN, text.encode(), MODE)
     except OSError as error:
         raise TrustError(
