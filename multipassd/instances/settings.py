@@ -6,8 +6,7 @@ next start; only a stopped instance can be changed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 
 from multipassd.instances import host_limits
@@ -21,6 +20,7 @@ from multipassd.instances.quotas import Amounts
 from multipassd.instances.records.card_config import interfaces, mac_address
 from multipassd.instances.records.damaged import InstanceDamaged
 from multipassd.instances.records.record import Network, Record
+from multipassd.instances.setting_keys import NAME, OWNER, Key
 from multipassd.instances.states.errors import (
     BeingPrepared,
     InstanceDeleted,
@@ -34,13 +34,10 @@ from multipassd.instances.states.transitions import MUST_BE_STOPPED
 from multipassd.settings import boolean_word
 from multipassd.system import log
 from multipassd.trust import names as client_names
-from protocol import names, quotas, sizes
+from protocol import names, sizes
 from protocol.errors import InvalidSetting, RpcError, StorageFailed
-from protocol.settings import DAEMON_PREFIX
 from protocol.status import Status
 
-PROPERTIES = ("bridged", "cpus", "disk", "memory")
-NAME, OWNER = "name", "owner"  # in no list of keys: 1.16's clients know four
 MAX_NAME = 63  # as of a launch
 MAX_DIGITS = 9  # of a count that is read at all
 
@@ -75,30 +72,6 @@ class NoBridgedNetwork(RpcError):
     sentence = (
         'You have to `multipass set local.bridged-network=<name>` to use the "bridged" shortcut.'
     )
-
-
-@dataclass(frozen=True)
-class Key:
-    """`local.INSTANCE.PROPERTY`"""
-
-    text: str
-    instance: str
-    property: str
-
-
-def read_key(text: str) -> Key | None:
-    """None for a key that is none of an instance."""
-    if not text.startswith(DAEMON_PREFIX) or quotas.read_key(text):
-        return None
-    instance, point, name = text.removeprefix(DAEMON_PREFIX).rpartition(".")
-    if name == NAME and "." in instance:
-        return None  # of a snapshot
-    known = point and instance and name in {*PROPERTIES, NAME, OWNER}
-    return Key(text, instance, name) if known else None
-
-
-def keys(instances: Iterable[str]) -> list[str]:
-    return [f"{DAEMON_PREFIX}{name}.{each}" for name in instances for each in PROPERTIES]
 
 
 def show(instances: Finder, key: Key, bridged_network: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from multipassd.audit.deed import Subject
-from multipassd.instances import settings as of_instances
+from multipassd.instances import setting_keys
 from multipassd.instances import snapshot_settings as of_snapshots
 from protocol.codec import Message
 from protocol.messages.access import SetRequest
@@ -33,7 +33,7 @@ def subject_of(request: Message) -> Subject:
 
 
 def _of_setting(key: str) -> Subject:
-    found = of_instances.read_key(key) or of_snapshots.read_key(key)
+    found = setting_keys.read_key(key) or of_snapshots.read_key(key)
     return Subject((found.instance,) if found else (), setting=key)
 
 

@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
+from multipassd.instances import setting_keys
 from multipassd.instances import settings as of_instances
 from multipassd.instances import snapshot_settings as of_snapshots
 from multipassd.instances.launching import launch_networks
@@ -33,7 +34,7 @@ from protocol.settings import BRIDGED_NETWORK, HARMLESS_KEYS, PASSPHRASE, SHARED
 
 async def get(call: Call[GetRequest], daemon: Daemon) -> None:
     """One setting's value; of the passphrase only whether there is one."""
-    if key := of_instances.read_key(call.request.key):
+    if key := setting_keys.read_key(call.request.key):
         network = daemon.settings.get(BRIDGED_NETWORK)
         value = of_instances.show(call.instances, key, network)
     elif of_snapshot := of_snapshots.read_key(call.request.key):
@@ -56,10 +57,10 @@ def _check_admin(call: Call[Any]) -> None:
 async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
     """Change one setting; the daemon's count at once, an instance's from its next start."""
     key, value = call.request.key, call.request.val
-    if of_instance := of_instances.read_key(key):
+    if of_instance := setting_keys.read_key(key):
         network = daemon.settings.get(BRIDGED_NETWORK)
         connect = partial(_connect, call, daemon, of_instance.instance)
-        if of_instance.property == of_instances.OWNER:
+        if of_instance.property == setting_keys.OWNER:
             _check_admin(call)
         instance = of_instances.changeable(call.instances, of_instance.instance)
         owner, charge = caller.owner(call, daemon), caller.charge(call, daemon, instance)
@@ -122,5 +123,5 @@ async def keys(call: Call[KeysRequest], daemon: Daemon) -> None:
     instances = call.instances.all()
     names = [instance.name for instance in instances]
     of_each = [key for instance in instances for key in of_snapshots.keys(instance.record)]
-    keys = sorted([*daemon.settings.keys(), *of_instances.keys(names), *of_each])
+    keys = sorted([*daemon.settings.keys(), *setting_keys.keys(names), *of_each])
     call.reply(KeysReply(settings_keys=keys))

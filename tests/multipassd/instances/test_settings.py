@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from multipassd.instances.records.record import Network, Phase
-from multipassd.instances.settings import read_key
+from multipassd.instances.setting_keys import read_key
 from tests.conftest import DaemonFactory
 from tools import records
 from tools.daemon import Daemon
