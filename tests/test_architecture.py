@@ -37,6 +37,7 @@ LEVELS = {
     "multipassd.instances.records": 7,
     "multipassd.network.uplinks": 7,
     "multipassd.instances.attachments": 8,
+    "multipassd.instances.owners": 8,
     "multipassd.instances.snapshots": 8,
     "multipassd.network.helper": 8,
     "multipassd.instances.guests": 9,

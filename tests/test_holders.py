@@ -79,11 +79,11 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "about_of_the_owner",
         ),
         "its quota": (
-            "multipassd/instances/test_quotas.py::test_any_order_of_commands_at_once_stays_within_the_"
+            "multipassd/instances/owners/test_quotas.py::test_any_order_of_commands_at_once_stays_within_the_"
             "quota",
         ),
         "no card on a host's network": (
-            "multipassd/instances/test_quotas.py::test_host_networks_are_closed_to_users_until_they_"
+            "multipassd/instances/owners/test_quotas.py::test_host_networks_are_closed_to_users_until_they_"
             "are_allowed",
         ),
         "no key": (

@@ -9,18 +9,17 @@ from pathlib import Path
 
 from multipassd.cloudinit.logins import Logins
 from multipassd.drivers.interface import Driver
-from multipassd.instances.attachments.attachments import Attachments
-from multipassd.instances.claims import Claim, Claims
+from multipassd.instances import damage
 from multipassd.instances.finder import Finder
 from multipassd.instances.instance import Instance
-from multipassd.instances.owner import SERVICE, Owner
-from multipassd.instances.quotas import Amounts
+from multipassd.instances.owners.claims import Claim, Claims
+from multipassd.instances.owners.owner import SERVICE, Owner
+from multipassd.instances.owners.quotas import Amounts
 from multipassd.instances.records import renaming
 from multipassd.instances.records.arrivals import Arrivals
-from multipassd.instances.records.damaged import CannotRebuild, Damaged
+from multipassd.instances.records.damaged import Damaged
 from multipassd.instances.records.record import Phase, Record
 from multipassd.instances.records.registry import Registry
-from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states.errors import (
     BeingPrepared,
     NameNotFree,
@@ -29,7 +28,7 @@ from multipassd.instances.states.errors import (
 )
 from multipassd.mounts.client import MountServers
 from multipassd.network.interface import Networking
-from multipassd.system import boot_id, log
+from multipassd.system import log
 from protocol.errors import RpcError
 
 _log = log.get("instances")
@@ -52,7 +51,7 @@ class Instances(Finder):
         self.driver = driver
         self.networking = networking
         self._key = key
-        self._servers = servers  # of classic mounts
+        self.servers = servers  # of classic mounts
         self._logins = logins
         self._instances: dict[str, Instance] = {}
         self.claims = Claims(self._records_of)
@@ -206,7 +205,7 @@ class Instances(Finder):
 
     def add(self, record: Record) -> Instance:
         instance = Instance(
-            record, self.registry, self.driver, self.networking, self._key, self._servers,
+            record, self.registry, self.driver, self.networking, self._key, self.servers,
             self._logins,
         )  # fmt: skip
         self._instances[record.name] = instance
@@ -244,50 +243,11 @@ class Instances(Finder):
     async def purge(self, instance: Instance | Damaged) -> None:
         """Remove it with its disk. Its name is free when this returns."""
         if isinstance(instance, Damaged):
-            await self._purge_damaged(instance)
+            await damage.purge(self, instance)
             return
         await instance.purge()
         if self._instances.get(instance.name) is instance:
             self._remove(instance)
-
-    async def _purge_damaged(self, damaged: Damaged) -> None:
-        """Raises StorageFailed, NoSuchInstance where another purge or a recovery came first."""
-        with self._only_one(damaged):
-            self.registry.give_up(damaged.name)
-            await self.driver.clear(damaged.name)  # it may run all the same
-            if damaged.copy is not None:
-                copy = StoredRecord(damaged.copy, self.registry)
-                await Attachments(copy, self.networking, self._servers).on_purge()
-            self.registry.remove(damaged.name)
-            await asyncio.to_thread(self.registry.remove_files, damaged.name)
-
-    async def rebuild(self, damaged: Damaged) -> Instance:
-        """An instance again, by the copy of its record. Raises CannotRebuild, StorageFailed."""
-        if damaged.copy is None:
-            raise CannotRebuild(damaged)
-        with self._only_one(damaged):
-            # It may run, and what is known is as old as the copy: so it is looked for.
-            seen = {"phase": Phase.RUNNING, "boot": boot_id.current()}
-            # A snapshot that was being taken by the copy may be complete.
-            seen |= {"pending": None, "deleted": False, "stop_at": 0.0}
-            record = damaged.copy.model_copy(update=seen)
-            self.registry.rebuild(damaged, record)
-            instance = self.add(record)
-            await instance.reattach()
-            if not instance.busy:
-                instance.change(ended_because=damaged.copy.ended_because)
-        return instance
-
-    @contextmanager
-    def _only_one(self, damaged: Damaged) -> Iterator[None]:
-        """Reserve its name: only one purge or recovery at a time."""
-        if self.find(damaged.name) is not damaged:
-            raise NoSuchInstance(damaged.name)
-        self.preparing[damaged.name] = damaged.owner
-        try:
-            yield
-        finally:
-            del self.preparing[damaged.name]
 
     def take_up_new(self) -> None:
         """Those that `multipass-migrate` has put there while this runs. To be called every second

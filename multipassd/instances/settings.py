@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 
 from multipassd.instances import host_limits
-from multipassd.instances.claims import Charge
 from multipassd.instances.collection import Instances
 from multipassd.instances.finder import Finder
 from multipassd.instances.host_limits import MIN_CPUS, MIN_MEMORY, HostLimits
 from multipassd.instances.instance import Instance
-from multipassd.instances.owner import Owner
-from multipassd.instances.quotas import Amounts
+from multipassd.instances.owners.claims import Charge
+from multipassd.instances.owners.owner import Owner
+from multipassd.instances.owners.quotas import Amounts
 from multipassd.instances.records.card_config import interfaces, mac_address
 from multipassd.instances.records.damaged import InstanceDamaged
 from multipassd.instances.records.record import Network, Record

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from multipassd.instances import quotas
-from multipassd.instances.claims import Charge
 from multipassd.instances.instance import Instance
-from multipassd.instances.owner import Owner
+from multipassd.instances.owners import quotas
+from multipassd.instances.owners.claims import Charge
+from multipassd.instances.owners.owner import Owner
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from protocol.roles import Role

@@ -19,10 +19,10 @@ from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.ssh_authority import SshAuthority
 from multipassd.cloudinit.ssh_keys import SshKey
 from multipassd.drivers.interface import Machine, NotOnBackend
-from multipassd.instances import quotas
 from multipassd.instances.collection import Instances
 from multipassd.instances.instance import Instance
-from multipassd.instances.owner import Owner
+from multipassd.instances.owners import quotas
+from multipassd.instances.owners.owner import Owner
 from multipassd.instances.records.card_config import interfaces, mac_address
 from multipassd.instances.records.record import Mount, Record
 from multipassd.instances.states import transitions

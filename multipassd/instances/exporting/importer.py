@@ -28,8 +28,8 @@ from multipassd.instances.host_limits import TooLarge
 from multipassd.instances.instance import Instance
 from multipassd.instances.launching.launch_spec import MAX_NAME, LaunchSpec
 from multipassd.instances.launching.launcher import Launcher, Reporter
-from multipassd.instances.owner import Owner
-from multipassd.instances.quotas import Amounts
+from multipassd.instances.owners.owner import Owner
+from multipassd.instances.owners.quotas import Amounts
 from multipassd.instances.records.record import ImageOrigin, Record
 from multipassd.instances.states.errors import (
     LaunchRefused,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from multipassd.images.image import Base
 from multipassd.instances.host_limits import MIN_CPUS, MIN_MEMORY
 from multipassd.instances.launching import petnames as friendly
-from multipassd.instances.owner import SERVICE, Owner
-from multipassd.instances.quotas import Amounts
+from multipassd.instances.owners.owner import SERVICE, Owner
+from multipassd.instances.owners.quotas import Amounts
 from multipassd.instances.states.errors import LaunchRefused, RepeatedAddress
 from protocol import names, sizes
 from protocol.errors import RpcError

@@ -23,12 +23,12 @@ from multipassd.drivers.interface import Machine
 from multipassd.images.image import Base, Image, Progress
 from multipassd.images.library import Images
 from multipassd.instances import host_limits
-from multipassd.instances.claims import Claim
 from multipassd.instances.collection import Instances
 from multipassd.instances.guests.reachability import START_TIMEOUT
 from multipassd.instances.host_limits import TooLarge
 from multipassd.instances.instance import Instance
 from multipassd.instances.launching.launch_spec import LaunchSpec
+from multipassd.instances.owners.claims import Claim
 from multipassd.instances.records.card_config import interfaces, mac_address
 from multipassd.instances.records.record import ImageOrigin, Network, Record
 from multipassd.instances.states.errors import NameNotFree, RepeatedAddress, Several, TimedOut

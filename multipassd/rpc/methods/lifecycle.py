@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from multipassd.audit.deed import ACTIONS, Subject, Work
-from multipassd.instances import selection
+from multipassd.instances import damage, selection
 from multipassd.instances.finder import collect, for_each, named
 from multipassd.instances.guests.reachability import START_TIMEOUT
 from multipassd.instances.instance import Instance
@@ -180,7 +180,7 @@ async def recover(call: Call[RecoverRequest], daemon: Daemon) -> None:
 
 async def _recover(found: Instance | Damaged, work: Work, daemon: Daemon) -> None:
     if isinstance(found, Damaged):
-        await daemon.instances.rebuild(found)
+        await damage.rebuild(daemon.instances, found)
     elif found.record.deleted:
         found.change(deleted=False)
     else:

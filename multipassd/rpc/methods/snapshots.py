@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 
 from multipassd.audit.deed import Subject, Work
-from multipassd.instances import mount_rights, quotas
-from multipassd.instances.claims import Charge, Claim
+from multipassd.instances import mount_rights
 from multipassd.instances.instance import Instance
-from multipassd.instances.quotas import Amounts
+from multipassd.instances.owners import quotas
+from multipassd.instances.owners.claims import Charge, Claim
+from multipassd.instances.owners.quotas import Amounts
 from multipassd.instances.records.record import Record, Snapshot
 from multipassd.instances.selection import Chosen
 from multipassd.instances.snapshots import tree

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from multipassd.auth import certificate_checks
 from multipassd.auth.inviting import ONLY_ADMINS, Wish, for_service
-from multipassd.instances import quotas
+from multipassd.instances.owners import quotas
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.trust.lock import LastAdmin

@@ -12,7 +12,7 @@ import pytest
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.instances.collection import Instances
-from multipassd.instances.owner import SERVICE
+from multipassd.instances.owners.owner import SERVICE
 from multipassd.instances.records.record import Phase
 from multipassd.instances.states.errors import (
     BeingPrepared,

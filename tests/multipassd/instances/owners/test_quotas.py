@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multipassd import quota_settings
-from multipassd.instances import quotas
-from multipassd.instances.claims import Claims
-from multipassd.instances.owner import Owner
-from multipassd.instances.quotas import Amounts, QuotaExceeded
+from multipassd.instances.owners import quotas
+from multipassd.instances.owners.claims import Claims
+from multipassd.instances.owners.owner import Owner
+from multipassd.instances.owners.quotas import Amounts, QuotaExceeded
 from multipassd.instances.records.record import Record
 from protocol import quotas as keys
 from protocol.errors import InvalidSetting, UnknownSetting

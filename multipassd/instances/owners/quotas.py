@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from multipassd.instances.owner import Owner
+from multipassd.instances.owners.owner import Owner
 from multipassd.instances.records.record import Record, Snapshot
 from protocol import quotas
 from protocol.errors import RpcError

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from multipassd.instances import quotas
-from multipassd.instances.owner import Owner
-from multipassd.instances.quotas import Amounts
+from multipassd.instances.owners import quotas
+from multipassd.instances.owners.owner import Owner
+from multipassd.instances.owners.quotas import Amounts
 from multipassd.instances.records.record import Record
 
 
