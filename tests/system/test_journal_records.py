@@ -6,6 +6,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from tests.interop.grpc_client import GrpcClient
 from tests.journald import Journald, journald
 from tests.multipassd.admin.trust import TRUST, client
 from tests.system.test_installer import free_port
+from tests.waiting import PATIENCE
 from tools.daemon import Daemon
 
 pytestmark = pytest.mark.root
@@ -172,6 +175,26 @@ def test_each_deed_on_the_wire_is_one_record_and_no_read_is(site: Site) -> None:
     assert [each["what"] for each in found] == [SHOWN.get(deed, deed) for deed in deeds]
     assert {each["name"] for each in found} == {"alice"}
     assert all(each["uid"] == "0" and int(each["pid"]) > 1 for each in found)
+
+
+def test_follow_shows_what_happens_next_until_it_is_interrupted(site: Site) -> None:
+    done(site, "alice", "list")
+    env = site.daemon.sandbox.daemon_env()
+    words = [sys.executable, "-I", str(TRUST), "log", "--follow", "--instance", "nosuch"]
+    process = subprocess.Popen(
+        [*site.journal.entering, *words], env=env, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("TIME")
+        done(site, "alice", "stop", "nosuch", code=2)
+        assert "nosuch" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+        assert process.stdout.read() == ""
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_what_other_users_send_is_never_shown(site: Site) -> None:
