@@ -67,6 +67,8 @@ def test_it_is_refused_only_as_long_as_that_is_set(site: Site) -> None:
     day = f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}"
     with site.client(ended) as bob:
         assert bob.call("list").status is Status.OK, "as in 1.16"
+        status, message, _ = bob.call("set", key="local.refuse-expired", val="on")
+        assert status is Status.INVALID_ARGUMENT and "you would be refused" in message
         site.refuse("true")
         for name in ("list", "ping", "Trust/clients", "Trust/renew", "authenticate"):
             status, message, _ = bob.call(name)
@@ -120,3 +122,18 @@ def test_administrators_see_what_has_ended_and_what_ends_soon(site: Site) -> Non
     site.refuse("true")
     said = site.trust.run("check").stdout
     assert "ended, and the service refuses it (local.refuse-expired)" in said
+
+
+def test_check_finds_it_a_problem_where_no_admin_is_let_in(daemon: DaemonFactory) -> None:
+    sandbox = daemon(start=False).sandbox
+    trust = Trust(sandbox)
+    ended = ends_in(timedelta(days=-2))
+    trust.done("add", "-", "--name", "bob", input=ended.certificate)
+    trust.done("add", "-", "--name", "carl", "--role", "viewer", input=KEEPER.certificate)
+    sandbox.settings_path.parent.mkdir(parents=True)
+    sandbox.settings_path.write_text("[General]\nlocal.refuse-expired=true\n")
+    said = trust.run("check").stdout
+    assert "PROBLEM  the certificates of all admins have ended" in said
+    assert "next: `sudo multipass authenticate`" in said
+    sandbox.settings_path.write_text("[General]\nlocal.refuse-expired=false\n")
+    assert "all admins" not in trust.run("check").stdout

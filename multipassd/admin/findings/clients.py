@@ -15,6 +15,7 @@ from multipassd.system import installation
 from multipassd.trust.state import LESSER
 from multipassd.trust.store import TrustStore
 from protocol.errors import StorageFailed
+from protocol.roles import Role
 
 SHOWN = 5  # names that a finding lists
 
@@ -56,6 +57,12 @@ def ages(store: TrustStore, ends: Mapping[str, datetime], refused: bool, report:
     known = {each: end for each, end in ends.items() if store.trusts(each)}
     ended = {each for each, end in known.items() if end < now}
     soon = {each for each, end in known.items() if end < now + SOON} - ended
+    if refused and ended and store.holders.in_effect(Role.ADMIN) <= ended:
+        report.problem(
+            "the certificates of all admins have ended, and the service refuses such clients "
+            "(local.refuse-expired)",
+            "`sudo multipass authenticate`, then `sudo multipass set local.refuse-expired=false`",
+        )
     if ended and refused:
         report.note(
             f"{_listed(store, ended)} ended, and the service refuses it (local.refuse-expired): "

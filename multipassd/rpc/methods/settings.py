@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from multipassd.network import interfaces
 from multipassd.rpc import caller
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
+from multipassd.settings import boolean_word
 from multipassd.transport.quota import limits
 from protocol.errors import InvalidSetting, NotForRole, RpcError
 from protocol.invitation_line import is_line
@@ -29,7 +31,13 @@ from protocol.messages.access import (
     SetRequest,
 )
 from protocol.roles import Role
-from protocol.settings import BRIDGED_NETWORK, HARMLESS_KEYS, PASSPHRASE, SHARED_SSH_KEY
+from protocol.settings import (
+    BRIDGED_NETWORK,
+    HARMLESS_KEYS,
+    PASSPHRASE,
+    REFUSE_EXPIRED,
+    SHARED_SSH_KEY,
+)
 
 
 async def get(call: Call[GetRequest], daemon: Daemon) -> None:
@@ -71,9 +79,17 @@ async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
         changing = partial(_set_of_snapshot, call, of_snapshot, value)
     else:
         _check_admin(call)
+        _check_own_end(call, key, value)
         changing = partial(_set, daemon, key, value)
     await daemon.tasks.complete(changing())
     call.reply(SetReply())
+
+
+def _check_own_end(call: Call[SetRequest], key: str, value: str) -> None:
+    """No admin locks itself out by a slip."""
+    refuses = key == REFUSE_EXPIRED and boolean_word(value) == "true"
+    if refuses and call.peer.ends < time.time() and not call.standing.root:
+        raise InvalidSetting(key, value, "your own certificate has ended, so you would be refused")
 
 
 async def _set(daemon: Daemon, key: str, value: str) -> None:
