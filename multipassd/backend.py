@@ -28,7 +28,7 @@ from multipassd.network.closing import Closing
 from multipassd.network.helper_process import NetworkHelper
 from multipassd.network.interface import Networking
 from multipassd.network.user_mode import UserNetworking
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from multipassd.system import log
 from multipassd.system.installation import Installation
 from protocol import settings as names
@@ -47,7 +47,7 @@ NOT_ROOT = (
     "`multipassd --network=bridge` does so."
 )
 
-# By their names in the setting `local.driver`. What is in `settings.DRIVERS` can be set.
+# By their names in the setting `local.driver`. What is in `settings/values.py` can be set.
 DRIVERS: Mapping[str, Backend] = {"qemu": qemu.BACKEND}
 
 _log = log.get("instances")

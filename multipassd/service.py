@@ -29,7 +29,7 @@ from multipassd.rpc.caller_log import CallerLog
 from multipassd.rpc.context import Daemon
 from multipassd.rpc.dispatcher import Dispatcher
 from multipassd.rpc.methods import HANDLERS
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from multipassd.system import installation, log, storage
 from multipassd.system.notices import Manager
 from multipassd.transport import listener, reachable, tls

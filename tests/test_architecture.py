@@ -22,7 +22,6 @@ LEVELS = {
     "multipassd.trust": 1,
     "multipassd.auth": 2,
     "multipassd.disk_helper": 3,
-    "multipassd.quota_settings": 2,
     "multipassd.settings": 3,
     "multipassd.transport.quota": 3,
     "multipassd.images": 4,

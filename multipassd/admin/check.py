@@ -22,7 +22,7 @@ from multipassd.admin.findings.report import Report
 from multipassd.admin.findings.socket_file import mode, user
 from multipassd.admin.list_ import expiries
 from multipassd.auth import certificate_checks, passphrase, server_certificate
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from multipassd.system import installation
 from multipassd.system.files import read_regular
 from multipassd.trust.state import TrustState

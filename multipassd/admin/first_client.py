@@ -12,7 +12,8 @@ from multipassd.admin.access.locations import Place, actor
 from multipassd.admin.access.store_access import apply_socket_mode, say
 from multipassd.admin.access.verb import DONE, TrustError, Verb
 from multipassd.audit.trail import Audit
-from multipassd.settings import FIRST_CLIENTS, Settings
+from multipassd.settings.settings import Settings
+from multipassd.settings.values import FIRST_CLIENTS
 from protocol.errors import RpcError
 from protocol.settings import FIRST_CLIENT
 

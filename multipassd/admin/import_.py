@@ -15,7 +15,7 @@ from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
 from multipassd.admin.add import Candidate, enrol
 from multipassd.audit.trail import Audit
 from multipassd.instances.records import earlier_installation
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from multipassd.trust import pem_text
 from protocol import certificates, places
 from protocol.errors import RpcError

@@ -24,7 +24,7 @@ from multipassd.images.remotes import CORE, CORE_NAME, DEFAULT, HIDDEN, Remote
 from multipassd.images.shared_download import Fetch, Report
 from multipassd.images.worker_client import Workers, ignore
 from multipassd.images.worker_protocol import Describe, Prepare
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from multipassd.system import log
 from protocol.messages.information import ImageInfo
 from protocol.settings import MIRROR

@@ -31,7 +31,7 @@ from multipassd.instances.states.errors import (
 )
 from multipassd.instances.states.state import State
 from multipassd.instances.states.transitions import MUST_BE_STOPPED
-from multipassd.settings import boolean_word
+from multipassd.settings.values import boolean_word
 from multipassd.system import log
 from multipassd.trust import names as client_names
 from protocol import names, sizes

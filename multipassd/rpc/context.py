@@ -17,7 +17,7 @@ from multipassd.instances.collection import Instances
 from multipassd.instances.exporting.importer import Importer
 from multipassd.instances.launching.launcher import Launcher
 from multipassd.instances.mount_switch import MountSwitch
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from multipassd.system.background import Tasks
 from multipassd.trust.store import TrustStore
 

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from multipassd.settings import DIRECTORY_MODE, FILE_MODE
+from multipassd.settings.settings import DIRECTORY_MODE, FILE_MODE
 from multipassd.system.files import read_trusted, sync_directory, write_new
 from multipassd.system.installation import Installation
 

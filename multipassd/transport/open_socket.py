@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from multipassd.auth import gate
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from multipassd.system import installation
 from multipassd.transport.listener import OPEN_MODE
 from multipassd.trust.enrolled_marker import EnrolledMarker

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from multipassd import backend, settings
+from multipassd import backend
 from multipassd.drivers.interface import Backend, DriverError, Machine
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.drivers.qemu.hardware import QemuHardware
-from multipassd.settings import Settings
+from multipassd.settings import values
+from multipassd.settings.settings import Settings
 
 
 def test_every_driver_that_can_be_set_can_be_made() -> None:
-    assert backend.DRIVERS.keys() == settings.DRIVERS
+    assert backend.DRIVERS.keys() == values.DRIVERS
 
 
 def test_the_setting_names_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +28,7 @@ def test_the_setting_names_the_driver(tmp_path: Path, monkeypatch: pytest.Monkey
 
     drivers = {**backend.DRIVERS, "other": Backend(lambda environ, storage: other, power_down)}
     monkeypatch.setattr(backend, "DRIVERS", drivers)
-    monkeypatch.setattr(settings, "DRIVERS", frozenset(drivers))
+    monkeypatch.setattr(values, "DRIVERS", frozenset(drivers))
     known = Settings(tmp_path / "multipassd.conf")
     assert backend.driver_of({}, tmp_path, known) is not other
     known.set("local.driver", "other")

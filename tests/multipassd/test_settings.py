@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from multipassd import settings as module
 from multipassd.auth import passphrase
-from multipassd.settings import Settings, SettingsUnusable
+from multipassd.settings import settings as module
+from multipassd.settings.settings import Settings, SettingsUnusable
 from multipassd.system import files
 from multipassd.system.files import TICK_SECONDS
 from protocol.errors import InvalidSetting, StorageFailed, UnknownSetting

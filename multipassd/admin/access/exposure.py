@@ -10,7 +10,7 @@ from pathlib import Path
 from multipassd.admin.access import units
 from multipassd.admin.access.locations import Place
 from multipassd.admin.access.verb import TrustError
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from protocol import addresses
 from protocol.addresses import AddressError, TcpAddress
 

@@ -13,7 +13,7 @@ from multipassd.audit.record import printable
 from multipassd.audit.trail import Audit
 from multipassd.auth import gate
 from multipassd.auth.invitations import Invitations
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from multipassd.system import installation, log
 from multipassd.transport import listener
 from multipassd.trust.disk import complaint

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from multipassd.auth import passphrase
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from tests.multipassd.admin.trust import Trust, client, snapshot
 
 SECRET = "open sesame"

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from multipassd.auth import passphrase
-from multipassd.settings import FIELDS, Settings
+from multipassd.settings.settings import Settings
+from multipassd.settings.values import FIELDS
 from tests.conftest import DaemonFactory
 from tests.multipassd.admin.trust import TRUST, Trust, client
 from tools.sandbox import CHECKOUT

@@ -14,7 +14,7 @@ from multipassd.images.image import Base, Image
 from multipassd.images.library import Images
 from multipassd.images.shared_download import Report
 from multipassd.images.worker_client import ignore
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from tools.imageserver import ImageServer, serving
 from tools.imagetree import ImageTree
 

@@ -21,7 +21,7 @@ from multipassd.images.errors import (
     UnknownRemote,
 )
 from multipassd.images.library import Images
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from tests.multipassd.images.conftest import run
 from tools.imageserver import ImageServer, serving
 from tools.imagetree import JAMMY, MANTIC, ImageTree

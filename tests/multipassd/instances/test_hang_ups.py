@@ -28,7 +28,7 @@ from multipassd.rpc.context import Daemon
 from multipassd.rpc.dispatcher import Handler
 from multipassd.rpc.methods import lifecycle, settings
 from multipassd.rpc.subjects import subject_of
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from multipassd.system import log
 from multipassd.system.background import Tasks
 from protocol import grpc

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from multipassd.settings import Settings
+from multipassd.settings.settings import Settings
 from multipassd.snap.takeover import take_over
 from protocol import settings as names
 from tests.multipassd.snap.snap import Snap, earlier

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multipassd import quota_settings
 from multipassd.instances.owners import quotas
 from multipassd.instances.owners.claims import Claims
 from multipassd.instances.owners.owner import Owner
 from multipassd.instances.owners.quotas import Amounts, QuotaExceeded
 from multipassd.instances.records.record import Record
+from multipassd.settings import quotas as quota_settings
 from protocol import quotas as keys
 from protocol.errors import InvalidSetting, UnknownSetting
 from protocol.inifile import IniFile
