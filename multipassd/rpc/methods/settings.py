@@ -18,7 +18,7 @@ from multipassd.network import interfaces
 from multipassd.rpc import caller
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
-from multipassd.settings import boolean_word
+from multipassd.settings.values import boolean_word
 from multipassd.transport.quota import limits
 from protocol.errors import InvalidSetting, NotForRole, RpcError
 from protocol.invitation_line import is_line
