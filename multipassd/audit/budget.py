@@ -7,6 +7,7 @@ changes something, so that no flood of the one hides the other.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,8 +19,14 @@ from multipassd.audit.record import VALUES, Actor
 # journald keeps up to 4 GB. A purge of 500 instances is a record each.
 ALLOWANCE = 500  # records at once
 PER_MINUTE = 30  # more, as long as it is not full
+# Of all persons together: journald drops what a service sends beyond 10,000 records in 30 seconds,
+# and may then drop those of trust, too.
+IN_ALL = 2500  # records at once, of each kind
+IN_ALL_PER_MINUTE = 1500
+SUMMARIES = 250  # a minute, a person each; others wait for the next
 SHOWN = 8  # kinds of deeds told apart in a summary, those that change something first
-KINDS = 256  # counted apart, for each person
+KINDS = 32  # counted apart, for each person: at most 25 KB of memory each
+NAMES = 4  # of instances, in a kind
 
 CHEAP = ("start", "stop", "suspend", "restart", "access")
 
@@ -46,12 +53,14 @@ class Budget:
 
     def __init__(self) -> None:
         self._persons: dict[str, _Person] = {}
+        self._left: dict[bool, float] = {True: IN_ALL, False: IN_ALL}
 
     def allows(self, by: Actor, kind: Kind) -> bool:
         """Else it is counted, and the next summary tells it."""
         person = self._persons.setdefault(by.person, _Person())
-        if person.left[kind.lasting] >= 1:
+        if person.left[kind.lasting] >= 1 and self._left[kind.lasting] >= 1:
             person.left[kind.lasting] -= 1
+            self._left[kind.lasting] -= 1
             return True
         person.last = by
         if kind in person.kinds or len(person.kinds) < KINDS:
@@ -61,6 +70,8 @@ class Budget:
         return False
 
     def refill(self, minutes: float) -> None:
+        for lasting, left in self._left.items():
+            self._left[lasting] = min(left + IN_ALL_PER_MINUTE * minutes, IN_ALL)
         for name, person in list(self._persons.items()):
             for lasting, left in person.left.items():
                 person.left[lasting] = min(left + PER_MINUTE * minutes, ALLOWANCE)
@@ -69,10 +80,10 @@ class Budget:
                 del self._persons[name]
 
     def summarise(self) -> None:
-        for person in self._persons.values():
-            if person.kinds:
-                _write(person)
-                person.kinds, person.others = {}, 0
+        exceeding = (person for person in self._persons.values() if person.kinds)
+        for person in itertools.islice(exceeding, SUMMARIES):
+            _write(person)
+            person.kinds, person.others = {}, 0
 
 
 def _write(person: _Person) -> None:

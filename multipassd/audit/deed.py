@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from multipassd.audit import record
-from multipassd.audit.budget import CHEAP, Budget, Kind
+from multipassd.audit.budget import CHEAP, NAMES, Budget, Kind
 from multipassd.audit.event import Event
 from multipassd.audit.record import VALUES, Actor, harmless
 from multipassd.system.background import LEFT
@@ -155,7 +155,7 @@ class Deed:
         outcome = DONE if work.effective else _outcome(error)
         lasting = outcome == DONE and work.verb not in CHEAP
         instances = tuple(map(harmless, work.subject.instances[:VALUES]))
-        kind = Kind(lasting, work.verb, instances, outcome)
+        kind = Kind(lasting, work.verb, instances[:NAMES], outcome)
         if self._budget.allows(self._by, kind):
             self._write(work, instances, outcome, error)
 

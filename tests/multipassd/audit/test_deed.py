@@ -312,6 +312,22 @@ def test_a_flood_of_ever_new_names_is_one_summary_a_minute_of_bounded_size(
     assert not records.records
 
 
+def test_many_persons_together_stay_below_what_journald_takes(records: Records) -> None:
+    trail = Audit()
+    trail.tick(0)
+    for number in range(1000):
+        by = Actor(f"client{number}", "user", f"{number:064x}", 1000 + number, 1)
+        for _ in range(20):
+            act(trail, "start", "foo", by)
+    assert len(records.records) == budget.IN_ALL
+    act(trail, "purge", "foo")
+    assert len(records.records) == budget.IN_ALL + 1
+    trail.tick(SUMMARY_INTERVAL)
+    trail.tick(2 * SUMMARY_INTERVAL)
+    assert len(records.records) == budget.IN_ALL + 1 + 2 * budget.SUMMARIES
+    assert budget.IN_ALL * 2 + budget.SUMMARIES < 10_000
+
+
 def test_deeds_that_change_something_are_named_first_in_a_summary(records: Records) -> None:
     trail = Audit()
     trail.tick(0)
