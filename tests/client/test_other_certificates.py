@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,14 +12,16 @@ from typing import Any
 import grpc
 import pytest
 
+from client import renewal
 from client.certificate import CERTIFICATE, EARLIER, KEY, PENDING
 from client.renewal import ATTEMPTED
 from protocol.certificates import CLIENT_LIFE, make_client
 from protocol.client_certificate import ensure
 from protocol.messages.listing import ListReply
+from protocol.messages.trust import RenewReply
 from tests.client.program import Program
 from tests.client.service import Answer, Connect
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 def directory_of(program: Program) -> Path:
@@ -72,9 +76,7 @@ def test_at_a_service_that_can_renew_none_it_is_tried_once_a_day(connect: Connec
     """As Multipass 1.16's."""
     program, service = connect(list=refusing(0))
     directory = directory_of(program)
-    now = datetime.now(UTC) + timedelta(days=20) - CLIENT_LIFE
-    old = make_client(now, (directory / KEY).read_bytes()).certificate
-    (directory / CERTIFICATE).write_bytes(old)
+    old = ends_soon(directory)
     for _ in range(3):
         assert program.run("list").code == 0
         until((directory / PENDING).exists, "the attempt")
@@ -83,3 +85,63 @@ def test_at_a_service_that_can_renew_none_it_is_tried_once_a_day(connect: Connec
     assert ((directory / ATTEMPTED).stat(), (directory / PENDING).stat()) == before
     assert (directory / CERTIFICATE).read_bytes() == old
     assert service.requests.keys() == {"list"}
+
+
+def test_no_command_waits_for_a_renewal_nor_does_who_reads_its_output(connect: Connect) -> None:
+    released = threading.Event()
+
+    def held(requests: Any, context: Any) -> Iterable[bytes]:
+        next(requests)
+        released.wait(PATIENCE)
+        yield RenewReply().encode()
+
+    program, service = connect(list=refusing(0), renew=held)
+    directory = directory_of(program)
+    old = ends_soon(directory)
+    for _ in range(2):  # a pipe that the renewal kept open would hold this up
+        assert program.run("list").out == "No instances found.\n"
+        assert (directory / CERTIFICATE).read_bytes() == old
+    until(lambda: "renew" in service.requests, "the exchange")
+    new = (directory / PENDING).read_bytes()
+    released.set()
+    until(lambda: (directory / CERTIFICATE).read_bytes() == new, "the new certificate")
+    assert len(service.requests["renew"]) == 1
+    assert (directory / EARLIER[0]).read_bytes() == old
+
+
+def ends_soon(directory: Path) -> bytes:
+    now = datetime.now(UTC) + timedelta(days=20) - CLIENT_LIFE
+    made = make_client(now, (directory / KEY).read_bytes()).certificate
+    (directory / CERTIFICATE).write_bytes(made)
+    return made
+
+
+def test_earlier_certificates_move_up_and_the_oldest_goes(tmp_path: Path) -> None:
+    ensure(tmp_path)
+    contents = [(tmp_path / CERTIFICATE).read_bytes()]
+    for number in range(len(EARLIER) + 2):
+        contents.insert(0, f"certificate {number}".encode())
+        (tmp_path / PENDING).write_bytes(contents[0])
+        renewal._put_in_place(str(tmp_path))
+        kept = [(tmp_path / name) for name in (CERTIFICATE, *EARLIER)]
+        found = [path.read_bytes() for path in kept if path.exists()]
+        assert found == contents[: len(EARLIER) + 1] and not (tmp_path / PENDING).exists()
+    renewal._put_in_place(str(tmp_path))  # nothing waits
+    assert (tmp_path / CERTIFICATE).read_bytes() == contents[0]
+
+
+@pytest.mark.parametrize("kind", ["a link", "another user's"])
+def test_what_is_not_this_commands_to_replace_is_left_alone(tmp_path: Path, kind: str) -> None:
+    directory = tmp_path / "certificates"
+    ensure(directory)
+    ends_soon(directory)
+    identity = f"{directory}/{CERTIFICATE}", f"{directory}/{KEY}"
+    assert renewal._is_due(identity)
+    if kind == "a link":
+        (directory / CERTIFICATE).rename(tmp_path / "elsewhere.pem")
+        (directory / CERTIFICATE).symlink_to(tmp_path / "elsewhere.pem")
+    elif os.geteuid() == 0:
+        os.chown(directory / CERTIFICATE, 12345, 12345)
+    else:
+        directory.chmod(0o500)  # only root gives files away
+    assert not renewal._is_due(identity)
