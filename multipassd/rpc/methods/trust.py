@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 
 from multipassd.auth import certificate_checks
@@ -10,6 +11,7 @@ from multipassd.auth.inviting import ONLY_ADMINS, Wish, for_service
 from multipassd.instances.owners import quotas
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
+from multipassd.trust.client_record import ClientRecord
 from multipassd.trust.lock import LastAdmin
 from multipassd.trust.state import FirstClient
 from multipassd.trust.store import TrustStore
@@ -35,7 +37,7 @@ from protocol.messages.trust import (
     TrustedClient,
 )
 from protocol.pem import fingerprint
-from protocol.quotas import show
+from protocol.quotas import read_key, show
 from protocol.roles import NAMES, Role, parse
 from protocol.status import Status
 
@@ -72,6 +74,7 @@ class WouldLeaveNoAdmin(RpcError):
 async def clients(call: Call[ClientsRequest], daemon: Daemon) -> None:
     """List the trusted clients, since when and how, and the invitations that wait."""
     ends = await asyncio.to_thread(_ends, daemon.store)
+    records = daemon.store.records()
     clients = [
         TrustedClient(
             fingerprint=record.fingerprint,
@@ -83,7 +86,7 @@ async def clients(call: Call[ClientsRequest], daemon: Daemon) -> None:
             role=str(record.role),
             expires=ends.get(record.fingerprint, 0),
         )
-        for record in daemon.store.records()
+        for record in records
     ]
     waiting = [
         Invitation(
@@ -102,21 +105,27 @@ async def clients(call: Call[ClientsRequest], daemon: Daemon) -> None:
             state=state,
             invitations=waiting,
             former_key=daemon.guest_access.pending(),
-            quotas=_quotas(daemon),
+            quotas=_quotas(records, daemon),
         )
     )
 
 
-def _quotas(daemon: Daemon) -> list[Quota]:
-    """What each person has and may have, of those with a limit. None where the settings can't be
-    read: `clients` is what an administrator needs most then."""
+def _quotas(records: Iterable[ClientRecord], daemon: Daemon) -> list[Quota]:
+    """What each person with a limit has and may have, if it has anything or the limit is its own:
+    the reply has room for 10,000 clients. None where the settings can't be read: `clients` is what
+    an administrator needs most then."""
     if daemon.settings.problem:
         return []
     found, limits = [], daemon.settings.quotas()
-    roles = {each.name: daemon.store.role_of_person(each.name) for each in daemon.store.records()}
+    roles: dict[str, Role] = {}  # the least of each person's certificates
+    for each in records:
+        roles[each.name] = min(roles.get(each.name, Role.ADMIN), each.role or Role.VIEWER)
+    own = {key.who for text in limits if (key := read_key(text))}
     for name, role in sorted(roles.items()):
-        allowed = quotas.limits_of(name, role, limits) if role not in (None, Role.VIEWER) else {}
+        allowed = quotas.limits_of(name, role, limits) if role is not Role.VIEWER else {}
         used = daemon.instances.claims.used(name)._asdict()
+        if not any(used.values()) and name not in own:
+            continue
         shares = [
             Share(kind=kind, used=show(kind, used[kind]), limit=show(kind, limit))
             for kind, limit in allowed.items()
