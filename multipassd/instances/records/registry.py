@@ -7,8 +7,6 @@ instance, which is left alone: only what is marked as never launched or as purge
 
 from __future__ import annotations
 
-import json
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,34 +14,30 @@ from multipassd.instances.records import renaming, running_markers
 from multipassd.instances.records.damaged import Damaged
 from multipassd.instances.records.instance_directory import FILE_MODE, MAX_FILE, InstanceDirectory
 from multipassd.instances.records.record import (
-    FORMAT,
     Phase,
     Record,
     reason_of,
     record_of,
     text_of,
 )
+from multipassd.instances.records.record_directory import DIRECTORY_MODE, RecordDirectory
 from multipassd.instances.records.running_markers import RunningMarkers
 from multipassd.system import log
 from multipassd.system.files import make_directory, read_regular, sync_directory, write_atomically
 from protocol import names
 from protocol.errors import StorageFailed
 
-SUFFIX = ".json"
 # A record that could not be read keeps its text under this name when it is rebuilt.
 ASIDE = ".json.damaged"
-DIRECTORY_MODE = 0o700
 
 _log = log.get("instances")
 
 
-class Registry:
-    """`records` is the daemon's own, so that only root decides what is started; the
-    instances' disks lie in `places`, one directory each, which the hypervisor's user may enter."""
+class Registry(RecordDirectory):
+    """What is on record, and what can't be understood."""
 
     def __init__(self, records: Path, places: Path) -> None:
-        self.directory = records
-        self._places = places
+        super().__init__(records, places)
         self._markers = RunningMarkers(records.with_name(running_markers.DIRECTORY))
         self._records: dict[str, Record] = {}
         self.damaged: dict[str, Damaged] = {}
@@ -57,9 +51,6 @@ class Registry:
 
     def all(self) -> list[Record]:
         return [self._records[name] for name in self.names()]
-
-    def place(self, name: str) -> Path:
-        return self._places / name
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -91,7 +82,7 @@ class Registry:
             lost = f"can't be looked for: {reason_of(error)}"
         former = self._forget_former()
         leftovers = self.leftovers() if known else []
-        for name in self._place_names():
+        for name in self.place_names():
             if name not in {*self._records, *self.damaged, *leftovers, *former}:
                 self._add_damaged(name, f"its record {self.file(name)} {lost}")
         if unlisted := self.unlisted():
@@ -101,11 +92,6 @@ class Registry:
     def whole(self) -> bool:
         """There is no instance that could not be read, or may be hidden."""
         return not self.damaged and not self.strange
-
-    def files(self) -> list[Path]:
-        """The records, sorted. Raises OSError."""
-        found = sorted(self.directory.iterdir())
-        return [path for path in found if path.suffix == SUFFIX and path.name[0] != "."]
 
     def _clean_up(self) -> None:
         """What a killed write left over is removed."""
@@ -120,50 +106,17 @@ class Registry:
             if record.name != path.stem:
                 raise ValueError(f"it is the record of {record.name}")
         except (OSError, ValueError) as error:
-            later = self._is_of_later_release(path.stem)
+            later = self.is_of_later_release(path.stem)
             why = "a later release wrote it" if later else reason_of(error)
             self._add_damaged(path.stem, f"its record {path} can't be read: {why}", later=later)
         else:
             self._records[record.name] = record
 
-    def _place_names(self) -> list[str]:
-        """Sorted. What has no instance's name never was one: lost+found, for example."""
-        with suppress(OSError):
-            return sorted(
-                path.name
-                for path in self._places.iterdir()
-                if names.valid(path.name) and path.is_dir()
-            )
-        return []
-
-    def unlisted(self) -> str:
-        """What may hide instances: a directory that is there and can't be listed."""
-        for path in (self.directory, self._places):
-            try:
-                os.listdir(path)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                return f"{path} can't be listed, so instances may be missing: {reason_of(error)}"
-        return ""
-
     def _add_damaged(self, name: str, why: str, *, later: bool = False) -> None:
         if names.valid(name):
-            self.damaged[name] = Damaged(name, why, self.place(name), self._copy(name), later)
+            self.damaged[name] = Damaged(name, why, self.place(name), self.copy(name), later)
         else:
             self.strange.append(f"what is no instance's is left alone: {why}")
-
-    def _copy(self, name: str) -> Record | None:
-        with suppress(OSError, ValueError):
-            record = record_of(InstanceDirectory(self.place(name)).copy())
-            return record if record.name == name and not self._is_of_later_release(name) else None
-        return None
-
-    def _is_of_later_release(self, name: str) -> bool:
-        """Its record is sound then, and must stay where it is."""
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            return int(json.loads(read_regular(self.file(name), MAX_FILE))["format"]) > FORMAT
-        return False
 
     def take_up(self, record: Record) -> None:
         """Its record came after `load`, by another program or under another name."""
@@ -259,21 +212,6 @@ class Registry:
 
     # -- directories ------------------------------------------------------------------------------
 
-    def make_place(self, name: str) -> str:
-        """The directory of a new instance; what `unmake_place` is to be told. Raises OSError."""
-        make_directory(self.directory, DIRECTORY_MODE)
-        return InstanceDirectory(self.place(name)).make()
-
-    def unmake_place(self, name: str, token: str) -> None:
-        """Remove what this call of `make_place` has made. Never fails."""
-        InstanceDirectory(self.place(name)).unmake(token)
-
-    def has_traces_of(self, name: str) -> bool:
-        """Has a directory or a record of any kind this name, also one that came after `load`?"""
-        return any(
-            path.is_symlink() or path.exists() for path in (self.file(name), self.place(name))
-        )
-
     def leftovers(self) -> list[str]:
         """Names of directories that a launch or a purge has left over; none
         while it is not certain that they are not on record."""
@@ -283,7 +221,7 @@ class Registry:
             return []
         return [
             name
-            for name in self._place_names()
+            for name in self.place_names()
             if name not in recorded and InstanceDirectory(self.place(name)).may_go
         ]
 
@@ -320,10 +258,6 @@ class Registry:
     def _understood(self) -> list[Record]:
         copies = [each.copy for each in self.damaged.values() if each.copy is not None]
         return [*self._records.values(), *copies]
-
-    def file(self, name: str) -> Path:
-        """Of its record."""
-        return self.directory / f"{name}{SUFFIX}"
 
 
 def _failed(name: str, what: str, error: OSError) -> StorageFailed:
