@@ -42,6 +42,13 @@ class Logins:
             return NO_KEY
         return self.key.name
 
+    def authority_line(self, guest: Trusting) -> str:
+        """The line by which the guest lets certificates in; empty where it has none of ours. Raises
+        StorageFailed."""
+        if guest.ssh_authority != self._authority.public:
+            return ""
+        return self._authority.line(guest)
+
     def certificate(self, guest: Guest) -> tuple[SshKey, str]:
         """A key of this moment and a certificate for it, for one log-in by the service. Raises
         StorageFailed."""

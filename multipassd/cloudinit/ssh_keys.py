@@ -33,6 +33,8 @@ MAX_KEY = 16 * 1024  # an OpenSSH key has under 1 KiB
 # The file of a key that a rotation has made.
 NUMBERED = re.compile(r"id_ed25519\.rotation-([2-9]|[1-9][0-9]{1,8})")
 NO_KEY: Final = "-"  # in place of a key's name: the guest lets in certificates alone
+# In place of one, of a guest whose disk is that of another: it may let in what that did.
+UNCHECKED: Final = "?"
 RETIRED = "retired.pub"
 MOST_RETIRED = 500  # in one command for a guest, of less than 128 KiB
 MAX_RETIRED = 1 << 20
@@ -205,15 +207,21 @@ class ServiceKey:
                 f"The list of former SSH keys, {path}, can't be read: {error.strerror}."
             ) from None
 
+    def names(self) -> set[str]:
+        """Of all keys of this service whose file is there; none where they can't be listed."""
+        with suppress(OSError):
+            found = os.listdir(self.path.parent)
+            first = {""} if self.path.name in found else set()
+            return first | {name for name in found if NUMBERED.fullmatch(name)}
+        return set()
+
     def remove_all_but(self, needed: Container[str]) -> None:
         """Remove the files of earlier keys, except those of these names. Those of 1.16 are its
         vault's, too, and stay. Never fails."""
         with self._lock, suppress(OSError, StorageFailed):
-            for name in os.listdir(self.path.parent):
-                if name == self.path.name or NUMBERED.fullmatch(name):
-                    recorded = "" if name == self.path.name else name
-                    if recorded != self.name and recorded not in needed:
-                        self.path.with_name(name).unlink()
+            for name in self.names():
+                if name != self.name and name not in needed:
+                    self.path.with_name(name or self.path.name).unlink()
 
     def _now(self) -> KeptKey:
         """Raises StorageFailed."""

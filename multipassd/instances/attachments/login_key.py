@@ -13,7 +13,7 @@ import struct
 
 from multipassd.cloudinit import seed
 from multipassd.cloudinit.logins import Logins
-from multipassd.cloudinit.ssh_keys import NO_KEY, ServiceKey
+from multipassd.cloudinit.ssh_keys import NO_KEY, UNCHECKED, ServiceKey
 from multipassd.drivers import machine_files
 from multipassd.instances.attachments import login_key_commands as commands
 from multipassd.instances.attachments.attachment import Attachment, Execute, Warn
@@ -21,7 +21,7 @@ from multipassd.instances.records.record import Record
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states.errors import GuestSilent, NotRunning
 from multipassd.system import log
-from protocol.errors import RpcError, StorageFailed
+from protocol.errors import RpcError
 
 SECONDS = 30.0  # for one command; logging in to an emulated guest takes long
 NOTHING = "true"
@@ -60,7 +60,10 @@ class LoginKey(Attachment):
 
     def pending(self) -> bool:
         """Raises StorageFailed."""
-        return self._logins is not None and is_pending(self._stored.record, self._logins)
+        if self._logins is None:
+            return False
+        record = self._stored.record
+        return record.ssh_key_alone == UNCHECKED or is_pending(record, self._logins)
 
     async def after_answer(self, execute: Execute, warn: Warn) -> None:
         await self.replace(execute, warn)
@@ -72,7 +75,7 @@ class LoginKey(Attachment):
                 if self._logins is None or not self.pending():
                     return
                 wanted = self._logins.wanted(self._stored.record)
-                await self._replace(self._logins.key, wanted, execute)
+                await self._replace(self._logins, wanted, execute)
             except (GuestSilent, NotRunning):
                 return  # the next answer
             except (NotReplaced, RpcError, *NO_SEED) as error:
@@ -86,9 +89,9 @@ class LoginKey(Attachment):
                 what = "no shared SSH key" if wanted == NO_KEY else "the present one alone"
                 _log.info("the shared SSH key: %s lets in %s", self._stored.name, what)
 
-    async def _replace(self, key: ServiceKey, wanted: str, execute: Execute) -> None:
+    async def _replace(self, logins: Logins, wanted: str, execute: Execute) -> None:
         """Raises NotReplaced, GuestSilent, RpcError, OSError."""
-        before = self._stored.record.ssh_key
+        key, before = logins.key, self._stored.record.ssh_key
         if before not in (wanted, NO_KEY, key.name):
             await asyncio.to_thread(self._retire, key, before)
         public, former = await asyncio.to_thread(_publics, key, wanted)
@@ -103,8 +106,13 @@ class LoginKey(Attachment):
             self._stored.put(self._stored.record.reached_by(wanted))
         path = self._stored.directory / machine_files.SEED
         await asyncio.to_thread(seed.replace_keys, path, former, public)
-        await self._run(execute, commands.drop(former))
-        await self._check_refused(execute, before)
+        line = await asyncio.to_thread(logins.authority_line, self._stored.record)
+        await self._run(execute, commands.drop(former, line))
+        # An earlier run may have been broken off before it tried all of them.
+        for name in (
+            ({before, *key.names()} - {self._stored.record.ssh_key, NO_KEY}) if former else ()
+        ):
+            await self._check_refused(execute, name)
         self._stored.change(ssh_key_alone=wanted)
 
     def _retire(self, key: ServiceKey, name: str) -> None:
@@ -120,15 +128,10 @@ class LoginKey(Attachment):
             raise NotReplaced(f"~/.ssh/authorized_keys in the guest: {why}")
 
     async def _check_refused(self, execute: Execute, former: str) -> None:
-        """Not where that is the present key: an earlier run was broken off behind this check."""
-        if former in (self._stored.record.ssh_key, NO_KEY):
-            return
         try:
             await execute(NOTHING, SECONDS, former)
         except GuestSilent:
             return
-        except StorageFailed:
-            return  # its private half is gone
         raise NotReplaced("the guest lets the former key in by another file")
 
 

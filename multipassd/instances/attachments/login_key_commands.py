@@ -9,6 +9,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
+from multipassd.cloudinit.ssh_authority import COMMENT
+
 MAX_FILE = 256 << 10  # bytes; a file of keys has under 10 KiB, and the shell reads it line by line
 DONE, FAILED = "done", "failed: "
 
@@ -17,7 +19,7 @@ SCRIPT = """
 LC_ALL=C; export LC_ALL; umask 077
 place="$HOME/.ssh"; file="$place/authorized_keys"; new="$place/.authorized_keys.multipass"
 fail() {{ echo "failed: $1"; exit 0; }}
-add={add}
+add={add}; authority={authority}
 [ ! -L "$HOME/.ssh" ] && [ ! -L "$file" ] || fail 'it is behind a symbolic link'
 [ -f "$file" ] || fail 'it is missing'
 [ -O "$file" ] || fail 'it belongs to another user'
@@ -38,6 +40,10 @@ while IFS= read -r line || [ -n "$line" ]; do
             *"${{old#* }}"*) edited=1 ;;
             esac
         done ;;
+    esac
+    case $line in
+    "${{authority:-#}}") ;;
+    cert-authority,principals=*' {comment}') [ -z "$authority" ] || kept= ;;
     esac
     if [ -n "$found" ]; then
         [ -z "{drop}" ] || kept=
@@ -71,9 +77,10 @@ def add(key: str, former: Iterable[str]) -> str:
     return _script(key, former, drop=False)
 
 
-def drop(former: Iterable[str]) -> str:
-    """Let none of these public keys in."""
-    return _script("", former, drop=True)
+def drop(former: Iterable[str], authority: str = "") -> str:
+    """Let none of these public keys in, and certificates by no other line than `authority`: a disk
+    that was copied has the line of its source. Without it such lines stay."""
+    return _script("", former, authority, drop=True)
 
 
 def outcome(said: str) -> str:
@@ -87,8 +94,9 @@ def outcome(said: str) -> str:
     return "the guest can't run a shell script"
 
 
-def _script(key: str, former: Iterable[str], *, drop: bool) -> str:
+def _script(key: str, former: Iterable[str], authority: str = "", *, drop: bool) -> str:
     olds = " ".join(shlex.quote(each) for each in former if each != key)
     return SCRIPT.format(
-        add=shlex.quote(key), olds=olds, drop="1" if drop else "", newline="\n", most=MAX_FILE
-    )
+        add=shlex.quote(key), olds=olds, drop="1" if drop else "", newline="\n", most=MAX_FILE,
+        authority=shlex.quote(authority), comment=COMMENT,
+    )  # fmt: skip

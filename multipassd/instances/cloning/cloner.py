@@ -17,7 +17,7 @@ from typing import Any
 from multipassd.cloudinit import ssh_keys
 from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.ssh_authority import SshAuthority
-from multipassd.cloudinit.ssh_keys import SshKey
+from multipassd.cloudinit.ssh_keys import UNCHECKED, SshKey
 from multipassd.drivers.interface import Machine, NotOnBackend
 from multipassd.instances.collection import Instances
 from multipassd.instances.instance import Instance
@@ -187,6 +187,7 @@ class Cloner:
             host_key=keys.public,
             ssh_user=source.ssh_user,
             ssh_key=source.ssh_key,
+            ssh_key_alone=UNCHECKED,
             owner=owner.name,
         )
 

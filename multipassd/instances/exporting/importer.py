@@ -14,7 +14,7 @@ from pathlib import Path
 from multipassd.auth.peer import Credentials
 from multipassd.cloudinit import seed as seed_disk
 from multipassd.cloudinit.ssh_authority import Login, SshAuthority
-from multipassd.cloudinit.ssh_keys import NO_KEY, ServiceKey
+from multipassd.cloudinit.ssh_keys import NO_KEY, UNCHECKED, ServiceKey
 from multipassd.drivers import machine_files
 from multipassd.drivers.interface import DriverError, Machine
 from multipassd.images import exported
@@ -166,6 +166,7 @@ class Importer:
             host_key=manifest.host_key,
             ssh_user=manifest.ssh_user,
             ssh_key=login if manifest.login_key else NO_KEY,
+            ssh_key_alone=UNCHECKED,
             ready=instance_id == manifest.instance_id,
             owner=owner.name,
         )

@@ -17,7 +17,7 @@ from multipassd.cloudinit import knownkeys, ssh_keys, userdata
 from multipassd.cloudinit.logins import Shared
 from multipassd.cloudinit.seed import Seed
 from multipassd.cloudinit.ssh_authority import SshAuthority
-from multipassd.cloudinit.ssh_keys import NO_KEY, ServiceKey, SshKey
+from multipassd.cloudinit.ssh_keys import NO_KEY, UNCHECKED, ServiceKey, SshKey
 from multipassd.cloudinit.userdata import UserData
 from multipassd.drivers.interface import Machine
 from multipassd.images.image import Base, Image, Progress
@@ -267,7 +267,7 @@ class Launcher:
             host_key=keys.public,
             ssh_authority=await asyncio.to_thread(lambda: self._authority.public),
             ssh_key=login,
-            ssh_key_alone="" if base.export else login,  # a copied disk may let in former ones
+            ssh_key_alone=UNCHECKED if base.export else login,
             owner=order.owner.name,
         )
 

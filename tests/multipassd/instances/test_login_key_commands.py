@@ -105,3 +105,18 @@ def test_what_a_guest_says_is_not_believed_further_than_one_line() -> None:
     assert commands.outcome("a motd\ndone\n") == ""
     assert commands.outcome("failed: \x1b[2Jx") == "[2Jx"
     assert "shell" in commands.outcome("")
+
+
+def test_of_a_copied_disk_only_the_line_of_its_own_principal_stays(
+    shell: list[str], tmp_path: Path
+) -> None:
+    own, other = (
+        f'cert-authority,principals="ubuntu@{name}" ssh-ed25519 AAAAca multipass-certificates'
+        for name in ("own", "other")
+    )
+    path = keys(tmp_path, f"{other}\n{NEW}\n{own}\n# {other}\ncert-authority ssh-ed25519 AAAAx y\n")
+    before = path.read_text()
+    assert run(shell, tmp_path, commands.drop([OLD])) == ""
+    assert path.read_text() == before, "which line is its own is not known"
+    assert run(shell, tmp_path, commands.drop([OLD], own)) == ""
+    assert path.read_text() == before.removeprefix(f"{other}\n")
