@@ -33,6 +33,7 @@ class GuestAccess:
         subuids: Callable[[], SubordinateUids],
     ) -> None:
         self._trust = trust
+        self._subuids = subuids
         self._key = key = logins.key
         self._logins = logins
         self._holders = Holders(data / FILE, key)
@@ -46,7 +47,7 @@ class GuestAccess:
 
     async def note_certificate(self, peer: Peer) -> None:
         """It is about to be given a certificate. Durable on return. Raises StorageFailed."""
-        await asyncio.to_thread(self._holders.note, peer.fingerprint, peer.uid)
+        await self._note(peer, None)
 
     async def give_key(self, peer: Peer, instance: Instance) -> str:
         """The private key that this guest lets in, for a client; that it has it is durable on
@@ -55,8 +56,14 @@ class GuestAccess:
         private = await asyncio.to_thread(self._key.private_of, name)
         # Before the first rotation a key of 1.16 is as good. A former key is on its way out.
         held = present if name == present or not present else None
-        await asyncio.to_thread(self._holders.note, peer.fingerprint, peer.uid, held)
+        await self._note(peer, held)
         return private.decode()
+
+    async def _note(self, peer: Peer, key: str | None) -> None:
+        """Containers' users count as the user that they belong to. Raises StorageFailed."""
+        uid = None if peer.uid is None else self._subuids().charge(peer.uid)
+        if not self._holders.has(peer.fingerprint, uid, key):
+            await asyncio.to_thread(self._holders.note, peer.fingerprint, uid, key)
 
     async def note_renewal(self, old: str, new: str) -> None:
         """A certificate is about to take another one's place. Raises StorageFailed."""

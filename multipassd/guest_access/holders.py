@@ -70,6 +70,13 @@ class Holders:
     def __iter__(self) -> Iterator[tuple[str, Holder]]:
         return iter(list(self._known.items()))
 
+    def has(self, fingerprint: str, uid: int | None, key: str | None) -> bool:
+        """Is that on record, so that `note` has nothing to do?"""
+        known = self._known.get(fingerprint)
+        if known is None or key not in (None, known.key):
+            return False
+        return uid is None or uid in known.uids
+
     def note(self, fingerprint: str, uid: int | None, key: str | None = None) -> None:
         """The client is about to be given the shared key of this name, or (None) a certificate.
         Durable on return; nothing to do where it is on record. Raises StorageFailed."""

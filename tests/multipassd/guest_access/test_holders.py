@@ -34,8 +34,11 @@ def test_it_is_durable_when_noted_and_written_only_when_it_is_new(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", counted)
+    assert not known.has(BOB, 1001, None)
     known.note(BOB, 1001)
     assert synced == 1
+    assert known.has(BOB, 1001, None) and known.has(BOB, None, None)
+    assert not known.has(BOB, 1002, None) and not known.has(BOB, 1001, "")
     known.note(BOB, 1001)
     known.note(BOB, None)
     assert synced == 1
