@@ -20,7 +20,7 @@ SECONDS = 15.0  # for the command in a guest
 
 # A session's processes have its connection in their environment, also those that outlive its shell.
 END = """
-port={port}; ended=
+port={port}
 for place in /proc/[0-9]*; do
     if tr '\\0' '\\n' <"$place/environ" 2>/dev/null | grep -q "^SSH_CONNECTION=[^ ]* $port "; then
         kill -KILL "${{place#/proc/}}" 2>/dev/null
