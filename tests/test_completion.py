@@ -35,6 +35,11 @@ LINES = {
         "local.privileged-mounts",
     ],
     "multipass set local.pa": ["local.passphrase-role=", "local.passphrase="],
+    "multipass invite --role ": ["viewer", "user", "admin"],
+    "multipass invite --role u": ["user"],
+    "multipass revoke ": ["alice", "bob"],
+    "multipass grant b": ["bob"],
+    "multipass grant bob a": ["admin"],
     "multipass help auth": ["authenticate", "auth"],
     "multipass nonsense --": [],
     "multipass info ": ["asleep", "gone", "off", "on"],
@@ -83,6 +88,8 @@ EQUALS = {
     "multipass launch --network=eth": ["eth0", "eth1"],
     "multipass set client.primary-name=": [],
     "multipass set client.primary-name=l": [],
+    "multipass set local.passphrase-role=v": ["viewer"],
+    "multipass set local.first-client=": ["admin", "nobody"],
 }
 
 # COMP_WORDS is what bash's readline would make of the line; a word may still be empty.
@@ -141,6 +148,10 @@ case "$1 $2" in
 'info '*)
     printf '%s\\n' Name,State,Mounts on,Running,'/srv/a => Home;/b => /data,,1' off,Stopped, \\
         'asleep,Suspended,/x => a b' ;;
+'clients '*)
+    echo Name,Role,How,Since,Last seen,Expires,Certificate
+    printf '%s,user,"invitation",,,,ab\\n' alice bob bob
+    printf '\\nperson,kind,used,limit\\n' ;;
 'networks '*)
     echo Name,Type,Description
     printf '%s,ethernet,"Ethernet device"\\n' eth0 eth1 wlan0 ;;
@@ -219,7 +230,9 @@ def _values(offered: list[str], typed: str) -> set[str]:
     last = typed.split(" ")[-1]
     option = last.partition("=")[0] + "="
     return {
-        (word.removeprefix(option) if option.startswith("--") else word).removesuffix("/")
+        (
+            word.removeprefix(option) if option.startswith("--") or "=" in last else word
+        ).removesuffix("/")
         for word in offered
         if word != last or "=" not in last
     }

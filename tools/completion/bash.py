@@ -22,11 +22,15 @@ from tools.completion.words import (
     NETWORKS,
     NOTICE,
     ONE_INSTANCE,
+    ROLES,
     SECOND_FILE,
+    SECOND_ROLE,
     SIDES,
     SNAPSHOTS,
+    VALUES,
     first_words,
     is_format,
+    is_role,
     names_of,
     options_of,
     quoted,
@@ -69,6 +73,10 @@ def text(table: Sequence[Command]) -> str:
             "    fi",
             "    case $command/$previous in",
             *_bash_values(table),
+            *(
+                f"        set/{key}) {_bash_offer(quoted(' '.join(values)))}return ;;"
+                for key, values in VALUES.items()
+            ),
             "        set/local.*|set/client.*) return ;;",
             "    esac",
             "    # What runs inside is for the shell inside to complete.",
@@ -118,6 +126,8 @@ def _bash_values(table: Sequence[Command]) -> list[str]:
                 offer = 'compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); '
             elif is_format(option):
                 offer = _bash_offer(quoted(" ".join(FORMATS)))
+            elif is_role(option):
+                offer = _bash_offer(quoted(" ".join(ROLES)))
             elif option.key == NETWORKS:
                 offer = _bash_offer(f'"$({ASK_NETWORKS} | tail -n +2 | cut -d, -f1)"')
             cases.append(f"        {label}) {offer}return ;;")
@@ -144,6 +154,8 @@ def _bash_instances(command: Command) -> str:
         return f"; [[ $current == -* ]] || {_BASH_FILES}"
     if command.name in ASKED:
         ask = f'; [[ $current == -* ]] || words="$({ASKED[command.name]})"'
+        if command.name == SECOND_ROLE:
+            ask += f'; [[ $current == -* || $previous == "$command" ]] || words="{" ".join(ROLES)}"'
         return ask + (_BASH_COLON if command.name == "umount" else "")
     if command.name == SIDES:
         sides = 'words="$(_multipass_instances Running)"; words=${words// /: }'

@@ -22,12 +22,16 @@ from tools.completion.words import (
     MAYBE_SNAPSHOTS,
     NETWORKS,
     NOTICE,
+    ROLES,
     SECOND_FILE,
+    SECOND_ROLE,
     SIDES,
     SNAPSHOTS,
+    VALUES,
     brief,
     first_words,
     is_format,
+    is_role,
     names_of,
     options_of,
     quoted,
@@ -75,6 +79,12 @@ def text(table: Sequence[Command]) -> str:
             lines.append(
                 f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' -a {quoted(keys)}"
             )
+        if command.name == "set":
+            values = " ".join(f"{key}={each}" for key in VALUES for each in VALUES[key])
+            offer = f"(string match -q '*=*' -- (commandline -ct); and string join \\n {values})"
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' -a {quoted(offer)}"
+            )
         if command.name in (*SNAPSHOTS, *MAYBE_SNAPSHOTS):
             only = "" if command.name in SNAPSHOTS else _FISH_POINT
             lines.append(
@@ -83,9 +93,16 @@ def text(table: Sequence[Command]) -> str:
             )
         if command.name in (*FIRST_FILE, *SECOND_FILE, DIRECTORY):
             lines.append(f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' -F")
+        first = ""
+        if command.name == SECOND_ROLE:
+            first = f"; and {_FISH_WORDS} -le 2"
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}; and "
+                f"{_FISH_WORDS} -gt 2' -a {quoted(' '.join(ROLES))} -d 'role'"
+            )
         if command.name in ASKED:
             lines.append(
-                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}{first}' "
                 f"-a {quoted(f'({ASKED[command.name]})')}"
             )
         if command.name == SIDES:
@@ -103,12 +120,16 @@ def text(table: Sequence[Command]) -> str:
     return "\n".join([*lines, ""])
 
 
+# How many words there are before the one at the cursor, `multipass` among them.
+_FISH_WORDS = "test (count (commandline -opc))"
 _FISH_POINT = "string match -q '*.*' -- (commandline -ct); and "
 
 
 def _fish_value(option: Option) -> str:
     if is_format(option):
         return f" -x -a {quoted(' '.join(FORMATS))}"
+    if is_role(option):
+        return f" -x -a {quoted(' '.join(ROLES))}"
     if option.key == NETWORKS:
         return f" -x -a {quoted(f'({ASK_NETWORKS} | tail -n +2 | string split -f1 ,)')}"
     if option.key == FILES:

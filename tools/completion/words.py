@@ -10,9 +10,26 @@ from collections.abc import Sequence
 from client.arguments.commandline import HELP, VERBOSE, Option
 from client.command import Command
 from client.settings import DEFAULTS
-from protocol.settings import DAEMON_KEYS
+from protocol.roles import NAMES
+from protocol.settings import (
+    DAEMON_KEYS,
+    FIRST_CLIENT,
+    PASSPHRASE_ROLE,
+    PRIVILEGED_MOUNTS,
+    REFUSE_EXPIRED,
+    SHARED_SSH_KEY,
+)
 
 FORMATS = ("table", "json", "csv", "yaml")
+ROLES = tuple(NAMES)
+# What a setting can be, of those with few values.
+VALUES = {
+    FIRST_CLIENT: ("admin", "nobody"),
+    PASSPHRASE_ROLE: ROLES,
+    PRIVILEGED_MOUNTS: ("true", "false"),
+    REFUSE_EXPIRED: ("true", "false"),
+    SHARED_SSH_KEY: ("true", "false"),
+}
 KEYS = tuple(sorted({*DEFAULTS, *DAEMON_KEYS}))
 # The states of instances that a command accepts; all if none is given.
 INSTANCES: dict[str, tuple[str, ...]] = {
@@ -35,6 +52,7 @@ ONE_INSTANCE = ("clone", "exec", "export", "shell", "snapshot")  # what follows 
 SNAPSHOTS, MAYBE_SNAPSHOTS = ("restore",), ("delete", "info")
 DIRECTORY = "mount"  # its first argument is a directory, the others are instances
 FIRST_FILE, SECOND_FILE = ("import",), ("export",)  # which of their arguments is a file
+SECOND_ROLE = "grant"  # its second argument is a role
 KEYED = ("get", "set")  # their argument is the key of a setting
 FILES, NETWORKS = "cloud-init", "network"  # options whose values are such
 ASK = "MULTIPASS_NEVER_ENROL=1 multipass list --format csv --no-ipv4 2>/dev/null"
@@ -60,10 +78,17 @@ ASK_REMOTES = (
     "printf 'add\\nlist\\nuse\\nremove\\n';"
     " MULTIPASS_NEVER_ENROL=1 multipass remote list --format csv 2>/dev/null | sed 1d | cut -d, -f1"
 )
+# Names of people, where the caller may list them; further sections follow an empty line.
+ASK_CLIENTS = (
+    "MULTIPASS_NEVER_ENROL=1 multipass clients --format csv 2>/dev/null"
+    " | sed -n '1d; /^$/q; s/,.*//p' | sort -u"
+)
 # What lists the words of a command.
 ASKED = {
+    "grant": ASK_CLIENTS,
     "prefer": ASK_CONTEXTS,
     "remote": ASK_REMOTES,
+    "revoke": ASK_CLIENTS,
     "umount": ASK_MOUNTS,
     "unalias": ASK_ALIASES,
 }
@@ -81,6 +106,10 @@ def words_of(option: Option) -> list[str]:
 
 def is_format(option: Option) -> bool:
     return option.metavar == "format"
+
+
+def is_role(option: Option) -> bool:
+    return option.metavar == "role"
 
 
 def names_of(command: Command) -> list[str]:

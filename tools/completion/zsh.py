@@ -23,12 +23,16 @@ from tools.completion.words import (
     NETWORKS,
     NOTICE,
     ONE_INSTANCE,
+    ROLES,
     SECOND_FILE,
+    SECOND_ROLE,
     SIDES,
     SNAPSHOTS,
+    VALUES,
     brief,
     first_words,
     is_format,
+    is_role,
     names_of,
     options_of,
     quoted,
@@ -96,7 +100,10 @@ def _zsh_first_words(command: Command, table: Sequence[Command]) -> list[str]:
     end, glue = ("=", "compadd -S ''") if words[0].endswith("=") else ("", "compadd")
     more = ""
     if command.name in KEYED:
-        more = f'; [[ $PREFIX != local.* ]] || {glue} -- ${{^${{(f)"$({ASK_KEYS})"}}}}{end}'
+        if command.name == "set":
+            values = " ".join(f"{key}={each}" for key in VALUES for each in VALUES[key])
+            more = f"; [[ $PREFIX != *=* ]] || compadd -- {values}"
+        more += f'; [[ $PREFIX != local.* ]] || {glue} -- ${{^${{(f)"$({ASK_KEYS})"}}}}{end}'
     return [quoted(f"1:word:{{{glue} -- {' '.join(words)}{more}}}")]
 
 
@@ -106,6 +113,9 @@ def _zsh_instances(command: Command) -> list[str]:
         return [quoted(f"1:snapshot:{{{snapshots}}}")]
     if command.name in FIRST_FILE:
         return [quoted("1:file:_files")]
+    if command.name == SECOND_ROLE:
+        names = f'1:name:{{compadd -- ${{(f)"$({ASKED[command.name]})"}}}}'
+        return [quoted(names), quoted(f"2:role:({' '.join(ROLES)})")]
     if command.name in ASKED:
         return [quoted(f'*:name:{{compadd -- ${{(f)"$({ASKED[command.name]})"}}}}')]
     if command.name == SIDES:
@@ -135,6 +145,8 @@ def _zsh_option(option: Option) -> str:
 def _zsh_value(option: Option) -> str:
     if is_format(option):
         return f":format:({' '.join(FORMATS)})"
+    if is_role(option):
+        return f":role:({' '.join(ROLES)})"
     if option.key == FILES:
         return ":file:_files"
     if option.key == NETWORKS:
