@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -29,7 +31,8 @@ from protocol.errors import StorageFailed
 KEY_FILE = "ssh-keys/id_ed25519"
 KEY_MODE, DIRECTORY_MODE = 0o600, 0o700
 OPENSSH = b"OPENSSH PRIVATE KEY"  # of a file in OpenSSH's own format; else it is PEM
-MAX_KEY = 16 * 1024  # an OpenSSH key has under 1 KiB
+MAX_KEY = 16 * 1024  # an OpenSSH key has under 1 KiB, one of RSA under 3
+RSA_EXPONENT, RSA_BITS = 65537, 3072
 # The file of a key that a rotation has made.
 NUMBERED = re.compile(r"id_ed25519\.rotation-([2-9]|[1-9][0-9]{1,8})")
 NO_KEY: Final = "-"  # in place of a key's name: the guest lets in certificates alone
@@ -52,12 +55,18 @@ def make() -> SshKey:
     return _of(Ed25519PrivateKey.generate())
 
 
+def make_rsa() -> SshKey:
+    """Takes a tenth of a second and more."""
+    return _of(rsa.generate_private_key(RSA_EXPONENT, RSA_BITS))
+
+
 class KeptKey:
     """A key in a file, made at the first need, so that a data directory without room or rights
     blocks no other call. `what` and `advice` are for the error: what it is, and what to do."""
 
-    def __init__(self, path: Path, what: str, advice: str) -> None:
+    def __init__(self, path: Path, what: str, advice: str, *, is_rsa: bool = False) -> None:
         self.path = path
+        self._is_rsa = is_rsa
         self._what = what
         self._advice = advice
         self._known: SshKey | None = None
@@ -73,7 +82,7 @@ class KeptKey:
 
     def _read_or_make(self) -> SshKey:
         try:
-            return _read_or_make(self.path)
+            return _read_or_make(self.path, self._is_rsa)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise StorageFailed(
@@ -255,20 +264,22 @@ def _number(name: str) -> int:
     return int(found[1]) if found else 1
 
 
-def _read_or_make(path: Path) -> SshKey:
+def _read_or_make(path: Path, is_rsa: bool) -> SshKey:
     try:
         private = load_ssh_private_key(read_regular(path, MAX_KEY), password=None)
     except FileNotFoundError:
-        made = make()
+        made = make_rsa() if is_rsa else make()
         path.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         write_atomically(path, made.private, KEY_MODE)
         return made
-    if not isinstance(private, Ed25519PrivateKey):
-        raise ValueError("it is no Ed25519 key")
+    if is_rsa and isinstance(private, RSAPrivateKey):
+        return _of(private)
+    if is_rsa or not isinstance(private, Ed25519PrivateKey):
+        raise ValueError(f"it is no {'RSA' if is_rsa else 'Ed25519'} key")
     return _of(private)
 
 
-def _of(key: Ed25519PrivateKey) -> SshKey:
+def _of(key: Ed25519PrivateKey | RSAPrivateKey) -> SshKey:
     private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     return SshKey(private, public.decode())

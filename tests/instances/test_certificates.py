@@ -60,7 +60,7 @@ def ssh(site: Site, folder: Path, user: str, *more: str) -> CompletedProcess[str
 def test_the_guests_own_log_says_who_logged_in_by_which_client(foo: Site) -> None:
     assert foo.inside("foo", "echo here") == "here"
     log = foo.inside("foo", f"sudo cat {LOG}")
-    assert re.search(r"ED25519-CERT SHA256:\S+ ID root [0-9a-f]{12} \(serial \d+\) CA ED25519", log)
+    assert re.search(r"ED25519-CERT SHA256:\S+ ID root [0-9a-f]{12} \(serial \d+\) CA RSA", log)
     assert "foo is logged in to by certificates\n" in foo.cli("info", "-v", "foo").stderr
 
 

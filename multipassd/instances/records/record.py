@@ -158,7 +158,7 @@ class Record(BaseModel):
     # Name of the private key's file beside the service's first one; empty: that one; or NO_KEY.
     ssh_key: str = ""
     ssh_authority: str = ""  # public key of the authority whose certificates its login user lets
-    # in by, "ssh-ed25519 AAAA…"; empty: none, so it is reached by the shared key alone
+    # in by, "ssh-rsa AAAA…"; empty: none, so it is reached by the shared key alone
     # The same, when its guest was last seen to let in none of the service's other keys.
     ssh_key_alone: str = ""
     phase: Phase = Phase.STOPPED

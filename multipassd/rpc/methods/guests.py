@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from multipassd.auth.standing import Standing
 from multipassd.instances.finder import collect
 from multipassd.instances.guests.guest_ssh import Endpoint
@@ -71,14 +73,14 @@ async def certify(call: Call[CertifyRequest], daemon: Daemon) -> None:
     )
     if call.request.refused:
         instance.way.note_refusal()
-    if why := _why_shared(call, daemon, instance):
+    if why := await asyncio.to_thread(_why_shared, call, daemon, instance):
         reply.why_shared = why
         reply.private_key = await daemon.guest_access.give_key(call.peer, instance)
     else:
         await daemon.guest_access.note_certificate(call.peer)
         key_id = f"{call.standing.name} {call.peer.fingerprint[:FINGERPRINT]}".strip()
-        reply.certificate = daemon.ssh_authority.certify(
-            call.request.public_key, instance.record, key_id
+        reply.certificate = await asyncio.to_thread(
+            daemon.ssh_authority.certify, call.request.public_key, instance.record, key_id
         )
     call.reply(reply)
 

@@ -114,7 +114,7 @@ async def _explain(
         return
     for each in chosen:
         if isinstance(each, Instance):
-            _tell(call, _way(each, daemon), "INFO")
+            _tell(call, await asyncio.to_thread(_way, each, daemon), "INFO")
     troubles = await asyncio.gather(*(_trouble(each) for each in chosen))
     if call.standing.administrates and any(
         isinstance(each, Instance) and each.state not in AT_REST for each in chosen

@@ -29,7 +29,7 @@ CONSUMER = Path(__file__).with_name("consume.py")
 PLACE = "var/lib/cloud/seed/nocloud"
 NAME, INSTANCE_ID = "tiny-one", "tiny-one-0123456789abcdef"
 OUR_KEY, HOST_KEY = "ssh-ed25519 AAAAC3NzaOURS multipass", ssh_keys.make()
-AUTHORITY = ssh_keys.make().public
+AUTHORITY = ssh_keys.make_rsa().public
 FIRST = Interface("52:54:00:aa:bb:01")
 SECOND = Interface("52:54:00:aa:bb:02", optional=True)
 

@@ -36,7 +36,7 @@ def test_earlier_keys_go_when_no_instance_needs_them_and_what_is_not_ours_stays(
 ) -> None:
     key = ServiceKey(tmp_path)
     assert key.public
-    others = ("id_ed25519_2024", "id_ed25519.rotation-1", "0" * 32, "authority_ed25519")
+    others = ("id_ed25519_2024", "id_ed25519.rotation-1", "0" * 32, "authority_rsa")
     for name in others:
         (tmp_path / "ssh-keys" / name).write_bytes(b"a user's")
     second, third = key.rotate(), key.rotate()

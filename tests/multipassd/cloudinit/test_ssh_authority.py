@@ -96,6 +96,6 @@ def test_a_damaged_key_of_the_authority_is_left_alone_and_named(tmp_path: Path) 
     authority = SshAuthority(tmp_path)
     authority.path.parent.mkdir()
     authority.path.write_text("no key")
-    with pytest.raises(StorageFailed, match="authority_ed25519.*shared key"):
+    with pytest.raises(StorageFailed, match="authority_rsa.*shared key"):
         authority.line(GUEST)
     assert authority.path.read_text() == "no key"
