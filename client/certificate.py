@@ -16,9 +16,9 @@ from client.errors import CommandFailed
 CERTIFICATE = "multipass_cert.pem"
 KEY = "multipass_cert_key.pem"
 PENDING = f"{CERTIFICATE}.new"  # made for a renewal, and perhaps trusted in the place of the other
-# The newest first. Renewals are about a year apart, so a service that was not used for three years
-# knows this client no more.
-EARLIER = tuple(f"{CERTIFICATE}.{number}" for number in (1, 2, 3))
+# The newest first. Renewals are about a year apart: a service that was not used for nine years, or
+# renews none, as that of 1.16, knows this client no more after so many renewals elsewhere.
+EARLIER = tuple(f"{CERTIFICATE}.{number}" for number in range(1, 10))
 OTHERS = 0o077  # mode bits that Multipass 1.16 leaves on its key; they are removed
 
 TYPE_CHECKING = False

@@ -315,3 +315,31 @@ def test_killed_in_a_removal_on_a_full_disk_only_that_one_is_in_doubt(small_disk
         if not trusted:
             break
     assert interrupted
+
+
+def test_a_certificate_is_renewed_when_there_is_room_again_and_kept_till_then(
+    small_disk: Path,
+) -> None:
+    store = opened(small_disk / "certs")
+    store.add(der(1), "passphrase", 1000, "alice")
+    store.add(der(2), "passphrase", 1000, "bob")
+    ballast = fill(small_disk)
+    with contextlib.suppress(StoreError):
+        for number in range(10, 100):  # the rest of the files' last pages
+            store.add(der(number), "passphrase", 0)
+    refused = 0
+    while True:
+        try:
+            store.renew(NAME[1], der(9))
+            break
+        except StoreError as error:
+            assert "Free some space" in str(error)
+        refused += 1
+        again = opened(store.directory)
+        mine = {each for each in (NAME[1], NAME[9]) if again.trusts(each)}
+        assert mine and {again.identity(each) for each in mine} == {("alice", "admin")}
+        assert again.identity(NAME[2]) == ("bob", "admin")
+        os.truncate(ballast, ballast.stat().st_size - PAGE)  # room for one more step
+    again = opened(store.directory)
+    assert refused and again.trusts(NAME[2]) and not again.trusts(NAME[1])
+    assert again.identity(NAME[9]) == ("alice", "admin")
