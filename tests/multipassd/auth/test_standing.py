@@ -17,10 +17,10 @@ KNOWN, SEEING = "aa" * 32, "cc" * 32
 NAME = "alice"
 # A peer without a certificate is not even looked up.
 ROLES = {KNOWN: Role.ADMIN, SEEING: Role.VIEWER, "": Role.ADMIN}
-# The store itself, the one who computes the standing, and the one who changes the store.
+# The store itself, what computes the standing, what changes the store, and what ends access then.
 ASKS_THE_STORE = ("multipassd.trust", "multipassd.admin", "multipassd.auth.standing",
                   "multipassd.auth.enrolment", "multipassd.auth.installer",
-                  "multipassd.auth.renewal")  # fmt: skip
+                  "multipassd.auth.renewal", "multipassd.guest_access.departures")  # fmt: skip
 
 
 ASKING = ("trusts", "role_of", "holder_of", "holders")
