@@ -198,7 +198,7 @@ class Service:
         self._settings.refresh()
         if self._open_to_all != self._is_open_to_all():
             self._set_modes()  # local.first-client was changed
-        self._dispatcher.end_expired()
+        self._dispatcher.look()
         self._audit.tick(time.time())
         self._daemon.instances.stop_what_is_due()
         self._daemon.instances.take_up_new()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Generic, Protocol, TypeVar, cast
 
@@ -53,6 +54,7 @@ class Call(Generic[Request]):
         self.outlives_trust = False
         self.actor: Actor = actor(peer, standing.name, standing.role)
         self.deed: Deed = deed.NONE
+        self.check: Callable[[], object] = lambda: None  # raises RpcError: it may not go on
         self._replies = replies
         self._instances = instances
 

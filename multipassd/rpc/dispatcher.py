@@ -80,10 +80,11 @@ class Dispatcher:
         else:
             self._end_untrusted()
 
-    def end_expired(self) -> None:
-        """Calls whose callers' certificates have ended since they began: called now and then."""
+    def look(self) -> None:
+        """End calls whose callers' certificates have ended since they began, and relays that may
+        not go on: called every second or so."""
         for stream, call in list(self._running.items()):
-            if self._standings.of(call.peer).expired:
+            if call.method.streams or self._standings.of(call.peer).expired:
                 self._look_anew(stream, call)
 
     def current(self, peer: Peer) -> Peer:
@@ -134,11 +135,20 @@ class Dispatcher:
             method.policy, method.least, call.peer, standing, state, self._first_client()
         )
         if decision.error is None or call.outlives_trust:
+            self._check(stream, call)
             return
         del self._running[stream]
         reason = f"{decision.reason}, ended a running call"
         self._daemon.audit.denied(call.actor, reason)
         stream.revoke(decision.error)
+
+    def _check(self, stream: Stream, call: Call[Message]) -> None:
+        """End one whose subject exists for its caller no more, or has ended itself."""
+        try:
+            call.check()
+        except RpcError as error:
+            del self._running[stream]
+            stream.revoke(error)
 
     async def _run(self, call: Call[Message]) -> None:
         method = call.method

@@ -152,6 +152,17 @@ def test_a_service_that_stops_says_so(laptop: Remote, service: Site) -> None:
     assert laptop.done("exec", NAME, "--", "echo", "again") == "again\n"
 
 
+def test_a_client_for_whom_the_instance_exists_no_more_is_out_of_it(
+    laptop: Remote, service: Site
+) -> None:
+    running = laptop.in_the_middle()
+    service.done("grant", "bob", "user")
+    _, err = running.communicate(timeout=PATIENCE)
+    assert running.returncode == 2
+    assert err.startswith(f'exec failed: instance "{NAME}" does not exist\n')
+    service.done("grant", "bob", "admin")
+
+
 def test_a_revoked_client_is_out_of_the_instance_at_once(laptop: Remote, service: Site) -> None:
     running = laptop.in_the_middle()
     service.done("revoke", "bob")
