@@ -76,6 +76,7 @@ class ByHand:
             or self._appeared
             or self._vanished
             or self._moved()
+            or self._clients.unfinished.keys() & self.trusted
         )
 
     def _moved(self) -> frozenset[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from multipassd.trust.disk import StoreDisk
 from multipassd.trust.lock import StoreError
 from multipassd.trust.store import TrustStore
 from protocol.roles import Role
@@ -127,3 +130,26 @@ def test_a_renewal_that_never_came_about_keeps_no_emptied_store_damaged(
     again.revoke([NAME[1], NAME[2], NAME[3]], 0, force=True)
     last = opened(store.directory)
     assert last.state.value == "empty" and not last.fingerprints() and not last.damage
+
+
+def test_a_disk_error_in_the_middle_leaves_both_and_upkeep_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = filled(tmp_path)
+    store.flush(everything=True)
+
+    def fails(disk: StoreDisk, unwanted: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StoreDisk, "blank", fails)
+        with pytest.raises(StoreError, match="not renewed: Input/output error"):
+            store.renew(NAME[2], der(NEW))
+        assert store.identity(NAME[2]) == store.identity(NAME[NEW]) == ("bob", "viewer")
+        store.flush(everything=True)
+        assert store.trusts(NAME[2]) and store.trusts(NAME[NEW])
+    store.flush(everything=True)
+    for each in (store, opened(store.directory)):
+        assert each.identity(NAME[NEW]) == ("bob", "viewer") and not each.trusts(NAME[2])
+    assert store.take_renewals() == {NAME[2]: NAME[NEW]}
+    assert store.take_changes() == (frozenset(), frozenset())
