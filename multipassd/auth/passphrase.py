@@ -164,7 +164,9 @@ class Verifier:
 
     async def _for_trusted(self, function: Callable[[], Result]) -> Result:
         await self._slot_of_the_trusted.acquire()
-        return await self._tasks.complete(self._work(function, self._slot_of_the_trusted))
+        return await self._tasks.complete(
+            self._work(function, self._slot_of_the_trusted), auxiliary=True
+        )
 
     async def _for_strangers(self, function: Callable[[], Result]) -> Result:
         if self._taken >= self._places:
@@ -177,7 +179,7 @@ class Verifier:
         except BaseException:
             self._taken -= 1
             raise
-        return await self._tasks.complete(self._counted(function))
+        return await self._tasks.complete(self._counted(function), auxiliary=True)
 
     async def _counted(self, function: Callable[[], Result]) -> Result:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 from multipassd.system import log
@@ -31,19 +31,24 @@ class Tasks:
         self._running: set[asyncio.Task[Any]] = set()  # the event loop itself holds none
 
     def spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-        task = asyncio.get_running_loop().create_task(work)
+        context = copy_context()
+        context.run(LEFT.set, None)  # what is left within it is its own
+        task = asyncio.get_running_loop().create_task(work, context=context)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
-    async def complete(self, work: Coroutine[Any, Any, Result]) -> Result:
+    async def complete(
+        self, work: Coroutine[Any, Any, Result], *, auxiliary: bool = False
+    ) -> Result:
         """The result of `work`. A caller that is cancelled does not cancel it: a later failure is
-        logged instead."""
+        logged instead. `auxiliary`: it is not what was asked for, so that stays undone."""
         task = self.spawn(work)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            goes_on(task)
+            if not auxiliary:
+                goes_on(task)
             task.add_done_callback(_tell_failure)
             raise
 

@@ -57,6 +57,7 @@ def test_a_boot_that_its_user_interrupted_can_be_stopped(own: Site, tiny_image: 
     own.wait_for(lambda: own.logged("launch of foo: boot"), "the boot", 120)
     launching.kill()
     launching.communicate()
+    own.wait_for(lambda: own.logged("foo was launched by client"), "the record of what is kept")
     own.done("stop", "foo")
     assert own.state("foo") == "Stopped"
     own.done("start", "foo")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -202,15 +203,21 @@ def test_ctrl_c_at_each_stage_leaves_nothing_or_an_instance_that_goes_on(
         launching.communicate()
         assert launching.returncode == 130
         quiet.wait_for(partial(settled, quiet, name), f"an end after {stage}")
-        if quiet.logged(f"launch of {name}: boot"):
+        if ended(quiet, name) == ["launched"]:
             quiet.done("delete", "--purge", name)
         assert nothing_is_left(quiet, name)
 
 
+def ended(here: Site, name: str) -> list[str]:
+    """How its launch ended, as the journal has it."""
+    pattern = rf"\[audit\] (?:launch of )?{name} .*?was (launched|cancelled)"
+    return re.findall(pattern, here.daemon.log_text())
+
+
 def settled(here: Site, name: str) -> bool:
-    if here.logged(f"launch of {name}: boot"):
+    if ended(here, name) == ["launched"]:
         return here.states().get(name) == "Starting" and len(here.qemus_of(name)) == 1
-    return nothing_is_left(here, name)
+    return ended(here, name) == ["cancelled"] and nothing_is_left(here, name)
 
 
 def test_two_launches_of_one_name_make_one(quiet: Site, disk: str) -> None:

@@ -237,7 +237,7 @@ class QemuDriver:
 
     async def _inspect(self) -> Ability:
         """Completed even if the caller disconnects: the probe is a process that must end."""
-        return await self._tasks.complete(self._inspect_once())
+        return await self._tasks.complete(self._inspect_once(), auxiliary=True)
 
     async def _inspect_once(self) -> Ability:
         async with self._inspecting:

@@ -105,7 +105,7 @@ class Launcher:
 
     async def make(self, order: LaunchSpec, report: Reporter) -> Instance:
         """An instance that is not started. Raises RpcError, and then nothing is left."""
-        user = await self._tasks.complete(self._checked(order.user_data))
+        user = await self._tasks.complete(self._checked(order.user_data), auxiliary=True)
         with self._instances.claimed(order.name, order.owner, order.amounts) as claim:
             return await self._make(order, user, report, claim)
 
@@ -125,7 +125,7 @@ class Launcher:
 
     async def _make_and_start(self, order: LaunchSpec, report: Reporter) -> Instance:
         # Refused before anything is made; in a thread, as a megabyte of YAML takes seconds.
-        user = await self._tasks.complete(self._checked(order.user_data))
+        user = await self._tasks.complete(self._checked(order.user_data), auxiliary=True)
         for text in knownkeys.unknown(user) if isinstance(user, dict) else ():
             report.warn(text)
         self._refuse_too_large(order)

@@ -265,6 +265,48 @@ def test_work_that_goes_on_after_the_hang_up_is_recorded_when_it_ends(
     assert outcomes(records) == [("failed" if error else "done", ("foo",))]
 
 
+def test_what_is_left_running_and_was_not_asked_for_leaves_the_deed_undone(
+    records: Records,
+) -> None:
+    """A check that can't be stopped; and a machine that is started, and then removed again."""
+
+    async def story() -> None:
+        tasks, go_on = Tasks(), asyncio.Event()
+
+        async def makes() -> None:
+            try:
+                await tasks.complete(go_on.wait())
+            except asyncio.CancelledError:
+                go_on.set()  # and undoes it
+                raise
+
+        async def hang_up(work: Callable[[], Awaitable[object]]) -> None:
+            async def serve() -> None:
+                with made("launch").watched():
+                    await work()
+
+            task = asyncio.create_task(serve())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task})
+
+        async def launches() -> None:
+            making = tasks.spawn(makes())
+            try:
+                await asyncio.shield(making)
+            except asyncio.CancelledError:
+                making.cancel()
+                await asyncio.wait({making})
+                raise
+
+        await hang_up(lambda: tasks.complete(go_on.wait(), auxiliary=True))
+        await hang_up(launches)
+
+    asyncio.run(story())
+    assert outcomes(records) == [("cancelled", ("foo",)), ("cancelled", ("foo",))]
+
+
 # -- what bounds them -----------------------------------------------------------------------------
 
 
