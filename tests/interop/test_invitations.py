@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
-from protocol.certificates import make_client
+from protocol.certificates import KeyPair, make_client
 from protocol.status import Status
 from tests.conftest import DaemonFactory
 from tests.interop.grpc_client import GrpcClient
@@ -59,6 +60,40 @@ def test_an_invited_client_of_1_16_is_let_in_granted_more_and_revoked(
     assert "No client and no invitation" in fails(running, "revoke", "bob")
     log = running.log_text()
     assert "invited bob as viewer" in log and found[1] not in log
+
+
+def test_of_many_clients_that_offer_a_line_at_once_one_gets_in(daemon: DaemonFactory) -> None:
+    """Over connections of their own, and while multipass-trust takes other lines back."""
+    running = daemon()
+    run(running, "list")
+    trust = Trust(running.sandbox)
+    pairs = [make_client() for _ in range(8)]
+    for turn in range(3):
+        found = LINE.search(run(running, "invite", "bob"))
+        assert found
+        line = found[1]
+
+        def offer(pair: KeyPair, line: str = line) -> Status:
+            with GrpcClient(running, pair) as client:
+                return client.call("authenticate", passphrase=line).status
+
+        with ThreadPoolExecutor(len(pairs) + 1) as pool:
+            answers = [pool.submit(offer, pair) for pair in pairs]
+            if turn == 2:  # then perhaps none gets in
+                removal = pool.submit(trust.run, "remove", "bob")
+            statuses = [each.result() for each in answers]
+        assert statuses.count(Status.OK) == 1 or (turn == 2 and Status.OK not in statuses)
+        assert statuses.count(Status.INVALID_ARGUMENT) == len(pairs) - statuses.count(Status.OK)
+        clients = json.loads(run(running, "clients", "--format", "json"))["clients"]
+        bobs = [each for each in clients if each["name"] == "bob"]
+        if turn < 2:
+            assert [each["how"] for each in bobs] == ["invitation"]
+            run(running, "revoke", "bob")
+        else:
+            removed = removal.result()
+            assert removed.returncode == 0 or "no invitation that name" in removed.stderr, removed
+            if removed.returncode == 0:
+                assert bobs == [], "what was taken back, or removed, is not there"
 
 
 def test_the_last_admin_stays_without_force_and_a_table_lists_all(daemon: DaemonFactory) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +118,35 @@ def test_the_tool_lists_roles_tells_of_a_lost_file_and_resets_that_alone(
     assert NAMES[Role.VIEWER] not in trust.run("check").stdout
     with GrpcClient(running, ADMIN) as admin:
         assert admin.call("keys").status is Status.OK
+
+
+def test_a_role_file_that_is_swapped_while_the_service_runs_makes_no_client_more(
+    viewer: GrpcClient, running: Daemon, tmp_path: Path
+) -> None:
+    directory = running.store_path.parent
+    viewers, users = (directory / NAMES[role] for role in (Role.VIEWER, Role.USER))
+    assert viewer.call("list").status is Status.OK
+    kept = viewers.read_bytes()
+    os.rename(viewers, users)  # on record it is a viewer still
+    assert viewer.call("launch").status is Status.PERMISSION_DENIED
+    users.unlink()
+    (tmp_path / "elsewhere.pem").write_bytes(kept)
+    viewers.symlink_to(tmp_path / "elsewhere.pem")
+    assert viewer.call("list").status is Status.UNAUTHENTICATED
+    viewers.unlink()
+    viewers.mkdir()
+    assert viewer.call("list").status is Status.UNAUTHENTICATED
+    viewers.rmdir()
+    viewers.write_bytes(kept[: len(kept) // 2])
+    assert viewer.call("list").status is Status.UNAUTHENTICATED
+    with GrpcClient(running, ADMIN) as admin:
+        assert admin.call("keys").status is Status.OK, "admins as before"
+    replacement = viewers.with_suffix(".new")
+    replacement.write_bytes(kept)
+    replacement.chmod(0o600)
+    os.rename(replacement, viewers)
+    assert viewer.call("list").status is Status.OK
+    assert viewer.call("keys").status is Status.PERMISSION_DENIED
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only root gets in without passphrase")

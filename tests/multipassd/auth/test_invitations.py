@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import shutil
 import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,6 +121,57 @@ def test_it_expires_and_a_clock_that_is_set_back_makes_none_good(
     monkeypatch.setattr(time, "time", lambda: now)
     with pytest.raises(InvitationRefused, match="expired"):
         site.redeem(line, 2)
+
+
+def test_a_clock_far_ahead_is_named_in_the_log_and_new_ones_expire_after_it_is_right_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    line, now = site.invite("bob"), time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3650 * 24 * HOUR)
+    with caplog.at_level(logging.INFO):
+        asyncio.run(site.enrolment.upkeep())
+    (said,) = [each.getMessage() for each in caplog.records if "has expired" in each.getMessage()]
+    ahead = time.strftime("%Y-%m-%d", time.gmtime(now + 3650 * 24 * HOUR))
+    assert "the invitation of bob" in said and f"the clock says {ahead}" in said
+    assert line not in said
+    monkeypatch.setattr(time, "time", lambda: now)
+    later = site.invite("carol")
+    monkeypatch.setattr(time, "time", lambda: now + HOUR + 1)
+    asyncio.run(site.enrolment.upkeep())
+    kept = Invitations(site.directory / INVITATIONS_NAME)
+    assert kept.waiting(now) == [], "forgotten on time: the clock's jump has put no look off"
+    with pytest.raises(InvitationRefused):
+        site.redeem(later, 2)
+
+
+def test_a_clock_that_is_set_back_for_a_time_destroys_no_invitation(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, now = site.invite("bob"), time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 24 * HOUR)
+    site.invite("carol")
+    asyncio.run(site.enrolment.upkeep())
+    assert len(asyncio.run(site.enrolment.invitations())) == 2
+    monkeypatch.setattr(time, "time", lambda: now)
+    site.redeem(line, 2)
+    assert site.store.holder_of(NAME[2]) == (VIEWER, "bob")
+
+
+def test_one_that_is_taken_back_between_claim_and_enrolment_lets_no_client_in(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by multipass-trust, which does not wait for the service."""
+    line, others = site.invite("bob"), Invitations(site.directory / INVITATIONS_NAME)
+    claim = Invitations.claim
+
+    def and_take_back(self: Invitations, *arguments: Any) -> None:
+        claim(self, *arguments)
+        assert len(others.withdraw(time.time(), name="bob")) == 1
+
+    monkeypatch.setattr(Invitations, "claim", and_take_back)
+    with pytest.raises(InvitationRefused, match="taken back"):
+        site.redeem(line, 2)
+    assert site.store.role_of(NAME[2]) is None and len(site.store) == 1
 
 
 def test_of_two_who_offer_it_at_once_one_wins(site: Site) -> None:
