@@ -77,6 +77,8 @@ def _exchange(server: Server, identity: Identity, directory: str) -> None:
         return
     if name == CERTIFICATE:
         if not _is_good(pending):
+            if os.path.exists(pending):  # a service may know this client by it
+                os.rename(pending, _room_for_earlier(directory))
             _make(directory)
         _call(server, identity, pending)
     _put_in_place(directory)
@@ -114,16 +116,20 @@ def _put_in_place(directory: str) -> None:
     current, pending = f"{directory}/{CERTIFICATE}", f"{directory}/{PENDING}"
     if not os.path.exists(pending):
         return  # another command was faster
-    paths = [f"{directory}/{name}" for name in EARLIER]
-    if not os.path.exists(paths[0]) or not os.path.samefile(paths[0], current):
-        free = next(
-            (at for at, path in enumerate(paths) if not os.path.exists(path)), len(paths) - 1
-        )
-        for at in range(free, 0, -1):
-            os.rename(paths[at - 1], paths[at])
-        _keep(current, paths[0])
+    newest = f"{directory}/{EARLIER[0]}"
+    if not os.path.exists(newest) or not os.path.samefile(newest, current):
+        _keep(current, _room_for_earlier(directory))
     os.rename(pending, current)
     _sync(directory)
+
+
+def _room_for_earlier(directory: str) -> str:
+    """The path for the newest of the earlier certificates; the others move up."""
+    paths = [f"{directory}/{name}" for name in EARLIER]
+    free = next((at for at, path in enumerate(paths) if not os.path.exists(path)), len(paths) - 1)
+    for at in range(free, 0, -1):
+        os.rename(paths[at - 1], paths[at])
+    return paths[0]
 
 
 def _keep(path: str, kept: str) -> None:
@@ -188,17 +194,16 @@ def _note_attempt(directory: str) -> None:
 
 
 def _lock(directory: str) -> int | None:
-    """None if another process is renewing."""
+    """None if another process is renewing, or that can't be known: on a home on a network without
+    locks, two could each make a certificate, and the one that was exchanged be overwritten."""
     import fcntl
 
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:
         os.close(descriptor)
         return None
-    except OSError:
-        pass  # a home on a network may have no locks: the service takes the exchange once
     return descriptor
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import threading
 from collections.abc import Iterable
@@ -15,12 +17,15 @@ import pytest
 from client import renewal
 from client.certificate import CERTIFICATE, EARLIER, KEY, PENDING
 from client.renewal import ATTEMPTED
+from client.server import Server
+from client.transport.roots import Roots
+from protocol.addresses import parse
 from protocol.certificates import CLIENT_LIFE, make_client
 from protocol.client_certificate import ensure
 from protocol.messages.listing import ListReply
 from protocol.messages.trust import RenewReply
 from tests.client.program import Program
-from tests.client.service import Answer, Connect
+from tests.client.service import Answer, Connect, replying
 from tests.waiting import PATIENCE, until
 
 
@@ -145,3 +150,32 @@ def test_what_is_not_this_commands_to_replace_is_left_alone(tmp_path: Path, kind
     else:
         directory.chmod(0o500)  # only root gives files away
     assert not renewal._is_due(identity)
+
+
+def test_one_that_waits_and_is_too_old_is_kept_as_an_earlier_one(connect: Connect) -> None:
+    """It may have been exchanged at another service, before a kill, and that be used again now."""
+    program, _ = connect(list=refusing(0), renew=replying(RenewReply()))
+    directory = directory_of(program)
+    waited = ends_soon(directory)
+    (directory / PENDING).write_bytes(waited)
+    old = ends_soon(directory)
+    assert program.run("list").code == 0
+    until(lambda: (directory / EARLIER[1]).exists() and not (directory / PENDING).exists())
+    assert (directory / EARLIER[0]).read_bytes() == old
+    assert (directory / EARLIER[1]).read_bytes() == waited
+    assert (directory / CERTIFICATE).read_bytes() not in (old, waited)
+
+
+def test_without_locks_nothing_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two commands could overwrite what one of them has exchanged."""
+    ensure(tmp_path)
+    ends_soon(tmp_path)
+
+    def unsupported(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    monkeypatch.setattr(renewal, "_exchange", lambda *_: pytest.fail("it was exchanged"))
+    service = Server(parse("unix:/nowhere"), Roots([]))
+    renewal.renew(service, (f"{tmp_path}/{CERTIFICATE}", f"{tmp_path}/{KEY}"))
+    assert sorted(os.listdir(tmp_path)) == [CERTIFICATE, KEY]
