@@ -29,6 +29,8 @@ from protocol.roles import Role
 # is behind (ssh_authority.py), and the log-in that it is for.
 CLOSED_SECONDS = VALID + BACKWARD + 30
 AGAIN_SECONDS = 5.0  # between two attempts at log-ins that no rule of the firewall keeps out
+# The same where there is a rule: an administrator may have flushed it, or an instance be new.
+RENEWAL_SECONDS = 60.0
 RETRY_SECONDS = 60.0  # until a key that could not be written is tried again
 
 _log = log.get("access")
@@ -157,8 +159,9 @@ class Departures:
                     "instances can't be closed to clients that are trusted no longer, so a "
                     "certificate of the last minutes may still log in: %s", why,
                 )  # fmt: skip
-            self._close_at = time.monotonic() + AGAIN_SECONDS
             self._once |= uids - shared
+        if uids - shared:
+            self._close_at = time.monotonic() + (AGAIN_SECONDS if why else RENEWAL_SECONDS)
         self._told = why
 
     def _others(self) -> set[int]:

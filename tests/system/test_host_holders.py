@@ -143,17 +143,6 @@ def test_the_network_s_helper_takes_names_addresses_and_its_own_verbs_only(host:
     assert host.run("ip", "-o", "link").stdout == before
 
 
-def test_the_network_s_service_may_close_guests_to_a_user(host: Host) -> None:
-    request = {"do": "close", "uids": [[60001, 60001]], "once": [], "ports": [], "seconds": 60}
-    try:
-        assert asked(host, "network", request) == {"done": {"ended": 0, "left": [], "why": ""}}
-        assert "60001" in host.run("nft", "list", "table", "inet", "multipass_closed").stdout
-    finally:
-        request["uids"] = []
-        assert "done" in asked(host, "network", request)
-    assert "multipass_closed" not in host.run("nft", "list", "tables").stdout
-
-
 def asked(host: Host, helper: str, request: object) -> dict[str, object]:
     given = json.dumps(request) + "\n"
     said = host.run("python3", "-c", ASK, f"/run/multipass_{helper}", given=given).stdout

@@ -51,6 +51,38 @@ if libc.process_vm_readv(int(victim), vector, 1, vector, 1, 0) < 0:
 print(*(f"Errno {number}" for number in errors), sep="\\n")
 """
 
+# A log-in of a user, while the service is asked to close guests to that user.
+LOG_IN = """
+import json, os, socket, sys
+def connect():
+    return socket.create_connection((sys.argv[1], 22), 10)
+up, told = os.pipe()
+if os.fork() == 0:
+    os.setuid(60001)
+    connection = connect()
+    connection.settimeout(30)
+    connection.recv(64)
+    os.write(told, b"x")
+    for attempt in (lambda: connection.recv(64), connect):
+        try:
+            attempt()
+            print("fine")
+        except OSError as error:
+            print(type(error).__name__)
+    sys.stdout.flush()
+    os._exit(0)
+os.read(up, 1)
+request = {"do": "close", "uids": [[60001, 60001]], "once": [], "ports": [], "seconds": 60}
+for uids in (request["uids"], []):
+    with socket.socket(socket.AF_UNIX) as asked:
+        asked.connect("/run/multipass_network")
+        asked.sendall(json.dumps(request | {"uids": uids}).encode() + b"\\n")
+        answer = asked.makefile().readline()
+    if uids:
+        os.wait()
+        print(answer.strip())
+"""
+
 pytestmark = pytest.mark.host
 
 
@@ -132,10 +164,17 @@ def a_launched_instance_is_reached_by_its_address(host: Host) -> None:
     host.run("systemctl", "start", SERVICE)
     until(lambda: "dnsmasq" in host.run("ps", "-e", "-o", "comm=").stdout)
     host.run("multipass", "exec", "foo", "--", "true")
+    a_user_is_logged_out_and_kept_out(host, address)
     who_took_one_qemu_over_has_no_other(host)
     host.run("multipass", "delete", "--purge", "foo")
     until(lambda: host.show(SERVICE, "ActiveState") == "inactive")
     assert BRIDGE not in links(host)
+
+
+def a_user_is_logged_out_and_kept_out(host: Host, address: str) -> None:
+    said = host.run("python3", "-c", LOG_IN, address).stdout.splitlines()
+    assert said[:2] == ["ConnectionAbortedError", "ConnectionRefusedError"]
+    assert json.loads(said[2])["done"] == {"ended": 1, "left": [], "why": ""}
 
 
 def who_took_one_qemu_over_has_no_other(host: Host) -> None:

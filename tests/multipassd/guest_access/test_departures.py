@@ -135,6 +135,15 @@ def test_the_key_is_replaced_once_and_guests_are_closed_until_no_certificate_is_
     assert case.key.name == "id_ed25519.rotation-2", "carol does not hold that one"
 
 
+def test_the_rule_is_renewed_as_it_may_have_been_flushed(case: Case, clock: Clock) -> None:
+    case.trust(admins={CAROL})
+    case.look()
+    clock.now += departures.RENEWAL_SECONDS
+    case.look()
+    case.look()
+    assert case.host.closed == [({1001}, {1001}), ({1001}, set())]
+
+
 def test_a_later_daemon_goes_on(case: Case) -> None:
     case.trust(admins={CAROL})
     case.again()

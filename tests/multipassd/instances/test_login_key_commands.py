@@ -97,6 +97,13 @@ def test_a_full_disk_and_an_immutable_file_change_nothing(shell: list[str], tmp_
                 fill.flush()
         assert "full" in run(shell, tmp_path, commands.add(NEW, [OLD]))
         assert path.read_text() == before and os.listdir(path.parent) == ["authorized_keys"]
+        (tmp_path / "fill").unlink()
+        if subprocess.run(["chattr", "+i", str(path)], check=False).returncode == 0:
+            assert "replaced" in run(shell, tmp_path, commands.add(NEW, [OLD]))
+            subprocess.run(["chattr", "-i", str(path)], check=True)
+        subprocess.run(["mount", "-o", "remount,ro", str(tmp_path)], check=True)
+        assert "written" in run(shell, tmp_path, commands.drop([OLD]))
+        assert path.read_text() == before and os.listdir(path.parent) == ["authorized_keys"]
     finally:
         subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
