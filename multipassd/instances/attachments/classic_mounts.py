@@ -14,6 +14,7 @@ from multipassd.cloudinit.logins import Logins
 from multipassd.cloudinit.ssh_keys import NO_KEY
 from multipassd.cloudinit.userdata import USER
 from multipassd.drivers.interface import DriverError
+from multipassd.instances.attachments import mount_targets
 from multipassd.instances.attachments.attachment import Attachment, Execute, Warn
 from multipassd.instances.attachments.network_cards import NetworkCards
 from multipassd.instances.records.record import LOGIN_USER, IdPair, Mount, MountKind
@@ -119,7 +120,7 @@ class ClassicMounts(Attachment):
     async def after_answer(self, execute: Execute, warn: Warn) -> None:
         self.note_answer(execute)
         await self._end_servers({mount.target for mount in self._record.record.mounts})
-        for layer in _layers(self._mounts()):
+        for layer in mount_targets.layers(self._mounts()):
             await asyncio.gather(*(self._take_up(mount, warn) for mount in layer))
 
     async def before_suspend(self, execute: Execute) -> None:
@@ -288,15 +289,6 @@ class ClassicMounts(Attachment):
         if said.strip():
             why = guest_commands.shown(said)
             _log.warning('%s: "%s" is cut off: %s', served.instance, served.target, why)
-
-
-def _layers(mounts: list[Mount]) -> list[list[Mount]]:
-    """What lies within another mount comes after that, or would be hidden by it."""
-    layers: dict[int, list[Mount]] = {}
-    for mount in mounts:
-        above = [each for each in mounts if mount.target.startswith(f"{each.target}/")]
-        layers.setdefault(len(above), []).append(mount)
-    return [layers[depth] for depth in sorted(layers)]
 
 
 def _pairs(which: str, pairs: tuple[IdPair, ...], login: int) -> Pairs:

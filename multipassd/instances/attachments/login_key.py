@@ -90,30 +90,33 @@ class LoginKey(Attachment):
                 _log.info("the shared SSH key: %s lets in %s", self._stored.name, what)
 
     async def _replace(self, logins: Logins, wanted: str, execute: Execute) -> None:
-        """Raises NotReplaced, GuestSilent, RpcError, OSError."""
+        """Raises NotReplaced, GuestSilent, RpcError, and NO_SEED."""
         key, before = logins.key, self._stored.record.ssh_key
         if before not in (wanted, NO_KEY, key.name):
             await asyncio.to_thread(self._retire, key, before)
         public, former = await asyncio.to_thread(_publics, key, wanted)
         if before != wanted:
-            if public:
-                await self._run(execute, commands.add(public, former))
-            try:
-                await execute(NOTHING, SECONDS, wanted)
-            except GuestSilent:
-                what = "the new key" if public else "a certificate"
-                raise NotReplaced(f"the guest does not let {what} in") from None
-            self._stored.put(self._stored.record.reached_by(wanted))
+            await self._let_in(wanted, public, former, execute)
         path = self._stored.directory / machine_files.SEED
         await asyncio.to_thread(seed.replace_keys, path, former, public)
         line = await asyncio.to_thread(logins.authority_line, self._stored.record)
         await self._run(execute, commands.drop(former, line))
-        # An earlier run may have been broken off before it tried all of them.
-        for name in (
-            ({before, *key.names()} - {self._stored.record.ssh_key, NO_KEY}) if former else ()
-        ):
+        # Each of them: an earlier run may have been broken off before it tried.
+        names = {before, *key.names()} if former else set()
+        for name in names - {wanted, NO_KEY}:
             await self._check_refused(execute, name)
         self._stored.change(ssh_key_alone=wanted)
+
+    async def _let_in(self, wanted: str, public: str, former: list[str], execute: Execute) -> None:
+        """Put on record what the guest is reached by, once a log-in by it has succeeded."""
+        if public:
+            await self._run(execute, commands.add(public, former))
+        try:
+            await execute(NOTHING, SECONDS, wanted)
+        except GuestSilent:
+            what = "the new key" if public else "a certificate"
+            raise NotReplaced(f"the guest does not let {what} in") from None
+        self._stored.put(self._stored.record.reached_by(wanted))
 
     def _retire(self, key: ServiceKey, name: str) -> None:
         """Raises StorageFailed; NotReplaced for a key that can't be named in the guest."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from posixpath import basename, join, normpath
 
 from multipassd.cloudinit.userdata import USER
+from multipassd.instances.records.record import Mount
 from multipassd.mounts import guest_commands
 
 LONGEST = 4095  # bytes: PATH_MAX of Linux without the zero
@@ -43,3 +44,12 @@ def refused(target: str, home: str) -> bool:
     if found in REFUSED or found in (home, join(home, KEYS)):
         return True
     return any(found == each or found.startswith(each + "/") for each in REFUSED_WITH_ALL_BELOW)
+
+
+def layers(mounts: list[Mount]) -> list[list[Mount]]:
+    """What lies within another mount comes after that, or would be hidden by it."""
+    layers: dict[int, list[Mount]] = {}
+    for mount in mounts:
+        above = [each for each in mounts if mount.target.startswith(f"{each.target}/")]
+        layers.setdefault(len(above), []).append(mount)
+    return [layers[depth] for depth in sorted(layers)]
