@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tarfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from multipassd.cloudinit import seed, vendor_data
+from multipassd.images import exported as tar
 from tests.instances.site import Site, site
 
 
@@ -58,6 +60,38 @@ def test_an_import_is_a_new_instance_with_the_same_files(shared: Site, exported:
     shared.done("delete", "--purge", "bar")
 
 
+def changed(path: Path, target: Path, **fields: str) -> Path:
+    """The same file with these fields of the manifest."""
+    with tarfile.open(path) as archive:
+        files = [(each.name, archive.extractfile(each)) for each in archive]
+        parts = {name: file.read() for name, file in files if file is not None}
+    manifest = json.loads(parts[tar.MANIFEST]) | fields
+    parts[tar.MANIFEST] = json.dumps(manifest).encode()
+    del parts[tar.SUMS]
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}
+    parts[tar.SUMS] = tar.sums(digests)
+    with target.open("wb") as file:
+        for name, data in parts.items():
+            file.write(tar.header(name, len(data)) + data + tar.padding(len(data)))
+        file.write(tar.END)
+    return target
+
+
+def test_no_file_makes_an_instance_that_certificates_for_another_open(
+    shared: Site, exported: Path, tmp_path: Path
+) -> None:
+    """Certificates are for an instance id, which a file could repeat."""
+    foo = record(shared, "foo")
+    twin = changed(exported, tmp_path / "twin", name="twin", mac="52:54:00:12:34:56")
+    shared.done("import", str(twin), "--as-is")
+    made = record(shared, "twin")
+    assert made["instance_id"] != foo["instance_id"]
+    assert made["ssh_authority"] == foo["ssh_authority"]
+    data = seed.read(shared.storage / "machines/twin/seed.iso")["user-data"].decode()
+    assert f"ubuntu@{made['instance_id']}" in data and str(foo["instance_id"]) not in data
+    shared.done("delete", "--purge", "twin")
+
+
 def test_elsewhere_it_comes_back_as_it_was(shared: Site, exported: Path) -> None:
     taken = shared.cli("import", str(exported), "--as-is")
     assert taken.returncode == 2 and 'instance "foo" already exists' in taken.stderr
@@ -67,6 +101,8 @@ def test_elsewhere_it_comes_back_as_it_was(shared: Site, exported: Path) -> None
         assert (after["mac"], after["host_key"]) == (before["mac"], before["host_key"])
         other.done("start", "foo")
         assert other.inside("foo", "cat word; hostname") == "kept\nfoo"
+        assert after["ssh_authority"] not in ("", before["ssh_authority"])
+        assert "foo is logged in to by certificates\n" in other.cli("info", "-v", "foo").stderr
 
 
 def test_it_comes_back_after_it_was_purged(shared: Site, exported: Path) -> None:
@@ -74,5 +110,5 @@ def test_it_comes_back_after_it_was_purged(shared: Site, exported: Path) -> None
     shared.done("delete", "--purge", "foo")
     shared.done("import", str(exported), "--as-is")
     after = record(shared, "foo")
-    for same in ("mac", "host_key", "instance_id"):
+    for same in ("mac", "host_key", "instance_id", "ssh_authority"):
         assert after[same] == before[same]
