@@ -30,6 +30,8 @@ BEGIN_KEY = "-----BEGIN"
 REPORTED = b"client_input_channel_req: channel 0 rtype exit-"
 LOG_REPORTS = "clientloop.c:client_input_channel_req():*"
 
+# The latter where few attempts are allowed: the certificate and its key count as two.
+REFUSALS = ("Permission denied", "Too many authentication failures")
 SUBSYSTEM_REFUSED = b"subsystem request failed"
 
 # The user's configuration, agent and known hosts are ignored, and ssh asks no question.
@@ -259,7 +261,7 @@ def _failure(guest: Guest, said: bytes) -> CommandFailed:
         return CommandFailed(
             instance_messages.WRONG_HOST_KEY, instance_messages.WRONG_HOST_KEY_HINT
         )
-    if "Permission denied" in text:
+    if any(each in text for each in REFUSALS):
         return Refused(instance_messages.NOT_LET_IN, instance_messages.NOT_LET_IN_HINT)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return CommandFailed(lines[-1].removeprefix("ssh: ") if lines else instance_messages.SSH_LOST)

@@ -72,7 +72,8 @@ def make_key(path: Path) -> tuple[str, str]:
 class Sshd:
     """Lets this process's user in by one key, until it is closed."""
 
-    def __init__(self, folder: Path, sftp: bool = True) -> None:
+    def __init__(self, folder: Path, sftp: bool = True, **options: str) -> None:
+        self._options = options
         self._sftp = sftp
         self.user = pwd.getpwuid(os.geteuid()).pw_name
         self.private_key, self.public_key = make_key(folder / "user_key")
@@ -117,6 +118,7 @@ class Sshd:
             "PermitUserEnvironment": "no",
             "MaxStartups": "100",
             "Subsystem": f"sftp {SFTP_SERVER}" if self._sftp else "other /bin/false",
+            **self._options,
         }
         command = [str(SSHD), "-D", "-f", "/dev/null", "-E", str(self._log)]
         for name, value in options.items():

@@ -151,6 +151,19 @@ def test_a_guest_that_refuses_certificates_is_tried_once_more_with_the_shared_ke
     assert [request.refused for request in authority.requests] == [False, True] * 3
 
 
+def test_a_server_that_allows_few_attempts_refuses_in_other_words(
+    program: Program, service: Service, tmp_path: Path
+) -> None:
+    server = Sshd(tmp_path, MaxAuthTries="1")  # it lets the shared key in alone
+    try:
+        authority = Authority(tmp_path, server)
+        service.answers["certify"] = authority.answer
+        assert remote(program, "true").code == 0
+        assert [request.refused for request in authority.requests] == [False, True]
+    finally:
+        server.close()
+
+
 def test_if_the_service_keeps_the_shared_key_its_sentence_is_the_error(
     program: Program, authority: Authority, service: Service, server: Sshd
 ) -> None:
