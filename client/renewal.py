@@ -72,16 +72,25 @@ def renew(server: Server, identity: Identity) -> None:
 def _exchange(server: Server, identity: Identity, directory: str) -> None:
     name = os.path.basename(identity[0])
     current, pending = f"{directory}/{CERTIFICATE}", f"{directory}/{PENDING}"
-    if name in EARLIER:
+    if name in EARLIER and _is_good(current):
         _call(server, identity, current)
         return
-    if name == CERTIFICATE:
+    if name != PENDING:
         if not _is_good(pending):
-            if os.path.exists(pending):  # a service may know this client by it
-                os.rename(pending, _room_for_earlier(directory))
+            if os.path.exists(pending):
+                identity = _put_aside(pending, directory, identity)
             _make(directory)
         _call(server, identity, pending)
     _put_in_place(directory)
+
+
+def _put_aside(pending: str, directory: str, identity: Identity) -> Identity:
+    """Among the earlier ones: a service may know this client by it. Returns where `identity` is."""
+    inode = os.stat(identity[0]).st_ino
+    os.rename(pending, _room_for_earlier(directory))
+    paths = (f"{directory}/{name}" for name in (CERTIFICATE, *EARLIER))
+    found = next(path for path in paths if os.path.exists(path) and os.stat(path).st_ino == inode)
+    return found, identity[1]
 
 
 def _call(server: Server, identity: Identity, new: str) -> None:

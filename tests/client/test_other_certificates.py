@@ -23,7 +23,8 @@ from protocol.addresses import parse
 from protocol.certificates import CLIENT_LIFE, make_client
 from protocol.client_certificate import ensure
 from protocol.messages.listing import ListReply
-from protocol.messages.trust import RenewReply
+from protocol.messages.trust import RenewReply, RenewRequest
+from protocol.pem import pem_to_der
 from tests.client.program import Program
 from tests.client.service import Answer, Connect, replying
 from tests.waiting import PATIENCE, until
@@ -179,3 +180,22 @@ def test_without_locks_nothing_is_renewed(tmp_path: Path, monkeypatch: pytest.Mo
     service = Server(parse("unix:/nowhere"), Roots([]))
     renewal.renew(service, (f"{tmp_path}/{CERTIFICATE}", f"{tmp_path}/{KEY}"))
     assert sorted(os.listdir(tmp_path)) == [CERTIFICATE, KEY]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_where_an_earlier_one_is_known_and_the_present_one_ends_soon_a_new_one_is_exchanged(
+    connect: Connect, waits: bool
+) -> None:
+    """Else such a service would take the one attempt of each day from the others."""
+    program, service = connect(list=refusing(2 if waits else 1), renew=replying(RenewReply()))
+    directory = directory_of(program)
+    known, stale, old = (ends_soon(directory) for _ in range(3))
+    (directory / EARLIER[0]).write_bytes(known)
+    if waits:
+        (directory / PENDING).write_bytes(stale)
+    assert program.run("list").code == 0
+    until(lambda: (directory / CERTIFICATE).read_bytes() != old, "the new certificate")
+    earlier = [path.read_bytes() for name in EARLIER if (path := directory / name).exists()]
+    assert earlier == ([old, stale, known] if waits else [old, known])
+    sent = RenewRequest.decode(service.requests["renew"][0]).certificate
+    assert sent == pem_to_der((directory / CERTIFICATE).read_bytes())

@@ -243,7 +243,7 @@ def test_of_many_commands_at_once_one_renews_and_none_fails(running: Daemon, tru
     home = Home(running.sandbox, "alice")
     old = enrol(trust, home, 20, "alice")
     environment = running.env("alice")
-    for _ in range(3):
+    for _ in range(2):
         commands = [
             subprocess.Popen([MULTIPASS, "list"], env=environment, stdout=PIPE, stderr=PIPE)
             for _ in range(6)
