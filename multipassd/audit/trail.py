@@ -70,9 +70,12 @@ class Audit:
         text = f"{printable(key)} was changed by {by}"
         record.write(Event.CHANGED, text, by, {"MULTIPASS_SETTING": printable(key)})
 
-    def administered(self, verb: str, text: str, by: Actor) -> None:
+    def administered(self, verb: str, text: str, by: Actor, instance: str = "") -> None:
         """What root's program did besides: `text` is a sentence of it."""
-        record.write(Event.ADMINISTERED, printable(text), by, {"MULTIPASS_VERB": verb})
+        fields: dict[str, str | tuple[str, ...]] = {"MULTIPASS_VERB": verb}
+        if instance:
+            fields["MULTIPASS_INSTANCE"] = instance
+        record.write(Event.ADMINISTERED, printable(text), by, fields)
 
     def by_hand(self, added: frozenset[str], removed: frozenset[str], how: str) -> None:
         """One record for each client that was added to the store or removed from it by hand."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from multipassd.admin.access import locations
 from multipassd.admin.access.locations import Place
+from multipassd.audit.trail import Audit
 from multipassd.backend import DRIVERS
 from multipassd.migration import listing, places
 from multipassd.migration.error import CannotTake
@@ -23,6 +24,7 @@ from protocol.version import VERSION
 DONE, FAILED = 0, 1
 LOCK = "migrating.lock"
 UMASK = 0o027  # as the daemon's: machines' directories are for their group, too
+PROGRAM = "multipass-migrate"  # in the journal
 DRIVER = "qemu"  # of 1.16's vaults that are read here
 
 
@@ -34,6 +36,8 @@ def main(arguments: list[str]) -> int:
         parser.error("take needs either names of instances or --all")
     os.umask(UMASK)
     log.configure("stderr", "warning")
+    unit = installation.here().daemon_unit
+    log.audit_to_journal({"SYSLOG_IDENTIFIER": PROGRAM, "OBJECT_SYSTEMD_UNIT": unit})
     try:
         return _run(options, locations.find(os.environ, options.data, None))
     except (CannotTake, RpcError) as error:
@@ -84,6 +88,8 @@ async def _take(options: Namespace, found: list[Vault], taking: Taking, notes: _
                 continue
             name = names.get(entry.name, entry.name)
             await taking.take(entry, name, wish)
+            text = f"{name} was taken over from Multipass 1.16"
+            Audit().administered("migrate", text, locations.actor(PROGRAM), name)
             print(f"{entry.name}: taken over{_as(name, entry)}.", flush=True)
         except (CannotTake, RpcError, OSError, ValueError) as error:
             failed = True

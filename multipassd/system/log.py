@@ -54,6 +54,15 @@ def configure(destination: str, level: str, always: Mapping[str, str] | None = N
         logging.getLogger(name).disabled = True
 
 
+def audit_to_journal(always: Mapping[str, str]) -> None:
+    """The audit trail goes to the journal alone, and nowhere if there is none: for a program that
+    tells its user all of it itself."""
+    send = journal.sender()
+    logger = logging.getLogger(AUDIT)
+    logger.handlers = [_JournalHandler(send, always) if send else logging.NullHandler()]
+    logger.propagate = False
+
+
 def add_handler(handler: logging.Handler) -> None:
     """Another destination for every record, besides the one that `configure` has set."""
     logging.getLogger(ROOT).addHandler(handler)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from tests.conftest import DaemonFactory
 from tests.interop.grpc_client import GrpcClient
 from tests.journald import Journald, journald
 from tests.multipassd.admin.trust import TRUST, client
+from tests.multipassd.migration.conftest import MIGRATE
+from tests.multipassd.migration.old_vault import OldVault
 from tests.system.test_installer import free_port
 from tests.waiting import PATIENCE
 from tools.daemon import Daemon
@@ -225,6 +228,19 @@ def test_where_there_is_no_journal_a_sentence_says_so(site: Site) -> None:
     site.journal.done("sh", "-c", "journalctl --sync; rm -rf /run/log/journal")
     answer = site.journal.run(sys.executable, "-I", str(TRUST), "log", env=env)
     assert answer.returncode == 1 and "There is no journal here" in answer.stderr
+
+
+def test_an_instance_that_is_taken_over_from_1_16_is_on_record(site: Site) -> None:
+    if shutil.which("qemu-img") is None:
+        pytest.skip("needs qemu-img")
+    root = site.daemon.sandbox.root
+    old = OldVault(root / "old")
+    old.add("foo")
+    old.save()
+    words = (str(MIGRATE), "take", "foo", "--from", str(old.data))
+    site.journal.done(sys.executable, "-I", *words, env=site.daemon.sandbox.daemon_env())
+    (taken,) = site.records("--instance", "foo")
+    assert (taken["what"], taken["uid"], taken["outcome"]) == ("migrate", "0", "done")
 
 
 def test_each_verb_of_roots_program_that_changes_something_is_on_record(site: Site) -> None:

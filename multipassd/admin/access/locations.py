@@ -184,6 +184,6 @@ def invoker() -> int:
     return os.getuid()
 
 
-def actor() -> Actor:
+def actor(program: str = PROGRAM) -> Actor:
     """The same for the journal's records."""
-    return Actor(uid=invoker(), pid=os.getpid(), program=PROGRAM)
+    return Actor(uid=invoker(), pid=os.getpid(), program=program)
