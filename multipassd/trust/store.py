@@ -10,7 +10,7 @@ Everything that changes them takes a lock shared by all processes; reading takes
 
 import time
 from collections.abc import Callable, Collection, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from multipassd.trust import names
@@ -215,5 +215,6 @@ class TrustStore(StoreReader):
         if self._by_hand.pending():
             self.refresh()
             if self.state is not TrustState.DAMAGED:
-                self._changer.finish_renewals(self._holders)
+                with suppress(OSError):  # both stay trusted, on record, until the client's next try
+                    self._changer.finish_renewals(self._holders)
                 self._by_hand.record()
