@@ -60,3 +60,29 @@ def test_no_first_client_is_adopted_after_another_process_has_let_one_in(
 
     assert asyncio.run(adopt()) == (False, [])
     assert store.fingerprints() == {fingerprint(der(2))}
+
+
+def test_no_first_client_is_adopted_once_the_setting_says_so_though_its_call_was_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The setting changes while the call waits for another process's change of the store."""
+    store = TrustStore(tmp_path / "certs")
+    store.load()
+    waits, adopts = threading.Event(), [True]
+    hold = file_lock.hold
+
+    def announced(path: Path, patience: float) -> AbstractContextManager[None]:
+        waits.set()
+        return hold(path, patience)
+
+    async def adopt() -> bool:
+        enrolment = Enrolment(store, Audit(), lambda: None, lambda: adopts[0])
+        with hold(tmp_path / "certs" / LOCK_NAME, 0.0):
+            monkeypatch.setattr(file_lock, "hold", announced)
+            task = asyncio.create_task(enrolment.adopt(peer(1)))
+            assert await asyncio.to_thread(waits.wait, PATIENCE)
+            adopts[0] = False
+        return await task
+
+    assert asyncio.run(adopt()) is False
+    assert not store.fingerprints()
