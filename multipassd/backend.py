@@ -99,7 +99,8 @@ class Machines:
         importer = Importer(instances, images, launcher, key, authority)
         switch = MountSwitch(instances, servers.enabled)
         service = environ.get(bridge_client.SOCKET)
-        closing = Closing(helper.socket if helper else Path(service) if service else None)
+        socket = helper.socket if helper else Path(service) if service else None
+        closing = Closing(socket, base)
         return cls(
             instances, images, launcher, importer, switch, key, authority, logins, helper, closing
         )

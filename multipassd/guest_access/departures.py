@@ -89,6 +89,16 @@ class Departures:
             if not self._lock.locked():
                 self._tasks.spawn(self._act())
 
+    def end_log_ins(self, name: str) -> None:
+        """Those of the users of this name: an instance of theirs was given to another owner. They
+        may log in to their other instances again."""
+        for each in self._trust.records():
+            if each.name == name and each.role is Role.USER:
+                self._once |= self._holders.get(each.fingerprint).uids
+        if self._once:
+            self._close_at = time.monotonic()
+            self.look()
+
     def _compare(self, now: float) -> None:
         present, before = self._present(), set(self._until)
         for who, holder in self._holders:

@@ -82,6 +82,10 @@ class GuestAccess:
         """`local.shared-ssh-key` may have been changed. Never fails."""
         self._rotation.apply()
 
+    def end_log_ins(self, owner: str) -> None:
+        """An instance of this owner has another one now. Never fails."""
+        self._departures.end_log_ins(owner)
+
     def pending(self) -> list[str]:
         """Instances that may still let in a key of a client whose trust has ended."""
         return self._rotation.pending()

@@ -4,6 +4,7 @@ network: by the network service, or by one run of its program with the daemon's 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterable
@@ -35,9 +36,11 @@ class Closed:
 class Closing:
     """Closes guests to users of this host."""
 
-    def __init__(self, service: Path | None) -> None:
-        """`service`: the socket of the network service; None: there is none."""
+    def __init__(self, service: Path | None, storage: Path) -> None:
+        """`service`: the socket of the network service; None: there is none. `storage`: the
+        daemon's, which tells its rules from those of other daemons without one."""
         self._service = service
+        self._mark = mark(storage)
 
     async def close(self, uids: Uids, once: Uids, ports: set[int], seconds: int) -> Closed:
         """Close guests to the users of `uids`, and to no one else, for this time; of `once` only
@@ -70,7 +73,7 @@ class Closing:
         )
         try:
             async with asyncio.timeout(SECONDS):
-                said, _ = await process.communicate(encode(request))
+                said, _ = await process.communicate(encode(request | {"mark": self._mark}))
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -78,3 +81,8 @@ class Closing:
         line = Line(MAX_ANSWER)
         line.feed(said)
         return line.decode(dict)
+
+
+def mark(storage: Path) -> str:
+    """What ends the name of the table of a daemon with this storage."""
+    return hashlib.sha256(os.fsencode(storage.absolute())).hexdigest()[:8]

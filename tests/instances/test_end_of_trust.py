@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from multipassd.network.closing import mark
 from protocol.certificates import KeyPair
 from tests.instances.site import Site
 from tests.interop.grpc_client import Answer, GrpcClient
@@ -99,6 +100,8 @@ def here(shared: Site, copy: Path, people: People) -> Iterator[Persons]:
         yield persons
     finally:
         persons.end()
+        table = f"multipass_closed_{mark(shared.storage)}"
+        subprocess.run(["nft", "delete", "table", "inet", table], check=False)
 
 
 def logs_in(site: Site, key: bytes, tmp_path: Path) -> bool:

@@ -6,6 +6,7 @@ user out again after the time, also if neither this program nor the daemon lives
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
@@ -22,13 +23,16 @@ LOOPBACK = IPv4Address("127.0.0.1")
 MAX_UID = (1 << 32) - 2
 MOST = 1000  # ranges of uids, or ports
 LONGEST = 3600  # seconds
+MARK = re.compile(r"[0-9a-f]{8}")
 
 _log = log.get("network")
 
 
-def ruleset(subnet: IPv4Network | None, uids: Uids, ports: frozenset[int], seconds: int) -> str:
+def ruleset(
+    table: str, subnet: IPv4Network | None, uids: Uids, ports: frozenset[int], seconds: int
+) -> str:
     """Input of `nft -f` that replaces the whole table; without uids it removes it. Pure."""
-    begin = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
+    begin = f"table inet {table}\ndelete table inet {table}\n"
     if not uids:
         return begin
     users = ", ".join(f"{_range(each)} timeout {seconds}s" for each in uids)
@@ -42,7 +46,7 @@ def ruleset(subnet: IPv4Network | None, uids: Uids, ports: frozenset[int], secon
             "reject with tcp reset\n"
         )
     return (
-        f"{begin}table inet {TABLE} {{\n"
+        f"{begin}table inet {table} {{\n"
         "  set users {\n    typeof meta skuid\n    flags interval, timeout\n"
         f"    elements = {{ {users} }}\n  }}\n"
         "  chain output {\n    type filter hook output priority filter; policy accept;\n"
@@ -52,15 +56,21 @@ def ruleset(subnet: IPv4Network | None, uids: Uids, ports: frozenset[int], secon
 
 
 def close(
-    subnet: IPv4Network | None, uids: Uids, once: Uids, ports: frozenset[int], seconds: int
+    subnet: IPv4Network | None,
+    uids: Uids,
+    once: Uids,
+    ports: frozenset[int],
+    seconds: int,
+    *,
+    mark: str = "",
 ) -> dict[str, Any]:
     """Close guests to `uids`, and to no one else, for this time; of `once` only the connections of
     now end. `ports`: of guests' SSH servers on the loopback interface. How many connections were
-    ended, guest and local port of those that could not be, and why guests are not closed. Raises
-    OSError."""
+    ended, guest and local port of those that could not be, and why guests are not closed. `mark`:
+    of a daemon without a network service, which has a table of its own. Raises OSError."""
     why = ""
     try:
-        tools.run("nft", "-f", "-", given=ruleset(subnet, uids, ports, seconds))
+        tools.run("nft", "-f", "-", given=ruleset(_table(mark), subnet, uids, ports, seconds))
     except NetworkFailure as error:
         why = str(error)
 
@@ -78,7 +88,7 @@ def close(
 def open_again() -> None:
     """Close guests to no one. Never fails."""
     with suppress(NetworkFailure):
-        tools.run("nft", "-f", "-", given=ruleset(None, (), frozenset(), 0))
+        tools.run("nft", "-f", "-", given=ruleset(TABLE, None, (), frozenset(), 0))
 
 
 def ranges(given: Any) -> Uids:
@@ -107,6 +117,17 @@ def ports(given: Any) -> frozenset[int]:
 def seconds(given: Any) -> int:
     """Raises ValueError, TypeError."""
     return _int(given, LONGEST)
+
+
+def mark(given: Any) -> str:
+    """Raises ValueError, TypeError."""
+    if not MARK.fullmatch(given):
+        raise ValueError(given)
+    return str(given)
+
+
+def _table(mark: str) -> str:
+    return f"{TABLE}_{mark}" if mark else TABLE
 
 
 def _int(value: Any, most: int) -> int:

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -52,7 +53,7 @@ def main(words: list[str]) -> int:
         HostNetwork(directory).dismantle()
         return 0
     if words == ["close"]:
-        return close_once(directory)
+        return close_once()
     sys.stderr.write(USAGE)
     return 2
 
@@ -73,26 +74,27 @@ def serve(directory: Path) -> int:
     return 0
 
 
-def close_once(directory: Path) -> int:
-    """One request of this verb on standard input, for a daemon without a network service. The exit
-    code."""
+def close_once() -> int:
+    """One request of this verb on standard input, for a daemon without a network service, whose
+    guests are reached by ports of the loopback interface. The exit code."""
     line = json_request.Line(MAX_REQUEST)
     answer: dict[str, Any]
     try:
         while not line.feed(os.read(0, MAX_REQUEST)):
             pass
-        answer = {"done": _close(HostNetwork(directory), line.decode(dict))}
+        request = line.decode(dict)
+        answer = {"done": _close(None, request, closing.mark(request["mark"]))}
     except (OSError, RequestFailed, ValueError, KeyError, TypeError) as error:
         answer = {"error": f"Connections to instances can't be ended: {error}."}
     os.write(1, json_request.encode(answer))
     return 0
 
 
-def _close(network: HostNetwork, request: Request) -> dict[str, Any]:
+def _close(subnet: IPv4Network | None, request: Request, mark: str = "") -> dict[str, Any]:
     """Raises ValueError, KeyError, TypeError, OSError."""
     uids, once = closing.ranges(request["uids"]), closing.ranges(request["once"])
     ports, seconds = closing.ports(request["ports"]), closing.seconds(request["seconds"])
-    return closing.close(network.subnet, uids, once, ports, seconds)
+    return closing.close(subnet, uids, once, ports, seconds, mark=mark)
 
 
 def _run(network: HostNetwork, listener: socket.socket) -> None:
@@ -123,7 +125,7 @@ class Service:
             "detach": lambda request: network.detach(_mac(request)),
             "forget": lambda request: network.release(_mac(request)),
             "bridge": lambda request: network.bridge(_matching(DEVICE, request["device"])),
-            "close": lambda request: _close(network, request),
+            "close": lambda request: _close(network.subnet, request),
             "tidy": lambda request: network.clean_up(),
         }
 

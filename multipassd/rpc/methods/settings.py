@@ -81,7 +81,10 @@ async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
         _check_admin(call)
         _check_own_end(call, key, value)
         changing = partial(_set, daemon, key, value)
+    former = "" if of_instance is None else daemon.instances.owner_of(of_instance.instance)
     await daemon.tasks.complete(changing())
+    if of_instance is not None and of_instance.property == setting_keys.OWNER and former != value:
+        daemon.guest_access.end_log_ins(former)
     call.reply(SetReply())
 
 

@@ -23,4 +23,4 @@ def access_of(
 ) -> GuestAccess:
     trust = TrustStore(data / "authenticated-certs")
     logins = Logins(key, authority, shared)
-    return GuestAccess(data, trust, logins, instances, Closing(None), SubordinateUids)
+    return GuestAccess(data, trust, logins, instances, Closing(None, data), SubordinateUids)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -37,6 +37,7 @@ class Store:
     holders = Trusted(admins=ALL)
     damaged: Mapping[Role, str] = {}
     uids: Mapping[str, int] = {}
+    names: Mapping[str, str] = {}
 
     def damaged_roles(self) -> Mapping[Role, str]:
         return self.damaged
@@ -46,7 +47,9 @@ class Store:
 
     def records(self) -> list[ClientRecord]:
         return [
-            ClientRecord(who, uid=self.uids.get(who), role=self.role_of(who))
+            ClientRecord(
+                who, self.names.get(who, ""), uid=self.uids.get(who), role=self.role_of(who)
+            )
             for who in self.holders.everyone
         ]
 
@@ -92,8 +95,14 @@ class Case:
         self.store.holders = Trusted(**{role: frozenset(who) for role, who in files.items()})
 
     def look(self) -> None:
+        self._await(self.departures.look)
+
+    def departures_end(self, name: str) -> None:
+        self._await(lambda: self.departures.end_log_ins(name))
+
+    def _await(self, work: Callable[[], None]) -> None:
         async def once() -> None:
-            self.departures.look()
+            work()
             while len(asyncio.all_tasks()) > 1:
                 await asyncio.sleep(0)
                 await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
@@ -199,6 +208,16 @@ def test_log_ins_of_a_uid_that_another_client_has_too_end_once(case: Case) -> No
     case.trust(admins={CAROL})
     case.look()
     assert case.host.closed == [(set(), {1001})]
+
+
+def test_log_ins_of_a_user_end_once_where_an_instance_gets_another_owner(case: Case) -> None:
+    case.store.names = {BOB: "bob", CAROL: "carol"}
+    case.trust(users={BOB}, admins={CAROL})
+    case.look()
+    before = len(case.host.closed)
+    for name in ("carol", "dave", "bob"):
+        case.departures_end(name)
+    assert case.host.closed[before:] == [(set(), {1001})]
 
 
 def test_a_renewed_certificate_is_no_departure(case: Case) -> None:

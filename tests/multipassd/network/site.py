@@ -75,7 +75,7 @@ class Site:
         return self._socket.exists() and self._socket.stat().st_mode & 0o777 != 0
 
     def closing(self) -> Closing:
-        return Closing(self._socket)
+        return Closing(self._socket, self._place)
 
     def attach(self, instance: Cards) -> None:
         asyncio.run(self.networking.attach(instance))

@@ -72,6 +72,7 @@ class TestInTheKernel:
     def test_one_user_is_shut_out_and_no_other(self) -> None:
         request = {
             "uids": [[BOB, BOB]], "once": [[CAROL + 1, CAROL + 1]], "ports": [PORT], "seconds": 60,
+            "mark": "0123abcd",
         }  # fmt: skip
         with namespace() as host:
 
@@ -151,11 +152,11 @@ class TestOnTheBridge:
 def test_the_rules_are_for_guests_alone() -> None:
     uids = closing.ranges([[7, 9], [3, 3], [4, 5], [8, 8]])
     assert uids == ((3, 5), (7, 9))
-    rules = closing.ruleset(IPv4Network("10.1.2.0/24"), uids, frozenset({41, 40}), 60)
+    rules = closing.ruleset("t", IPv4Network("10.1.2.0/24"), uids, frozenset({41, 40}), 60)
     assert "elements = { 3-5 timeout 60s, 7-9 timeout 60s }" in rules
     assert "ip daddr 10.1.2.0/24 tcp dport 22 reject" in rules
     assert "ip daddr 127.0.0.1 tcp dport { 40, 41 } reject" in rules
-    assert "reject" not in closing.ruleset(None, (), frozenset({40}), 60)
+    assert "reject" not in closing.ruleset("t", None, (), frozenset({40}), 60)
 
 
 @pytest.mark.parametrize(
