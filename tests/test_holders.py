@@ -89,6 +89,15 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
         "no key": (
             "multipassd/instances/guests/test_certify.py::test_a_user_never_gets_the_key_that_opens_others_instances",
         ),
+        "a relay leads": (
+            "instances/test_relay.py::test_a_client_for_whom_the_instance_exists_no_more_is_out_of_it",
+        ),
+        "relays hold": (
+            "multipassd/transport/test_inflow.py::test_whatever_is_sent_arrives_in_order_and_no_more_is_"
+            "held_than_the_window",
+            "interop/test_relay.py::test_a_guest_that_does_not_read_stops_the_sender_in_bounded_memory",
+            "interop/test_relay.py::test_a_person_has_so_many_and_a_place_is_free_again",
+        ),
         "no name": (
             "multipassd/trust/test_roles.py::test_a_name_that_owns_instances_is_not_given_to_a_user_"
             "who_comes_later",
@@ -204,6 +213,10 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "a client that is trusted no longer": {
+        "sessions that the service relays": (
+            "interop/test_relay.py::test_the_call_of_a_client_that_is_not_trusted_any_more_ends",
+            "instances/test_relay.py::test_a_revoked_client_is_out_of_the_instance_at_once",
+        ),
         "its log-ins": (
             "multipassd/network/helper/test_closing.py::test_one_user_is_shut_out_and_no_other",
             "instances/test_end_of_trust.py::test_access_ends_with_trust",
