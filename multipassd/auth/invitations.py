@@ -14,7 +14,7 @@ import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 
 from multipassd.system import file_lock, log
@@ -220,8 +220,8 @@ def _checked(invitation: Invitation) -> Invitation:
     moments = (invitation.made, invitation.expires)
     if not all(isinstance(each, str) for each in (*texts, invitation.claimed)):
         raise ValueError("an entry is not as it should be")
-    if not all(isinstance(each, int | float) for each in moments):
-        raise ValueError("a time is no number")
+    if not all(isinstance(each, int | float) and isfinite(each) for each in moments):
+        raise ValueError("a time is no number")  # with others one would never expire
     return invitation
 
 

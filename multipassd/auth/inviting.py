@@ -49,7 +49,7 @@ class NoClient(RpcError):
 
     def __init__(self, who: str) -> None:
         super().__init__(
-            f"No client and no invitation has the name '{who}', and no fingerprint begins so.\n"
+            f"No client and no invitation has the name {who!r}, and no fingerprint begins so.\n"
             "'multipass clients' lists them; of a fingerprint at least 4 digits are needed."
         )
 

@@ -186,7 +186,12 @@ def test_of_two_who_offer_it_at_once_one_wins(site: Site) -> None:
     assert len(site.store) == 2
 
 
-@pytest.mark.parametrize("name", ["root", "Bob", "b\u043eb", "client-12345678", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["root", "Bob", "b\u043eb", "client-12345678", "", "-bob", "--force", "b" * 33, "b" * 64,
+     "bob ",
+     "bob\n", "b\x1b[2Job", "b\u200bob", "bob\u202e", "1bob", "..", "b/ob", "b'ob"],
+)  # fmt: skip
 def test_a_name_that_could_pass_for_another_is_refused(site: Site, name: str) -> None:
     with pytest.raises(NotInvited):
         site.invite(name)
@@ -274,7 +279,11 @@ def test_a_grant_and_a_revocation_count_for_invitations_that_wait(site: Site) ->
 
 def test_a_damaged_file_lets_none_in_and_is_left_alone(site: Site) -> None:
     line, path = site.invite(), site.directory / INVITATIONS_NAME
-    for text in ("{", "[]", '{"invitations": [{}]}', json.dumps({"invitations": [1]})):
+    (entry,) = json.loads(path.read_text())["invitations"]
+    broken = ["{", "[]", '{"invitations": [{}]}', json.dumps({"invitations": [1]})]
+    for moment in (float("nan"), float("inf"), "tomorrow"):  # it would never expire
+        broken.append(json.dumps({"invitations": [entry | {"expires": moment}]}))
+    for text in broken:
         path.write_text(text)
         for change in (lambda: site.redeem(line, 2), site.invite):
             with pytest.raises(StorageFailed, match="Remove that"):
