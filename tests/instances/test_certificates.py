@@ -26,9 +26,13 @@ SECONDS = 60
 
 @pytest.fixture(scope="module")
 def foo(shared: Site) -> Iterator[Site]:
-    """A site where `foo` runs."""
+    """A site where `foo` runs, and where bob is a user."""
     launched = shared.cli("launch", "--name", "foo", *SIZE, shared.url)
     assert launched.returncode == 0, launched
+    said = shared.done("invite", "--role", "user", "bob").split()
+    line = next(word for word in said if word.startswith("mpi1-"))
+    joined = shared.daemon.cli("bob", "authenticate", line)
+    assert joined.returncode == 0, joined
     yield shared
 
 
@@ -96,6 +100,15 @@ def test_a_certificate_forwards_no_ports(foo: Site, tmp_path: Path) -> None:
     assert "stdio forwarding failed" in refused.stderr, refused
 
 
+def test_a_user_logs_in_to_its_instance_alone_and_by_its_name(foo: Site) -> None:
+    refused = foo.daemon.cli("bob", "exec", "foo", "--", "true")
+    assert 'instance "foo" does not exist' in refused.stderr
+    foo.done("set", "local.foo.owner=bob")
+    done = foo.daemon.cli("bob", "exec", "foo", "--", "echo", "here", timeout=SECONDS)
+    assert (done.stdout, done.returncode) == ("here\n", 0), done
+    assert re.search(r" ID bob [0-9a-f]{12} \(serial", foo.inside("foo", f"sudo cat {LOG}"))
+
+
 def test_a_guest_whose_line_was_removed_is_reached_by_the_shared_key_and_info_says_so(
     foo: Site,
 ) -> None:
@@ -103,3 +116,9 @@ def test_a_guest_whose_line_was_removed_is_reached_by_the_shared_key_and_info_sa
     assert foo.inside("foo", "echo here") == "here"
     said = foo.cli("info", "-v", "foo").stderr
     assert "the key that all instances share: it refused a certificate\n" in said
+    foo.done("set", "local.foo.owner=bob")
+    refused = foo.daemon.cli("bob", "exec", "foo", "--", "true", timeout=SECONDS)
+    assert refused.returncode == 2, refused
+    assert "it refused a certificate. The key that all instances share is not given out" in (
+        refused.stderr
+    )
