@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from multipassd.auth.peer import Peer
+from multipassd.auth.peer import NOBODY, Peer
 from multipassd.cloudinit.logins import Logins
 from multipassd.cloudinit.ssh_keys import NO_KEY
 from multipassd.guest_access.departures import Departures, Trust
@@ -61,7 +61,8 @@ class GuestAccess:
 
     async def _note(self, peer: Peer, key: str | None) -> None:
         """Containers' users count as the user that they belong to. Raises StorageFailed."""
-        uid = None if peer.uid is None else self._subuids().charge(peer.uid)
+        # One of a container without a name here: its connections can't be told by it.
+        uid = None if peer.uid in (None, NOBODY) else self._subuids().charge(peer.uid)
         if not self._holders.has(peer.fingerprint, uid, key):
             await asyncio.to_thread(self._holders.note, peer.fingerprint, uid, key)
 
