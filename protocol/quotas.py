@@ -16,6 +16,7 @@ KINDS = ("instances", "cpus", "memory", "disk", "snapshots", "networks")
 SIZES = frozenset({"memory", "disk"})  # in bytes; the others are counts
 
 GIB = 1 << 30
+_UNITS = ((GIB, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
 # Enough for the work of one person on a server, and bounded: a user with root in its guests can
 # fill every disk that it has, and each snapshot keeps as much again. A host network is the host's
 # own, so no user is on one before an administrator has allowed it.
@@ -73,7 +74,10 @@ def parse(kind: str, text: str) -> int | None:
 
 
 def show(kind: str, amount: int | None) -> str:
-    """As a person reads and sets it."""
+    """As a person reads and sets it, exactly."""
     if amount is None:
         return UNLIMITED
-    return sizes.human(amount) if kind in SIZES else str(amount)
+    if kind not in SIZES:
+        return str(amount)
+    unit, name = next((unit, name) for unit, name in _UNITS if not amount % unit)
+    return f"{amount // unit}{name}"

@@ -21,6 +21,8 @@ def run(session: Session) -> int:
     from client.render import clients
 
     console.out(clients.render(reply, form, time.time()))
+    for each in reply.damage:  # why some may be missing
+        console.line_err(each)
     return SUCCESS
 
 

@@ -50,7 +50,7 @@ def _run(place: Place, options: Namespace) -> int:
     if state is TrustState.EMPTY and options.format != "json":
         what = "admin" if records else "client"
         print(f"No {what} is trusted yet: {way_in(place)}.")
-    for each in store.problems if records else ():  # why something above may be missing
+    for each in store.problems if records or store.hidden() else ():  # why something is missing
         print(each, file=sys.stderr)
     if problem:
         print(problem, file=sys.stderr)

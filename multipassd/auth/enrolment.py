@@ -204,7 +204,8 @@ class Enrolment:
             self._audit.withdrawn(who, taken_back, self._actor(by))
         removed = await self._revoke(found.clients, by, force)
         if found.problem:
-            raise StorageFailed(f"{len(removed)} clients are no longer trusted. {found.problem}")
+            count = f"{len(removed)} client{'' if len(removed) == 1 else 's'}"
+            raise StorageFailed(f"{count} of '{who}' removed. {found.problem}")
         return removed, taken_back
 
     async def _grant(self, clients: Iterable[str], role: Role, by: Peer, force: bool) -> list[str]:

@@ -136,16 +136,32 @@ class Revocable(NamedTuple):
 
 def revocable(store: TrustStore, invitations: Invitations, who: str, now: float) -> Revocable:
     """Raises InDoubt."""
-    found, problem = set(meant(store, who)), ""
+    found, problem = set(meant(store, who)), _hidden(store, who)
     try:
         waiting = invitations.waiting(now)
     except StorageFailed as error:
-        waiting, problem = [], error.message
+        waiting, problem = [], f"{problem} {error.message}".lstrip()
     # One that has claimed an invitation may be trusted before its name is on record.
     claimed = {each.claimed for each in waiting if each.name == who}
     found |= claimed & store.fingerprints()
     of_it = [each for each in waiting if each.name == who or each.claimed in found]
     return Revocable(sorted(found), of_it, problem)
+
+
+def _hidden(store: TrustStore, who: str) -> str:
+    """A sentence on clients that this would take back, were their file not damaged; or empty."""
+    try:
+        hidden = names.choose(store.hidden(), who)
+    except names.Ambiguous:
+        hidden = [who]
+    if not hidden:
+        return ""
+    count = f"{len(hidden)} client{'' if len(hidden) == 1 else 's'}"
+    return (
+        f"{count} of '{who}' can't be removed now: the file of their role is damaged, so they are "
+        "not let in, and will be once it is repaired. Please repair it with "
+        "'sudo multipass-trust check --repair', then revoke again."
+    )
 
 
 def take_back(store: TrustStore, invitations: Invitations, who: str, now: float) -> Revocable:
@@ -159,7 +175,7 @@ def take_back(store: TrustStore, invitations: Invitations, who: str, now: float)
             raise
         return Revocable(found.clients, [], f"Invitations were not taken back. {error.message}")
     if not found.clients and not gone:
-        raise NoClient(who)
+        raise StorageFailed(found.problem) if found.problem else NoClient(who)
     store.refresh()  # one of them was perhaps let in at this moment
     late = {each.claimed for each in gone} & store.fingerprints()
-    return Revocable(sorted({*found.clients, *late}), gone)
+    return Revocable(sorted({*found.clients, *late}), gone, found.problem)

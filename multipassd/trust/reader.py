@@ -155,11 +155,22 @@ class StoreReader:
         role, name = self.holder_of(fingerprint)
         return ("", "") if role is None else (name, str(role))
 
-    def role_of_person(self, name: str) -> Role | None:
-        """The least role of the certificates with this name; None if there are none."""
+    def role_of_person(self, name: str, uid: int | None = None) -> Role | None:
+        """The least role of the certificates with this name, or of this user of the host, in effect
+        or on record: the file that one is in may be lost. None if there are none."""
+        self._clients.refresh()
         everyone = self._holders.everyone
-        roles = (self.role_of(each) for each in everyone if self.name_of(each) == name)
+        roles = [self.role_of(each) for each in everyone if self.name_of(each) == name]
+        roles += self._clients.roles_of(name, uid)
         return min((role for role in roles if role), default=None)
+
+    def hidden(self) -> list[ClientRecord]:
+        """Clients that are not let in, as the file of their role is damaged: they are back once
+        that is repaired."""
+        self._clients.refresh()
+        damaged = self.damaged_roles()
+        found = NONE.union(*(self._clients.holding(role) for role in damaged))
+        return [self._clients.describe(each) for each in sorted(found - self._holders.everyone)]
 
     @property
     def holders(self) -> Holders:

@@ -77,7 +77,7 @@ class TrustStore(StoreReader):
                 self._clients.refresh()
                 name = self._clients.free_name(names.default(uid, who), uid, owners)
                 if not only_first:
-                    role = min(role, self.role_of_person(name) or role)
+                    role = min(role, self.role_of_person(name, uid) or role)
             if not self._files[role].append(who, text, only_first):
                 return False
             with self._guard.reported("record"):

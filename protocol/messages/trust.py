@@ -58,6 +58,7 @@ class ClientsReply(Message):
     invitations: list[Invitation] = repeated(message(3, Invitation))
     former_key: list[str] = repeated(string(4))  # instances that may still let in a former SSH key
     quotas: list[Quota] = repeated(message(5, Quota))  # of the people that have one
+    damage: list[str] = repeated(string(6))  # why clients may be missing here, a sentence each
 
 
 class RemoveRequest(Message):

@@ -15,6 +15,7 @@ from protocol.methods import METHODS, Method, Policy
 from protocol.roles import Role
 from protocol.settings import DAEMON_KEYS, HARMLESS_KEYS
 from protocol.status import Status
+from tests import waiting
 from tests.conftest import DaemonFactory
 from tests.interop.grpc_client import GrpcClient
 from tests.multipassd.admin.trust import Trust
@@ -175,3 +176,23 @@ def test_check_says_so_where_a_certificate_is_in_two_files_and_its_advice_helps(
 def test_a_revert_to_1_16_finds_the_admins_alone_in_the_file_that_it_reads(running: Daemon) -> None:
     assert running.store_path.read_bytes().count(b"BEGIN CERTIFICATE") == 1
     assert ADMIN.certificate.strip() in running.store_path.read_bytes()
+
+
+def test_a_revocation_says_whom_it_can_not_reach_while_a_file_is_damaged(running: Daemon) -> None:
+    side = running.store_path.parent / NAMES[Role.VIEWER]
+    side.chmod(0o666)
+    trust = Trust(running.sandbox)
+    with GrpcClient(running, ADMIN) as admin:
+        assert admin.call("list").status is Status.OK
+        assert any(
+            NAMES[Role.VIEWER] in each for each in admin.call("Trust/clients").replies[-1].damage
+        )
+        refused = admin.call("Trust/revoke", who="bob")
+    assert refused.status is not Status.OK
+    assert "1 client of 'bob' can't be removed now" in refused.message
+    assert "1 client of 'bob' can't be removed now" in trust.run("remove", "bob").stderr
+    assert trust.run("list").stderr.count(NAMES[Role.VIEWER])
+    side.chmod(0o600)
+    with GrpcClient(running, ADMIN) as admin:
+        waiting.until(lambda: not admin.call("Trust/clients").replies[-1].damage)
+        assert admin.call("Trust/revoke", who="bob").status is Status.OK

@@ -106,6 +106,7 @@ async def clients(call: Call[ClientsRequest], daemon: Daemon) -> None:
             invitations=waiting,
             former_key=daemon.guest_access.pending(),
             quotas=_quotas(records, daemon),
+            damage=list(daemon.store.damaged_roles().values()),
         )
     )
 

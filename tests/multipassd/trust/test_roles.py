@@ -371,3 +371,35 @@ def test_a_person_with_many_certificates_is_granted_and_revoked_by_as_many_looks
         assert opened(store.directory).fingerprints() == {NAME[1]}
         found.append((down, up, gone))
     assert found[0] == found[1]
+
+
+def test_a_user_with_a_lesser_role_under_any_name_gets_no_more_by_the_passphrase(
+    tmp_path: Path, lesser: Role
+) -> None:
+    store = opened(tmp_path / "certs")
+    store.add(der(1), "first client", 0, "alice")
+    store.add(der(2), "invitation", 4711, "robert", role=lesser)
+    store.add(der(3), "passphrase", 4711)
+    assert store.role_of(NAME[3]) is lesser
+    store.add(der(4), "passphrase", 4712)
+    assert store.role_of(NAME[4]) is ADMIN
+
+
+@pytest.mark.parametrize("loss", ["missing", "writable by others"])
+def test_while_its_file_is_lost_a_lesser_role_gets_no_more_by_the_passphrase(
+    tmp_path: Path, lesser: Role, loss: str
+) -> None:
+    store, uid = opened(tmp_path / "certs"), 4711
+    store.add(der(1), "first client", 0, "alice")
+    store.add(der(2), "invitation", uid, "bob", role=lesser)
+    if loss == "missing":
+        side(store, lesser).unlink()
+    else:
+        side(store, lesser).chmod(0o666)
+    for each in (store, opened(store.directory)):
+        each.refresh()
+        assert [record.name for record in each.hidden()] == ["bob"]
+        with pytest.raises(StoreError):
+            each.add(der(3), "passphrase", uid)
+        assert each.role_of(NAME[3]) is None
+        assert each.role_of_person("bob") is lesser
