@@ -87,6 +87,8 @@ def address_taken(shown: str) -> str:
 
 
 def unknown(name: str) -> str:
+    if name == "local":
+        return "'local' is this machine's service, which is no remote and can't be removed."
     return f"There is no remote '{name}'. `multipass remote list` shows those that there are."
 
 

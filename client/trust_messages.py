@@ -8,7 +8,7 @@ NEED_NAME_AND_ROLE = (
     "multipass grant bob viewer"
 )
 NEED_WHO = "Name one person, or the beginning of a fingerprint, for example: multipass revoke bob"
-BAD_EXPIRY = "--expires is a number with a unit of time, for example 30m, 1h or 7d"
+BAD_EXPIRY = "--expires is a number with a unit of time, from 1m to 30d, for example 30m, 1h or 7d"
 NO_CLIENTS = "No clients and no invitations found."
 NOT_OFFERED = "The service that answers is of Multipass 1.16, which knows no roles and invitations."
 UNCHANGED = "Nothing had to be changed."

@@ -56,8 +56,8 @@ def _run(place: Place, options: Namespace) -> int:
         Audit().withdrawn(options.client, count, actor())
         print(f"{count} invitation{'s' if count > 1 else ''} taken back.")
     apply_socket_mode(place, store)
-    if store.state is TrustState.EMPTY and found.clients and not store.fingerprints():
-        print(f"That was the last one: {way_in(place)}.")
+    if store.state is TrustState.EMPTY and found.clients:
+        print(f"That was the last {'admin' if store.fingerprints() else 'one'}: {way_in(place)}.")
     if found.problem:
         print(found.problem, file=sys.stderr)
         return FAILED

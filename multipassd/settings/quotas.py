@@ -32,9 +32,7 @@ def read(ini: IniFile) -> tuple[Limits, dict[str, str]]:
 def checked(text: str, value: str) -> str:
     """The value as it is stored; empty: back to the default. Raises UnknownSetting,
     InvalidSetting."""
-    key = quotas.read_key(text)
-    if key is None or (key.role is None and not _may_be_a_name(key.who)):
-        raise UnknownSetting(text)
+    key = _key(text)
     if not value:
         return ""
     try:
@@ -46,14 +44,20 @@ def checked(text: str, value: str) -> str:
 def show(text: str, limits: Limits) -> str:
     """What holds by this key: a person's may be empty, as its role's then holds. Raises
     UnknownSetting."""
-    key = quotas.read_key(text)
-    if key is None:
-        raise UnknownSetting(text)
+    key = _key(text)
     if text in limits:
         return quotas.show(key.kind, limits[text])
     if key.role is None:
         return ""
     return quotas.show(key.kind, quotas.DEFAULTS[key.role].get(key.kind))
+
+
+def _key(text: str) -> quotas.Key:
+    """Raises UnknownSetting."""
+    key = quotas.read_key(text)
+    if key is None or (key.role is None and not _may_be_a_name(key.who)):
+        raise UnknownSetting(text)
+    return key
 
 
 def _may_be_a_name(who: str) -> bool:

@@ -16,7 +16,10 @@ ROOT = "root"
 DIGITS = re.compile(r"[0-9a-f]{4,64}")  # fewer are as likely a slip as a choice
 MADE = re.compile(r"client-[0-9a-f]{8}")
 SHOWN = 20  # candidates that a message lists
-FORM = "A name has 1 to 32 lower-case letters, digits, '.', '_' and '-', and begins with a letter."
+FORM = (
+    "A name has 1 to 32 lower-case letters, digits, '.', '_' and '-', and begins with a letter or "
+    "'_'."
+)
 
 
 class Record(Protocol):

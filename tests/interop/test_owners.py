@@ -228,6 +228,6 @@ def test_clients_shows_what_people_have_of_their_quotas(running: Daemon, bob: Gr
     assert "memory" not in shown["bob"]
     refused = bob.call("clone", source_name=OF_BOB)
     assert refused.status is Status.RESOURCE_EXHAUSTED
-    assert refused.message.startswith("This needs 1 of instances, and bob has 1 of at most 1.")
+    assert refused.message.startswith("The quota of bob for instances is 1, of which 1 is used")
     grown = bob.call("set", key=f"local.{OF_BOB}.disk", val="2G")
     assert grown.status is Status.RESOURCE_EXHAUSTED, grown

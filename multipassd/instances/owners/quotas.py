@@ -27,6 +27,9 @@ class Amounts(NamedTuple):
         return Amounts(*(a + b for a, b in zip(self, other, strict=True)))
 
 
+LABELS = {"cpus": "CPUs", "disk": "disk space", "networks": "cards on networks of the host"}
+
+
 class QuotaExceeded(RpcError):
     """The owner would have more than its quota."""
 
@@ -35,10 +38,10 @@ class QuotaExceeded(RpcError):
     def __init__(self, name: str, kind: str, used: int, more: int, limit: int) -> None:
         text = {each: quotas.show(kind, each) for each in (used, more, limit)}
         super().__init__(
-            f"This needs {text[more]} of {kind}, and {name} has {text[used]} of at most "
-            f"{text[limit]}. Delete or shrink instances ('multipass delete --purge' frees what "
-            f"they take), or ask an administrator for more: "
-            f"'multipass set {quotas.key(name, kind)}=…'."
+            f"The quota of {name} for {LABELS.get(kind, kind)} is {text[limit]}, of which "
+            f"{text[used]} is used, and this needs {text[more]}.\n"
+            "'multipass delete --purge' frees what an instance takes. An administrator changes the "
+            f"quota with 'multipass set {quotas.key(name, kind)}=…'."
         )
 
 
