@@ -53,6 +53,12 @@ def transfer_rows(place: Place) -> Iterator[Row]:
     return transfers.rows(place)
 
 
+def relay_rows(place: Place) -> Iterator[Row]:
+    from benchmarks import relays
+
+    return relays.rows(place)
+
+
 def download_rows(place: Place) -> Iterator[Row]:
     from benchmarks import downloads
 
@@ -76,6 +82,7 @@ PARTS: dict[str, Callable[[Place], Iterable[Row]]] = {
     "mounts": mount_rows,
     "snapshots": snapshot_rows,
     "transfers": transfer_rows,
+    "relays": relay_rows,
     "downloads": download_rows,
     "strangers": stranger_rows,
     "tests": inner_loop.rows,

@@ -5,7 +5,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -94,9 +94,13 @@ def write_disk(path: Path, size: int) -> None:
 
 @contextmanager
 def site(
-    rate: int = 0, sandbox: Sandbox | None = None, env: Mapping[str, str] | None = None
+    rate: int = 0,
+    sandbox: Sandbox | None = None,
+    env: Mapping[str, str] | None = None,
+    addresses: Sequence[str] = (),
 ) -> Iterator[Site]:
-    """`rate` is the image server's, in bytes a second; `env` is added to the daemon's."""
+    """`rate` is the image server's, in bytes a second; `env` is added to the daemon's;
+    `addresses`: where it listens, beside its socket."""
     sandbox = sandbox or Sandbox.create()
     tree = ImageTree(sandbox.root / "served")
     server = subprocess.Popen(
@@ -107,6 +111,8 @@ def site(
     url = server.stdout.readline().strip()
     remotes = " ".join(f"{name}={url}{path}/" for name, path in PATHS.items() if name != "core")
     daemon = Daemon(sandbox, env={"MULTIPASS_IMAGE_REMOTES": f"{remotes} core=", **(env or {})})
+    for address in (daemon.address, *addresses) if addresses else ():
+        daemon.options += ["--address", address]
     try:
         daemon.start()
         made = Site(sandbox, daemon, tree, url)

@@ -187,6 +187,20 @@ def test_an_instance_that_stops_ends_the_command(laptop: Remote, service: Site) 
     assert err.startswith(f'transfer failed: instance "{NAME}" is not running\n')
 
 
+def test_what_goes_by_content_works_and_what_names_a_file_of_the_host_says_why_not(
+    laptop: Remote, service: Site, tmp_path: Path
+) -> None:
+    """After the test above: the instance is stopped."""
+    file = tmp_path / "file"
+    laptop.done("export", NAME, str(file))
+    assert file.stat().st_size > 1 << 20
+    for words in (["import", str(file)], ["launch", service.url]):
+        refused = laptop.start(*words)
+        _, err = refused.communicate(timeout=PATIENCE)
+        assert refused.returncode == 2
+        assert "is a file of the service's host" in err and "Copy the file to that host" in err
+
+
 def _processes_with(word: str) -> list[Path]:
     found = []
     for each in Path("/proc").glob("[0-9]*"):
