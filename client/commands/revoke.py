@@ -26,8 +26,8 @@ COMMAND = Command(
     "revoke",
     "Trust a person's clients no longer",
     "Trust all clients of a person, or one client, no longer, and take the person's\n"
-    "invitations back. It counts at once: log-ins to instances end, and an SSH key that\n"
-    "a client was handed is replaced.",
+    "invitations back. It counts at once: log-ins to instances end, and an SSH key\n"
+    "that a client was handed is replaced.",
     run,
     options=(Option(("force",), "Also if no admin is left then"),),
     syntax="<name>",
