@@ -27,7 +27,8 @@ from multipassd.instances.collection import Instances
 from multipassd.instances.host_limits import TooLarge
 from multipassd.instances.instance import Instance
 from multipassd.instances.launching.launch_spec import MAX_NAME, LaunchSpec
-from multipassd.instances.launching.launcher import Launcher, Reporter
+from multipassd.instances.launching.launcher import Launcher
+from multipassd.instances.launching.reporter import Reporter
 from multipassd.instances.owners.owner import Owner
 from multipassd.instances.owners.quotas import Amounts
 from multipassd.instances.records.record import ImageOrigin, Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 from multipassd.audit.deed import Subject
 from multipassd.instances.exporting import exporter
 from multipassd.instances.exporting.importer import ImportSpec
-from multipassd.instances.launching.launcher import Reporter
+from multipassd.instances.launching.reporter import Reporter
 from multipassd.rpc import caller
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon

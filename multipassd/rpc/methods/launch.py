@@ -11,7 +11,7 @@ from multipassd.images.image import Progress
 from multipassd.instances.instance import Instance
 from multipassd.instances.launching import launch_networks, launch_spec
 from multipassd.instances.launching.launch_spec import LaunchSpec, NetworkSpec
-from multipassd.instances.launching.launcher import Reporter
+from multipassd.instances.launching.reporter import Reporter
 from multipassd.network import interfaces
 from multipassd.rpc import caller
 from multipassd.rpc.call import Call

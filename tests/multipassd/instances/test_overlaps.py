@@ -26,7 +26,8 @@ from multipassd.instances import instance as instance_module
 from multipassd.instances.collection import Instances
 from multipassd.instances.guests import guest_ssh
 from multipassd.instances.launching.launch_spec import LaunchSpec, NetworkSpec
-from multipassd.instances.launching.launcher import CONFIGURED_AT_ONCE, Launcher, Reporter
+from multipassd.instances.launching.launcher import CONFIGURED_AT_ONCE, Launcher
+from multipassd.instances.launching.reporter import Reporter
 from multipassd.instances.records.record import Phase
 from multipassd.instances.states.errors import GuestSilent, RepeatedAddress
 from multipassd.instances.states.state import State
