@@ -15,7 +15,7 @@ The caller holds the store's lock, and has just looked at the files.
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +110,13 @@ class Changer:
             found |= {who: role for who in here if who not in found}
         _log.info("ended a change of the roles of %d clients that was cut short", len(found))
         if gone := {who: role for who, role in found.items() if who in leaving}:
-            self.remove(gone, None)
+            self.by_hand.disregard(gone)
+            with ExitStack() as stack:
+                for who in gone:
+                    stack.enter_context(self.by_hand.expecting(who))
+                self.remove(gone, None)
+                for file in self.files.values():
+                    file.inspect_again()
         self._unite({who: role for who, role in found.items() if who in moving})
         self.underway.clear()
 

@@ -4,7 +4,7 @@ client records.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from multipassd.trust.clients import Clients
@@ -59,10 +59,17 @@ class ByHand:
                 return False
             appeared, vanished = trusted - before, before - trusted
             self._unrecorded = (self._unrecorded | appeared) - vanished
+            self._vanished -= appeared  # also where a program has put it back
             appeared, vanished = appeared - self._expected, vanished - self._expected
             self._appeared = (self._appeared - vanished) | appeared
-            self._vanished = (self._vanished - appeared) | vanished
+            self._vanished |= vanished
             return True
+
+    def disregard(self, clients: Collection[str]) -> None:
+        """That these are trusted is what a kill has left, and no addition by hand."""
+        with self._lock:
+            self._unrecorded -= frozenset(clients)
+            self._appeared -= frozenset(clients)
 
     def begin_anew(self) -> None:
         """The store is about to be emptied, which is no removal by hand."""
@@ -92,7 +99,7 @@ class ByHand:
         self._clients.refresh()
         with self._lock:
             trusted, unrecorded = self.trusted, self._unrecorded
-            added, removed = self._appeared, self._vanished
+            added, removed = self._appeared, self._vanished - trusted
             self._appeared = self._vanished = NOBODY
         self._renewals |= self._clients.renewed(trusted, time.time())
         if not self._clients.problem:  # else there is no telling, and twice is better than never

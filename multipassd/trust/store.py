@@ -193,7 +193,8 @@ class TrustStore(StoreReader):
         """Bring the side file up to date: who was added by hand, who was seen (once an hour)."""
         if not self._by_hand.read and not self.directory.exists():
             self.load()  # the disk refused to make it at start; it may be writable by now
-        if time.monotonic() < self._next_flush and not everything:
+        cut_short = self._changer.underway.path.exists()  # or another process is at it
+        if time.monotonic() < self._next_flush and not everything and not cut_short:
             return
         if self._main.observer.directory_complaint():
             self._next_flush = time.monotonic() + FLUSH_SECONDS
@@ -204,7 +205,7 @@ class TrustStore(StoreReader):
                 self._marker.set()
         with self._guard.reported("record"), self._guard.locked():
             self._next_flush = time.monotonic() + FLUSH_SECONDS
-            if self._changer.underway.path.exists():
+            if cut_short:
                 self._inspect_again()
                 self._changer.settle()
             self._record_by_hand()

@@ -6,6 +6,8 @@ there, and the file that Multipass 1.16 reads holds admins alone.
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from protocol.pem import CERTIFICATE, body_to_der, fingerprint, pem_to_der
 from protocol.roles import Role
 from protocol.status import Status
 from tests.interop.grpc_client import Answer, GrpcClient
+from tests.multipassd.admin.trust import TRUST
 from tests.waiting import until
 from tools.daemon import Daemon
 from tools.sandbox import MULTIPASSD, Sandbox
@@ -78,15 +81,30 @@ class KilledSite:
         acknowledged = deed().status is Status.OK
         process = self.daemon.process
         assert process is not None
-        if acknowledged and process.poll() is None:
+        if acknowledged:
             self.armed.unlink()
-            return False, True
+            if self.call(ALICE, "list").status is Status.OK:
+                return False, True
         process.wait(30)
-        self.armed.unlink()
+        self.armed.unlink(missing_ok=True)
         self.daemon.process = None
         self.daemon.start()
         until(lambda: not (self.directory / UNDERWAY_NAME).exists(), "the change to be ended")
         return True, acknowledged
+
+    def tool_killed_at(self, number: int, *words: str, input: bytes = b"") -> tuple[bool, bool]:
+        """The same for `multipass-trust`, while the daemon runs."""
+        armed = self.armed.with_name("armed-tool")
+        armed.write_text(str(number))
+        more = {"KILL_PROGRAM": str(TRUST), "KILL_ARMED": str(armed)}
+        done = subprocess.run(
+            [sys.executable, "-I", str(KILLER), *words, "--socket", str(self.daemon.socket_path)],
+            env={**self.daemon.sandbox.daemon_env(), **self.daemon.extra_env, **more},
+            input=input, capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode in (0, -signal.SIGKILL), done
+        until(lambda: not (self.directory / UNDERWAY_NAME).exists(), "the change to be ended")
+        return done.returncode != 0, done.returncode == 0
 
     def role(self, pair: KeyPair) -> Role | None:
         """As the daemon sees it, whose list holds what its files say."""
@@ -97,6 +115,12 @@ class KilledSite:
         role = store.role_of(name(pair))
         assert roles.get(name(pair)) == (None if role is None else str(role))
         return role
+
+    def told(self) -> str:
+        """For a test that failed."""
+        (reply,) = self.ask("clients").replies
+        names = [(each.name, each.role, each.fingerprint[:8]) for each in reply.clients]
+        return f"{names}\n{self.daemon.log_text()[-6000:]}"
 
     def check_1_16(self) -> None:
         """What Multipass 1.16 would trust, as all that is in the file that it reads."""
@@ -131,6 +155,31 @@ def each_write(site: KilledSite, prepare: Callable[[], None], deed: Callable[[],
         if not was_killed:
             return number - 1
     raise AssertionError("it never came to its end")
+
+
+def test_the_tool_killed_at_each_write_while_the_daemon_runs_leaves_what_was_or_what_is_asked(
+    killed: KilledSite,
+) -> None:
+    for verb in ("remove", "add"):
+        for number in range(1, MOST_WRITES):
+            for pair in (BOB, LAPTOP):
+                if killed.role(pair) is None:
+                    killed.let_in(pair, Role.USER)
+            killed.ask("grant", who="bob", role="user")
+            if verb == "remove":
+                killed.invite(Role.USER)
+                was_killed, done = killed.tool_killed_at(number, "remove", "bob")
+                after = None
+            else:
+                words, after = ("add", "-", "--role", "admin"), Role.ADMIN
+                both = BOB.certificate + LAPTOP.certificate
+                was_killed, done = killed.tool_killed_at(number, *words, input=both)
+            for pair in (BOB, LAPTOP):
+                assert killed.role(pair) in ((after,) if done else (Role.USER, after))
+            killed.check_1_16()
+            if not was_killed:
+                break
+        assert number > 3
 
 
 def test_an_invitation_that_was_printed_is_good_and_a_kill_lets_no_client_in(

@@ -210,3 +210,17 @@ def test_an_editor_that_replaces_the_file_under_our_append_does_not_swallow_it(
     monkeypatch.setattr(StoreDisk, "_append", overtaken)
     enrol(store)
     assert settled(store) == {NAME[0], NAME[1], NAME[2]} | set(NAME[3 : 3 + times])
+
+
+def test_a_client_that_was_removed_by_hand_and_let_in_anew_at_once_keeps_its_new_name(
+    store: TrustStore,
+) -> None:
+    store.flush(everything=True)
+    store.path.write_bytes(pem(0))
+    store.refresh()
+    assert NAME[1] not in store.fingerprints()
+    assert store.add(der(1), "invitation", None, "bob")
+    store.flush(everything=True)
+    assert store.name_of(NAME[1]) == "bob"
+    assert opened(store.directory).holder_of(NAME[1])[1] == "bob"
+    assert NAME[1] not in store.take_changes()[1]
