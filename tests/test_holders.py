@@ -35,6 +35,7 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/auth/test_invitations.py::test_a_line_lets_one_client_in_once_with_its_name_and_role",
             "multipassd/auth/test_invitations.py::test_it_expires_and_a_clock_that_is_set_back_makes_none_"
             "good",
+            "interop/test_invitations.py::test_of_many_clients_that_offer_a_line_at_once_one_gets_in",
         ),
         "the helpers' sockets": (
             "system/test_host_holders.py::test_the_helpers_sockets_are_roots_alone",
@@ -45,7 +46,11 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/cloudinit/test_seed.py::test_the_hypervisor_s_user_reads_it_and_does_no_"
             "more_and_others_do_not",
         ),
-        "over TCP": ("interop/test_calls.py::test_tcp_never_enrols_by_itself",),
+        "over TCP": (
+            "interop/test_calls.py::test_tcp_never_enrols_by_itself",
+            "system/test_no_first_client.py::test_no_call_makes_a_first_client_and_the_invited_one_"
+            "gets_in",
+        ),
         "what other users send": (
             "system/test_journal_records.py::test_what_other_users_send_is_never_shown",
             "system/test_host_trust.py::log_shows_who_did_it_and_nothing_that_others_wrote",
