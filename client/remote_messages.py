@@ -106,7 +106,10 @@ def uses(shown: str) -> str:
 
 def removed(shown: str, was_default: bool) -> str:
     back = f" {USES_LOCAL}" if was_default else ""
-    return f"{shown} is forgotten. The service there still trusts this client.{back}"
+    return (
+        f"{shown} is forgotten. That takes no trust back: `multipass revoke` on that service does."
+        f"{back}"
+    )
 
 
 def where(server: str) -> str:

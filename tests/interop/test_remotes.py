@@ -191,6 +191,10 @@ def test_a_line_that_is_refused_leaves_what_was_kept(
     other = Laptop(tmp_path / "other")
     assert "This invitation was used" in other.fails("remote", "add", "lab", site.address, line)
     assert json.loads(other.file.read_text())["servers"] == []
+    other.file.write_text(kept)  # as after a kill before the line was sent
+    line = site.invite("carol")
+    assert other.done("remote", "add", "lab", site.address, line).startswith("lab (")
+    assert "carol" in site.names()
 
 
 def test_a_spent_line_helps_only_the_client_that_spent_it(
@@ -310,7 +314,7 @@ def test_remotes_are_listed_renamed_and_forgotten(site: Site, laptop: Laptop) ->
     assert f"lab,{site.address},true,{root}\n" in laptop.done("remote", "list", "--format=csv")
     assert "    default: true\n" in laptop.done("remote", "list", "--format=yaml")
     said = laptop.done("remote", "remove", "lab")
-    assert said.startswith(f"lab ({site.address}) is forgotten. The service there still trusts")
+    assert said.startswith(f"lab ({site.address}) is forgotten. That takes no trust back")
     assert said.endswith("Commands talk to this machine's service now.\n")
     assert "There is no remote 'lab'" in laptop.fails("remote", "use", "lab")
     assert "There is no remote 'lab'" in laptop.fails("remote", "remove", "lab")

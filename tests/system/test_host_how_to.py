@@ -19,7 +19,7 @@ PASSPHRASE = "foo"  # as the pages have it on a command line
 ANYTHING = "..."
 BLOCK = re.compile(r"^```console(?P<package> \w+)?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # how a spinner is cleared
-TYPED = re.compile(r"(\w+)\$ (.*)")
+TYPED = re.compile(r"(\w+(?:@\w+)?)\$ (.*)")  # by whom, and on which machine if not this one
 STORE_DIRECTORY = STORE.rpartition("/")[0]
 
 
