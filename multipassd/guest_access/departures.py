@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Protocol
 
 from multipassd.cloudinit.ssh_authority import BACKWARD, VALID
@@ -43,7 +43,7 @@ class Trust(Protocol):
     def state(self) -> TrustState: ...
     @property
     def holders(self) -> Trusted: ...
-    def damaged_roles(self) -> Mapping[Role, str]: ...
+    def hidden(self) -> list[ClientRecord]: ...
     def role_of(self, fingerprint: str) -> Role | None: ...
     def records(self) -> list[ClientRecord]: ...
 
@@ -76,8 +76,8 @@ class Departures:
 
     def look(self) -> None:
         """Called when trust has changed, and every second or so. Never fails."""
-        if self._trust.state is TrustState.DAMAGED or self._trust.damaged_roles():
-            return  # a file that is being edited, or was lost: that is nobody's removal
+        if self._trust.state is TrustState.DAMAGED:
+            return  # a file that is being edited, or was lost: that removes no client
         now, trusted = time.monotonic(), self._trust.holders
         if trusted is not self._looked_at:
             self._looked_at = trusted
@@ -101,7 +101,11 @@ class Departures:
 
     def _compare(self, now: float) -> None:
         present, before = self._present(), set(self._until)
+        # Not let in while the file of their role is damaged, which is no removal either.
+        in_doubt = {each.fingerprint for each in self._trust.hidden()}
         for who, holder in self._holders:
+            if who in in_doubt or holder.renewed_by in in_doubt:
+                continue
             role = self._role(who, holder)
             was, self._roles[who] = self._roles.get(who), role
             if role in (Role.ADMIN, Role.USER):

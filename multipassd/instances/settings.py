@@ -21,6 +21,7 @@ from multipassd.instances.records.card_config import interfaces, mac_address
 from multipassd.instances.records.damaged import InstanceDamaged
 from multipassd.instances.records.record import Network, Record
 from multipassd.instances.setting_keys import NAME, OWNER, Key
+from multipassd.instances.states import transitions
 from multipassd.instances.states.errors import (
     BeingPrepared,
     InstanceDeleted,
@@ -40,6 +41,11 @@ from protocol.status import Status
 
 MAX_NAME = 63  # as of a launch
 MAX_DIGITS = 9  # of a count that is read at all
+
+HAS_MOUNTS = (
+    "It has mounts, by which another owner would reach directories of the users who mounted them. "
+    "`multipass umount` removes them."
+)
 
 Connect = Callable[[str], Awaitable[None]]
 Changing = Callable[[], Coroutine[None, None, None]]
@@ -163,10 +169,13 @@ async def _rename(
 
 
 async def _give(instances: Instances, instance: Instance, key: Key, value: str) -> None:
-    """Raises InvalidSetting, StorageFailed."""
+    """Raises InvalidSetting, NotUpdated, StorageFailed."""
     if value and (why := client_names.complaint(value)) and not client_names.MADE.fullmatch(value):
         raise InvalidSetting(key.text, value, why)
-    instances.give(instance, value)
+    async with instance.held(transitions.MOUNT):  # none is being added
+        if instance.record.mounts and value != instance.record.owner:
+            raise NotUpdated(key.instance, HAS_MOUNTS)
+        instances.give(instance, value)
 
 
 def changeable(instances: Finder, name: str) -> Instance:

@@ -204,6 +204,18 @@ def test_an_admin_gives_an_instance_to_another_and_a_user_can_not(
     assert [each.name for each in listed] == [OF_BOB, OF_NO_ONE]
 
 
+def test_an_instance_with_mounts_is_given_to_no_other(running: Daemon, bob: GrpcClient) -> None:
+    """By its mounts the new owner would read and write as the user who mounted."""
+    where: dict[str, Any] = target(OF_BOB)
+    assert bob.call("mount", source_path="/etc", **where).status is Status.OK
+    with GrpcClient(running, ALICE) as alice:
+        refused = alice.call("set", key=f"local.{OF_BOB}.owner", val="carol")
+        assert refused.status is Status.FAILED_PRECONDITION and "has mounts" in refused.message
+        assert alice.call("umount", **where).status is Status.OK
+        assert alice.call("set", key=f"local.{OF_BOB}.owner", val="carol").status is Status.OK
+    assert not bob.call("list").replies[-1].instance_list.instances
+
+
 def test_a_user_changes_no_setting_of_the_service(bob: GrpcClient) -> None:
     for key in ("local.passphrase", "local.driver", "local.quota.user.instances"):
         assert bob.call("set", key=key, val="9").status is Status.PERMISSION_DENIED, key

@@ -67,7 +67,7 @@ async def mount(call: Call[MountRequest], daemon: Daemon) -> None:
         call.reply(MountReply(reply_message=text))
 
     async def mount(target: TargetPathInfo) -> None:
-        work = _mount(_instance(target, call.instances), asked, target, announce)
+        work = _mount(call, asked, target, announce)
         await daemon.tasks.complete(work)
 
     await _each(call, call.request.target_paths, mount)
@@ -75,15 +75,17 @@ async def mount(call: Call[MountRequest], daemon: Daemon) -> None:
 
 
 async def _mount(
-    instance: Instance,
+    call: Call[MountRequest],
     asked: Mount,
     target: TargetPathInfo,
     announce: Callable[[str], None],
 ) -> None:
+    instance = _instance(target, call.instances)
     path = target.target_path or instance.mounts.default_target(asked.source)
     wanted = asked.model_copy(update={"target": path})
     instance.mounts.check_new(wanted, stopped=instance.state is State.STOPPED)
     async with instance.held(transitions.MOUNT):
+        _instance(target, call.instances)  # it may be another owner's by now
         if instance.running:
             await instance.wait()  # its other mounts may still be mounted after a start
         await instance.mounts.add(

@@ -35,12 +35,12 @@ class Clock:
 class Store:
     state = TrustState.TRUSTING
     holders = Trusted(admins=ALL)
-    damaged: Mapping[Role, str] = {}
+    in_doubt: frozenset[str] = frozenset()
     uids: Mapping[str, int] = {}
     names: Mapping[str, str] = {}
 
-    def damaged_roles(self) -> Mapping[Role, str]:
-        return self.damaged
+    def hidden(self) -> list[ClientRecord]:
+        return [ClientRecord(who) for who in self.in_doubt]
 
     def role_of(self, fingerprint: str) -> Role | None:
         return self.holders.role_of(fingerprint)
@@ -168,12 +168,16 @@ def test_a_store_that_is_in_doubt_ends_nothing(case: Case) -> None:
     case.trust(admins=set())
     case.store.state = TrustState.DAMAGED
     case.look()
-    case.store.state, case.store.damaged = TrustState.TRUSTING, {Role.USER: "lost"}
+    case.store.state, case.store.in_doubt = TrustState.TRUSTING, ALL
     case.look()
-    assert case.host.closed == [] and case.key.name == ""
-    case.store.damaged = {}
+    assert not any(uids for uids, _ in case.host.closed) and case.key.name == ""
+
+
+def test_while_a_file_is_in_doubt_the_access_of_those_who_were_removed_ends(case: Case) -> None:
+    case.store.in_doubt = frozenset({CAROL})
+    case.trust(admins=set())
     case.look()
-    assert case.key.name
+    assert case.host.closed == [({1001}, {1001})] and case.key.name
 
 
 def test_a_client_that_is_trusted_again_is_shut_out_no_longer(case: Case) -> None:
