@@ -13,6 +13,7 @@ from pathlib import Path
 
 from OpenSSL import SSL
 
+from multipassd import status_line
 from multipassd.audit.trail import Audit
 from multipassd.auth import gate
 from multipassd.auth.enrolment import Enrolment
@@ -32,14 +33,13 @@ from multipassd.rpc.methods import HANDLERS
 from multipassd.settings.settings import Settings
 from multipassd.system import installation, log, storage
 from multipassd.system.notices import Manager
-from multipassd.transport import listener, reachable, tls
+from multipassd.transport import listeners, reachable, tls
 from multipassd.transport.connection_pool import Server
-from multipassd.transport.listener import Listener
 from multipassd.transport.quota.subuids import SubordinateUids
-from multipassd.trust.state import FirstClient, TrustState
+from multipassd.trust.state import FirstClient
 from multipassd.trust.store import TrustStore
 from protocol import places
-from protocol.addresses import Address, UnixAddress
+from protocol.addresses import Address
 from protocol.version import VERSION
 
 _log = log.get("service")
@@ -75,7 +75,7 @@ class Service:
         self._audit = Audit(self._store.identity)
         self._settings = Settings(Path(here.settings))
         self._subuids = SubordinateUids.load()
-        self._listeners, self._group = _listen(addresses)
+        self._listeners, self._group = listeners.open_all(addresses, here.socket)
         self._names = reachable.names(addresses, self._listeners)
         try:
             self._machines = Machines.assemble(os.environ, self._data, self._settings, network)
@@ -264,17 +264,8 @@ class Service:
         return self._settings.first_client() is FirstClient.ADMIN
 
     def _status(self) -> str:
-        if self._store.state is TrustState.DAMAGED:
-            return f"trust store damaged: {self._store.damage}"
-        if problem := self._settings.problem or self._identity.problem:
-            return problem
-        if self._store.state is TrustState.EMPTY:
-            if self._adopts():
-                return "waiting for the first client, from root or the admin group"
-            return "waiting for a client that an administrator lets in"
-        clients = _counted(len(self._store), "trusted client")
-        instances = _counted(len(self._daemon.instances), "instance")
-        return f"{clients}, open to all users, {instances}"
+        problem = self._settings.problem or self._identity.problem
+        return status_line.of(self._store, len(self._daemon.instances), self._adopts(), problem)
 
     # -- stop -------------------------------------------------------------------------------------
 
@@ -289,31 +280,6 @@ class Service:
         for each in self._listeners:
             each.close()
         _log.info("%s", f"stopped: {self._farewell}" if self._farewell else "stopped")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _listen(addresses: list[Address]) -> tuple[list[Listener], int]:
-    """The sockets from the service manager and those asked for, and the administrators' group."""
-    listeners = listener.inherited()
-    group = next((each.group for each in listeners if each.group), 0) or listener.admin_group()
-    taken = {each.path for each in listeners if each.path}
-    wanted = addresses or ([] if listeners else [_default_address()])
-    try:
-        for address in wanted:
-            if not (isinstance(address, UnixAddress) and address.path in taken):
-                listeners += listener.bind(address, group)
-    except listener.ListenError:
-        for each in listeners:
-            each.close()
-        raise
-    return listeners, group
-
-
-def _default_address() -> Address:
-    return UnixAddress(installation.here().socket)
 
 
 def _raise_descriptor_limit() -> None:

@@ -55,6 +55,7 @@ LEVELS = {
     "multipassd.rpc.methods": 14,
     "multipassd.options": 15,
     "multipassd.service": 15,
+    "multipassd.status_line": 2,
     "multipassd.snap": 15,
     "multipassd.main": 16,
 }
