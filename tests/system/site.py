@@ -37,10 +37,12 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from client.transport.channel import Channel
 from client.errors import StatusError
+from client.server import Server
+from client.transport.roots import Roots
 from client.transport.server_identity import Peer
 from protocol.addresses import parse
 identity = tuple(sys.argv[4:6]) or None
-peer = Peer(parse(sys.argv[2]), [], identity, lambda warning: None)
+peer = Peer(Server(parse(sys.argv[2]), Roots([])), identity, lambda warning: None)
 try:
     list(Channel(peer).call(sys.argv[3], b""))
 except StatusError as error:
