@@ -132,7 +132,8 @@ class Enrolment:
         if self._store.state is TrustState.DAMAGED:
             raise StoreDamaged(gate.DAMAGED_SENTENCE)
         who, now = peer.fingerprint, time.time()
-        found = await self._in_thread(lambda: self._invitations.find(line, who, now))
+        offered = lambda: inviting.offered(self._invitations, line, who, now)  # noqa: E731
+        found = await self._in_thread(offered)
         role = parse(found.role)
         if role is None:
             raise InvitationRefused(f"This invitation is for an unknown role: {found.role}.")

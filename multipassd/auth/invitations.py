@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 import time
 from collections.abc import Container, Iterator
@@ -18,7 +19,8 @@ from math import inf, isfinite
 from pathlib import Path
 
 from multipassd.system import file_lock, log
-from multipassd.system.files import read_regular, write_atomically
+from multipassd.system.files import READ_FLAGS, read_descriptor, write_atomically
+from multipassd.trust.event_file import checked
 from multipassd.trust.lock import LOCK_NAME, LOCK_PATIENCE
 from protocol import invitation_line
 from protocol.errors import RpcError, StorageFailed
@@ -183,7 +185,7 @@ class Invitations:
 
     def _read(self) -> list[Invitation]:
         try:
-            entries = json.loads(read_regular(self.path, FILE_LIMIT))["invitations"]
+            entries = json.loads(self._text())["invitations"]
             return [_checked(Invitation(**entry)) for entry in entries]
         except FileNotFoundError:
             return []
@@ -192,6 +194,15 @@ class Invitations:
                 f"Invitations can't be used, as {self.path} can't be read: {error}. Remove that "
                 "file, which takes all of them back, and make new ones."
             ) from error
+
+    def _text(self) -> bytes:
+        """Raises OSError, also where others than root and the store's owner could have written."""
+        descriptor = os.open(self.path, READ_FLAGS)
+        try:
+            checked(descriptor, frozenset({0, os.geteuid(), self.path.parent.stat().st_uid}))
+            return read_descriptor(descriptor, FILE_LIMIT, self.path)
+        finally:
+            os.close(descriptor)
 
     def _write(self, invitations: list[Invitation], now: float) -> None:
         """All but those that have expired. The log names these: it may be the clock that is

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from multipassd.auth import gate
 from multipassd.auth.invitations import LONGEST, SHORTEST, Invitation, Invitations
+from multipassd.system import log
 from multipassd.trust import names
 from multipassd.trust.state import FirstClient, TrustState
 from multipassd.trust.store import TrustStore
@@ -24,6 +25,9 @@ ONLY_ADMINS = (
     "Until a first client is trusted, only root and the admin group of the service's machine can "
     "connect."
 )
+
+
+_log = log.get("invitations")
 
 
 class NotInvited(RpcError):
@@ -123,6 +127,19 @@ def meant(store: TrustStore, who: str) -> list[str]:
         return names.choose(store.records(), who)
     except names.Ambiguous as doubt:
         raise InDoubt(doubt) from None
+
+
+def offered(invitations: Invitations, line: str, who: str, now: float) -> Invitation:
+    """The invitation of a line that a client offers, which may be a stranger: no path of root's is
+    named to it. Raises InvitationRefused, StorageFailed."""
+    try:
+        return invitations.find(line, who, now)
+    except StorageFailed as error:
+        _log.warning("%s", error.message)
+        raise StorageFailed(
+            "Invitations can't be used now; the journal of the service says why.\n"
+            "Please tell its administrator."
+        ) from None
 
 
 class Revocable(NamedTuple):

@@ -15,7 +15,7 @@ from multipassd.trust.client_record import ClientRecord
 from multipassd.trust.lock import LastAdmin
 from multipassd.trust.state import FirstClient
 from multipassd.trust.store import TrustStore
-from protocol.errors import RpcError
+from protocol.errors import RpcError, StorageFailed
 from protocol.messages.trust import (
     ClientsReply,
     ClientsRequest,
@@ -88,6 +88,11 @@ async def clients(call: Call[ClientsRequest], daemon: Daemon) -> None:
         )
         for record in records
     ]
+    damage = list(daemon.store.damaged_roles().values())
+    try:
+        invited = await daemon.enrolment.invitations()
+    except StorageFailed as error:
+        invited, damage = [], [*damage, error.message]
     waiting = [
         Invitation(
             name=each.name,
@@ -96,7 +101,7 @@ async def clients(call: Call[ClientsRequest], daemon: Daemon) -> None:
             made_at=int(each.made),
             expires=int(each.expires),
         )
-        for each in await daemon.enrolment.invitations()
+        for each in invited
     ]
     state = daemon.store.state.name.lower()
     call.reply(
@@ -106,7 +111,7 @@ async def clients(call: Call[ClientsRequest], daemon: Daemon) -> None:
             invitations=waiting,
             former_key=daemon.guest_access.pending(),
             quotas=_quotas(records, daemon),
-            damage=list(daemon.store.damaged_roles().values()),
+            damage=damage,
         )
     )
 

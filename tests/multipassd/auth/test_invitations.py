@@ -285,15 +285,30 @@ def test_a_damaged_file_lets_none_in_and_is_left_alone(site: Site) -> None:
         broken.append(json.dumps({"invitations": [entry | {"expires": moment}]}))
     for text in broken:
         path.write_text(text)
-        for change in (lambda: site.redeem(line, 2), site.invite):
-            with pytest.raises(StorageFailed, match="Remove that"):
-                change()
+        with pytest.raises(StorageFailed, match="the journal of the service says why"):
+            site.redeem(line, 2)
+        with pytest.raises(StorageFailed, match="Remove that"):
+            site.invite()
         assert path.read_text() == text
     assert len(site.store) == 1
 
 
 class Killed(BaseException):
     pass
+
+
+def test_a_file_that_others_could_write_lets_none_in_and_strangers_hear_no_path(site: Site) -> None:
+    line = site.invite()
+    file = site.directory / INVITATIONS_NAME
+    file.chmod(0o666)
+    with pytest.raises(StorageFailed) as refused:
+        site.redeem(line, 2)
+    assert str(site.directory) not in refused.value.message
+    with pytest.raises(StorageFailed, match="others may write to it"):
+        asyncio.run(site.enrolment.invitations())
+    file.chmod(0o600)
+    site.redeem(line, 2)
+    assert site.store.role_of(fingerprint(der(2))) is Role.VIEWER
 
 
 def test_a_kill_at_each_write_leaves_the_line_to_its_client_or_lets_that_in(
