@@ -16,9 +16,9 @@ from multipassd.system import installation
 
 def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--client", default="", metavar="NAME", help="did it or is concerned: name or fingerprint"
+        "--client", metavar="NAME", help="did it or is concerned: name or fingerprint"
     )
-    parser.add_argument("--instance", default="", metavar="NAME", help="it was done to")
+    parser.add_argument("--instance", metavar="NAME", help="it was done to")
     parser.add_argument("--since", metavar="WHEN", help="such as 2h, 7d, yesterday, 2026-11-29")
     parser.add_argument("--until", metavar="WHEN", help="the same")
     parser.add_argument("--format", choices=sorted(formats.FORMATS), default="table")
@@ -28,6 +28,12 @@ def _arguments(parser: ArgumentParser) -> None:
 def _run(place: Place, options: Namespace) -> int:
     if options.follow and (options.until or options.format != "table"):
         options.usage_error("--follow shows a table without end: leave out --until and --format")
+    if "" in (options.client, options.instance):
+        options.usage_error("--client and --instance need a name")
+    if options.client and not query.names_client(options.client):
+        options.usage_error(
+            "--client is a client's name, or at least the first 4 digits of its fingerprint"
+        )
     now = datetime.now(UTC)
     since = when.parse(options.since, now) if options.since else None
     until = when.parse(options.until, now) if options.until else None
@@ -47,11 +53,11 @@ def _run(place: Place, options: Namespace) -> int:
 def _rows(
     place: Place, options: Namespace, since: float | None, until: float | None
 ) -> Iterator[Row]:
-    here = installation.here()
+    here, client = installation.here(), options.client or ""
     unit = here.daemon_unit if place.of_unit or here.confined else ""
-    wanted = query.conditions(place.owner, unit, options.client, options.instance)
+    wanted = query.conditions(place.owner, unit, client, options.instance or "")
     for record in reader.read(wanted, since, until, options.follow):
-        if query.concerns(record, options.client):
+        if query.concerns(record, client):
             yield row_of(record)
 
 

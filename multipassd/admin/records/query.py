@@ -7,11 +7,14 @@ user's is never taken for one of the service, whatever it says of itself. Root c
 
 from __future__ import annotations
 
+import pwd
 import re
 from collections.abc import Iterator
 
 from multipassd.admin.records.reader import Record
+from multipassd.admin.records.row import ABOUT_CLIENTS
 from multipassd.audit.event import Event
+from multipassd.trust import names as client_names
 
 DIGITS = re.compile(r"[0-9a-f]{4,64}")  # the beginning of a fingerprint
 # Fields that name a client: who did it, who it was about.
@@ -30,7 +33,14 @@ def conditions(owner: int, unit: str, client: str, instance: str) -> Iterator[li
     if instance:
         yield [f"MULTIPASS_INSTANCE={instance}", f"MULTIPASS_SOURCE={instance}"]
     if client and not DIGITS.fullmatch(client.lower()):
-        yield [f"MULTIPASS_{name}={client}" for name in NAMES]
+        uid = _uid_of(client)
+        by_user = [] if uid is None else [f"MULTIPASS_UID={uid}"]
+        yield [*(f"MULTIPASS_{name}={client}" for name in NAMES), *by_user]
+
+
+def names_client(text: str) -> bool:
+    """Can a client have this name, or a fingerprint begin so?"""
+    return bool(client_names.NAME.fullmatch(text) or DIGITS.fullmatch(text.lower()))
 
 
 def concerns(record: Record, client: str) -> bool:
@@ -40,6 +50,19 @@ def concerns(record: Record, client: str) -> bool:
         return True
     if any(client == record.get(f"MULTIPASS_{name}") for name in NAMES):
         return True
+    by = "BY_" if record.get("MULTIPASS_EVENT") in ABOUT_CLIENTS else ""
+    if not any(record.get(f"MULTIPASS_{by}{name}") for name in ("NAME", "CLIENT")):
+        # A row shows the user of the host then.
+        if str(record.get("MULTIPASS_UID", "")) == str(_uid_of(client)):
+            return True
     start = client.lower()
     values = (str(record.get(f"MULTIPASS_{name}", "")) for name in FINGERPRINTS)
     return bool(DIGITS.fullmatch(start)) and any(value.startswith(start) for value in values)
+
+
+def _uid_of(user: str) -> int | None:
+    """Of a user of this host."""
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return None

@@ -77,7 +77,7 @@ def row_of(record: Record) -> Row:
         about=about or _field(record, "PATH"),
         outcome=_field(record, "OUTCOME") or OUTCOMES.get(event, "done"),
         status=_field(record, "STATUS"),
-        reason=_field(record, "REASON") or _field(record, "HOW"),
+        reason=_field(record, "REASON") or _field(record, "HOW") or _invited_as(record),
         times=_field(record, "COUNT"),
         message=_first(record, "MESSAGE"),
     )
@@ -107,7 +107,11 @@ def _on(row: Row) -> str:
         on = f"{on}.{row.snapshot}"
     if row.source:
         on = f"{on} (of {row.source})"
-    return row.setting or on or row.about
+    if row.setting:  # of an instance's name and owner, also the new one
+        renamed = row.instances[1:] if len(row.instances) > 1 else ()
+        new = renamed[0] if renamed else row.about
+        return f"{row.setting} ({new})" if new else row.setting
+    return on or row.about
 
 
 def _ended(row: Row) -> str:
@@ -115,6 +119,11 @@ def _ended(row: Row) -> str:
     times = f"{row.times} times" if row.times else ""
     more = ", ".join(filter(None, (times, why)))
     return f"{row.outcome} ({more})" if more else row.outcome
+
+
+def _invited_as(record: Record) -> str:
+    role = _field(record, "INVITED_ROLE")
+    return f"role {role}" if role else ""
 
 
 def _client(record: Record) -> str:

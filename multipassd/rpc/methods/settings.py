@@ -7,6 +7,7 @@ import time
 from functools import partial
 from typing import Any
 
+from multipassd.audit.deed import Subject
 from multipassd.instances import setting_keys
 from multipassd.instances import settings as of_instances
 from multipassd.instances import snapshot_settings as of_snapshots
@@ -83,9 +84,19 @@ async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
         changing = partial(_set, daemon, key, value)
     former = "" if of_instance is None else daemon.instances.owner_of(of_instance.instance)
     await daemon.tasks.complete(changing())
+    if of_instance is not None:
+        call.deed.whole.subject = _subject(of_instance, value)
     if of_instance is not None and of_instance.property == setting_keys.OWNER and former != value:
         daemon.guest_access.end_log_ins(former)
     call.reply(SetReply())
+
+
+def _subject(key: setting_keys.Key, value: str) -> Subject:
+    """An instance's new name and its new owner are on record, as they tell whose it is."""
+    if key.property == setting_keys.NAME:
+        return Subject(tuple(dict.fromkeys((key.instance, value))), setting=key.text)
+    owner = value if key.property == setting_keys.OWNER else ""
+    return Subject((key.instance,), setting=key.text, client=owner)
 
 
 def _check_own_end(call: Call[SetRequest], key: str, value: str) -> None:

@@ -204,3 +204,37 @@ def test_a_client_is_found_by_name_or_by_the_beginning_of_its_fingerprint() -> N
         assert query.concerns(record, wanted)
     for wanted in ("alice", "bo", "caf", "cafe1", "afe0"):
         assert not query.concerns(record, wanted)
+
+
+def test_what_root_did_without_a_certificate_is_found_by_its_user() -> None:
+    record = {"MULTIPASS_UID": "0", "MULTIPASS_EVENT": "removed", "MULTIPASS_NAME": "vic"}
+    assert not query.concerns(record, "nobody")
+    assert query.concerns(record, "root")
+    assert not query.concerns({"MULTIPASS_UID": "0", "MULTIPASS_NAME": "alice"}, "root")
+    assert "MULTIPASS_UID=0" in list(query.conditions(0, "", "root", ""))[-1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"SETTING": "local.a.name", "INSTANCE": ["a", "b"]}, "local.a.name (b)"),
+        ({"SETTING": "local.a.owner", "INSTANCE": "a", "ABOUT": "carol"}, "local.a.owner (carol)"),
+        ({"SETTING": "local.a.cpus", "INSTANCE": "a"}, "local.a.cpus"),
+    ],
+)
+def test_a_new_name_and_a_new_owner_are_shown(fields: dict[str, Any], expected: str) -> None:
+    record = {f"MULTIPASS_{name}": value for name, value in fields.items()}
+    assert cells(row_of(record))[5] == expected
+
+
+def test_the_role_of_an_invitation_is_shown() -> None:
+    record = {"MULTIPASS_EVENT": "invited", "MULTIPASS_INVITED": "eve"}
+    shown = cells(row_of(record | {"MULTIPASS_INVITED_ROLE": "admin"}))
+    assert shown[4:] == ("invite", "eve", "done (role admin)")
+
+
+@pytest.mark.parametrize("words", [("--client", "925"), ("--client", ""), ("--instance", "")])
+def test_a_filter_that_can_match_nothing_is_refused(
+    sandbox: Sandbox, words: tuple[str, ...]
+) -> None:
+    assert Trust(sandbox).run("log", *words).returncode == 2
