@@ -76,18 +76,9 @@ class Clients:
         record = self._records.get(fingerprint)
         return names.of_fingerprint(fingerprint) if record is None else record.name
 
-    def free_name(self, wanted: str, uid: int | None, reserved: Iterable[str] = ()) -> str:
-        """`wanted`, unless another person has it: the same user's certificates share a name."""
-        return names.free_for(self._records.values(), wanted, uid, reserved)
-
-    def roles_of(self, name: str, uid: int | None) -> list[Role]:
-        """On record, of this name's certificates and of this user's, unless that is root; one that
-        this version does not know counts as the least."""
-        return [
-            Role.VIEWER if each.role is None else each.role
-            for each in list(self._records.values())
-            if each.name == name or (uid and each.uid == uid)
-        ]
+    def records(self) -> list[ClientRecord]:
+        """Of all on record, also those that are not trusted while a file is damaged."""
+        return list(self._records.values())
 
     def unknown(self, fingerprints: Iterable[str]) -> list[str]:
         return [each for each in fingerprints if each not in self._records]

@@ -161,7 +161,11 @@ class StoreReader:
         self._clients.refresh()
         everyone = self._holders.everyone
         roles = [self.role_of(each) for each in everyone if self.name_of(each) == name]
-        roles += self._clients.roles_of(name, uid)
+        roles += [
+            each.role or _VIEWER  # one that this version does not know counts as the least
+            for each in self._clients.records()
+            if each.name == name or (uid and each.uid == uid)  # root, who gets in, has no limit
+        ]
         return min((role for role in roles if role), default=None)
 
     def hidden(self) -> list[ClientRecord]:

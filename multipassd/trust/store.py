@@ -75,7 +75,7 @@ class TrustStore(StoreReader):
             self._main.in_order()
             if not name:
                 self._clients.refresh()
-                name = self._clients.free_name(names.default(uid, who), uid, owners)
+                name = names.free_for(self._clients.records(), names.default(uid, who), uid, owners)
                 if not only_first:
                     role = min(role, self.role_of_person(name, uid) or role)
             if not self._files[role].append(who, text, only_first):
