@@ -32,18 +32,21 @@ class Pump:
     def run(self) -> None:
         """Raises CommandFailed."""
         try:
+            self._pass_on()  # what came with the first reply
             while not self._duplex.over or self._to_ssh:
                 self._wait()
-                if not self._duplex.over:
-                    self._receive()
-                self._write_ssh()
-                self._duplex.give_back(self._held)
-                self._duplex.flush()
+                self._pass_on()
         except (BrokenPipeError, ConnectionResetError, EOFError):
             self._hear_the_end()
         self._duplex.close()
         if self._duplex.over:
             self._duplex.check()
+
+    def _pass_on(self) -> None:
+        self._receive()
+        self._write_ssh()
+        self._duplex.give_back(self._held)
+        self._duplex.flush()
 
     def _hear_the_end(self) -> None:
         """ssh has gone, perhaps as the instance has: the service may say why."""

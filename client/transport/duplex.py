@@ -24,6 +24,7 @@ class Duplex:
         self._exchange: Exchange
         self._stream: Stream
         self._unwritten = memoryview(b"")
+        self._early: list[bytes] = []  # replies that came with the first
 
     def open(self) -> None:
         """Returns with the first reply, which says that the call goes on; its content is ignored.
@@ -68,8 +69,9 @@ class Duplex:
         self._exchange.give_back(held)
 
     def receive(self) -> list[bytes]:
-        """The replies that are there; when it is `over`, `check` says how. Raises CommandFailed."""
-        replies: list[bytes] = []
+        """The replies that are there, also before anything can be read from the connection; when it
+        is `over`, `check` says how. Raises CommandFailed."""
+        replies, self._early = self._early, []
         try:
             while not self.over and (data := self._stream.read_some()) is not None:
                 if not data:
@@ -119,4 +121,6 @@ class Duplex:
                     raise NotProcessed
                 raise ConnectionLost(messages.CONNECTION_LOST, messages.LOST_HINT)
             replies = self._exchange.receive(data)
-            check_status(self._exchange)
+            if not replies:
+                check_status(self._exchange)
+        self._early = replies[1:]

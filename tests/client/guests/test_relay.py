@@ -99,11 +99,11 @@ def test_a_terminal_and_its_signals_are_ssh_s(
     client.type(b"stty size; echo re''ady\r")
     client.wait_for(b"33 77")
     client.wait_for(b"ready")
-    client.type(b"sh -c 'trap \"echo caught\" INT; echo wai''ts; sleep 60'\r")
+    trap = b"trap 'echo cau''ght; exit 3' INT"
+    client.type(b'exec sh -c "' + trap + b"; echo wai''ts; while :; do sleep 0.1; done\"\r")
     client.wait_for(b"waits")
     client.type(b"\x03")
     client.wait_for(b"caught")
-    client.type(b"exit 3\r")
     assert client.process.wait(PATIENCE) == 0
 
 
