@@ -71,8 +71,8 @@ async def certify(call: Call[CertifyRequest], daemon: Daemon) -> None:
         username=endpoint.user,
         host_key=await _host_key(instance),
     )
-    if call.request.refused:
-        instance.way.note_refusal()
+    if call.request.refused and not why_withheld(call.standing):
+        instance.way.note_refusal()  # a user's word gives no one else another way in
     if why := await asyncio.to_thread(_why_shared, call, daemon, instance):
         reply.why_shared = why
         reply.private_key = await daemon.guest_access.give_key(call.peer, instance)

@@ -128,11 +128,14 @@ async def _explain(
 def _way(instance: Instance, daemon: Daemon) -> str:
     """How `exec`, `shell` and `transfer` log in, a sentence."""
     try:
-        why = instance.way.why_shared(daemon.ssh_authority.public)
+        authority = daemon.ssh_authority.public
+        withheld = daemon.guest_access.why_withheld(instance)
+        way = instance.way
+        why = way.why_untrusting(authority) if withheld else way.why_shared(authority)
     except StorageFailed as error:
         return error.message
-    way = "the key that all instances share" if why else "certificates"
-    return f"{instance.name} is logged in to by {way}{f': {why}' if why else ''}"
+    by = "the key that all instances share" if why else "certificates"
+    return f"{instance.name} is logged in to by {by}{f': {why}' if why else ''}"
 
 
 def _tell(call: Call[InfoRequest], text: str, level: str = "WARNING") -> None:

@@ -187,6 +187,7 @@ def test_a_user_never_gets_the_key_that_opens_others_instances(tell: Tell) -> No
         with pytest.raises(NoCertificates, match="it refused a certificate.*instances of others"):
             await place.certify(USER, refused=True)
         assert (await place.certify(USER)).certificate, "the next one may be taken"
+        assert (await place.certify(ADMIN)).certificate, "a user's word counts for itself alone"
         await place.certify(ADMIN, refused=True)
         assert (await place.certify(USER)).certificate
         place.foo.change(ssh_authority="")
