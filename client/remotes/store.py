@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from client import files, remote_messages
 from client.errors import CommandFailed
 from client.remotes import table
@@ -19,6 +21,8 @@ class RemotesUnusable(CommandFailed):
 def read(path: str) -> Remotes:
     """Raises RemotesUnusable."""
     try:
+        if not os.path.lexists(path):
+            return Remotes()
         return table.parse(files.load(path))
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error

@@ -83,10 +83,10 @@ class Remotes:
 def parse(text: str) -> Remotes:
     """Raises NotRemotes."""
     remotes = Remotes()
-    if not text:
-        return remotes
     try:
         document = json.loads(text)
+        if not isinstance(document, dict) or not {"servers", "default"} <= document.keys():
+            raise ValueError("it lists no servers")
         entries = document["servers"]
         if not isinstance(entries, list):
             raise TypeError("the servers are no list")
@@ -94,7 +94,8 @@ def parse(text: str) -> Remotes:
         for entry in entries:
             remotes.keep(_remote(entry))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise NotRemotes(str(error) or type(error).__name__) from None
+        why = error if type(error) is ValueError else "it is cut off, or was edited"
+        raise NotRemotes(str(why)) from None
     names = [each.name for each in remotes.every() if each.name]
     if len(remotes) != len(entries) or len(set(names)) != len(names):
         raise NotRemotes("two entries are of the same server or name")

@@ -54,9 +54,16 @@ def _run(place: Place, options: Namespace) -> int:
 
 
 def _reset_roles(store: TrustStore, options: Namespace) -> int:
-    """The admins stay, so nothing has to be confirmed."""
-    for role, why in store.damaged_roles().items():
+    damaged, lost = store.damaged_roles(), len(store.hidden())
+    for why in damaged.values():
         print(why)
+    if not options.dry_run and not options.yes:
+        _confirm(
+            f"After this the {' and '.join(f'{role}s' for role in damaged)} are trusted no longer, "
+            f"{lost} on record; the admins stay. Where only the owner or the mode of a file is "
+            f"wrong, `sudo {installation.here().trust} check --repair` keeps what it holds."
+        )
+    for role in damaged:
         if options.dry_run:
             say(f"Set the {role}s' file aside; the admins stay.", options.dry_run)
             continue

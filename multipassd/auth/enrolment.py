@@ -12,7 +12,7 @@ from multipassd.audit.record import Actor
 from multipassd.audit.trail import Audit
 from multipassd.auth import gate, inviting
 from multipassd.auth.invitations import VOID, Invitation, InvitationRefused, Invitations
-from multipassd.auth.inviting import Invited, NoClient, Wish
+from multipassd.auth.inviting import Invited, Wish
 from multipassd.auth.peer import Peer
 from multipassd.auth.renewal import Renewal
 from multipassd.auth.standing import actor
@@ -187,7 +187,7 @@ class Enrolment:
             if more and not found:
                 return []
         if not found:
-            raise NoClient(who)
+            raise inviting.none_found(self._store, who)
         return await self._grant(found, role, by, force)
 
     async def _revoke_from(self, who: str, by: Peer, force: bool) -> tuple[list[str], int]:

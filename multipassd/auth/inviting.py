@@ -175,10 +175,16 @@ def _hidden(store: TrustStore, who: str) -> str:
         return ""
     count = f"{len(hidden)} client{'' if len(hidden) == 1 else 's'}"
     return (
-        f"{count} of '{who}' can't be removed now: the file of their role is damaged, so they are "
+        f"{count} of '{who}' can't be changed now: the file of their role is damaged, so they are "
         "not let in, and will be once it is repaired. Please repair it with "
-        "'sudo multipass-trust check --repair', then revoke again."
+        "'sudo multipass-trust check --repair', then try again."
     )
+
+
+def none_found(store: TrustStore, who: str) -> RpcError:
+    """Why there is no client of this name or fingerprint to change."""
+    hidden = _hidden(store, who)
+    return StorageFailed(hidden) if hidden else NoClient(who)
 
 
 def take_back(store: TrustStore, invitations: Invitations, who: str, now: float) -> Revocable:

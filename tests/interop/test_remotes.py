@@ -344,7 +344,7 @@ def test_a_damaged_file_stops_every_command_and_is_left_alone(site: Site, laptop
     laptop.done("remote", "add", "lab", site.address, site.invite())
     sound = laptop.file.read_text()
     later = json.dumps({"default": "x", "servers": []})
-    for text in ("{", "[]", later, sound.replace("lab", "Lab"), sound.replace("BEGIN", "B")):
+    for text in ("", "{", "[]", later, sound.replace("lab", "Lab"), sound.replace("BEGIN", "B")):
         laptop.file.write_text(text)
         for words in (
             ("list",),

@@ -115,7 +115,8 @@ def test_the_tool_lists_roles_tells_of_a_lost_file_and_resets_that_alone(
     (running.store_path.parent / NAMES[Role.VIEWER]).unlink()
     assert viewer.call("list").status is Status.UNAUTHENTICATED
     assert NAMES[Role.VIEWER] in trust.run("check").stdout
-    assert "no viewers now" in trust.done("reset")
+    assert "Confirm with --yes" in trust.refused("reset")
+    assert "no viewers now" in trust.done("reset", "--yes")
     assert NAMES[Role.VIEWER] not in trust.run("check").stdout
     with GrpcClient(running, ADMIN) as admin:
         assert admin.call("keys").status is Status.OK
@@ -189,8 +190,8 @@ def test_a_revocation_says_whom_it_can_not_reach_while_a_file_is_damaged(running
         )
         refused = admin.call("Trust/revoke", who="bob")
     assert refused.status is not Status.OK
-    assert "1 client of 'bob' can't be removed now" in refused.message
-    assert "1 client of 'bob' can't be removed now" in trust.run("remove", "bob").stderr
+    assert "1 client of 'bob' can't be changed now" in refused.message
+    assert "1 client of 'bob' can't be changed now" in trust.run("remove", "bob").stderr
     assert trust.run("list").stderr.count(NAMES[Role.VIEWER])
     side.chmod(0o600)
     with GrpcClient(running, ADMIN) as admin:

@@ -108,9 +108,7 @@ def _on(row: Row) -> str:
     if row.source:
         on = f"{on} (of {row.source})"
     if row.setting:  # of an instance's name and owner, also the new one
-        renamed = row.instances[1:] if len(row.instances) > 1 else ()
-        new = renamed[0] if renamed else row.about
-        return f"{row.setting} ({new})" if new else row.setting
+        return f"{row.setting} ({row.about})" if row.about else row.setting
     return on or row.about
 
 

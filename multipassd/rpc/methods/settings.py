@@ -94,7 +94,8 @@ async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
 def _subject(key: setting_keys.Key, value: str) -> Subject:
     """An instance's new name and its new owner are on record, as they tell whose it is."""
     if key.property == setting_keys.NAME:
-        return Subject(tuple(dict.fromkeys((key.instance, value))), setting=key.text)
+        both = tuple(dict.fromkeys((key.instance, value)))
+        return Subject(both, setting=key.text, client=value)
     owner = value if key.property == setting_keys.OWNER else ""
     return Subject((key.instance,), setting=key.text, client=owner)
 

@@ -217,7 +217,7 @@ def test_what_root_did_without_a_certificate_is_found_by_its_user() -> None:
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"SETTING": "local.a.name", "INSTANCE": ["a", "b"]}, "local.a.name (b)"),
+        ({"SETTING": "local.a.name", "INSTANCE": ["b", "a"], "ABOUT": "b"}, "local.a.name (b)"),
         ({"SETTING": "local.a.owner", "INSTANCE": "a", "ABOUT": "carol"}, "local.a.owner (carol)"),
         ({"SETTING": "local.a.cpus", "INSTANCE": "a"}, "local.a.cpus"),
     ],
