@@ -12,7 +12,7 @@ from math import inf
 from pathlib import Path
 
 from multipassd.trust.changes import Changer
-from multipassd.trust.client_record import ClientRecord
+from multipassd.trust.client_record import BY_HAND, ClientRecord
 from multipassd.trust.clients import Clients
 from multipassd.trust.disk import StoreDisk
 from multipassd.trust.enrolled_marker import EnrolledMarker
@@ -167,6 +167,16 @@ class StoreReader:
             if each.name == name or (uid and each.uid == uid)  # root, who gets in, has no limit
         ]
         return min((role for role in roles if role), default=None)
+
+    def role_of_unattributed(self) -> Role | None:
+        """The least role of clients of which only the certificate is known, as when their records
+        are lost: any user of the host could be one of them. None if there are none."""
+        holders = self._holders
+        unknown = (self._clients.describe(each).how == BY_HAND for each in holders.viewers)
+        if any(unknown):
+            return _VIEWER
+        unknown = (self._clients.describe(each).how == BY_HAND for each in holders.users)
+        return _USER if any(unknown) else None
 
     def hidden(self) -> list[ClientRecord]:
         """Clients that are not let in, as the file of their role is damaged: they are back once

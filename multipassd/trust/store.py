@@ -77,7 +77,8 @@ class TrustStore(StoreReader):
                 self._clients.refresh()
                 name = names.free_for(self._clients.records(), names.default(uid, who), uid, owners)
                 if not only_first:
-                    role = min(role, self.role_of_person(name, uid) or role)
+                    has = self.role_of_person(name, uid), self.role_of_unattributed()
+                    role = min([role, *(each for each in has if each)])
             if not self._files[role].append(who, text, only_first):
                 return False
             with self._guard.reported("record"):

@@ -204,6 +204,13 @@ def test_an_admin_gives_an_instance_to_another_and_a_user_can_not(
     assert [each.name for each in listed] == [OF_BOB, OF_NO_ONE]
 
 
+def test_an_invitation_names_the_instances_that_come_with_the_name(running: Daemon) -> None:
+    with GrpcClient(running, ALICE) as alice:
+        invited = alice.call("Trust/invite", name="carol", role="user").replies[-1]
+        assert invited.note == f"Instances that belong to 'carol' already: {OF_CAROL}."
+        assert not alice.call("Trust/invite", name="eve", role="user").replies[-1].note
+
+
 def test_an_instance_with_mounts_is_given_to_no_other(running: Daemon, bob: GrpcClient) -> None:
     """By its mounts the new owner would read and write as the user who mounted."""
     where: dict[str, Any] = target(OF_BOB)

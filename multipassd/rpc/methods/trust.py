@@ -41,6 +41,7 @@ from protocol.quotas import read_key, show
 from protocol.roles import NAMES, Role, parse
 from protocol.status import Status
 
+SHOWN = 8  # names of instances in a sentence
 A_DAY = 24 * 3600
 
 
@@ -165,15 +166,25 @@ async def invite(call: Call[InviteRequest], daemon: Daemon) -> None:
     seconds = request.seconds or A_DAY
     wish = Wish(request.name, role, seconds)
     invited = await daemon.enrolment.invite(wish, call.peer, daemon.settings.first_client())
+    left = _left_behind(request.name, invited.role, daemon)
     call.reply(
         InviteReply(
             line=for_service(invited.line, daemon.root_certificate),
             role=str(invited.role),
             expires=int(invited.expires),
             tcp_address=daemon.tcp_address,
-            note=ONLY_ADMINS if invited.closed else "",
+            note="\n".join(filter(None, (ONLY_ADMINS if invited.closed else "", left))),
         )
     )
+
+
+def _left_behind(name: str, role: Role, daemon: Daemon) -> str:
+    """What a user who is let in under a name has at once: a sentence, or empty."""
+    owned = [each.name for each in daemon.instances.owned_by(name)] if role is Role.USER else []
+    if not owned:
+        return ""
+    some = ", ".join(owned[:SHOWN]) + (", …" if len(owned) > SHOWN else "")
+    return f"Instances that belong to '{name}' already: {some}."
 
 
 async def roots(call: Call[RootsRequest], daemon: Daemon) -> None:

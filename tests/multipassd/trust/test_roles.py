@@ -15,7 +15,7 @@ from multipassd.trust import names
 from multipassd.trust.disk import StoreDisk
 from multipassd.trust.lock import LastAdmin, StoreError
 from multipassd.trust.state import TrustState
-from multipassd.trust.store import NAMES, TrustStore
+from multipassd.trust.store import CLIENTS_NAME, NAMES, TrustStore
 from protocol.roles import Role
 from tests.multipassd.trust.store_samples import NAME, der, pem
 
@@ -403,3 +403,16 @@ def test_while_its_file_is_lost_a_lesser_role_gets_no_more_by_the_passphrase(
             each.add(der(3), "passphrase", uid)
         assert each.role_of(NAME[3]) is None
         assert each.role_of_person("bob") is lesser
+
+
+def test_once_the_records_are_lost_the_passphrase_gives_no_more_than_a_lesser_role(
+    tmp_path: Path, lesser: Role
+) -> None:
+    store = opened(tmp_path / "certs")
+    store.add(der(1), "first client", 0, "alice")
+    store.add(der(2), "invitation", 4711, "bob", role=lesser)
+    (store.directory / CLIENTS_NAME).unlink()
+    for each, number in ((store, 3), (opened(store.directory), 4)):
+        each.flush(everything=True)
+        each.add(der(number), "passphrase", 4711)
+        assert each.role_of(NAME[number]) is lesser
