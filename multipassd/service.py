@@ -120,7 +120,7 @@ class Service:
         self._farewell = ""  # why it ends, unless by a signal
         self._upkeep: asyncio.Task[None] | None = None
         self._pruning: asyncio.Task[None] | None = None  # of images; the loop holds tasks weakly
-        self._open_to_all = False  # the sockets, as last set
+        self._first_client = FirstClient.UNKNOWN  # as of the last change of the sockets' modes
         self._reported: set[str] = set()  # problems that the log has told already
         self._identity: Identity
         self._context: SSL.Context
@@ -196,8 +196,8 @@ class Service:
         self._loop.call_later(WATCH_INTERVAL, self._watch)  # first: what fails once is tried again
         self._daemon.enrolment.refresh()
         self._settings.refresh()
-        if self._open_to_all != self._is_open_to_all():
-            self._set_modes()  # local.first-client was changed
+        if self._first_client is not self._settings.first_client():
+            self._set_modes()
         self._dispatcher.look()
         self._audit.tick(time.time())
         self._daemon.instances.stop_what_is_due()
@@ -253,12 +253,10 @@ class Service:
 
     def _set_modes(self) -> None:
         """Only an empty store narrows the socket to the admin group."""
-        self._open_to_all = self._is_open_to_all()
+        self._first_client = self._settings.first_client()
+        open_to_all = gate.open_to_all(self._store.state, self._first_client)
         for each in self._listeners:
-            each.set_mode(self._open_to_all, self._group)
-
-    def _is_open_to_all(self) -> bool:
-        return gate.open_to_all(self._store.state, self._settings.first_client())
+            each.set_mode(open_to_all, self._group)
 
     def _adopts(self) -> bool:
         return self._settings.first_client() is FirstClient.ADMIN

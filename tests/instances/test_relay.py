@@ -190,7 +190,7 @@ def test_an_instance_that_stops_ends_the_command(laptop: Remote, service: Site) 
 def test_what_goes_by_content_works_and_what_names_a_file_of_the_host_says_why_not(
     laptop: Remote, service: Site, tmp_path: Path
 ) -> None:
-    """After the test above: the instance is stopped."""
+    service.done("stop", "--force", NAME)
     file = tmp_path / "file"
     laptop.done("export", NAME, str(file))
     assert file.stat().st_size > 1 << 20

@@ -156,7 +156,7 @@ def test_what_does_not_exist_can_not_be_asked_for(service: Daemon) -> None:
 
 
 def test_a_quota_is_no_instances_setting(service: Daemon) -> None:
-    for kind, value in (("cpus", "3"), ("memory", "1.0GiB"), ("disk", "2.0GiB")):
+    for kind, value in (("cpus", "3"), ("memory", "1GiB"), ("disk", "2GiB")):
         assert change(service, f"local.quota.user.{kind}={value}") == ""
         assert get(service, f"local.quota.user.{kind}") == value
 
