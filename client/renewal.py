@@ -54,7 +54,7 @@ def afterwards(session: Session) -> None:
 
 def renew(server: Server, identity: Identity) -> None:
     """Do what is missing, as the last accepted call showed `identity`. Raises OSError, ValueError,
-    CommandFailed; whatever fails, the client gets in as before."""
+    CommandFailed; after any failure the client gets in as before."""
     directory = os.path.dirname(identity[0])
     lock = _lock(directory)
     if lock is None:

@@ -34,7 +34,7 @@ class Session:
         self._server: Server | None = None
         # Set by completion and health checks, which must not be enrolled as the first client.
         self.never_enrols = bool(environ.get("MULTIPASS_NEVER_ENROL"))
-        self._peers: list[Peer] = []  # whom this run called; of inner commands, too
+        self._peers: list[Peer] = []  # services that this run called, inner commands included
 
     def server(self) -> Server:
         """The service that the command talks to. Raises AddressError, RemotesUnusable."""

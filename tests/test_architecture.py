@@ -291,3 +291,13 @@ def test_every_path_in_the_architecture_text_exists() -> None:
     named = set(re.findall(rf"`((?:{places})/[\w/.]*)`", text))
     assert named
     assert not {path for path in named if not (ROOT / path).exists()}
+
+
+def test_calls_look_instances_up_in_the_callers_view_alone() -> None:
+    """What a caller may not know of must not be found by a call that asks the collection."""
+    found = r"daemon\.instances\.(all|everything|live|deleted|get|get_live|find|chosen|find_of)\b"
+    methods = list((ROOT / "multipassd/rpc/methods").glob("*.py"))
+    assert (
+        methods and "call.instances" in (ROOT / "multipassd/rpc/methods/lifecycle.py").read_text()
+    )
+    assert not [path.name for path in methods if re.search(found, path.read_text("utf-8"))]

@@ -89,7 +89,7 @@ class Relay:
         except BaseException as error:
             self._tell(instance_messages.RELAY_FAILED, str(error))
         finally:
-            os._exit(code)  # closes ssh's connection: what is told is there before that
+            os._exit(code)  # closes ssh's connection; the report is written before
 
     def _pump(self, listener: socket.socket) -> None:
         """Raises CommandFailed."""
