@@ -1,4 +1,4 @@
-"""The caller of a call as an owner of instances."""
+"""The caller of a call: what only an admin may do, and the caller as an owner of instances."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from multipassd.instances.owners.claims import Charge
 from multipassd.instances.owners.owner import Owner
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
+from protocol.errors import NotForRole
 from protocol.roles import Role
+
+
+def check_admin(call: Call[Any]) -> None:
+    """For a part of a call that lesser roles may make otherwise. Raises NotForRole."""
+    role = call.standing.role
+    if role is not None and role is not Role.ADMIN:
+        raise NotForRole(role)
 
 
 def owner(call: Call[Any], daemon: Daemon) -> Owner:

@@ -17,9 +17,8 @@ from multipassd.rpc import caller
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.system import log
-from protocol.errors import NotForRole, RpcError
+from protocol.errors import RpcError
 from protocol.messages.launch import LaunchProgress, LaunchReply, LaunchRequest
-from protocol.roles import Role
 from protocol.settings import BRIDGED_NETWORK
 
 _log = log.get("launch")
@@ -77,9 +76,8 @@ async def _networks(
     if not networking.reaches_host_networks:
         raise launch_networks.NoNetworks
     missing = launch_networks.without_bridge(chosen, found)
-    role = call.standing.role
-    if missing and role is not None and role is not Role.ADMIN:
-        raise NotForRole(role)  # a new bridge changes the host's network
+    if missing:
+        caller.check_admin(call)  # a new bridge changes the host's network
     if missing and not call.request.permission_to_bridge:
         call.reply(LaunchReply(nets_need_bridging=missing))
         raise launch_networks.MissingBridges

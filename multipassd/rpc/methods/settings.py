@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from functools import partial
-from typing import Any
 
 from multipassd.audit.deed import Subject
 from multipassd.instances import setting_keys
@@ -21,7 +20,7 @@ from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.settings.values import boolean_word
 from multipassd.transport.quota import limits
-from protocol.errors import InvalidSetting, NotForRole, RpcError
+from protocol.errors import InvalidSetting, RpcError
 from protocol.invitation_line import is_line
 from protocol.messages.access import (
     GetReply,
@@ -31,7 +30,6 @@ from protocol.messages.access import (
     SetReply,
     SetRequest,
 )
-from protocol.roles import Role
 from protocol.settings import (
     BRIDGED_NETWORK,
     HARMLESS_KEYS,
@@ -50,17 +48,10 @@ async def get(call: Call[GetRequest], daemon: Daemon) -> None:
         value = of_snapshots.show(call.instances, of_snapshot)
     else:
         if call.request.key not in HARMLESS_KEYS:
-            _check_admin(call)
+            caller.check_admin(call)
         daemon.settings.require(call.request.key)
         value = daemon.settings.get(call.request.key)
     call.reply(GetReply(value=value))
-
-
-def _check_admin(call: Call[Any]) -> None:
-    """Raises NotForRole."""
-    role = call.standing.role
-    if role is not None and role is not Role.ADMIN:
-        raise NotForRole(role)
 
 
 async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
@@ -70,7 +61,7 @@ async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
         network = daemon.settings.get(BRIDGED_NETWORK)
         connect = partial(_connect, call, daemon, of_instance.instance)
         if of_instance.property == setting_keys.OWNER:
-            _check_admin(call)
+            caller.check_admin(call)
         instance = of_instances.changeable(call.instances, of_instance.instance)
         owner, charge = caller.owner(call, daemon), caller.charge(call, daemon, instance)
         changing = await of_instances.changing(
@@ -79,7 +70,7 @@ async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
     elif of_snapshot := of_snapshots.read_key(key):
         changing = partial(_set_of_snapshot, call, of_snapshot, value)
     else:
-        _check_admin(call)
+        caller.check_admin(call)
         _check_own_end(call, key, value)
         changing = partial(_set, daemon, key, value)
     former = "" if of_instance is None else daemon.instances.owner_of(of_instance.instance)
@@ -135,7 +126,7 @@ async def _connect(call: Call[SetRequest], daemon: Daemon, instance: str, networ
         raise NoNetworks
     if not launch_networks.without_bridge([NetworkSpec(network, "", True)], found):
         return
-    _check_admin(call)  # a new bridge changes the host's network
+    caller.check_admin(call)  # a new bridge changes the host's network
     if not (call.request.authorized or await _permitted(call, network)):
         raise NotUpdated(instance, f"Need user authorization to bridge {network}")
     try:
