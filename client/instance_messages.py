@@ -170,6 +170,7 @@ def cannot_confirm_purge(snapshots: Sequence[str], instances: Sequence[str]) -> 
 
 # -- inside an instance ---------------------------------------------------------------------------
 
+TEXT_OR_JSON = "--format is text or json"
 WRONG_NUMBER = "Wrong number of arguments"
 DIRECTORIES_CLASH = "Options --working-directory and --no-map-working-directory clash"
 EXEC_OPTIONS = (

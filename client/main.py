@@ -35,11 +35,21 @@ def main(words: Sequence[str]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:  # unexpected: one line, in the form of 1.16
-        console.log("error", "client", messages.unhandled(str(error)))
-        if isinstance(error, AddressError):
-            console.line_err(messages.ADDRESS_HINT)
+    except Exception as error:
+        _unexpected(words, error)
         return FAILURE
+
+
+def _unexpected(words: Sequence[str], error: Exception) -> None:
+    """One line, in the form of 1.16."""
+    text = messages.unhandled(str(error))
+    hint = messages.ADDRESS_HINT if isinstance(error, AddressError) else ""
+    line = parse(words)
+    if "errors" in line.values:
+        return runner.report(line, f"{text}\n{hint}", FAILURE, error)
+    console.log("error", "client", text)
+    if hint:
+        console.line_err(hint)
 
 
 def _dispatch(words: Sequence[str]) -> int:
@@ -52,9 +62,9 @@ def _dispatch(words: Sequence[str]) -> int:
     if command is None:
         return _without_command(word, line)
     if line.error:
-        console.line_err(line.error)
-        if command.options_hint and line.unknown and "--" not in rest:
-            console.line_err(f"\n{command.options_hint}")
+        hinted = command.options_hint and line.unknown and "--" not in rest
+        hint = f"\n\n{command.options_hint}" if hinted else ""
+        runner.report(line, line.error + hint, FAILURE)
         return FAILURE
     session = Session(line, os.environ)
     session.make_certificate()

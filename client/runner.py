@@ -9,6 +9,7 @@ from client.terminal import console
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from client.arguments.commandline import CommandLine
     from client.command import Command
     from client.session import Session
 
@@ -20,12 +21,24 @@ def run(command: Command, session: Session) -> int:
     except console.OutputError:
         raise
     except ClientError as error:
-        console.line_err(error.text(command.name))
+        text = error.text(command.name)
         if session.remote and isinstance(error, CommandFailed):
             from client import remote_messages
 
-            console.line_err(remote_messages.where(session.remote))
+            text += "\n" + remote_messages.where(session.remote)
+        report(session.line, text, error.exit_code, error)
         return error.exit_code
+
+
+def report(line: CommandLine, text: str, code: int, error: BaseException | None = None) -> None:
+    """An error to stderr, in the form that the command line asks for."""
+    if "errors" in line.values:
+        from client import error_document
+
+        if error_document.wanted(line):
+            kind = error_document.kind(error) if error else "usage"
+            return console.err(error_document.render(text, code, kind))
+    console.line_err(text)
 
 
 def inner(session: Session, name: str, *words: str) -> int:
@@ -34,4 +47,6 @@ def inner(session: Session, name: str, *words: str) -> int:
     assert command is not None
     line = parse(words, command.options)
     line.verbosity = session.verbosity
+    if "errors" in session.line.values:
+        line.values["errors"] = session.line.values["errors"]
     return run(command, session.of(line))

@@ -9,6 +9,7 @@ NEED_NAME_AND_ROLE = (
 )
 NEED_WHO = "Name one person, or the beginning of a fingerprint, for example: multipass revoke bob"
 BAD_EXPIRY = "--expires is a number with a unit of time, from 1m to 30d, for example 30m, 1h or 7d"
+TEXT_OR_JSON = "--format is text or json"
 NO_CLIENTS = "No clients and no invitations found."
 NOT_OFFERED = "The service that answers is of Multipass 1.16, which knows no roles and invitations."
 UNCHANGED = "Nothing had to be changed."
@@ -18,24 +19,32 @@ def invited(name: str, role: str, until: str, line: str, tcp_address: str) -> st
     """`tcp_address`: where other machines reach the service, empty if they can't."""
     there = ""
     if tcp_address:
-        from client.remotes import table
-
-        label = tcp_address.rpartition(":")[0].partition(".")[0].lower()
-        remote = label if table.is_name(label) and label != table.LOCAL else "server"
         there = (
             f"or, on another machine that reaches this one as {tcp_address}, by this:\n"
             "\n"
-            f"  multipass remote add {remote} {tcp_address} {line}\n"
+            f"  {joining_from_elsewhere(tcp_address, line)}\n"
             "\n"
         )
     return (
         f"{name} is let in once, as {role}, until {until}, by this command:\n"
         "\n"
-        f"  multipass authenticate {line}\n"
+        f"  {joining(line)}\n"
         "\n"
         f"{there}"
         "Any person who has the line can use it. It is shown only now."
     )
+
+
+def joining(line: str) -> str:
+    return f"multipass authenticate {line}"
+
+
+def joining_from_elsewhere(tcp_address: str, line: str) -> str:
+    from client.remotes import table
+
+    label = tcp_address.rpartition(":")[0].partition(".")[0].lower()
+    remote = label if table.is_name(label) and label != table.LOCAL else "server"
+    return f"multipass remote add {remote} {tcp_address} {line}"
 
 
 def former_key(instances: list[str]) -> str:

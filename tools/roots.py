@@ -47,6 +47,8 @@ INSTANCE_HOST = (
 )  # fmt: skip
 # The same with the network's configuration that desktops have.
 NETWORK_MANAGER_HOST = (*INSTANCE_HOST, "network-manager")
+# The same with the web console of administrators, for its page about this service.
+COCKPIT_HOST = (*INSTANCE_HOST, "cockpit-bridge", "cockpit-system", "cockpit-ws")
 # No dependencies, but part of every installed Debian, for tests of apt.
 BARE = ("systemd", "systemd-sysv")
 # A host for the checks that Debian's developers run on a package.

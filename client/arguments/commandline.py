@@ -42,7 +42,9 @@ VERBOSE = Option(
     "Maximum verbosity is obtained with 4 (or more) v's, i.e. -vvvv.",
 )
 VERSION = Option(("V", "version"), "Show version details", hidden=True)
-GLOBAL_OPTIONS = (HELP, VERBOSE, VERSION)
+# Of this project; help shows the options of 1.16.
+ERRORS = Option(("errors",), "How to write an error: text or json (default: text)", "form", True)
+GLOBAL_OPTIONS = (HELP, VERBOSE, VERSION, ERRORS)
 
 FORMAT = Option(
     ("format",), "How to write the result: table, json, csv or yaml (default: table)", "format"

@@ -13,24 +13,52 @@ from protocol import durations
 from protocol.messages.trust import InviteReply, InviteRequest
 
 DEFAULT = "1h"
+TEXT, JSON = "text", "json"
 
 
 def run(session: Session) -> int:
     line = session.line
     if len(line.positionals) != 1:
         raise UsageError(messages.NEED_NAME)
+    form = _form(line.value("format", TEXT))
     request = InviteRequest(
         name=line.positionals[0],
         role=line.value("role", ""),
         seconds=_seconds(line.value("expires", DEFAULT)),
     )
     reply = trust_calls.call(session, "invite", request, InviteReply)
+    if form == JSON:
+        from client.render import json
+
+        console.out(json.render(_document(request.name, reply)))
+        return SUCCESS
     until = f"{trust_calls.moment(reply.expires)} UTC"
     said = messages.invited(request.name, reply.role, until, reply.line, reply.tcp_address)
     console.line_out(said)
     if reply.note:
         console.line_out(reply.note)
     return SUCCESS
+
+
+def _form(given: str) -> str:
+    """Raises UsageError."""
+    if given not in (TEXT, JSON):
+        raise UsageError(messages.TEXT_OR_JSON)
+    return given
+
+
+def _document(name: str, reply: InviteReply) -> dict[str, str | int | None]:
+    """Also with the two commands to pass on, the latter for other machines, if they reach it."""
+    there = reply.tcp_address
+    return {
+        "name": name,
+        "role": reply.role,
+        "expires": reply.expires,
+        "line": reply.line,
+        "command": messages.joining(reply.line),
+        "remote_command": messages.joining_from_elsewhere(there, reply.line) if there else None,
+        "note": reply.note,
+    }
 
 
 def _seconds(text: str) -> int:
@@ -60,6 +88,7 @@ COMMAND = Command(
             "(default: 1h)",
             "time",
         ),
+        Option(("format",), "How to write the line: text or json (default: text)", "format"),
     ),
     syntax="<name>",
     arguments=(Argument("name", "Name of the person"),),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from client import instance_messages, mount_messages, rpc, runner
-from client.arguments import mounts, networks, numbers, timeouts
+from client.arguments import images, mounts, networks, numbers, timeouts
 from client.arguments.commandline import Option
 from client.command import Argument, Command
 from client.errors import SUCCESS, DeadlinePassed, Status, StatusError, TimedOut, UsageError
@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     from client.arguments.commandline import CommandLine
 
 HOME_TARGET = "Home"  # of the caller's home in the primary instance
+TEXT, JSON = "text", "json"  # of what `--format` asks for
 BRIDGED = "bridged"  # the network that local.bridged-network names
-WEB = ("http://", "https://")
-FILE = "file://"
-PATHS = ("/", "./", "../", "~")  # the beginnings of a path; no image's name begins with one
-DISKS = (".img", ".qcow2", ".raw", ".xz", ".zst")
 
 PROGRESS = {
     LaunchProgress.ProgressTypes.IMAGE: RETRIEVING,
@@ -37,6 +34,8 @@ PROGRESS = {
 
 
 def run(session: Session) -> int:
+    if session.line.value("format", TEXT) not in (TEXT, JSON):
+        raise UsageError(instance_messages.TEXT_OR_JSON)
     limit = timeouts.seconds(session)
     request = _request(session)
     wanted = _mounts(session)
@@ -48,7 +47,12 @@ def run(session: Session) -> int:
             instance_messages.LAUNCH_TIMED_OUT, instance_messages.LAUNCH_TIMED_OUT_HINT
         ) from error
     name = reply.vm_instance_name or request.instance_name
-    console.line_out(instance_messages.launched(name))
+    if _as_json(session):
+        from client.terminal import progress_lines
+
+        progress_lines.write(launched=name)
+    else:
+        console.line_out(instance_messages.launched(name))
     notices.update(reply.update_info)
     return _mount(session, name, wanted)
 
@@ -83,7 +87,7 @@ def _request(session: Session) -> LaunchRequest:
     line = session.line
     if len(line.positionals) > 1:
         raise UsageError(instance_messages.LAUNCH_TOO_MANY)
-    remote, image = _image(line.positionals[0]) if line.positionals else ("", "")
+    remote, image = images.parse(line.positionals[0]) if line.positionals else ("", "")
     return LaunchRequest(
         instance_name=line.value("name", ""),
         remote_name=remote,
@@ -96,25 +100,6 @@ def _request(session: Session) -> LaunchRequest:
         time_zone=time_zone.zone(os.environ),
         verbosity_level=session.verbosity,
     )
-
-
-def _image(given: str) -> tuple[str, str]:
-    """The remote and the image, or a URL. Raises UsageError."""
-    if given.lower().startswith(WEB):
-        return "", given
-    if given.lower().startswith(FILE):
-        path = given[len(FILE) :]
-        if path.startswith("~"):
-            raise UsageError(instance_messages.unexpanded_home(FILE + os.path.expanduser(path)))
-        # The service has another working directory.
-        return "", FILE + os.path.abspath(path)
-    if given.startswith(PATHS) or (given.endswith(DISKS) and os.path.isfile(given)):
-        url = FILE + os.path.abspath(os.path.expanduser(given))
-        raise UsageError(instance_messages.path_instead_of_url(given, url))
-    remote, colon, image = given.partition(":")
-    if ":" in image:
-        raise UsageError(instance_messages.BAD_IMAGE_NAME)
-    return (remote, image) if colon else ("", remote)
 
 
 def _cpus(line: CommandLine) -> int:
@@ -193,7 +178,7 @@ def _attempt(
     result = LaunchReply()
     channel = rpc.open_channel(session, deadline)
     name = request.instance_name
-    with Progress() as progress, Downloads(session, name, progress.transfer) as downloads:
+    with _progress(session) as progress, Downloads(session, name, progress.transfer) as downloads:
         for reply in rpc.stream(session, "launch", request, LaunchReply, channel, progress.log):
             to_bridge += reply.nets_need_bridging
             downloads.handle(reply)
@@ -201,6 +186,18 @@ def _attempt(
             if reply.vm_instance_name is not None:
                 result = reply
     return result
+
+
+def _as_json(session: Session) -> bool:
+    return session.line.value("format", TEXT) == JSON
+
+
+def _progress(session: Session) -> Progress:
+    if not _as_json(session):
+        return Progress()
+    from client.terminal.progress_lines import ProgressLines
+
+    return ProgressLines()
 
 
 def show(progress: Progress, reply: LaunchReply) -> None:
@@ -280,6 +277,11 @@ COMMAND = Command(
             "source>:<target",
         ),
         timeouts.OPTION,
+        Option(
+            ("format",),
+            "How to write progress and result: text, or json, a document each line (default: text)",
+            "format",
+        ),
     ),
     syntax="[[<remote:>]<image> | <url>]",
     arguments=(

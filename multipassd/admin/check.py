@@ -11,12 +11,13 @@ from pathlib import Path
 from multipassd.admin.access.locations import Place
 from multipassd.admin.access.store_access import (
     LOOSE,
+    repair_command,
     repair_modes,
     repairable,
     unreadable,
     way_in,
 )
-from multipassd.admin.access.verb import DONE, FAILED, Verb, add_repair
+from multipassd.admin.access.verb import DONE, FAILED, JSON, Verb, add_repair
 from multipassd.admin.findings import clients, instances, lockout, roots, socket_file, storage
 from multipassd.admin.findings.report import Report
 from multipassd.admin.findings.socket_file import mode, user
@@ -35,7 +36,7 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 def _run(place: Place, options: Namespace) -> int:
     if options.repair:
         repair_modes(place, options.dry_run)
-    report = Report()
+    report = Report(prints=options.format != JSON)
     store = place.store(change=False)
     settings = Settings(place.settings, place.owner)
     _store(place, store, report)
@@ -51,6 +52,9 @@ def _run(place: Place, options: Namespace) -> int:
     socket_file.look(place, state, report)
     if place.state(store) is TrustState.TRUSTING:
         lockout.look(store, bool(settings.passphrase_record()), report)
+    options.document |= {"problems": report.problems, "findings": report.findings}
+    if options.format == JSON:
+        return FAILED if report.problems else DONE
     if report.problems:
         print(f"{report.problems} problem{'s' if report.problems > 1 else ''} found.")
         return FAILED
@@ -68,9 +72,10 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
             )
         case TrustState.DAMAGED:
             cure = "restore it from a copy, or begin an empty one by `{program} reset`"
-            if repairable(place):
+            command = repair_command() if repairable(place) else ()
+            if command:
                 cure = "`{program} check --repair`, which keeps what it holds"
-            report.problem(store.damage, cure.format(program=f"sudo {program}"))
+            report.problem(store.damage, cure.format(program=f"sudo {program}"), command)
         case TrustState.EMPTY if _lost(place):
             report.problem(
                 f"{place.store_directory} is missing, and with it the list of trusted clients",
@@ -85,10 +90,13 @@ def _store(place: Place, store: TrustStore, report: Report) -> None:
         report.problem(
             f"{path} belongs to root, and the service's user ({user(place.owner)}) can't read it",
             f"`sudo {program} check --repair`, which keeps what it holds",
+            repair_command(),
         )
     if os.path.lexists(place.store_directory):
         for problem in store.problems:
-            report.problem(problem, clients.cure(place, store, problem))
+            cure = clients.cure(place, store, problem)
+            repairs = "check --repair" in cure
+            report.problem(problem, cure, repair_command() if repairs else ())
     clients.invited(place, report)
 
 
@@ -118,6 +126,7 @@ def _directories(place: Place, report: Report) -> None:
             report.problem(
                 f"users can't enter {path} ({mode(status):04o}) and read the root certificate",
                 f"`sudo chmod a+rx {path}`",
+                ("chmod", "a+rx", str(path)),
             )
 
 
@@ -154,7 +163,7 @@ def _certificates(place: Place, report: Report) -> None:
     if root and not place.root_certificate.stat().st_mode & stat.S_IROTH:
         path = place.root_certificate
         report.problem(f"users can't read {path}, so clients can't verify the service",
-                       f"`chmod a+r {path}`")  # fmt: skip
+                       f"`chmod a+r {path}`", ("chmod", "a+r", str(path)))  # fmt: skip
     if root and server:
         _pair(root, server, report, cure)
     if report.problems == before:
@@ -171,7 +180,9 @@ def _secret(path: Path, owners: frozenset[int], report: Report, cure: str) -> No
         report.problem(f"{path} is no regular file of the service", f"remove it, then {cure}")
     elif status.st_mode & OTHERS:
         mode = f"{stat.S_IMODE(status.st_mode):04o}"
-        report.problem(f"others may read the key {path} ({mode})", f"`chmod 600 {path}`")
+        command = ("chmod", "600", str(path))
+        what = f"others may read the key {path} ({mode})"
+        report.problem(what, f"`{' '.join(command)}`", command)
 
 
 def _read(path: Path, report: Report, cure: str) -> bytes:

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from multipassd.admin.access.locations import Place, actor, invoker
 from multipassd.admin.access.store_access import first_client, invitations, open_store, say
-from multipassd.admin.access.verb import DONE, TrustError, Verb, add_repair
+from multipassd.admin.access.verb import DONE, JSON, TrustError, Verb, add_repair
 from multipassd.audit.trail import Audit
 from multipassd.auth import inviting, server_certificate
 from multipassd.auth.inviting import ONLY_ADMINS, Wish
@@ -59,9 +59,21 @@ def _run(place: Place, options: Namespace) -> int:
     except RpcError as error:
         raise TrustError(error.message) from error
     Audit().invited(wish.name, str(made.role), actor())
+    line = inviting.for_service(made.line, _root(place))
+    options.document |= {
+        "name": wish.name,
+        "role": str(made.role),
+        "expires": int(made.expires),
+        "line": line,
+        "command": f"multipass authenticate {line}",
+        "remote_command": None,
+        "note": ONLY_ADMINS if made.closed else "",
+    }
+    if options.format == JSON:
+        return DONE
     until = time.strftime("%Y-%m-%d %H:%M", time.gmtime(made.expires))
     print(f"{wish.name} is let in once, as {made.role}, until {until} UTC, by this command:\n")
-    print(f"  multipass authenticate {inviting.for_service(made.line, _root(place))}\n")
+    print(f"  multipass authenticate {line}\n")
     print("Any person who has the line can use it. It is shown only now.")
     if made.closed:
         print(ONLY_ADMINS)

@@ -17,6 +17,7 @@ from multipassd.admin.access.verb import DONE, TrustError, Verb
 from multipassd.audit.record import printable
 from multipassd.auth import certificate_checks
 from multipassd.auth.invitations import Invitation
+from multipassd.settings.settings import Settings
 from multipassd.system import installation
 from multipassd.trust.client_record import ClientRecord
 from multipassd.trust.state import TrustState
@@ -37,20 +38,31 @@ def _run(place: Place, options: Namespace) -> int:
     if state is TrustState.DAMAGED:
         program = installation.here().trust
         cure = f" `sudo {program} check --repair` keeps what it holds." if repairable(place) else ""
-        raise TrustError(f"The trusted clients can't be listed. {store.damage}{cure}")
+        raise TrustError(
+            f"The trusted clients can't be listed. {store.damage}", cure.strip(), kind="damaged"
+        )
     records, (waiting, problem) = store.records(), _waiting(place)
+    hidden = store.problems if records or store.hidden() else []  # why something is missing
     ends = expiries(place)
     if options.format == "json":
         clients = [_as_json(each, ends.get(each.fingerprint)) for each in records]
         invited = [_invited_json(each) for each in waiting]
-        print(json.dumps({"clients": clients, "invitations": invited}, indent=4))
+        settings = Settings(place.settings, place.owner)
+        found = {
+            "state": state.value,
+            "clients": clients,
+            "invitations": invited,
+            "passphrase": None if settings.problem else bool(settings.passphrase_record()),
+            "problems": [*hidden, *filter(None, [problem])],
+        }
+        print(json.dumps(found, indent=4))
     elif records or waiting:
         rows = [_as_row(each, ends.get(each.fingerprint)) for each in records]
         print(_table([HEADINGS, *rows, *(_invited_row(each) for each in waiting)]))
     if state is TrustState.EMPTY and options.format != "json":
         what = "admin" if records else "client"
         print(f"No {what} is trusted yet: {way_in(place)}.")
-    for each in store.problems if records or store.hidden() else ():  # why something is missing
+    for each in hidden:
         print(each, file=sys.stderr)
     if problem:
         print(problem, file=sys.stderr)
@@ -159,4 +171,4 @@ def _table(rows: list[tuple[str, ...]]) -> str:
     )
 
 
-VERB = Verb("list", "show who is trusted", _arguments, _run)
+VERB = Verb("list", "show who is trusted", _arguments, _run, streams=True)

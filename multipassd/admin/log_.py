@@ -46,7 +46,7 @@ def _run(place: Place, options: Namespace) -> int:
         if not options.follow:
             raise
     except NoJournal:
-        raise TrustError(_no_journal()) from None
+        raise TrustError(_no_journal(), kind="no-journal") from None
     return DONE
 
 
@@ -74,4 +74,4 @@ def _no_journal() -> str:
     )
 
 
-VERB = Verb("log", "show who did what, from the journal", _arguments, _run)
+VERB = Verb("log", "show who did what, from the journal", _arguments, _run, streams=True)

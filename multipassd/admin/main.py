@@ -9,8 +9,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from multipassd.admin import VERBS
+from multipassd.admin.access import documents
 from multipassd.admin.access.locations import PROGRAM, find, may_change
-from multipassd.admin.access.verb import FAILED, TrustError
+from multipassd.admin.access.verb import FAILED, JSON, TEXT, TrustError
 from multipassd.system import installation, log
 from multipassd.trust.lock import StoreError
 from protocol.version import VERSION
@@ -24,6 +25,7 @@ def main(arguments: list[str]) -> int:
     os.umask(0o077)
     _configure_log()
     place = find(os.environ, options.data, options.socket)
+    complain = documents.complain if options.format == JSON else _complain
     try:
         if options.data and not options.data.is_dir():
             raise TrustError(
@@ -33,25 +35,30 @@ def main(arguments: list[str]) -> int:
         if not may_change(place):
             raise TrustError(
                 "Only root and the owner of the trust store may do this: "
-                f"repeat it with sudo (the store is in {place.store_directory})."
+                f"repeat it with sudo (the store is in {place.store_directory}).",
+                kind="denied",
             )
-        code: int = options.verb.run(place, options)
+        streams = options.verb.streams or options.format != JSON
+        run = options.verb.run if streams else documents.running(options.verb)
+        code: int = run(place, options)
         sys.stdout.flush()  # or a full disk behind it would pass for success
         return code
-    except (TrustError, StoreError) as error:
-        _complain(str(error))
+    except TrustError as error:
+        complain(error)
+    except StoreError as error:
+        complain(TrustError(str(error)))
     except OSError as error:
         where = error.filename or ("standard output" if _output_is_stuck() else place.data)
         if not isinstance(error, BrokenPipeError):  # `| head` has seen what it wanted
-            _complain(f"{where}: {error.strerror}.")
+            complain(TrustError(f"{where}: {error.strerror}."))
         _drop_output()
     except KeyboardInterrupt:
-        _complain("stopped.")
+        complain(TrustError("stopped."))
     return FAILED
 
 
-def _complain(sentence: str) -> None:
-    print(f"{installation.here().trust}: {sentence}", file=sys.stderr)
+def _complain(error: TrustError) -> None:
+    print(f"{installation.here().trust}: {error}", file=sys.stderr)
 
 
 def _output_is_stuck() -> bool:
@@ -108,5 +115,7 @@ def _parser() -> ArgumentParser:
             allow_abbrev=False,
         )
         verb.arguments(own)
-        own.set_defaults(verb=verb, usage_error=own.error)
+        if not verb.streams:
+            own.add_argument("--format", choices=(TEXT, JSON), default=TEXT)
+        own.set_defaults(verb=verb, usage_error=own.error, document={})
     return parser

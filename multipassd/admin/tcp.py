@@ -159,6 +159,13 @@ def _disable(place: Place, options: Namespace) -> None:
 def _status(place: Place, options: Namespace) -> None:
     state, enabled = units.show(SOCKET, "ActiveState", "UnitFileState")
     address, later = tcp_unit.address(), enabled == "enabled"
+    options.document |= {
+        "on": state == "active",
+        "at_boot": later,
+        "address": address,
+        "wide": exposure.is_wide(address),
+        "notes": exposure.notes(address, place) if state == "active" else [],
+    }
     if state != "active":
         print(f"TCP is off{f', and on again at the next boot: {address}' if later else ''}.")
         return

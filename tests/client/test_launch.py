@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import pytest
 
-from client.commands import launch
+from client.arguments import images
 from client.errors import UsageError
 from protocol.messages.access import GetReply
 from protocol.messages.launch import LaunchError, LaunchProgress, LaunchReply, LaunchRequest
@@ -143,8 +143,8 @@ def test_the_name_of_a_disk_that_lies_here_is_answered_with_its_url(
     monkeypatch.chdir(tmp_path)
     Path("disk.img").touch()
     with pytest.raises(UsageError, match=f"write file://{tmp_path}/disk.img"):
-        launch._image("disk.img")
-    assert launch._image("other.img") == ("", "other.img")
+        images.parse("disk.img")
+    assert images.parse("other.img") == ("", "other.img")
 
 
 def test_the_former_name_of_memory_still_works(connect: Connect) -> None:

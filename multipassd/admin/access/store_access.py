@@ -47,8 +47,8 @@ def open_store(place: Place, repair: bool, dry_run: bool) -> TrustStore:
         repair_modes(place, dry_run)
     store = place.store(change=not dry_run)
     if place.state(store) is TrustState.DAMAGED and not (repair and dry_run):
-        loose = " To keep what it holds, use --repair." if repairable(place) else ""
-        raise TrustError(f"Nothing was changed. {store.damage}{loose}")
+        loose = "To keep what it holds, use --repair." if repairable(place) else ""
+        raise TrustError(f"Nothing was changed. {store.damage}", loose, kind="damaged")
     return store
 
 
@@ -108,6 +108,11 @@ def repairable(place: Place) -> bool:
         if stat.S_ISREG(status.st_mode) and complaint(status, place.owners):
             return True
     return False
+
+
+def repair_command() -> tuple[str, ...]:
+    """What puts owner and modes right; for root."""
+    return (installation.here().trust, "check", "--repair")
 
 
 def unreadable(place: Place) -> list[os.PathLike[str]]:

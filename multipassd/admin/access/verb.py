@@ -13,18 +13,33 @@ if TYPE_CHECKING:
 DONE, FAILED, USAGE = 0, 1, 2  # exit codes, documented in multipass-trust(8)
 
 
+JSON, TEXT = "json", "text"
+
+
 class TrustError(Exception):
-    """It was not done; the text says what, why and what to do."""
+    """It was not done. `problem` says what and why, `cure` what to do if that is one sentence of
+    its own; `kind` is a word for programs."""
+
+    def __init__(self, problem: str, cure: str = "", kind: str = "failed") -> None:
+        self.problem = problem
+        self.cure = cure
+        self.kind = kind
+        super().__init__(" ".join(filter(None, (problem, cure))))
 
 
 @dataclass(frozen=True)
 class Verb:
-    """`run` gets `options.dry_run` for every verb, and returns the exit code."""
+    """`run` gets `options.dry_run` and `options.format` for every verb, and returns the exit code.
+
+    With `--format json` what it prints becomes the list `said` of a document, which it may fill
+    with more by `options.document`. `streams`: it has formats of its own, and writes them itself.
+    """
 
     name: str
     summary: str
     arguments: Callable[[ArgumentParser], None]
     run: Callable[[Place, Namespace], int]
+    streams: bool = False
 
 
 def add_repair(parser: ArgumentParser) -> None:

@@ -38,6 +38,7 @@ def look(store: TrustStore, passphrase: bool, report: Report) -> None:
             report.problem(
                 f"{name} is locked out: not trusted, and there is no passphrase to give",
                 f"`sudo {installation.here().trust} add --user {name}`",
+                (installation.here().trust, "add", "--user", name),
             )
 
 

@@ -28,12 +28,14 @@ def look(place: Place, state: TrustState, report: Report) -> None:
         report.note("no socket was looked at: name one with --socket")
         return
     start, look = installation.here().start, installation.here().diagnose
+    command = _start_command(path)
     if masked := _masked(path):
         start = look = f"`sudo systemctl unmask {masked}`, then {start}"
+        command = ()
     try:
         status = path.lstat()
     except OSError as error:
-        report.problem(f"the socket {path}: {error.strerror}", start)
+        report.problem(f"the socket {path}: {error.strerror}", start, command)
         return
     if not stat.S_ISSOCK(status.st_mode):
         report.problem(f"{path} is no socket", f"remove it, then {start}")
@@ -41,7 +43,8 @@ def look(place: Place, state: TrustState, report: Report) -> None:
     report.fine(f"the socket {path} belongs to {_owner(status)}, mode {mode(status):04o}")
     found = probe.ask(path, place.root_certificate)
     if found.problem:
-        report.problem(found.problem, start if found.listener is None else look)
+        unheard = found.listener is None
+        report.problem(found.problem, start if unheard else look, command if unheard else ())
         return
     if found.listener not in place.owners:
         report.problem(
@@ -70,6 +73,14 @@ def _masked(path: Path) -> str:
     return " ".join(name for name in names if units.show(name, "LoadState") == ["masked"])
 
 
+def _start_command(path: Path) -> tuple[str, ...]:
+    """Starts the packaged socket, if that is the one; for root."""
+    here = installation.here()
+    if not here.has_units or path != Path(places.default_socket({})) or not units.manager_runs():
+        return ()
+    return ("systemctl", "start", here.socket_unit)
+
+
 def _mode_fits(place: Place, path: Path, state: TrustState, report: Report) -> None:
     status = path.lstat()
     everyone = mode(status) & 0o006 == 0o006
@@ -84,11 +95,13 @@ def _mode_fits(place: Place, path: Path, state: TrustState, report: Report) -> N
         report.problem(
             f"the socket is open to all ({mode(status):04o}) though no client is trusted yet",
             f"`sudo chmod {listener.CLOSED_MODE:o} {path}`",
+            ("chmod", f"{listener.CLOSED_MODE:o}", str(path)),
         )
     elif due and state is not TrustState.DAMAGED and not everyone:
         report.problem(
             f"users outside the socket's group can't connect (mode {mode(status):04o})",
             f"`sudo chmod {listener.OPEN_MODE:o} {path}`",
+            ("chmod", f"{listener.OPEN_MODE:o}", str(path)),
         )
 
 
