@@ -11,8 +11,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from OpenSSL import SSL
-
 from multipassd import status_line
 from multipassd.audit.trail import Audit
 from multipassd.auth import gate
@@ -33,9 +31,10 @@ from multipassd.rpc.methods import HANDLERS
 from multipassd.settings.settings import Settings
 from multipassd.system import installation, log, storage
 from multipassd.system.notices import Manager
-from multipassd.transport import listeners, reachable, tls
+from multipassd.transport import listeners, reachable
 from multipassd.transport.connection_pool import Server
 from multipassd.transport.quota.subuids import SubordinateUids
+from multipassd.transport.tls import TlsContext
 from multipassd.trust.state import FirstClient
 from multipassd.trust.store import TrustStore
 from protocol import places
@@ -123,7 +122,7 @@ class Service:
         self._first_client = FirstClient.UNKNOWN  # as of the last change of the sockets' modes
         self._reported: set[str] = set()  # problems that the log has told already
         self._identity: Identity
-        self._context: SSL.Context
+        self._context: TlsContext
 
     # -- start ------------------------------------------------------------------------------------
 
@@ -152,7 +151,7 @@ class Service:
 
     def _load_identity(self) -> None:
         self._identity = ensure(self._data, self._root_certificate, self._names, time.time())
-        self._context = tls.make_context(self._identity.certificate, self._identity.key)
+        self._context = TlsContext(self._identity.certificate, self._identity.key)
         self._daemon.root_certificate = self._identity.root
 
     @staticmethod

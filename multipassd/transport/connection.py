@@ -8,7 +8,6 @@ from typing import Protocol
 
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error, ProtocolError
-from OpenSSL import SSL
 
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import STRANGER, Standing
@@ -19,7 +18,7 @@ from multipassd.transport.quota import limits
 from multipassd.transport.quota.limits import PeerLimits
 from multipassd.transport.quota.origin import Caller
 from multipassd.transport.quota.turns import Turns, Worker, measured
-from multipassd.transport.tls import TlsError
+from multipassd.transport.tls import TlsContext, TlsError
 from multipassd.transport.wire_session import Conversation
 
 _log = log.get("connection")
@@ -31,7 +30,7 @@ class Host(Handler, Protocol):
     turns: Turns
     reading: memoryview  # where all connections read to: what is read is copied at once
 
-    def context(self) -> SSL.Context: ...
+    def context(self) -> TlsContext: ...
     def established(self, connection: Connection) -> bool: ...
     def closed(self, connection: Connection) -> None: ...
     def standing(self, peer: Peer) -> Standing: ...

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from h2.errors import ErrorCodes
-from OpenSSL import SSL
 
 from multipassd.auth.peer import Peer, credentials_of, uid_of
 from multipassd.auth.standing import Standing, Standings
@@ -29,6 +28,7 @@ from multipassd.transport.quota.origin import (
 from multipassd.transport.quota.socket_owner import OwnerLookup
 from multipassd.transport.quota.turns import Turns
 from multipassd.transport.quota.work_budget import Account, Accounts
+from multipassd.transport.tls import TlsContext
 
 _log = log.get("server")
 
@@ -59,7 +59,7 @@ class Server:
         calls: Calls,
         standings: Standings,
         charge: Charge,
-        context: Callable[[], SSL.Context],
+        context: Callable[[], TlsContext],
     ) -> None:
         self.turns = Turns()
         self.reading = memoryview(bytearray(limits.READ))
@@ -124,7 +124,7 @@ class Server:
 
     # -- for connections --------------------------------------------------------------------------
 
-    def context(self) -> SSL.Context:
+    def context(self) -> TlsContext:
         return self._context()
 
     def standing(self, peer: Peer) -> Standing:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from OpenSSL import SSL
-
 from multipassd.auth import certificate_checks
 from multipassd.auth.peer import Peer
 from multipassd.transport.h2_session import Handler, Link, Session
 from multipassd.transport.quota.origin import Caller
-from multipassd.transport.tls import TlsSession
+from multipassd.transport.tls import TlsContext, TlsSession
 from protocol.pem import fingerprint
 
 
 class Conversation:
     """`decrypt` and `handle` are apart, so that what was received can be done in small pieces."""
 
-    def __init__(self, context: SSL.Context, link: Link, handler: Handler) -> None:
+    def __init__(self, context: TlsContext, link: Link, handler: Handler) -> None:
         self.session = Session(link, handler)
         self._tls = TlsSession(context)
         self._received = b""  # not decrypted yet

@@ -15,7 +15,7 @@ class Recorder:
 
     def __init__(self) -> None:
         pair = certificates.make_server(certificates.make_root())
-        self._context = tls.make_context(pair.certificate, pair.key)
+        self._context = tls.TlsContext(pair.certificate, pair.key)
         self._listening = socket.create_server((ports.LOOPBACK, 0))
         self.address = f"{ports.LOOPBACK}:{self._listening.getsockname()[1]}"
         self.heard: list[bytes] = []  # what each connection sent, decrypted

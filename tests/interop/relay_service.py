@@ -22,7 +22,7 @@ from multipassd.rpc.dispatcher import Dispatcher
 from multipassd.rpc.methods.relay import Caller
 from multipassd.transport.connection_pool import Server
 from multipassd.transport.listener import Listener
-from multipassd.transport.tls import make_context
+from multipassd.transport.tls import TlsContext
 from multipassd.trust.state import TrustState
 from protocol import grpc
 from protocol.certificates import make_root, make_server
@@ -55,7 +55,7 @@ class RelayService:
         self.root_cert = folder / "root.pem"
         self.root_cert.write_bytes(root.certificate)
         pair = make_server(root, ["localhost"])
-        self._context = make_context(pair.certificate, pair.key)
+        self._context = TlsContext(pair.certificate, pair.key)
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listening.getsockname()[1]}"
         self._guest = Endpoint("guest", "127.0.0.1", guest.getsockname()[1], host_key="")

@@ -20,7 +20,7 @@ from multipassd.transport.grpc_stream import Stream
 from multipassd.transport.h2_session import Session
 from multipassd.transport.quota import limits
 from multipassd.transport.quota.admission import Slot
-from multipassd.transport.tls import make_context
+from multipassd.transport.tls import TlsContext
 from protocol.certificates import make_root, make_server
 from protocol.roles import Role
 from tests.waiting import PATIENCE
@@ -60,7 +60,7 @@ class Arrivals:
         self._caller = Credentials(0, 0, 1, frozenset())
         monkeypatch.setattr(connection_pool, "credentials_of", lambda _: self._caller)
         monkeypatch.setattr(connection_pool, "uid_of", lambda _: self._caller.uid)
-        context = make_context(IDENTITY.certificate, IDENTITY.key)
+        context = TlsContext(IDENTITY.certificate, IDENTITY.key)
         self.server = Server(FakeCalls(), STANDINGS, self._charge, lambda: context)
         self._ends: list[socket.socket] = []
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import os
+
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from OpenSSL import SSL, crypto
 
-from multipassd.transport.tls import TlsError, TlsSession, make_context
+from benchmarks.proc import rss_mib
+from multipassd.transport.tls import TlsContext, TlsError, TlsSession
 from protocol.certificates import KeyPair, make_client, make_root, make_server
 from protocol.pem import pem_to_der
 from tests.interop import certificates
@@ -16,6 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 
 ROOT = make_root()
 SERVER = make_server(ROOT)
+CONTEXT = TlsContext(SERVER.certificate, SERVER.key)
 VERSIONS = {"TLSv1.2": SSL.TLS1_2_VERSION, "TLSv1.3": SSL.TLS1_3_VERSION}
 
 
@@ -37,7 +48,7 @@ class Handshake:
             context.use_privatekey(crypto.PKey.from_cryptography_key(key))  # type: ignore[arg-type]
         self.client = SSL.Connection(context, None)
         self.client.set_connect_state()
-        self.session = TlsSession(make_context(SERVER.certificate, SERVER.key))
+        self.session = TlsSession(CONTEXT)
 
     def run(self, step: int = 1 << 16) -> Handshake:
         """Until both sides are done; `step` bytes at a time. Raises as the session does."""
@@ -130,7 +141,7 @@ def test_what_is_sent_arrives_in_both_directions() -> None:
 
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", b"\0" * 100, b"\x16\x03\x01\xff\xff"])
 def test_no_tls_is_a_tls_error(data: bytes) -> None:
-    session = TlsSession(make_context(SERVER.certificate, SERVER.key))
+    session = TlsSession(CONTEXT)
     with pytest.raises(TlsError):
         session.receive(data + b"x" * 100)
     session.close()
@@ -145,6 +156,52 @@ def test_a_tampered_record_is_a_tls_error() -> None:
         done.session.receive(bytes(data))
 
 
-def test_a_key_that_does_not_fit_is_refused() -> None:
-    with pytest.raises((ValueError, SSL.Error)):
-        make_context(SERVER.certificate, make_client().key)
+def _encrypted(key: bytes) -> bytes:
+    lock = BestAvailableEncryption(b"secret")
+    loaded = load_pem_private_key(key, None)
+    return loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key"),
+    [
+        (SERVER.certificate, make_client().key),
+        (SERVER.certificate, b""),
+        (b"", SERVER.key),
+        (SERVER.key, SERVER.certificate),
+        (SERVER.certificate[:200], SERVER.key),
+        (SERVER.certificate, _encrypted(SERVER.key)),
+    ],
+    ids=["another's key", "no key", "no certificate", "exchanged", "cut off", "encrypted"],
+)
+def test_a_certificate_and_a_key_that_do_not_fit_are_refused(
+    certificate: bytes, key: bytes
+) -> None:
+    with pytest.raises(ValueError, match="the server's"):
+        TlsContext(certificate, key)
+
+
+def test_sessions_outlive_a_context_that_was_replaced() -> None:
+    context = TlsContext(SERVER.certificate, SERVER.key)
+    handshake = Handshake(make_client())
+    handshake.session = TlsSession(context)
+    del context
+    gc.collect()
+    assert handshake.run().session.established
+
+
+def test_sessions_give_their_memory_back() -> None:
+    """Whole ones and such as were abandoned in the middle: one that is kept takes 30 KiB."""
+    pair = make_client()
+
+    def use(number: int) -> None:
+        for _ in range(number):
+            Handshake(pair).run().session.peer_certificate()
+            abandoned = TlsSession(CONTEXT)
+            with contextlib.suppress(TlsError):
+                abandoned.receive(b"\x16\x03\x01\x02\x00\x01")
+
+    use(50)
+    before = rss_mib(os.getpid())
+    use(500)
+    assert rss_mib(os.getpid()) - before < 8

@@ -17,7 +17,7 @@ from OpenSSL import SSL, crypto
 from multipassd.auth.peer import Credentials
 from multipassd.transport.quota.origin import Caller as Origin
 from multipassd.transport.quota.work_budget import Account
-from multipassd.transport.tls import TlsError, make_context
+from multipassd.transport.tls import TlsContext, TlsError
 from multipassd.transport.wire_session import Conversation
 from protocol.certificates import KeyPair, make_client, make_root, make_server
 from protocol.grpc import frame, path
@@ -36,7 +36,7 @@ class Wire:
 
     def __init__(self, pair: KeyPair | None = CLIENT, protocol: bytes = b"h2") -> None:
         self.link = Caller(Service())
-        context = make_context(IDENTITY.certificate, IDENTITY.key)
+        context = TlsContext(IDENTITY.certificate, IDENTITY.key)
         self.talk = Conversation(context, self.link, Service())
         self.link.session = self.talk.session
         self._tls = SSL.Connection(_client_context(pair, protocol), None)
