@@ -26,6 +26,7 @@ MIRROR = os.environ.get("MULTIPASS_DEV_MIRROR", "http://deb.debian.org/debian")
 MIRROR_SECONDS = 10  # seconds for a mirror to answer; short, for machines without network
 TIDY_SECONDS = 60  # seconds, for a few hundred MB on a busy disk
 MAX_AGE = 30 * 86400  # seconds; later the mirror has newer packages than the root
+MEMORY_LEFT = 4 << 30  # bytes that roots in memory leave for guests and tests, of several workers
 KEPT_VERSIONS = 2  # of one name: for the current branch and the previous one
 
 BUILD = (
@@ -181,13 +182,34 @@ def _run_tidily(command: Sequence[str]) -> tuple[int, str]:
 @contextmanager
 def unpacked(archive: Path) -> Iterator[Path]:
     """An unpacked root, removed afterwards."""
-    place = Path(tempfile.mkdtemp(prefix="multipass-root-", dir="/var/tmp"))
-    try:
-        place.chmod(0o755)
+    with scratch("multipass-root-", archive.stat().st_size) as place:
         subprocess.run(["tar", "-xpf", archive, "-C", place, "--numeric-owner"], check=True)
         yield place
+
+
+@contextmanager
+def scratch(prefix: str, size: int = 0) -> Iterator[Path]:
+    """A directory below /var/tmp, removed afterwards: in memory where there is enough of it for
+    `size` bytes and as many again, as making ten thousand files takes seconds on a disk."""
+    place = Path(tempfile.mkdtemp(prefix=prefix, dir="/var/tmp"))
+    in_memory = _memory_available() > 2 * size + MEMORY_LEFT and can_mount_alone()
+    command = ["mount", "-t", "tmpfs", "-o", "mode=755,size=100%", "multipass-dev", str(place)]
+    in_memory = in_memory and subprocess.run(command, capture_output=True).returncode == 0
+    try:
+        place.chmod(0o755)
+        yield place
     finally:
+        if in_memory:
+            subprocess.run(["umount", "--lazy", place], check=False)
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _memory_available() -> int:
+    """Bytes that can be used without swapping."""
+    for line in Path("/proc/meminfo").read_text("ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) << 10
+    return 0
 
 
 def run_in(root: Path, *command: str, network: bool = False) -> "subprocess.CompletedProcess[str]":

@@ -172,19 +172,18 @@ class Host:
         so until the copy is gone; a copy can be copied once more, as overlays nest no deeper."""
         assert self._container is None
         root = Path(tempfile.mkdtemp(prefix="multipass-root-", dir="/var/tmp"))
-        changes = root.with_suffix(".changes")
         one = type(self)(root)
-        try:
-            _overlay(self.root, changes, root)
-            yield one
-        finally:
+        with roots.scratch("multipass-changes-") as changes:
             try:
-                one.stop()
+                _overlay(self.root, changes, root)
+                yield one
             finally:
-                subprocess.run(["umount", "--lazy", root], check=False)
-                shutil.rmtree(changes, ignore_errors=True)
-                root.rmdir()
-                one.console.unlink(missing_ok=True)
+                try:
+                    one.stop()
+                finally:
+                    subprocess.run(["umount", "--lazy", root], check=False)
+                    root.rmdir()
+                    one.console.unlink(missing_ok=True)
 
     # Doing
 
