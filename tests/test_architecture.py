@@ -23,6 +23,7 @@ LEVELS = {
     "multipassd.auth": 2,
     "multipassd.disk_helper": 3,
     "multipassd.settings": 3,
+    "multipassd.transport.http2": 3,
     "multipassd.transport.quota": 3,
     "multipassd.images": 4,
     "multipassd.mounts": 4,
@@ -100,6 +101,8 @@ PURE = (
     "multipassd.migration.formats",
     "multipassd.network.interface",
     "multipassd.network.subnet",
+    "multipassd.transport.grpc_headers",
+    "multipassd.transport.http2",
     "multipassd.transport.tls",
     "multipassd.trust.pem_text",
 )
@@ -109,8 +112,8 @@ DOES_IO = {"asyncio", "socket", "ssl", "select", "selectors", "socketserver", "s
 KNOWS_DRIVERS = ("multipassd.drivers.qemu", "multipassd.backend")
 # Only these tell a deb, a snap and a checkout apart, and know where the programs lie.
 KNOWS_PACKAGES = ("multipassd.system.installation", "protocol.places")
-# What only the image worker's process loads.
-HEAVY_FOR_DAEMON = {"httpx", "zstandard"}
+# What only the image worker's process loads, and what only tests do.
+HEAVY_FOR_DAEMON = {"httpx", "zstandard", "h2", "hpack", "hyperframe"}
 # Every command of the client pays for what its way imports, so these never load with a module;
 # a function may import one lazily where a command truly needs it.
 HEAVY_FOR_CLIENT = {

@@ -33,7 +33,7 @@ BUILD = (
     "debhelper", "dh-python", "dpkg-dev", "fakeroot", "lintian", "python3",
 )  # fmt: skip
 DEPENDENCIES = (
-    "python3-cryptography", "python3-h2", "python3-httpx", "python3-pycdlib",
+    "python3-cryptography", "python3-httpx", "python3-pycdlib",
     "python3-pydantic", "python3-sdnotify", "python3-systemd", "python3-yaml",
     "python3-zstandard",
 )  # fmt: skip

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from client.errors import Status
-from client.transport import frames, http2
 from protocol import grpc
+from protocol import http2_client as http2
+from protocol import http2_frames as frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from client.transport.http2 import Event
+    from protocol.http2_client import Event
 
 AUTHORITY = b"localhost"  # the name in the service's certificate, at any address
 MAX_REPLY = 4 * 1024 * 1024  # bytes of a message; the limit of gRPC's own clients
@@ -34,7 +35,7 @@ class Exchange:
         self.status: int | None = None
         self.message = ""
         self.details = b""
-        self._http = http2.Connection(holds)
+        self._http = http2.Connection(_huffman, holds)
         self._deframer = grpc.Deframer(MAX_REPLY)
         self._answered = False
         self._http.start(
@@ -143,3 +144,9 @@ def _binary(value: bytes) -> bytes:
         return binascii.a2b_base64(value + b"=" * (-len(value) % 4))
     except binascii.Error:
         return b""
+
+
+def _huffman(coded: bytes) -> bytes:
+    from protocol import huffman  # this service does not use the Huffman code; others do
+
+    return huffman.decode(coded)

@@ -50,8 +50,6 @@ def configure(destination: str, level: str, always: Mapping[str, str] | None = N
     logging.getLogger(AUDIT).setLevel(logging.INFO)  # a record each, always
     _Attention.base = LEVELS[level]
     _Attention.apply()
-    for name in ("hpack.hpack", "hpack.table"):  # they log each header, at a tenth of a call's cost
-        logging.getLogger(name).disabled = True
 
 
 def audit_to_journal(always: Mapping[str, str]) -> None:

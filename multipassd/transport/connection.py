@@ -6,9 +6,6 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from h2.errors import ErrorCodes
-from h2.exceptions import H2Error, ProtocolError
-
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import STRANGER, Standing
 from multipassd.system import log
@@ -20,6 +17,7 @@ from multipassd.transport.quota.origin import Caller
 from multipassd.transport.quota.turns import Turns, Worker, measured
 from multipassd.transport.tls import TlsContext, TlsError
 from multipassd.transport.wire_session import Conversation
+from protocol.http2_frames import NO_ERROR, ProtocolError
 
 _log = log.get("connection")
 
@@ -138,12 +136,9 @@ class Connection(asyncio.BufferedProtocol, Worker):
         except TlsError:
             self.flush()  # the alert, if OpenSSL made one
             self.close()
-        except (H2Error, ValueError) as error:
-            _log.debug("%s broke HTTP/2: %s", self, type(error).__name__)
-            if isinstance(error, ProtocolError):
-                self.close()  # h2 has its GOAWAY ready
-            else:
-                self.shut(ErrorCodes.PROTOCOL_ERROR)
+        except ProtocolError as error:
+            _log.debug("%s broke HTTP/2: %s", self, error)
+            self.close()  # the GOAWAY is ready
         else:
             self.flush()
 
@@ -216,7 +211,7 @@ class Connection(asyncio.BufferedProtocol, Worker):
         elif session.reset_overdue(now):
             self.flush()
         elif not session.streams and now - session.active > self.limits.idle:
-            self.shut(ErrorCodes.NO_ERROR)
+            self.shut(NO_ERROR)
 
     def _check_ending(self, now: float) -> None:
         """A transport closes by itself when all is sent; a peer that doesn't read prevents that."""

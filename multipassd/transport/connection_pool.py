@@ -7,8 +7,6 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from h2.errors import ErrorCodes
-
 from multipassd.auth.peer import Peer, credentials_of, uid_of
 from multipassd.auth.standing import Standing, Standings
 from multipassd.system import log
@@ -29,6 +27,7 @@ from multipassd.transport.quota.socket_owner import OwnerLookup
 from multipassd.transport.quota.turns import Turns
 from multipassd.transport.quota.work_budget import Account, Accounts
 from multipassd.transport.tls import TlsContext
+from protocol.http2_frames import NO_ERROR
 
 _log = log.get("server")
 
@@ -109,10 +108,10 @@ class Server:
         while self._connections and self._loop.time() < give_up:
             for connection in list(self._connections):
                 if connection.drained():
-                    connection.shut(ErrorCodes.NO_ERROR)
+                    connection.shut(NO_ERROR)
             await asyncio.sleep(0.01)
         for connection in list(self._connections):
-            connection.shut(ErrorCodes.NO_ERROR)
+            connection.shut(NO_ERROR)
 
     def trust_changed(self) -> None:
         """Every running call and open connection is looked at anew: a removal counts at once."""

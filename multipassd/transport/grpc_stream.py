@@ -3,53 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from typing import Protocol
-
-from h2.exceptions import H2Error
 
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import Standing
-from multipassd.transport.h2_server import ServerConnection
+from multipassd.transport.grpc_headers import (
+    ANSWER,
+    NOT_GRPC,
+    SUCCESS,
+    Headers,
+    Request,
+    trailers_of,
+)
+from multipassd.transport.http2.sender import Sender, StreamGone
 from multipassd.transport.inflow import Inflow
 from multipassd.transport.quota import limits
 from multipassd.transport.quota.limits import PeerLimits
 from multipassd.transport.quota.request_memory import RequestBuffers
 from protocol.errors import NotImplementedYet, RpcError, TooLarge
-from protocol.grpc import DETAILS, Deframer, encode_message, frame
-from protocol.methods import BY_PATH, Method
-
-_HEADERS = ((":status", "200"), ("content-type", "application/grpc"))
-_NOT_GRPC = ((":status", "415"),)
-_REQUIRED = {":method", ":scheme", ":path"}
-_PSEUDO = _REQUIRED | {":authority"}
-_OK = (("grpc-status", "0"),)
-
-
-def well_formed(headers: list[tuple[str, str]]) -> bool:
-    """RFC 9113's rules for a request's headers, as far as anything here depends on them:
-    each pseudo-header once, before the others, none unknown; names in lower case; POST."""
-    pseudo = dict[str, str]()
-    regular = False
-    for name, value in headers:
-        if not name.startswith(":"):
-            regular = True
-            if not name or name != name.lower():
-                return False
-        elif regular or name in pseudo or name not in _PSEUDO:
-            return False
-        else:
-            pseudo[name] = value
-    return pseudo.keys() >= _REQUIRED and pseudo[":method"] == "POST"
-
-
-def status_message(text: str) -> str:
-    """Encoded, and cut where it is longer than clients take: it may quote what the caller sent."""
-    encoded = encode_message(text)
-    if len(encoded) <= limits.STATUS_MESSAGE:
-        return encoded
-    most = limits.STATUS_MESSAGE // 3 - len("…".encode())  # a byte takes up to three characters
-    return encode_message(text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore") + "…")
+from protocol.grpc import Deframer, frame
+from protocol.methods import Method
 
 
 class Carrier(Protocol):
@@ -76,7 +49,7 @@ class Stream:
     def __init__(
         self,
         connection: Carrier,
-        http2: ServerConnection,
+        http2: Sender,
         stream_id: int,
         now: float,
         buffers: RequestBuffers,
@@ -99,13 +72,14 @@ class Stream:
         self._deframer = Deframer(limits.UNTRUSTED.message)
         self._headers_sent = False
         self._pending = bytearray()
-        self._trailers: tuple[tuple[str, str], ...] = ()
+        self._trailers: Headers = ()
 
-    def accept_headers(self, headers: dict[str, str], limit: int) -> None:
-        if not headers.get("content-type", "").startswith("application/grpc"):
-            self._end_at_once(_NOT_GRPC)
+    def accept(self, request: Request, limit: int) -> None:
+        """Take a call whose messages may have `limit` bytes, or refuse it."""
+        if not request.grpc:
+            self._end_at_once(NOT_GRPC)
             return
-        self.method = BY_PATH.get(headers.get(":path", ""))
+        self.method = request.method
         if self.method is None:
             self.fail(NotImplementedYet("This service has no such call."))
         elif self.method.streams:
@@ -171,9 +145,6 @@ class Stream:
             return
         if len(self._pending) + len(payload) > self.connection.limits.buffers:
             raise TooLarge("The client does not read the replies.")
-        if not self._headers_sent:
-            self._headers_sent = True
-            self._http2.send_headers(self.id, _HEADERS)
         self._pending += frame(payload)
         self.pump()
 
@@ -192,16 +163,10 @@ class Stream:
             self._draining = None
 
     def succeed(self) -> None:
-        self._finish(_OK)
+        self._finish(SUCCESS)
 
     def fail(self, error: RpcError) -> None:
-        trailers = [("grpc-status", str(int(error.status)))]
-        if message := status_message(error.message):
-            trailers.append(("grpc-message", message))
-        details = b64encode(error.details).decode()
-        if 0 < len(details) <= limits.STATUS_DETAILS:
-            trailers.append((DETAILS, details))
-        self._finish(tuple(trailers))
+        self._finish(trailers_of(error))
 
     @property
     def blocked(self) -> bool:
@@ -212,7 +177,7 @@ class Stream:
         """Send what the peer's flow-control windows allow."""
         try:
             self._pump()
-        except H2Error:  # the peer has closed the stream
+        except StreamGone:  # the peer has closed it, or the connection ends
             self._pending.clear()
             self.connection.ended(self)
         self.connection.schedule_flush()
@@ -239,11 +204,12 @@ class Stream:
         task.cancel()
 
     def _pump(self) -> None:
+        """Raises StreamGone."""
+        if self._pending and not self._headers_sent:
+            self._headers_sent = True
+            self._http2.send_headers(self.id, ANSWER)
         while self._pending:
-            room = min(
-                self._http2.local_flow_control_window(self.id),
-                self._http2.max_outbound_frame_size,
-            )
+            room = self._http2.room(self.id)
             if room <= 0 or self.connection.stalled:
                 return
             self._http2.send_data(self.id, bytes(self._pending[:room]))
@@ -251,23 +217,18 @@ class Stream:
         if self._draining is not None and not self._draining.done():
             self._draining.set_result(None)
         if self._trailers:
-            self._http2.send_headers(self.id, self._trailers, end_stream=True)
-            self._close()
+            self._http2.send_headers(self.id, self._trailers, last=True)
+            self.connection.ended(self)
 
-    def _finish(self, trailers: tuple[tuple[str, str], ...]) -> None:
+    def _finish(self, trailers: Headers) -> None:
         if self.finished:
             return
         self.finished = True
         self._deadline = asyncio.get_running_loop().time() + limits.WRITE_TIMEOUT
-        self._trailers = trailers if self._headers_sent else _HEADERS + trailers
+        self._trailers = trailers if self._headers_sent else ANSWER + trailers
         self.pump()
 
-    def _end_at_once(self, headers: tuple[tuple[str, str], ...]) -> None:
+    def _end_at_once(self, headers: Headers) -> None:
         self.finished = True
         self._trailers = headers
         self.pump()
-
-    def _close(self) -> None:
-        if not self.half_closed:  # gRPC: asks a client whose side is open to close it
-            self._http2.reset_stream(self.id)
-        self.connection.ended(self)

@@ -6,31 +6,26 @@ Knows nothing of TLS, sockets and time-outs of the connection: what it needs of 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Protocol
 
-from h2.config import H2Configuration
-from h2.errors import ErrorCodes
-from h2.events import (
-    ConnectionTerminated,
-    DataReceived,
-    Event,
-    RemoteSettingsChanged,
-    RequestReceived,
-    StreamEnded,
-    StreamReset,
-    WindowUpdated,
-)
-from h2.exceptions import H2Error, ProtocolError
-from h2.settings import SettingCodes
-
 from multipassd.auth.standing import Standing
-from multipassd.transport.grpc_stream import Carrier, Stream, well_formed
-from multipassd.transport.h2_server import ServerConnection
+from multipassd.transport.grpc_headers import request_of
+from multipassd.transport.grpc_stream import Carrier, Stream
+from multipassd.transport.http2.request_block import Headers
+from multipassd.transport.http2.rules import Rules
+from multipassd.transport.http2.server import ServerConnection
 from multipassd.transport.quota import limits
 from multipassd.transport.quota.request_memory import RequestBuffers
 from protocol.errors import MalformedRequest, RpcError, TooLarge
 from protocol.grpc import FramingError, MessageTooLarge
+from protocol.http2_frames import CANCEL, ENHANCE_YOUR_CALM, ProtocolError
+
+_RULES = Rules(
+    header_list=limits.HEADER_LIST,
+    continuations=limits.CONTINUATIONS,
+    closed_streams=limits.CLOSED_STREAMS,
+    wide_window=limits.STREAM_WINDOW,
+)
 
 
 class Handler(Protocol):
@@ -63,7 +58,7 @@ class Session:
         self.active = self._loop.time()
         self._link = link
         self._handler = handler
-        self._http2 = ServerConnection(_CONFIGURATION)
+        self._http2 = ServerConnection(self, _RULES)
         self._draining = False
         self._goodbye_sent = False
 
@@ -75,16 +70,11 @@ class Session:
         self._http2.begin(self._link.limits.streams)
 
     def limits_changed(self) -> None:
-        streams = self._link.limits.streams
-        self._http2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: streams})
+        self._http2.allow(self._link.limits.streams)
 
     def receive(self, plain: bytes) -> None:
-        """In pieces, so that a flood is noticed at its beginning. Raises H2Error, ValueError."""
-        for start in range(0, len(plain), limits.PIECE):
-            for event in self._http2.receive(plain[start : start + limits.PIECE]):
-                if self._link.closing:
-                    return
-                self._handle(event)
+        """Raises ProtocolError; the GOAWAY for it is ready to be sent then."""
+        self._http2.receive(plain)
 
     def data_to_send(self) -> bytes:
         return self._http2.data_to_send()
@@ -98,8 +88,7 @@ class Session:
         """End the calls that last too long; True if there were any."""
         overdue = [stream for stream in self.streams.values() if stream.overdue(now)]
         for stream in overdue:
-            with suppress(ProtocolError):  # closed already
-                self._http2.reset_stream(stream.id, ErrorCodes.CANCEL)
+            self._http2.reset(stream.id, CANCEL)
             self._forget(stream)
         return bool(overdue)
 
@@ -107,19 +96,25 @@ class Session:
         """Ask the peer to take its next call elsewhere."""
         self._draining = True
         self.active = self._loop.time()
-        if self._http2.highest_inbound_stream_id:
+        if self._http2.called:
             self._say_goodbye()
 
     def end(self, code: int) -> None:
         """GOAWAY that ends the connection; no call goes on."""
-        with suppress(H2Error):  # closed already
-            self._http2.close_connection(code)
+        self._http2.close(code)
 
     def abandon(self) -> None:
         """The connection is gone, and all calls with it. To be called last."""
         for stream in list(self.streams.values()):
             self._forget(stream)
+        self._http2.release()
         del self._link  # else TLS's memory would wait for the collector of cycles
+
+    def pump(self) -> None:
+        """Send what waited for windows of the peer, or for it to read."""
+        for every in list(self.streams.values()):
+            if every.blocked:
+                every.pump()
 
     # -- for streams ------------------------------------------------------------------------------
 
@@ -128,39 +123,73 @@ class Session:
         self._forget(stream)
         self.active = self._loop.time()
 
-    # -- events -----------------------------------------------------------------------------------
+    # -- for HTTP/2 -------------------------------------------------------------------------------
 
-    def _handle(self, event: Event) -> None:
-        if isinstance(event, RequestReceived):
-            self._open(event)
-        elif isinstance(event, DataReceived):
-            self._data(event)
-        elif isinstance(event, StreamEnded):
-            self._ended(event.stream_id)
-        elif isinstance(event, WindowUpdated):
-            self._window(event.stream_id)
-        elif isinstance(event, StreamReset):
-            self._count_control()
-            if stream := self.streams.get(event.stream_id):
-                self._forget(stream)
-        elif isinstance(event, ConnectionTerminated):
-            self._link.close()
-        elif isinstance(event, RemoteSettingsChanged):
-            self._window(0)  # of all streams, perhaps
-        else:
-            self._count_control()
-
-    def _open(self, event: RequestReceived) -> None:
+    def request(self, stream: int, headers: Headers) -> None:
+        """Raises ProtocolError."""
         if self._draining and not self._goodbye_sent:
             self._say_goodbye()
         self.active = self._loop.time()
         self._link.charge(limits.CALL_WORK)
-        stream = Stream(self._link, self._http2, event.stream_id, self.active, self._buffers())
-        self.streams[stream.id] = stream
-        headers = [(str(name), str(value)) for name, value in event.headers]
-        if not well_formed(headers):
-            raise ValueError("malformed headers")
-        stream.accept_headers(dict(headers), self._link.limits.message)
+        request = request_of(headers)
+        if request is None:
+            raise ProtocolError("malformed headers")
+        made = Stream(self._link, self._http2, stream, self.active, self._buffers())
+        self.streams[stream] = made
+        made.accept(request, self._link.limits.message)
+
+    def data(self, stream: int, data: bytes, size: int) -> None:
+        call = self.streams.get(stream)
+        self._take_in(stream, call, size)
+        if call is None or call.finished or not call.listens:
+            return  # a message that is not expected, or the rest of a refused one
+        try:
+            messages = call.feed(data)
+        except MessageTooLarge:
+            call.revoke(TooLarge(_too_large(self._link.standing, call)))
+            return
+        except FramingError as error:
+            call.revoke(_malformed(error))
+            return
+        call.account()
+        for message in messages:
+            if call.task is None:
+                self._start(call, message)
+            else:
+                call.hear(message)
+        if call.buffers.exceeded(self._link.person) and (call.inflow or not messages):
+            call.revoke(TooLarge("The service holds too many requests. Please try again."))
+
+    def request_ended(self, stream: int) -> None:
+        call = self.streams.get(stream)
+        if call is None:
+            return
+        call.half_closed = True
+        call.hear(None)
+        if call.task is None and not call.finished:
+            call.fail(_malformed("the call ended before its message"))
+
+    def stream_gone(self, stream: int) -> None:
+        if call := self.streams.get(stream):
+            self._forget(call)
+
+    def window_opened(self, stream: int) -> None:
+        if not stream:
+            self.pump()
+        elif (call := self.streams.get(stream)) and call.blocked:
+            call.pump()
+
+    def control_frame(self) -> None:
+        """Frames without a call are free for trusted peers and rationed for others."""
+        if not self._link.standing.trusted and not self._link.take_control_frame():
+            self._link.shut(ENHANCE_YOUR_CALM)
+            self._http2.stop()
+
+    def goodbye(self) -> None:
+        self._link.close()
+        self._http2.stop()
+
+    # -- its parts --------------------------------------------------------------------------------
 
     def _say_goodbye(self) -> None:
         """Not before a first call: grpcio 1.85 that reads GOAWAY together with SETTINGS, and then
@@ -168,71 +197,17 @@ class Session:
         self._goodbye_sent = True
         self._http2.say_goodbye()
 
-    def _data(self, event: DataReceived) -> None:
-        stream = self.streams.get(event.stream_id)
-        self._take_in(event, stream)
-        if not event.data:
-            self._count_control()
-        if stream is None or stream.finished or not stream.listens:
-            return  # a message that is not expected, or the rest of a refused one
-        try:
-            messages = stream.feed(event.data)
-        except MessageTooLarge:
-            stream.revoke(TooLarge(_too_large(self._link.standing, stream)))
-            return
-        except FramingError as error:
-            stream.revoke(_malformed(error))
-            return
-        stream.account()
-        for message in messages:
-            if stream.task is None:
-                self._start(stream, message)
-            else:
-                stream.hear(message)
-        if stream.buffers.exceeded(self._link.person) and (stream.inflow or not messages):
-            stream.revoke(TooLarge("The service holds too many requests. Please try again."))
-
-    def _take_in(self, event: DataReceived, stream: Stream | None) -> None:
+    def _take_in(self, stream: int, call: Stream | None, size: int) -> None:
         """Give windows back; that of a stream of messages follows once they are used."""
-        size = event.flow_controlled_length
-        if stream is not None and stream.inflow is not None:
-            stream.inflow.held += size
-            self._http2.take_in(size)
-        elif size:
-            self._http2.acknowledge_received_data(size, event.stream_id)
+        self._http2.take_in(size)
+        if call is not None and call.inflow is not None:
+            call.inflow.held += size
+        else:
+            self._http2.credit(stream, size)
 
     def _start(self, stream: Stream, message: bytes) -> None:
         stream.message = message
         stream.task = self._loop.create_task(self._handler.serve(stream))
-
-    def _ended(self, stream_id: int) -> None:
-        stream = self.streams.get(stream_id)
-        if stream is None:
-            return
-        stream.half_closed = True
-        stream.hear(None)
-        if stream.task is None and not stream.finished:
-            stream.fail(_malformed("the call ended before its message"))
-
-    def pump(self) -> None:
-        """Send what waited for windows of the peer, or for it to read."""
-        for every in list(self.streams.values()):
-            if every.blocked:
-                every.pump()
-
-    def _window(self, stream_id: int) -> None:
-        if not stream_id:
-            self.pump()
-        elif (stream := self.streams.get(stream_id)) and stream.blocked:
-            stream.pump()
-        self._count_control()
-
-    def _count_control(self) -> None:
-        """Frames without a call are free for trusted peers and rationed for others."""
-        if not self._link.standing.trusted and not self._link.take_control_frame():
-            self._link.shut(ErrorCodes.ENHANCE_YOUR_CALM)
-
-    # -- bookkeeping ------------------------------------------------------------------------------
 
     def _buffers(self) -> RequestBuffers:
         trusted = self._link.standing.trusted
@@ -258,13 +233,3 @@ def _too_large(standing: Standing, stream: Stream) -> str:
 
 def _malformed(error: object) -> RpcError:
     return MalformedRequest(f"malformed request: {error}")
-
-
-# What we send is ours: checking it again costs a tenth of a call.
-_CONFIGURATION = H2Configuration(
-    client_side=False,
-    header_encoding="utf-8",
-    validate_inbound_headers=False,  # h2's way is a ninth of a small call; see `well_formed`
-    validate_outbound_headers=False,
-    normalize_outbound_headers=False,
-)

@@ -42,7 +42,7 @@ class Conversation:
             self._plain += self._tls.receive(data)
 
     def handle(self, size: int) -> None:
-        """At most `size` bytes of what was decrypted. Raises H2Error, ValueError."""
+        """At most `size` bytes of what was decrypted. Raises ProtocolError."""
         if self._plain:
             piece, self._plain = self._plain[:size], self._plain[size:]
             self.session.receive(piece)

@@ -9,13 +9,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
-from h2.events import ConnectionTerminated, Event, StreamEnded, StreamReset
-from h2.exceptions import ProtocolError
-
-from protocol import grpc
+from protocol import grpc, http2_client, huffman
 from protocol.certificates import LOCALHOST
+from protocol.http2_frames import ProtocolError
 from protocol.messages.access import WaitReadyRequest
 
 SECONDS = 10.0  # a daemon that systemd wakes first has to start
@@ -85,28 +81,26 @@ def _context(root_certificate: Path) -> ssl.SSLContext:
 def _call(connection: socket.socket, context: ssl.SSLContext, deadline: float) -> str:
     """What is wrong with the answer; empty if nothing is."""
     with context.wrap_socket(connection, server_hostname=LOCALHOST) as stream:
-        http = H2Connection(H2Configuration(client_side=True))
-        http.initiate_connection()
-        http.send_headers(
-            1,
-            [
-                (":method", "POST"),
-                (":scheme", "https"),
-                (":authority", LOCALHOST),
-                (":path", grpc.path("wait_ready")),
-                ("te", "trailers"),
-                ("content-type", "application/grpc"),
-            ],
+        http = http2_client.Connection(huffman.decode)
+        http.start(
+            (
+                (b":method", b"POST"),
+                (b":scheme", b"https"),
+                (b":authority", LOCALHOST.encode()),
+                (b":path", grpc.path("wait_ready").encode()),
+                (b"te", b"trailers"),
+                (b"content-type", b"application/grpc"),
+            )
         )
-        http.send_data(1, grpc.frame(WaitReadyRequest().encode()), end_stream=True)
+        http.send(grpc.frame(WaitReadyRequest().encode()), end=True)
         fields: dict[str, str] = {}
         while True:
             stream.settimeout(max(0.001, deadline - time.monotonic()))
-            stream.sendall(http.data_to_send())
+            stream.sendall(http.take_output())
             data = stream.recv(CHUNK)
             if not data:
                 return "the service hung up without an answer"
-            if _finished(http.receive_data(data), fields):
+            if _finished(http.receive(data), fields):
                 break
     if fields.get("grpc-status") == OK:
         return ""
@@ -114,14 +108,16 @@ def _call(connection: socket.socket, context: ssl.SSLContext, deadline: float) -
     return f"the service answered with status {fields.get('grpc-status', '?')}: {message!r}"
 
 
-def _finished(events: list[Event], fields: dict[str, str]) -> bool:
+def _finished(events: list[http2_client.Event], fields: dict[str, str]) -> bool:
+    """Is the call over? Its headers are added to `fields`."""
+    over = False
     for event in events:
-        for name, value in getattr(event, "headers", None) or ():
-            fields[_text(name)] = _text(value)
-    return any(
-        isinstance(each, StreamEnded | StreamReset | ConnectionTerminated) for each in events
-    )
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        if isinstance(event, http2_client.HeadersReceived):
+            for name, value in event.headers:
+                fields[name.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+            over = over or event.ended
+        elif isinstance(event, http2_client.DataReceived):
+            over = over or event.ended
+        else:
+            over = True  # a reset, or the end of the connection
+    return over

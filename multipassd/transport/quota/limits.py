@@ -92,7 +92,7 @@ CONNECTION_WORK, READ_WORK, CALL_WORK = 300e-6, 30e-6, 200e-6
 # Requests that are streams: an SSH connection that is relayed to a guest. The window is what a peer
 # may send ahead of a guest that does not read, and what is queued for a peer that does not read: at
 # 50 ms it allows 10 MB/s. All of a person's windows fill their share of the request memory,
-# TRUSTED_SHARE. A message has to fit into half of the window, as h2 gives it back in halves.
+# TRUSTED_SHARE. A message has to fit into half of the window, as it is given back in halves.
 STREAM_WINDOW = 512 * KIB
 STREAMED_MESSAGE = 128 * KIB
 STREAMS_PER_PERSON = 32
@@ -110,9 +110,10 @@ HEADER_LIST = 16 * KIB  # gRPC's C++ default is 8 KiB
 # 8 KiB of headers that gRPC's own clients take.
 STATUS_MESSAGE = 4 * KIB
 STATUS_DETAILS = 3 * KIB
-PIECE = 16 * KIB  # handed to h2 at a time: Debian 12's takes the square of it
 CONTINUATIONS = 4  # frames of one header block: 64 KiB, four times the list they may hold
-CLOSED_STREAMS = 1024  # ended calls a connection is remembered for; h2 would keep 8 MiB of them
+# Calls that were ended before their senders had ended: so many a connection is remembered for, as
+# what was on its way then is no error. 100 KiB.
+CLOSED_STREAMS = 1024
 
 # A peer over TCP that is gone without a word, as after a sleep of its host or behind a cut cable,
 # is noticed in about five minutes, as its ssh would notice a guest that is gone: with it ends what

@@ -14,8 +14,8 @@ from client.errors import StatusError
 from client.transport import tls
 from client.transport.channel import Channel
 from client.transport.duplex import Duplex
-from client.transport.http2 import HELD_WINDOW
 from protocol.grpc import path
+from protocol.http2_client import HELD_WINDOW
 from tests.client.service import Answer, Service
 from tests.waiting import PATIENCE
 

@@ -7,9 +7,9 @@ import h2.connection
 import pytest
 
 from client.errors import Status
-from client.transport import frames
 from client.transport.exchange import BadAnswer, Exchange, NotProcessed
 from protocol import grpc, status
+from protocol import http2_frames as frames
 
 ANSWER = [(":status", "200"), ("content-type", "application/grpc+proto")]
 

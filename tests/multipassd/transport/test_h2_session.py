@@ -7,7 +7,6 @@ import logging
 
 import pytest
 from h2.errors import ErrorCodes
-from h2.exceptions import ProtocolError
 from hyperframe.frame import ContinuationFrame, DataFrame, Frame, GoAwayFrame, HeadersFrame
 
 from multipassd.auth.standing import STRANGER
@@ -15,6 +14,7 @@ from multipassd.transport.grpc_stream import Stream
 from multipassd.transport.quota import limits
 from protocol.errors import NotAuthenticated
 from protocol.grpc import decode_message, frame
+from protocol.http2_frames import ProtocolError
 from protocol.status import Status
 from tests.multipassd.transport.session_double import (
     TRUSTED,
@@ -362,7 +362,7 @@ def test_headers_that_are_not_well_formed_end_the_connection() -> None:
     async def story() -> None:
         caller = Caller(Service())
         caller.open(_method="GET")
-        with pytest.raises(ValueError, match="malformed headers"):
+        with pytest.raises(ProtocolError, match="malformed headers"):
             caller.session.receive(caller.client.data_to_send())
         caller.hang_up()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from h2.exceptions import FlowControlError, ProtocolError
 from h2.settings import SettingCodes
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from multipassd.transport.grpc_stream import Stream
 from multipassd.transport.quota import limits
 from protocol import grpc
+from protocol.http2_frames import FLOW_CONTROL_ERROR, ProtocolError
 from tests.multipassd.transport.session_double import (
     MAX_FRAME,
     TRUSTED,
@@ -152,10 +152,11 @@ def test_a_flood_beyond_the_window_ends_the_connection() -> None:
         window = caller.client.streams[stream].outbound_flow_control_window
         caller.client.streams[stream].outbound_flow_control_window = 1 << 30
         caller.client.outbound_flow_control_window = 1 << 30
-        with pytest.raises(FlowControlError):
+        with pytest.raises(ProtocolError) as refused:
             for _ in range(2 + window // MAX_FRAME):
                 caller.client.send_data(stream, bytes(MAX_FRAME))
                 caller.exchange()
+        assert refused.value.code == FLOW_CONTROL_ERROR
 
     told(story())
 

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ResponseReceived
-from h2.exceptions import ProtocolError
 from OpenSSL import SSL, crypto
 
 from multipassd.auth.peer import Credentials
@@ -21,6 +20,7 @@ from multipassd.transport.tls import TlsContext, TlsError
 from multipassd.transport.wire_session import Conversation
 from protocol.certificates import KeyPair, make_client, make_root, make_server
 from protocol.grpc import frame, path
+from protocol.http2_frames import ProtocolError
 from protocol.pem import fingerprint, pem_to_der
 from tests.multipassd.transport.session_double import Caller, Service, told, turns
 from tests.multipassd.transport.tls_client import HEADERS

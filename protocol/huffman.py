@@ -8,6 +8,7 @@ from __future__ import annotations
 
 END_OF_STRING = 256
 MAX_PADDING = 7  # bits; more would be a whole byte too many
+SHORT = 8  # bits that are looked up at once: nearly all that headers have is in codes of up to 8
 
 # Length of a code in bits: the symbols that have it.
 # fmt: off
@@ -102,24 +103,63 @@ def _make_codes() -> dict[tuple[int, int], int]:
     return codes
 
 
+def _make_short() -> list[tuple[int, int] | None]:
+    """By the next SHORT bits: the symbol that they begin with, and its length; None if it is
+    longer."""
+    found: list[tuple[int, int] | None] = [None] * (1 << SHORT)
+    for (length, code), symbol in _CODES.items():
+        if length <= SHORT:
+            free = SHORT - length
+            found[code << free : (code + 1) << free] = [(symbol, length)] * (1 << free)
+    return found
+
+
 _CODES = _make_codes()
+_SHORT = _make_short()
+_LONG = tuple(length for length in SYMBOLS_BY_LENGTH if length > SHORT)
 
 
 def decode(data: bytes) -> bytes:
     """Raises HuffmanError."""
     out = bytearray()
-    code = length = 0
+    bits = width = 0  # what is not decoded: its value, and how many bits it has
     for byte in data:
-        for shift in range(7, -1, -1):
-            code = code << 1 | byte >> shift & 1
-            length += 1
-            symbol = _CODES.get((length, code))
-            if symbol is None:
-                continue
-            if symbol == END_OF_STRING:
-                raise HuffmanError("the end-of-string symbol inside a string")
+        bits = bits << 8 | byte
+        width += 8
+        while width >= SHORT:
+            found = _SHORT[bits >> (width - SHORT)] or _long(bits, width)
+            if found is None:
+                break  # its end is in the next byte
+            symbol, length = found
             out.append(symbol)
-            code = length = 0
-    if length > MAX_PADDING or code != (1 << length) - 1:
+            width -= length
+            bits &= (1 << width) - 1
+    return bytes(out + _tail(bits, width))
+
+
+def _long(bits: int, width: int) -> tuple[int, int] | None:
+    """The symbol that these bits begin with, and its length; None if it is not whole."""
+    for length in _LONG:
+        if length > width:
+            return None
+        symbol = _CODES.get((length, bits >> (width - length)))
+        if symbol == END_OF_STRING:
+            raise HuffmanError("the end-of-string symbol inside a string")
+        if symbol is not None:
+            return symbol, length
+    return None
+
+
+def _tail(bits: int, width: int) -> bytes:
+    """A last symbol, and padding."""
+    out = b""
+    for length in range(5, width + 1):
+        symbol = _CODES.get((length, bits >> (width - length)))
+        if symbol is not None and length < SHORT:
+            out = bytes((symbol,))
+            width -= length
+            bits &= (1 << width) - 1
+            break
+    if width > MAX_PADDING or bits != (1 << width) - 1:
         raise HuffmanError("padding that is not the beginning of the end-of-string symbol")
-    return bytes(out)
+    return out

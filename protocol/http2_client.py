@@ -6,20 +6,21 @@ upgrade; priorities, pushes and further streams do not occur.
 
 from __future__ import annotations
 
-from client.transport import frames, hpack
-from client.transport.frames import ProtocolError
+from protocol import hpack
+from protocol import http2_frames as frames
+from protocol.http2_frames import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 STREAM = 1  # the only one
 
 OUR_WINDOW = 4 * 1024 * 1024  # one reply of the largest size without a round trip for credit
 # Of a stream that is passed on as fast as it is taken, so less is on its way: 20 MB/s at 50 ms.
 HELD_WINDOW = 1024 * 1024
 MAX_HEADER_BLOCK = 64 * 1024
+MAX_HEADERS = 64 * 1024  # decoded; a status message of many failed instances fits
 
 
 class HeadersReceived:
@@ -27,7 +28,7 @@ class HeadersReceived:
 
     __slots__ = ("ended", "headers")
 
-    def __init__(self, headers: list[hpack.Header], ended: bool) -> None:
+    def __init__(self, headers: tuple[hpack.Header, ...], ended: bool) -> None:
         self.headers = headers
         self.ended = ended
 
@@ -70,8 +71,10 @@ class Connection:
     `start`, then write what `take_output` returns to the peer and pass its bytes to `receive`.
     """
 
-    def __init__(self, holds: bool = False) -> None:
-        """`holds`: the peer may send more only when `give_back` says so."""
+    def __init__(self, huffman: Callable[[bytes], bytes], holds: bool = False) -> None:
+        """`huffman`: see `hpack.Decoder`; `holds`: the peer may send more only when `give_back`
+        says so."""
+        self._decoder = hpack.Decoder(huffman, MAX_HEADERS, table=0)
         self._holds = holds
         self._window = HELD_WINDOW if holds else OUR_WINDOW
         self._input = bytearray()
@@ -89,15 +92,14 @@ class Connection:
         self._headers_end_stream = False
 
     def start(self, headers: Iterable[hpack.Header]) -> None:
-        settings = b"".join(
-            number.to_bytes(2, "big") + value.to_bytes(4, "big")
-            for number, value in (
-                (frames.HEADER_TABLE_SIZE, 0),
-                (frames.ENABLE_PUSH, 0),
-                (frames.INITIAL_WINDOW_SIZE, self._window),
-            )
+        self._output += frames.PREFACE
+        self._output += frames.settings(
+            {
+                frames.HEADER_TABLE_SIZE: 0,
+                frames.ENABLE_PUSH: 0,
+                frames.INITIAL_WINDOW_SIZE: self._window,
+            }
         )
-        self._output += PREFACE + frames.frame(frames.SETTINGS, 0, 0, settings)
         self._output += frames.window_update(0, self._window - frames.DEFAULT_WINDOW)
         self._output += frames.frame(
             frames.HEADERS, frames.END_HEADERS, STREAM, hpack.encode(headers)
@@ -172,11 +174,7 @@ class Connection:
         return DataReceived(frames.unpadded(flags, payload), bool(flags & frames.END_STREAM))
 
     def _headers_frame(self, flags: int, stream: int, payload: bytes) -> Event | None:
-        block = frames.unpadded(flags, payload)
-        if flags & frames.HAS_PRIORITY:
-            if len(block) < 5:
-                raise ProtocolError("a header frame without its priority")
-            block = block[5:]
+        block = frames.fragment(flags, payload)
         self._headers = bytearray()
         self._headers_end_stream = bool(flags & frames.END_STREAM)
         return self._continuation(flags, stream, block)
@@ -191,7 +189,7 @@ class Connection:
             return None
         block, self._headers = bytes(self._headers), None
         try:
-            return HeadersReceived(hpack.decode(block), self._headers_end_stream)
+            return HeadersReceived(self._decoder.decode(block), self._headers_end_stream)
         except hpack.HpackError as error:
             raise ProtocolError(str(error)) from None
 
@@ -203,24 +201,13 @@ class Connection:
         if flags & frames.ACK:
             frames.expect(payload, 0)
             return
-        if len(payload) % 6:
-            raise ProtocolError("a settings frame of a wrong length")
-        for at in range(0, len(payload), 6):
-            number = int.from_bytes(payload[at : at + 2], "big")
-            self._setting(number, int.from_bytes(payload[at + 2 : at + 6], "big"))
+        values = frames.settings_of(payload)
+        window = values.get(frames.INITIAL_WINDOW_SIZE, self._peer_initial_window)
+        self._stream_window += window - self._peer_initial_window
+        self._peer_initial_window = window
+        self._peer_max_frame = values.get(frames.MAX_FRAME_SIZE, self._peer_max_frame)
         self._output += frames.frame(frames.SETTINGS, frames.ACK, 0, b"")
         self._flush()
-
-    def _setting(self, number: int, value: int) -> None:
-        if number == frames.INITIAL_WINDOW_SIZE:
-            if value > frames.MAX_WINDOW:
-                raise ProtocolError("a window over the limit")
-            self._stream_window += value - self._peer_initial_window
-            self._peer_initial_window = value
-        elif number == frames.MAX_FRAME_SIZE:
-            if not frames.DEFAULT_MAX_FRAME <= value < 1 << 24:
-                raise ProtocolError("a frame size out of bounds")
-            self._peer_max_frame = value
 
     def _ping(self, flags: int, stream: int, payload: bytes) -> None:
         frames.expect(payload, 8)

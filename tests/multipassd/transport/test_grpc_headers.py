@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from multipassd.transport.grpc_stream import status_message, well_formed
+from multipassd.transport.grpc_headers import status_message, well_formed
 from multipassd.transport.quota import limits
 from protocol.grpc import decode_message
 
-GOOD = [(":method", "POST"), (":scheme", "https"), (":path", "/x"), ("te", "trailers")]
+GOOD = [(b":method", b"POST"), (b":scheme", b"https"), (b":path", b"/x"), (b"te", b"trailers")]
 
 
 def test_a_grpc_client_s_headers_are_well_formed() -> None:
-    assert well_formed(GOOD)
-    assert well_formed([(":authority", "localhost"), *GOOD])
+    assert well_formed(tuple(GOOD))
+    assert well_formed(((b":authority", b"localhost"), *GOOD))
 
 
 @pytest.mark.parametrize(
@@ -22,17 +22,22 @@ def test_a_grpc_client_s_headers_are_well_formed() -> None:
         [],
         GOOD[1:],
         GOOD[:2],
-        [*GOOD, (":path", "/y")],  # twice, and after the others
+        [*GOOD, (b":path", b"/y")],  # twice, and after the others
         [GOOD[0], *GOOD],
-        [(":status", "200"), *GOOD],
-        [*GOOD, ("TE", "trailers")],
-        [*GOOD, ("", "x")],
-        [(":method", "GET"), *GOOD[1:]],
-        [("te", "trailers"), *GOOD[:3]],
+        [(b":status", b"200"), *GOOD],
+        [*GOOD, (b"TE", b"trailers")],
+        [*GOOD, (b"", b"x")],
+        [*GOOD, (b"a b", b"x")],
+        [*GOOD, (b"a:b", b"x")],
+        [*GOOD, (b"a\xc3", b"x")],
+        [*GOOD, (b"a", b"x\r\ny: z")],
+        [*GOOD[:2], (b":path", b"/x\0")],
+        [(b":method", b"GET"), *GOOD[1:]],
+        [(b"te", b"trailers"), *GOOD[:3]],
     ],
 )
-def test_others_are_not(headers: list[tuple[str, str]]) -> None:
-    assert not well_formed(headers)
+def test_others_are_not(headers: list[tuple[bytes, bytes]]) -> None:
+    assert not well_formed(tuple(headers))
 
 
 def test_a_message_that_clients_take_is_sent_whole() -> None:
