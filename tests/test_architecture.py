@@ -19,6 +19,7 @@ LEVELS = {
     "multipassd.system": 0,
     "multipassd.audit": 1,
     "multipassd.cloudinit": 1,
+    "multipassd.models": 1,
     "multipassd.trust": 1,
     "multipassd.auth": 2,
     "multipassd.disk_helper": 3,
@@ -63,7 +64,7 @@ LEVELS = {
 # A program of its own with other rights than the daemon's: what it may import of the daemon,
 # besides its own directory. Nothing that is not listed runs with those rights.
 PRIVILEGE_DOMAINS = {
-    "multipassd.images.worker": {"system", "auth", "disk_helper", "images"},
+    "multipassd.images.worker": {"system", "auth", "disk_helper", "images", "models"},
     "multipassd.disk_helper": {"system", "auth"},
     "multipassd.mounts": {"system", "auth"},
     "multipassd.drivers.qemu.helper": {"system", "drivers.qemu"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from typing import Any
 
 from multipassd.drivers.qemu.hardware import QemuHardware
 from multipassd.instances.records.record import ImageOrigin, Record
@@ -13,7 +14,7 @@ HARDWARE = QemuHardware("pc", "max,la57=off", "bios").kept()
 
 
 def make(name: str, number: int = 0, **fields: object) -> Record:
-    known: dict[str, object] = {
+    known: dict[str, Any] = {
         "name": name,
         "instance_id": f"{name}-1",
         "image": ImageOrigin(id="0" * 64, os="Ubuntu", release="24.04 LTS"),
@@ -24,7 +25,7 @@ def make(name: str, number: int = 0, **fields: object) -> Record:
         "mac": "52:54:00:" + ":".join(f"{byte:02x}" for byte in number.to_bytes(3, "big")),
         "host_key": "ssh-ed25519 AAAA",
     }
-    return Record.model_validate({**known, **fields})
+    return Record(**(known | fields))
 
 
 def registry(sandbox: Sandbox) -> Registry:

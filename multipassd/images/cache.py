@@ -18,10 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from multipassd.images.cache_directory import DIRECTORY_FLAGS, CacheDirectory
 from multipassd.images.image import Base
+from multipassd.models.model import Model
 
 LISTS = "lists"
 ID = re.compile(r"[0-9a-f]{64}")  # SHA-256
@@ -38,7 +37,7 @@ DISK_MODE = 0o444
 RECORD_MODE = 0o600
 
 
-class Refusal(BaseModel):
+class Refusal(Model):
     """Why and when an image was refused."""
 
     message: str
@@ -58,11 +57,11 @@ def load(directory: Path) -> Base | None:
 def load_from(place: CacheDirectory) -> Base | None:
     """The same for a directory that is open."""
     try:
-        base = Base.model_validate_json(place.read(RECORD, MAX_RECORD))
+        base = Base.from_json(place.read(RECORD, MAX_RECORD))
         os.close(place.open(DISK))
     except (OSError, ValueError):
         return None
-    return base.model_copy(update={"path": str(place.path / DISK)})  # the storage may have moved
+    return base.replace(path=str(place.path / DISK))  # the storage may have moved
 
 
 def store(place: CacheDirectory, base: Base, disk: str) -> None:
@@ -73,7 +72,7 @@ def store(place: CacheDirectory, base: Base, disk: str) -> None:
     finally:
         os.close(opened)
     place.rename(disk, DISK)
-    place.write(RECORD, base.model_dump_json().encode(), RECORD_MODE)
+    place.write(RECORD, base.to_json(), RECORD_MODE)
     place.remove(PART, UNPACKED, REFUSED)
 
 
@@ -81,14 +80,14 @@ def refuse(place: CacheDirectory, message: str) -> None:
     """Record that the image is refused, and remove all else. Raises OSError."""
     place.remove(PART, NOTE, UNPACKED)
     refusal = Refusal(message=message, when=time.time())
-    place.write(REFUSED, refusal.model_dump_json().encode(), RECORD_MODE)
+    place.write(REFUSED, refusal.to_json(), RECORD_MODE)
 
 
 def refused(place: CacheDirectory) -> tuple[str, int] | None:
     """Why the image was refused, and for how many minutes it is not fetched again; None if it may
     be."""
     try:
-        refusal = Refusal.model_validate_json(place.read(REFUSED, MAX_RECORD))
+        refusal = Refusal.from_json(place.read(REFUSED, MAX_RECORD))
     except (OSError, ValueError):
         return None
     left = refusal.when + REFUSED_SECONDS - time.time()

@@ -58,7 +58,7 @@ class Catalogue:
         if listing is None:
             _, why = self._failed.get(remote, (0.0, "It gave no list."))
             raise RemoteUnreachable(remote.label, why)
-        return listing.images
+        return list(listing.images)
 
     async def _refresh(
         self, remote: Remote, proxy: str, force: bool, patience: float | None
@@ -108,7 +108,7 @@ class Catalogue:
             stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
             known = self._read.get(remote.name)
             if known is None or known[0] != stamp:
-                listing = Listing.model_validate_json(read_regular(path, MAX_LISTING))
+                listing = Listing.from_json(read_regular(path, MAX_LISTING))
                 self._read[remote.name] = known = (stamp, listing)
         except (OSError, ValueError):
             return None, 0.0

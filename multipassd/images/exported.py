@@ -13,11 +13,10 @@ Pure.
 from __future__ import annotations
 
 import re
-import tarfile
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-
+from multipassd.models.checks import at_most_long, between
+from multipassd.models.model import Model
 from protocol import names
 
 MANIFEST, SEED, VARIABLES, DISK, SUMS = (
@@ -30,9 +29,13 @@ MODE = 0o600  # the seed holds the private host key
 # Bytes of a member; of the disk as many as the file has.
 LIMITS = {MANIFEST: 64 << 10, SEED: 16 << 20, VARIABLES: 16 << 20, DISK: 1 << 60, SUMS: 4096}
 MAX_NAME = 63
+MAX_CPUS = 255
+MEMORY = 128 << 20, 1 << 50  # bytes, the least and the most
+MAX_DISK = 1 << 50  # bytes
 
 MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 HOST_KEY = re.compile(r"(ssh-ed25519 [A-Za-z0-9+/=]{1,200})?")
+SHA256 = re.compile(r"[0-9a-f]{0,64}")
 USER = re.compile(r"([a-z_][a-z0-9_-]{0,31})?")
 WORD = re.compile(r"[!-~]{1,128}")
 
@@ -41,48 +44,34 @@ class NoExport(ValueError):
     """It is no such file; the text is a clause that says why."""
 
 
-def _name(text: str) -> str:
-    if not names.valid(text) or len(text) > MAX_NAME:
-        raise ValueError("no name of an instance")
-    return text
+Title = Annotated[str, at_most_long(100)]
 
 
-def _matching(pattern: re.Pattern[str]) -> AfterValidator:
-    def check(text: str) -> str:
-        if not pattern.fullmatch(text):
-            raise ValueError("not valid")
-        return text
-
-    return AfterValidator(check)
-
-
-class Manifest(BaseModel):
+class Manifest(Model):
     """What is known of the instance, but for what only its own host gives it: its cards on the
     host's networks, mounts and snapshots."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
-
     format: Literal["multipass-export"] = "multipass-export"
     version: Literal[1] = 1
-    name: Annotated[str, AfterValidator(_name)]
-    cpus: Annotated[int, Field(ge=1, le=255)]
-    memory: Annotated[int, Field(ge=128 << 20, le=1 << 50)]  # bytes
-    disk: Annotated[int, Field(gt=0, le=1 << 50)]  # bytes
-    os: Annotated[str, Field(max_length=100)] = ""
-    release: Annotated[str, Field(max_length=100)] = ""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{0,64}$")] = ""  # of the image it began as
-    instance_id: Annotated[str, _matching(WORD)]  # cloud-init's
-    mac: Annotated[str, _matching(MAC)]
-    host_key: Annotated[str, _matching(HOST_KEY)] = ""
-    login_key: Annotated[str, Field(max_length=3000)] = (
-        ""  # public; by which it lets its service in
-    )
-    ssh_user: Annotated[str, _matching(USER)] = ""
+    name: Annotated[str, names.valid, at_most_long(MAX_NAME)]
+    cpus: Annotated[int, between(1, MAX_CPUS)]
+    memory: Annotated[int, between(*MEMORY)]  # bytes
+    disk: Annotated[int, between(1, MAX_DISK)]  # bytes
+    os: Title = ""
+    release: Title = ""
+    sha256: Annotated[str, SHA256.fullmatch] = ""  # of the image it began as
+    instance_id: Annotated[str, WORD.fullmatch]  # cloud-init's
+    mac: Annotated[str, MAC.fullmatch]
+    host_key: Annotated[str, HOST_KEY.fullmatch] = ""
+    login_key: Annotated[str, at_most_long(3000)] = ""  # public; by which it lets its service in
+    ssh_user: Annotated[str, USER.fullmatch] = ""
     firmware: Literal["bios", "uefi"] = "bios"
 
 
 def header(name: str, size: int) -> bytes:
     """The block before a member's bytes."""
+    import tarfile  # rarely needed, and it takes time and memory
+
     info = tarfile.TarInfo(name)
     info.size, info.mode = size, MODE
     return info.tobuf(tarfile.GNU_FORMAT)
@@ -95,6 +84,8 @@ def padding(size: int) -> bytes:
 
 def member(block: bytes) -> tuple[str, int]:
     """Name and size of the member that a block announces. Raises NoExport."""
+    import tarfile
+
     try:
         info = tarfile.TarInfo.frombuf(block, "ascii", "strict")
     except (tarfile.HeaderError, ValueError) as error:

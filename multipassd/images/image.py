@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
 from multipassd.images.exported import Manifest
+from multipassd.models.model import Model
 from protocol.messages.launch import LaunchProgress
 
 Progress = LaunchProgress.ProgressTypes
@@ -25,10 +24,8 @@ class Transfer(NamedTuple):
         return min(self.received * 100 // self.size, 100) if self.size else UNKNOWN
 
 
-class Image(BaseModel):
+class Image(Model):
     """An image as its remote, its server or its file describes it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     id: str  # the file's SHA-256 if a list has it, else a hash that changes with the file
     url: str
@@ -43,10 +40,8 @@ class Image(BaseModel):
     sha256: str = ""  # of the file, by the list; empty: unknown
 
 
-class Base(BaseModel):
+class Base(Model):
     """An image in the cache, checked and ready: a read-only backing file for overlays."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     id: str  # the Image's; `prune` keeps images by it
     path: str

@@ -23,7 +23,7 @@ from multipassd.images.image import Base, Image, Transfer
 from multipassd.images.remotes import CORE, CORE_NAME, DEFAULT, HIDDEN, Remote
 from multipassd.images.shared_download import Fetch, Report
 from multipassd.images.worker_client import Workers, ignore
-from multipassd.images.worker_protocol import Describe, Prepare
+from multipassd.images.worker_protocol import Caller, Describe, Prepare
 from multipassd.settings.settings import Settings
 from multipassd.system import log
 from protocol.messages.information import ImageInfo
@@ -181,7 +181,10 @@ class Images:
 
     async def _prepare(self, image: Image, caller: Credentials | None, me: Fetch) -> Base:
         task = Prepare(
-            image=image, directory=str(self._directory), proxy=self._proxy(), caller=caller
+            image=image,
+            directory=str(self._directory),
+            proxy=self._proxy(),
+            caller=Caller.of(caller),
         )
         try:
             answer = await self._workers.run(task, me.report, me.move)
@@ -193,7 +196,8 @@ class Images:
 
     async def _describe(self, url: str, caller: Credentials | None) -> Image:
         try:
-            answer = await self._workers.run(Describe(url=url, proxy=self._proxy(), caller=caller))
+            task = Describe(url=url, proxy=self._proxy(), caller=Caller.of(caller))
+            answer = await self._workers.run(task)
         except Unreachable as error:
             base = await asyncio.to_thread(cache.newest_of, self._directory, url)
             if base is None:

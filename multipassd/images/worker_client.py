@@ -48,7 +48,7 @@ class Workers:
         async with self._downloads if isinstance(task, Prepare) else self._others:
             reader, writer, process = await self._start()
             try:
-                writer.write(task.model_dump_json().encode() + b"\n")
+                writer.write(task.to_json() + b"\n")
                 return await _final(reader, report, move)
             except (ConnectionError, ValueError) as error:
                 raise ImageError(f"The image worker failed: {error}.") from error
@@ -80,10 +80,10 @@ class Workers:
 async def _final(reader: asyncio.StreamReader, report: Report, move: Move) -> Answer:
     reported = None
     while line := await reader.readline():
-        answer = Answer.model_validate_json(line)
+        answer = Answer.from_json(line)
         if answer.progress is not None:
             if answer.transfer is not None:
-                move(answer.transfer)
+                move(Transfer(*answer.transfer))
             if answer.progress != reported:
                 reported = answer.progress
                 report(Progress(reported[0]), reported[1])

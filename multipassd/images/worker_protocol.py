@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from typing import Literal, Self
 
 from multipassd.auth.peer import Credentials
-from multipassd.images.image import Base, Image, Transfer
-
-# Built at the first use: the daemon starts often, and needs workers seldom.
-_DEFERRED = ConfigDict(defer_build=True)
+from multipassd.images.image import Base, Image
+from multipassd.models.model import Model
 
 
-class Refresh(BaseModel):
+class Caller(Model):
+    """The process with whose rights a file is opened."""
+
+    uid: int
+    gid: int
+    pid: int
+    groups: tuple[int, ...]
+
+    @classmethod
+    def of(cls, peer: Credentials | None) -> Self | None:
+        if peer is None:
+            return None
+        return cls(uid=peer.uid, gid=peer.gid, pid=peer.pid, groups=tuple(peer.groups))
+
+    @property
+    def credentials(self) -> Credentials:
+        return Credentials(self.uid, self.gid, self.pid, frozenset(self.groups))
+
+
+class Refresh(Model):
     """Fetch a remote's list, and write its images to `file` as a Listing."""
-
-    model_config = _DEFERRED
 
     kind: Literal["refresh"] = "refresh"
     remote: str
@@ -27,52 +40,59 @@ class Refresh(BaseModel):
     proxy: str = ""
 
 
-class Describe(BaseModel):
+class Describe(Model):
     """Describe the image at an http, https or file URL. Answered by an Image."""
-
-    model_config = _DEFERRED
 
     kind: Literal["look"] = "look"
     url: str
     proxy: str = ""
-    caller: Credentials | None = None  # with whose rights a file is opened; None: it is not opened
+    caller: Caller | None = None  # with whose rights a file is opened; None: it is not opened
 
 
-class Prepare(BaseModel):
+class Prepare(Model):
     """Fetch an image into the cache. Answered by a Base."""
-
-    model_config = _DEFERRED
 
     kind: Literal["prepare"] = "prepare"
     image: Image
     directory: str
     proxy: str = ""
-    caller: Credentials | None = None  # as above
+    caller: Caller | None = None  # as above
 
 
 Task = Refresh | Describe | Prepare
-TASKS: TypeAdapter[Task] = TypeAdapter(
-    Annotated[Task, Field(discriminator="kind")], config=_DEFERRED
-)
 
 
-class Listing(BaseModel):
+class _Kind(Model):
+    """What each task has."""
+
+    kind: Literal["refresh", "look", "prepare"]
+
+
+def task_of(text: bytes) -> Task:
+    """Raises ValueError."""
+    match _Kind.from_json(text).kind:
+        case "refresh":
+            return Refresh.from_json(text)
+        case "look":
+            return Describe.from_json(text)
+        case "prepare":
+            return Prepare.from_json(text)
+
+
+class Listing(Model):
     """A remote's images, and the URLs that they were listed at."""
-
-    model_config = _DEFERRED
 
     base: str
     mirror: str = ""
-    images: list[Image] = []
+    images: tuple[Image, ...] = ()
 
 
-class Answer(BaseModel):
+class Answer(Model):
     """One line from the worker. The last one has `done` or `error`."""
 
-    model_config = _DEFERRED
-
     progress: tuple[int, int] | None = None  # a kind of Progress, per cent
-    transfer: Transfer | None = None  # only together with progress, for daemons that know only that
+    # A Transfer, only together with progress, for daemons that know only that.
+    transfer: tuple[int, int, int] | None = None
     done: bool = False
     image: Image | None = None
     base: Base | None = None

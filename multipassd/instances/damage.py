@@ -41,7 +41,7 @@ async def rebuild(instances: Instances, damaged: Damaged) -> Instance:
         seen = {"phase": Phase.RUNNING, "boot": boot_id.current()}
         # A snapshot that was being taken by the copy may be complete.
         seen |= {"pending": None, "deleted": False, "stop_at": 0.0}
-        record = damaged.copy.model_copy(update=seen)
+        record = damaged.copy.replace(**seen)
         instances.registry.rebuild(damaged, record)
         instance = instances.add(record)
         await instance.reattach()

@@ -278,7 +278,7 @@ async def _bridge(instances: Instances, instance: Instance, network: str, charge
 async def _add_card(instances: Instances, instance: Instance, network: str) -> None:
     mac = mac_address(instances.registry.mac_addresses())
     networks = (*instance.record.networks, Network(name=network, mac=mac))
-    cards = interfaces(instance.record.model_copy(update={"networks": networks}))
+    cards = interfaces(instance.record.replace(networks=networks))
     await instances.driver.add_interfaces(instance.machine, cards)
     instance.change(networks=networks)
 

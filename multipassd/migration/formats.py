@@ -9,8 +9,10 @@ import json
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from multipassd.instances.records import record
+from multipassd.models.invalid import LACKS, Invalid
 from protocol import sizes
 
 SUSPENDED = 7  # the state numbers of the files, not those of the wire
@@ -181,3 +183,12 @@ def objects(text: bytes) -> dict[str, JsonValue]:
     if not isinstance(found, dict):
         raise ValueError("it holds no object")
     return found
+
+
+def reason_of(error: OSError | ValueError) -> str:
+    """Why a file can't be used: a clause for a sentence."""
+    if not isinstance(error, ValidationError):
+        return record.reason_of(error)
+    first = error.errors(include_url=False)[0]
+    place = tuple(str(part) for part in first["loc"])
+    return str(Invalid(LACKS, place) if first["type"] == "missing" else Invalid(place=place))

@@ -17,9 +17,8 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from multipassd.instances.records.earlier_installation import MAX_FILE, RECORDS, SUBSTANCE
-from multipassd.instances.records.record import reason_of
 from multipassd.migration.error import CannotTake
-from multipassd.migration.formats import OldImage, OldInstance, OldSnapshot, objects
+from multipassd.migration.formats import OldImage, OldInstance, OldSnapshot, objects, reason_of
 from multipassd.system.files import read_descriptor
 from protocol import names
 

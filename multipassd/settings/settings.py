@@ -1,4 +1,4 @@
-"""The daemon's settings: a validated model over the INI file that 1.16 reads and people edit.
+"""The daemon's settings: checked values over the INI file that 1.16 reads and people edit.
 
 A file that can't be trusted or understood is left alone: defaults hold, the passphrase counts as
 not set, changes are refused, and `problem` says why.
@@ -13,7 +13,6 @@ from pathlib import Path
 from multipassd.auth import passphrase
 from multipassd.settings import quotas as quota_settings
 from multipassd.settings import values
-from multipassd.settings.values import Values
 from multipassd.system.files import Stamp, is_settled, read_trusted, stamp, write_atomically
 from multipassd.trust.state import FirstClient
 from protocol import quotas
@@ -45,7 +44,7 @@ class Settings:
         self.problem = ""  # why the file is not used at all; says what to do
         self.warnings: list[str] = []  # single values that are not used
         self._wrong: dict[str, str] = {}  # the same, by key
-        self._values = Values()
+        self._values = values.defaults()
         self._quotas: quota_settings.Limits = {}
         self._ini = IniFile.parse("")
         self._stamp: Stamp = None
@@ -70,9 +69,9 @@ class Settings:
         if quotas.read_key(key):
             self.refresh()
             return quota_settings.show(key, self._quotas)
-        field = values.field(key)
+        values.check_key(key)
         self.refresh()
-        value = str(getattr(self._values, field))
+        value = self._values[key]
         if key in names.SECRET_KEYS:
             return names.SET if value else ""
         return value
@@ -82,7 +81,7 @@ class Settings:
         secret in it, can't be used; UnknownSetting.
         """
         if not quotas.read_key(key):
-            values.field(key)
+            values.check_key(key)
         self.refresh()
         problem, wrong = self.problem, self._wrong.get(key)
         if wrong and (key in names.SECRET_KEYS or key == names.PASSPHRASE_ROLE):
@@ -93,27 +92,27 @@ class Settings:
     def passphrase_record(self) -> str:
         """What a guess is verified against; empty when no passphrase is set."""
         self.refresh()
-        return self._values.passphrase
+        return self._values[names.PASSPHRASE]
 
     def passphrase_role(self) -> Role:
         """What the passphrase makes of a client. Raises SettingsUnusable where the file's value is
         none: the default would be more than was meant."""
         self.require(names.PASSPHRASE_ROLE)
-        return ROLES[self._values.passphrase_role]
+        return ROLES[self._values[names.PASSPHRASE_ROLE]]
 
     def first_client(self) -> FirstClient:
         """UNKNOWN where the file can't be used: the default would be more than was meant."""
         self.refresh()
         if self.problem or names.FIRST_CLIENT in self._wrong:
             return FirstClient.UNKNOWN
-        return FirstClient(self._values.first_client)
+        return FirstClient(self._values[names.FIRST_CLIENT])
 
     def refuses_expired(self) -> bool:
         """Does a client's certificate count for nothing once it has ended? Also where the file or
         its value can't be read: the default would let in clients that may be refused."""
         self.refresh()
         unknown = self.problem or names.REFUSE_EXPIRED in self._wrong
-        return bool(unknown) or self._values.refuse_expired == "true"
+        return bool(unknown) or self._values[names.REFUSE_EXPIRED] == "true"
 
     def shared_ssh_key(self) -> bool | None:
         """May the key that all instances share be used? None where the file does not tell: the
@@ -121,7 +120,7 @@ class Settings:
         self.refresh()
         if self.problem or names.SHARED_SSH_KEY in self._wrong:
             return None
-        return self._values.shared_ssh_key == "true"
+        return self._values[names.SHARED_SSH_KEY] == "true"
 
     def section(self, name: str) -> dict[str, str]:
         """What an administrator wrote under another heading of the file; no client can set it."""
@@ -136,18 +135,17 @@ class Settings:
         Raises UnknownSetting, InvalidSetting, SettingsUnusable or StorageFailed; then nothing has
         changed.
         """
-        field = "" if quotas.read_key(key) else values.field(key)
+        is_quota = bool(quotas.read_key(key))
+        if not is_quota:
+            values.check_key(key)
         if key in names.SECRET_KEYS and value and not passphrase.is_record(value):
             value = passphrase.make(value)
         with self._lock:
             self._load_if_changed()
             if self.problem:
                 raise SettingsUnusable(f"The setting was not changed. {self.problem}")
-            if not field:
-                self._store(key, quota_settings.checked(key, value))
-                return
-            changed = values.validated(self._values, field, key, value)
-            self._store(key, str(getattr(changed, field)))
+            checked = quota_settings.checked if is_quota else values.checked
+            self._store(key, checked(key, value))
 
     def refresh(self) -> None:
         """Costs one stat while the file is unchanged."""
@@ -170,7 +168,7 @@ class Settings:
         """Other threads get the previous values until this is done."""
         self._stamp = stamp(self.path)
         self._settled = is_settled(self._stamp)
-        problem, wrong, loaded, ini = "", dict[str, str](), Values(), IniFile.parse("")
+        problem, wrong, loaded, ini = "", dict[str, str](), values.defaults(), IniFile.parse("")
         limits: quota_settings.Limits = {}
         try:
             ini = IniFile.parse(read_trusted(self.path, self._owner))

@@ -128,7 +128,7 @@ def _make_due(site: Site, name: str) -> None:
     known.load()
     (record,) = (each for each in known.all() if each.name == name)
     assert 0 < record.stop_at - time.time() <= 60
-    known.put(record.model_copy(update={"stop_at": time.time()}))
+    known.put(record.replace(stop_at=time.time()))
 
 
 def test_force_stops_one_that_starts(foo: Site) -> None:

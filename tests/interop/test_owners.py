@@ -103,7 +103,7 @@ def running(daemon: DaemonFactory, sandbox: Sandbox) -> Daemon:
     for number, (name, owner) in enumerate(
         ((OF_BOB, "bob"), (OF_CAROL, "carol"), (OF_NO_ONE, "")), start=1
     ):
-        record = records.make(name, number, disk=64 << 20).model_copy(update={"owner": owner})
+        record = records.make(name, number, disk=64 << 20).replace(owner=owner)
         records.put(sandbox, record)
     started = daemon(sandbox=sandbox)
     trust = Trust(started.sandbox)

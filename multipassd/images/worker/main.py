@@ -18,7 +18,7 @@ from multipassd.images.errors import ImageError, NoRoom, OverTcp, Unreachable
 from multipassd.images.image import Progress, Transfer
 from multipassd.images.open_as_caller import FILE, open_as
 from multipassd.images.worker import prepare, refresh
-from multipassd.images.worker_protocol import TASKS, Answer, Describe, Refresh, Task
+from multipassd.images.worker_protocol import Answer, Describe, Refresh, Task, task_of
 from multipassd.system import rights
 from multipassd.system.files import write_all
 from multipassd.system.json_request import Line, RequestFailed
@@ -32,7 +32,7 @@ EXIT_ABANDONED = 3
 def main() -> int:
     os.umask(0o077)
     try:
-        task = TASKS.validate_json(_read_line())
+        task = task_of(_read_line())
     except RequestFailed:
         return EXIT_ABANDONED  # the daemon ended while it asked
     try:
@@ -85,7 +85,7 @@ def _opened(task: Task) -> tuple[str, BinaryIO | None]:
         return "", None
     if task.caller is None:
         raise OverTcp(url)
-    return open_as(task.caller, url)
+    return open_as(task.caller.credentials, url)
 
 
 def _place(task: Task) -> CacheDirectory | None:
@@ -101,7 +101,7 @@ def _report(kind: Progress, percent: int, transfer: Transfer | None) -> None:
 
 
 def _send(answer: Answer) -> None:
-    write_all(STDOUT, answer.model_dump_json(exclude_defaults=True).encode() + b"\n")
+    write_all(STDOUT, answer.to_json(defaults=False) + b"\n")
 
 
 def _read_line() -> bytes:

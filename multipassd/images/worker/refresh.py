@@ -23,8 +23,8 @@ def refresh(task: Refresh, lists: CacheDirectory) -> None:
     """Fetch the list and store it. Raises ImageError; then the old list is unchanged."""
     http = Http(task.proxy, plain=task.insecure)
     images = _core(http, task.base) if task.remote == CORE else _streamed(http, task)
-    listing = Listing(base=task.base, mirror=task.mirror, images=images)
-    data = listing.model_dump_json(exclude_defaults=True).encode()
+    listing = Listing(base=task.base, mirror=task.mirror, images=tuple(images))
+    data = listing.to_json(defaults=False)
     lists.write(Path(task.file).name, data, MODE)
 
 

@@ -24,10 +24,10 @@ def unpack(
     """`disk`: the name that the disk gets in `place`. Raises Refused, OSError."""
     try:
         found = _Members(file, place, disk, percent).read()
-        return Manifest.model_validate_json(found)
+        return Manifest.from_json(found)
     except exported.NoExport as error:
         raise Refused(f"The exported instance is refused: {error}.") from error
-    except ValueError as error:  # pydantic's names what a stranger wrote
+    except ValueError as error:
         raise Refused("The exported instance is refused: its manifest is not valid.") from error
 
 

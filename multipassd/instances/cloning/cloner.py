@@ -153,7 +153,7 @@ class Cloner:
             line = await asyncio.to_thread(self._authority.line, record)
             seed = CloneSeed(name, record.instance_id, keys, interfaces(record), line)
             if await driver.write_clone_seed(source.machine, machine, seed):
-                record = record.model_copy(update={"ssh_authority": self._authority.public})
+                record = record.replace(ssh_authority=self._authority.public)
             _stage(name, "disk")
             told = _Progress(report, ended)
             await told.of(driver.clone(source.machine, machine, tags, told.note))
@@ -170,9 +170,7 @@ class Cloner:
         self, source: Record, name: str, owner: Owner, mounts: tuple[Mount, ...], keys: SshKey
     ) -> Record:
         taken = self._instances.registry.mac_addresses()
-        networks = tuple(
-            each.model_copy(update={"mac": mac_address(taken)}) for each in source.networks
-        )
+        networks = tuple(each.replace(mac=mac_address(taken)) for each in source.networks)
         return Record(  # all else is as of a new instance
             name=name,
             instance_id=f"{name}-{secrets.token_hex(8)}",

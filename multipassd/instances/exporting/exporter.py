@@ -66,7 +66,7 @@ async def _parts(
     place = instance.machine.directory
     try:
         parts: dict[str, BinaryIO] = {exported.MANIFEST: files.enter_context(_temporary(place))}
-        manifest = _manifest(instance.record, key).model_dump_json(indent=1).encode()
+        manifest = _manifest(instance.record, key).to_json(indent=1)
         parts[exported.MANIFEST].write(manifest + b"\n")
         seed = os.open(place / machine_files.SEED, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         parts[exported.SEED] = files.enter_context(os.fdopen(seed, "rb"))

@@ -177,7 +177,7 @@ class Importer:
         """Noted if its login user lets our certificates in. Raises OSError, StorageFailed."""
         if self._authority.line(record).encode() not in seed_disk.read(seed).get("user-data", b""):
             return record
-        return record.model_copy(update={"ssh_authority": self._authority.public})
+        return record.replace(ssh_authority=self._authority.public)
 
     def _trusts_us(self, seed: Path, manifest: Manifest) -> bool:
         """Does it let our certificates in? Raises OSError, StorageFailed."""

@@ -152,7 +152,7 @@ class RunningGuest:
             fields["hardware"] = dict(await self._driver.complete(before.hardware))
             ran = {"phase": Phase.RUNNING, "boot": boot_id.current(), "ended_because": ""}
             # Recorded first: if the daemon is killed now, its next start looks for the machine.
-            self._stored.put(before.model_copy(update={**ran, **fields}))
+            self._stored.put(before.replace(**(ran | fields)))
             await self._attachments.before_start()
             guest = await self._driver.start(self.machine)
         except Exception:

@@ -8,13 +8,12 @@ from errno import ELOOP
 from json import JSONDecodeError
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
-
+from multipassd.models.checks import at_least
+from multipassd.models.invalid import CUT_OFF
+from multipassd.models.model import Model, made
 from multipassd.network.interface import Cards, HostCard
 from protocol import names
 
-CUT_OFF = "it is cut off or not JSON"
 FORMAT: Final = 1  # of the file; a later one is left alone by this release
 
 
@@ -27,29 +26,21 @@ class Phase(Enum):
     SUSPENDED = "suspended"
 
 
-def _valid_name(name: str) -> str:
-    if not names.valid(name):
-        raise ValueError("no valid instance name")
-    return name
+Name = Annotated[str, names.valid]
+Positive = Annotated[int, at_least(1)]
+Id = Annotated[int, at_least(0)]
 
 
-Name = Annotated[str, AfterValidator(_valid_name)]
-
-
-class Network(BaseModel):
+class Network(Model, closed=True):
     """A card beside the first one, on a network of the host."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
     mac: str
     configured: bool = True  # the guest sets it up by DHCP; False: left to its user
 
 
-class ImageOrigin(BaseModel):
+class ImageOrigin(Model, closed=True):
     """The image that an instance was launched from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str  # names the kept base that the disk stands on; empty: the disk is whole
     sha256: str = ""  # of the image as it was published
@@ -60,13 +51,11 @@ class ImageOrigin(BaseModel):
 LOGIN_USER = -1  # as an id in the guest: that of the user who is logged in as
 
 
-class IdPair(BaseModel):
+class IdPair(Model, closed=True):
     """A user or group id of the host and the id that it has in the guest."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    host: Annotated[int, Field(ge=0)]
-    guest: Annotated[int, Field(ge=LOGIN_USER)]
+    host: Id
+    guest: Annotated[int, at_least(LOGIN_USER)]
 
 
 class MountKind(Enum):
@@ -76,36 +65,32 @@ class MountKind(Enum):
     NATIVE = "native"  # by virtiofs
 
 
-class Mount(BaseModel):
+class Mount(Model, closed=True):
     """A directory of the host in the guest, served with the rights of the user who mounted it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     source: str  # an absolute path
     target: str  # as it was given; a relative one is below the login user's home
     uids: tuple[IdPair, ...] = ()
     gids: tuple[IdPair, ...] = ()
     kind: MountKind = MountKind.CLASSIC
-    uid: Annotated[int, Field(ge=0)]  # of that user on the host
-    gid: Annotated[int, Field(ge=0)]
+    uid: Id  # of that user on the host
+    gid: Id
 
 
-class Snapshot(BaseModel):
+class Snapshot(Model, closed=True):
     """A state of an instance to return to. Its content is a snapshot inside the disk's file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
     name: Name
-    index: Annotated[int, Field(ge=1)]  # never used twice for one instance
+    index: Positive  # never used twice for one instance
     tag: str  # the name of the snapshot inside the disk's file
     parent: int = 0  # index of the snapshot that it descends from; 0: of none
     comment: str = ""
     created: float  # seconds since 1970
     instance_id: str  # cloud-init's
     ssh_authority: str = ""  # as in the record: what the login user of this disk trusts
-    cpus: Annotated[int, Field(ge=1)]
-    memory: Annotated[int, Field(gt=0)]  # bytes
-    disk: Annotated[int, Field(gt=0)]  # bytes
+    cpus: Positive
+    memory: Positive  # bytes
+    disk: Positive  # bytes
     networks: tuple[Network, ...] = ()
     mounts: tuple[Mount, ...] = ()
     ssh_key: str | None = None  # as in the record then; None: as in the record now
@@ -119,29 +104,25 @@ class Change(Enum):
     RESTORE = "restore"
 
 
-class Pending(BaseModel):
+class Pending(Model, closed=True):
     """A change of the disk that was begun and may not be complete."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     change: Change
     tag: str  # of the snapshot
     mounts: tuple[Mount, ...] = ()  # which a restore brings back
 
 
-class Record(BaseModel):
-    """Replaced, never changed in place: `record.model_copy(update=…)`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+class Record(Model, closed=True):
+    """Replaced, never changed in place: `record.replace(…)`."""
 
     format: Literal[1] = FORMAT
     name: Name
     instance_id: str  # cloud-init's; never changes
     image: ImageOrigin
     hardware: dict[str, str]  # the driver's own, see `drivers.interface.Hardware`
-    cpus: Annotated[int, Field(ge=1)]
-    memory: Annotated[int, Field(gt=0)]  # bytes
-    disk: Annotated[int, Field(gt=0)]  # bytes
+    cpus: Positive
+    memory: Positive  # bytes
+    disk: Positive  # bytes
     mac: str
     networks: tuple[Network, ...] = ()
     mounts: tuple[Mount, ...] = ()
@@ -166,7 +147,7 @@ class Record(BaseModel):
     deleted: bool = False
     stop_at: float = 0.0  # a delayed stop is due then, seconds since 1970; 0: none
     ready: bool = False  # its first boot was seen to be complete
-    created: float = Field(default_factory=time.time)  # seconds since 1970
+    created: float = made(default_factory=time.time)  # seconds since 1970
     ended_because: str = ""  # why it stopped last, if not as asked
 
     @property
@@ -183,10 +164,10 @@ class Record(BaseModel):
     def reached_by(self, key: str) -> Record:
         """The same with another `ssh_key`. Its snapshots are still reached by the former one."""
         snapshots = tuple(
-            each if each.ssh_key is not None else each.model_copy(update={"ssh_key": self.ssh_key})
+            each if each.ssh_key is not None else each.replace(ssh_key=self.ssh_key)
             for each in self.snapshots
         )
-        return self.model_copy(update={"ssh_key": key, "snapshots": snapshots})
+        return self.replace(ssh_key=key, snapshots=snapshots)
 
     @property
     def macs(self) -> set[str]:
@@ -197,32 +178,17 @@ class Record(BaseModel):
 
 def record_of(text: bytes) -> Record:
     """Raises ValueError."""
-    return Record.model_validate_json(text)
+    return Record.from_json(text)
 
 
 def text_of(record: Record) -> bytes:
-    return record.model_dump_json(indent=1).encode() + b"\n"
+    return record.to_json(indent=1) + b"\n"
 
 
 def reason_of(error: OSError | ValueError) -> str:
     """Why a record could not be read: a clause for a sentence."""
-    if isinstance(error, ValidationError):
-        return _invalid(error.errors(include_url=False)[0])
     if isinstance(error, JSONDecodeError | UnicodeDecodeError):
         return CUT_OFF
     if isinstance(error, OSError):
         return "it is a symbolic link" if error.errno == ELOOP else error.strerror or str(error)
     return str(error)
-
-
-def _invalid(error: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "json_invalid":
-        return CUT_OFF if error["input"] else "it is empty"
-    if not where:
-        return "it holds no JSON object"
-    if error["type"] == "missing":
-        return f"it lacks {where}"
-    if error["type"] == "extra_forbidden":
-        return f"it has {where}, which is unknown"
-    return f"its {where} is not valid"

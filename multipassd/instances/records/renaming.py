@@ -28,7 +28,7 @@ def rename(registry: Registry, record: Record, name: str) -> Record:
     """The name is free and the instance stopped, which the caller has seen to. Raises
     StorageFailed, and then nothing has changed."""
     old = record.name
-    renamed = record.model_copy(update={"name": name, "renamed_from": old})
+    renamed = record.replace(name=name, renamed_from=old)
     path = registry.file(name)
     try:
         write_atomically(path, text_of(renamed), FILE_MODE)
@@ -59,7 +59,7 @@ def complete(registry: Registry, record: Record) -> Record:
             former.unlink()
             sync_directory(former.parent)
         _stage(record.renamed_from, "mark")
-        done = record.model_copy(update={"renamed_from": ""})
+        done = record.replace(renamed_from="")
         registry.put(done)
     except (OSError, StorageFailed) as error:
         _log.warning("the next start completes the renaming of %s: %s", record.name, error)

@@ -29,7 +29,7 @@ class StoredRecord:
 
     def change(self, **fields: object) -> None:
         """Raises StorageFailed, and then nothing has changed."""
-        self.put(self.record.model_copy(update=fields))
+        self.put(self.record.replace(**fields))
 
     def put(self, record: Record) -> None:
         """Raises StorageFailed, and then nothing has changed."""

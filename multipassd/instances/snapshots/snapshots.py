@@ -209,7 +209,7 @@ class Snapshots:
 
     def _end(self, record: Record) -> None:
         _stage(self._record.name, "record")
-        self._stored.put(record.model_copy(update={"pending": None}))
+        self._stored.put(record.replace(pending=None))
         _stage(self._record.name, "done")
 
     # -- showing ----------------------------------------------------------------------------------

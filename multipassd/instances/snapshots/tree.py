@@ -93,43 +93,37 @@ def added(record: Record, snapshot: Snapshot) -> Record:
     name while it was taken."""
     if any(each.name == snapshot.name for each in record.snapshots):
         raise SnapshotExists(record.name, snapshot.name)
-    return record.model_copy(
-        update={
-            "snapshots": (*record.snapshots, snapshot),
-            "snapshot_head": snapshot.index,
-            "snapshots_taken": snapshot.index,
-        }
+    return record.replace(
+        snapshots=(*record.snapshots, snapshot),
+        snapshot_head=snapshot.index,
+        snapshots_taken=snapshot.index,
     )
 
 
 def without(record: Record, snapshot: Snapshot) -> Record:
     """What descends from it descends from its parent then."""
     left = tuple(
-        each.model_copy(update={"parent": snapshot.parent})
-        if each.parent == snapshot.index
-        else each
+        each.replace(parent=snapshot.parent) if each.parent == snapshot.index else each
         for each in record.snapshots
         if each.index != snapshot.index
     )
     head = snapshot.parent if record.snapshot_head == snapshot.index else record.snapshot_head
-    return record.model_copy(update={"snapshots": left, "snapshot_head": head})
+    return record.replace(snapshots=left, snapshot_head=head)
 
 
 def returned(record: Record, snapshot: Snapshot, mounts: tuple[Mount, ...]) -> Record:
     """As the instance was when the snapshot was taken, with these of its mounts."""
-    return record.model_copy(
-        update={
-            "snapshot_head": snapshot.index,
-            "instance_id": snapshot.instance_id,
-            "ssh_authority": snapshot.ssh_authority,
-            "cpus": snapshot.cpus,
-            "memory": snapshot.memory,
-            "disk": snapshot.disk,
-            "networks": snapshot.networks,
-            "mounts": mounts,
-            "ssh_key": record.ssh_key if snapshot.ssh_key is None else snapshot.ssh_key,
-            "ssh_key_alone": "",  # it may let in keys that were removed since
-        }
+    return record.replace(
+        snapshot_head=snapshot.index,
+        instance_id=snapshot.instance_id,
+        ssh_authority=snapshot.ssh_authority,
+        cpus=snapshot.cpus,
+        memory=snapshot.memory,
+        disk=snapshot.disk,
+        networks=snapshot.networks,
+        mounts=mounts,
+        ssh_key=record.ssh_key if snapshot.ssh_key is None else snapshot.ssh_key,
+        ssh_key_alone="",  # it may let in keys that were removed since
     )
 
 
@@ -138,11 +132,9 @@ def changed(record: Record, snapshot: Snapshot, **fields: str) -> Record:
     others = {each.name for each in record.snapshots if each.index != snapshot.index}
     if fields.get("name") in others:
         raise SnapshotExists(record.name, fields["name"])
-    return record.model_copy(
-        update={
-            "snapshots": tuple(
-                each.model_copy(update=fields) if each.index == snapshot.index else each
-                for each in record.snapshots
-            )
-        }
+    return record.replace(
+        snapshots=tuple(
+            each.replace(**fields) if each.index == snapshot.index else each
+            for each in record.snapshots
+        )
     )

@@ -82,7 +82,7 @@ async def _mount(
 ) -> None:
     instance = _instance(target, call.instances)
     path = target.target_path or instance.mounts.default_target(asked.source)
-    wanted = asked.model_copy(update={"target": path})
+    wanted = asked.replace(target=path)
     instance.mounts.check_new(wanted, stopped=instance.state is State.STOPPED)
     async with instance.held(transitions.MOUNT):
         _instance(target, call.instances)  # it may be another owner's by now

@@ -13,7 +13,7 @@ import pytest
 
 from multipassd.auth import passphrase
 from multipassd.settings.settings import Settings
-from multipassd.settings.values import FIELDS
+from protocol.settings import DAEMON_KEYS
 from tests.conftest import DaemonFactory
 from tests.multipassd.admin.trust import TRUST, Trust, client
 from tools.sandbox import CHECKOUT
@@ -198,7 +198,7 @@ def test_every_setting_of_the_commented_example_is_one_that_works(tmp_path: Path
     settings = Settings(path)
     assert (settings.problem, settings.warnings) == ("", [])
     shown = {line.partition("=")[0] for line in taken if line.startswith("local.")}
-    assert shown and shown <= set(FIELDS)
+    assert shown and shown <= set(DAEMON_KEYS)
     assert settings.section("images").keys() >= {"remote.release", "proxy"}
 
 

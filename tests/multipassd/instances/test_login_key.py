@@ -40,7 +40,7 @@ class Case:
         self.logins = Logins(self.key, self.authority, lambda: self.shared)
         self.registry = records.registry(sandbox)
         record = records.make("foo", ssh_authority=self.authority.public)
-        self.registry.put(record.model_copy(update=fields))
+        self.registry.put(record.replace(**fields))
         place = self.registry.place("foo")
         place.mkdir(parents=True, exist_ok=True)
         self.seed = place / "seed.iso"

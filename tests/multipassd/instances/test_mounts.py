@@ -140,7 +140,7 @@ def test_one_that_does_not_answer_is_recorded_only(stored: Stored) -> None:
 def test_a_native_one_needs_a_stopped_instance_and_a_host_that_can(stored: Stored) -> None:
     native = Native()
     mounts = mounts_of(stored, Classic(), native)
-    mount = MOUNT.model_copy(update={"kind": MountKind.NATIVE})
+    mount = MOUNT.replace(kind=MountKind.NATIVE)
     with pytest.raises(MountRefused, match="Please stop the instance foo before"):
         add(mounts, mount)
     native.why = "there is no virtiofsd"

@@ -111,6 +111,6 @@ def test_a_later_instance_of_the_old_name_is_not_taken_for_it(
 ) -> None:
     renamed = renaming.rename(registry, registry.get("foo"), "bar")
     records.put(sandbox, records.make("foo", 2))
-    registry.put(renamed.model_copy(update={"renamed_from": "foo"}))  # as if it had been left over
+    registry.put(renamed.replace(renamed_from="foo"))  # as if it had been left over
     assert opened(sandbox).names() == ["bar", "foo"]
     assert sorted(os.listdir(sandbox.storage / "machines")) == ["bar", "foo"]

@@ -35,7 +35,7 @@ def disk(tmp_path: Path) -> Path:
     image.parent.mkdir(parents=True)
     image.write_bytes(bytes(MIB))
     base = Base(id=ID, path=str(image), format="raw", virtual_size=MIB)
-    (image.parent / "image.json").write_text(base.model_dump_json())
+    (image.parent / "image.json").write_text(base.to_json().decode())
     path = tmp_path / "machines/foo/disk.qcow2"
     path.parent.mkdir(parents=True)
     (path.parent / "seed.iso").write_bytes(bytes(4096))

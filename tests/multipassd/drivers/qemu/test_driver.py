@@ -55,7 +55,7 @@ def machine(driver: QemuDriver, tmp_path: Path) -> Machine:
     place.mkdir(parents=True)
     (place / "seed.iso").write_bytes(bytes(4096))
     base = Base(id=ID, path=str(raw), format="raw", virtual_size=1 << 20)
-    (raw.parent / "image.json").write_text(base.model_dump_json())
+    (raw.parent / "image.json").write_text(base.to_json().decode())
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         link = Link("52:54:00:00:00:01", ssh_port=probe.getsockname()[1])

@@ -38,7 +38,7 @@ def known(tmp_path: Path) -> Registry:
 def that_ran() -> Record:
     """Until its daemon was killed, and it ended by itself."""
     ran = {"phase": Phase.RUNNING, "boot": boot_id.current()}
-    return records.make("ended").model_copy(update={"mac": ENDED, **ran})
+    return records.make("ended").replace(mac=ENDED, **ran)
 
 
 def start(site: Site, tmp_path: Path, settled: Callable[[], bool]) -> None:

@@ -75,8 +75,11 @@ def test_an_unreadable_record_is_told_and_its_disk_left_alone(
         (b"\xff\xfe", "it is cut off or not JSON"),
         (b"[]", "it holds no JSON object"),
         (b'{"name": "foo"}', "it lacks instance_id"),
-        (make("foo").model_dump_json().replace('"cpus":1', '"cpus":0').encode(), "its cpus is not"),
-        (make("foo").model_dump_json().replace("{", '{"a":1,', 1).encode(), "it has a, which is"),
+        (
+            make("foo").to_json().decode().replace('"cpus":1', '"cpus":0').encode(),
+            "its cpus is not",
+        ),
+        (make("foo").to_json().decode().replace("{", '{"a":1,', 1).encode(), "it has a, which is"),
     ],
 )
 def test_what_is_wrong_with_a_record_is_said_in_words(

@@ -182,7 +182,7 @@ def test_a_restore_brings_networks_and_cloud_init_s_instance_back(
     service.stop()
     known = records.registry(service.sandbox)
     card = Network(name="eth9", mac="52:54:00:aa:aa:aa")
-    known.put(record(service).model_copy(update={"instance_id": "foo-2", "networks": (card,)}))
+    known.put(record(service).replace(instance_id="foo-2", networks=(card,)))
     seed.add_interfaces(path, (first, Interface(card.mac, optional=True)))
     seed.set_instance_id(path, "foo-2")
     service.start()

@@ -108,7 +108,7 @@ def test_a_state_is_returned_to_with_all_that_it_had() -> None:
     before = records.make("foo", cpus=1, memory=1 << 30, disk=1 << 30, ssh_authority="first")
     record = take(before)
     fields = {"cpus": 4, "memory": 2 << 30, "disk": 3 << 30, "networks": (network,)}
-    record = record.model_copy(update={**fields, "ssh_authority": "second"})
+    record = record.replace(**fields, ssh_authority="second")
     record = tree.returned(record, record.snapshots[0], ())
     assert record == take(before)
 

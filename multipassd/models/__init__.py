@@ -1,0 +1,1 @@
+"""Values with typed fields that are kept, or sent to another program, as JSON."""
