@@ -16,10 +16,10 @@ MOST_MODULES = 16  # in a directory of the daemon; with more it is no longer one
 # A directory of the daemon, or a module at its top, may import those on smaller levels, itself
 # and `protocol`. ARCHITECTURE.md says what each is for.
 LEVELS = {
+    "multipassd.models": 0,
     "multipassd.system": 0,
     "multipassd.audit": 1,
     "multipassd.cloudinit": 1,
-    "multipassd.models": 1,
     "multipassd.trust": 1,
     "multipassd.auth": 2,
     "multipassd.disk_helper": 3,
@@ -100,6 +100,7 @@ PURE = (
     "multipassd.instances.snapshots.tree",
     "multipassd.instances.states",
     "multipassd.migration.formats",
+    "multipassd.models",
     "multipassd.network.interface",
     "multipassd.network.subnet",
     "multipassd.transport.grpc_headers",
@@ -113,8 +114,8 @@ DOES_IO = {"asyncio", "socket", "ssl", "select", "selectors", "socketserver", "s
 KNOWS_DRIVERS = ("multipassd.drivers.qemu", "multipassd.backend")
 # Only these tell a deb, a snap and a checkout apart, and know where the programs lie.
 KNOWS_PACKAGES = ("multipassd.system.installation", "protocol.places")
-# What only the image worker's process loads, and what only tests do.
-HEAVY_FOR_DAEMON = {"httpx", "zstandard", "h2", "hpack", "hyperframe"}
+# What only the image worker's process loads, `multipass-migrate`, or tests.
+HEAVY_FOR_DAEMON = {"httpx", "pydantic", "zstandard", "h2", "hpack", "hyperframe"}
 # Every command of the client pays for what its way imports, so these never load with a module;
 # a function may import one lazily where a command truly needs it.
 HEAVY_FOR_CLIENT = {

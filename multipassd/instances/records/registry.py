@@ -142,13 +142,18 @@ class Registry(RecordDirectory):
 
     def put(self, record: Record) -> None:
         """Durable when this returns. Raises StorageFailed; then nothing has changed."""
-        place = InstanceDirectory(self.place(record.name))
+        place, text = InstanceDirectory(self.place(record.name)), text_of(record)
+        if len(text) > MAX_FILE:  # it could not be read again
+            raise StorageFailed(
+                f"The record of {record.name} would be larger than {MAX_FILE >> 20} MiB. Please "
+                "delete snapshots with long comments, or shorten these."
+            )
         try:
             make_directory(self.directory, DIRECTORY_MODE)
             if record.phase is Phase.RUNNING:
                 place.mark_recorded()  # before it runs at the latest: then its disk holds something
                 self._markers.add(record.name)
-            write_atomically(self.file(record.name), text_of(record), FILE_MODE)
+            write_atomically(self.file(record.name), text, FILE_MODE)
         except OSError as error:
             if record.name not in self._records and record.name not in self.damaged:
                 with suppress(OSError):  # it may have been put there, but not for certain
@@ -157,24 +162,24 @@ class Registry(RecordDirectory):
         if record.phase is not Phase.RUNNING:
             self._markers.drop(record.name)
         self._records[record.name] = record
-        self._mark_recorded(record)
+        self._mark_recorded(record.name, text)
 
-    def _mark_recorded(self, record: Record) -> None:
+    def _mark_recorded(self, name: str, text: bytes) -> None:
         """Nothing but its purge removes its disk any more, and its record can be rebuilt."""
-        place = InstanceDirectory(self.place(record.name))
+        place = InstanceDirectory(self.place(name))
         try:
             place.mark_recorded()
-            place.save_copy(text_of(record))
+            place.save_copy(text)
         except OSError as error:
             _log.warning(
                 "the copy of the record of %s beside its disk, which a lost record is rebuilt "
-                "from, can't be kept up to date: %s", record.name, error,
+                "from, can't be kept up to date: %s", name, error,
             )  # fmt: skip
 
     def reconcile(self) -> None:
         """For all that are on record: what a killed daemon or an earlier release left undone."""
         for record in self.all():
-            self._mark_recorded(record)
+            self._mark_recorded(record.name, text_of(record))
 
     def rebuild(self, damaged: Damaged, record: Record) -> None:
         """Put this record in the place of one that is lost; what could not be read is kept aside.

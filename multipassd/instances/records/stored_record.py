@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from multipassd.instances.records.instance_directory import MAX_FILE
-from multipassd.instances.records.record import Record, text_of
+from multipassd.instances.records.record import Record
 from multipassd.instances.records.registry import Registry
-from protocol.errors import StorageFailed
 
 
 class StoredRecord:
@@ -34,11 +32,6 @@ class StoredRecord:
     def put(self, record: Record) -> None:
         """Raises StorageFailed, and then nothing has changed."""
         if record != self.record and not self.purged:
-            if len(text_of(record)) > MAX_FILE:  # it could not be read again
-                raise StorageFailed(
-                    f"The record of {self.name} would be larger than {MAX_FILE >> 20} MiB. Please "
-                    "delete snapshots with long comments, or shorten these."
-                )
             self._registry.put(record)
             self.record = record
 
