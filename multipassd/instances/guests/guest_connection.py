@@ -15,6 +15,7 @@ from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states.errors import NotRunning
 from multipassd.network.interface import NoAddressYet
 from multipassd.system import log
+from multipassd.system.ssh_command import CONNECT_SECONDS
 
 _log = log.get("instances")
 
@@ -29,6 +30,7 @@ class GuestConnection:
         certificate for a guest that lets no key in."""
         self.over = False  # the guest has ended
         self.on_answer: Callable[[], None] = lambda: None  # called after each log-in
+        self.answer_seconds = CONNECT_SECONDS  # for the guest to greet a new connection
         self._stored = stored
         self._cards = cards
         self._key = key
@@ -44,7 +46,8 @@ class GuestConnection:
         except NoAddressYet:
             raise NotRunning(name) from None
         record = self._stored.record
-        return Endpoint(name, host, port, record.host_key, record.ssh_user or USER)
+        user = record.ssh_user or USER
+        return Endpoint(name, host, port, record.host_key, user, self.answer_seconds)
 
     def _key_of(self, name: str) -> Path:
         """The private SSH key of this name."""

@@ -35,6 +35,7 @@ class Endpoint:
     port: int
     host_key: str  # "ssh-ed25519 AAAA…"; empty: not known yet
     user: str = USER
+    answer_seconds: int = ssh_command.CONNECT_SECONDS  # for it to greet a new connection
 
 
 async def run(endpoint: Endpoint, key: Path, command: str, seconds: float) -> str:
@@ -135,5 +136,7 @@ def _command(endpoint: Endpoint, key: Path, known: int, more: Mapping[str, str])
     # In memory, so nothing is left. KnownHostsCommand= fails for root without rights.
     known_hosts = f"/proc/{os.getpid()}/fd/{known}"
     where = endpoint.name, endpoint.host, endpoint.port, endpoint.user
-    more = {**more} if endpoint.host_key else {**more, "StrictHostKeyChecking": "accept-new"}
+    more = {**more, "ConnectTimeout": str(endpoint.answer_seconds)}
+    if not endpoint.host_key:
+        more["StrictHostKeyChecking"] = "accept-new"
     return ssh_command.words(*where, key=str(key), known_hosts=known_hosts, more=more)

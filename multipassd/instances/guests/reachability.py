@@ -10,9 +10,14 @@ from multipassd.drivers.interface import Guest
 from multipassd.instances.guests.guest_connection import GuestConnection
 from multipassd.instances.states.errors import GuestSilent, NotRunning, TimedOut
 from multipassd.system import log
+from multipassd.system.ssh_command import CONNECT_SECONDS
 
 START_TIMEOUT = 300.0  # seconds until SSH answers; an emulated guest needs minutes
-PROBE_INTERVAL = 0.5
+PROBE_INTERVAL = 0.25
+# A connection that began before the guest had its network is never answered: QEMU's own network
+# repeats what it sends only after seconds. So an attempt waits for a part of the time that the
+# start has taken so far, as a guest that boots slowly also answers slowly.
+PATIENCE_SHARE = 6
 LATE_INTERVAL = 15.0  # between attempts at one that did not answer in time
 PROBE_SECONDS = 15.0  # one attempt to log in
 CONSOLE_LINES, CONSOLE_LIMIT = 10, 1000  # of a silent guest's console that the log gets
@@ -21,6 +26,11 @@ NOTHING = "true"
 FINISHED = "test -e /var/lib/cloud/instance/boot-finished"
 
 _log = log.get("instances")
+
+
+def patience(passed: float) -> int:
+    """Seconds for a guest's SSH to greet a new connection, `passed` seconds after the start."""
+    return max(1, min(CONNECT_SECONDS, int(passed / PATIENCE_SHARE)))
 
 
 class Reachability:
@@ -50,9 +60,12 @@ class Reachability:
     async def probe(self) -> None:
         """Until it answers or ends. Raises RpcError where no attempt could succeed."""
         loop = asyncio.get_running_loop()
-        due = loop.time() + START_TIMEOUT
+        began = loop.time()
+        self.connection.answer_seconds = patience(0.0)
         while not await self._tried(NOTHING):
-            if loop.time() > due and self._unattended() and not self.silent:
+            passed = loop.time() - began
+            self.connection.answer_seconds = patience(passed)
+            if passed > START_TIMEOUT and self._unattended() and not self.silent:
                 await self._give_up()
             await asyncio.sleep(LATE_INTERVAL if self.silent else PROBE_INTERVAL)
 
@@ -86,6 +99,7 @@ class Reachability:
 
     def _note_answer(self) -> None:
         self.answered = True
+        self.connection.answer_seconds = CONNECT_SECONDS
         if self.silent:
             self.silent = False
             _log.info("%s answers by now", self._name)

@@ -6,13 +6,15 @@ import asyncio
 import multiprocessing
 import os
 import shutil
+import socket
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from multipassd.drivers.interface import DriverError
-from multipassd.instances.guests import guest_ssh
+from multipassd.instances.guests import guest_ssh, reachability
 from multipassd.instances.guests.guest_ssh import Endpoint
 from multipassd.instances.states.errors import GuestSilent
 from multipassd.system import ssh_command
@@ -27,9 +29,9 @@ CLOSED = Endpoint("foo", "127.0.0.1", 1, "ssh-ed25519 AAAA")
 needs_ssh = pytest.mark.skipif(shutil.which(ssh_command.SSH) is None, reason="needs ssh")
 
 
-def said() -> str:
+def said(endpoint: Endpoint = CLOSED) -> str:
     try:
-        return asyncio.run(guest_ssh.run(CLOSED, Path("/no/such/key"), "true", SECONDS))
+        return asyncio.run(guest_ssh.run(endpoint, Path("/no/such/key"), "true", SECONDS))
     except (DriverError, ProgramMissing, GuestSilent) as error:
         return f"{type(error).__name__}: {error}"
 
@@ -71,6 +73,20 @@ def test_a_guest_that_goes_on_and_on_is_not_listened_to(
     babbling.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert said() == f"GuestSilent: foo said more than {guest_ssh.MAX_OUTPUT} bytes"
+
+
+@needs_ssh
+def test_an_attempt_at_a_guest_that_greets_no_connection_ends_in_the_endpoints_time() -> None:
+    """As while it boots: QEMU's own network accepts for it, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        assert said(replace(CLOSED, port=port, answer_seconds=1)) == said()
+
+
+def test_a_guest_may_take_longer_to_greet_the_longer_its_start_takes() -> None:
+    assert [reachability.patience(passed) for passed in (0, 11, 12, 29, 30, 300)] == [
+        1, 1, 2, 4, 5, ssh_command.CONNECT_SECONDS
+    ]  # fmt: skip
 
 
 @pytest.mark.skipif(bool(sshd.missing()), reason=sshd.missing())
