@@ -1,4 +1,4 @@
-"""The declaration of a command: names, summary, options, arguments, and the function that runs it.
+"""The declaration of a command: names, options, arguments, and the function that runs it.
 
 Plain classes: dataclasses cost a start 25 ms, named tuples 3.
 """
@@ -34,7 +34,6 @@ class Command:
         "options",
         "options_hint",
         "run",
-        "summary",
         "syntax",
         "syntax_without_primary",
     )
@@ -42,7 +41,6 @@ class Command:
     def __init__(
         self,
         name: str,
-        summary: str,
         description: str,
         run: Callable[[Session], int],
         *,
@@ -54,7 +52,6 @@ class Command:
         options_hint: str = "",
     ) -> None:
         self.name = name
-        self.summary = summary
         self.description = description
         self.run = run  # returns the exit code or raises a ClientError
         self.aliases = tuple(aliases)

@@ -1,6 +1,6 @@
-"""Errors that end a command: one class for each kind, with its exit code.
+"""Errors that end a command: one class for each kind, with its exit code; and what ends a call.
 
-They become text and exit status at one place, `client/runner.py`.
+The former become text and exit status at one place, `client/runner.py`.
 """
 
 from __future__ import annotations
@@ -96,6 +96,14 @@ class StatusError(CommandFailed):
         self.status = status
         self.details = details
         super().__init__(sentence, hint)
+
+
+class NotProcessed(Exception):
+    """The service did not process a request: it may be sent again."""
+
+
+class BadAnswer(Exception):
+    """The answer to a request is not gRPC."""
 
 
 class TimedOut(ClientError):

@@ -18,9 +18,11 @@ CONTINUATION = 80  # columns of the lines below it
 MAX_NAMES = 50  # columns for the names before the text is pushed right
 
 
-def general(commands: Sequence[Command]) -> str:
-    width = max(len(command.name) for command in commands)
-    rows = [f"  {command.name:<{width}}  {command.summary}" for command in commands]
+def general() -> str:
+    from client.commands.summaries import SUMMARIES
+
+    width = max(map(len, SUMMARIES))
+    rows = [f"  {name:<{width}}  {summary}" for name, summary in sorted(SUMMARIES.items())]
     parts = [
         "Usage: multipass [options] <command>",
         messages.GENERAL_DESCRIPTION,

@@ -103,5 +103,5 @@ def _without_command(word: str | None, line: CommandLine) -> int:
         return FAILURE
     from client import help
 
-    console.out(help.general(commands.every()))
+    console.out(help.general())
     return SUCCESS if line.help and not line.error else NOTHING_TO_DO

@@ -29,14 +29,16 @@ def call(
     request: Message,
     kind: type[Reply],
     channel: Channel | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Reply:
-    """The last reply that has more than a log line; an empty one if there is none.
+    """The last reply that has more than a log line; an empty one if there is none. `meanwhile` is
+    done while the service works: what loads the renderer costs no time there.
 
     `method` is a name of `multipass.Rpc`, or the path of a call of this project's own services
     whose replies have a `log_line`; others go over `Channel.call`. Raises CommandFailed.
     """
     result = kind()
-    for reply in stream(session, method, request, kind, channel):
+    for reply in stream(session, method, request, kind, channel, meanwhile=meanwhile):
         result = reply
     return result
 
@@ -48,10 +50,17 @@ def stream(
     kind: type[Reply],
     channel: Channel | None = None,
     log: Callable[[str], None] = console.err,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Iterator[Reply]:
     """Like `call`, for calls that report progress: every reply. Raises CommandFailed."""
     channel = channel or open_channel(session)
-    yield from replies(session, channel.begin(method, encode(request), half_close=True), kind, log)
+    begun = channel.begin(method, encode(request), half_close=True)
+    begun.start()
+    if meanwhile is not None:
+        meanwhile()
+    import client.renewal  # noqa: F401  # main needs it afterwards
+
+    yield from replies(session, begun, kind, log)
 
 
 def open_channel(session: Session, deadline: float | None = None) -> Channel:

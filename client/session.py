@@ -7,7 +7,6 @@ import os
 from client import certificate, home
 from client.errors import CommandFailed
 from client.terminal import console
-from client.transport.channel import PATIENCE, Channel
 from protocol import places
 from protocol.addresses import TcpAddress
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from client.arguments.commandline import CommandLine
     from client.server import Server
+    from client.transport.channel import Channel
     from client.transport.server_identity import Peer
     from protocol.addresses import Address
 
@@ -91,16 +91,17 @@ class Session:
     def channel(
         self,
         identity: str = MAKE,
-        patience: float = PATIENCE,
+        patience: float | None = None,
         deadline: float | None = None,
         warn: Callable[[str], None] = console.line_err,
     ) -> Channel:
         """A channel to the service. Raises AddressError, CommandFailed."""
-        from client.transport.server_identity import Peer  # loads the TLS library
+        from client.transport.channel import PATIENCE, Channel
+        from client.transport.server_identity import Peer
 
         peer = Peer(self.server(), self._identity(identity), warn)
         self._peers.append(peer)
-        return Channel(peer, patience, deadline)
+        return Channel(peer, PATIENCE if patience is None else patience, deadline)
 
     def called(self) -> Peer | None:
         """The service that was called last; None if none answered."""

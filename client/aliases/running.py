@@ -41,7 +41,6 @@ def _command(word: str, alias: Alias) -> Command:
 
     return Command(
         command_exec.COMMAND.name,
-        command_exec.COMMAND.summary,
         command_exec.COMMAND.description,
         run,
         options=command_exec.COMMAND.options,

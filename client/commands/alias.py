@@ -64,7 +64,6 @@ def _need_instance(session: Session, name: str) -> None:
 
 COMMAND = Command(
     "alias",
-    "Create an alias",
     "Give a command in an instance a name, by which this host runs it: as\n"
     "`multipass <name>`, or as `<name>` where the directory of scripts is in PATH.",
     run,

@@ -23,7 +23,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "aliases",
-    "List available aliases",
     "List the aliases of all contexts; the active context is marked with `*`.",
     run,
     options=(FORMAT,),

@@ -72,7 +72,6 @@ def _authenticate(session: Session, passphrase: str) -> None:
 
 COMMAND = Command(
     "authenticate",
-    "Authenticate client",
     DESCRIPTION,
     run,
     aliases=("auth",),

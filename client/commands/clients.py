@@ -28,7 +28,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "clients",
-    "List trusted clients and invitations",
     "List the clients that the service trusts, whose they are and what they may do,\n"
     "and the invitations that were not used yet. Times are UTC.",
     run,

@@ -30,7 +30,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "clone",
-    "Clone an instance",
     "Make another instance like a stopped one, with a copy of its disk.",
     run,
     options=(

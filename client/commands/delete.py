@@ -60,7 +60,6 @@ def _confirmed(pairs: list[InstanceSnapshotPair]) -> bool:
 
 COMMAND = Command(
     "delete",
-    "Delete instances and snapshots",
     "Delete instances, which `recover` can bring back until they are purged;\n"
     "snapshots are deleted permanently.",
     run,

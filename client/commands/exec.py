@@ -90,7 +90,6 @@ def map_directory(mounts: Sequence[MountInfo.MountPaths]) -> str:
 
 COMMAND = Command(
     "exec",
-    "Run a command on an instance",
     "Run a command in an instance, with the input and output of this terminal. Its\n"
     "exit status is returned.",
     run,

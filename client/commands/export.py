@@ -78,7 +78,6 @@ def _remove(path: str) -> None:
 
 COMMAND = Command(
     "export",
-    "Export an instance to a file",
     "Write a stopped instance to one file, from which `import` makes an instance on\n"
     "this host or another. Its disk is compressed; snapshots and mounts are left out.",
     run,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from client import instance_messages, render, rpc
+from client import instance_messages, render
 from client.arguments.commandline import FORMAT, Option
 from client.command import Argument, Command
 from client.errors import SUCCESS, UsageError
 from client.session import Session
 from client.terminal import console
-from protocol.messages.information import FindReply, FindRequest
 
 
 def run(session: Session) -> int:
@@ -22,6 +21,9 @@ def run(session: Session) -> int:
     if force and only_blueprints:
         raise UsageError(instance_messages.NO_BLUEPRINT_UPDATE)
     remote, wanted = _search(line.positionals)
+    from client import rpc  # here: `--help` needs none of it
+    from protocol.messages.information import FindReply, FindRequest
+
     request = FindRequest(
         search_string=wanted,
         remote_name=remote,
@@ -53,7 +55,6 @@ def _search(given: list[str]) -> tuple[str, str]:
 
 COMMAND = Command(
     "find",
-    "Display available images to create instances from",
     "List the images that `launch` knows: all, those of one remote, or those that\nmatch a name.",
     run,
     options=(

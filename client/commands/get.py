@@ -66,7 +66,6 @@ def _service_keys(session: Session) -> list[str]:
 
 COMMAND = Command(
     "get",
-    "Get a configuration setting",
     f"Show the value of one setting. {messages.SOME_SETTINGS}",
     run,
     options=(

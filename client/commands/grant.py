@@ -26,7 +26,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "grant",
-    "Give a person's clients another role",
     "Give all clients of a person, or one client, another role. It counts at once.\n"
     "Invitations of the person that would give more are taken back.",
     run,

@@ -14,7 +14,7 @@ def run(session: Session) -> int:
     if len(given) > 1:
         raise UsageError(messages.TOO_MANY_ARGUMENTS)
     if not given:
-        console.out(help.general(commands.every()))
+        console.out(help.general())
         return SUCCESS
     command = commands.lookup(given[0])
     if command is None:
@@ -25,7 +25,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "help",
-    "Display help about a command",
     "Show how a command is used; without a name, which commands there are.",
     run,
     syntax="<command>",

@@ -42,7 +42,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "import",
-    "Make an instance of an exported file",
     "Make an instance of a file that `export` has written. It is a new one, with\n"
     "keys and an address of its own, and is not started.",
     run,

@@ -54,7 +54,6 @@ def _show(session: Session, reply: InfoReply, form: str, snapshots: bool) -> Non
 
 COMMAND = Command(
     "info",
-    "Display information about instances or snapshots",
     "Show what is known about instances and snapshots; without a name, about all\ninstances.",
     run,
     options=(

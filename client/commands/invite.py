@@ -71,7 +71,6 @@ def _seconds(text: str) -> int:
 
 COMMAND = Command(
     "invite",
-    "Invite a person to use the service",
     "Print a line that lets one client in, once, under a name and with a role. Pass\n"
     "it on to that person, who types it.",
     run,

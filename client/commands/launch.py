@@ -231,7 +231,6 @@ def _explained(error: StatusError, request: LaunchRequest) -> StatusError:
 
 COMMAND = Command(
     "launch",
-    "Create and start an Ubuntu instance",
     "Make an instance from an image and start it.",
     run,
     options=(

@@ -7,7 +7,7 @@ from client.arguments.commandline import FORMAT, Option
 from client.command import Command
 from client.errors import SUCCESS, UsageError
 from client.session import Session
-from client.terminal import console, notices
+from client.terminal import console
 from protocol.messages.listing import ListReply, ListRequest
 
 
@@ -22,9 +22,13 @@ def run(session: Session) -> int:
     request = ListRequest(
         verbosity_level=session.verbosity, snapshots=snapshots, request_ipv4=not no_ipv4
     )
-    reply = rpc.call(session, "list", request, ListReply)
+    reply = rpc.call(session, "list", request, ListReply, meanwhile=_load_renderer)
     _show(session, reply, form, snapshots)
     return SUCCESS
+
+
+def _load_renderer() -> None:
+    import client.render.instances  # noqa: F401
 
 
 def _show(session: Session, reply: ListReply, form: str, snapshots: bool) -> None:
@@ -39,7 +43,10 @@ def _show(session: Session, reply: ListReply, form: str, snapshots: bool) -> Non
 
         listed = reply.instance_list.instances if reply.instance_list else []
         console.out(instances.render(listed, form, _primary(session, len(listed))))
-    notices.update(reply.update_info)
+    if reply.update_info is not None:
+        from client.terminal import notices
+
+        notices.update(reply.update_info)
 
 
 def _primary(session: Session, count: int) -> str:
@@ -49,7 +56,6 @@ def _primary(session: Session, count: int) -> str:
 
 COMMAND = Command(
     "list",
-    "List all available instances or snapshots",
     "List the instances that there are, or their snapshots.",
     run,
     aliases=("ls",),

@@ -53,7 +53,6 @@ def _request(session: Session) -> MountRequest:
 
 COMMAND = Command(
     "mount",
-    "Mount a local directory in the instance",
     "Let instances use a directory of this host, with what its caller may read and\n"
     "write there. It is mounted again whenever they start, until `umount`.",
     run,

@@ -26,7 +26,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "networks",
-    "List available network interfaces",
     "List the network interfaces of this host that `launch --network` can connect an\ninstance to.",
     run,
     options=(FORMAT,),

@@ -21,7 +21,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "prefer",
-    "Switch the current alias context",
     "Choose the context that aliases are made, removed and looked up in. One that is\n"
     "not there is made.",
     run,

@@ -23,7 +23,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "purge",
-    "Purge all deleted instances permanently",
     "Remove all deleted instances permanently. They cannot be recovered afterwards.",
     run,
 )

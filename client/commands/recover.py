@@ -21,7 +21,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "recover",
-    "Recover deleted instances",
     "Bring deleted instances back, stopped, so that they can be used again.",
     run,
     options=(Option(("all",), "Recover all deleted instances"),),

@@ -122,7 +122,6 @@ def _address(text: str) -> TcpAddress:
 
 COMMAND = Command(
     "remote",
-    "Keep services on other machines",
     "Keep services on other machines under names, and choose the one that commands\n"
     "talk to.\n"
     "\n"

@@ -34,7 +34,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "restart",
-    "Restart instances",
     "Shut running instances down and start them again.",
     run,
     options=(

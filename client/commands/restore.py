@@ -80,7 +80,6 @@ def _keeps(instance: str) -> bool:
 
 COMMAND = Command(
     "restore",
-    "Restore an instance from a snapshot",
     "Return a stopped instance to a snapshot: its disk, CPUs, memory, mounts and\nnetworks.",
     run,
     options=(

@@ -24,7 +24,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "revoke",
-    "Trust a person's clients no longer",
     "Trust all clients of a person, or one client, no longer, and take the person's\n"
     "invitations back. It counts at once: log-ins to instances end, and an SSH key\n"
     "that a client was handed is replaced.",

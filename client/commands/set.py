@@ -86,7 +86,6 @@ def _authorized(request: SetRequest, network: str) -> SetRequest:
 
 COMMAND = Command(
     "set",
-    "Set a configuration setting",
     f"Change a setting. {messages.SOME_SETTINGS}",
     run,
     syntax="<key>[=<value>]",

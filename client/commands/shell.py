@@ -62,7 +62,6 @@ def _made_to_run(session: Session, name: str, is_primary: bool, error: CommandFa
 
 COMMAND = Command(
     "shell",
-    "Open a shell on an instance",
     "Open a login shell in an instance. One that is stopped is started first; the\n"
     "primary one is made if it is not there.",
     run,

@@ -31,7 +31,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "snapshot",
-    "Take a snapshot of an instance",
     "Keep the present state of a stopped instance, to return to it with `restore`.",
     run,
     options=(

@@ -78,7 +78,6 @@ def _messages(problems: dict[str, int], primary: str) -> str:
 
 COMMAND = Command(
     "start",
-    "Start instances",
     "Start instances that are stopped or suspended. The primary instance is made if\n"
     "it is not there.",
     run,

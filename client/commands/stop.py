@@ -45,7 +45,6 @@ def _minutes(text: str) -> int:
 
 COMMAND = Command(
     "stop",
-    "Stop running instances",
     "Shut instances down as their own power button would, or power them off by force.",
     run,
     options=(

@@ -20,7 +20,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "suspend",
-    "Suspend running instances",
     "Keep on disk what runs in instances and free their memory, until they are\nstarted again.",
     run,
     options=(Option(("all",), "Suspend all instances"),),

@@ -186,7 +186,6 @@ class Connections:
 
 COMMAND = Command(
     "transfer",
-    "Transfer files between the host and instances",
     "Copy files and directories from this host to an instance, or from instances to\n"
     "this host. Paths in an instance that do not begin with / begin at the home of\n"
     "its login user; wildcards are not expanded there.",

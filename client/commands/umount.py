@@ -23,7 +23,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "umount",
-    "Unmount a directory from an instance",
     "Take directories of this host away from instances again.",
     run,
     aliases=("unmount",),

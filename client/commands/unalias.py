@@ -30,7 +30,6 @@ def run(session: Session) -> int:
 
 COMMAND = Command(
     "unalias",
-    "Remove aliases",
     "Remove aliases of the active context, or of another one by `<context>.<name>`.\n"
     "If one of them is not there, none is removed.",
     run,

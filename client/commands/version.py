@@ -45,7 +45,6 @@ def _ask_service(session: Session) -> VersionReply:
 
 COMMAND = Command(
     "version",
-    "Show version details",
     "Show the version of this client, and of the service if it answers.",
     run,
     options=(FORMAT,),

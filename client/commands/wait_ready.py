@@ -63,7 +63,6 @@ def _pause(deadline: float | None) -> None:
 
 COMMAND = Command(
     "wait-ready",
-    "Wait for the Multipass daemon to be ready",
     "Wait until the Multipass service answers.",
     run,
     options=(

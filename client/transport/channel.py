@@ -6,20 +6,22 @@ import time
 
 from client import messages
 from client.errors import (
+    BadAnswer,
     CommandFailed,
     ConnectionLost,
     DeadlinePassed,
     HungUp,
+    NotProcessed,
     Status,
     StatusError,
     Unreachable,
 )
-from client.transport.exchange import BadAnswer, Exchange, NotProcessed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from client.transport.exchange import Exchange
     from client.transport.server_identity import Peer
     from client.transport.tls import Stream
 
@@ -113,8 +115,19 @@ class Call:
     def __init__(self, channel: Channel, method: str, payload: bytes, half_close: bool) -> None:
         self._channel = channel
         self._request = (method, payload, half_close)
-        self._exchange = Exchange(*self._request)
+        self._exchange: Exchange
         self._stream: Stream | None = None
+        self._sent = False
+
+    def start(self) -> None:
+        """Connect and send the request; without this, `replies` does. What is done between the two
+        takes no time: the service works meanwhile. Raises CommandFailed."""
+        try:
+            self._begin()
+        except OSError as error:
+            self._close()
+            raise failure(error) from error
+        self._sent = True
 
     def replies(self) -> Iterator[bytes]:
         """Raises CommandFailed; StatusError if the service answers with an error status."""
@@ -123,8 +136,7 @@ class Call:
         except (NotProcessed, BadAnswer, OSError) as error:
             raise failure(error) from error
         finally:
-            if self._stream is not None:
-                self._stream.close()
+            self._close()
         check_status(self._exchange)
 
     def answer(self, payload: bytes) -> None:
@@ -147,9 +159,7 @@ class Call:
             if not self._channel.present_another():
                 self._exchange = refused
                 return
-            if self._stream is not None:
-                self._stream.close()
-            self._exchange = Exchange(*self._request)
+            self._close()
 
     def _until_processed(self) -> Iterator[bytes]:
         """The replies; a request that was not processed is sent again. Raises NotProcessed."""
@@ -157,20 +167,26 @@ class Call:
             try:
                 return (yield from self._attempt())
             except NotProcessed:
-                if self._stream is not None:
-                    self._stream.close()
-                self._exchange = Exchange(*self._request)
+                self._close()
         yield from self._attempt()
 
     def _attempt(self) -> Iterator[bytes]:
-        self._stream = self._channel.connect()
-        self._send()
+        if not self._sent:
+            self._begin()
+        self._sent = False
         while self._exchange.status is None:
             data = self._read()
             yield from self._exchange.receive(data)
             if self._exchange.status is None:
                 self._send()
         self._part()
+
+    def _begin(self) -> None:
+        self._stream = self._channel.connect()
+        from client.transport.exchange import Exchange  # loaded while the service answered
+
+        self._exchange = Exchange(*self._request)
+        self._send()
 
     def _read(self) -> bytes:
         assert self._stream is not None
@@ -198,3 +214,7 @@ class Call:
             self._stream.write(self._exchange.goaway())
         except OSError:
             return
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()

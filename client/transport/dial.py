@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
-from socket import (
-    AF_UNIX,
-    IPPROTO_TCP,
-    SO_KEEPALIVE,
-    SO_PEERCRED,
-    SO_SNDTIMEO,
-    SOCK_STREAM,
-    SOL_SOCKET,
-    TCP_KEEPCNT,
-    TCP_KEEPIDLE,
-    TCP_KEEPINTVL,
-    TCP_NODELAY,
-    TCP_USER_TIMEOUT,
-    getaddrinfo,
-)
-from socket import socket as Socket
 
 from client import messages
 from client.errors import AccessDenied, CommandFailed, Unreachable
 from client.terminal.console import HANDLE_SIGNALS_EVERY
+from client.transport.sockets import Socket, library
 from protocol.addresses import UnixAddress
 
 TYPE_CHECKING = False
@@ -32,7 +18,7 @@ if TYPE_CHECKING:
     from client.server import Server
     from protocol.addresses import Address, TcpAddress
 
-__all__ = ["SOL_SOCKET", "SO_PEERCRED", "Socket", "denied_hint", "dial", "failure"]
+__all__ = ["Socket", "denied_hint", "dial", "failure", "listener"]
 
 TIMEOUT = 10.0  # seconds for connecting, and for each step of the handshake
 # Over a Unix socket callers wait in the listen queue while the service starts, which takes long if
@@ -44,6 +30,7 @@ UNIX_TIMEOUT = 30.0
 ALIVE_AFTER, ALIVE_EVERY, ALIVE_COUNT = 60, 30, 8  # seconds, seconds, probes
 UNANSWERED = 300_000  # milliseconds in which what was sent must be acknowledged
 EVERYBODY = 0o006  # mode bits that let all users connect
+_UCRED_SIZE = 12  # struct ucred: pid, uid, gid, four bytes each
 
 
 def dial(server: Server) -> Socket:
@@ -86,6 +73,12 @@ def denied_hint(address: Address) -> str:
     return messages.denied_until_first(address.path, group)
 
 
+def listener(socket: Socket) -> int:
+    """The uid of the process that listens on a Unix socket, as the kernel names it."""
+    credentials = socket.getsockopt(library.SOL_SOCKET, library.SO_PEERCRED, _UCRED_SIZE)
+    return int.from_bytes(credentials[4:8], sys.byteorder)
+
+
 def _dial_unix(address: UnixAddress) -> Socket:
     path = os.fsencode(address.path)
     try:
@@ -95,7 +88,7 @@ def _dial_unix(address: UnixAddress) -> Socket:
 
 
 def _unix_socket() -> Socket:
-    return Socket(AF_UNIX, SOCK_STREAM)
+    return Socket(library.AF_UNIX, library.SOCK_STREAM)
 
 
 def _queued(socket: Socket, path: bytes) -> Socket:
@@ -127,7 +120,7 @@ def _limit_sending(socket: Socket, seconds: float) -> None:
 
     whole = int(seconds)
     limit = pack("ll", whole, int((seconds - whole) * 1e6))
-    socket.setsockopt(SOL_SOCKET, SO_SNDTIMEO, limit)
+    socket.setsockopt(library.SOL_SOCKET, library.SO_SNDTIMEO, limit)
 
 
 def _dial_tcp(address: TcpAddress, seconds: float) -> Socket:
@@ -135,7 +128,8 @@ def _dial_tcp(address: TcpAddress, seconds: float) -> Socket:
     # ASCII as bytes: text would load the tables of encodings.idna.
     host = address.host.encode() if address.host.isascii() else address.host
     last: OSError | None = None
-    for family, kind, number, _, target in getaddrinfo(host, address.port, type=SOCK_STREAM):
+    found = library.getaddrinfo(host, address.port, type=library.SOCK_STREAM)
+    for family, kind, number, _, target in found:
         socket = Socket(family, kind, number)
         _tune(socket)
         try:
@@ -147,12 +141,13 @@ def _dial_tcp(address: TcpAddress, seconds: float) -> Socket:
 
 def _tune(socket: Socket) -> None:
     """No waiting for more to send, and an end to waiting for a peer that is gone."""
-    socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-    socket.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)
-    socket.setsockopt(IPPROTO_TCP, TCP_KEEPIDLE, ALIVE_AFTER)
-    socket.setsockopt(IPPROTO_TCP, TCP_KEEPINTVL, ALIVE_EVERY)
-    socket.setsockopt(IPPROTO_TCP, TCP_KEEPCNT, ALIVE_COUNT)
-    socket.setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, UNANSWERED)
+    tcp = library.IPPROTO_TCP
+    socket.setsockopt(tcp, library.TCP_NODELAY, 1)
+    socket.setsockopt(library.SOL_SOCKET, library.SO_KEEPALIVE, 1)
+    socket.setsockopt(tcp, library.TCP_KEEPIDLE, ALIVE_AFTER)
+    socket.setsockopt(tcp, library.TCP_KEEPINTVL, ALIVE_EVERY)
+    socket.setsockopt(tcp, library.TCP_KEEPCNT, ALIVE_COUNT)
+    socket.setsockopt(tcp, library.TCP_USER_TIMEOUT, UNANSWERED)
 
 
 def _connected(socket: Socket, target: object, timeout: float) -> Socket:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from client import messages
-from client.errors import ConnectionLost
+from client.errors import BadAnswer, ConnectionLost, NotProcessed
 from client.transport.channel import ATTEMPTS, check_status, failure
-from client.transport.exchange import BadAnswer, Exchange, NotProcessed
+from client.transport.exchange import Exchange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client.errors import Status
+from client.errors import BadAnswer, NotProcessed, Status
 from protocol import grpc
 from protocol import http2_client as http2
 from protocol import http2_frames as frames
@@ -14,14 +14,6 @@ if TYPE_CHECKING:
 AUTHORITY = b"localhost"  # the name in the service's certificate, at any address
 MAX_REPLY = 4 * 1024 * 1024  # bytes of a message; the limit of gRPC's own clients
 NO_STATUS = "the service ended the call without a status"
-
-
-class NotProcessed(Exception):
-    """The service did not process the request: it may be sent again."""
-
-
-class BadAnswer(Exception):
-    """The answer is not gRPC."""
 
 
 class Exchange:

@@ -8,22 +8,21 @@ certificate that verifies for `localhost`.
 from __future__ import annotations
 
 import os
-import sys
 
 from client import certificate, messages
 from client.errors import CommandFailed, HungUp, Unverified
-from client.transport import dial, tls
+from client.transport import dial
 from protocol.addresses import UnixAddress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from socket import socket as Socket
 
     from client.server import Server
+    from client.transport.sockets import Socket
+    from client.transport.tls import SSLContext, Stream
 
 ROOT = 0
-_UCRED_SIZE = 12  # struct ucred: pid, uid, gid, four bytes each
 
 
 class Peer:
@@ -52,7 +51,7 @@ class Peer:
         self._warn = warn
         self._warned = False
 
-    def connect(self) -> tls.Stream:
+    def connect(self) -> Stream:
         """Raises Unreachable, AccessDenied, Unverified, CommandFailed."""
         socket = dial.dial(self.server)
         try:
@@ -90,10 +89,9 @@ class Peer:
         """The uid of the listening process; None over a network."""
         if not isinstance(self._address, UnixAddress):
             return None
-        credentials = socket.getsockopt(dial.SOL_SOCKET, dial.SO_PEERCRED, _UCRED_SIZE)
-        return int.from_bytes(credentials[4:8], sys.byteorder)
+        return dial.listener(socket)
 
-    def _connect_own(self, socket: Socket) -> tls.Stream | None:
+    def _connect_own(self, socket: Socket) -> Stream | None:
         """None if the certificate does not verify; the connection can't be used then."""
         pem = self.server.roots.load()
         if pem is None:
@@ -109,7 +107,7 @@ class Peer:
             self._warn_once(messages.warn_stale_root_certificate(where, error.why))
             return None
 
-    def _connect_unverified(self) -> tls.Stream:
+    def _connect_unverified(self) -> Stream:
         socket = dial.dial(self.server)
         uid = self._listener(socket)
         if uid is None or not _is_own(uid):  # another user took over the socket
@@ -117,7 +115,7 @@ class Peer:
             raise Unverified(messages.UNVERIFIED, messages.socket_of_stranger(uid or 0, ""))
         return self._handshake(socket, None)
 
-    def _connect_stranger(self, socket: Socket, uid: int | None) -> tls.Stream:
+    def _connect_stranger(self, socket: Socket, uid: int | None) -> Stream:
         server = self.server
         owners = None if uid is None else frozenset((ROOT, os.geteuid()))
         pem = self.server.roots.load(owners)
@@ -129,8 +127,12 @@ class Peer:
             hint = messages.server_not_verified(server, error.why)
             raise _unverified(uid, hint) from None
 
-    def _handshake(self, socket: Socket, pem: str | None) -> tls.Stream:
+    def _handshake(self, socket: Socket, pem: str | None) -> Stream:
         """Raises _NotVerified, HungUp, Unreachable, CommandFailed."""
+        # Loaded late: the service accepts the connection meanwhile, and a command that finds no
+        # service needs none of it.
+        from client.transport import tls
+
         try:
             context = tls.make_context(pem)
         except tls.SSLError as error:
@@ -140,7 +142,7 @@ class Peer:
                 self._stamp = certificate.stamp(self.identity)  # before: what is read may be newer
             self._present(context, self.identity)
         try:
-            stream = tls.connect(context, socket)
+            stream = tls.connect(context, socket, _load_the_rest)
         except tls.SSLCertVerificationError as error:
             raise _NotVerified(error.verify_message) from None
         except tls.HUNG_UP as error:
@@ -154,7 +156,9 @@ class Peer:
         self.connected = True
         return stream
 
-    def _present(self, context: tls.SSLContext, identity: tuple[str, str]) -> None:
+    def _present(self, context: SSLContext, identity: tuple[str, str]) -> None:
+        from client.transport import tls
+
         certificate, key = identity
         try:
             tls.present(context, certificate, key)
@@ -177,7 +181,7 @@ class Unidentified(Peer):
     def __init__(self, server: Server) -> None:
         super().__init__(server, None, _ignore)
 
-    def connect(self) -> tls.Stream:
+    def connect(self) -> Stream:
         """Verifies nothing, and presents no certificate. Raises Unreachable, CommandFailed."""
         return self._handshake(dial.dial(self.server), None)
 
@@ -192,6 +196,11 @@ class _NotVerified(Exception):
     def __init__(self, why: str) -> None:
         self.why = why
         super().__init__(why)
+
+
+def _load_the_rest() -> None:
+    """What the call needs after the handshake."""
+    import client.transport.exchange  # noqa: F401
 
 
 def _is_own(uid: int) -> bool:

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from ssl import (
-    CERT_NONE,
-    CERT_REQUIRED,
-    PROTOCOL_TLS_CLIENT,
-    SSLCertVerificationError,
-    SSLContext,
-    SSLEOFError,
-    SSLError,
-    SSLSocket,
-    SSLWantReadError,
-    SSLWantWriteError,
-    SSLZeroReturnError,
-    TLSVersion,
-)
-
 from client.terminal.console import HANDLE_SIGNALS_EVERY
+from client.transport import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket as Socket
     from typing import Any
+
+
+if TYPE_CHECKING or not sockets.BARE:
+    from ssl import (
+        CERT_NONE,
+        CERT_REQUIRED,
+        PROTOCOL_TLS_CLIENT,
+        SSLCertVerificationError,
+        SSLContext,
+        SSLEOFError,
+        SSLError,
+        SSLSocket,
+        SSLWantReadError,
+        SSLWantWriteError,
+        SSLZeroReturnError,
+    )
+else:
+    from _ssl import (
+        CERT_NONE,
+        CERT_REQUIRED,
+        PROTOCOL_TLS_CLIENT,
+        SSLCertVerificationError,
+        SSLEOFError,
+        SSLError,
+        SSLWantReadError,
+        SSLWantWriteError,
+        SSLZeroReturnError,
+    )
+    from _ssl import _SSLContext as SSLContext
 
 __all__ = [
     "HUNG_UP",
@@ -40,16 +55,18 @@ __all__ = [
 # close_notify as an orderly one.
 HUNG_UP = (SSLEOFError, SSLZeroReturnError, ConnectionResetError, BrokenPipeError)
 
-SERVER_NAME = b"localhost"  # as text it would load the tables of encodings.idna
+SERVER_NAME = "localhost"
 ALPN = "h2"
+TLS_1_2 = 0x0303  # its number on the wire
 CHUNK = 65_536  # bytes a read: a whole TLS record and more
 
 
 class Stream:
     """An encrypted, blocking connection with a time-out for each read and write."""
 
-    def __init__(self, socket: SSLSocket, timeout: float | None) -> None:
+    def __init__(self, socket: Socket, session: SSLSocket, timeout: float | None) -> None:
         self._socket = socket
+        self._session = session
         self._timeout = timeout
 
     def write(self, data: bytes) -> None:
@@ -57,12 +74,12 @@ class Stream:
         self._socket.settimeout(self._timeout)
         view = memoryview(data)
         while view:
-            view = view[self._socket.send(view) :]
+            view = view[self._session.write(view) :]
 
     def read(self) -> bytes:
         """Some bytes; none if the peer has closed the connection. Raises TimeoutError."""
         try:
-            return bytes(_wait(self._socket, self._timeout, lambda: self._socket.recv(CHUNK)))
+            return bytes(_wait(self._socket, self._timeout, lambda: self._session.read(CHUNK)))
         except (SSLZeroReturnError, SSLEOFError, ConnectionResetError):
             return b""
 
@@ -77,7 +94,7 @@ class Stream:
         """What is there; None if nothing is, no bytes if the peer has closed the connection.
         Raises OSError."""
         try:
-            return bytes(self._socket.recv(CHUNK))
+            return self._session.read(CHUNK)
         except (SSLWantReadError, SSLWantWriteError):
             return None
         except (SSLZeroReturnError, SSLEOFError, ConnectionResetError):
@@ -86,7 +103,7 @@ class Stream:
     def write_some(self, data: bytes | memoryview) -> int:
         """How much of it was written. Raises OSError."""
         try:
-            return self._socket.send(data)
+            return self._session.write(data)
         except (SSLWantReadError, SSLWantWriteError):
             return 0
 
@@ -100,8 +117,8 @@ class Stream:
 def make_context(roots: str | None) -> SSLContext:
     """`roots`: PEM text to verify the server against; None verifies nothing. Raises SSLError."""
     context = SSLContext(PROTOCOL_TLS_CLIENT)
-    context.minimum_version = TLSVersion.TLSv1_2
-    context.set_alpn_protocols([ALPN])
+    context.minimum_version = TLS_1_2  # type: ignore[assignment]  # an enumeration only in `ssl`
+    _offer(context)
     if roots is None:
         context.check_hostname = False
         context.verify_mode = CERT_NONE
@@ -117,19 +134,22 @@ def present(context: SSLContext, certificate: str, key: str) -> None:
     context.load_cert_chain(certificate, key, "")  # "": never ask the terminal for a password
 
 
-def connect(context: SSLContext, socket: Socket) -> Stream:
-    """Handshake. The socket belongs to the stream then, and is closed if there will be none.
-    Raises SSLError, OSError."""
+def connect(context: SSLContext, socket: Socket, meanwhile: Callable[[], None]) -> Stream:
+    """Handshake; `meanwhile` is done while the server's answer is on its way. The socket belongs to
+    the stream then, and is closed if there will be none. Raises SSLError, OSError."""
     timeout = socket.gettimeout()
-    encrypted = context.wrap_socket(
-        socket, server_hostname=SERVER_NAME, do_handshake_on_connect=False
-    )
+    socket, session = _wrapped(context, socket)
     try:
-        _wait(encrypted, timeout, encrypted.do_handshake)
+        socket.setblocking(False)
+        try:
+            session.do_handshake()  # sends the first part
+        except (SSLWantReadError, SSLWantWriteError):
+            meanwhile()
+        _wait(socket, timeout, session.do_handshake)
     except BaseException:
-        encrypted.close()
+        socket.close()
         raise
-    return Stream(encrypted, timeout)
+    return Stream(socket, session, timeout)
 
 
 def _wait(socket: Socket, seconds: float | None, step: Callable[[], Any]) -> Any:
@@ -145,3 +165,24 @@ def _wait(socket: Socket, seconds: float | None, step: Callable[[], Any]) -> Any
                 left -= now
                 if left <= 0:
                     raise
+
+
+# -- where `ssl` and the module of C that is beneath it have different names ----------------------
+
+
+def _offer(context: Any) -> None:
+    """Let the server choose HTTP/2."""
+    if sockets.BARE:
+        context._set_alpn_protocols(bytes((len(ALPN),)) + ALPN.encode())
+    else:
+        context.set_alpn_protocols([ALPN])
+
+
+def _wrapped(context: Any, socket: Socket) -> tuple[Socket, SSLSocket]:
+    """The socket of the connection from now on, and what encrypts on it."""
+    if sockets.BARE:
+        return socket, context._wrap_socket(socket, False, SERVER_NAME)
+    session = context.wrap_socket(
+        socket, server_hostname=SERVER_NAME, do_handshake_on_connect=False
+    )
+    return session, session

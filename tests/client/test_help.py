@@ -9,6 +9,7 @@ import pytest
 from client import commands, help
 from client.arguments.commandline import Option
 from client.command import Argument, Command
+from client.commands.summaries import SUMMARIES
 
 DOCUMENTED = """\
 Usage: multipass authenticate [options] [<passphrase>]
@@ -114,7 +115,7 @@ def test_help_of_authenticate_is_the_documented_text() -> None:
 
 
 def test_general_help_lists_every_command_in_the_form_that_scripts_search() -> None:
-    text = help.general(commands.every())
+    text = help.general()
     assert text.startswith("Usage: multipass [options] <command>\n")
     rows = dict(re.findall(r"^ {2}([\-\w]+)\s+(.+?)$", text, re.MULTILINE))
     assert {name: rows.get(name) for name in ONE_LINERS} == ONE_LINERS
@@ -173,6 +174,7 @@ def test_the_table_of_commands_agrees_with_their_declarations() -> None:
         for word in (command.name, *command.aliases)
     }
     assert set(declared) == set(commands.MODULES)
+    assert set(declared.values()) == set(SUMMARIES)
     for word, name in declared.items():
         command = commands.lookup(word)
         assert command is not None
@@ -182,7 +184,6 @@ def test_the_table_of_commands_agrees_with_their_declarations() -> None:
 def test_entries_are_wrapped_broken_and_cut() -> None:
     command = Command(
         "x",
-        "",
         "",
         lambda _: 0,
         options=[Option(("o", "option"), "first\nsecond " + "w" * 70, "value")],
@@ -202,7 +203,7 @@ def test_entries_are_wrapped_broken_and_cut() -> None:
 
 @pytest.mark.parametrize("primary", [True, False])
 def test_no_line_but_a_usage_is_wider_than_a_terminal(primary: bool) -> None:
-    texts = [help.general(commands.every())]
+    texts = [help.general()]
     texts += [help.of_command(command, primary) for command in commands.every()]
     lines = [line for text in texts for line in text.splitlines()]
     assert [line for line in lines if len(line) > 80 and not line.startswith("Usage:")] == []

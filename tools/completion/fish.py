@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from client.arguments.commandline import Option
 from client.command import Command
+from client.commands.summaries import SUMMARIES
 from tools.completion.words import (
     ASK,
     ASK_ALIASES,
@@ -58,7 +59,7 @@ def text(table: Sequence[Command]) -> str:
         for name in names_of(command):
             lines.append(
                 "complete -c multipass -n __fish_use_subcommand "
-                f"-a {name} -d {quoted(command.summary)}"
+                f"-a {name} -d {quoted(SUMMARIES[command.name])}"
             )
         seen = " ".join(names_of(command))
         for option in options_of(command):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from client.arguments.commandline import GLOBAL_OPTIONS, Option
 from client.command import Command
+from client.commands.summaries import SUMMARIES
 from tools.completion.words import (
     ASK,
     ASK_ALIASES,
@@ -42,7 +43,7 @@ from tools.completion.words import (
 
 def text(table: Sequence[Command]) -> str:
     described = [
-        f"        {quoted(f'{name}:{command.summary}')}"
+        f"        {quoted(f'{name}:{SUMMARIES[command.name]}')}"
         for command in table
         for name in names_of(command)
     ]

@@ -6,8 +6,8 @@ import h2.config
 import h2.connection
 import pytest
 
-from client.errors import Status
-from client.transport.exchange import BadAnswer, Exchange, NotProcessed
+from client.errors import BadAnswer, NotProcessed, Status
+from client.transport.exchange import Exchange
 from protocol import grpc, status
 from protocol import http2_frames as frames
 
