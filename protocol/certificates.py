@@ -7,7 +7,6 @@ its certificate.
 from __future__ import annotations
 
 import ipaddress
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -59,6 +58,8 @@ def make_client(
 ) -> KeyPair:
     """A self-signed client certificate for a random, meaningless name; `pem`: for this key
     instead of a new one. Raises CertificateError."""
+    import uuid  # slow to import, and rarely needed
+
     key = load_key(pem) if pem else _new_key()
     name = _subject(str(uuid.uuid4()))
     builder = _builder(name, name, key, now, life)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
@@ -85,9 +84,9 @@ class Invitations:
 
     def make(self, name: str, role: Role, seconds: int, by: str, now: float) -> tuple[str, float]:
         """The line to pass on, and until when it is good."""
-        line = invitation_line.make(secrets.token_bytes(SECRET_BYTES))
+        line = invitation_line.make(os.urandom(SECRET_BYTES))
         digest, expires = _digest(invitation_line.secret_of(line)), now + seconds
-        made = Invitation(secrets.token_hex(4), digest, name, str(role), by, now, expires)
+        made = Invitation(os.urandom(4).hex(), digest, name, str(role), by, now, expires)
         with self._changing():
             found = self._read()
             if sum(not each.expired(now) for each in found) >= MOST:

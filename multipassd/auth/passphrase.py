@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
-import secrets
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,13 +52,15 @@ class _Record:
 
 
 def make(passphrase: str) -> str:
-    salt = secrets.token_bytes(SALT_BYTES)
+    salt = os.urandom(SALT_BYTES)
     digest = _hash(passphrase, _Record(COST, BLOCK, LANES, salt, bytes(HASH_BYTES)))
     return f"{SCHEME}:{COST}:{BLOCK}:{LANES}:{salt.hex()}:{digest.hex()}"
 
 
 def verify(passphrase: str, record: str) -> bool:
     """Whether `record` was made of this passphrase; False for a record that is none."""
+    import hmac  # slow to import, and rarely needed
+
     parsed = _parse(record)
     if parsed is None:
         return False

@@ -18,7 +18,6 @@ costs 1.1 times the processor time of one by a key, of an Ed25519 authority 1.5 
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +101,8 @@ class SshAuthority:
     def certify(self, public: str, guest: Guest, key_id: str) -> str:
         """A certificate for a client's key, in the form of an id_ed25519-cert.pub. `key_id` is
         what sshd's log calls the client. Raises MalformedRequest, StorageFailed."""
+        import secrets  # slow to import, and rarely needed
+
         now = int(self._clock())
         builder = (
             SSHCertificateBuilder()

@@ -12,7 +12,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -155,6 +154,8 @@ def prune(images: Path, in_use: set[str]) -> list[str]:
 
 
 def _remove(directory: Path) -> None:
+    import shutil  # slow to import, and rarely needed
+
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -112,4 +111,6 @@ class CacheDirectory:
 
     def remove_tree(self, name: str) -> None:
         """Remove as much of it as possible, following no links."""
+        import shutil  # slow to import, and rarely needed
+
         shutil.rmtree(name, ignore_errors=True, dir_fd=self.descriptor)

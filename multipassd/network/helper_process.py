@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import shutil
 import signal
 import socket
 import time
@@ -44,6 +43,8 @@ class NetworkHelper:
 
     def __init__(self, base: Path, environ: Mapping[str, str]) -> None:
         """Raises HelperError. `base` is the daemon's storage."""
+        import shutil  # slow to import, and rarely needed
+
         self.socket = base / SOCKET_FILE
         self.directory = Path(environ.get(DIRECTORY) or state_directory(base))
         if os.geteuid() != 0:

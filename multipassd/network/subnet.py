@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 
@@ -20,6 +19,8 @@ class NoSubnet(Exception):
 def choose(kept: IPv4Network | None, routes: Iterable[IPv4Network]) -> IPv4Network:
     """`kept` if no route of the host overlaps it, else a random one, because a guest that is a host
     itself should not choose the same. Raises NoSubnet."""
+    import random  # slow to import, and rarely needed
+
     taken = [route for route in routes if route.prefixlen >= SHORTEST]
     if kept is not None and _free(kept, taken):
         return kept

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,8 @@ class NetworkFailure(Exception):
 
 def program(name: str) -> str:
     """Path of the program. Raises NetworkFailure."""
+    import shutil  # slow to import, and rarely needed
+
     found = shutil.which(name, path=PATH)
     if found is None:
         raise NetworkFailure(

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import secrets
 import stat
 import time
 from contextlib import suppress
@@ -89,7 +88,7 @@ def write_atomically(path: Path, data: bytes, mode: int, directory: int | None =
     With the descriptor of a `directory`, `path` is a name in it.
     Raises OSError, and then nothing has changed and no temporary file is left.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     try:
         write_new(temporary, data, mode, directory)
         os.replace(temporary, path, src_dir_fd=directory, dst_dir_fd=directory)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -28,6 +27,8 @@ class ProgramMissing(RpcError):
 
 def check(program: str) -> None:
     """Raises ProgramMissing."""
+    import shutil  # slow to import, and rarely needed
+
     if shutil.which(program) is None:
         raise ProgramMissing(program)
 

@@ -8,7 +8,6 @@ lock, except for `read`.
 import errno
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
@@ -176,7 +175,7 @@ class StoreDisk:
             os.close(descriptor)
 
     def _temporary(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}.tmp")
+        return self.path.with_name(f".{self.path.name}.{os.urandom(8).hex()}.tmp")
 
     def sweep(self) -> None:
         """Remove temporary files that a killed process left: under the lock none is in use."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-import secrets
 from asyncio.subprocess import PIPE
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from multipassd.drivers.qemu.runner import Runner
 from multipassd.system import installation, log
 from multipassd.system.programs import ProgramMissing, child
 
-PROBE = f"multipass-probe-{secrets.token_hex(6)}"
+PROBE = f"multipass-probe-{os.urandom(6).hex()}"
 ANY_PROBE = re.compile(r"multipass-probe-[0-9a-f]{12}")  # of a daemon that was killed, too
 GREETING_SECONDS = 10.0
 POLL = 0.02

@@ -7,7 +7,6 @@ import grp
 import json
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +89,8 @@ class DetachedRunner:
         return []
 
     async def start(self, name: str, command: Sequence[str], place: Path) -> None:
+        import shutil  # slow to import, and rarely needed
+
         await self.clear(name)
         self._warn()
         program = shutil.which(command[0])
@@ -177,6 +178,8 @@ class DetachedRunner:
         return shown("".join(text.strip().splitlines()[-1:]))
 
     async def clear(self, name: str) -> None:
+        import shutil
+
         process = self._started.pop(name, None)
         if process is not None and process.poll() is None:
             await asyncio.to_thread(self._kill, process.pid)

@@ -9,7 +9,6 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from multipassd.disk_helper import client, request
 from multipassd.disk_helper.request import QemuImgError
@@ -130,6 +129,8 @@ async def boots_by_bios(base: Path, base_format: str) -> bool:
 
 
 async def _first_sector(disk: int) -> bytes:
+    from tempfile import NamedTemporaryFile  # slow to import, and rarely needed
+
     with NamedTemporaryFile() as target:
         _lend(target.fileno(), Path(target.name))
         await _img(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -51,6 +50,8 @@ class QemuDriver:
         self.opens_service_taps = runner.opens_service_taps
 
     async def ready(self) -> None:
+        import platform  # slow to import, and rarely needed
+
         if (architecture := platform.machine()) != ARCHITECTURE:
             raise DriverError(
                 f"Instances need an {ARCHITECTURE} host so far, and this one is {architecture}."

@@ -8,7 +8,7 @@ marked as a launch's, and removed at the next start.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -173,7 +173,7 @@ class Cloner:
         networks = tuple(each.replace(mac=mac_address(taken)) for each in source.networks)
         return Record(  # all else is as of a new instance
             name=name,
-            instance_id=f"{name}-{secrets.token_hex(8)}",
+            instance_id=f"{name}-{os.urandom(8).hex()}",
             image=source.image,
             hardware=source.hardware,
             cpus=source.cpus,

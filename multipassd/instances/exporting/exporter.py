@@ -12,7 +12,6 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from multipassd.cloudinit.ssh_keys import NO_KEY, ServiceKey
@@ -85,6 +84,8 @@ async def _parts(
 
 def _temporary(place: Path) -> BinaryIO:
     """Beside the disk, where there is most room."""
+    from tempfile import TemporaryFile  # slow to import, and rarely needed
+
     return TemporaryFile(dir=place)
 
 

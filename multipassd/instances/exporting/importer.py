@@ -7,7 +7,7 @@ stands on it, as after a launch.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -195,7 +195,7 @@ class Importer:
         same = theirs == ours or (not theirs and self._trusts_us(path, manifest))
         if same and manifest.instance_id not in self._instances.registry.instance_ids():
             return seed, manifest.instance_id
-        instance_id = f"{manifest.name}-{secrets.token_hex(8)}"
+        instance_id = f"{manifest.name}-{os.urandom(8).hex()}"
         line = self._authority.line(Login(instance_id, manifest.ssh_user))
         try:
             changed = seed_disk.with_keys(path, theirs, ours, line, instance_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from pathlib import Path
 
 from multipassd.cloudinit import ssh_keys, userdata
@@ -118,7 +118,7 @@ class InstanceFiles:
         )
         return Record(
             name=order.name,
-            instance_id=f"{order.name}-{secrets.token_hex(8)}",
+            instance_id=f"{order.name}-{os.urandom(8).hex()}",
             image=ImageOrigin(id=base.id, sha256=base.sha256, os=image.os, release=image.release),
             hardware=dict(await self._instances.driver.choose(base)),
             cpus=order.cpus,

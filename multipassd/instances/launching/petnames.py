@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Container
 
 ATTEMPTS = 100  # at a pair that is free, before a number is added
@@ -32,6 +31,8 @@ vole wagtail walrus warbler weasel whimbrel wigeon wombat woodlouse wren yak
 
 def generate(taken: Container[str]) -> str:
     """A name that is not `taken`."""
+    import secrets  # slow to import, and rarely needed
+
     name = ""
     for _ in range(ATTEMPTS):
         name = f"{secrets.choice(ADJECTIVES)}-{secrets.choice(ANIMALS)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 
 from multipassd.cloudinit.seed import Interface
 from multipassd.instances.records.record import Record
@@ -17,7 +17,7 @@ def interfaces(record: Record) -> tuple[Interface, ...]:
 def mac_address(taken: set[str]) -> str:
     """A new one, in QEMU's own range; added to `taken`."""
     while True:
-        tail = secrets.token_bytes(3)
+        tail = os.urandom(3)
         address = "52:54:00:" + ":".join(f"{byte:02x}" for byte in tail)
         if address not in taken:
             taken.add(address)

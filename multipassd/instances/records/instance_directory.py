@@ -9,8 +9,6 @@ directory is the daemon's: QEMU's user, who has the disk, can neither write nor 
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -43,7 +41,7 @@ class InstanceDirectory:
     def make(self) -> str:
         """A new directory; what `unmake` wants to know of it. Raises OSError, FileExistsError
         where anything has the name."""
-        token = secrets.token_hex(16)
+        token = os.urandom(16).hex()
         make_directory(self.path.parent)
         self.path.mkdir(mode=MODE)
         try:
@@ -103,6 +101,8 @@ class InstanceDirectory:
 
     def _remove_all(self) -> None:
         """What allows it goes last: a removal that was cut short goes on."""
+        import shutil  # slow to import, and rarely needed
+
         marks = [self.path / PURGED, self.path / LAUNCHING]
         for path in set(self.path.iterdir()) - set(marks):
             if path.is_dir() and not path.is_symlink():

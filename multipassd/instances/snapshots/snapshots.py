@@ -9,7 +9,7 @@ disk is dropped but those that a record names.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -56,7 +56,7 @@ class Snapshots:
         DriverError, StorageFailed; then nothing is left of it."""
         self._check_backend()
         await self.reconcile()
-        tag = f"snapshot-{secrets.token_hex(8)}"
+        tag = f"snapshot-{os.urandom(8).hex()}"
         snapshot = tree.new(self._record, name, comment, tag=tag, created=time.time())
         self._begin(Change.TAKE, tag)
         try:

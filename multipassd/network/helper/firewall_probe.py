@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import socket
 import struct
 import time
@@ -52,7 +51,7 @@ def attempt(
 ) -> Passage:
     """With the tap of a guest that does not run, on a bridge that is up; `outside`: does the host
     have a route to the world? Never fails."""
-    mac = bytes([0x0A, *secrets.token_bytes(5)])  # locally administered: no guest's
+    mac = bytes([0x0A, *os.urandom(5)])  # locally administered: no guest's
     try:
         frames = _frames(bridge, mac, address, gateway)
         wanted = set(frames if outside else frames.keys() - {"world"})

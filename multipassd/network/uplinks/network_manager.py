@@ -8,8 +8,6 @@ after a power cut. The device's own connection is never changed.
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,6 +51,8 @@ class NetworkManagerUplink(Uplink):
 
     @staticmethod
     def manages(device: str) -> bool:
+        import shutil  # slow to import, and rarely needed
+
         if shutil.which("nmcli", path=tools.PATH) is None:
             return False
         if not _runs():
@@ -64,6 +64,8 @@ class NetworkManagerUplink(Uplink):
 
     @classmethod
     def plan(cls, device: str, bridge: str) -> Self:
+        import uuid  # slow to import, and rarely needed
+
         with suppress(NetworkFailure):  # it may be connecting, as at boot
             _until(lambda: not DISCONNECTED < _state(device)[0] < CONNECTED, "")
         state, former = _state(device)

@@ -9,7 +9,6 @@ boot removes them, also after a power cut. The device's own files are never chan
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,6 +72,8 @@ class NetworkdUplink(Uplink):
 
     @staticmethod
     def manages(device: str) -> bool:
+        import shutil  # slow to import, and rarely needed
+
         if shutil.which("networkctl", path=tools.PATH) is None:
             return False
         try:
