@@ -8,7 +8,6 @@ changes something, so that no flood of the one hides the other.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from multipassd.audit import record
@@ -40,12 +39,14 @@ class Kind(NamedTuple):
     outcome: str
 
 
-@dataclass(slots=True)
 class _Person:
-    left: dict[bool, float] = field(default_factory=lambda: {True: ALLOWANCE, False: ALLOWANCE})
-    kinds: dict[Kind, int] = field(default_factory=dict)
-    others: int = 0  # that had no room among the kinds
-    last: Actor = record.NOBODY
+    __slots__ = "kinds", "last", "left", "others"
+
+    def __init__(self) -> None:
+        self.left: dict[bool, float] = {True: ALLOWANCE, False: ALLOWANCE}
+        self.kinds: dict[Kind, int] = {}
+        self.others = 0  # that had no room among the kinds
+        self.last: Actor = record.NOBODY
 
 
 class Budget:

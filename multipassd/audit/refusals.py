@@ -4,8 +4,6 @@ that no flood of them can push older records out of the journal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from multipassd.audit import record
 from multipassd.audit.event import Event
 from multipassd.audit.record import NOBODY, Actor, printable
@@ -18,11 +16,13 @@ SHOWN = 8  # kinds told apart in a summary, the most frequent ones
 Kind = tuple[int | None, str, str]  # uid, fingerprint, reason
 
 
-@dataclass(slots=True)
 class _Count:
-    first: Actor
-    repeated: int  # since the last summary, the record of the first not counted
-    last: float
+    __slots__ = "first", "last", "repeated"
+
+    def __init__(self, first: Actor, now: float) -> None:
+        self.first = first
+        self.repeated = 0  # since the last summary, the record of the first not counted
+        self.last = now
 
 
 class Refusals:
@@ -42,7 +42,7 @@ class Refusals:
         elif len(self._kinds) >= KINDS or self._kinds_of.get(by.uid, 0) >= KINDS_OF_A_UID:
             self._others += 1
         else:
-            self._kinds[kind] = _Count(by, 0, now)
+            self._kinds[kind] = _Count(by, now)
             self._kinds_of[by.uid] = self._kinds_of.get(by.uid, 0) + 1
             text = f"refused {by}: {printable(reason)}"
             fields = {**record.by(by), "MULTIPASS_REASON": printable(reason)}

@@ -5,8 +5,8 @@ the state of the trust store and what its first client becomes in; a decision wi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import Standing
@@ -33,8 +33,7 @@ class Verdict(Enum):
     REFUSE = "refuse"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """May the call be made, and why."""
 
     verdict: Verdict

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from multipassd.auth import own_guesses
 from multipassd.auth.own_guesses import Used
@@ -18,13 +18,12 @@ MAX_FILE = 1 << 20  # all the persons that are remembered, at some 60 bytes each
 _log = log.get("guesses")
 
 
-@dataclass(frozen=True)
-class GuessState:
+class GuessState(NamedTuple):
     """The bucket's tokens and when they were counted; what persons have used of their own."""
 
     tokens: float
     at: float
-    own: dict[str, Used] = field(default_factory=dict)
+    own: dict[str, Used]
 
 
 class GuessFile:
@@ -45,7 +44,7 @@ class GuessFile:
             return None
         except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             _log.warning("%s is no count of guesses (%s), so none is left", self._path, error)
-            return GuessState(0.0, now)
+            return GuessState(0.0, now, {})
 
     def write(self, state: GuessState) -> None:
         data = json.dumps({"tokens": state.tokens, "at": state.at, "own": state.own}).encode()

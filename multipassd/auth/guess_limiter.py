@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd.auth.guess_file import GuessFile, GuessState
@@ -27,12 +26,12 @@ REFUSED = "Too many passphrases were tried, so no more are checked for now."
 MAX_GUESSERS = 4096  # of some 200 bytes each
 
 
-@dataclass
 class _Guesser:
-    free_at: float  # when the next guess may be checked
-    seen: float
-    guesses: int = 0  # since the last success; one that is still being checked counts as wrong
-    charged: int = 0  # tokens taken for guesses without a verdict yet
+    def __init__(self, free_at: float, seen: float) -> None:
+        self.free_at = free_at  # when the next guess may be checked
+        self.seen = seen
+        self.guesses = 0  # since the last success; one that is still being checked counts as wrong
+        self.charged = 0  # tokens taken for guesses without a verdict yet
 
 
 class Guesses:
@@ -43,7 +42,7 @@ class Guesses:
         self._file = GuessFile(path) if path else None
         moment = time.time() if now is None else now
         kept = self._file.read(moment) if self._file else None
-        kept = kept or GuessState(float(BURST), moment)
+        kept = kept or GuessState(float(BURST), moment, {})
         self._tokens, self._filled_at = kept.tokens, kept.at
         self._own = OwnGuesses(kept.own)
         self._guessers: dict[str, _Guesser] = {}  # in order of their last guess

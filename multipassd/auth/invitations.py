@@ -13,9 +13,9 @@ import os
 import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
 from math import inf, isfinite
 from pathlib import Path
+from typing import NamedTuple
 
 from multipassd.system import file_lock, log
 from multipassd.system.files import READ_FLAGS, read_descriptor, write_atomically
@@ -52,8 +52,7 @@ class InvitationRefused(RpcError):
     status = Status.INVALID_ARGUMENT
 
 
-@dataclass(frozen=True)
-class Invitation:
+class Invitation(NamedTuple):
     """Times in seconds since the epoch; `claimed` is the fingerprint that has offered the line."""
 
     id: str
@@ -129,7 +128,7 @@ class Invitations:
             at = next((i for i, each in enumerate(found) if each.id == invitation.id), None)
             if at is None or found[at].claimed not in ("", fingerprint):
                 raise InvitationRefused(VOID)
-            found[at] = replace(found[at], claimed=fingerprint)
+            found[at] = found[at]._replace(claimed=fingerprint)
             self._write(found, now)
 
     def is_claimed(self, invitation: Invitation, fingerprint: str) -> bool:
@@ -207,7 +206,7 @@ class Invitations:
         """All but those that have expired. The log names these: it may be the clock that is
         wrong. Raises OSError."""
         kept = [each for each in invitations if not each.expired(now)]
-        data = json.dumps({"invitations": [asdict(each) for each in kept]}, indent=1)
+        data = json.dumps({"invitations": [each._asdict() for each in kept]}, indent=1)
         write_atomically(self.path, data.encode(), 0o600)
         for each in invitations:
             if each.expired(now):

@@ -12,9 +12,8 @@ import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from multipassd.system.background import Tasks
 from protocol.errors import TooManyGuesses
@@ -42,8 +41,7 @@ WORKERS = 2  # guesses hashed at once: 32 MiB, and one core stays free for trust
 MAX_WAITING = 1024
 
 
-@dataclass(frozen=True)
-class _Record:
+class _Record(NamedTuple):
     cost: int
     block: int
     lanes: int

@@ -7,8 +7,8 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 NEVER_VALID = -inf
 NOBODY = 65534  # the kernel's overflow id: a user it can't name here
@@ -18,8 +18,7 @@ _PYTHONS_LIMIT = 1024  # bytes that socket.getsockopt takes at most: 256 groups
 _GROUPS_LIMIT = 65536  # NGROUPS_MAX of Linux
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """A local process as of its connect(), as the kernel tells."""
 
     uid: int
@@ -31,8 +30,7 @@ class Credentials:
         return f"uid {self.uid} (pid {self.pid})"
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """`credentials` is None over TCP; `certificate` is DER, empty if none was presented; `person`
     is who is charged for what the peer does (`origin.py`). `address`: HOST:PORT, over TCP only.
     `ends`: when the certificate ends, in seconds since 1970; NEVER_VALID where it does not say.
@@ -58,8 +56,7 @@ class Peer:
         return f"{where}, certificate {self.fingerprint[:16] or 'none'}"
 
 
-@dataclass(frozen=True, slots=True)
-class AdminRule:
+class AdminRule(NamedTuple):
     """Who counts as an administrator on a Unix socket: root, the admin group and, where the
     daemon is not root (a developer, a test), the daemon's own user."""
 

@@ -7,7 +7,6 @@ one from then on: a command of the same user that takes an hour is not ended by 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from multipassd.audit.record import NOBODY
@@ -68,4 +67,4 @@ class Renewal:
         if not self._old or peer.fingerprint != self._old or not self._store.trusts(self._new):
             return peer
         new = self._certificate
-        return replace(peer, certificate=new, fingerprint=self._new, ends=ends(new))
+        return peer._replace(certificate=new, fingerprint=self._new, ends=ends(new))

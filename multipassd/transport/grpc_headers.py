@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from multipassd.transport.quota import limits
 from protocol.errors import RpcError
@@ -25,8 +25,7 @@ _NOT_IN_VALUES = frozenset(b"\0\r\n")
 _KEPT = 64  # requests kept ready: each client repeats the same ones
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a call's headers say. `method`: None for one that does not exist."""
 
     grpc: bool

@@ -16,8 +16,8 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from multipassd.system import log
 from multipassd.system.files import read_regular, sync_directory, write_atomically
@@ -62,8 +62,7 @@ class Underway:
         sync_directory(self.path.parent)
 
 
-@dataclass(frozen=True)
-class Changer:
+class Changer(NamedTuple):
     """`files`: each role's, the admins' first, which a removal must leave first."""
 
     files: Mapping[Role, PemFile]

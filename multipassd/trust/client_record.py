@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from multipassd.trust import names
 from protocol.roles import Role, parse
@@ -14,8 +13,7 @@ SEEN_EVERY = 3600.0  # seconds between two "seen" events of a client: one line a
 TEXT_LIMIT = 200  # characters of a name: more is no name
 
 
-@dataclass(frozen=True)
-class ClientRecord:
+class ClientRecord(NamedTuple):
     """What is known of one client beside its certificate; times in seconds since the epoch."""
 
     fingerprint: str
@@ -56,7 +54,7 @@ class Sightings:
         seen = self._seen.get(record.fingerprint)
         if seen is None or (record.last_seen is not None and record.last_seen > seen):
             return record
-        return replace(record, last_seen=seen)
+        return record._replace(last_seen=seen)
 
     def _is_due(self, fingerprint: str, at: float) -> bool:
         written = self._written.get(fingerprint)
@@ -83,7 +81,7 @@ def as_event(record: ClientRecord) -> dict[str, Any]:
 
 def renewing(record: ClientRecord, new: str) -> dict[str, Any]:
     """A certificate is about to take the place of this one, with all that is on record of it."""
-    event = as_event(replace(record, fingerprint=new))
+    event = as_event(record._replace(fingerprint=new))
     return event | {"event": "renewing", "of": record.fingerprint}
 
 

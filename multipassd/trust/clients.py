@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,13 +119,13 @@ class Clients:
 
     def rename(self, fingerprint: str, name: str) -> None:
         self.refresh()
-        self._append([as_event(replace(self.describe(fingerprint), name=name))])
+        self._append([as_event(self.describe(fingerprint)._replace(name=name))])
         self.refresh()
 
     def given(self, role: Role, fingerprints: Iterable[str]) -> None:
         """Put on record that clients have another role now."""
         self._append(
-            as_event(replace(self.describe(each), role=role)) for each in sorted(fingerprints)
+            as_event(self.describe(each)._replace(role=role)) for each in sorted(fingerprints)
         )
         self.refresh()
 
@@ -277,7 +276,7 @@ class Clients:
                 self.unfinished[fingerprint] = str(event.get("of"))
             case "seen" if fingerprint in self._records:
                 record = self._records[fingerprint]
-                self._records[fingerprint] = replace(record, last_seen=moment(event.get("at")))
+                self._records[fingerprint] = record._replace(last_seen=moment(event.get("at")))
 
     def _note_role(self, fingerprint: str, role: Role | None) -> None:
         for each, holding in self._holding.items():

@@ -6,7 +6,7 @@ a missing newline before a block. A block that is broken is reported with its li
 
 import re
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from protocol.pem import CERTIFICATE, body_to_der, fingerprint
 
@@ -17,8 +17,7 @@ MARKER = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----")
 MAX_PROBLEMS = 100  # enough to see what is wrong; a file full of rubbish must not fill the journal
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(NamedTuple):
     """What the text holds. `torn` is where an unfinished block at the very end begins."""
 
     fingerprints: frozenset[str]
@@ -131,8 +130,7 @@ def torn_start(data: bytes) -> int | None:
     return None
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """Bytes to overwrite in place: at `start` the text holds `old`, and `new` is as long."""
 
     start: int

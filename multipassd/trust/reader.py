@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -203,7 +202,7 @@ class StoreReader:
         return [self._record(each) for each in sorted(self._holders.everyone)]
 
     def _record(self, who: str) -> ClientRecord:
-        return replace(self._clients.describe(who), role=self.role_of(who))
+        return self._clients.describe(who)._replace(role=self.role_of(who))
 
     def take_changes(self) -> Changes:
         """Who was added and who removed by hand, as `flush` found out since the last call."""

@@ -1,7 +1,7 @@
 """States of the trust store, who holds which role, and what the first client becomes. Pure."""
 
-from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from protocol.roles import Role
 
@@ -27,18 +27,28 @@ class FirstClient(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
 class Holders:
     """Fingerprints by the file that they are in. In two files, the lesser role counts."""
 
-    admins: frozenset[str] = NONE
-    users: frozenset[str] = NONE
-    viewers: frozenset[str] = NONE
-    everyone: frozenset[str] = field(init=False)
+    __slots__ = "admins", "everyone", "users", "viewers"
 
-    def __post_init__(self) -> None:
-        lesser = self.users | self.viewers
-        object.__setattr__(self, "everyone", self.admins | lesser if lesser else self.admins)
+    def __init__(
+        self,
+        admins: frozenset[str] = NONE,
+        users: frozenset[str] = NONE,
+        viewers: frozenset[str] = NONE,
+    ) -> None:
+        self.admins: Final = admins
+        self.users: Final = users
+        self.viewers: Final = viewers
+        lesser = users | viewers
+        self.everyone: Final = admins | lesser if lesser else admins
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Holders):
+            return NotImplemented
+        mine = self.admins, self.users, self.viewers
+        return mine == (other.admins, other.users, other.viewers)
 
     def role_of(self, fingerprint: str) -> Role | None:
         """Costs the same for 1 and 100,000 clients."""

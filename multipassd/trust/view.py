@@ -8,9 +8,9 @@ import os
 import stat
 import time
 from collections.abc import Container
-from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
 from multipassd.system import installation
 from multipassd.system.files import TICK_SECONDS
@@ -31,8 +31,7 @@ START_OVER = f"start over with `sudo {installation.here().trust} reset`"
 Stamp = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """The result of one inspection. `inspect_again` is monotonic time: a verdict may only hold
     for a while, as on a certificate that is still being written."""
 
@@ -100,13 +99,13 @@ class Observer:
         view = self._inspect(known)
         if self._marker is None and view.state is TrustState.DAMAGED:
             again = time.monotonic() + RETRY_SECONDS
-            view = replace(view, inspect_again=min(view.inspect_again, again))
+            view = view._replace(inspect_again=min(view.inspect_again, again))
         if self._marker is None and not view.exists:
             if abs(time.time() - directory[-1] / 1e9) < TICK_SECONDS:  # one may come in this tick
                 again = time.monotonic() + TICK_SECONDS
-                view = replace(view, inspect_again=min(view.inspect_again, again))
-            return replace(view, signature=directory)
-        return replace(view, signature=blank if view.contents.blank else before)
+                view = view._replace(inspect_again=min(view.inspect_again, again))
+            return view._replace(signature=directory)
+        return view._replace(signature=blank if view.contents.blank else before)
 
     def after_append(self, view: View, who: str, text: bytes) -> View | None:
         """The view that our own append makes of another, which spares reading a large store.
@@ -120,13 +119,12 @@ class Observer:
         if contents.torn is not None or not same_file or signature[SIZE:][:1] != (size,):
             return None
         trusted = view.trusted | {who}
-        return replace(
-            view,
+        return view._replace(
             state=TrustState.TRUSTING,
             trusted=trusted,
             exists=True,
-            contents=replace(
-                contents, fingerprints=trusted, size=size, ends_line=True, blank=False
+            contents=contents._replace(
+                fingerprints=trusted, size=size, ends_line=True, blank=False
             ),
             signature=signature,
             inspect_again=inf,
@@ -143,11 +141,11 @@ class Observer:
             return self._damaged(f"is not safe to believe: {error.strerror}", "Put that right")
         except OSError as error:
             view = self._damaged(f"can't be read: {error.strerror}", "Put that right")
-            return replace(view, inspect_again=time.monotonic() + RETRY_SECONDS)
+            return view._replace(inspect_again=time.monotonic() + RETRY_SECONDS)
         view = self._judge(pem_text.parse(data, known, check), status)
         if abs(time.time() - status.st_ctime) < TICK_SECONDS:
             tick = time.monotonic() + TICK_SECONDS
-            return replace(view, inspect_again=min(view.inspect_again, tick))
+            return view._replace(inspect_again=min(view.inspect_again, tick))
         return view
 
     def directory_complaint(self) -> str:
@@ -182,8 +180,7 @@ class Observer:
         if contents.torn is not None and not fresh_for:
             problems += (f"line {contents.torn_line}: a certificate that was never finished",)
         waits = fresh_for and (contents.torn is not None or not contents.fingerprints)
-        return replace(
-            view,
+        return view._replace(
             exists=True,
             contents=contents,
             problems=problems,

@@ -16,7 +16,7 @@ MAX_INDEX = 9999  # snapshots that an instance can ever have had, as in 1.16
 MAX_NAME = 63  # as for instances
 # A record is written whole at each change. 1,000 comments of this size fit in (MAX_FILE).
 MAX_COMMENT = 4096  # characters
-CONTROLS = re.compile(r"[^\n\t\x20-\x7e\xa0-\U0010ffff]")  # but for those that are shown
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # but for those that are shown
 DEFAULT_NAME = "snapshot"
 
 

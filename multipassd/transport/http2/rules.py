@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """`header_list`: bytes of the headers of a request, as RFC 9113 counts them; `continuations`:
     frames of one header block; `closed_streams`: how many ended ones are remembered; `wide_window`:
     bytes of a request that is a stream which its sender may be ahead."""

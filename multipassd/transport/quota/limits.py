@@ -1,14 +1,13 @@
 """Limits on what a peer may use, each with its reason. Sizes in bytes, times in seconds."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from multipassd.auth.standing import Standing
 
 KIB, MIB = 1 << 10, 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class PeerLimits:
+class PeerLimits(NamedTuple):
     """What one connection may use."""
 
     message: int  # the longest request
@@ -68,8 +67,7 @@ DRAIN_STRANGERS = 3.0
 # What peers without trust may cost: seconds of the event loop's processor time, a second. It is
 # measured, so no kind of bytes is cheaper than it should be. A handshake and a refused call take
 # some 3 ms.
-@dataclass(frozen=True, slots=True)
-class WorkRate:
+class WorkRate(NamedTuple):
     """Seconds of processor time: per second, and at once."""
 
     share: float

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import NamedTuple
 
 from multipassd.auth.peer import Credentials
 from multipassd.transport.quota.socket_owner import OwnerLookup
@@ -20,8 +20,7 @@ IPV6_PREFIX = 64  # one host has that many addresses to choose from
 LOOPBACK = "tcp loopback"  # a local peer whose user the kernel does not tell
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who opened a connection: what the kernel tells (None over TCP), who is charged, and HOST:PORT
     over TCP."""
 

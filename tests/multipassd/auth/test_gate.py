@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -327,7 +326,7 @@ def test_an_expired_client_is_refused_everywhere_but_root_and_where_all_may_call
 ) -> None:
     """Until it has expired, and where the setting is off as in 1.16, nothing is different."""
     before = peer(who, certificate)
-    expired = replace(before, ends=99.0)
+    expired = before._replace(ends=99.0)
 
     def asked(method: Method, state: TrustState, refuses: bool, now: float) -> Decision:
         standings = Standings(Store(state), RULE, lambda: refuses, lambda: now)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ def test_the_new_certificate_has_all_that_the_old_one_had(tmp_path: Path, role: 
     for each in (store, opened(store.directory)):
         assert each.role_of(old) is None and each.role_of(NAME[NEW]) is role
         after = next(each for each in each.records() if each.fingerprint == NAME[NEW])
-        assert after == replace(before, fingerprint=NAME[NEW]), "name, how, uid, dates and role"
+        assert after == before._replace(fingerprint=NAME[NEW]), "name, how, uid, dates and role"
         assert not each.problems and len(each) == 3
         each.flush(everything=True)
         assert each.take_changes() == (frozenset(), frozenset()), "no change by hand"
