@@ -1,9 +1,10 @@
-"""One connection: bytes between asyncio's transport, TLS and the HTTP/2 session; time limits from
-handshake to close. What it needs of the service is `Host`."""
+"""One connection: bytes between its socket, TLS and the HTTP/2 session; time limits from handshake
+to close. What it needs of the service is `Host`."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Protocol
 
 from multipassd.auth.peer import Peer
@@ -15,6 +16,7 @@ from multipassd.transport.quota import limits
 from multipassd.transport.quota.limits import PeerLimits
 from multipassd.transport.quota.origin import Caller
 from multipassd.transport.quota.turns import Turns, Worker, measured
+from multipassd.transport.socket_io import Owner, SocketIo
 from multipassd.transport.tls import TlsContext, TlsError
 from multipassd.transport.wire_session import Conversation
 from protocol.http2_frames import NO_ERROR, ProtocolError
@@ -34,11 +36,12 @@ class Host(Handler, Protocol):
     def standing(self, peer: Peer) -> Standing: ...
 
 
-class Connection(asyncio.BufferedProtocol, Worker):
+class Connection(Owner, Worker):
     """TLS and HTTP/2 are made at the first byte. What a peer without trust sends waits for its
     person's turn, and no more is read until then."""
 
-    def __init__(self, host: Host, caller: Caller) -> None:
+    def __init__(self, host: Host, caller: Caller, accepted: socket.socket) -> None:
+        """Takes the socket over. Raises OSError."""
         self._host = host
         self._caller = caller
         self.peer: Peer | None = None
@@ -46,7 +49,6 @@ class Connection(asyncio.BufferedProtocol, Worker):
         self.limits: PeerLimits = limits.of(STRANGER)
         self.closing = False
         self._talk: Conversation | None = None
-        self._transport: asyncio.Transport | None = None  # until asyncio has taken the socket over
         self._loop = asyncio.get_running_loop()
         self._opened = self._loop.time()
         self._spent = 0.0  # of the person's account
@@ -54,25 +56,16 @@ class Connection(asyncio.BufferedProtocol, Worker):
         self._flush_scheduled = False
         self._draining = False
         self._drained_from = 0.0  # loop time
-        self._ending: float | None = None  # since when the transport is closing
+        self._ending: float | None = None  # since when the socket is closing
+        self._io = SocketIo(accepted, self, host.reading)
+        self._limit_io()
 
-    # -- asyncio's side ---------------------------------------------------------------------------
+    # -- the socket's side ------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._limit_buffer(transport)
-        if self.closing:  # the service stopped before that
-            transport.abort()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        most = limits.READ if self.standing.trusted else limits.STRANGERS_READ
-        return self._host.reading[:most]
-
-    def buffer_updated(self, nbytes: int) -> None:
+    def received(self, data: bytes) -> None:
         if self._talk is None:
             self._talk = self._begin()
-        self._talk.take(bytes(self._host.reading[:nbytes]))
+        self._talk.take(data)
         account, now = self._caller.account, self._loop.time()
         if self.standing.trusted or account.exempt:
             self._work_all(self._talk)
@@ -80,22 +73,20 @@ class Connection(asyncio.BufferedProtocol, Worker):
             while measured(self):
                 pass
         else:
-            assert self._transport is not None
-            self._transport.pause_reading()
+            self._io.pause_reading()
             self._host.turns.ask(account, self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def lost(self) -> None:
         self.closing = True
         if self._talk is not None:
             self._talk.session.abandon()
         self._host.closed(self)
 
-    def pause_writing(self) -> None:
+    def writing_paused(self) -> None:
         self._stalled = self._loop.time()
-        if self._transport is not None:
-            self._transport.pause_reading()  # who doesn't read isn't read either
+        self._io.pause_reading()  # who doesn't read isn't read either
 
-    def resume_writing(self) -> None:
+    def writing_resumed(self) -> None:
         self._stalled = None
         if self._talk is not None and not self.closing:
             self._talk.session.pump()
@@ -162,8 +153,8 @@ class Connection(asyncio.BufferedProtocol, Worker):
 
     def _read_on(self) -> None:
         ready = self._stalled is None and not (self._talk and self._talk.pending)
-        if ready and self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        if ready:
+            self._io.resume_reading()
 
     # -- for the service --------------------------------------------------------------------------
 
@@ -195,9 +186,7 @@ class Connection(asyncio.BufferedProtocol, Worker):
 
     def check(self, now: float) -> None:
         """End what lasts too long: handshake, silence, half a request, a reply that is not read."""
-        if self._transport is None:
-            return
-        if self._transport.is_closing():
+        if self._io.closing:
             self._check_ending(now)
             return
         if self._talk is None or not self.established:
@@ -207,21 +196,20 @@ class Connection(asyncio.BufferedProtocol, Worker):
         session = self._talk.session
         silent = self._stalled is not None and now - self._stalled > limits.WRITE_TIMEOUT
         if silent and not session.relays:  # a terminal that is stopped may be resumed next day
-            self._transport.abort()
+            self._io.abort()
         elif session.reset_overdue(now):
             self.flush()
         elif not session.streams and now - session.active > self.limits.idle:
             self.shut(NO_ERROR)
 
     def _check_ending(self, now: float) -> None:
-        """A transport closes by itself when all is sent; a peer that doesn't read prevents that."""
-        assert self._transport is not None
+        """A socket is closed once all is sent; a peer that doesn't read prevents that."""
         held_up = self._draining and not self.standing.trusted
         patience = limits.DRAIN_SILENCE if held_up else limits.CLOSE_TIMEOUT
         if self._ending is None:
             self._ending = now
         elif now - self._ending > patience:
-            self._transport.abort()
+            self._io.abort()
 
     def drain(self) -> None:
         """Ask the peer to take its next call elsewhere. What it sends before it has heard of that,
@@ -255,26 +243,25 @@ class Connection(asyncio.BufferedProtocol, Worker):
             return
         self.flush()
         self.closing = True
-        if self._transport is not None:
-            if self._talk is not None:
-                self._write(self._talk.last_words())
-            self._transport.close()
+        if self._talk is not None:
+            if not self._io.closing:
+                self._io.write(self._talk.last_words())
+        self._io.close()
 
     def abort(self) -> None:
         """Close without a word: nothing of it stays, whether the peer reads or not."""
         self.closing = True
-        if self._transport is not None:
-            self._transport.abort()
+        self._io.abort()
 
     def flush(self) -> None:
         """Send what HTTP/2 and TLS have ready, in one write."""
         self._flush_scheduled = False
-        if self._talk is None or self._transport is None or self._transport.is_closing():
+        if self._talk is None or self._io.closing:
             return
         try:
-            self._write(self._talk.output())
+            self._io.write(self._talk.output())
         except TlsError:
-            self._transport.abort()
+            self._io.abort()
 
     def schedule_flush(self) -> None:
         """One write for all that happens in this turn of the loop: the largest gain measured."""
@@ -294,12 +281,8 @@ class Connection(asyncio.BufferedProtocol, Worker):
         if standing.trusted:
             self._caller.account.prove(self._spent, self._loop.time())
             self._spent = 0.0
-        if self._transport is not None:
-            self._limit_buffer(self._transport)
+        self._limit_io()
 
-    def _limit_buffer(self, transport: asyncio.Transport) -> None:
-        transport.set_write_buffer_limits(high=min(self.limits.buffers, limits.STREAM_WINDOW))
-
-    def _write(self, data: bytes) -> None:
-        if data and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+    def _limit_io(self) -> None:
+        self._io.most = limits.READ if self.standing.trusted else limits.STRANGERS_READ
+        self._io.limit_unsent(min(self.limits.buffers, limits.STREAM_WINDOW))

@@ -74,7 +74,6 @@ class Server:
         self._admission = Admission()
         self._connections: set[Connection] = set()
         self._acceptors: list[Acceptor] = []
-        self._arriving: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
         self._last_closed = self._loop.time()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -189,22 +188,17 @@ class Server:
         return False
 
     def _admit(self, accepted: socket.socket, caller: Caller, slot: Slot) -> None:
-        connection = Connection(self, caller)
+        try:
+            connection = Connection(self, caller, accepted)
+        except OSError as error:  # the kernel has no room to watch it
+            _log.warning("can't take a connection: %s", error.strerror)
+            accepted.close()
+            return
         connection.charge(limits.CONNECTION_WORK)
         self._connections.add(connection)
         self._admission.admit(connection, caller.person, slot)
-        task = self._loop.create_task(
-            self._loop.connect_accepted_socket(lambda: connection, accepted)
-        )
-        self._arriving.add(task)
-        task.add_done_callback(lambda done: self._arrived(done, connection))
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(SWEEP_INTERVAL, self._sweep)
-
-    def _arrived(self, task: asyncio.Task[object], connection: Connection) -> None:
-        self._arriving.discard(task)
-        if task.cancelled() or task.exception():  # asyncio could not take the socket over
-            self.closed(connection)
 
     def _sweep(self) -> None:
         now = self._loop.time()

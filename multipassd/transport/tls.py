@@ -101,8 +101,13 @@ _ACCEPT_ANY = libssl.VERIFY_CALLBACK(_accept_any)
 _SELECT_PROTOCOL = libssl.ALPN_CALLBACK(_select_protocol)
 
 
+# What OpenSSL reads to, and is copied from at once. A buffer of each size would be a class of
+# ctypes each, made and collected again: 10 us a message.
+_BUFFER = create_string_buffer(LARGEST_RECORD)
+
+
 class TlsSession:
-    """One server side of TLS over memory buffers. For one thread at a time."""
+    """One server side of TLS over memory buffers. All are for the same thread."""
 
     def __init__(self, context: TlsContext) -> None:
         self._free = ssl.SSL_free
@@ -126,7 +131,7 @@ class TlsSession:
         crypto.ERR_clear_error()  # SSL_get_error would take an older entry for this call's
         if not self.established and not self._handshake():
             return b""
-        return self._read_all(min(len(data) or 1, LARGEST_RECORD))
+        return self._read_all()
 
     def send(self, data: bytes) -> None:
         """Encrypt; `outgoing` has the result. Raises TlsError."""
@@ -139,11 +144,11 @@ class TlsSession:
 
     def outgoing(self) -> bytes:
         """Bytes for the wire."""
-        size = crypto.BIO_ctrl_pending(self._out)
-        if not size:
-            return b""
-        buffer = create_string_buffer(size)
-        return string_at(buffer, crypto.BIO_read(self._out, buffer, size))
+        parts = []
+        while crypto.BIO_ctrl_pending(self._out):
+            size = crypto.BIO_read(self._out, _BUFFER, LARGEST_RECORD)
+            parts.append(string_at(_BUFFER, size))
+        return b"".join(parts)
 
     def close(self) -> None:
         ssl.SSL_shutdown(self._session)  # fails where the handshake did; the peer may be gone, too
@@ -175,11 +180,10 @@ class TlsSession:
             raise TlsError(libssl.reason())
         return self.established
 
-    def _read_all(self, size: int) -> bytes:
-        """`size`: bytes at a time."""
-        buffer, parts = create_string_buffer(size), []
-        while (result := ssl.SSL_read(self._session, buffer, size)) > 0:
-            parts.append(string_at(buffer, result))
+    def _read_all(self) -> bytes:
+        parts = []
+        while (result := ssl.SSL_read(self._session, _BUFFER, LARGEST_RECORD)) > 0:
+            parts.append(string_at(_BUFFER, result))
         error = ssl.SSL_get_error(self._session, result)
         # After the peer's close_notify the end of the file follows.
         if error not in (libssl.ERROR_WANT_READ, libssl.ERROR_ZERO_RETURN):
