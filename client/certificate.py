@@ -6,8 +6,7 @@ A renewed certificate has the same key, so the directory may hold several that f
 
 from __future__ import annotations
 
-import os
-import stat
+import posix
 import sys
 
 from client import messages
@@ -19,6 +18,7 @@ PENDING = f"{CERTIFICATE}.new"  # made for a renewal, and perhaps trusted in the
 # The newest first. Renewals are about a year apart: a service that was not used for nine years, or
 # renews none, as that of 1.16, knows this client no more after so many renewals elsewhere.
 EARLIER = tuple(f"{CERTIFICATE}.{number}" for number in range(1, 10))
+FORMAT, REGULAR = 0o170000, 0o100000  # of a mode; `stat` would be one more module to load
 OTHERS = 0o077  # mode bits that Multipass 1.16 leaves on its key; they are removed
 
 TYPE_CHECKING = False
@@ -34,10 +34,10 @@ def existing(directory: str) -> Identity | None:
     identity = f"{directory}/{CERTIFICATE}", f"{directory}/{KEY}"
     for path in identity:
         try:
-            mode = os.stat(path).st_mode
+            mode = posix.stat(path).st_mode
         except (OSError, ValueError):
             return None
-        if not stat.S_ISREG(mode):
+        if not is_regular(mode):
             why = messages.NOT_REGULAR
             hint = messages.bad_certificate_hint(directory)
             raise CommandFailed(messages.bad_certificate(path, why), hint)
@@ -47,7 +47,7 @@ def existing(directory: str) -> Identity | None:
 def ensure(directory: str) -> Identity:
     """The existing files, or new ones. Raises CommandFailed."""
     found = existing(directory)
-    if found is not None and not os.stat(found[1]).st_mode & OTHERS:
+    if found is not None and not posix.stat(found[1]).st_mode & OTHERS:
         return found
     add_site_packages()
     try:
@@ -74,7 +74,7 @@ def ensure(directory: str) -> Identity:
 def stamp(identity: Identity) -> tuple[int, int]:
     """Changes when another certificate takes the place of this one."""
     try:
-        status = os.stat(identity[0])
+        status = posix.stat(identity[0])
     except OSError:
         return 0, 0
     return status.st_ino, status.st_mtime_ns
@@ -85,11 +85,23 @@ def others(identity: Identity, presented: tuple[int, int]) -> Iterator[Identity]
     the stamp `presented`. Looks at each as it comes to it: another command may be renewing."""
     if stamp(identity) != presented:
         yield identity
-    directory = os.path.dirname(identity[0])
+    directory = identity[0].rpartition("/")[0]
     for name in (PENDING, *EARLIER):
         path = f"{directory}/{name}"
-        if os.path.isfile(path):
+        if _is_file(path):
             yield path, identity[1]
+
+
+def is_regular(mode: int) -> bool:
+    """Whether that is the mode of a regular file."""
+    return mode & FORMAT == REGULAR
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return is_regular(posix.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def add_site_packages() -> None:
@@ -97,6 +109,8 @@ def add_site_packages() -> None:
 
     A snap has its own in its tree, a checkout in .venv; installed by a deb, they are the system's.
     """
+    import os
+
     tree = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for own in (f"{tree}/site-packages", f"{tree}/.venv/lib/{version}/site-packages"):

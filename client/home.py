@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import posix
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+def environment() -> dict[str, str]:
+    """As `os.environ` has it, which costs a start 1 ms."""
+    encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+    return {
+        name.decode(encoding, errors): value.decode(encoding, errors)
+        for name, value in posix.environ.items()
+    }
 
 
 def find(environ: Mapping[str, str], uid: int) -> tuple[dict[str, str], str]:
@@ -25,7 +35,7 @@ def find(environ: Mapping[str, str], uid: int) -> tuple[dict[str, str], str]:
 
 def _owned_by_root(home: str) -> bool:
     try:
-        return bool(home) and os.stat(home).st_uid == 0
+        return bool(home) and posix.stat(home).st_uid == 0
     except OSError:
         return False
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from client import commands, messages, runner
+from client import commands, home, messages, runner
 from client.arguments.commandline import CommandLine, parse, split_command
 from client.errors import SUCCESS
 from client.session import Session
@@ -66,7 +64,7 @@ def _dispatch(words: Sequence[str]) -> int:
         hint = f"\n\n{command.options_hint}" if hinted else ""
         runner.report(line, line.error + hint, FAILURE)
         return FAILURE
-    session = Session(line, os.environ)
+    session = Session(line, home.environment())
     session.make_certificate()
     if line.help:
         from client import help
@@ -75,9 +73,9 @@ def _dispatch(words: Sequence[str]) -> int:
         return SUCCESS
     code = runner.run(command, session)
     if session.called() is not None:
-        from client import renewal
+        from client import expiry
 
-        renewal.afterwards(session)
+        expiry.afterwards(session)
         if session.server().roots.are_known:
             from client.remotes import following
 
@@ -91,7 +89,7 @@ def _command(word: str, rest: Sequence[str]) -> Command | None:
         return command
     from client.aliases import running
 
-    return running.command(Session(parse(rest), os.environ), word)
+    return running.command(Session(parse(rest), home.environment()), word)
 
 
 def _without_command(word: str | None, line: CommandLine) -> int:

@@ -16,40 +16,18 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import time
-from binascii import a2b_base64
 
 from client import certificate
 from client.certificate import CERTIFICATE, EARLIER, KEY, PENDING
-from protocol import validity
+from client.expiry import ATTEMPTED, der, is_due, is_good, may_try, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from client.certificate import Identity
     from client.server import Server
-    from client.session import Session
 
-WITHIN = 30 * 24 * 3600  # seconds before its end that a certificate is renewed
-# Seconds between two attempts after one that failed: a service that can't do it, as 1.16's, or a
-# clock that is wrong on one side, must not cost each command a process.
-RETRY_AFTER = 24 * 3600
 PATIENCE = 20.0  # seconds that the exchange may take
-MOST = 64 << 10  # bytes of a certificate or key
-ATTEMPTED = f"{CERTIFICATE}.attempt"  # its time stamp is that of the last attempt
-
-
-def afterwards(session: Session) -> None:
-    """At the end of a command: renew the certificate if that is due. Returns at once."""
-    called = session.called()
-    if called is None or called.identity is None or session.never_enrols:
-        return
-    try:
-        directory = os.path.dirname(called.identity[0])
-        if _is_due(called.identity) and _may_try(called.identity, directory):
-            _leave(called.server, called.identity)
-    except (OSError, ValueError):
-        pass  # a certificate that can't be read is the command's to report
 
 
 def renew(server: Server, identity: Identity) -> None:
@@ -60,7 +38,7 @@ def renew(server: Server, identity: Identity) -> None:
     if lock is None:
         return  # another command does it
     try:
-        if not _may_try(identity, directory) or not _is_due(identity):
+        if not may_try(identity, directory) or not is_due(identity):
             return
         _note_attempt(directory)
         _exchange(server, identity, directory)
@@ -72,11 +50,11 @@ def renew(server: Server, identity: Identity) -> None:
 def _exchange(server: Server, identity: Identity, directory: str) -> None:
     name = os.path.basename(identity[0])
     current, pending = f"{directory}/{CERTIFICATE}", f"{directory}/{PENDING}"
-    if name in EARLIER and _is_good(current):
+    if name in EARLIER and is_good(current):
         _call(server, identity, current)
         return
     if name != PENDING:
-        if not _is_good(pending):
+        if not is_good(pending):
             if os.path.exists(pending):
                 identity = _put_aside(pending, directory, identity)
             _make(directory)
@@ -100,7 +78,7 @@ def _call(server: Server, identity: Identity, new: str) -> None:
     from protocol import grpc
     from protocol.messages.trust import RenewRequest
 
-    request = RenewRequest(certificate=_der(new))
+    request = RenewRequest(certificate=der(new))
     peer = Peer(server, identity, warn=lambda _: None, alone=True)
     channel = Channel(peer, patience=0, deadline=time.monotonic() + PATIENCE)
     for _ in channel.call(grpc.path("renew", grpc.TRUST_SERVICE), request.encode()):
@@ -114,7 +92,7 @@ def _make(directory: str) -> None:
     from protocol import certificates, client_certificate
 
     now = datetime.fromtimestamp(time.time(), UTC)
-    made = certificates.make_client(now, _read(f"{directory}/{KEY}"))
+    made = certificates.make_client(now, read(f"{directory}/{KEY}"))
     mode = client_certificate.CERTIFICATE_MODE
     client_certificate.write(f"{directory}/{PENDING}", made.certificate, mode)
     _sync(directory)
@@ -149,49 +127,7 @@ def _keep(path: str, kept: str) -> None:
             raise
         from protocol import client_certificate  # a file system without links
 
-        client_certificate.write(kept, _read(path), client_certificate.CERTIFICATE_MODE)
-
-
-def _is_due(identity: Identity) -> bool:
-    """Whether it ends soon, or the service knows this client by another than the present one.
-    One that is another user's, or lies elsewhere, is not this command's to replace."""
-    directory = os.path.dirname(identity[0])
-    status = os.lstat(f"{directory}/{CERTIFICATE}")
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-        return False
-    if not os.access(directory, os.W_OK):  # then no attempt could be noted either
-        return False
-    return os.path.basename(identity[0]) != CERTIFICATE or not _is_good(identity[0])
-
-
-def _is_good(path: str) -> bool:
-    """Whether it is valid for longer than a renewal waits, by this machine's clock."""
-    try:
-        begin, end = validity.period(_der(path))
-    except FileNotFoundError:
-        return False
-    now = time.time()
-    if os.path.basename(path) == CERTIFICATE:  # a clock that was put back is no reason to renew it
-        begin = ""
-    return begin <= _moment(now) and _moment(now + WITHIN) < end
-
-
-def _moment(seconds: float) -> str:
-    return time.strftime("%Y%m%d%H%M%S", time.gmtime(seconds))
-
-
-def _may_try(identity: Identity, directory: str) -> bool:
-    """What was exchanged has only to be put in place: 1.16's client has no other way to it."""
-    return os.path.basename(identity[0]) == PENDING or not _attempted(directory)
-
-
-def _attempted(directory: str) -> bool:
-    """Whether the last attempt is less than a day away, in either direction of the clock."""
-    try:
-        at = os.stat(f"{directory}/{ATTEMPTED}").st_mtime
-    except FileNotFoundError:
-        return False
-    return abs(time.time() - at) < RETRY_AFTER
+        client_certificate.write(kept, read(path), client_certificate.CERTIFICATE_MODE)
 
 
 def _note_attempt(directory: str) -> None:
@@ -222,33 +158,3 @@ def _sync(directory: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _der(path: str) -> bytes:
-    """Of the first certificate; `protocol.pem` would load `re`. Raises OSError, ValueError."""
-    _, _, rest = _read(path).partition(b"-----BEGIN CERTIFICATE-----")
-    return a2b_base64(rest.partition(b"-----END CERTIFICATE-----")[0])
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(MOST)
-
-
-def _leave(server: Server, identity: Identity) -> None:
-    """Renew in a process that nothing waits for: not the shell, nor who reads this one's output."""
-    child = os.fork()
-    if child:
-        os.waitpid(child, 0)
-        return
-    try:
-        os.setsid()
-        if os.fork() == 0:
-            null = os.open(os.devnull, os.O_RDWR)
-            for descriptor in (0, 1, 2):
-                os.dup2(null, descriptor)
-            os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-            renew(server, identity)
-    except BaseException:
-        os._exit(1)  # the next attempt is a day away
-    os._exit(0)

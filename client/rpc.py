@@ -58,7 +58,7 @@ def stream(
     begun.start()
     if meanwhile is not None:
         meanwhile()
-    import client.renewal  # noqa: F401  # main needs it afterwards
+    import client.expiry  # noqa: F401  # main needs it afterwards
 
     yield from replies(session, begun, kind, log)
 

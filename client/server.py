@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from client.transport.roots import Roots
 from protocol import addresses, places
@@ -74,4 +74,8 @@ def _kept(remote: Remote, remotes_file: str) -> Roots:
 
 def _exists(path: str) -> bool:
     """Most clients know no remotes: one stat, and nothing is imported."""
-    return os.path.lexists(path)
+    try:
+        posix.lstat(path)
+    except (OSError, ValueError):
+        return False
+    return True

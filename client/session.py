@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from client import certificate, home
 from client.errors import CommandFailed
@@ -30,7 +30,7 @@ class Session:
     def __init__(self, line: CommandLine, environ: Mapping[str, str]) -> None:
         self.line = line
         self.verbosity = line.verbosity or 0
-        self._environ, self._home = home.find(environ, os.geteuid())
+        self._environ, self._home = home.find(environ, posix.geteuid())
         self._server: Server | None = None
         # Set by completion and health checks, which must not be enrolled as the first client.
         self.never_enrols = bool(environ.get("MULTIPASS_NEVER_ENROL"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from client.errors import ClientError
 from client.messages import cannot_write
@@ -60,13 +60,13 @@ def log_line(level: str, category: str, text: str) -> str:
 
 
 def output_is_terminal() -> bool:
-    return os.isatty(STDOUT)
+    return posix.isatty(STDOUT)
 
 
 def columns() -> int:
     """The width of the terminal, 80 if it is unknown."""
     try:
-        return os.get_terminal_size(STDOUT).columns or COLUMNS
+        return posix.get_terminal_size(STDOUT).columns or COLUMNS
     except OSError:
         return COLUMNS
 
@@ -83,14 +83,14 @@ def wait_for_input(descriptor: int = STDIN) -> None:
 
 def is_live() -> bool:
     """Whether the user can be asked: stdin and stdout are both terminals."""
-    return os.isatty(STDIN) and os.isatty(STDOUT)
+    return posix.isatty(STDIN) and posix.isatty(STDOUT)
 
 
 def _write(descriptor: int, text: str) -> None:
     # Without Python's buffers, so that nothing is left to flush and the order is kept.
     data = memoryview(text.encode("utf-8", "surrogateescape"))
     while data:
-        data = data[os.write(descriptor, data) :]
+        data = data[posix.write(descriptor, data) :]
 
 
 def ensure_descriptors() -> None:
@@ -100,6 +100,6 @@ def ensure_descriptors() -> None:
     """
     for descriptor in (STDIN, STDOUT, STDERR):
         try:
-            os.fstat(descriptor)
+            posix.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+            posix.open("/dev/null", posix.O_RDWR)  # takes the lowest free number: this one

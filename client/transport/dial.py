@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import posix
 import sys
 import time
 
@@ -60,7 +60,7 @@ def denied_hint(address: Address) -> str:
     if not isinstance(address, UnixAddress):
         return messages.denied_over_network(str(address))
     try:
-        status = os.stat(address.path)
+        status = posix.stat(address.path)
     except OSError:
         return messages.denied_on_the_way(address.path)
     if status.st_gid:
@@ -80,7 +80,7 @@ def listener(socket: Socket) -> int:
 
 
 def _dial_unix(address: UnixAddress) -> Socket:
-    path = os.fsencode(address.path)
+    path = address.path
     try:
         return _connected(_unix_socket(), path, UNIX_TIMEOUT)
     except BlockingIOError:  # the listen queue is full
@@ -91,7 +91,7 @@ def _unix_socket() -> Socket:
     return Socket(library.AF_UNIX, library.SOCK_STREAM)
 
 
-def _queued(socket: Socket, path: bytes) -> Socket:
+def _queued(socket: Socket, path: str) -> Socket:
     """Wait in the kernel for room in the listen queue, first come, first served; repeated attempts
     would lose to callers that try more often. Raises BlockingIOError after the time limit."""
     end = time.monotonic() + UNIX_TIMEOUT
@@ -136,7 +136,7 @@ def _dial_tcp(address: TcpAddress, seconds: float) -> Socket:
             return _connected(socket, target, seconds)
         except OSError as error:
             last = error
-    raise last or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    raise last or OSError(errno.EADDRNOTAVAIL, posix.strerror(errno.EADDRNOTAVAIL))
 
 
 def _tune(socket: Socket) -> None:
@@ -172,7 +172,7 @@ def _unreachable_hint(path: str, error: OSError) -> str:
 def _remedy(path: str) -> str:
     if path.startswith("/var/snap/multipass/"):
         return messages.REMEDY_SNAP
-    if os.environ.get("MULTIPASS_SERVER_ADDRESS"):
+    if posix.environ.get(b"MULTIPASS_SERVER_ADDRESS"):
         return messages.REMEDY_NAMED
     return messages.REMEDY_SYSTEMD
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,16 +47,16 @@ class Roots:
 
 def _read(path: str, owners: Container[int] | None) -> str | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     except OSError:
         return None
     try:
-        status = os.fstat(descriptor)
+        status = posix.fstat(descriptor)
         if owners is not None and (status.st_uid not in owners or status.st_mode & 0o022):
             return None
-        text = os.read(descriptor, MAX_FILE).decode("ascii", "replace")
+        text = posix.read(descriptor, MAX_FILE).decode("ascii", "replace")
     except OSError:
         return None
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
     return text if BEGIN in text and text.isascii() else None

@@ -7,7 +7,7 @@ certificate that verifies for `localhost`.
 
 from __future__ import annotations
 
-import os
+import posix
 
 from client import certificate, messages
 from client.errors import CommandFailed, HungUp, Unverified
@@ -117,7 +117,7 @@ class Peer:
 
     def _connect_stranger(self, socket: Socket, uid: int | None) -> Stream:
         server = self.server
-        owners = None if uid is None else frozenset((ROOT, os.geteuid()))
+        owners = None if uid is None else frozenset((ROOT, posix.geteuid()))
         pem = self.server.roots.load(owners)
         if pem is None:
             raise _unverified(uid, messages.no_root_certificate(str(server), str(server.roots)))
@@ -166,7 +166,7 @@ class Peer:
             why = error.strerror if error.errno and error.strerror else _reason(error)
             raise CommandFailed(
                 messages.bad_certificate(certificate, why),
-                messages.bad_certificate_hint(os.path.dirname(certificate)),
+                messages.bad_certificate_hint(certificate.rpartition("/")[0]),
             ) from error
 
     def _warn_once(self, warning: str) -> None:
@@ -204,7 +204,7 @@ def _load_the_rest() -> None:
 
 
 def _is_own(uid: int) -> bool:
-    return uid in (ROOT, os.geteuid())
+    return uid in (ROOT, posix.geteuid())
 
 
 def _unverified(uid: int | None, hint: str) -> Unverified:

@@ -14,9 +14,9 @@ from typing import Any
 import grpc
 import pytest
 
-from client import renewal
+from client import expiry, renewal
 from client.certificate import CERTIFICATE, EARLIER, KEY, PENDING
-from client.renewal import ATTEMPTED
+from client.expiry import ATTEMPTED
 from client.server import Server
 from client.transport.roots import Roots
 from protocol.addresses import parse
@@ -142,7 +142,7 @@ def test_what_is_not_this_commands_to_replace_is_left_alone(tmp_path: Path, kind
     ensure(directory)
     ends_soon(directory)
     identity = f"{directory}/{CERTIFICATE}", f"{directory}/{KEY}"
-    assert renewal._is_due(identity)
+    assert expiry.is_due(identity)
     if kind == "a link":
         (directory / CERTIFICATE).rename(tmp_path / "elsewhere.pem")
         (directory / CERTIFICATE).symlink_to(tmp_path / "elsewhere.pem")
@@ -150,7 +150,7 @@ def test_what_is_not_this_commands_to_replace_is_left_alone(tmp_path: Path, kind
         os.chown(directory / CERTIFICATE, 12345, 12345)
     else:
         directory.chmod(0o500)  # only root gives files away
-    assert not renewal._is_due(identity)
+    assert not expiry.is_due(identity)
 
 
 def test_one_that_waits_and_is_too_old_is_kept_as_an_earlier_one(connect: Connect) -> None:

@@ -12,7 +12,7 @@ from protocol import client_certificate
 from tests.client.program import PROGRAM, Program
 
 INTERPRETER = ["/usr/bin/python3", "-I", "-S", "-X", "importtime"]
-LIBRARIES = {"_ssl", "ssl", "socket", "enum", "re", "cryptography", "site"}
+LIBRARIES = {"os", "_ssl", "ssl", "socket", "enum", "re", "cryptography", "site"}
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 from client import renewal
 from client.certificate import CERTIFICATE, EARLIER, KEY, PENDING
 from client.errors import StatusError
-from client.renewal import ATTEMPTED
+from client.expiry import ATTEMPTED
 from client.server import Server
 from client.transport.roots import Roots
 from multipassd.trust.store import TrustStore
