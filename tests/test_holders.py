@@ -55,6 +55,10 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "system/test_journal_records.py::test_what_other_users_send_is_never_shown",
             "system/test_host_trust.py::log_shows_who_did_it_and_nothing_that_others_wrote",
         ),
+        "an SSH connection that waits": (
+            "client/guests/test_reuse.py::test_it_is_in_a_directory_that_no_one_else_can_enter",
+            "client/guests/test_reuse.py::test_where_there_can_be_none_commands_run_as_before",
+        ),
     },
     "a viewer": {
         "the least role": (
@@ -221,6 +225,9 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
         "sessions that the service relays": (
             "interop/test_relay.py::test_the_call_of_a_client_that_is_not_trusted_any_more_ends",
             "instances/test_relay.py::test_a_revoked_client_is_out_of_the_instance_at_once",
+        ),
+        "each command over a connection": (
+            "client/guests/test_reuse.py::test_a_client_that_is_refused_has_no_connection_any_more",
         ),
         "its log-ins": (
             "multipassd/network/helper/test_closing.py::test_one_user_is_shut_out_and_no_other",

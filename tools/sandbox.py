@@ -115,6 +115,7 @@ class Sandbox:
             "HOME": str(home),
             "XDG_DATA_HOME": str(home / "data"),
             "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_RUNTIME_DIR": str(home),  # its own, as the path of a socket must be short
             "MULTIPASS_ROOT_CERT": str(self.root_cert),
             "MULTIPASS_SERVER_ADDRESS": self.address,
         }

@@ -29,7 +29,6 @@ def run(session: Session) -> int:
     if len(line.positionals) < 2:
         raise UsageError(instance_messages.WRONG_NUMBER)
     name, *words = line.positionals
-    directory = chosen or (_mapped_directory(session, name) if mapped else "")
     try:
         found = guest.reach(session, name, rpc.open_channel(session))
     except StatusError as error:
@@ -38,6 +37,8 @@ def run(session: Session) -> int:
         if code := runner.inner(session, "start", "--", name):
             return code
         found = guest.reach(session, name, rpc.open_channel(session))
+    # After the connection has begun: the instance works on it at the same time.
+    directory = chosen or (_mapped_directory(session, name) if mapped else "")
     return ssh.run(found, command_text(words, directory, found.ssh.username))
 
 

@@ -27,7 +27,6 @@ TAKEN_WITHIN = 60.0  # seconds in which ssh must have started
 UCRED_SIZE = 12  # struct ucred: pid, uid, gid, four bytes each
 ENDS_WITHIN = 3.0  # seconds after ssh's end, with those in which the service says why
 SEPARATOR = "\0"  # between sentence and hint of an error
-SHELL = "/bin/sh"  # ssh runs its ProxyCommand by $SHELL, which may be any
 
 
 class Relay:

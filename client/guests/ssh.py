@@ -1,58 +1,33 @@
-"""Run a command or a login shell inside an instance, with OpenSSH's client.
-
-The private key and its certificate are in memory files of this process, which ssh opens as
-`/proc/PID/fd/N`: nothing is on disk, so nothing is left behind, however this process ends.
-"""
+"""Run a command or a login shell inside an instance, with OpenSSH's client."""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 
 from client import instance_messages
 from client.errors import CommandFailed
-from client.guests import relay
-from client.guests.guest import Refused
+from client.guests import words
+from client.guests.guest import Refused, Stale
+from client.guests.words import NOT_STARTED, OPENED, REPORTED
 from client.terminal import console
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from client.guests.guest import Guest
 
-PROGRAM = "ssh"
 OWN_FAILURE = 255  # ssh's exit code when it fails, and also a remote command's own 255
-CONNECT_WITHIN = 30  # seconds; a guest emulated on a busy machine answers late, but it answers
-ALIVE_EVERY = 30  # seconds without data after which the guest is asked whether it is there
-PRIVATE = 0o600
-BEGIN_KEY = "-----BEGIN"
-
-# ssh logs the remote exit status, which distinguishes a remote 255 from ssh's own.
-REPORTED = b"client_input_channel_req: channel 0 rtype exit-"
-LOG_REPORTS = "clientloop.c:client_input_channel_req():*"
+# Seconds in which a session begins on an earlier connection, or another one is made: the guest may
+# be gone. One that is emulated on a busy machine needs a tenth of that.
+OPENS_WITHIN = 5.0
+ENDS_WITHIN = 1.0  # seconds that a subsystem has for its own end, so that its connection goes on
 
 # The latter where few attempts are allowed: the certificate and its key count as two.
 REFUSALS = ("Permission denied", "Too many authentication failures")
 SUBSYSTEM_REFUSED = b"subsystem request failed"
-
-# The user's configuration, agent and known hosts are ignored, and ssh asks no question.
-OPTIONS = (
-    "LogLevel=ERROR",
-    f"LogVerbose={LOG_REPORTS}",
-    "BatchMode=yes",
-    "IdentitiesOnly=yes",
-    "IdentityAgent=none",
-    "PreferredAuthentications=publickey",
-    "GlobalKnownHostsFile=/dev/null",
-    "UpdateHostKeys=no",
-    "CheckHostIP=no",
-    "ControlPath=none",
-    "EscapeChar=none",
-    # The network is this host's bridge; the newer default takes an emulated guest 0.1 s.
-    "KexAlgorithms=^curve25519-sha256",
-    f"ConnectTimeout={CONNECT_WITHIN}",
-    f"ServerAliveInterval={ALIVE_EVERY}",
-    "ServerAliveCountMax=10",
-)
 # Forwarded to ssh, which then ends and restores the terminal's modes.
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 
@@ -66,86 +41,47 @@ def run(guest: Guest, command: str | None) -> int:
 
 
 def _attempt(guest: Guest, command: str | None) -> int:
-    log = _memory("log", b"")
+    log = words.memory("log", b"")
     terminal = "-tt" if console.is_live() else "-T"
-    words = _words(guest, log, terminal)
     try:
-        code = _run(words if command is None else [*words, command], _environ())
-        if code != OWN_FAILURE:
-            return code
-        said = _content(log)
+        line = _line(guest, log, terminal)
+        line += [] if command is None else [command]
+        code = _run(line, _deadline(guest, log))
+        said = words.content(log)
         if REPORTED in said:
+            _give_back(guest)
+            return code
+        if code != OWN_FAILURE:
             return code
         raise _failure(guest, said)
     finally:
         _let_go(guest)
 
 
-def _words(guest: Guest, log: int, *flags: str) -> list[str]:
-    ssh = guest.ssh
-    words = [PROGRAM, "-F", "none", "-E", _path(log), *flags]
-    for option in (
-        *OPTIONS,
-        f"IdentityFile={_path(_memory('key', _private_key(ssh.priv_key_base64)))}",
-        *_certificate_options(guest),
-        *_host_key_options(guest),
-        *(guest.relay.options() if guest.relay else ()),
-    ):
-        words += ["-o", option]
-    return [*words, "-l", ssh.username, "-p", str(ssh.port), "--", ssh.host]
+def _line(guest: Guest, log: int, *flags: str) -> list[str]:
+    """ssh's, up to what is to be run. Raises CommandFailed."""
+    connection = guest.connection
+    if connection is None:
+        return words.alone(guest, log, *flags)
+    said = connection.wait()
+    if said is None:
+        return words.shared(guest, connection.control, log, *flags)
+    if said.startswith(NOT_STARTED):
+        number = int(said[1:])
+        raise _not_started(OSError(number, os.strerror(number)))
+    raise _failure(guest, said)
 
 
-def _certificate_options(guest: Guest) -> tuple[str, ...]:
-    if not guest.certificate:
-        return ()
-    return (f"CertificateFile={_path(_memory('certificate', guest.certificate.encode()))}",)
+def _deadline(guest: Guest, log: int) -> Callable[[], bool] | None:
+    """Of an earlier connection: whether a session has begun on it, which it must in time."""
+    if guest.connection is None or not guest.connection.reused:
+        return None
+    return lambda: OPENED in words.content(log)
 
 
-def _host_key_options(guest: Guest) -> tuple[str, ...]:
-    if guest.host_key is None:
-        return ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")
-    known = f"{guest.name} {guest.host_key.strip()}\n".encode()
-    return (
-        "StrictHostKeyChecking=yes",
-        f"HostKeyAlias={guest.name}",
-        f"UserKnownHostsFile={_path(_memory('known_hosts', known))}",
-    )
-
-
-def _private_key(text: str) -> bytes:
-    """The text of a key file, as it is or in base64."""
-    if text.lstrip().startswith(BEGIN_KEY):
-        return text.strip().encode() + b"\n"
-    import binascii
-
-    try:
-        return binascii.a2b_base64(text)
-    except binascii.Error:
-        return b""  # ssh reports that it can't use the key
-
-
-def _memory(name: str, content: bytes) -> int:
-    """A memory file that only this user can read, as ssh requires of a key."""
-    descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
-    os.fchmod(descriptor, PRIVATE)
-    os.write(descriptor, content)
-    return descriptor
-
-
-def _path(descriptor: int) -> str:
-    return f"/proc/{os.getpid()}/fd/{descriptor}"
-
-
-def _content(descriptor: int) -> bytes:
-    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-
-
-def _environ() -> dict[str, str]:
-    return {"TERM": "xterm"} | dict(os.environ) | {"SHELL": relay.SHELL}
-
-
-def _run(words: list[str], environ: dict[str, str]) -> int:
-    """Its exit code, or 128 and the signal's number, as a shell has it."""
+def _run(line: list[str], has_begun: Callable[[], bool] | None) -> int:
+    """Its exit code, or 128 and the signal's number, as a shell has it; OWN_FAILURE where it had to
+    be ended, as nothing has begun."""
     # If SIGCHLD was inherited as ignored, waitpid would fail.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # What nohup ignores, ssh must ignore, too.
@@ -155,28 +91,44 @@ def _run(words: list[str], environ: dict[str, str]) -> int:
     try:
         # Python ignores SIGPIPE; ssh needs it to end when its reader has gone.
         child = os.posix_spawnp(
-            words[0], words, environ, setsigmask=before, setsigdef=(signal.SIGPIPE,)
+            line[0], line, words.environ(), setsigmask=before, setsigdef=(signal.SIGPIPE,)
         )
-        return _wait(child, watched)
+        return _wait(child, watched, has_begun)
     except OSError as error:
         raise _not_started(error) from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _wait(child: int, watched: set[signal.Signals]) -> int:
+def _wait(child: int, watched: set[signal.Signals], has_begun: Callable[[], bool] | None) -> int:
     """Wait for the end of `child`; forward all other signals to it."""
     got: list[int] = []
+    deadline = time.monotonic() + OPENS_WITHIN if has_begun is not None else None
+    ended_here = False
     while True:
-        number = signal.sigwait(watched)
-        if number != signal.SIGCHLD:
+        number = _next_signal(watched, deadline)
+        if number is None:
+            deadline = None
+            if has_begun is not None and not has_begun():
+                ended_here = True
+                os.kill(child, signal.SIGTERM)  # it restores the terminal's modes
+        elif number != signal.SIGCHLD:
             got.append(number)
             os.kill(child, number)  # the pid is valid until it is waited for
-            continue
-        ended, status = os.waitpid(child, os.WNOHANG)  # 0: it was only stopped
-        if ended:
-            code = os.waitstatus_to_exitcode(status)
-            return 128 + got[0] if got else code if code >= 0 else 128 - code
+        else:
+            ended, status = os.waitpid(child, os.WNOHANG)  # 0: it was only stopped
+            if ended:
+                code = os.waitstatus_to_exitcode(status)
+                code = 128 + got[0] if got else code if code >= 0 else 128 - code
+                return OWN_FAILURE if ended_here and not got else code
+
+
+def _next_signal(watched: set[signal.Signals], deadline: float | None) -> int | None:
+    """None at the deadline."""
+    if deadline is None:
+        return signal.sigwait(watched)
+    info = signal.sigtimedwait(watched, max(0.0, deadline - time.monotonic()))
+    return info.si_signo if info is not None else None
 
 
 class Subsystem:
@@ -191,13 +143,18 @@ class Subsystem:
 
         self._guest = guest
         self.connection, theirs = socket.socketpair()
-        self._log = _memory("log", b"")
-        words = [*_words(guest, self._log, "-T", "-s"), name]
+        self._log = words.memory("log", b"")
+        try:
+            line = [*_line(guest, self._log, "-T", "-s"), name]
+        except BaseException:
+            _let_go(guest)
+            raise
+        self._deadline = time.monotonic() + OPENS_WITHIN
         null = os.open(os.devnull, os.O_WRONLY)  # what the instance writes to stderr is not shown
         copies = [(os.POSIX_SPAWN_DUP2, each, to) for to, each in enumerate((theirs.fileno(),) * 2)]
         try:
             self._child = os.posix_spawnp(
-                words[0], words, _environ(), setpgroup=0, setsigdef=(signal.SIGPIPE,),
+                line[0], line, words.environ(), setpgroup=0, setsigdef=(signal.SIGPIPE,),
                 file_actions=[*copies, (os.POSIX_SPAWN_DUP2, null, 2)],
             )  # fmt: skip
         except OSError as error:
@@ -207,25 +164,51 @@ class Subsystem:
             theirs.close()
             os.close(null)
 
+    def is_overdue(self) -> bool:
+        """Whether nothing has begun in time, on an earlier connection. Then ssh is ended."""
+        overdue = time.monotonic() > self._deadline
+        if overdue and _is_stale(self._guest, words.content(self._log)):
+            os.kill(self._child, signal.SIGTERM)
+            return True
+        return False
+
     def close(self) -> None:
         """End ssh, also where the instance does not answer any more."""
         if not self._child:
             return
+        if self._guest.connection is not None and self._ends_by_itself():
+            _give_back(self._guest)
         self.connection.close()
         os.kill(self._child, signal.SIGTERM)
         self._reap()
         _let_go(self._guest)
+
+    def _ends_by_itself(self) -> bool:
+        """Whether the subsystem has ended in order, after the end of its input."""
+        import select
+        import socket
+
+        try:
+            self.connection.shutdown(socket.SHUT_WR)
+            poll = select.poll()
+            poll.register(os.pidfd_open(self._child), select.POLLIN)
+            ended = poll.poll(ENDS_WITHIN * 1000)
+        except OSError:
+            return False
+        return bool(ended) and REPORTED in words.content(self._log)
 
     def failure(self, had_begun: bool) -> CommandFailed:
         """Why the connection ended, once it has ended; `had_begun` to work before."""
         self._reap()
         self.connection.close()
         try:
-            return self._failure(_content(self._log), had_begun)
+            return self._failure(words.content(self._log), had_begun)
         finally:
             _let_go(self._guest)
 
     def _failure(self, said: bytes, had_begun: bool) -> CommandFailed:
+        if _is_stale(self._guest, said):
+            return Stale(instance_messages.SSH_LOST)
         if SUBSYSTEM_REFUSED in said or (REPORTED in said and not had_begun):
             return CommandFailed(instance_messages.NO_SFTP, instance_messages.NO_SFTP_HINT)
         if REPORTED in said:
@@ -240,8 +223,16 @@ class Subsystem:
             pass  # SIGCHLD was inherited as ignored
 
 
+def _give_back(guest: Guest) -> None:
+    """The session has ended as it should, so another one may follow on its connection."""
+    if guest.connection:
+        guest.connection.give_back()
+
+
 def _let_go(guest: Guest) -> None:
     """ssh has ended, so nothing is relayed any more."""
+    if guest.connection:
+        guest.connection.close()
     if guest.relay:
         guest.relay.close()
 
@@ -256,6 +247,8 @@ def _failure(guest: Guest, said: bytes) -> CommandFailed:
     """The error for a failure of ssh itself, or of the way to the instance."""
     if guest.relay and (failure := guest.relay.failure()):
         return failure
+    if _is_stale(guest, said):
+        return Stale(instance_messages.SSH_LOST)
     text = said.decode("utf-8", "replace")
     if "Host key verification failed" in text:
         return CommandFailed(
@@ -263,5 +256,15 @@ def _failure(guest: Guest, said: bytes) -> CommandFailed:
         )
     if any(each in text for each in REFUSALS):
         return Refused(instance_messages.NOT_LET_IN, instance_messages.NOT_LET_IN_HINT)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in map(str.strip, text.splitlines()) if line and not _is_debug(line)]
     return CommandFailed(lines[-1].removeprefix("ssh: ") if lines else instance_messages.SSH_LOST)
+
+
+def _is_stale(guest: Guest, said: bytes) -> bool:
+    """Whether the instance was not even sent what was to be run, over an earlier connection."""
+    return guest.connection is not None and guest.connection.reused and OPENED not in said
+
+
+def _is_debug(line: str) -> bool:
+    """What `words.LOG_SESSION` asks for."""
+    return line.startswith("debug")

@@ -43,12 +43,13 @@ class Connection:
         self._report = report
         self._interruption = interruption
         self._ssh = Subsystem(guest, "sftp")
-        self._session = Session(self._ssh.connection, interruption.check)
+        self._session = Session(self._ssh.connection, self._check_start)
         self._pipeline = Pipeline(self._session)
         self._upload = Upload(self._session, report, recursive, parents)
         self._download = Download(self._session, report, recursive, parents)
         try:
             self._session.start()
+            self._session.check = interruption.check
         except Lost:
             raise self._ssh.failure(had_begun=False) from None
         except ProtocolError as error:
@@ -60,6 +61,12 @@ class Connection:
 
     def close(self) -> None:
         self._ssh.close()
+
+    def _check_start(self) -> None:
+        """Raises Lost, Interrupted."""
+        self._interruption.check()
+        if self._ssh.is_overdue():
+            raise Lost
 
     def is_directory(self, path: bytes) -> bool:
         """Raises Refused, too."""

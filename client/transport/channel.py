@@ -42,6 +42,11 @@ class Channel:
         self._patience = patience
         self._deadline = deadline  # by time.monotonic()
 
+    @property
+    def certificate(self) -> str:
+        """The path of the client's that the next connection presents; empty without one."""
+        return self._peer.identity[0] if self._peer.identity else ""
+
     def check(self) -> None:
         """Raises Unverified if another program answers; an unreachable service is ignored."""
         try:

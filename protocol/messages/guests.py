@@ -5,7 +5,8 @@ without the host's name: `ssh-ed25519 AAAA…`. The service made the keys, so a 
 it reaches the instance, not another machine at its address.
 
 `certify`: all that a client needs to log in to one instance, in one call: where it is, its host
-key, and a certificate of minutes for a key that the client made for this log-in.
+key, and a certificate of minutes for a key that the client made for this log-in. A client that has
+an SSH connection from an earlier log-in asks by the same call whether it may use that.
 
 `relay`: its SSH server, for a client that does not reach its address.
 """
@@ -29,19 +30,23 @@ class HostKeysReply(Message):
 
 class CertifyRequest(Message):
     """The request of the call `certify`. `public_key`: as in an authorized_keys file. `refused`:
-    the instance has refused the certificate that this client got a moment ago."""
+    the instance has refused the certificate that this client got a moment ago. `connection`: what
+    the reply called the run of the instance that the client has a connection to; or empty."""
 
     instance_name: str = string(1)
     public_key: str = string(2)
     refused: bool = boolean(3)
     verbosity_level: int = int32(4)
+    connection: str = string(5)
 
 
 class CertifyReply(Message):
-    """The reply of the call `certify`, with one of `certificate` and `private_key`.
+    """The reply of the call `certify`, with one of `certificate` and `private_key`; or with
+    neither, if the client may use the connection that the request names.
 
     `certificate`: as in a file id_ed25519-cert.pub. `private_key`: the key that all instances
     share, as in `SSHInfo`, for one that lets no certificate in; `why_shared` says why, in a clause.
+    `connection`: names this run of the instance, from its start to its end, and no other.
     """
 
     host: str = string(1)
@@ -52,6 +57,7 @@ class CertifyReply(Message):
     private_key: str = string(6)
     why_shared: str = string(7)
     log_line: str = string(8)
+    connection: str = string(9)
 
 
 class RelayRequest(Message):

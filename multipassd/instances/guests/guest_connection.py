@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from multipassd.network.interface import NoAddressYet
 from multipassd.system import log
 from multipassd.system.ssh_command import CONNECT_SECONDS
 
+RUN_BYTES = 8  # so that no two runs have the same name; it is no secret
+
 _log = log.get("instances")
 
 
@@ -29,6 +32,7 @@ class GuestConnection:
         """`key`: the service's first private SSH key; others are beside it. `logins`: issues the
         certificate for a guest that lets no key in."""
         self.over = False  # the guest has ended
+        self._run = os.urandom(RUN_BYTES).hex()
         self.on_answer: Callable[[], None] = lambda: None  # called after each log-in
         self.answer_seconds = CONNECT_SECONDS  # for the guest to greet a new connection
         self._stored = stored
@@ -47,7 +51,7 @@ class GuestConnection:
             raise NotRunning(name) from None
         record = self._stored.record
         user = record.ssh_user or USER
-        return Endpoint(name, host, port, record.host_key, user, self.answer_seconds)
+        return Endpoint(name, host, port, record.host_key, user, self.answer_seconds, self._run)
 
     def _key_of(self, name: str) -> Path:
         """The private SSH key of this name."""

@@ -36,6 +36,7 @@ class Endpoint:
     host_key: str  # "ssh-ed25519 AAAA…"; empty: not known yet
     user: str = USER
     answer_seconds: int = ssh_command.CONNECT_SECONDS  # for it to greet a new connection
+    run: str = ""  # names the time from one start to the next end, and no other
 
 
 async def run(endpoint: Endpoint, key: Path, command: str, seconds: float) -> str:

@@ -62,7 +62,8 @@ class KeyWithheld(RpcError):
 
 async def certify(call: Call[CertifyRequest], daemon: Daemon) -> None:
     """A certificate for one log-in to one instance, and where that is; or the shared key, for an
-    instance that lets no certificate in. Raises what `ssh_info` does, NoCertificates."""
+    instance that lets no certificate in; or neither, for a client that has a connection to it.
+    Raises what `ssh_info` does, NoCertificates."""
     (instance,) = collect([call.request.instance_name], call.instances.get_live)
     endpoint = await reach(instance)
     reply = CertifyReply(
@@ -70,7 +71,12 @@ async def certify(call: Call[CertifyRequest], daemon: Daemon) -> None:
         port=endpoint.port,
         username=endpoint.user,
         host_key=await _host_key(instance),
+        connection=endpoint.run,
     )
+    if endpoint.run and call.request.connection == endpoint.run:
+        await daemon.guest_access.note_certificate(call.peer)  # it may have been let in anew
+        call.reply(reply)
+        return
     if call.request.refused and not why_withheld(call.standing):
         instance.way.note_refusal()  # a user's word gives no one else another way in
     if why := await asyncio.to_thread(_why_shared, call, daemon, instance):

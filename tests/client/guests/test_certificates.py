@@ -35,6 +35,7 @@ class Authority:
         self.certified = self.guest  # what the certificates are for
         self.signer = self.authority
         self.requests: list[CertifyRequest] = []
+        self.run = ""  # of the instance, by which a client knows its connection again
         self._server = server
 
     def answer(self, requests: Any, context: Any) -> Iterable[bytes]:
@@ -45,7 +46,10 @@ class Authority:
             port=self._server.port,
             username=self._server.user,
             host_key=self._server.host_key,
+            connection=self.run,
         )
+        if self.run and request.connection == self.run:
+            return iter([reply.encode()])
         if request.refused:
             reply.private_key, reply.why_shared = self._server.private_key, SHARED
         else:

@@ -57,9 +57,16 @@ class Place:
         self._daemon = cast(Daemon, parts)
 
     async def certify(
-        self, standing: Standing = ADMIN, *, refused: bool = False, name: str = "foo"
+        self,
+        standing: Standing = ADMIN,
+        *,
+        refused: bool = False,
+        name: str = "foo",
+        connection: str = "",
     ) -> CertifyReply:
-        request = CertifyRequest(instance_name=name, public_key=KEY, refused=refused)
+        request = CertifyRequest(
+            instance_name=name, public_key=KEY, refused=refused, connection=connection
+        )
         replies = Replies()
         call = Call(CERTIFY, PEER, request, replies, standing, self.instances)
         await guests.certify(call, self._daemon)
@@ -161,6 +168,24 @@ def test_a_damaged_authority_keeps_no_admin_out(tell: Tell) -> None:
         assert "authority_rsa" in (await place.certify()).why_shared
         with pytest.raises(StorageFailed, match="authority_rsa"):
             await place.certify(USER)
+
+    tell(story)
+
+
+def test_a_client_with_a_connection_to_this_run_gets_no_key_and_to_an_earlier_one_a_certificate(
+    tell: Tell,
+) -> None:
+    async def story(place: Place) -> None:
+        for standing in (ADMIN, USER):
+            run = (await place.certify(standing)).connection
+            reply = await place.certify(standing, connection=run)
+            assert (reply.connection, reply.certificate, reply.private_key) == (run, "", "")
+            assert reply.host
+        await place.foo.stop(force=True)
+        await place.foo.start()
+        reply = await place.certify(connection=run)
+        assert reply.connection not in ("", run)
+        assert reply.certificate
 
     tell(story)
 

@@ -1,0 +1,127 @@
+"""Connections to instances that wait for their next use, in a directory that is this user's alone.
+
+Each is a socket `WHOSE.RUN.NAME`, at which the process that holds the connection gives it to the
+first who asks (`holder.py`). WHOSE: the service, this client's certificate and the instance; RUN:
+what the service calls the time from the instance's start to its end; NAME: ssh's own socket, whose
+name ends with the id of the process that holds it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from client.session import Session
+
+DIRECTORY = "multipass-ssh"
+SWITCH = "MULTIPASS_REUSE_SSH"  # 0: each session has a connection of its own
+DIGEST = 8  # bytes of WHOSE: no secret, and no two of a user's are alike
+PRIVATE = 0o700
+OTHERS = 0o077  # mode bits
+OTHERS_WRITE = 0o022
+MAX_PATH = 107  # bytes of a Unix socket's
+SSH_ADDS = 17  # bytes that ssh adds to the path of its own socket while it makes it
+NAME_BYTES = 3
+PID_DIGITS = 7  # of the largest that Linux gives
+
+
+def directory() -> str:
+    """Where they are, or would be; empty where there must be none."""
+    if os.environ.get(SWITCH) == "0":
+        return ""
+    user = os.geteuid()
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if os.path.isabs(runtime) and _is_own(runtime, user, OTHERS_WRITE):
+        return f"{runtime}/{DIRECTORY}"
+    return f"{os.environ.get('TMPDIR') or '/tmp'}/{DIRECTORY}-{user}"
+
+
+def make(place: str) -> bool:
+    """Make the directory, if need be. False where it is open to others, or can't be made."""
+    try:
+        os.mkdir(place, PRIVATE)
+    except OSError:
+        pass  # it is there, or can't be made
+    return is_private(place)
+
+
+def is_private(place: str) -> bool:
+    """Whether the directory is there, and no one else's."""
+    return _is_own(place, os.geteuid(), OTHERS)
+
+
+def whose(session: Session, certificate: str, name: str) -> str:
+    """The first part of a socket's name. `certificate`: the path of the client's."""
+    from hashlib import blake2b
+
+    try:
+        with open(certificate, "rb") as file:
+            client = file.read()
+    except OSError:
+        return ""
+    parts = (str(session.address()).encode(), client, name.encode(errors="surrogateescape"))
+    digest = blake2b(digest_size=DIGEST)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def stem(place: str, prefix: str, run: str) -> str:
+    """What the path of the socket of a connection that is made now begins with; empty if that would
+    be too long, or what the service says can't be part of a name."""
+    if not run.isalnum():
+        return ""
+    path = f"{place}/{prefix}.{run}.{os.urandom(NAME_BYTES).hex()}"
+    longest = path + "-" + "9" * PID_DIGITS
+    fits = len(os.fsencode(longest)) <= MAX_PATH
+    return path if fits and len(os.fsencode(control(longest))) <= MAX_PATH - SSH_ADDS else ""
+
+
+def path_of(stem: str, holder: int) -> str:
+    """`holder`: the id of the process that holds the connection."""
+    return f"{stem}-{holder}"
+
+
+def control(path: str) -> str:
+    """The path of ssh's own socket; it is that of itself."""
+    return f"{os.path.dirname(path)}/{path.rpartition('.')[2]}"
+
+
+def run_of(path: str) -> str:
+    return path.split(".")[-2]
+
+
+def found(place: str, prefix: str = "") -> list[str]:
+    """The paths of those that wait, also of some whose process was killed."""
+    try:
+        names = os.listdir(place) if is_private(place) else []
+    except OSError:
+        return []
+    return [f"{place}/{name}" for name in names if name.startswith(prefix)]
+
+
+def remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # its process did so
+
+
+def sweep(place: str) -> None:
+    """Remove what was left where processes were killed. (To connect to ssh's socket and say nothing
+    would end ssh.)"""
+    for path in found(place):
+        holder = path.rpartition("-")[2].partition(".")[0]
+        if not os.path.exists(f"/proc/{holder}"):
+            remove(path)
+
+
+def _is_own(path: str, user: int, closed: int) -> bool:
+    """A directory of this user's, no link, without any of the mode bits `closed`."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == user and not status.st_mode & closed
