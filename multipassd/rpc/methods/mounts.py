@@ -134,7 +134,7 @@ async def _each(
     targets: Sequence[TargetPathInfo],
     work: Callable[[TargetPathInfo], Awaitable[None]],
 ) -> None:
-    """In order, whatever becomes of the others. Raises Several; alone, what stands by itself."""
+    """In order, each regardless of the others. Raises Several; alone, what stands by itself."""
     errors: list[RpcError] = []
     for target in targets:
         try:

@@ -1,4 +1,4 @@
-"""What is kept as JSON is checked when it is made, changed and read, whatever the JSON holds."""
+"""What is kept as JSON is checked when it is made, changed and read, for any JSON."""
 
 from __future__ import annotations
 
