@@ -113,9 +113,17 @@ def sweep(place: str) -> None:
     """Remove what was left where processes were killed. (To connect to ssh's socket and say nothing
     would end ssh.)"""
     for path in found(place):
-        holder = path.rpartition("-")[2].partition(".")[0]
-        if not os.path.exists(f"/proc/{holder}"):
+        if not _lives(path.rpartition("-")[2].partition(".")[0]):
             remove(path)
+
+
+def _lives(process: str) -> bool:
+    """Also where no one waits for ended processes, as in some containers."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1] != b"Z"
+    except OSError:
+        return False
 
 
 def _is_own(path: str, user: int, closed: int) -> bool:

@@ -101,7 +101,7 @@ def drop_bounding_set(kept: Collection[int] = ()) -> None:
 
 def enter_as_root(directory: int, place: str) -> None:
     """Make the open `directory`, with what is mounted in it, the root directory of this process,
-    and leave all else behind. `place`: any directory, to mount it on for that time. After `own_mounts`.
+    and leave all else behind. `place`: any directory, to mount it on first. After `own_mounts`.
     Raises OSError."""
     source = f"/proc/self/fd/{directory}".encode()
     target = os.fsencode(place)
