@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
         if options.enrol_installer:
             print(_enrol(options.enrol_installer))
             return 0
-        addresses = options.address or _bindable(set_for_snap)
+        addresses = list(options.address) or _bindable(set_for_snap)
         return asyncio.run(service.serve(addresses, options.idle_exit, options.network))
     except (ListenError, HelperError, InstallerError, StoreError) as error:
         print(f"multipassd: {error}", file=sys.stderr)

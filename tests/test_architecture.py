@@ -288,8 +288,8 @@ def test_the_daemon_loads_nothing_that_its_image_worker_is_there_for() -> None:
     while waiting:
         module = waiting.pop()
         seen.add(module)
-        assert not top(imports(module, lazy=False)) & HEAVY_FOR_DAEMON, module
-        waiting += imported_modules(module, lazy=False) - seen
+        assert not top(imports(module)) & HEAVY_FOR_DAEMON, module
+        waiting += imported_modules(module) - seen
     assert "multipassd.images.library" in seen
     assert not {module for module in seen if within(module, "multipassd.images.worker")}
 

@@ -91,7 +91,7 @@ class Daemon:
 
     def run_inside(self, entering: Sequence[str]) -> None:
         """Run the daemon by these words from now on, where there is a journal to log to."""
-        self._command = [*entering, sys.executable, "-I", str(MULTIPASSD)]
+        self._command = [*entering, sys.executable, "-IS", str(MULTIPASSD)]
 
     def start(self) -> "Daemon":
         command = [*self._command, *self.options]

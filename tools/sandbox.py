@@ -123,7 +123,7 @@ class Sandbox:
 
 def daemon_command(*options: str) -> list[str]:
     """The daemon from this checkout, under the Python that runs us (the .venv's)."""
-    return [sys.executable, "-I", str(MULTIPASSD), "--logger", "stderr", *options]
+    return [sys.executable, "-IS", str(MULTIPASSD), "--logger", "stderr", *options]
 
 
 def _fits(root: Path) -> bool:

@@ -8,8 +8,6 @@ old passphrase back.
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,13 +35,15 @@ def take_over(environ: Mapping[str, str]) -> str:
 
 def _copy(earlier: Path, own: Path) -> None:
     """The directory appears with the file in it, or not at all."""
+    import shutil  # slow to import, and rarely needed
+
     try:
         text = read_trusted(earlier)
     except FileNotFoundError:
         text = None
     parent = own.parent.parent
     parent.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
-    fresh = parent / f".{own.parent.name}.{secrets.token_hex(8)}.tmp"
+    fresh = parent / f".{own.parent.name}.{os.urandom(8).hex()}.tmp"
     try:
         fresh.mkdir(DIRECTORY_MODE)
         if text is not None:
