@@ -9,7 +9,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
-from benchmarks import imports, inner_loop, memory, profiles, rates, starts
+from benchmarks import daemon_cpu, imports, inner_loop, memory, profiles, rates, starts
 from benchmarks.place import Place
 from benchmarks.report import Row, Verdict, failed, table
 from tools.sandbox import INTERRUPTED
@@ -21,6 +21,12 @@ def trust_rows(place: Place) -> Iterator[Row]:
     from benchmarks import trust
 
     return trust.rows(place)
+
+
+def handshake_rows(place: Place) -> Iterator[Row]:
+    from benchmarks import handshakes  # later, for the same reason
+
+    return handshakes.rows(place)
 
 
 def role_rows(place: Place) -> Iterator[Row]:
@@ -76,6 +82,8 @@ PARTS: dict[str, Callable[[Place], Iterable[Row]]] = {
     "rates": rates.rows,
     "start": starts.daemon_rows,
     "memory": memory.rows,
+    "cpu": daemon_cpu.rows,
+    "handshakes": handshake_rows,
     "trust": trust_rows,
     "roles": role_rows,
     "instances": instance_rows,

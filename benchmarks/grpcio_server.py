@@ -1,6 +1,8 @@
 """The reference server: grpcio with ping and an empty list over plain TLS.
 
-python -m benchmarks.grpcio_server SOCKET CERTIFICATE KEY
+python -m benchmarks.grpcio_server SOCKET CERTIFICATE KEY MUTUAL_SOCKET CLIENTS_CERTIFICATE
+
+At the second socket it asks for that client's certificate, as the daemon asks each client for one.
 """
 
 import signal
@@ -25,7 +27,7 @@ def list_(requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
     yield EMPTY_LIST
 
 
-def main(path: str, certificate: str, key: str) -> None:
+def main(path: str, certificate: str, key: str, mutual: str, client: str) -> None:
     server = grpc.server(futures.ThreadPoolExecutor(WORKERS))
     methods = {
         "ping": grpc.unary_unary_rpc_method_handler(ping),
@@ -36,6 +38,8 @@ def main(path: str, certificate: str, key: str) -> None:
     )
     pair = (Path(key).read_bytes(), Path(certificate).read_bytes())
     server.add_secure_port(f"unix:{path}", grpc.ssl_server_credentials([pair]))
+    asking = grpc.ssl_server_credentials([pair], Path(client).read_bytes(), True)
+    server.add_secure_port(f"unix:{mutual}", asking)
     server.start()
     print("READY", flush=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent process

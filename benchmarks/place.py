@@ -44,6 +44,7 @@ class Place:
             [
                 sys.executable, "-m", "benchmarks.grpcio_server", str(self.reference_path),
                 str(certificates / "localhost.pem"), str(certificates / "localhost_key.pem"),
+                str(self.mutual_path), str(self.sandbox.certificate(CLIENT)),
             ],
             cwd=CHECKOUT, env=self.sandbox.daemon_env(), stdout=subprocess.PIPE,
         )  # fmt: skip
@@ -59,6 +60,11 @@ class Place:
     @property
     def reference_path(self) -> Path:
         return self.sandbox.root / "grpcio.sock"
+
+    @property
+    def mutual_path(self) -> Path:
+        """Where the reference asks for the client's certificate."""
+        return self.sandbox.root / "grpcio-mutual.sock"
 
     @property
     def reference_pid(self) -> int:

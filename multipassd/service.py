@@ -206,7 +206,8 @@ class Service:
             self._daemon.tasks.spawn(self._daemon.mount_switch.apply())
         self._report_problems()
         self._manager.status(self._status())  # a problem came or went without a change of trust
-        if self._upkeep is None or self._upkeep.done():
+        working = self._upkeep is not None and not self._upkeep.done()
+        if not working and self._daemon.enrolment.upkeep_due():
             self._upkeep = self._loop.create_task(self._daemon.enrolment.upkeep())
         idle = self._server.idle_for() > self._idle_exit and not self._daemon.instances.busy
         if self._idle_exit and idle:

@@ -96,6 +96,10 @@ class Enrolment:
         """By the whole fingerprint; False if it was not trusted."""
         return bool(await self._undisturbed(self._revoke([fingerprint], by, force=True)))
 
+    def upkeep_due(self) -> bool:
+        """Is there anything for `upkeep` to do? It takes a thread, which an idle service saves."""
+        return self._store.due() or self._invitations.due(time.time())
+
     async def upkeep(self, everything: bool = False) -> None:
         """What the store does periodically: note who was seen, and who was added by hand."""
         await self._undisturbed(self._keep_up(everything))

@@ -7,6 +7,7 @@ directory needs a drop-in that names it, too.
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 
 from multipassd.system.installation import Installation
@@ -40,7 +41,7 @@ def remedy(storage: Path) -> str:
 
 
 def is_read_only(path: Path) -> bool:
-    for each in (path, *path.parents):
+    for each in chain((path,), path.parents):
         try:
             return bool(os.statvfs(each).f_flag & os.ST_RDONLY)
         except FileNotFoundError:

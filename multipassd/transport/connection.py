@@ -54,6 +54,7 @@ class Connection(Owner, Worker):
         self._spent = 0.0  # of the person's account
         self._stalled: float | None = None  # since when the peer does not read
         self._flush_scheduled = False
+        self._met = False  # just now
         self._draining = False
         self._drained_from = 0.0  # loop time
         self._ending: float | None = None  # since when the socket is closing
@@ -111,8 +112,14 @@ class Connection(Owner, Worker):
             self._caller.account.spend(seconds, self._loop.time())
 
     def _work_all(self, talk: Conversation) -> None:
-        while talk.pending:
+        while True:
+            if self._met:  # the first request follows the handshake closely: it is there, mostly
+                self._met = False
+                talk.take(self._io.read_now())
+            if not talk.pending:
+                break
             self._step(talk, limits.READ)
+        self.schedule_flush()
 
     def _step(self, talk: Conversation, size: int) -> None:
         try:
@@ -131,7 +138,8 @@ class Connection(Owner, Worker):
             _log.debug("%s broke HTTP/2: %s", self, error)
             self.close()  # the GOAWAY is ready
         else:
-            self.flush()
+            if not self.standing.trusted:  # what it costs is charged, too
+                self.flush()
 
     def _begin(self) -> Conversation:
         talk = Conversation(self._host.context(), self, self._host)
@@ -150,6 +158,7 @@ class Connection(Owner, Worker):
             return
         self._take(self._host.standing(self.peer))
         talk.session.begin()
+        self._met = True
 
     def _read_on(self) -> None:
         ready = self._stalled is None and not (self._talk and self._talk.pending)

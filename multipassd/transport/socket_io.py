@@ -60,6 +60,16 @@ class SocketIo:
             self._loop.add_reader(self._fd, self._readable)
             self._listens = True
 
+    def read_now(self) -> bytes:
+        """What is there already; its end is left to the next turn of the loop."""
+        if self.closing:
+            return b""
+        try:
+            size = self._socket.recv_into(self._reading, self.most)
+        except OSError:  # mostly that there is nothing
+            return b""
+        return bytes(self._reading[:size])
+
     def write(self, data: bytes) -> None:
         """At once what the socket takes, the rest when it is ready for it."""
         if self._ended or not data:

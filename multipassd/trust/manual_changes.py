@@ -118,6 +118,11 @@ class ByHand:
             self._unrecorded -= unrecorded
         self._clients.gone(self._clients.known() & removed, now)
 
+    @property
+    def untold(self) -> bool:
+        """Would `take` or `take_renewals` tell something?"""
+        return self._changes != (NOBODY, NOBODY) or bool(self._renewals)
+
     def take(self) -> Changes:
         """What was found out since the last call."""
         changes, self._changes = self._changes, (NOBODY, NOBODY)

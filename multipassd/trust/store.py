@@ -190,6 +190,15 @@ class TrustStore(StoreReader):
         if self.trusts(fingerprint):
             self._clients.seen(fingerprint, when)
 
+    def due(self) -> bool:
+        """Is there anything for `flush` to do, or found out and not taken yet? A stat."""
+        return (
+            not self._by_hand.read
+            or self._by_hand.untold
+            or time.monotonic() >= self._next_flush
+            or self._changer.underway.path.exists()
+        )
+
     def flush(self, everything: bool = False) -> None:
         """Bring the side file up to date: who was added by hand, who was seen (once an hour)."""
         if not self._by_hand.read and not self.directory.exists():

@@ -112,6 +112,21 @@ def test_changes_by_hand_are_news_once_and_our_own_are_not(tmp_path: Path) -> No
     assert how == {NAME[2]: "passphrase", NAME[4]: "passphrase"}
 
 
+def test_upkeep_is_due_for_what_changed_and_not_while_nothing_does(tmp_path: Path) -> None:
+    store = enrolled(tmp_path / "certs", 1)
+    assert store.due()
+    store.flush()
+    assert not store.due()
+    store.path.write_bytes(pem(1) + pem(2))
+    assert store.refresh() and store.due()
+    store.flush()
+    assert store.due(), "it is not told yet"
+    assert store.take_changes() == (frozenset({NAME[2]}), frozenset())
+    assert not store.due()
+    store._changer.underway.path.write_bytes(b"{}")  # a change that was cut short
+    assert store.due()
+
+
 def test_what_another_program_recorded_is_no_change_by_hand(tmp_path: Path) -> None:
     daemon = enrolled(tmp_path / "certs", 1, 2)
     daemon.flush()
