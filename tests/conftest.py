@@ -1,5 +1,6 @@
 """Fixtures for all tests: a sandbox, and the real daemon in one."""
 
+import gc
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import order
 from tests.system import host, place
 from tests.system import people as accounts
 from tests.system.people import People
@@ -49,8 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What the marks mean, and `--fast`. Tests on hosts run first: as the longest ones, they would
-    at the end keep one worker busy while the other has nothing to do."""
+    """What the marks mean, and `--fast`; and the order that keeps all workers busy."""
     why = host.missing()
     for item in items:
         for fixture in MARK_OF_FIXTURE.keys() & set(getattr(item, "fixturenames", ())):
@@ -66,7 +67,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(HOST_SECONDS))
             if why:
                 item.add_marker(pytest.mark.skip(reason=why))
-    items.sort(key=lambda item: item.get_closest_marker("host") is None)
+    workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    seconds = order.seconds_of_modules(order.LIST.read_text("utf-8"))
+    items[:] = order.spread(items, _module, seconds, workers)
+
+
+def _module(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests stay until the end: no garbage collection need look at them."""
+    gc.collect()
+    gc.freeze()
 
 
 class Fast:

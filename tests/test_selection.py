@@ -1,9 +1,13 @@
-"""`./dev test --fast` leaves out what needs root, containers or QEMU, and the linters."""
+"""`./dev test --fast` leaves out what needs root, containers or QEMU, and the linters; a whole run
+begins with what takes long, shared among the workers."""
 
 import re
 import subprocess
 import sys
 
+import pytest
+
+from tests import order
 from tools import slow_tests
 from tools.sandbox import CHECKOUT
 
@@ -50,3 +54,44 @@ def test_a_test_is_slow_by_its_slowest_parameter_with_set_up_and_teardown() -> N
         "1 passed in 3s\n",
     ]
     assert slow_tests.slow_tests(report) == ["tests/a.py::test_slow"]
+
+
+def test_the_seconds_of_a_module_are_those_of_all_its_tests() -> None:
+    report = [
+        "20.50s setup    tests/a.py::test_one[x]\n",
+        "0.50s call     tests/b.py::test_two\n",
+        "9.00s call     tests/c.py::test_three\n",
+        "30.00s teardown tests/a.py::TestIt::test_four\n",
+    ]
+    assert slow_tests.long_modules(report) == ["50 tests/a.py", "9 tests/c.py"]
+
+
+def test_each_long_module_exists() -> None:
+    for module in order.seconds_of_modules(order.LIST.read_text("utf-8")):
+        assert (CHECKOUT / module).exists(), module
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 4])
+def test_each_workers_part_begins_with_its_share_of_the_long_modules_as_wholes(
+    workers: int,
+) -> None:
+    seconds = {"a": 50.0, "b": 30.0, "c": 20.0, "d": 10.0}
+    quick = [f"q{number}" for number in range(50)]
+    items = sorted([f"{module}{number}" for module in seconds for number in range(3)] + quick)
+    ordered = order.spread(items, lambda item: item[0], seconds, workers)
+    assert sorted(ordered) == items
+    taken = []
+    for number in range(workers):  # as worksteal cuts
+        part = ordered[: len(ordered) // (workers - number)]
+        ordered = ordered[len(part) :]
+        modules = [item[0] for item in part]
+        long = sum(module in seconds for module in modules)
+        assert "q" not in modules[:long]
+        assert all(modules.count(module) == 3 for module in modules[:long])
+        taken.append(sum(seconds[module] for module in set(modules[:long])))
+    assert max(taken) - min(taken) <= max(seconds.values())
+
+
+def test_nothing_is_lost_where_long_modules_alone_are_run() -> None:
+    items = ["a1", "b1", "b2", "b3"]
+    assert sorted(order.spread(items, lambda item: item[0], {"a": 9.0, "b": 8.0}, 3)) == items

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -96,17 +97,11 @@ def ask(client: GrpcClient, method: str, **fields: Any) -> Answer:
     return client.call(method.removeprefix("Rpc/"), **fields)
 
 
-@pytest.fixture
-def running(daemon: DaemonFactory, sandbox: Sandbox) -> Daemon:
-    """Alice is an admin, bob and carol are users, dave is a viewer; bob and carol have an instance
-    each, and one is of nobody."""
-    for number, (name, owner) in enumerate(
-        ((OF_BOB, "bob"), (OF_CAROL, "carol"), (OF_NO_ONE, "")), start=1
-    ):
-        record = records.make(name, number, disk=64 << 20).replace(owner=owner)
-        records.put(sandbox, record)
-    started = daemon(sandbox=sandbox)
-    trust = Trust(started.sandbox)
+@pytest.fixture(scope="module")
+def trusted() -> Iterator[Sandbox]:
+    """Alice is an admin, bob and carol are users, dave is a viewer. No service runs there."""
+    sandbox = Sandbox.create()
+    trust = Trust(sandbox)
     for client, name, role in (
         (ALICE, "alice", "admin"),
         (BOB, "bob", "user"),
@@ -114,7 +109,20 @@ def running(daemon: DaemonFactory, sandbox: Sandbox) -> Daemon:
         (DAVE, "dave", "viewer"),
     ):
         trust.done("add", "-", "--name", name, "--role", role, input=client.certificate)
-    return started
+    yield sandbox
+    sandbox.remove()
+
+
+@pytest.fixture
+def running(daemon: DaemonFactory, sandbox: Sandbox, trusted: Sandbox) -> Daemon:
+    """With these clients; bob and carol have an instance each, and one is of nobody."""
+    shutil.copytree(trusted.data, sandbox.data)
+    for number, (name, owner) in enumerate(
+        ((OF_BOB, "bob"), (OF_CAROL, "carol"), (OF_NO_ONE, "")), start=1
+    ):
+        record = records.make(name, number, disk=64 << 20).replace(owner=owner)
+        records.put(sandbox, record)
+    return daemon(sandbox=sandbox)
 
 
 @pytest.fixture

@@ -20,6 +20,12 @@ OLD_SETTINGS = "/var/snap/multipass/current/config/multipassd/multipassd.conf"
 VAULT = f"{COMMON}/data/multipassd/vault"
 RECORDS = f"{COMMON}/data/multipassd/multipassd-vm-instances.json"
 USER_DATA = "snap/multipass/current/data/multipass-client-certificate"
+UNCOMPRESSED = (
+    "-noI",
+    "-noD",
+    "-noF",
+    "-noX",
+)  # packing is quick then, and its size does not matter
 FIRST, SECOND = "the old secret", "the new secret"
 
 pytestmark = pytest.mark.host
@@ -96,7 +102,7 @@ def old_multipass(host: SnapHost, place: Path) -> None:
     write(tree / "meta/snap.yaml", yaml.safe_dump(meta))
     write(tree / "run", "#!/bin/sh\n", 0o755)
     subprocess.run(["cp", "-a", tree, f"{host.inside('/old')}"], check=True)
-    host.run("mksquashfs", "/old", OLD, "-noappend", "-comp", "lzo", "-all-root", "-quiet")
+    host.run("mksquashfs", "/old", OLD, "-noappend", *UNCOMPRESSED, "-all-root", "-quiet")
     host.install(OLD)
     host.run("multipass", user="alice")  # snapd makes her directory
 
@@ -140,7 +146,7 @@ def repack(host: SnapHost, to: str, *, version: str, **files: str) -> None:
     host.run("sed", "-i", f"s/^version: .*/version: '{version}'/", "/again/meta/snap.yaml")
     for name, text in files.items():
         write(host.inside(f"/again/{name}"), text, 0o755)
-    host.run("mksquashfs", "/again", to, "-noappend", "-comp", "lzo", "-all-root", "-quiet")
+    host.run("mksquashfs", "/again", to, "-noappend", *UNCOMPRESSED, "-all-root", "-quiet")
 
 
 def kept_both_ways(host: SnapHost, users: list[str]) -> None:
