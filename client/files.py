@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import posix
 
 MAX_FILE = 1024 * 1024  # bytes; anything larger is none of them
 
@@ -11,18 +11,18 @@ MAX_FILE = 1024 * 1024  # bytes; anything larger is none of them
 def load(path: str) -> str:
     """The file's text, empty if there is none. Bytes that are not UTF-8 survive. Raises OSError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     except FileNotFoundError:
         return ""
     try:
         data = b""
-        while len(data) <= MAX_FILE and (more := os.read(descriptor, MAX_FILE + 1)):
+        while len(data) <= MAX_FILE and (more := posix.read(descriptor, MAX_FILE + 1)):
             data += more
         if len(data) > MAX_FILE:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+            raise OSError(errno.EFBIG, posix.strerror(errno.EFBIG), path)
         return data.decode("utf-8", "surrogateescape")
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
 
 
 class Locked:
@@ -30,21 +30,24 @@ class Locked:
     missing. Raises OSError."""
 
     def __init__(self, path: str) -> None:
-        self._directory = os.path.dirname(path)
+        self._directory = path.rpartition("/")[0]
 
     def __enter__(self) -> None:
         import fcntl
+        import os
 
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
-        self._lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._lock = _open_directory(self._directory)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._lock)
+        posix.close(self._lock)
 
 
 def replace(path: str, text: str, mode: int = 0o600) -> None:
     """While it is locked: a crash leaves the old file or the new one. Raises OSError."""
+    import os
+
     target = os.path.realpath(path)  # a link into a dotfiles directory stays a link
     temporary = f"{target}.new"  # an existing one is a killed writer's, as the lock is held
     if os.path.lexists(temporary):
@@ -67,12 +70,16 @@ def replace(path: str, text: str, mode: int = 0o600) -> None:
 def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        view = view[posix.write(descriptor, view) :]
 
 
 def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = _open_directory(path)
     try:
-        os.fsync(descriptor)
+        posix.fsync(descriptor)
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
+
+
+def _open_directory(path: str) -> int:
+    return posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from client import files, messages
 from client.errors import SettingsFileError, UsageError
-from protocol.inifile import IniFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from protocol.inifile import IniFile
 
 PRIMARY_NAME = "client.primary-name"
 DEFAULTS = {PRIMARY_NAME: "primary"}
@@ -19,9 +22,10 @@ def read(path: str, key: str) -> str:
     """Raises UsageError for an unknown key, SettingsFileError."""
     check_key(key)
     try:
-        value = IniFile.parse(files.load(path)).get(key)
+        text = files.load(path)
     except OSError as error:
         raise SettingsFileError(messages.unreadable_settings(_why(error, path))) from error
+    value = _parsed(text).get(key) if text else None  # most users have no such file
     return DEFAULTS[key] if value is None else value
 
 
@@ -63,9 +67,15 @@ def check_key(key: str) -> None:
 
 def _update(path: str, key: str, value: str) -> None:
     with files.Locked(path):
-        settings = IniFile.parse(files.load(path))
+        settings = _parsed(files.load(path))
         settings.set(key, value)
         files.replace(path, settings.to_text())
+
+
+def _parsed(text: str) -> IniFile:
+    from protocol.inifile import IniFile
+
+    return IniFile.parse(text)
 
 
 def _why(error: OSError, path: str) -> str:

@@ -28,7 +28,8 @@ def run(session: Session) -> int:
 
 
 def _load_renderer() -> None:
-    import client.render.instances  # noqa: F401
+    import client.render.instances
+    import client.render.table  # noqa: F401
 
 
 def _show(session: Session, reply: ListReply, form: str, snapshots: bool) -> None:
