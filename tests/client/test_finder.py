@@ -80,3 +80,25 @@ def test_a_symbolic_link_to_the_launcher_starts_the_tree_of_that_launcher(
     os.symlink("../bin/multipass", copy / "links/second")
     os.symlink(target.format(copy=copy), copy / "links/first")
     assert version(copy, "links/first") == "9.9.9"
+
+
+def test_a_link_in_a_linked_directory_starts_the_tree_that_the_kernel_finds(copy: Path) -> None:
+    """By its words it would lead to another tree, which is there."""
+    (copy / VERSION).write_text('VERSION = "9.9.9"\n')
+    (copy / "links").mkdir()
+    os.symlink("../bin/multipass", copy / "links/first")
+    other = copy / "other"
+    for name in ("bin", "client", "protocol"):
+        shutil.copytree(ROOT / name, other / name)
+    os.symlink(copy / "links", other / "links")
+    assert version(copy, "other/links/first") == "9.9.9"
+
+
+def test_a_package_s_link_loads_what_was_compiled_at_its_own_path(copy: Path) -> None:
+    """A path with `..` in it would have each compiled file corrected in each start."""
+    (copy / "links").mkdir()
+    os.symlink("../bin/multipass", copy / "links/first")
+    command = ["/usr/bin/python3", "-I", "-S", "-v", f"{copy}/links/first", "help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"'{copy}/client/main.py'" in done.stderr or f" {copy}/client/main.py" in done.stderr
+    assert ".." not in "".join(line for line in done.stderr.splitlines() if "main" in line)
