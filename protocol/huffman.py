@@ -6,8 +6,11 @@ each length continues after the shorter one. So the lengths alone define it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 END_OF_STRING = 256
 MAX_PADDING = 7  # bits; more would be a whole byte too many
+LONGEST = 30  # bits of a code
 SHORT = 8  # bits that are looked up at once: nearly all that headers have is in codes of up to 8
 
 # Length of a code in bits: the symbols that have it.
@@ -90,33 +93,31 @@ class HuffmanError(ValueError):
     """The bytes are not a Huffman-coded string."""
 
 
-def _make_codes() -> dict[tuple[int, int], int]:
-    """(length, code) to symbol."""
-    codes = {}
+def _make_groups() -> list[tuple[int, int, tuple[int, ...]]]:
+    """For each length of codes: where its first code begins among those of LONGEST bits, the
+    length, and its symbols in the order of their codes."""
+    groups = []
     code = previous = 0
     for length, symbols in SYMBOLS_BY_LENGTH.items():
         code <<= length - previous
         previous = length
-        for symbol in symbols:
-            codes[length, code] = symbol
-            code += 1
-    return codes
+        groups.append((code << (LONGEST - length), length, symbols))
+        code += len(symbols)
+    return groups
 
 
-def _make_short() -> list[tuple[int, int] | None]:
-    """By the next SHORT bits: the symbol that they begin with, and its length; None if it is
-    longer."""
-    found: list[tuple[int, int] | None] = [None] * (1 << SHORT)
-    for (length, code), symbol in _CODES.items():
-        if length <= SHORT:
-            free = SHORT - length
-            found[code << free : (code + 1) << free] = [(symbol, length)] * (1 << free)
-    return found
+_GROUPS = _make_groups()
+_STARTS = [start for start, _, _ in _GROUPS]
 
 
-_CODES = _make_codes()
-_SHORT = _make_short()
-_LONG = tuple(length for length in SYMBOLS_BY_LENGTH if length > SHORT)
+def _next(bits: int) -> tuple[int, int]:
+    """The symbol that LONGEST bits begin with, and its length: no bits are without one."""
+    start, length, symbols = _GROUPS[bisect_right(_STARTS, bits) - 1]
+    return symbols[(bits - start) >> (LONGEST - length)], length
+
+
+# The same by the next SHORT bits, where these hold a whole symbol.
+_SHORT = [_next(bits << (LONGEST - SHORT)) for bits in range(1 << SHORT)]
 
 
 def decode(data: bytes) -> bytes:
@@ -127,39 +128,31 @@ def decode(data: bytes) -> bytes:
         bits = bits << 8 | byte
         width += 8
         while width >= SHORT:
-            found = _SHORT[bits >> (width - SHORT)] or _long(bits, width)
-            if found is None:
-                break  # its end is in the next byte
-            symbol, length = found
+            symbol, length = _SHORT[bits >> (width - SHORT)]
+            if length > SHORT:
+                if width < LONGEST:
+                    break  # its end may be in the next byte
+                symbol, length = _next(bits >> (width - LONGEST))
+                if symbol == END_OF_STRING:
+                    raise HuffmanError("the end-of-string symbol inside a string")
             out.append(symbol)
             width -= length
             bits &= (1 << width) - 1
     return bytes(out + _tail(bits, width))
 
 
-def _long(bits: int, width: int) -> tuple[int, int] | None:
-    """The symbol that these bits begin with, and its length; None if it is not whole."""
-    for length in _LONG:
+def _tail(bits: int, width: int) -> bytes:
+    """The last symbols, and the padding: the beginning of the end-of-string symbol, all ones."""
+    out = bytearray()
+    while width:
+        symbol, length = _next((bits << LONGEST | (1 << LONGEST) - 1) >> width)
         if length > width:
-            return None
-        symbol = _CODES.get((length, bits >> (width - length)))
+            break
         if symbol == END_OF_STRING:
             raise HuffmanError("the end-of-string symbol inside a string")
-        if symbol is not None:
-            return symbol, length
-    return None
-
-
-def _tail(bits: int, width: int) -> bytes:
-    """A last symbol, and padding."""
-    out = b""
-    for length in range(5, width + 1):
-        symbol = _CODES.get((length, bits >> (width - length)))
-        if symbol is not None and length < SHORT:
-            out = bytes((symbol,))
-            width -= length
-            bits &= (1 << width) - 1
-            break
+        out.append(symbol)
+        width -= length
+        bits &= (1 << width) - 1
     if width > MAX_PADDING or bits != (1 << width) - 1:
         raise HuffmanError("padding that is not the beginning of the end-of-string symbol")
-    return out
+    return bytes(out)

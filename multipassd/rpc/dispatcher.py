@@ -11,7 +11,7 @@ from typing import Any
 from multipassd.audit.deed import Deed
 from multipassd.auth.gate import Verdict, decide, decide_anew
 from multipassd.auth.peer import Peer
-from multipassd.auth.standing import Standings, actor
+from multipassd.auth.standing import Standing, Standings, actor
 from multipassd.rpc.call import CURRENT, Call
 from multipassd.rpc.context import Daemon
 from multipassd.rpc.subjects import subject_of
@@ -99,14 +99,14 @@ class Dispatcher:
                 stream.revoke(Stopping())
 
     async def _serve(self, stream: Stream, peer: Peer, method: Method) -> None:
-        verdict = self._admit(peer, method)
+        verdict, standing = self._admit(peer, method)
         try:
             request = method.request.decode(stream.message)
         except DecodeError as error:
             raise MalformedRequest(f"malformed request: {error}") from None
         if verdict is Verdict.ADOPT:
             await self._adopt(peer)
-        standing = self._standings.of(peer)
+            standing = self._standings.of(peer)
         call = Call[Message](method, peer, request, stream, standing, self._daemon.instances)
         if method.deed:
             budget = self._daemon.audit.budget
@@ -164,8 +164,8 @@ class Dispatcher:
         with self._places.taken(call.standing.name or call.peer.person):
             await handler(call, self._daemon)
 
-    def _admit(self, peer: Peer, method: Method) -> Verdict:
-        """ALLOW or ADOPT. Raises the error of a refusal."""
+    def _admit(self, peer: Peer, method: Method) -> tuple[Verdict, Standing]:
+        """ALLOW or ADOPT, and what the peer is taken for. Raises the error of a refusal."""
         self._daemon.enrolment.refresh()
         state = self._daemon.store.state
         standing, first = self._standings.of(peer), self._first_client()
@@ -174,7 +174,7 @@ class Dispatcher:
             by = actor(peer, standing.name, standing.role)
             self._daemon.audit.denied(by, decision.reason)
             raise decision.error or NotAuthenticated()
-        return decision.verdict
+        return decision.verdict, standing
 
     def _first_client(self) -> FirstClient:
         """The setting, which is read only where it counts: a look costs a stat."""

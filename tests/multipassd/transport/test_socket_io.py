@@ -113,6 +113,21 @@ def test_nothing_is_read_while_reading_is_paused() -> None:
     story(tell)
 
 
+def test_what_is_there_can_be_read_now_and_the_end_is_told_by_the_loop() -> None:
+    async def tell(pair: Pair) -> None:
+        assert pair.io.read_now() == b""
+        pair.peer.send(b"x" * 5000)
+        assert pair.io.read_now() == b"x" * 4096
+        assert pair.io.read_now() == b"x" * 904
+        pair.peer.close()
+        assert pair.io.read_now() == b""
+        assert pair.owner.told == []
+        assert await pair.lost() == ["lost"]
+        assert pair.io.read_now() == b""
+
+    story(tell)
+
+
 def test_what_the_socket_does_not_take_waits_and_pauses_the_owner() -> None:
     async def tell(pair: Pair) -> None:
         pair.io.write(LARGE)
