@@ -10,7 +10,7 @@ from protocol.wire_format import DecodeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any, TypeVar
 
     from client.session import Session
@@ -29,16 +29,16 @@ def call(
     request: Message,
     kind: type[Reply],
     channel: Channel | None = None,
-    meanwhile: Callable[[], object] | None = None,
+    loads: Sequence[str] = (),
 ) -> Reply:
-    """The last reply that has more than a log line; an empty one if there is none. `meanwhile` is
-    done while the service works: what loads the renderer costs no time there.
+    """The last reply that has more than a log line; an empty one if there is none. `loads`: modules
+    that the reply will need; loaded while the service works, they take no time.
 
     `method` is a name of `multipass.Rpc`, or the path of a call of this project's own services
     whose replies have a `log_line`; others go over `Channel.call`. Raises CommandFailed.
     """
     result = kind()
-    for reply in stream(session, method, request, kind, channel, meanwhile=meanwhile):
+    for reply in stream(session, method, request, kind, channel, loads=loads):
         result = reply
     return result
 
@@ -50,16 +50,14 @@ def stream(
     kind: type[Reply],
     channel: Channel | None = None,
     log: Callable[[str], None] = console.err,
-    meanwhile: Callable[[], object] | None = None,
+    loads: Sequence[str] = (),
 ) -> Iterator[Reply]:
     """Like `call`, for calls that report progress: every reply. Raises CommandFailed."""
     channel = channel or open_channel(session)
     begun = channel.begin(method, encode(request), half_close=True)
     begun.start()
-    if meanwhile is not None:
-        meanwhile()
-    import client.expiry  # noqa: F401  # main needs it afterwards
-
+    for module in (*loads, "client.expiry"):  # main needs the latter afterwards
+        __import__(module)
     yield from replies(session, begun, kind, log)
 
 

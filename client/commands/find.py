@@ -9,6 +9,8 @@ from client.errors import SUCCESS, UsageError
 from client.session import Session
 from client.terminal import console
 
+RENDERERS = "client.render.images", "client.render.table"
+
 
 def run(session: Session) -> int:
     line = session.line
@@ -33,7 +35,7 @@ def run(session: Session) -> int:
         show_blueprints=not only_images,
         force_manifest_network_download=force,
     )
-    reply = rpc.call(session, "find", request, FindReply)
+    reply = rpc.call(session, "find", request, FindReply, loads=RENDERERS)
     from client.render import images
 
     shown = images.Categories(images=not only_blueprints, blueprints=not only_images)

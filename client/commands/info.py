@@ -11,6 +11,8 @@ from client.session import Session
 from client.terminal import console, notices
 from protocol.messages.information import InfoReply, InfoRequest
 
+RENDERERS = ("client.render.details",)
+
 
 def run(session: Session) -> int:
     line = session.line
@@ -30,7 +32,7 @@ def run(session: Session) -> int:
         no_runtime_information="no-runtime-information" in line.flags,
         snapshots=snapshots,
     )
-    reply = rpc.call(session, "info", request, InfoReply)
+    reply = rpc.call(session, "info", request, InfoReply, loads=RENDERERS)
     _show(session, reply, form, snapshots)
     return SUCCESS
 

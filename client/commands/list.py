@@ -10,6 +10,8 @@ from client.session import Session
 from client.terminal import console
 from protocol.messages.listing import ListReply, ListRequest
 
+RENDERERS = "client.render.instances", "client.render.table"
+
 
 def run(session: Session) -> int:
     line = session.line
@@ -22,14 +24,9 @@ def run(session: Session) -> int:
     request = ListRequest(
         verbosity_level=session.verbosity, snapshots=snapshots, request_ipv4=not no_ipv4
     )
-    reply = rpc.call(session, "list", request, ListReply, meanwhile=_load_renderer)
+    reply = rpc.call(session, "list", request, ListReply, loads=RENDERERS)
     _show(session, reply, form, snapshots)
     return SUCCESS
-
-
-def _load_renderer() -> None:
-    import client.render.instances
-    import client.render.table  # noqa: F401
 
 
 def _show(session: Session, reply: ListReply, form: str, snapshots: bool) -> None:

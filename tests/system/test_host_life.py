@@ -93,7 +93,7 @@ def others_get_in_by_passphrase(host: Host) -> None:
 
 
 def every_user_starts_what_was_compiled(host: Host) -> None:
-    """One who has to compile it can't write the result down, and each start takes 30 ms longer."""
+    """One who has to compile it can't write the result down, and each start takes twice as long."""
     words = ("/usr/bin/python3", "-I", "-S", "-v", "/usr/bin/multipass", "list")
     said = host.run(*words, user="bob").stdout
     origins = re.findall(r"# code object from '?(/usr/lib/multipass/[^\s']+)", said)
