@@ -41,8 +41,9 @@ LOGIN = (
     "GlobalKnownHostsFile=/dev/null",
     "UpdateHostKeys=no",
     "CheckHostIP=no",
-    # The network is this host's bridge; the newer default takes an emulated guest 0.1 s.
-    "KexAlgorithms=^curve25519-sha256",
+    # The network is this host's bridge, or the service's TLS. The default of OpenSSH 9 takes this
+    # host 50 ms and an emulated guest 20; its curve25519 takes that 20 more than OpenSSL's P-256.
+    "KexAlgorithms=^ecdh-sha2-nistp256,curve25519-sha256",
     f"ConnectTimeout={CONNECT_WITHIN}",
     f"ServerAliveInterval={ALIVE_EVERY}",
     "ServerAliveCountMax=10",

@@ -113,6 +113,8 @@ def test_a_guest_whose_line_was_removed_is_reached_by_the_shared_key_and_info_sa
     foo: Site,
 ) -> None:
     foo.inside("foo", f"sed -i '/^cert-authority/d' {AUTHORISED}")
+    connections = foo.sandbox.home("alice") / "multipass-ssh"  # which would be used, while there
+    foo.wait_for(lambda: not list(connections.iterdir()), "the end of the connection")
     assert foo.inside("foo", "echo here") == "here"
     said = foo.cli("info", "-v", "foo").stderr
     assert "the key that all instances share: it refused a certificate\n" in said
