@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import posix
 import sys
 import time
@@ -50,7 +49,7 @@ def failure(server: Server, error: OSError) -> CommandFailed:
     if not isinstance(address, UnixAddress):
         hint = messages.host_fails(server, _why(error))
         return Unreachable(messages.CANNOT_CONNECT, hint)
-    if error.errno in (errno.EACCES, errno.EPERM):
+    if isinstance(error, PermissionError):
         return AccessDenied(messages.ACCESS_DENIED, denied_hint(address))
     return Unreachable(messages.CANNOT_CONNECT, _unreachable_hint(address.path, error))
 
@@ -94,6 +93,8 @@ def _unix_socket() -> Socket:
 def _queued(socket: Socket, path: str) -> Socket:
     """Wait in the kernel for room in the listen queue, first come, first served; repeated attempts
     would lose to callers that try more often. Raises BlockingIOError after the time limit."""
+    from errno import EAGAIN, ENOTCONN
+
     end = time.monotonic() + UNIX_TIMEOUT
     try:
         _limit_sending(socket, HANDLE_SIGNALS_EVERY)
@@ -103,7 +104,7 @@ def _queued(socket: Socket, path: str) -> Socket:
                 socket.getpeername()  # a stop and `fg` end the wait, too
                 break
             except OSError as error:
-                waits = error.errno in (errno.EAGAIN, errno.ENOTCONN)
+                waits = error.errno in (EAGAIN, ENOTCONN)
                 if not waits or time.monotonic() >= end:
                     raise
         _limit_sending(socket, 0)
@@ -125,6 +126,8 @@ def _limit_sending(socket: Socket, seconds: float) -> None:
 
 def _dial_tcp(address: TcpAddress, seconds: float) -> Socket:
     """Try every address of the name, as socket.create_connection does."""
+    from errno import EADDRNOTAVAIL
+
     # ASCII as bytes: text would load the tables of encodings.idna.
     host = address.host.encode() if address.host.isascii() else address.host
     last: OSError | None = None
@@ -136,7 +139,7 @@ def _dial_tcp(address: TcpAddress, seconds: float) -> Socket:
             return _connected(socket, target, seconds)
         except OSError as error:
             last = error
-    raise last or OSError(errno.EADDRNOTAVAIL, posix.strerror(errno.EADDRNOTAVAIL))
+    raise last or OSError(EADDRNOTAVAIL, posix.strerror(EADDRNOTAVAIL))
 
 
 def _tune(socket: Socket) -> None:
@@ -162,9 +165,9 @@ def _connected(socket: Socket, target: object, timeout: float) -> Socket:
 
 def _unreachable_hint(path: str, error: OSError) -> str:
     remedy = _remedy(path)
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
         return messages.no_socket(path, remedy)
-    if error.errno == errno.ECONNREFUSED:
+    if isinstance(error, ConnectionRefusedError):
         return messages.no_listener(path, remedy)
     return messages.socket_fails(path, _why(error), remedy)
 
