@@ -21,9 +21,14 @@ PATIENCE_SHARE = 6
 LATE_INTERVAL = 15.0  # between attempts at one that did not answer in time
 PROBE_SECONDS = 15.0  # one attempt to log in
 CONSOLE_LINES, CONSOLE_LIMIT = 10, 1000  # of a silent guest's console that the log gets
-NOTHING = "true"
 # Cloud-init writes this when the first boot's work is done.
-FINISHED = "test -e /var/lib/cloud/instance/boot-finished"
+MARK, DONE = "/var/lib/cloud/instance/boot-finished", "finished"
+LOOK = f"sh -c 'test ! -e {MARK} || echo {DONE}'"
+# Ten seconds of waiting at a log-in: each log-in takes an emulated guest half a second's work.
+LOOKS = 20
+FINISHED = (
+    f"sh -c 'for look in $(seq {LOOKS}); do test ! -e {MARK} || exit 0; sleep 0.5; done; exit 1'"
+)
 
 _log = log.get("instances")
 
@@ -49,6 +54,7 @@ class Reachability:
         answer in time, `on_late_answer` when it answers after that."""
         self.answered = False  # a log-in succeeded
         self.silent = False  # none did in time, and no client waits any longer
+        self._initialised = False  # cloud-init was done at the first log-in
         self._name = name
         self._guest = guest
         self.connection = connection
@@ -62,7 +68,7 @@ class Reachability:
         loop = asyncio.get_running_loop()
         began = loop.time()
         self.connection.answer_seconds = patience(0.0)
-        while not await self._tried(NOTHING):
+        while not await self._tried(LOOK):
             passed = loop.time() - began
             self.connection.answer_seconds = patience(passed)
             if passed > START_TIMEOUT and self._unattended() and not self.silent:
@@ -77,8 +83,8 @@ class Reachability:
             async with asyncio.timeout(seconds):
                 await asyncio.wait({probing})
                 if not self.answered:
-                    await self._until(NOTHING)
-                if initialised:
+                    await self._until(LOOK)
+                if initialised and not self._initialised:
                     what = "timed out waiting for initialization to complete"
                     await self._until(FINISHED)
         except TimeoutError:
@@ -93,7 +99,8 @@ class Reachability:
         """Did it succeed, or has the guest ended?"""
         if not self.connection.over:
             with suppress(GuestSilent, NotRunning):
-                await self.connection.execute(command, PROBE_SECONDS)
+                said = await self.connection.execute(command, PROBE_SECONDS)
+                self._initialised = said.strip() == DONE
                 return True
         return self.connection.over
 
