@@ -24,7 +24,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from protocol.certificate_check import CertificateError, check
 from protocol.pem import CERTIFICATE, body_to_der, der_to_pem
+
+__all__ = ["CertificateError", "check"]
 
 LOCALHOST = "localhost"  # the name that every client verifies, at any address
 ROOT_NAME = "Multipass Root CA"
@@ -36,10 +39,6 @@ SERVER_LIFE = 365 * DAY
 CLIENT_LIFE = 365 * DAY
 
 SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-
-
-class CertificateError(ValueError):
-    """The bytes are not the certificate or key that they should be."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +98,6 @@ def make_server(root: KeyPair, names: Sequence[str] = (), now: datetime | None =
     identifier = _authority_identifier(issuer, issuer_key)
     builder = builder.add_extension(identifier, critical=False)
     return _sign(builder, key, issuer_key)
-
-
-def check(der: bytes) -> None:
-    """Raises CertificateError unless `der` is one X.509 certificate of any version or key type."""
-    load_der(der)
 
 
 def load_der(der: bytes) -> x509.Certificate:

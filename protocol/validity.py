@@ -29,6 +29,17 @@ def period(der: bytes) -> tuple[str, str]:
     return first, last
 
 
+def ends(der: bytes) -> float:
+    """Not after, in seconds since 1970. Raises ValueError as `period` does, and for a day that no
+    calendar has."""
+    moment = period(der)[1]
+    year, month, day = int(moment[:4]), int(moment[4:6]), int(moment[6:8])
+    hour, minute, second = int(moment[8:10]), int(moment[10:12]), int(moment[12:14])
+    from datetime import UTC, datetime  # not for the CLI, which compares texts
+
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
+
+
 def _moment(der: bytes, at: int) -> tuple[str, int]:
     tag, start, end = _element(der, at)
     text = der[start:end].decode("ascii")

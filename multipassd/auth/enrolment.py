@@ -23,7 +23,7 @@ from multipassd.trust.lock import LastAdmin, StoreError
 from multipassd.trust.reader import INVITATIONS_NAME
 from multipassd.trust.state import FirstClient, Holders, TrustState
 from multipassd.trust.store import TrustStore, always
-from protocol import certificates
+from protocol import certificate_check
 from protocol.errors import InvalidCertificate, StorageFailed, StoreDamaged
 from protocol.roles import Role, parse
 
@@ -297,6 +297,6 @@ class Enrolment:
 def _check(peer: Peer) -> None:
     """Raises InvalidCertificate."""
     try:
-        certificates.check(peer.certificate)
+        certificate_check.check(peer.certificate)
     except ValueError:
         raise InvalidCertificate() from None

@@ -14,8 +14,7 @@ from multipassd.system import log
 from multipassd.trust import names
 from multipassd.trust.state import FirstClient, TrustState
 from multipassd.trust.store import TrustStore
-from protocol import certificates
-from protocol.certificates import CertificateError
+from protocol.certificate_check import CertificateError
 from protocol.errors import RpcError, StorageFailed, StoreDamaged
 from protocol.invitation_line import with_pin
 from protocol.roles import Role
@@ -114,6 +113,8 @@ def invite(
 def for_service(line: str, root: bytes) -> str:
     """The line with the hash of the key of the service's root certificate (PEM), by which a client
     over TCP knows the service."""
+    from protocol import certificates
+
     try:
         return with_pin(line, certificates.public_keys(root)[0][1])
     except (CertificateError, IndexError):  # over a Unix socket it works without

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from multipassd.audit.record import NOBODY
 from multipassd.audit.trail import Audit
-from multipassd.auth.certificate_checks import ends, renewal_complaint
+from multipassd.auth.expiry import ends
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import actor
 from multipassd.trust.store import TrustStore
@@ -40,6 +40,8 @@ class Renewal:
     @staticmethod
     def check(peer: Peer, certificate: bytes) -> None:
         """Before anything is noted of it. Raises NotRenewed."""
+        from multipassd.auth.certificate_checks import renewal_complaint
+
         if wrong := renewal_complaint(peer.certificate, certificate, datetime.now(UTC)):
             raise NotRenewed(wrong)
 

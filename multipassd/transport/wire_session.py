@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multipassd.auth import certificate_checks
+from multipassd.auth.expiry import ends
 from multipassd.auth.peer import Peer
 from multipassd.transport.h2_session import Handler, Link, Session
 from multipassd.transport.quota.origin import Caller
@@ -56,8 +56,8 @@ class Conversation:
         certificate = self._tls.peer_certificate()
         if not certificate:
             return Peer(caller.credentials, b"", "", caller.person, caller.address)
-        name, ends = fingerprint(certificate), certificate_checks.ends(certificate)
-        return Peer(caller.credentials, certificate, name, caller.person, caller.address, ends)
+        name, end = fingerprint(certificate), ends(certificate)
+        return Peer(caller.credentials, certificate, name, caller.person, caller.address, end)
 
     def output(self) -> bytes:
         """What both have ready for the wire. Raises TlsError."""

@@ -64,8 +64,11 @@ class StoreReader:
         disk = StoreDisk(self.directory / NAMES[role], self._owners)
         marker = self._marker if role is Role.ADMIN else None
         observer = Observer(disk, self._clients, role, marker, self._owners)
-        known = lambda: self._by_hand.trusted  # noqa: E731
-        return PemFile(disk, observer, self._publishing, known, self._join)
+        return PemFile(disk, observer, self._publishing, self._passed, self._join)
+
+    def _passed(self) -> frozenset[str]:
+        """Fingerprints of what is a certificate: each was looked at before it was put on record."""
+        return self._by_hand.trusted or self._clients.known()
 
     # Questions
 
@@ -221,6 +224,7 @@ class StoreReader:
             if not self._main.observer.directory_complaint():
                 with self._guard.locked():
                     self._main.disk.sweep()
+        self._clients.refresh()
         self.refresh()
 
     def refresh(self) -> bool:

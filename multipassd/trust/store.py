@@ -24,7 +24,7 @@ from multipassd.trust.reader import (
     StoreReader,
 )
 from multipassd.trust.state import TrustState
-from protocol.certificates import check
+from protocol.certificate_check import check
 from protocol.pem import der_to_pem, fingerprint
 from protocol.roles import Role
 

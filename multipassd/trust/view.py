@@ -19,7 +19,7 @@ from multipassd.trust.clients import Clients
 from multipassd.trust.disk import StoreDisk, UnsafeFile
 from multipassd.trust.enrolled_marker import EnrolledMarker
 from multipassd.trust.state import TrustState
-from protocol.certificates import check
+from protocol.certificate_check import check
 from protocol.roles import Role
 
 TORN_SECONDS = 2.0  # a certificate appended in two writes is whole by then
