@@ -27,6 +27,7 @@ from multipassd.trust.store import CLIENTS_NAME, NAMES, TrustStore
 from protocol.methods import Policy
 from protocol.pem import fingerprint, pem_to_der
 from protocol.roles import Role
+from tests.multipassd.instances.site import Parts
 from tools import records
 from tools.sandbox import MULTIPASS, Sandbox
 
@@ -88,7 +89,7 @@ def gate(clients: int, role: Role) -> Iterator[Gate]:
         nothing = SimpleNamespace(offers_shares=False)
         registry = records.registry(sandbox)
         driver, network = cast(Driver, nothing), cast(Networking, nothing)
-        instances = Instances(registry, driver, network, Path("/no/such/key"))
+        instances = Instances(registry, Parts(driver, network))
         instances.load()
         yield Gate(store, instances, peer, role)
     finally:

@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from multipassd.cloudinit.logins import Logins
-from multipassd.cloudinit.ssh_authority import SshAuthority
-from multipassd.cloudinit.ssh_keys import ServiceKey
-from multipassd.drivers.interface import Backend, Driver
-from multipassd.drivers.qemu import assembly as qemu
-from multipassd.images.library import Images
-from multipassd.instances.collection import Instances
-from multipassd.instances.exporting.importer import Importer
-from multipassd.instances.launching.launcher import Launcher
-from multipassd.instances.mount_switch import MountSwitch
-from multipassd.instances.records import earlier_installation
-from multipassd.instances.records.registry import Registry
-from multipassd.mounts import client as mounts
-from multipassd.mounts.client import MountServers
-from multipassd.network import bridge_client, reservations
-from multipassd.network.bridge_client import BridgedNetworking
-from multipassd.network.closing import Closing
-from multipassd.network.helper_process import NetworkHelper
-from multipassd.network.interface import Networking
-from multipassd.network.user_mode import UserNetworking
+from multipassd.drivers.qemu import traces
+from multipassd.network import state_directory
 from multipassd.settings.settings import Settings
 from multipassd.system import log
 from multipassd.system.installation import Installation
 from protocol import settings as names
+
+if TYPE_CHECKING:
+    from multipassd.cloudinit.logins import Logins
+    from multipassd.cloudinit.ssh_authority import SshAuthority
+    from multipassd.cloudinit.ssh_keys import ServiceKey
+    from multipassd.drivers.interface import Backend, Driver
+    from multipassd.images.library import Images
+    from multipassd.instances.cloning.cloner import Cloner
+    from multipassd.instances.collection import Instances
+    from multipassd.instances.exporting.importer import Importer
+    from multipassd.instances.launching.launcher import Launcher
+    from multipassd.instances.mount_switch import MountSwitch
+    from multipassd.instances.records.registry import Registry
+    from multipassd.mounts.client import MountServers
+    from multipassd.network.closing import Closing
+    from multipassd.network.helper_process import NetworkHelper
+    from multipassd.network.interface import Networking
 
 BRIDGE, USER_NETWORK = "bridge", "user"  # what `multipassd --network` takes
 
@@ -47,97 +48,206 @@ NOT_ROOT = (
     "`multipassd --network=bridge` does so."
 )
 
+
+def _qemu() -> Backend:
+    from multipassd.drivers.qemu.assembly import BACKEND
+
+    return BACKEND
+
+
 # By their names in the setting `local.driver`. What is in `settings/values.py` can be set.
-DRIVERS: Mapping[str, Backend] = {"qemu": qemu.BACKEND}
+DRIVERS: Mapping[str, Callable[[], Backend]] = {"qemu": _qemu}
+# For each of them: may machines run with this storage? Asked without the driver.
+HAVE_MACHINES: Mapping[str, Callable[[Path], bool]] = {"qemu": traces.has_machines}
 
 _log = log.get("instances")
 
 
-@dataclass(frozen=True)
 class Machines:
-    """What the daemon needs to run instances."""
+    """What the daemon needs to run instances. Each part is loaded when it is first asked for, as
+    most calls need few of them: see `late_code.py`."""
 
-    instances: Instances
-    images: Images
-    launcher: Launcher
-    importer: Importer
-    mount_switch: MountSwitch
-    ssh_key: ServiceKey
-    ssh_authority: SshAuthority
-    logins: Logins
-    helper: NetworkHelper | None  # to be started and stopped with the daemon
-    closing: Closing
-
-    @classmethod
-    def assemble(
-        cls,
+    def __init__(
+        self,
         environ: Mapping[str, str],
         data: Path,
         settings: Settings,
         network: str | None = None,
-    ) -> Machines:
+    ) -> None:
         """`network`: "bridge" or "user", as the administrator wants it. Raises HelperError."""
-        base = Path(Installation.of(environ).storage)
-        registry = Registry(data / "instances", base / "machines")
-        driver = driver_of(environ, base, settings)
-        helper = None
-        if network == BRIDGE and not _network_service(environ, driver):
-            helper = NetworkHelper(base, environ)
-        networking = _networking(environ, driver, registry, helper, network)
-        key = ServiceKey(data)
-        servers = MountServers(base, key.path, environ.get(mounts.SOCKET, ""))
-        servers.enabled = lambda: settings.get(names.PRIVILEGED_MOUNTS) == "true"
-        authority = SshAuthority(data)
-        logins = Logins(key, authority, settings.shared_ssh_key)
-        instances = Instances(registry, driver, networking, key.path, servers, logins)
+        self._environ = environ
+        self._data = data
+        self._settings = settings
+        self._network = network
+        self._base = Path(Installation.of(environ).storage)
+        # To be started and stopped with the daemon.
+        self.helper: NetworkHelper | None = self._own_helper() if network == BRIDGE else None
+
+    def _own_helper(self) -> NetworkHelper | None:
+        """Raises HelperError."""
+        from multipassd.network.helper_process import NetworkHelper
+
+        return None if self._network_service else NetworkHelper(self._base, self._environ)
+
+    @property
+    def _network_service(self) -> bool:
+        """Is the network's service set up, and may the machines use its taps?"""
+        from multipassd.network import bridge_client
+
+        return bool(self._environ.get(bridge_client.SOCKET)) and self.driver.opens_service_taps
+
+    # -- what instances are made with (`instances/site.py`) ---------------------------------------
+
+    @cached_property
+    def driver(self) -> Driver:
+        return driver_of(self._environ, self._base, self._settings)
+
+    @property
+    def has_traces(self) -> bool:
+        """May there be machines, or something of the network, that no instance's record knows?"""
+        if self.helper is not None:
+            return True
+        with suppress(FileNotFoundError):
+            if os.listdir(state_directory.of(self._environ)):
+                return True
+        has_machines = HAVE_MACHINES.get(self._settings.get(names.DRIVER))
+        return has_machines is None or has_machines(self._base)
+
+    @cached_property
+    def networking(self) -> Networking:
+        """A bridge where there is its service, else QEMU's own."""
+        from multipassd.network.bridge_client import SOCKET, BridgedNetworking
+        from multipassd.network.user_mode import UserNetworking
+
+        environ, asked = self._environ, self._network
+        if self.helper is not None:
+            return BridgedNetworking(self.helper.socket, self.helper.directory, self.driver.user)
+        if asked != USER_NETWORK and self._network_service:
+            directory = Path(state_directory.of(environ))
+            return BridgedNetworking(Path(environ[SOCKET]), directory, self.driver.user)
+        why = CHOSEN if asked == USER_NETWORK else _why_no_bridge(environ)
+        return UserNetworking(lambda: {each.ssh_port for each in self.registry.all()}, why)
+
+    @cached_property
+    def servers(self) -> MountServers:
+        from multipassd.mounts import client
+
+        socket = self._environ.get(client.SOCKET, "")
+        servers = client.MountServers(self._base, self.key_path, socket)
+        servers.enabled = self._serves_mounts
+        return servers
+
+    @property
+    def key_path(self) -> Path:
+        return self.ssh_key.path
+
+    @cached_property
+    def logins(self) -> Logins:
+        from multipassd.cloudinit.logins import Logins
+
+        return Logins(self.ssh_key, self.ssh_authority, self._settings.shared_ssh_key)
+
+    # -- parts ------------------------------------------------------------------------------------
+
+    @cached_property
+    def registry(self) -> Registry:
+        from multipassd.instances.records.registry import Registry
+
+        return Registry(self._data / "instances", self._base / "machines")
+
+    @cached_property
+    def instances(self) -> Instances:
+        from multipassd.instances.collection import Instances
+        from multipassd.instances.records import earlier_installation
+
+        instances = Instances(self.registry, self)
         instances.load()
-        if text := earlier_installation.warning(data, registry.mac_addresses()):
+        if text := earlier_installation.warning(self._data, self.registry.mac_addresses()):
             instances.earlier = text
             _log.warning("%s", text)
-        images = Images(base / "images", settings, environ)
-        launcher = Launcher(instances, images, key, authority, logins.shared)
-        importer = Importer(instances, images, launcher, key, authority)
-        switch = MountSwitch(instances, servers.enabled)
-        service = environ.get(bridge_client.SOCKET)
-        socket = helper.socket if helper else Path(service) if service else None
-        closing = Closing(socket, base)
-        return cls(
-            instances, images, launcher, importer, switch, key, authority, logins, helper, closing
-        )
+        return instances
+
+    @cached_property
+    def ssh_key(self) -> ServiceKey:
+        from multipassd.cloudinit.ssh_keys import ServiceKey
+
+        return ServiceKey(self._data)
+
+    @cached_property
+    def ssh_authority(self) -> SshAuthority:
+        from multipassd.cloudinit.ssh_authority import SshAuthority
+
+        return SshAuthority(self._data)
+
+    @cached_property
+    def images(self) -> Images:
+        from multipassd.images.library import Images
+
+        return Images(self._image_cache, self._settings, self._environ)
+
+    async def prune_images(self) -> None:
+        """Remove those that were not used for weeks, where there is any."""
+        in_use = self.registry.images()
+        if in_use is None:
+            return  # a disk may stand on any of them
+        with suppress(OSError):
+            if os.listdir(self._image_cache):
+                await self.images.prune(in_use)
+
+    @property
+    def _image_cache(self) -> Path:
+        return self._base / "images"
+
+    @cached_property
+    def launcher(self) -> Launcher:
+        from multipassd.instances.launching.launcher import Launcher
+
+        shared = self.logins.shared
+        return Launcher(self.instances, self.images, self.ssh_key, self.ssh_authority, shared)
+
+    @cached_property
+    def importer(self) -> Importer:
+        from multipassd.instances.exporting.importer import Importer
+
+        launcher = self.launcher
+        return Importer(self.instances, self.images, launcher, self.ssh_key, self.ssh_authority)
+
+    @cached_property
+    def cloner(self) -> Cloner:
+        from multipassd.instances.cloning.cloner import Cloner
+
+        return Cloner(self.instances, self.ssh_authority)
+
+    @cached_property
+    def mount_switch(self) -> MountSwitch:
+        from multipassd.instances.mount_switch import MountSwitch
+
+        return MountSwitch(self.instances, self._serves_mounts)
+
+    @cached_property
+    def closing(self) -> Closing:
+        from multipassd.network import bridge_client
+        from multipassd.network.closing import Closing
+
+        service = self._environ.get(bridge_client.SOCKET)
+        socket = self.helper.socket if self.helper else Path(service) if service else None
+        return Closing(socket, self._base)
+
+    def _serves_mounts(self) -> bool:
+        return self._settings.get(names.PRIVILEGED_MOUNTS) == "true"
 
 
 def driver_of(environ: Mapping[str, str], storage: Path, settings: Settings) -> Driver:
     """The driver that `local.driver` names."""
-    return DRIVERS[settings.get(names.DRIVER)].make(environ, storage)
+    return DRIVERS[settings.get(names.DRIVER)]().make(environ, storage)
 
 
 async def power_down(environ: Mapping[str, str], seconds: float) -> None:
     """End all machines that no service manager ends, by their power buttons if `seconds` are
     enough. For when the daemon does not run and is not to come back. Never fails."""
     storage = Path(Installation.of(environ).storage)
-    await asyncio.gather(*(each.power_down(environ, storage, seconds) for each in DRIVERS.values()))
-
-
-def _network_service(environ: Mapping[str, str], driver: Driver) -> bool:
-    """Is the network's service set up, and may the machines use its taps?"""
-    return bool(environ.get(bridge_client.SOCKET)) and driver.opens_service_taps
-
-
-def _networking(
-    environ: Mapping[str, str],
-    driver: Driver,
-    registry: Registry,
-    helper: NetworkHelper | None,
-    asked: str | None,
-) -> Networking:
-    """A bridge where there is its service, else QEMU's own."""
-    if helper is not None:
-        return BridgedNetworking(helper.socket, helper.directory, driver.user)
-    if asked != USER_NETWORK and _network_service(environ, driver):
-        directory = Path(environ.get(reservations.DIRECTORY, reservations.DEFAULT_DIRECTORY))
-        return BridgedNetworking(Path(environ[bridge_client.SOCKET]), directory, driver.user)
-    why = CHOSEN if asked == USER_NETWORK else _why_no_bridge(environ)
-    return UserNetworking(lambda: {each.ssh_port for each in registry.all()}, why)
+    backends = [load() for load in DRIVERS.values()]
+    await asyncio.gather(*(each.power_down(environ, storage, seconds) for each in backends))
 
 
 def _why_no_bridge(environ: Mapping[str, str]) -> str:

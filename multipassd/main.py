@@ -9,7 +9,7 @@ import sys
 from multipassd import service
 from multipassd.audit.trail import Audit
 from multipassd.auth.installer import InstallerError, enrol_installer
-from multipassd.network.helper_process import HelperError
+from multipassd.network.errors import HelperError
 from multipassd.options import parse_options
 from multipassd.snap import options as snap_options
 from multipassd.snap.takeover import take_over

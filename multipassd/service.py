@@ -22,8 +22,8 @@ from multipassd.auth.server_certificate import Identity, ensure
 from multipassd.auth.standing import Standings
 from multipassd.backend import Machines
 from multipassd.guest_access.guest_access import GuestAccess
-from multipassd.instances.cloning.cloner import Cloner
-from multipassd.network.helper_process import HelperError
+from multipassd.late_code import CodeReplaced, LateCode
+from multipassd.network.errors import HelperError
 from multipassd.rpc.caller_log import CallerLog
 from multipassd.rpc.context import Daemon
 from multipassd.rpc.dispatcher import Dispatcher
@@ -77,13 +77,14 @@ class Service:
         self._listeners, self._group = listeners.open_all(addresses, here.socket)
         self._names = reachable.names(addresses, self._listeners)
         try:
-            self._machines = Machines.assemble(os.environ, self._data, self._settings, network)
+            self._machines = Machines(os.environ, self._data, self._settings, network)
         except HelperError:
             for each in self._listeners:
                 each.close()
             raise
-        owners = self._machines.instances.owners
-        enrolment = Enrolment(self._store, self._audit, self._trust_changed, self._adopts, owners)
+        enrolment = Enrolment(
+            self._store, self._audit, self._trust_changed, self._adopts, self._owners
+        )
         self._daemon = Daemon(
             store=self._store,
             enrolment=enrolment,
@@ -91,22 +92,10 @@ class Service:
             verifier=Verifier(),
             guesses=Guesses(self._data / "guesses.json"),
             audit=self._audit,
-            instances=self._machines.instances,
-            images=self._machines.images,
-            launcher=self._machines.launcher,
-            cloner=Cloner(self._machines.instances, self._machines.ssh_authority),
-            importer=self._machines.importer,
-            ssh_key=self._machines.ssh_key,
-            ssh_authority=self._machines.ssh_authority,
+            machines=self._machines,
             data_directory=str(self._data),
-            mount_switch=self._machines.mount_switch,
             guest_access=GuestAccess(
-                self._data,
-                self._store,
-                self._machines.logins,
-                self._machines.instances,
-                self._machines.closing,
-                lambda: self._subuids,
+                self._data, self._store, self._machines, lambda: self._subuids
             ),
             tcp_address=reachable.from_other_machines(self._listeners),
         )
@@ -118,6 +107,7 @@ class Service:
         self._idle_exit = idle_exit if activated else 0  # else no caller would wake it
         self._farewell = ""  # why it ends, unless by a signal
         self._upkeep: asyncio.Task[None] | None = None
+        self._late_code = LateCode()
         self._pruning: asyncio.Task[None] | None = None  # of images; the loop holds tasks weakly
         self._first_client = FirstClient.UNKNOWN  # as of the last change of the sockets' modes
         self._reported: set[str] = set()  # problems that the log has told already
@@ -128,6 +118,7 @@ class Service:
 
     async def start(self) -> None:
         _raise_descriptor_limit()
+        self._late_code.install()
         with suppress(OSError):  # a disk that refuses is no reason to exit: the parts say so
             self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._store.load()
@@ -221,10 +212,7 @@ class Service:
         self._plan_renewal()
 
     def _prune(self) -> None:
-        in_use = self._daemon.instances.registry.images()
-        if in_use is None:
-            return  # a disk may stand on any of them
-        self._pruning = self._loop.create_task(self._daemon.images.prune(in_use))
+        self._pruning = self._loop.create_task(self._machines.prune_images())
 
     def _plan_renewal(self) -> None:
         unsaved = bool(self._identity.problem)
@@ -232,6 +220,7 @@ class Service:
 
     def _reload(self) -> None:
         self._manager.reloading()
+        self._load_rest()
         self._settings.reload()
         self._subuids = SubordinateUids.load()
         self._daemon.enrolment.refresh()
@@ -241,6 +230,13 @@ class Service:
         _log.info("reloaded: %s", self._status())
         # Last: the one who asked for the reload may read the log at once.
         self._manager.ready(self._status())
+
+    def _load_rest(self) -> None:
+        """A package that is about to replace the files of this program has it reload first."""
+        try:
+            self._late_code.load_rest()
+        except CodeReplaced as error:
+            _log.error("%s", error.message)
 
     def _charge(self, uid: int) -> int:
         return self._subuids.charge(uid)
@@ -257,6 +253,9 @@ class Service:
         open_to_all = gate.open_to_all(self._store.state, self._first_client)
         for each in self._listeners:
             each.set_mode(open_to_all, self._group)
+
+    def _owners(self) -> set[str]:
+        return self._daemon.instances.owners()
 
     def _adopts(self) -> bool:
         return self._settings.first_client() is FirstClient.ADMIN

@@ -51,6 +51,7 @@ LEVELS = {
     "multipassd.admin.findings": 12,
     "multipassd.admin.records": 12,
     "multipassd.backend": 13,
+    "multipassd.late_code": 1,
     "multipassd.rpc": 13,
     "multipassd.admin": 14,
     "multipassd.migration": 14,
@@ -122,11 +123,30 @@ HEAVY_FOR_CLIENT = {
     "pydantic", "cryptography", "asyncio", "rich", "argparse", "h2", "hpack", "google", "grpc",
     "OpenSSL", "dataclasses", "logging", "typing",
 }  # fmt: skip
-# These import late on purpose: a client's own certificate, and a child that acts in a home.
-IMPORT_LATE = {"multipassd.main", "protocol.client_certificate"}
 # The modules of C beneath `socket` and `ssl`, with the Pythons that they were tried with (decision
 # 84); each module that imports one has the library's own for the others.
 BENEATH_THE_LIBRARY = {"client.transport.sockets": {"_socket"}, "client.transport.tls": {"_ssl"}}
+# What a start and a first `list` do without: tens of milliseconds, and MiB that an idle service keeps.
+HEAVY_FOR_START = HEAVY_FOR_DAEMON | {"cryptography", "pydantic", "yaml", "h2", "OpenSSL"}
+LISTING = "multipassd.rpc.methods.listing"
+# What loads own code at its first use: see `multipassd/late_code.py`.
+IMPORT_LATE = {
+    "multipassd.auth.expiry",
+    "multipassd.auth.inviting",
+    "multipassd.auth.renewal",
+    "multipassd.auth.server_certificate",
+    "multipassd.backend",
+    "multipassd.cloudinit.ssh_keys",
+    "multipassd.guest_access.guest_access",
+    "multipassd.instances.collection",
+    "multipassd.instances.mount_switch",
+    "multipassd.instances.records.record_text",
+    "multipassd.instances.records.registry",
+    "multipassd.main",
+    "multipassd.rpc.methods.listing",
+    "protocol.certificate_check",
+    "protocol.client_certificate",
+}
 
 
 def _is_type_checking(node: ast.If) -> bool:
@@ -192,6 +212,18 @@ def unit(module: str) -> str:
     return module.rpartition(".")[0]
 
 
+def closure(*modules: str, lazy: bool = False) -> set[str]:
+    """What is loaded with these; with `lazy` also what they load later."""
+    seen: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in seen:
+            seen.add(module)
+            waiting += imported_modules(module, lazy=lazy)
+    return seen
+
+
 def within(module: str, *places: str) -> bool:
     return any(module == place or module.startswith(f"{place}.") for place in places)
 
@@ -241,11 +273,21 @@ def test_programs_import_no_tests_tools_or_benchmarks() -> None:
         assert not top(imports(module)) & {"tests", "tools", "benchmarks"}, module
 
 
-def test_the_daemon_has_its_own_code_loaded_before_it_serves() -> None:
-    """Or an upgrade under a daemon that runs would mix two versions."""
+def test_only_listed_modules_load_own_code_late() -> None:
+    """What is loaded at a start can be read from the list; `late_code.py` keeps versions apart."""
+    loading = set()
     for module in of("multipassd", "protocol"):
         late = imports(module) - imports(module, lazy=False)
-        assert not top(late) & {"multipassd", "protocol"} or module in IMPORT_LATE, module
+        if top(late) & {"multipassd", "protocol"}:
+            loading.add(module)
+    assert loading == IMPORT_LATE
+
+
+def test_a_start_and_a_list_load_no_instance_and_no_cryptography() -> None:
+    loaded = closure("multipassd.service", "multipassd.instances.collection", LISTING)
+    assert {"multipassd.transport.tls", "multipassd.trust.store"} <= loaded
+    assert not loaded & set(of("multipassd.instances.instance", "multipassd.drivers.interface"))
+    assert not [each for each in loaded if top(imports(each, lazy=False)) & HEAVY_FOR_START]
 
 
 def test_pure_modules_import_neither_asyncio_nor_sockets() -> None:
@@ -283,14 +325,10 @@ def test_only_the_installation_asks_whether_this_is_the_snap() -> None:
 
 
 def test_the_daemon_loads_nothing_that_its_image_worker_is_there_for() -> None:
-    seen: set[str] = set()
-    waiting = ["multipassd.service"]
-    while waiting:
-        module = waiting.pop()
-        seen.add(module)
-        assert not top(imports(module)) & HEAVY_FOR_DAEMON, module
-        waiting += imported_modules(module) - seen
+    seen = closure("multipassd.service", lazy=True)
     assert "multipassd.images.library" in seen
+    for module in seen:
+        assert not top(imports(module)) & HEAVY_FOR_DAEMON, module
     assert not {module for module in seen if within(module, "multipassd.images.worker")}
 
 

@@ -1,4 +1,4 @@
-"""The files of the daemon's certificates: read if nobody else can have written them, and written."""
+"""The files of the daemon's certificates: read, if only root can have written them."""
 
 from __future__ import annotations
 

@@ -37,7 +37,10 @@ class CertificateRepair:
         self._now = now
 
     def root(self) -> KeyPair:
-        certificate, key = self._files.read(self._files.root_certificate), self._files.read_secret(ROOT_KEY)
+        certificate, key = (
+            self._files.read(self._files.root_certificate),
+            self._files.read_secret(ROOT_KEY),
+        )
         if not certificate_checks.key_is_sound(key):
             root = certificates.make_root(self._now)
             self._files.write(self._files.directory / ROOT_KEY, root.key, SECRET_MODE)
@@ -60,7 +63,9 @@ class CertificateRepair:
         return certificates.make_root_for(key, self._now, certificate)
 
     def server(self, root: KeyPair, names: Sequence[str]) -> KeyPair:
-        server = KeyPair(self._files.read(self._files.directory / CERTIFICATE), self._files.read_secret(KEY))
+        server = KeyPair(
+            self._files.read(self._files.directory / CERTIFICATE), self._files.read_secret(KEY)
+        )
         if self._is_good_server(server, root, names):
             return server
         server = certificates.make_server(root, names, self._now)
@@ -113,7 +118,9 @@ class CertificateRepair:
     def good_until(root: KeyPair, server: KeyPair) -> datetime:
         """From then on one of the two is to be renewed."""
         end = certificate_checks.pem_not_after
-        return min(end(root.certificate) - RENEW_ROOT_BEFORE, end(server.certificate) - RENEW_BEFORE)
+        return min(
+            end(root.certificate) - RENEW_ROOT_BEFORE, end(server.certificate) - RENEW_BEFORE
+        )
 
     @staticmethod
     def not_after(server: KeyPair) -> datetime:

@@ -12,27 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-    load_ssh_private_key,
-)
-
 from multipassd.system.files import read_regular, write_atomically
 from protocol.errors import StorageFailed
 
 KEY_FILE = "ssh-keys/id_ed25519"
 KEY_MODE, DIRECTORY_MODE = 0o600, 0o700
-OPENSSH = b"OPENSSH PRIVATE KEY"  # of a file in OpenSSH's own format; else it is PEM
 MAX_KEY = 16 * 1024  # an OpenSSH key has under 1 KiB, one of RSA under 3
-RSA_EXPONENT, RSA_BITS = 65537, 3072
 # The file of a key that a rotation has made.
 NUMBERED = re.compile(r"id_ed25519\.rotation-([2-9]|[1-9][0-9]{1,8})")
 NO_KEY: Final = "-"  # in place of a key's name: the guest lets in certificates alone
@@ -52,12 +37,16 @@ class SshKey:
 
 
 def make() -> SshKey:
-    return _of(Ed25519PrivateKey.generate())
+    from multipassd.cloudinit import key_formats
+
+    return SshKey(*key_formats.make())
 
 
 def make_rsa() -> SshKey:
     """Takes a tenth of a second and more."""
-    return _of(rsa.generate_private_key(RSA_EXPONENT, RSA_BITS))
+    from multipassd.cloudinit import key_formats
+
+    return SshKey(*key_formats.make_rsa())
 
 
 class KeptKey:
@@ -166,13 +155,9 @@ class ServiceKey:
         """The public key of the same; empty where it can't be told. Raises StorageFailed."""
         if name == self.name:
             return self.public
-        data = self.private_of(name)
-        load = load_ssh_private_key if OPENSSH in data else load_pem_private_key
-        try:
-            key = load(data, password=None)
-            return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-        except (ValueError, TypeError, AttributeError, UnsupportedAlgorithm):
-            return ""
+        from multipassd.cloudinit import key_formats
+
+        return key_formats.public_of(self.private_of(name))
 
     # -- rotation ---------------------------------------------------------------------------------
 
@@ -265,21 +250,14 @@ def _number(name: str) -> int:
 
 
 def _read_or_make(path: Path, is_rsa: bool) -> SshKey:
+    """Raises OSError, ValueError."""
+    from multipassd.cloudinit import key_formats
+
     try:
-        private = load_ssh_private_key(read_regular(path, MAX_KEY), password=None)
+        text = read_regular(path, MAX_KEY)
     except FileNotFoundError:
         made = make_rsa() if is_rsa else make()
         path.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         write_atomically(path, made.private, KEY_MODE)
         return made
-    if is_rsa and isinstance(private, RSAPrivateKey):
-        return _of(private)
-    if is_rsa or not isinstance(private, Ed25519PrivateKey):
-        raise ValueError(f"it is no {'RSA' if is_rsa else 'Ed25519'} key")
-    return _of(private)
-
-
-def _of(key: Ed25519PrivateKey | RSAPrivateKey) -> SshKey:
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-    return SshKey(private, public.decode())
+    return SshKey(*key_formats.read(text, is_rsa=is_rsa))

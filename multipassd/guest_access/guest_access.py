@@ -5,19 +5,37 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from multipassd.auth.peer import NOBODY, Peer
-from multipassd.cloudinit.logins import Logins
 from multipassd.cloudinit.ssh_keys import NO_KEY
-from multipassd.guest_access.departures import Departures, Trust
 from multipassd.guest_access.holders import FILE, Holders
-from multipassd.guest_access.rotation import KeyRotation
-from multipassd.guest_access.sessions import Sessions
-from multipassd.instances.collection import Instances
-from multipassd.instances.instance import Instance
-from multipassd.network.closing import Closing
 from multipassd.transport.quota.subuids import SubordinateUids
+from protocol.errors import StorageFailed
+
+if TYPE_CHECKING:
+    from multipassd.cloudinit.logins import Logins
+    from multipassd.cloudinit.ssh_keys import ServiceKey
+    from multipassd.guest_access.departures import Departures, Trust
+    from multipassd.guest_access.rotation import KeyRotation
+    from multipassd.instances.collection import Instances
+    from multipassd.instances.instance import Instance
+    from multipassd.network.closing import Closing
+
+
+class Guests(Protocol):
+    """What guests are reached by, each loaded when it is first asked for."""
+
+    @property
+    def ssh_key(self) -> ServiceKey: ...
+    @property
+    def logins(self) -> Logins: ...
+    @property
+    def instances(self) -> Instances: ...
+    @property
+    def closing(self) -> Closing: ...
 
 
 class GuestAccess:
@@ -27,19 +45,30 @@ class GuestAccess:
         self,
         data: Path,
         trust: Trust,
-        logins: Logins,
-        instances: Instances,
-        closing: Closing,
+        guests: Guests,
         subuids: Callable[[], SubordinateUids],
     ) -> None:
         self._trust = trust
+        self._guests = guests
         self._subuids = subuids
-        self._key = key = logins.key
-        self._logins = logins
-        self._holders = Holders(data / FILE, key)
-        self._rotation = KeyRotation(instances, logins)
-        sessions = Sessions(instances, closing, subuids, os.geteuid())
-        self._departures = Departures(trust, self._holders, key, self._rotation, sessions)
+        self._key = guests.ssh_key
+        self._holders = Holders(data / FILE, self._key)
+        self._let_in = False  # any client, yet
+
+    @cached_property
+    def _rotation(self) -> KeyRotation:
+        from multipassd.guest_access.rotation import KeyRotation
+
+        return KeyRotation(self._guests.instances, self._guests.logins)
+
+    @cached_property
+    def _departures(self) -> Departures:
+        from multipassd.guest_access.departures import Departures
+        from multipassd.guest_access.sessions import Sessions
+
+        guests = self._guests
+        sessions = Sessions(guests.instances, guests.closing, self._subuids, os.geteuid())
+        return Departures(self._trust, self._holders, self._key, self._rotation, sessions)
 
     def load(self) -> None:
         """After the trust store was. Never fails."""
@@ -73,7 +102,7 @@ class GuestAccess:
     def why_withheld(self, instance: Instance) -> str:
         """Why no client gets the shared key for this guest, a clause; empty if admins do. Raises
         StorageFailed."""
-        if self._logins.wanted(instance.record) == NO_KEY:
+        if self._guests.logins.wanted(instance.record) == NO_KEY:
             return "local.shared-ssh-key is false"
         if instance.record.ssh_key == NO_KEY:
             return f"{instance.name} does not let it in yet; it will within minutes"
@@ -93,5 +122,14 @@ class GuestAccess:
 
     def look(self) -> None:
         """Called when trust has changed, and every second or so. Never fails."""
-        self._departures.look()
-        self._rotation.tick()
+        self._let_in = self._let_in or self._holders.any()
+        if self._let_in:  # else no client's access can end
+            self._departures.look()
+        if self._may_have_key():  # else none can be replaced
+            self._rotation.tick()
+
+    def _may_have_key(self) -> bool:
+        try:
+            return self._key.exists
+        except StorageFailed:
+            return True

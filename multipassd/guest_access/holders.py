@@ -67,6 +67,10 @@ class Holders:
     def get(self, fingerprint: str) -> Holder:
         return self._known.get(fingerprint, Holder())
 
+    def any(self) -> bool:
+        """Was a client let in whose access has not ended?"""
+        return bool(self._known)
+
     def __iter__(self) -> Iterator[tuple[str, Holder]]:
         return iter(list(self._known.items()))
 

@@ -5,31 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from multipassd.cloudinit.logins import Logins
-from multipassd.drivers.interface import Driver
-from multipassd.instances import damage
 from multipassd.instances.finder import Finder
-from multipassd.instances.instance import Instance
 from multipassd.instances.owners.claims import Claim, Claims
 from multipassd.instances.owners.owner import SERVICE, Owner
 from multipassd.instances.owners.quotas import Amounts
-from multipassd.instances.records import renaming
 from multipassd.instances.records.arrivals import Arrivals
 from multipassd.instances.records.damaged import Damaged
-from multipassd.instances.records.record import Phase, Record
+from multipassd.instances.records.phase import Phase
 from multipassd.instances.records.registry import Registry
+from multipassd.instances.site import Site
 from multipassd.instances.states.errors import (
     BeingPrepared,
     NameNotFree,
     NameTaken,
     NoSuchInstance,
 )
-from multipassd.mounts.client import MountServers
-from multipassd.network.interface import Networking
 from multipassd.system import log
 from protocol.errors import RpcError
+
+if TYPE_CHECKING:
+    from multipassd.drivers.interface import Driver
+    from multipassd.instances.instance import Instance
+    from multipassd.instances.records.record import Record
+    from multipassd.mounts.client import MountServers
+    from multipassd.network.interface import Networking
 
 _log = log.get("instances")
 
@@ -37,22 +38,10 @@ _log = log.get("instances")
 class Instances(Finder):
     """The instances of this service, by name."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        driver: Driver,
-        networking: Networking,
-        key: Path,
-        servers: MountServers | None = None,
-        logins: Logins | None = None,
-    ) -> None:
+    def __init__(self, registry: Registry, site: Site) -> None:
         self.registry = registry
         self._arrivals = Arrivals(registry)
-        self.driver = driver
-        self.networking = networking
-        self._key = key
-        self.servers = servers  # of classic mounts
-        self._logins = logins
+        self._site = site
         self._instances: dict[str, Instance] = {}
         self.claims = Claims(self._records_of)
         self._owned: dict[str, dict[str, Instance]] = {}  # by the owner
@@ -62,6 +51,18 @@ class Instances(Finder):
 
     def __len__(self) -> int:
         return len(self._instances)
+
+    @property
+    def driver(self) -> Driver:
+        return self._site.driver
+
+    @property
+    def networking(self) -> Networking:
+        return self._site.networking
+
+    @property
+    def servers(self) -> MountServers | None:
+        return self._site.servers
 
     @property
     def busy(self) -> bool:
@@ -82,6 +83,8 @@ class Instances(Finder):
             _log.info("removing what a launch or a purge has left over of %s", name)
             await self.driver.clear(name)
             await asyncio.to_thread(self.registry.remove_files, name)
+        if not self.taken() and self.registry.whole and not self._site.has_traces:
+            return
         await asyncio.to_thread(self.registry.reconcile)
         strangers = await self._strangers()
         for why in strangers:
@@ -204,9 +207,12 @@ class Instances(Finder):
         return {*self.preparing, *self._instances, *self.registry.damaged}
 
     def add(self, record: Record) -> Instance:
+        from multipassd.instances.instance import Instance
+
+        site = self._site
         instance = Instance(
-            record, self.registry, self.driver, self.networking, self._key, self.servers,
-            self._logins,
+            record, self.registry, site.driver, site.networking, site.key_path, site.servers,
+            site.logins,
         )  # fmt: skip
         self._instances[record.name] = instance
         self._owned.setdefault(record.owner, {})[record.name] = instance
@@ -231,6 +237,8 @@ class Instances(Finder):
     async def rename(self, instance: Instance, name: str, caller: Owner) -> None:
         """`caller`: who asks for it. Raises NameTaken, BeingPrepared, NameNotFree, WrongState
         where it is not stopped, StorageFailed; then nothing has changed."""
+        from multipassd.instances.records import renaming
+
         with self.reserved(name, caller):
             if stranger := await self.driver.stranger(name):
                 raise NameNotFree(name, stranger)
@@ -243,6 +251,8 @@ class Instances(Finder):
     async def purge(self, instance: Instance | Damaged) -> None:
         """Remove it with its disk. Its name is free when this returns."""
         if isinstance(instance, Damaged):
+            from multipassd.instances import damage
+
             await damage.purge(self, instance)
             return
         await instance.purge()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from multipassd.instances.attachments.attachments import Attachments
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import CannotRebuild, Damaged
-from multipassd.instances.records.record import Phase
+from multipassd.instances.records.phase import Phase
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states.errors import NoSuchInstance
 from multipassd.system import boot_id

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged, InstanceDamaged
 from multipassd.instances.states.errors import InstanceDeleted, Several
 from protocol.errors import RpcError
 from protocol.messages.common import InstanceNames
+
+if TYPE_CHECKING:
+    from multipassd.instances.instance import Instance
 
 Found = TypeVar("Found")
 
@@ -29,7 +31,7 @@ class Finder(ABC):
 
     def all(self) -> list[Instance]:
         """Live and deleted ones, by name."""
-        return [each for each in self.everything() if isinstance(each, Instance)]
+        return [each for each in self.everything() if not isinstance(each, Damaged)]
 
     def live(self) -> list[Instance]:
         return [each for each in self.all() if not each.record.deleted]

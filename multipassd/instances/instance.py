@@ -13,7 +13,8 @@ from multipassd.instances.attachments.attachments import Attachments
 from multipassd.instances.guests.login_way import LoginWay
 from multipassd.instances.guests.reachability import PROBE_SECONDS, START_TIMEOUT
 from multipassd.instances.guests.running_guest import RunningGuest
-from multipassd.instances.records.record import Phase, Record
+from multipassd.instances.records.phase import Phase
+from multipassd.instances.records.record import Record
 from multipassd.instances.records.registry import Registry
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.snapshots.snapshots import Snapshots

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from multipassd.instances.collection import Instances
-from multipassd.instances.instance import Instance
-from multipassd.instances.states import transitions
 from multipassd.system import log
 from protocol.errors import RpcError
+
+if TYPE_CHECKING:
+    from multipassd.instances.collection import Instances
+    from multipassd.instances.instance import Instance
 
 _log = log.get("mounts")
 
@@ -38,6 +40,8 @@ class MountSwitch:
     async def _apply_to(self, instance: Instance) -> None:
         if not instance.record.mounts:
             return
+        from multipassd.instances.states import transitions
+
         try:
             async with instance.held(transitions.MOUNT):
                 if instance.running:

@@ -6,12 +6,11 @@ state of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from multipassd.instances.finder import Finder
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import InstanceDamaged
 from multipassd.instances.records.record import Record, Snapshot
+from multipassd.instances.setting_keys import OF_SNAPSHOT, SnapshotKey
 from multipassd.instances.snapshots import tree
 from multipassd.instances.states.errors import (
     BeingPrepared,
@@ -24,8 +23,6 @@ from protocol.errors import InvalidSetting, RpcError
 from protocol.settings import DAEMON_PREFIX
 from protocol.status import Status
 
-PROPERTIES = ("comment", "name")
-
 
 class NotAccessed(RpcError):
     """The snapshot of a setting is not there."""
@@ -37,39 +34,21 @@ class NotAccessed(RpcError):
         super().__init__(f"Cannot access snapshot settings;{whose} reason: {reason}")
 
 
-@dataclass(frozen=True)
-class Key:
-    """`local.INSTANCE.SNAPSHOT.PROPERTY`"""
-
-    text: str
-    instance: str
-    snapshot: str
-    property: str
-
-
-def read_key(text: str) -> Key | None:
-    """None for a key that is none of a snapshot."""
-    parts = text.removeprefix(DAEMON_PREFIX).split(".")
-    if not text.startswith(DAEMON_PREFIX) or len(parts) != 3 or not all(parts):
-        return None
-    return Key(text, *parts) if parts[2] in PROPERTIES else None
-
-
 def keys(record: Record) -> list[str]:
     return [
         f"{DAEMON_PREFIX}{record.name}.{snapshot.name}.{each}"
         for snapshot in record.snapshots
-        for each in PROPERTIES
+        for each in OF_SNAPSHOT
     ]
 
 
-def show(instances: Finder, key: Key) -> str:
+def show(instances: Finder, key: SnapshotKey) -> str:
     """Also of a deleted instance. Raises NotAccessed."""
     _, snapshot = _find(instances, key, live=False)
     return snapshot.name if key.property == "name" else snapshot.comment
 
 
-def change(instances: Finder, key: Key, value: str) -> None:
+def change(instances: Finder, key: SnapshotKey, value: str) -> None:
     """Kept when this returns. Raises NotAccessed, InvalidSetting, SnapshotExists, StorageFailed."""
     instance, snapshot = _find(instances, key, live=True)
     try:
@@ -83,7 +62,7 @@ def change(instances: Finder, key: Key, value: str) -> None:
     instance.snapshots.change(snapshot, **{key.property: value})
 
 
-def _find(instances: Finder, key: Key, *, live: bool) -> tuple[Instance, Snapshot]:
+def _find(instances: Finder, key: SnapshotKey, *, live: bool) -> tuple[Instance, Snapshot]:
     try:
         instance = (instances.get_live if live else instances.get)(key.instance)
         return instance, tree.find(instance.record, key.snapshot)

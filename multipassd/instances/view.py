@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from multipassd.auth import ownership
 from multipassd.auth.standing import Standing
-from multipassd.instances.collection import Instances
 from multipassd.instances.finder import Finder
-from multipassd.instances.instance import Instance
-from multipassd.instances.records.damaged import Damaged
+
+if TYPE_CHECKING:
+    from multipassd.instances.collection import Instances
+    from multipassd.instances.instance import Instance
+    from multipassd.instances.records.damaged import Damaged
 
 
 class View(Finder):

@@ -59,7 +59,7 @@ def _run(options: Namespace, place: Place) -> int:
         )
     found = places.vaults(options.source, place.data, os.environ)
     notes = _Notes()
-    driver = DRIVERS[DRIVER].make(os.environ, place.machines.parent)
+    driver = DRIVERS[DRIVER]().make(os.environ, place.machines.parent)
     taking = Taking(place.data, place.machines, driver, notes.tell, notes.progress)
     if options.verb == "list":
         listing.show(found, taking, as_json=options.format == "json")

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from multipassd.network.reservations import DEFAULT_DIRECTORY, DIRECTORY
+from multipassd.network.errors import HelperError
+from multipassd.network.state_directory import DEFAULT_DIRECTORY, DIRECTORY
 from multipassd.network.tools import PATH
 from multipassd.system import installation, log
 
@@ -32,10 +33,6 @@ STOP_SECONDS = 90.0  # it may be changing one of the host's devices
 BACKLOG = 16
 
 _log = log.get("network")
-
-
-class HelperError(Exception):
-    """The helper can't be started; the text is a sentence."""
 
 
 class NetworkHelper:

@@ -15,8 +15,6 @@ from pathlib import Path
 from multipassd.network import subnet as subnets
 from multipassd.system.files import read_regular, write_atomically
 
-DIRECTORY = "MULTIPASS_NETWORK_DIRECTORY"  # the variable that names where the files lie
-DEFAULT_DIRECTORY = "/var/lib/multipass-network"
 FILE, LEASES = "hosts", "leases"
 BRIDGES = "bridges.json"  # the record of bridges on the host's devices: see uplinks/registry.py
 MAX_FILE = 1 << 20  # a line has some 100 bytes, a subnet 253 of them

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 from multipassd.audit import deed
 from multipassd.audit.deed import Deed
 from multipassd.audit.record import Actor
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import Standing, actor
-from multipassd.instances.collection import Instances
 from multipassd.instances.view import View
 from multipassd.system import log
 from multipassd.transport.quota import limits
@@ -20,6 +19,9 @@ from protocol.codec import Message
 from protocol.errors import MalformedRequest
 from protocol.methods import Method
 from protocol.wire_format import DecodeError
+
+if TYPE_CHECKING:
+    from multipassd.instances.collection import Instances
 
 Request = TypeVar("Request", bound=Message)
 
@@ -45,7 +47,7 @@ class Call(Generic[Request]):
         request: Request,
         replies: Replies,
         standing: Standing,
-        instances: Instances,
+        instances: Callable[[], Instances],
     ) -> None:
         self.method = method
         self.peer = peer
@@ -90,7 +92,7 @@ class Call(Generic[Request]):
     @property
     def instances(self) -> View:
         """Those that exist for the caller; the others must not be looked up in any other way."""
-        return View(self._instances, self.standing)
+        return View(self._instances(), self.standing)
 
     @property
     def person(self) -> str:

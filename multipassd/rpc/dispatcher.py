@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multipassd.audit.deed import Deed
 from multipassd.auth.gate import Verdict, decide, decide_anew
@@ -30,6 +30,9 @@ from protocol.errors import (
 )
 from protocol.methods import Method
 from protocol.wire_format import DecodeError
+
+if TYPE_CHECKING:
+    from multipassd.instances.collection import Instances
 
 Handler = Callable[[Call[Any], Daemon], Awaitable[None]]
 
@@ -107,7 +110,7 @@ class Dispatcher:
         if verdict is Verdict.ADOPT:
             await self._adopt(peer)
             standing = self._standings.of(peer)
-        call = Call[Message](method, peer, request, stream, standing, self._daemon.instances)
+        call = Call[Message](method, peer, request, stream, standing, self._instances)
         if method.deed:
             budget = self._daemon.audit.budget
             call.deed = Deed(method.deed, call.actor, budget, subject_of(request))
@@ -119,6 +122,9 @@ class Dispatcher:
         finally:
             self._running.pop(stream, None)
         self._after(stream, call.peer)
+
+    def _instances(self) -> Instances:
+        return self._daemon.instances
 
     def _end_untrusted(self) -> None:
         for stream, call in list(self._running.items()):

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from multipassd.audit.deed import Subject
 from multipassd.instances import setting_keys
-from multipassd.instances import snapshot_settings as of_snapshots
 from protocol.codec import Message
 from protocol.messages.access import SetRequest
 from protocol.messages.common import InstanceNames, InstanceSnapshotPair, TargetPathInfo
@@ -33,7 +32,7 @@ def subject_of(request: Message) -> Subject:
 
 
 def _of_setting(key: str) -> Subject:
-    found = setting_keys.read_key(key) or of_snapshots.read_key(key)
+    found = setting_keys.read_key(key) or setting_keys.read_snapshot_key(key)
     return Subject((found.instance,) if found else (), setting=key)
 
 

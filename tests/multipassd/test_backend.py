@@ -26,7 +26,8 @@ def test_the_setting_names_the_driver(tmp_path: Path, monkeypatch: pytest.Monkey
     async def power_down(*_: object) -> None:
         return
 
-    drivers = {**backend.DRIVERS, "other": Backend(lambda environ, storage: other, power_down)}
+    another = Backend(lambda environ, storage: other, power_down)
+    drivers = {**backend.DRIVERS, "other": lambda: another}
     monkeypatch.setattr(backend, "DRIVERS", drivers)
     monkeypatch.setattr(values, "DRIVERS", frozenset(drivers))
     known = Settings(tmp_path / "multipassd.conf")

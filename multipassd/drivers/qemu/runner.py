@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from multipassd.drivers.qemu import shared_names
 from multipassd.drivers.qemu.shared_names import UNIT_PREFIX
 
-RUNTIME = Path("/run")
+RUNTIME = Path(shared_names.RUNTIME)
 USER = "multipass-vm"  # made by the package; owns nothing but what is given to its group
 
 MAX_SAID = 500  # characters of QEMU's words that are passed on

@@ -2,4 +2,5 @@
 each QEMU."""
 
 UNIT_PREFIX = "multipass-instance-"  # of the units and runtime directories of instances
+RUNTIME = "/run"  # where the latter are
 AT_SIGTERM = "--at-sigterm"  # wait for it, or for the end of stdin, which QEMU holds open

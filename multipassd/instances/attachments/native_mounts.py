@@ -16,7 +16,8 @@ from pathlib import Path
 
 from multipassd.drivers.interface import DriverError, Machine, Share
 from multipassd.instances.attachments.attachment import Attachment, Execute, Fields, Warn
-from multipassd.instances.records.record import LOGIN_USER, IdPair, Mount, MountKind, Phase
+from multipassd.instances.records.phase import Phase
+from multipassd.instances.records.record import LOGIN_USER, IdPair, Mount, MountKind
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states import transitions
 from multipassd.instances.states.errors import GuestSilent, NotRunning, WrongState

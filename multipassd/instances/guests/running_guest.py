@@ -15,7 +15,7 @@ from multipassd.instances.guests.guest_connection import GuestConnection
 from multipassd.instances.guests.guest_ssh import Endpoint
 from multipassd.instances.guests.reachability import Reachability
 from multipassd.instances.guests.settling import Settling
-from multipassd.instances.records.record import Phase
+from multipassd.instances.records.phase import Phase
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.states import transitions
 from multipassd.instances.states.errors import NotRunning

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 from multipassd.instances.owners import quotas
 from multipassd.instances.owners.owner import Owner
 from multipassd.instances.owners.quotas import Amounts
-from multipassd.instances.records.record import Record
+
+if TYPE_CHECKING:
+    from multipassd.instances.records.record import Record
 
 
 class Claim:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from multipassd.instances.owners.owner import Owner
-from multipassd.instances.records.record import Record, Snapshot
 from protocol import quotas
 from protocol.errors import RpcError
 from protocol.roles import Role
 from protocol.status import Status
+
+if TYPE_CHECKING:
+    from multipassd.instances.records.record import Record, Snapshot
 
 
 class Amounts(NamedTuple):

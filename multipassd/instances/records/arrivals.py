@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from multipassd.instances.records.instance_directory import MAX_FILE
-from multipassd.instances.records.record import Record, record_of
+from multipassd.instances.records.record_text import record_of
 from multipassd.instances.records.registry import Registry
 from multipassd.system.files import TICK_SECONDS, read_regular
+
+if TYPE_CHECKING:
+    from multipassd.instances.records.record import Record
 
 
 class Arrivals:

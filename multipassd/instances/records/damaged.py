@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from multipassd.instances.records.record import Record
 from multipassd.instances.states.errors import WrongState
 from multipassd.instances.states.state import State
+
+if TYPE_CHECKING:
+    from multipassd.instances.records.record import Record
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Container
 from pathlib import Path
 
-from multipassd.instances.records.record import reason_of
+from multipassd.instances.records.record_text import reason_of
 from multipassd.system import installation
 from multipassd.system.files import read_regular
 from protocol import names

@@ -6,24 +6,15 @@ import time
 from enum import Enum
 from errno import ELOOP
 from json import JSONDecodeError
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
+from multipassd.instances.records.phase import Phase
+from multipassd.instances.records.record_text import FORMAT
 from multipassd.models.checks import at_least
 from multipassd.models.invalid import CUT_OFF
 from multipassd.models.model import Model, made
 from multipassd.network.interface import Cards, HostCard
 from protocol import names
-
-FORMAT: Final = 1  # of the file; a later one is left alone by this release
-
-
-class Phase(Enum):
-    """What an instance was doing when it was last written down; what it does now only the driver
-    knows."""
-
-    STOPPED = "stopped"
-    RUNNING = "running"  # to be started again after the host's next boot
-    SUSPENDED = "suspended"
 
 
 Name = Annotated[str, names.valid]

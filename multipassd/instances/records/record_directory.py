@@ -6,11 +6,15 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multipassd.instances.records.instance_directory import MAX_FILE, InstanceDirectory
-from multipassd.instances.records.record import FORMAT, Record, reason_of, record_of
+from multipassd.instances.records.record_text import FORMAT, reason_of, record_of
 from multipassd.system.files import make_directory, read_regular
 from protocol import names
+
+if TYPE_CHECKING:
+    from multipassd.instances.records.record import Record
 
 SUFFIX = ".json"
 DIRECTORY_MODE = 0o700

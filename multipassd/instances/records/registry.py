@@ -9,23 +9,22 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from multipassd.instances.records import renaming, running_markers
+from multipassd.instances.records import running_markers
 from multipassd.instances.records.damaged import Damaged
 from multipassd.instances.records.instance_directory import FILE_MODE, MAX_FILE, InstanceDirectory
-from multipassd.instances.records.record import (
-    Phase,
-    Record,
-    reason_of,
-    record_of,
-    text_of,
-)
+from multipassd.instances.records.phase import Phase
 from multipassd.instances.records.record_directory import DIRECTORY_MODE, RecordDirectory
+from multipassd.instances.records.record_text import reason_of, record_of, text_of
 from multipassd.instances.records.running_markers import RunningMarkers
 from multipassd.system import log
 from multipassd.system.files import make_directory, read_regular, sync_directory, write_atomically
 from protocol import names
 from protocol.errors import StorageFailed
+
+if TYPE_CHECKING:
+    from multipassd.instances.records.record import Record
 
 # A record that could not be read keeps its text under this name when it is rebuilt.
 ASIDE = ".json.damaged"
@@ -60,6 +59,8 @@ class Registry(RecordDirectory):
         self.read()
         for record in self.all():
             if record.renamed_from:
+                from multipassd.instances.records import renaming
+
                 renaming.complete(self, record)
         for why in (*self.strange, *(each.trouble for each in self.damaged.values())):
             _log.error("%s", why)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from multipassd.network import reservations, tools
+from multipassd.network import reservations, state_directory, tools
 from multipassd.network import subnet as subnets
 from multipassd.network.tools import NetworkFailure
 
@@ -65,7 +65,7 @@ class Dnsmasq:
             raise NetworkFailure(
                 f"dnsmasq's user {self._user} can't read the instances' addresses "
                 f"in {self._directory}. Please open the directories above to it (`chmod o+x`), or "
-                f"name another by {reservations.DIRECTORY}, then try again."
+                f"name another by {state_directory.DIRECTORY}, then try again."
             )
         self._ready.clear()
         try:

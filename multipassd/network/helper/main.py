@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from multipassd.network.helper import closing
 from multipassd.network.helper.host_network import HostNetwork
-from multipassd.network.reservations import DEFAULT_DIRECTORY, DIRECTORY
+from multipassd.network.state_directory import of as state_directory
 from multipassd.network.tools import NetworkFailure
 from multipassd.system import activation, file_lock, json_request, log
 from multipassd.system.json_request import RequestFailed
@@ -46,7 +46,7 @@ Request = dict[str, Any]
 def main(words: list[str]) -> int:
     log.configure("platform", "info")
     os.umask(0o022)  # dnsmasq's own user reads what we write
-    directory = Path(os.environ.get(DIRECTORY, DEFAULT_DIRECTORY))
+    directory = Path(state_directory(os.environ))
     if words == ["serve"]:
         return serve(directory)
     if words == ["down"]:

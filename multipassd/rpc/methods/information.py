@@ -1,4 +1,4 @@
-"""What is known of instances and of the host: `list`, `info`, `networks`."""
+"""What is known of instances and of the host: `info`, `networks`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from multipassd.instances.guests.guest_stats import Runtime
 from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged
 from multipassd.instances.states.errors import GuestSilent
-from multipassd.instances.states.state import AT_REST, State
+from multipassd.instances.states.state import AT_REST
 from multipassd.network import interfaces
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.rpc.methods import mounts, snapshots
+from multipassd.rpc.methods.listing import status_of
 from multipassd.system import log
 from protocol.errors import RpcError, StorageFailed
-from protocol.messages.common import InstanceStatus, Timestamp
+from protocol.messages.common import Timestamp
 from protocol.messages.information import (
     DetailedInfoItem,
     InfoReply,
@@ -29,60 +30,8 @@ from protocol.messages.information import (
     NetworksReply,
     NetworksRequest,
 )
-from protocol.messages.listing import (
-    InstancesList,
-    ListReply,
-    ListRequest,
-    ListVMInstance,
-    SnapshotsList,
-)
-
-Status = InstanceStatus.Status
-# The one place where states become the wire's.
-ON_WIRE = {
-    State.STOPPED: Status.STOPPED,
-    State.STARTING: Status.STARTING,
-    State.RESTARTING: Status.RESTARTING,
-    State.RUNNING: Status.RUNNING,
-    State.DELAYED_SHUTDOWN: Status.DELAYED_SHUTDOWN,
-    State.SUSPENDING: Status.SUSPENDING,
-    State.SUSPENDED: Status.SUSPENDED,
-    State.UNKNOWN: Status.UNKNOWN,
-    State.DELETED: Status.DELETED,
-}
 
 _log = log.get("instances")
-
-
-async def list_(call: Call[ListRequest], daemon: Daemon) -> None:
-    """The instances, or their snapshots."""
-    if call.request.snapshots:
-        found = snapshots.rows(call.instances.all())
-        call.reply(ListReply(snapshot_list=SnapshotsList(snapshots=found)))
-        return
-    wanted = call.request.request_ipv4
-    rows = [_row(instance, wanted) for instance in call.instances.everything()]
-    # Without a row it says that there are none, and no more.
-    if daemon.instances.earlier and not rows and call.instances.whole:
-        call.log_line(f"{daemon.instances.earlier}\n")
-    call.reply(ListReply(instance_list=InstancesList(instances=rows)))
-
-
-def _row(instance: Instance | Damaged, addresses: bool) -> ListVMInstance:
-    if isinstance(instance, Damaged):
-        release = instance.copy.image.release if instance.copy is not None else ""
-        status = _status(instance)
-        return ListVMInstance(name=instance.name, instance_status=status, current_release=release)
-    return ListVMInstance(
-        name=instance.name,
-        instance_status=_status(instance),
-        ipv4=instance.addresses() if addresses else [],
-        current_release=instance.record.image.release,
-    )
-
-
-def _status(instance: Instance | Damaged) -> InstanceStatus:
-    return InstanceStatus(status=ON_WIRE[instance.state])
 
 
 async def info(call: Call[InfoRequest], daemon: Daemon) -> None:
@@ -173,7 +122,7 @@ async def _item(
     details.owner = record.owner
     return DetailedInfoItem(
         name=instance.name,
-        instance_status=_status(instance),
+        instance_status=status_of(instance),
         memory_total=told.memory_total,
         disk_total=told.disk_total,
         cpu_count=told.cpus,
@@ -184,7 +133,7 @@ async def _item(
 
 def _damaged(damaged: Damaged, asks: bool) -> DetailedInfoItem:
     """With what the copy of its record tells."""
-    status = _status(damaged)
+    status = status_of(damaged)
     if (record := damaged.copy) is None:
         about = InstanceDetails(num_snapshots=0)
         return DetailedInfoItem(name=damaged.name, instance_status=status, instance_info=about)

@@ -44,7 +44,7 @@ async def get(call: Call[GetRequest], daemon: Daemon) -> None:
     if key := setting_keys.read_key(call.request.key):
         network = daemon.settings.get(BRIDGED_NETWORK)
         value = of_instances.show(call.instances, key, network)
-    elif of_snapshot := of_snapshots.read_key(call.request.key):
+    elif of_snapshot := setting_keys.read_snapshot_key(call.request.key):
         value = of_snapshots.show(call.instances, of_snapshot)
     else:
         if call.request.key not in HARMLESS_KEYS:
@@ -67,7 +67,7 @@ async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
         changing = await of_instances.changing(
             daemon.instances, instance, of_instance, value, owner, charge, network, connect
         )
-    elif of_snapshot := of_snapshots.read_key(key):
+    elif of_snapshot := setting_keys.read_snapshot_key(key):
         changing = partial(_set_of_snapshot, call, of_snapshot, value)
     else:
         caller.check_admin(call)
@@ -111,7 +111,9 @@ async def _set(daemon: Daemon, key: str, value: str) -> None:
         daemon.guest_access.apply_setting()
 
 
-async def _set_of_snapshot(call: Call[SetRequest], key: of_snapshots.Key, value: str) -> None:
+async def _set_of_snapshot(
+    call: Call[SetRequest], key: setting_keys.SnapshotKey, value: str
+) -> None:
     of_snapshots.change(call.instances, key, value)
 
 

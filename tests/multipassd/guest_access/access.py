@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from multipassd.cloudinit.logins import Logins, Shared
@@ -14,6 +15,16 @@ from multipassd.transport.quota.subuids import SubordinateUids
 from multipassd.trust.store import TrustStore
 
 
+@dataclass
+class Reached:
+    """A `multipassd.guest_access.guest_access.Guests`."""
+
+    ssh_key: ServiceKey
+    logins: Logins
+    instances: Instances
+    closing: Closing
+
+
 def access_of(
     data: Path,
     instances: Instances,
@@ -22,5 +33,5 @@ def access_of(
     shared: Shared = lambda: True,
 ) -> GuestAccess:
     trust = TrustStore(data / "authenticated-certs")
-    logins = Logins(key, authority, shared)
-    return GuestAccess(data, trust, logins, instances, Closing(None, data), SubordinateUids)
+    guests = Reached(key, Logins(key, authority, shared), instances, Closing(None, data))
+    return GuestAccess(data, trust, guests, SubordinateUids)

@@ -13,7 +13,7 @@ from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.instances.collection import Instances
 from multipassd.instances.owners.owner import SERVICE
-from multipassd.instances.records.record import Phase
+from multipassd.instances.records.phase import Phase
 from multipassd.instances.states.errors import (
     BeingPrepared,
     InstanceDeleted,
@@ -22,6 +22,7 @@ from multipassd.instances.states.errors import (
     Several,
 )
 from multipassd.network.user_mode import UserNetworking
+from tests.multipassd.instances.site import Parts
 from tools import machines, records
 from tools.sandbox import Sandbox
 
@@ -34,7 +35,7 @@ def instances(sandbox: Sandbox) -> Iterator[Instances]:
     known.put(records.make("gone", 1, deleted=True))
     runner = DetachedRunner(sandbox.storage / "run")
     driver = QemuDriver(runner, sandbox.storage / "machines", "tcg")
-    instances = Instances(known, driver, UserNetworking(set), Path("/no/such/key"))
+    instances = Instances(known, Parts(driver, UserNetworking(set)))
     instances.load()
     yield instances
     machines.end(sandbox)

@@ -39,6 +39,7 @@ from protocol.messages.lifecycle import DeleteRequest
 from protocol.methods import BY_PATH
 from protocol.roles import Role
 from tests import waiting
+from tests.multipassd.instances.site import Parts
 from tests.reachable import reachable
 from tools import records
 from tools.sandbox import Sandbox
@@ -116,7 +117,7 @@ def service(sandbox: Sandbox) -> tuple[Daemon, Slow]:
     """As much of a daemon as these methods need."""
     networking = Slow()
     driver = QemuDriver(DetachedRunner(sandbox.storage / "run"), sandbox.storage / "machines", "")
-    instances = Instances(records.registry(sandbox), driver, networking, Path("/no/such/key"))
+    instances = Instances(records.registry(sandbox), Parts(driver, networking))
     instances.load()
     parts = SimpleNamespace(
         instances=instances, tasks=Tasks(), settings=Settings(sandbox.settings_path)
@@ -126,7 +127,7 @@ def service(sandbox: Sandbox) -> tuple[Daemon, Slow]:
 
 async def call(handler: Handler, method: str, request: Message, daemon: Daemon) -> None:
     row, peer = BY_PATH[grpc.path(method)], Peer(None, b"", "")
-    call = Call[Any](row, peer, request, Nowhere(), TRUSTED, daemon.instances)
+    call = Call[Any](row, peer, request, Nowhere(), TRUSTED, lambda: daemon.instances)
     call.deed = Deed(row.deed, call.actor, Budget(), subject_of(request))
     with call.deed.watched():
         await handler(call, daemon)

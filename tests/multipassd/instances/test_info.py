@@ -77,7 +77,7 @@ def test_what_the_record_knows_is_told_of_a_silent_guest(
         replies = Replies()
         peer = Peer(None, b"", "")
         method = BY_PATH[grpc.path("info")]
-        call = Call(method, peer, InfoRequest(), replies, TRUSTED, instances)
+        call = Call(method, peer, InfoRequest(), replies, TRUSTED, lambda: instances)
         await information.info(
             call, cast(Daemon, SimpleNamespace(instances=instances, settings=MOUNTS))
         )
@@ -102,7 +102,7 @@ def test_of_a_stopped_one_nothing_more_is_told_than_by_1_16(sandbox: Sandbox) ->
         replies = Replies()
         peer = Peer(None, b"", "")
         method, instances = BY_PATH[grpc.path("info")], instances_of(sandbox, Driver())
-        call = Call(method, peer, InfoRequest(), replies, TRUSTED, instances)
+        call = Call(method, peer, InfoRequest(), replies, TRUSTED, lambda: instances)
         daemon = SimpleNamespace(instances=instances, settings=MOUNTS)
         await information.info(call, cast(Daemon, daemon))
         (reply,) = replies.sent

@@ -28,12 +28,13 @@ from multipassd.instances.guests import guest_ssh
 from multipassd.instances.launching.launch_spec import LaunchSpec, NetworkSpec
 from multipassd.instances.launching.launcher import CONFIGURED_AT_ONCE, Launcher
 from multipassd.instances.launching.reporter import Reporter
-from multipassd.instances.records.record import Phase
+from multipassd.instances.records.phase import Phase
 from multipassd.instances.states.errors import GuestSilent, RepeatedAddress
 from multipassd.instances.states.state import State
 from multipassd.network.user_mode import UserNetworking
 from protocol.errors import StorageFailed
 from tests import waiting
+from tests.multipassd.instances.site import Parts
 from tools import records
 from tools.sandbox import Sandbox
 
@@ -186,7 +187,7 @@ class OneImage:
 
 
 def instances_of(sandbox: Sandbox, driver: Driver) -> Instances:
-    one = Instances(records.registry(sandbox), driver, UserNetworking(set), Path("/no/such/key"))
+    one = Instances(records.registry(sandbox), Parts(driver, UserNetworking(set)))
     one.load()
     return one
 

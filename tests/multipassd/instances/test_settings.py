@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from multipassd.instances.records.record import Network, Phase
+from multipassd.instances.records.phase import Phase
+from multipassd.instances.records.record import Network
 from multipassd.instances.setting_keys import read_key
 from tests.conftest import DaemonFactory
 from tools import records

@@ -27,6 +27,7 @@ from multipassd.instances.states.errors import NameNotFree
 from multipassd.network.interface import Cards
 from multipassd.network.user_mode import UserNetworking
 from tests.multipassd.drivers.qemu.helper.test_main import ask
+from tests.multipassd.instances.site import Parts
 from tests.multipassd.instances.test_overlaps import SILENT, OneImage, order
 from tools import machines, records
 from tools.sandbox import Sandbox
@@ -63,8 +64,11 @@ class Settling(UserNetworking):
         self.reconciled = True
 
 
-def instances(sandbox: Sandbox, driver: QemuDriver) -> Instances:
-    one = Instances(records.registry(sandbox), driver, UserNetworking(set), Path("/no/such/key"))
+def instances(
+    sandbox: Sandbox, driver: QemuDriver, networking: UserNetworking | None = None
+) -> Instances:
+    parts = Parts(driver, networking or UserNetworking(set))
+    one = Instances(records.registry(sandbox), parts)
     one.load()
     return one
 
@@ -74,8 +78,8 @@ def test_a_machine_that_no_record_knows_goes_on_and_is_named(
 ) -> None:
     async def story() -> None:
         guest = await driver.start(elsewhere)
-        known = instances(sandbox, driver)
-        known.networking = networking = Settling()
+        networking = Settling()
+        known = instances(sandbox, driver, networking)
         with caplog.at_level(logging.WARNING, "multipassd"):
             await known.resume()
         assert "a machine runs under the name foo, and no instance of that name" in caplog.text

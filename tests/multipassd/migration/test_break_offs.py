@@ -32,7 +32,7 @@ class Killed(Taking):
 def take_until(migrate: Migrate, stage: str, wish: Wish) -> None:
     child = os.fork()
     if child == 0:
-        driver = DRIVERS["qemu"].make(os.environ, migrate.storage)
+        driver = DRIVERS["qemu"]().make(os.environ, migrate.storage)
         taking = Killed(migrate.data, migrate.machines, driver, print, lambda done, size: None)
         taking.at = stage
         (entry,) = Vault(migrate.old.data).entries()

@@ -67,7 +67,7 @@ def serving(replies: Replies, trusted: bool, request: Any) -> None:
             request,
             replies,
             Standing(Role.ADMIN if trusted else None),
-            cast(Instances, None),  # not asked for
+            lambda: cast(Instances, None),  # not asked for
         )
     )
 

@@ -68,14 +68,14 @@ class Place:
             instance_name=name, public_key=KEY, refused=refused, connection=connection
         )
         replies = Replies()
-        call = Call(CERTIFY, PEER, request, replies, standing, self.instances)
+        call = Call(CERTIFY, PEER, request, replies, standing, lambda: self.instances)
         await guests.certify(call, self._daemon)
         return CertifyReply.decode(replies.sent[0])
 
     async def ssh_info(self, standing: Standing, name: str = "foo") -> SSHInfoReply:
         request, method = SSHInfoRequest(instance_name=[name]), BY_PATH[grpc.path("ssh_info")]
         replies = Replies()
-        call = Call(method, PEER, request, replies, standing, self.instances)
+        call = Call(method, PEER, request, replies, standing, lambda: self.instances)
         await guests.ssh_info(call, self._daemon)
         return SSHInfoReply.decode(replies.sent[0])
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,10 +15,11 @@ from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.instances.collection import Instances
 from multipassd.instances.instance import Instance
-from multipassd.instances.records.record import Phase
+from multipassd.instances.records.phase import Phase
 from multipassd.instances.states.state import State
 from multipassd.network.interface import Cards
 from multipassd.network.user_mode import UserNetworking
+from tests.multipassd.instances.site import Parts
 from tests.multipassd.instances.test_collection import furnish
 from tests.waiting import PATIENCE
 from tools import machines, records
@@ -61,7 +61,7 @@ def foo(sandbox: Sandbox, networking: Slow) -> Iterator[Instance]:
     driver = QemuDriver(
         DetachedRunner(sandbox.storage / "run"), sandbox.storage / "machines", "tcg"
     )
-    instances = Instances(known, driver, networking, Path("/no/such/key"))
+    instances = Instances(known, Parts(driver, networking))
     instances.load()
     furnish(instances, "foo")
     yield instances.get("foo")

@@ -188,7 +188,7 @@ def test_a_login_while_it_comes_up_waits_and_cancels_no_scheduled_stop(
         request = SSHInfoRequest(instance_name=["foo"])
         peer, method = Peer(None, b"", ""), BY_PATH[grpc.path("ssh_info")]
         found = cast(Instances, SimpleNamespace(find=lambda _name: foo))
-        call = Call(method, peer, request, Replies(), TRUSTED, found)
+        call = Call(method, peer, request, Replies(), TRUSTED, lambda: found)
 
         async def give_key(*_: object) -> str:
             return "key"

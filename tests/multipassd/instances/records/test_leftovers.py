@@ -11,11 +11,13 @@ import pytest
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.instances.collection import Instances
-from multipassd.instances.records.record import Phase, Record
+from multipassd.instances.records.phase import Phase
+from multipassd.instances.records.record import Record
 from multipassd.instances.records.registry import Registry
 from multipassd.network import reservations
 from multipassd.network.bridge import tap_name
 from multipassd.system import boot_id
+from tests.multipassd.instances.site import Parts
 from tests.multipassd.network import netns
 from tests.multipassd.network.site import Site, cards, new_site, until
 from tools import records
@@ -46,7 +48,7 @@ def start(site: Site, tmp_path: Path, settled: Callable[[], bool]) -> None:
 
     async def story() -> None:
         driver = QemuDriver(DetachedRunner(tmp_path / "run"), tmp_path / "machines", "tcg")
-        one = Instances(known(tmp_path), driver, site.networking, Path("/no/such/key"))
+        one = Instances(known(tmp_path), Parts(driver, site.networking))
         one.load()
         await one.resume()
         await asyncio.to_thread(until, lambda: settled() and not one.busy)

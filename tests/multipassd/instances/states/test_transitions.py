@@ -9,7 +9,7 @@ from multipassd.instances.states.errors import InstanceDeleted, WrongState
 from multipassd.instances.states.machine_state import MachineState
 from multipassd.instances.states.state import State, visible
 from multipassd.instances.states.transitions import EVENTS, Command, Event
-from multipassd.rpc.methods.information import ON_WIRE
+from multipassd.rpc.methods.listing import ON_WIRE
 from protocol.messages.common import InstanceStatus
 
 Status = InstanceStatus.Status
