@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multipassd.drivers.qemu import traces
+from multipassd.drivers.qemu.shared_names import RUNTIME, UNIT_PREFIX
 from multipassd.network import state_directory
 from multipassd.settings.settings import Settings
 from multipassd.system import log
@@ -55,10 +55,16 @@ def _qemu() -> Backend:
     return BACKEND
 
 
+def _may_run_qemu(storage: Path) -> bool:
+    """By the directories of machines without units, and of units."""
+    detached, units = _listed(str(storage / "run")), _listed(RUNTIME)
+    return bool(detached) or any(name.startswith(UNIT_PREFIX) for name in units)
+
+
 # By their names in the setting `local.driver`. What is in `settings/values.py` can be set.
 DRIVERS: Mapping[str, Callable[[], Backend]] = {"qemu": _qemu}
 # For each of them: may machines run with this storage? Asked without the driver.
-HAVE_MACHINES: Mapping[str, Callable[[Path], bool]] = {"qemu": traces.has_machines}
+HAVE_MACHINES: Mapping[str, Callable[[Path], bool]] = {"qemu": _may_run_qemu}
 
 _log = log.get("instances")
 
@@ -107,11 +113,11 @@ class Machines:
         """May there be machines, or something of the network, that no instance's record knows?"""
         if self.helper is not None:
             return True
-        with suppress(FileNotFoundError):
-            if os.listdir(state_directory.of(self._environ)):
-                return True
-        has_machines = HAVE_MACHINES.get(self._settings.get(names.DRIVER))
-        return has_machines is None or has_machines(self._base)
+        may_run = HAVE_MACHINES[self._settings.get(names.DRIVER)]
+        try:
+            return bool(_listed(state_directory.of(self._environ))) or may_run(self._base)
+        except OSError:  # there is what can't be listed
+            return True
 
     @cached_property
     def networking(self) -> Networking:
@@ -191,7 +197,7 @@ class Machines:
         if in_use is None:
             return  # a disk may stand on any of them
         with suppress(OSError):
-            if os.listdir(self._image_cache):
+            if _listed(str(self._image_cache)):
                 await self.images.prune(in_use)
 
     @property
@@ -248,6 +254,13 @@ async def power_down(environ: Mapping[str, str], seconds: float) -> None:
     storage = Path(Installation.of(environ).storage)
     backends = [load() for load in DRIVERS.values()]
     await asyncio.gather(*(each.power_down(environ, storage, seconds) for each in backends))
+
+
+def _listed(directory: str) -> list[str]:
+    """Nothing where it does not exist. Raises OSError."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return os.listdir(directory)
+    return []
 
 
 def _why_no_bridge(environ: Mapping[str, str]) -> str:

@@ -18,9 +18,9 @@ from multipassd.auth.enrolment import Enrolment
 from multipassd.auth.guess_limiter import Guesses
 from multipassd.auth.passphrase import Verifier
 from multipassd.auth.peer import own_rule
-from multipassd.auth.server_certificate import Identity, ensure
 from multipassd.auth.standing import Standings
 from multipassd.backend import Machines
+from multipassd.certificates.server_certificate import Identity, ensure
 from multipassd.guest_access.guest_access import GuestAccess
 from multipassd.late_code import CodeReplaced, LateCode
 from multipassd.network.errors import HelperError

@@ -19,6 +19,7 @@ LEVELS = {
     "multipassd.models": 0,
     "multipassd.system": 0,
     "multipassd.audit": 1,
+    "multipassd.certificates": 1,
     "multipassd.cloudinit": 1,
     "multipassd.trust": 1,
     "multipassd.auth": 2,
@@ -126,15 +127,15 @@ HEAVY_FOR_CLIENT = {
 # The modules of C beneath `socket` and `ssl`, with the Pythons that they were tried with (decision
 # 84); each module that imports one has the library's own for the others.
 BENEATH_THE_LIBRARY = {"client.transport.sockets": {"_socket"}, "client.transport.tls": {"_ssl"}}
-# What a start and a first `list` do without: tens of milliseconds, and MiB that an idle service keeps.
+# What a start and a first `list` do without: it takes milliseconds, and MiB of an idle service.
 HEAVY_FOR_START = HEAVY_FOR_DAEMON | {"cryptography", "pydantic", "yaml", "h2", "OpenSSL"}
 LISTING = "multipassd.rpc.methods.listing"
 # What loads own code at its first use: see `multipassd/late_code.py`.
 IMPORT_LATE = {
-    "multipassd.auth.expiry",
+    "multipassd.certificates.expiry",
     "multipassd.auth.inviting",
     "multipassd.auth.renewal",
-    "multipassd.auth.server_certificate",
+    "multipassd.certificates.server_certificate",
     "multipassd.backend",
     "multipassd.cloudinit.ssh_keys",
     "multipassd.guest_access.guest_access",

@@ -22,7 +22,8 @@ from multipassd.admin.findings import clients, instances, lockout, roots, socket
 from multipassd.admin.findings.report import Report
 from multipassd.admin.findings.socket_file import mode, user
 from multipassd.admin.list_ import expiries
-from multipassd.auth import certificate_checks, passphrase, server_certificate
+from multipassd.auth import passphrase
+from multipassd.certificates import certificate_checks, server_certificate
 from multipassd.settings.settings import Settings
 from multipassd.system import installation
 from multipassd.system.files import read_regular

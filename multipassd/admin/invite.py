@@ -9,8 +9,9 @@ from multipassd.admin.access.locations import Place, actor, invoker
 from multipassd.admin.access.store_access import first_client, invitations, open_store, say
 from multipassd.admin.access.verb import DONE, JSON, TrustError, Verb, add_repair
 from multipassd.audit.trail import Audit
-from multipassd.auth import inviting, server_certificate
+from multipassd.auth import inviting
 from multipassd.auth.inviting import ONLY_ADMINS, Wish
+from multipassd.certificates import server_certificate
 from multipassd.system.files import read_regular
 from multipassd.trust import names
 from protocol import durations

@@ -15,8 +15,8 @@ from multipassd.admin.access.locations import Place, certificates_in, read_store
 from multipassd.admin.access.store_access import invitations, repairable, short, way_in
 from multipassd.admin.access.verb import DONE, TrustError, Verb
 from multipassd.audit.record import printable
-from multipassd.auth import certificate_checks
 from multipassd.auth.invitations import Invitation
+from multipassd.certificates import certificate_checks
 from multipassd.settings.settings import Settings
 from multipassd.system import installation
 from multipassd.trust.client_record import ClientRecord

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
-NEVER_VALID = -inf
 NOBODY = 65534  # the kernel's overflow id: a user it can't name here
 SO_PEERGROUPS = 59  # asm-generic/socket.h; not in the socket module
 _UCRED = struct.Struct("3i")

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 from multipassd.audit.record import NOBODY
 from multipassd.audit.trail import Audit
-from multipassd.auth.expiry import ends
 from multipassd.auth.peer import Peer
 from multipassd.auth.standing import actor
+from multipassd.certificates.expiry import ends
 from multipassd.trust.store import TrustStore
 from protocol.errors import NotRenewed
 from protocol.pem import fingerprint
@@ -40,7 +40,7 @@ class Renewal:
     @staticmethod
     def check(peer: Peer, certificate: bytes) -> None:
         """Before anything is noted of it. Raises NotRenewed."""
-        from multipassd.auth.certificate_checks import renewal_complaint
+        from multipassd.certificates.certificate_checks import renewal_complaint
 
         if wrong := renewal_complaint(peer.certificate, certificate, datetime.now(UTC)):
             raise NotRenewed(wrong)

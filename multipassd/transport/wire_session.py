@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from multipassd.auth.expiry import ends
 from multipassd.auth.peer import Peer
+from multipassd.certificates.expiry import ends
 from multipassd.transport.h2_session import Handler, Link, Session
 from multipassd.transport.quota.origin import Caller
 from multipassd.transport.tls import TlsContext, TlsSession

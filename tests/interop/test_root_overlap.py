@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from multipassd.auth.server_certificate import FORMER_ROOT, ROOT_KEY
+from multipassd.certificates.server_certificate import FORMER_ROOT, ROOT_KEY
 from protocol.certificates import ROOT_LIFE, load, make_client, make_root
 from protocol.status import Status
 from tests import ports

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multipassd.auth import certificate_checks
+from multipassd.certificates import certificate_checks
 from protocol import certificates
 from protocol.certificates import CertificateError, KeyPair
 from protocol.pem import pem_to_der

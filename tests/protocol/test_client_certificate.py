@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.auth import certificate_checks
+from multipassd.certificates import certificate_checks
 from protocol import client_certificate
 from protocol.client_certificate import CERTIFICATE, KEY, HalfMissing, ensure
 

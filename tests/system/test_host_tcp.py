@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from multipassd.auth import certificate_checks
+from multipassd.certificates import certificate_checks
 from tests.system import host_trust
 from tests.system.hammer import hammered, table
 from tests.system.host import Host, new_host

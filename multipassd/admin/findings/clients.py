@@ -10,7 +10,7 @@ from multipassd.admin.access.locations import Place
 from multipassd.admin.access.store_access import invitations, repairable, short
 from multipassd.admin.findings.report import Report
 from multipassd.audit.record import printable
-from multipassd.auth.certificate_checks import CLOCKS_DIFFER, RENEWED_WITHIN
+from multipassd.certificates.certificate_checks import CLOCKS_DIFFER, RENEWED_WITHIN
 from multipassd.system import installation
 from multipassd.trust.state import LESSER
 from multipassd.trust.store import TrustStore

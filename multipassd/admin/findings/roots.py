@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from multipassd.admin.access.locations import Place
 from multipassd.admin.findings.report import Report
-from multipassd.auth import certificate_checks, server_certificate
+from multipassd.certificates import certificate_checks, server_certificate
 from multipassd.system.files import read_regular
 
 REMEMBERED = timedelta(days=365)  # after its end: a machine may have been off for long

@@ -16,7 +16,6 @@ from multipassd.models.model import Model, made
 from multipassd.network.interface import Cards, HostCard
 from protocol import names
 
-
 Name = Annotated[str, names.valid]
 Positive = Annotated[int, at_least(1)]
 Id = Annotated[int, at_least(0)]

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 
-from multipassd.auth import certificate_checks
 from multipassd.auth.inviting import ONLY_ADMINS, Wish, for_service
+from multipassd.certificates import certificate_checks
 from multipassd.instances.owners import quotas
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from multipassd.audit.trail import Audit
-from multipassd.auth import certificate_checks, installer
+from multipassd.auth import installer
 from multipassd.auth.installer import InstallerError, enrol_installer
+from multipassd.certificates import certificate_checks
 from protocol.client_certificate import CERTIFICATE, KEY
 from protocol.pem import pem_to_der
 

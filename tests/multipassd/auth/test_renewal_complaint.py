@@ -7,8 +7,8 @@ from itertools import count
 
 import pytest
 
-from multipassd.auth.certificate_checks import ends, renewal_complaint
-from multipassd.auth.peer import NEVER_VALID
+from multipassd.certificates.certificate_checks import ends, renewal_complaint
+from multipassd.certificates.expiry import NEVER_VALID
 from protocol.certificates import CLIENT_LIFE, make_client, make_root, make_server
 from protocol.pem import pem_to_der
 from tests.interop.certificates import ed25519_pair, rsa_pair

@@ -6,8 +6,9 @@ import ast
 
 import pytest
 
-from multipassd.auth.peer import NEVER_VALID, NOBODY, AdminRule, Credentials, Peer
+from multipassd.auth.peer import NOBODY, AdminRule, Credentials, Peer
 from multipassd.auth.standing import STRANGER, Standing, Standings
+from multipassd.certificates.expiry import NEVER_VALID
 from multipassd.transport.quota import limits
 from protocol.roles import Role
 from tests.test_architecture import modules, within

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from multipassd.instances.records.phase import Phase
 from multipassd.instances.records.record import (
     Change,
     MountKind,
-    Phase,
     Record,
     reason_of,
     record_of,

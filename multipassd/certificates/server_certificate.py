@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from multipassd.auth.certificate_files import (
+from multipassd.certificates.certificate_files import (
     CERTIFICATE,
     FORMER_ROOT,
     KEY,
@@ -76,7 +76,7 @@ def _as_noted(files: CertificateFiles, names: Sequence[str], now: datetime) -> I
 
 
 def _repaired(files: CertificateFiles, names: Sequence[str], now: datetime) -> Identity:
-    from multipassd.auth.certificate_repair import CertificateRepair
+    from multipassd.certificates.certificate_repair import CertificateRepair
 
     repair = CertificateRepair(files, now)
     root = repair.root()

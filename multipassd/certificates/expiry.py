@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from protocol import validity
+
+NEVER_VALID = -inf
 
 
 def ends(der: bytes) -> float:
@@ -10,6 +14,6 @@ def ends(der: bytes) -> float:
     try:
         return validity.ends(der)
     except ValueError:
-        from multipassd.auth import certificate_checks  # of a rare form, or of none
+        from multipassd.certificates import certificate_checks  # of a rare form, or of none
 
         return certificate_checks.ends(der)

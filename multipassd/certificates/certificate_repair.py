@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from multipassd.auth import certificate_checks
-from multipassd.auth.certificate_files import (
+from multipassd.certificates import certificate_checks
+from multipassd.certificates.certificate_files import (
     CERTIFICATE,
     FORMER_ROOT,
     KEY,

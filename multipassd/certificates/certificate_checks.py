@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from multipassd.auth.peer import NEVER_VALID
+from multipassd.certificates.expiry import NEVER_VALID
 from protocol.certificates import CertificateError, load, load_der, load_key
 
 CLOCKS_DIFFER = timedelta(days=1)  # between a client and the service

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from multipassd.auth import certificate_checks, server_certificate
-from multipassd.auth.server_certificate import Identity
+from multipassd.certificates import certificate_checks, server_certificate
+from multipassd.certificates.server_certificate import Identity
 from multipassd.system.files import write_atomically
 from protocol import certificates
 
@@ -267,7 +267,7 @@ def test_a_kill_in_a_renewal_of_the_root_leaves_one_that_fits_all_copies(
         write_atomically(path, data, mode)
 
     with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
-        patched.setattr("multipassd.auth.server_certificate.write_atomically", write)
+        patched.setattr("multipassd.certificates.server_certificate.write_atomically", write)
         place.ensure(at=NOW)
     found = place.ensure(at=NOW)
     for root in (copy, found.root):
