@@ -152,6 +152,21 @@ def test_an_upgrade_from_the_previous_version_loses_no_call(
     assert OLD_VERSION not in host.run("multipass", "version", user="alice").stdout
 
 
+def test_between_unpacking_and_configuring_the_former_version_serves_all_calls(host: Host) -> None:
+    """Also such as it had not loaded before: the files of its program are of another version."""
+    host.run("dpkg", "-i", OLD_PACKAGE)
+    host.run("systemctl", "restart", SERVICE)
+    assert host.run("multipass", "list", user="alice").stdout == EMPTY_LIST
+    before = main_pid(host)
+    host.run("dpkg", "--unpack", PACKAGE)
+    assert "failed" not in host.run("multipass", "networks", user="alice").stdout
+    assert "does not exist" in host.run("multipass", "info", "foo", user="alice", code=2).stdout
+    assert OLD_VERSION in host.run("multipass", "version", user="alice").stdout
+    assert main_pid(host) == before
+    host.run("dpkg", "--configure", "-a")
+    assert OLD_VERSION not in host.run("multipass", "version", user="alice").stdout
+
+
 def test_kills_lose_only_what_was_under_way(host: Host, record_property: Record) -> None:
     said: list[str] = []
     counts = hammered(host, lambda: said.append(host.run("sh", "-c", KILL).stdout))
