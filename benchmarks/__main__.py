@@ -94,7 +94,11 @@ PARTS: dict[str, Callable[[Place], Iterable[Row]]] = {
     "downloads": download_rows,
     "strangers": stranger_rows,
     "tests": inner_loop.rows,
+    "suite": inner_loop.suite_rows,
 }
+
+
+ALONE = {"suite"}  # only where it is asked for
 
 
 def measure(place: Place, names: Iterable[str]) -> list[Row]:
@@ -135,7 +139,7 @@ def measured(options: argparse.Namespace, about: str) -> int:
             print(f"The client's imports:\n{profiles.client_imports(place.env)}\n")
             print(f"The daemon, {profiles.CALLS} lists:\n{profiles.daemon_profile()}")
             return 0
-        rows = measure(place, options.only or PARTS)
+        rows = measure(place, options.only or [each for each in PARTS if each not in ALONE])
     print(about + (", --quick" if options.quick else ""), table(rows), sep="\n\n")
     if options.only is None:
         print(f"\nWhere the daemon's start and memory go:\n\n{imports.shares()}", end="")

@@ -11,6 +11,7 @@ from tools.sandbox import CHECKOUT
 
 FAST = Goal(90, unit=" s")
 ONE_FILE = Goal(2, unit=" s")
+WHOLE = Goal(15, unit=" min")
 SMALL_FILE = "tests/protocol/test_sizes.py"
 
 
@@ -20,6 +21,12 @@ def seconds_of(*arguments: str) -> float:
     command = ["./dev", "test", "-q", *arguments]
     subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=True)
     return time.monotonic() - start
+
+
+def suite_rows(place: Place) -> Iterator[Row]:
+    """The whole suite once, as a part of its own: it takes minutes."""
+    what = "`./dev test`: every test of this machine"
+    yield Row(what, "-", seconds_of() / 60, WHOLE, "one run")
 
 
 def rows(place: Place) -> Iterator[Row]:

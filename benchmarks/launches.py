@@ -29,7 +29,7 @@ EXEC_WORDS = ("exec", "bench", "--", "true")
 WAITS_WITHIN = 2.0  # seconds after a command in which its connection can be used again
 LOGIN = "ubuntu@127.0.0.1"
 SHARED_KEY = ["/usr/bin/python3", "-IS", str(Path(__file__).with_name("shared_key_exec.py"))]
-MEMORY = Goal(70, unit=" MiB")
+MEMORY = Goal(36, unit=" MiB")
 
 
 def rows(place: Place) -> Iterator[Row]:

@@ -3,7 +3,8 @@
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Self
 
 from benchmarks.proc import pss_mib
 
@@ -26,15 +27,36 @@ def run_seconds(command: list[str], env: Mapping[str, str]) -> float:
     return seconds
 
 
-def take_turns(rounds: int, *sides: Callable[[], float]) -> list[float]:
-    """The medians of `rounds` runs of each side, in turns; an extra first round is not counted."""
+class Figure(float):
+    """The median of several runs, which it keeps. A quotient of two is one again: of the quotients of
+    runs that followed each other, so that it holds where the machine's speed drifts."""
+
+    runs: tuple[float, ...]
+
+    def __new__(cls, runs: Iterable[float]) -> Self:
+        kept = tuple(runs)
+        figure = super().__new__(cls, statistics.median(kept))
+        figure.runs = kept
+        return figure
+
+    def __truediv__(self, other: float) -> float:
+        if isinstance(other, Figure):
+            return Figure(a / b for a, b in zip(self.runs, other.runs, strict=True))
+        return float(self) / other
+
+    def __mul__(self, factor: float) -> "Figure":
+        return Figure(each * factor for each in self.runs)
+
+
+def take_turns(rounds: int, *sides: Callable[[], float]) -> list[Figure]:
+    """`rounds` runs of each side, in turns; an extra first round is not counted."""
     for side in sides:
         side()
     taken: list[list[float]] = [[] for _ in sides]
     for _ in range(rounds):
         for values, side in zip(taken, sides, strict=True):
             values.append(side())
-    return [statistics.median(values) for values in taken]
+    return [Figure(values) for values in taken]
 
 
 def rate(call: Callable[[], object], seconds: float) -> float:

@@ -14,7 +14,7 @@ from benchmarks.rates import PING
 from benchmarks.report import Goal, Row
 from benchmarks.wire import Connection
 
-IDLE = Goal(48, stretch=40, unit=" MiB")
+IDLE = Goal(32, unit=" MiB")
 GROWTH = Goal(10, unit=" %")
 CONNECTIONS, CALLS_EACH = 1000, 10
 

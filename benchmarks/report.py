@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from benchmarks.measure import Figure
+
 
 class Verdict(Enum):
     """Whether a goal was met."""
@@ -17,14 +19,18 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Goal:
-    """``at_most`` or at least ``limit``; ``stretch`` is the same, further."""
+    """``at_most`` or at least ``limit``; ``stretch`` is the same, further. ``each``: it is to hold in
+    each run, not in their median alone."""
 
     limit: float
     stretch: float | None = None
     at_most: bool = True
     unit: str = "×"
+    each: bool = False
 
     def judge(self, value: float) -> Verdict:
+        if self.each and isinstance(value, Figure):
+            value = (max if self.at_most else min)(value.runs)
         if self.stretch is not None and self._holds(value, self.stretch):
             return Verdict.STRETCH
         return Verdict.MET if self._holds(value, self.limit) else Verdict.MISSED
@@ -35,7 +41,7 @@ class Goal:
     def __str__(self) -> str:
         sign = "≤" if self.at_most else "≥"
         more = "" if self.stretch is None else f" ({self.stretch:g})"
-        return f"{sign} {self.limit:g}{self.unit}{more}"
+        return f"{sign} {self.limit:g}{self.unit}{more}{' in each run' if self.each else ''}"
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         unit = self.goal.unit if self.goal else self.unit
         value = "-" if self.value is None else f"{self.value:.2f}{unit}"
+        if isinstance(self.value, Figure) and len(self.value.runs) > 1:
+            value += f" ({min(self.value.runs):.2f}–{max(self.value.runs):.2f})"
         goal = str(self.goal) if self.goal else "-"
         return self.what, value, goal, self.verdict.value, self.against, self.detail
 
@@ -67,7 +75,7 @@ def failed(what: str, error: BaseException) -> Row:
     return Row(what, "-", None, None, f"{type(error).__name__}: {reason}"[:100])
 
 
-HEADINGS = ("what", "measured", "goal", "verdict", "against", "figures (medians)")
+HEADINGS = ("what", "median (lowest–highest)", "goal", "verdict", "against", "figures (medians)")
 
 
 def table(rows: Iterable[Row]) -> str:

@@ -41,7 +41,7 @@ class Daemon:
         self.expected_exit = expected_exit
         self._command = daemon_command()
         self.process: subprocess.Popen[bytes] | None = None
-        self.ready_seconds = 0.0
+        self.started = self.ready_seconds = 0.0
 
     # Paths, as shortcuts for tests.
 
@@ -104,13 +104,13 @@ class Daemon:
             command += ["--address", self.address]
         with NotifySocket(self.sandbox.root / "notify.sock") as notify:
             notify.path.chmod(0o666)  # also output of another user's daemon
-            started = time.monotonic()
+            self.started = time.monotonic()
             self.process = self._spawn(command, notify.path)
             try:
                 if self.activated:
                     self._await_socket()
                 else:
-                    self.ready_seconds = notify.wait_for("READY=1", READY_SECONDS) - started
+                    self.ready_seconds = notify.wait_for("READY=1", READY_SECONDS) - self.started
             except (TimeoutError, ConnectionError) as error:
                 self.process.kill()
                 self.process.wait()
