@@ -28,8 +28,8 @@ def run_seconds(command: list[str], env: Mapping[str, str]) -> float:
 
 
 class Figure(float):
-    """The median of several runs, which it keeps. A quotient of two is one again: of the quotients of
-    runs that followed each other, so that it holds where the machine's speed drifts."""
+    """The median of several runs, which it keeps. A quotient of two is one again: of the quotients
+    of runs that followed each other, so that it holds where the machine's speed drifts."""
 
     runs: tuple[float, ...]
 

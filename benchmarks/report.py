@@ -19,8 +19,8 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Goal:
-    """``at_most`` or at least ``limit``; ``stretch`` is the same, further. ``each``: it is to hold in
-    each run, not in their median alone."""
+    """``at_most`` or at least ``limit``; ``stretch`` is the same, further. ``each``: it is to hold
+    in each run, not in their median alone."""
 
     limit: float
     stretch: float | None = None
