@@ -7,8 +7,6 @@ import os
 import sys
 
 from multipassd import service
-from multipassd.audit.trail import Audit
-from multipassd.auth.installer import InstallerError, enrol_installer
 from multipassd.network.errors import HelperError
 from multipassd.options import parse_options
 from multipassd.snap import options as snap_options
@@ -41,13 +39,16 @@ def main(arguments: list[str]) -> int:
     os.environ.update(snap_options.proxies(set_for_snap))
     try:
         if options.enrol_installer:
-            print(_enrol(options.enrol_installer))
-            return 0
+            return _enrol(options.enrol_installer)
         addresses = list(options.address) or _bindable(set_for_snap)
         return asyncio.run(service.serve(addresses, options.idle_exit, options.network))
-    except (ListenError, HelperError, InstallerError, StoreError) as error:
-        print(f"multipassd: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    except (ListenError, HelperError, StoreError) as error:
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    print(f"multipassd: {error}", file=sys.stderr)
+    return EXIT_FAILED
 
 
 def _set_for_snap() -> tuple[snap_options.Options, str]:
@@ -73,13 +74,19 @@ def _bindable(set_for_snap: snap_options.Options) -> list[Address]:
     return [address]
 
 
-def _enrol(user: str) -> str:
-    """Raises InstallerError, StoreError."""
+def _enrol(user: str) -> int:
+    """Raises StoreError."""
     # Imported here, as the daemon itself needs none of this: its unit sets the paths.
     from multipassd.admin.access import locations, store_access
+    from multipassd.audit.trail import Audit
+    from multipassd.auth.installer import InstallerError, enrol_installer
 
     here = locations.find(os.environ, data=None, socket=None)
     store = here.store(change=True)
-    done = enrol_installer(user, store, os.environ, Audit(store.identity))
+    try:
+        done = enrol_installer(user, store, os.environ, Audit(store.identity))
+    except InstallerError as error:
+        return _failed(error)
     store_access.apply_socket_mode(here, store)
-    return done
+    print(done)
+    return 0

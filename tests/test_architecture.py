@@ -285,7 +285,7 @@ def test_only_listed_modules_load_own_code_late() -> None:
 
 
 def test_a_start_and_a_list_load_no_instance_and_no_cryptography() -> None:
-    loaded = closure("multipassd.service", "multipassd.instances.collection", LISTING)
+    loaded = closure("multipassd.main", "multipassd.instances.collection", LISTING)
     assert {"multipassd.transport.tls", "multipassd.trust.store"} <= loaded
     assert not loaded & set(of("multipassd.instances.instance", "multipassd.drivers.interface"))
     assert not [each for each in loaded if top(imports(each, lazy=False)) & HEAVY_FOR_START]
