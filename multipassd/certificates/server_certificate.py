@@ -67,7 +67,7 @@ def _as_noted(files: CertificateFiles, names: Sequence[str], now: datetime) -> I
         since, until = _moment(note["since"]), _moment(note["until"])
         not_after = _moment(note["not_after"])
         same = note["digest"] == _digest((root, root_key, certificate, key), names)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if not same or not since <= now < until:
         return None
