@@ -14,9 +14,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from multipassd.certificates.certificate_files import (
     CERTIFICATE,
@@ -35,8 +35,7 @@ RULES = "1"  # what is looked at; another number lets no older note count
 __all__ = ["CERTIFICATE", "FORMER_ROOT", "KEY", "MAX_FILE", "ROOT_KEY", "Identity", "ensure"]
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """What the daemon shows to clients, PEM. `problem` says what could not be kept on disk."""
 
     certificate: bytes

@@ -8,9 +8,8 @@ import re
 import threading
 from collections.abc import Container
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from multipassd.system.files import read_regular, write_atomically
 from protocol.errors import StorageFailed
@@ -28,12 +27,14 @@ MOST_RETIRED = 500  # in one command for a guest, of less than 128 KiB
 MAX_RETIRED = 1 << 20
 
 
-@dataclass(frozen=True)
-class SshKey:
+class SshKey(NamedTuple):
     """`private` in OpenSSH's own format; `public` as in known_hosts: "ssh-ed25519 AAAA…"."""
 
-    private: bytes = field(repr=False)
+    private: bytes
     public: str
+
+    def __repr__(self) -> str:
+        return f"SshKey(public={self.public!r})"
 
 
 def make() -> SshKey:

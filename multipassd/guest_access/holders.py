@@ -9,9 +9,8 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.system import log
@@ -31,8 +30,7 @@ FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _log = log.get("access")
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """What one client has of access to guests."""
 
     uids: frozenset[int] = frozenset()  # of this host; none over TCP
@@ -88,14 +86,14 @@ class Holders:
             before = self._known.get(fingerprint, Holder())
             uids = before.uids if uid is None else before.uids | {uid}
             key = before.key if key is None else key
-            self._note(fingerprint, replace(before, uids=uids, key=key))
+            self._note(fingerprint, before._replace(uids=uids, key=key))
 
     def note_renewal(self, old: str, new: str) -> None:
         """The client of the old certificate is about to have a new one: it does not go when that
         is trusted in the old one's place. As durable as `note`. Raises StorageFailed."""
         with self._lock:
             if before := self._known.get(old):
-                self._note(old, replace(before, renewed_by=new))
+                self._note(old, before._replace(renewed_by=new))
 
     def _note(self, fingerprint: str, after: Holder) -> None:
         if self._known.get(fingerprint) == after:

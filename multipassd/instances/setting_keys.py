@@ -4,7 +4,7 @@ Pure."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from protocol import quotas
 from protocol.settings import DAEMON_PREFIX
@@ -14,8 +14,7 @@ OF_SNAPSHOT = ("comment", "name")
 NAME, OWNER = "name", "owner"  # in no list of keys: 1.16's clients know four
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """`local.INSTANCE.PROPERTY`"""
 
     text: str
@@ -34,8 +33,7 @@ def read_key(text: str) -> Key | None:
     return Key(text, instance, name) if known else None
 
 
-@dataclass(frozen=True)
-class SnapshotKey:
+class SnapshotKey(NamedTuple):
     """`local.INSTANCE.SNAPSHOT.PROPERTY`"""
 
     text: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from multipassd.system.background import Tasks
@@ -26,22 +25,36 @@ if TYPE_CHECKING:
     from multipassd.trust.store import TrustStore
 
 
-@dataclass(slots=True)
 class Daemon:
     """The parts of the service that calls use; those of `machines` are loaded when they are."""
 
-    store: TrustStore
-    enrolment: Enrolment
-    settings: Settings
-    verifier: Verifier
-    guesses: Guesses
-    audit: Audit
-    machines: Machines
-    data_directory: str
-    guest_access: GuestAccess
-    root_certificate: bytes = b""  # PEM, what clients verify this service against
-    tcp_address: str = ""  # where other machines reach it; empty if they can't
-    tasks: Tasks = field(default_factory=Tasks)  # what a caller who hangs up does not cut short
+    def __init__(
+        self,
+        *,
+        store: TrustStore,
+        enrolment: Enrolment,
+        settings: Settings,
+        verifier: Verifier,
+        guesses: Guesses,
+        audit: Audit,
+        machines: Machines,
+        data_directory: str,
+        guest_access: GuestAccess,
+        tcp_address: str = "",
+    ) -> None:
+        """`tcp_address`: where other machines reach it; empty if they can't."""
+        self.store = store
+        self.enrolment = enrolment
+        self.settings = settings
+        self.verifier = verifier
+        self.guesses = guesses
+        self.audit = audit
+        self.machines = machines
+        self.data_directory = data_directory
+        self.guest_access = guest_access
+        self.tcp_address = tcp_address
+        self.root_certificate = b""  # PEM, what clients verify this service against
+        self.tasks = Tasks()  # what a caller who hangs up does not cut short
 
     @property
     def instances(self) -> Instances:

@@ -6,9 +6,8 @@ It is listed in the state Unknown, and its name is taken, until `recover` has re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from multipassd.instances.states.errors import WrongState
 from multipassd.instances.states.state import State
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from multipassd.instances.records.record import Record
 
 
-@dataclass(frozen=True)
-class Damaged:
+class Damaged(NamedTuple):
     """What is known of such an instance."""
 
     name: str
@@ -27,7 +25,9 @@ class Damaged:
     copy: Record | None = None  # what the record can be rebuilt from
     later: bool = False  # a later release wrote the record: there is nothing to repair
 
-    state: ClassVar[State] = State.UNKNOWN
+    @property
+    def state(self) -> State:
+        return State.UNKNOWN
 
     @property
     def owner(self) -> str:
