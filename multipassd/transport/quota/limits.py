@@ -103,12 +103,12 @@ STRANGERS_PIECE = 256  # bytes of a stranger's HTTP/2 handled at a time: at most
 # an honest client sends a handful a call. Counted by person, over all its connections.
 CONTROL_FRAMES_BURST = 1000
 CONTROL_FRAMES_PER_SECOND = 200.0
-HEADER_LIST = 16 * KIB  # gRPC's C++ default is 8 KiB
+HEADER_LIST = 16 * KIB  # of a request; gRPC's C++ default is 8 KiB
 # The message of a failed call, encoded, and its details for programs: together they fit into the
 # 8 KiB of headers that gRPC's own clients take.
 STATUS_MESSAGE = 4 * KIB
 STATUS_DETAILS = 3 * KIB
-CONTINUATIONS = 4  # frames of one header block: 64 KiB, four times the list they may hold
+CONTINUATIONS = 4  # frames of one header block, which may be no longer than HEADER_LIST
 # Calls that were ended before their senders had ended: so many a connection is remembered for, as
 # what was on its way then is no error. 100 KiB.
 CLOSED_STREAMS = 1024
