@@ -17,6 +17,7 @@ ENTRY = 32  # what a header counts beside its name and value (RFC 7541, 4.1)
 MAX_INTEGER = 1 << 24  # far above any length or index that fits into a header block
 # Blocks whose headers are kept, and their length: a client that repeats its calls repeats these.
 KEPT, KEPT_LENGTH = 4, 512
+KEPT_BY_ALL = 64  # of those that mean the same on each connection
 
 NO_TABLE = b"\x20"  # in front of a first block: the dynamic table is empty and stays so
 
@@ -106,30 +107,41 @@ def encode(headers: Iterable[Header]) -> bytes:
 class Decoder:
     """The header blocks of one connection, in order."""
 
-    def __init__(self, huffman: Callable[[bytes], bytes], longest: int, table: int) -> None:
+    def __init__(
+        self,
+        huffman: Callable[[bytes], bytes],
+        longest: int,
+        table: int,
+        shared: dict[bytes, tuple[Header, ...]] | None = None,
+    ) -> None:
         """`huffman` decodes strings, and raises ValueError; `longest`: the headers of a block, as
-        RFC 9113 counts their size; `table`: bytes of the dynamic table that is allowed."""
+        RFC 9113 counts their size; `table`: bytes of the dynamic table that is allowed; `shared`:
+        blocks without a dynamic table that all decoders with the same `longest` keep together."""
         self._huffman = huffman
         self._longest = longest
         self._allowed = self._room = table
         self._table: list[Header] = []  # the newest first
         self._size = 0  # of the table's entries
         self._changes = 0  # of the table
+        self._looks = 0  # at its entries
+        self._shared = {} if shared is None else shared
         self._kept: dict[bytes, tuple[Header, ...]] = {}  # valid as long as the table is the same
 
     def decode(self, block: bytes) -> tuple[Header, ...]:
         """Raises HpackError."""
-        headers = self._kept.get(block)
+        headers = self._shared.get(block) or self._kept.get(block)
         if headers is not None:
             return headers
-        before = self._changes
+        changes, looks = self._changes, self._looks
         headers = tuple(self._read(block))
-        if self._changes != before:
+        if self._changes != changes:
             self._kept.clear()
-        elif len(block) <= KEPT_LENGTH:
-            if len(self._kept) >= KEPT:
-                self._kept.clear()
-            self._kept[block] = headers
+        elif len(block) > KEPT_LENGTH:
+            pass
+        elif self._looks != looks:
+            _keep(self._kept, KEPT, block, headers)
+        else:
+            _keep(self._shared, KEPT_BY_ALL, block, headers)
         return headers
 
     def _read(self, block: bytes) -> list[Header]:
@@ -161,6 +173,7 @@ class Decoder:
         if 0 < index <= _STATIC:
             return STATIC_TABLE[index - 1]
         if _STATIC < index <= _STATIC + len(self._table):
+            self._looks += 1
             return self._table[index - _STATIC - 1]
         raise HpackError(f"table entry {index} does not exist")
 
@@ -212,6 +225,14 @@ class Decoder:
 
 
 _STATIC = len(STATIC_TABLE)
+
+
+def _keep(
+    kept: dict[bytes, tuple[Header, ...]], most: int, block: bytes, headers: tuple[Header, ...]
+) -> None:
+    if len(kept) >= most:
+        kept.clear()
+    kept[block] = headers
 
 
 def _integer(block: bytes, at: int, mask: int) -> tuple[int, int]:

@@ -90,12 +90,30 @@ def test_an_entry_larger_than_the_table_empties_it() -> None:
 
 
 def test_few_and_short_blocks_are_kept() -> None:
-    ours = decoder()
-    for number in range(10 * hpack.KEPT):
+    ours = decoder(hpack.DEFAULT_TABLE)
+    ours.decode(b"\x40\x01a\x01b")
+    for number in range(10 * hpack.KEPT_BY_ALL):
+        ours.decode(b"\xbe" + hpack.encode([(b"n", b"%d" % number)]))
         ours.decode(hpack.encode([(b"n", b"%d" % number)]))
         ours.decode(hpack.encode([(b"n", bytes(hpack.KEPT_LENGTH))]))
     assert 0 < len(ours._kept) <= hpack.KEPT
-    assert all(len(block) <= hpack.KEPT_LENGTH for block in ours._kept)
+    assert 0 < len(ours._shared) <= hpack.KEPT_BY_ALL
+    assert all(len(block) <= hpack.KEPT_LENGTH for block in (*ours._kept, *ours._shared))
+
+
+def test_connections_share_only_blocks_that_mean_the_same_on_each() -> None:
+    shared: dict[bytes, tuple[hpack.Header, ...]] = {}
+    first, second = (
+        hpack.Decoder(huffman.decode, LONGEST, hpack.DEFAULT_TABLE, shared) for _ in range(2)
+    )
+    plain = hpack.encode([(b"a", b"b")])
+    assert first.decode(plain) is second.decode(plain)
+    first.decode(b"\x40\x01a\x01b")
+    second.decode(b"\x40\x01c\x01d")
+    assert first.decode(b"\xbe") == ((b"a", b"b"),)
+    assert second.decode(b"\xbe") == ((b"c", b"d"),)
+    assert first.decode(b"\x20") == ()
+    assert set(shared) == {plain}
 
 
 @given(headers)

@@ -15,6 +15,9 @@ from protocol.http2_frames import (
 
 Headers = tuple[Header, ...]
 
+# Each command of a client is a connection with the same few header blocks.
+_SHARED: dict[Rules, dict[bytes, Headers]] = {}
+
 
 class RequestBlock:
     """Collects the fragments of one block at a time, and decodes it. `stream`: whose block is not
@@ -24,7 +27,10 @@ class RequestBlock:
         self.stream = 0
         self.last = False
         self._rules = rules
-        self._decoder = hpack.Decoder(huffman.decode, rules.header_list, hpack.DEFAULT_TABLE)
+        shared = _SHARED.setdefault(rules, {})
+        self._decoder = hpack.Decoder(
+            huffman.decode, rules.header_list, hpack.DEFAULT_TABLE, shared
+        )
         self._collected = bytearray()
         self._frames = 0
 
