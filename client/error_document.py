@@ -28,6 +28,7 @@ STATUSES = {
     Status.PERMISSION_DENIED: "denied",
     Status.NOT_FOUND: "missing",
     Status.UNAVAILABLE: "unreachable",
+    Status.DATA_LOSS: "damaged",
 }
 
 

@@ -25,6 +25,7 @@ class Status:
     ABORTED = 10
     UNIMPLEMENTED = 12
     UNAVAILABLE = 14
+    DATA_LOSS = 15
     UNAUTHENTICATED = 16
 
 

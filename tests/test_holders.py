@@ -347,6 +347,18 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/migration/test_taking.py::test_a_mount_comes_along_if_its_user_may_read_the_source",
         ),
     },
+    "who gives the console's page a text": {
+        "no text becomes HTML": (
+            "test_cockpit_page.py::test_no_text_becomes_html_and_nothing_is_inline",
+            "test_cockpit_page.py::test_the_policy_allows_nothing_but_the_packages_own_files",
+        ),
+        "a text is a word": ("test_cockpit_page.py::test_what_is_pure_does_what_it_says",),
+        "of a finding's commands": (
+            "test_cockpit_page.py::test_what_is_pure_does_what_it_says",
+            "multipassd/admin/test_documents.py::test_what_is_not_safe_has_no_command",
+        ),
+        "looking at the page": ("system/test_host_cockpit.py::looking_enrols_no_client",),
+    },
     "an attacker who controls the daemon": {
         "root without": (
             "system/test_host_holders.py::test_the_daemon_has_no_capability_no_way_to_gain_one_"

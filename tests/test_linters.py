@@ -39,4 +39,23 @@ def test_shellcheck_finds_nothing() -> None:
     shellcheck = shutil.which("shellcheck")
     if shellcheck is None:
         pytest.skip("shellcheck is not installed; ./dev installs it")
-    run(shellcheck, "dev", ".ci/run", "debian/tests/first-day")
+    run(shellcheck, "dev", ".ci/run", "debian/tests/first-day", "debian/tests/page")
+
+
+JAVASCRIPT = ROOT / "tools/javascript"
+
+
+def javascript(program: str, *words: str) -> None:
+    path = JAVASCRIPT / "node_modules/.bin" / program
+    if not path.exists() or shutil.which("node") is None:
+        pytest.skip(f"{program} is not installed; ./dev installs it where there is npm")
+    run(str(path), *words)
+
+
+def test_the_pages_types_fit() -> None:
+    javascript("tsc", "-p", str(JAVASCRIPT / "tsconfig.json"))
+
+
+def test_eslint_finds_nothing_in_the_page() -> None:
+    config = str(JAVASCRIPT / "eslint.config.js")
+    javascript("eslint", "-c", config, "cockpit", "--ignore-pattern", "cockpit/vendor/**")

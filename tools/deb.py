@@ -18,7 +18,8 @@ from tools import roots
 from tools.sandbox import CHECKOUT, INTERRUPTED
 
 # Changes there make no other package.
-UNPACKAGED = (".ci/", "benchmarks/", "debian/tests/", "snap/", "tests/")
+UNPACKAGED = (".ci/", "benchmarks/", "debian/tests/", "snap/", "tests/", "tools/javascript/")
+PAGE = ("cockpit/", "debian/cockpit-multipass.")  # what only the page's package is made of
 LINTIAN = ("lintian", "--pedantic", "--allow-root", "--fail-on", "error,warning")
 
 
@@ -69,12 +70,27 @@ def kept() -> Path:
     return roots.kept("package", source_identity(), ".deb", make)
 
 
+def kept_page() -> Path:
+    """The same for the package of the console's page."""
+
+    def make(path: Path) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            build(Path(place), work_in_progress=True)
+            shutil.copyfile(next(Path(place).glob("cockpit-multipass_*_all.deb")), path)
+
+    files = [name for name in _source_names(work_in_progress=True) if name.startswith(PAGE)]
+    return roots.kept("page", _identity([*files, "debian/control", "debian/rules"]), ".deb", make)
+
+
 def source_identity() -> str:
     """A hash of all files that the package contains or is built by."""
+    names = _source_names(work_in_progress=True)
+    return _identity([name for name in names if not name.startswith((*UNPACKAGED, *PAGE))])
+
+
+def _identity(names: list[str]) -> str:
     digest = hashlib.sha256()
-    for name in _source_names(work_in_progress=True):
-        if name.startswith(UNPACKAGED):
-            continue
+    for name in names:
         content = (CHECKOUT / name).read_bytes()
         digest.update(f"{name}\0{_mode(name):o}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:12]

@@ -49,11 +49,13 @@ INSTANCE_HOST = (
 # The same with the network's configuration that desktops have.
 NETWORK_MANAGER_HOST = (*INSTANCE_HOST, "network-manager")
 # The same with the web console of administrators, for its page about this service.
-COCKPIT_HOST = (*INSTANCE_HOST, "cockpit-bridge", "cockpit-system", "cockpit-ws")
+COCKPIT_HOST = (*INSTANCE_HOST, "cockpit-bridge", "cockpit-system", "cockpit-ws", "libjs-xterm")
 # No dependencies, but part of every installed Debian, for tests of apt.
 BARE = ("systemd", "systemd-sysv")
 # A host for the checks that Debian's developers run on a package.
-PACKAGE_TEST = (*HOST, "autopkgtest", "dpkg-dev", "piuparts")
+PACKAGE_TEST = (
+    *HOST, "appstream", "autopkgtest", "cockpit-bridge", "dpkg-dev", "libjs-xterm", "piuparts",
+)  # fmt: skip
 
 NO_MOUNT_ALONE = "mounts can't be kept from others here: not as root, or in a plain chroot"
 

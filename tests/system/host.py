@@ -26,11 +26,13 @@ PIN = ("taskset", "-c", str(sorted(os.sched_getaffinity(0))[WORKER % len(os.sche
 
 USERS = {"alice": ("sudo",), "bob": (), "carol": (), "dave": ("sudo",)}  # and their groups
 PACKAGE = "/multipass.deb"  # where the built package lies in every host
+PAGE_PACKAGE = "/cockpit-multipass.deb"
 
 KINDS = {
     "host": roots.HOST,
     "instances": roots.INSTANCE_HOST,
     "network-manager": roots.NETWORK_MANAGER_HOST,
+    "cockpit": roots.COCKPIT_HOST,
 }
 
 Done = subprocess.CompletedProcess[str]
@@ -63,6 +65,7 @@ def new_host(*, installed: bool = True, kind: str = "host") -> Iterator["Host"]:
 
 def _image(installed: bool, kind: str) -> Path:
     package = deb.kept()
+    page = deb.kept_page() if kind == "cockpit" else None
     base = roots.tarball(kind, KINDS[kind])
 
     def make(path: Path) -> None:
@@ -72,10 +75,14 @@ def _image(installed: bool, kind: str) -> Path:
             (root / "etc/machine-id").write_text("")  # else presets decide at each first boot
             if installed:
                 in_root(root, "dpkg", "-i", PACKAGE)
+            if installed and page:
+                shutil.copyfile(page, f"{root}{PAGE_PACKAGE}")
+                in_root(root, "dpkg", "-i", PAGE_PACKAGE)
             subprocess.run(["tar", "-cf", path, "-C", root, "."], check=True)
 
     state = "installed" if installed else "bare"
-    return roots.kept(f"{kind}-{state}", f"{package.stem[-12:]}", ".tar", make)
+    identity = package.stem[-12:] + (page.stem[-12:] if page else "")
+    return roots.kept(f"{kind}-{state}", identity, ".tar", make)
 
 
 def add_users(root: Path) -> None:
