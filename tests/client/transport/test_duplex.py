@@ -88,11 +88,12 @@ def test_what_is_not_given_back_stops_the_service(talk: Callable[[Answer], Duple
     poll = select.poll()
     poll.register(duplex.fileno(), select.POLLIN)
     held: list[bytes] = []
-    while poll.poll(1000):  # until the service has nothing more that it may send
+    # Until the service has nothing more that it may send; a busy host may make it pause before.
+    while poll.poll(1000) or sum(map(len, held)) <= HELD_WINDOW // 2:
         held += duplex.receive()
         duplex.give_back(sum(map(len, held)))
         duplex.flush()
-    assert HELD_WINDOW // 2 < sum(map(len, held)) <= HELD_WINDOW
+    assert sum(map(len, held)) <= HELD_WINDOW
     duplex.give_back(0)
     duplex.flush()
     assert len(held) + len(replies_of(duplex, 100 - len(held))) == 100
