@@ -8,7 +8,7 @@ from client import instance_messages, rpc, runner
 from client.arguments.commandline import Option
 from client.command import Argument, Command
 from client.errors import Status, StatusError, UsageError
-from client.guests import guest, quoting, ssh
+from client.guests import guest, quoting
 from client.session import Session
 
 TYPE_CHECKING = False
@@ -37,7 +37,9 @@ def run(session: Session) -> int:
         if code := runner.inner(session, "start", "--", name):
             return code
         found = guest.reach(session, name, rpc.open_channel(session))
-    # After the connection has begun: the instance works on it at the same time.
+    # After the connection has begun: what is loaded and asked now costs no time.
+    from client.guests import ssh
+
     directory = chosen or (_mapped_directory(session, name) if mapped else "")
     return ssh.run(found, command_text(words, directory, found.ssh.username))
 

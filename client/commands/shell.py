@@ -16,7 +16,7 @@ from client.errors import (
     Unreachable,
     UsageError,
 )
-from client.guests import guest, ssh
+from client.guests import guest
 from client.session import Session
 
 
@@ -36,6 +36,8 @@ def run(session: Session) -> int:
         if code := _made_to_run(session, name, name == primary, error):
             return code
         found = _reach(session, name, deadline)
+    from client.guests import ssh
+
     ssh.run(found, None)
     return SUCCESS  # the exit code of the shell's last command is ignored, as in 1.16
 

@@ -14,7 +14,6 @@ from protocol.messages.guests import (
     HostKeysReply,
     HostKeysRequest,
 )
-from protocol.messages.lifecycle import SSHInfo, SSHInfoReply, SSHInfoRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +24,12 @@ if TYPE_CHECKING:
     from client.guests.relay import Relay
     from client.session import Session
     from client.transport.channel import Channel
+    from protocol.messages.lifecycle import SSHInfo
 
     Result = TypeVar("Result")
 
 CERTIFY = grpc.path("certify", grpc.GUESTS_SERVICE)
+SSH_INFO = "protocol.messages.lifecycle"  # where the message is, which takes 3 ms to load
 HOST_KEYS = grpc.path("host_keys", grpc.GUESTS_SERVICE)
 
 
@@ -124,7 +125,7 @@ def _certified(
             verbosity_level=session.verbosity,
             connection=run,
         )
-        reply = rpc.call(session, CERTIFY, request, CertifyReply, channel)
+        reply = rpc.call(session, CERTIFY, request, CertifyReply, channel, (SSH_INFO,))
     except ImportError:  # no key can be made here
         return _by_shared_key(session, name, channel), ""
     except StatusError as error:
@@ -137,6 +138,8 @@ def _certified(
         raise CommandFailed(instance_messages.no_host_key(name))
     if reply.why_shared and session.verbosity:
         console.log("warning", "ssh", instance_messages.by_shared_key(name, reply.why_shared))
+    from protocol.messages.lifecycle import SSHInfo
+
     found = Guest(
         name,
         SSHInfo(
@@ -157,6 +160,8 @@ def _certified(
 
 def _by_shared_key(session: Session, name: str, channel: Channel) -> Guest:
     """As with a service that issues no certificates. Raises as `reach` does."""
+    from protocol.messages.lifecycle import SSHInfoReply, SSHInfoRequest
+
     request = SSHInfoRequest(instance_name=[name], verbosity_level=session.verbosity)
     found = rpc.call(session, "ssh_info", request, SSHInfoReply, channel).ssh_info.get(name)
     if found is None:

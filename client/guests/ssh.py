@@ -15,8 +15,10 @@ from client.terminal import console
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
+    from client.guests.connection import Connection
     from client.guests.guest import Guest
 
 OWN_FAILURE = 255  # ssh's exit code when it fails, and also a remote command's own 255
@@ -44,9 +46,7 @@ def _attempt(guest: Guest, command: str | None) -> int:
     log = words.memory("log", b"")
     terminal = "-tt" if console.is_live() else "-T"
     try:
-        line = _line(guest, log, terminal)
-        line += [] if command is None else [command]
-        code = _run(line, _deadline(guest, log))
+        code = _run(guest, log, terminal, () if command is None else (command,))
         said = words.content(log)
         if REPORTED in said:
             _give_back(guest)
@@ -58,18 +58,68 @@ def _attempt(guest: Guest, command: str | None) -> int:
         _let_go(guest)
 
 
-def _line(guest: Guest, log: int, *flags: str) -> list[str]:
-    """ssh's, up to what is to be run. Raises CommandFailed."""
+def _run(guest: Guest, log: int, flag: str, command: Sequence[str]) -> int:
+    """Its exit code, or 128 and the signal's number, as a shell has it; OWN_FAILURE where it had to
+    be ended, as nothing has begun. Raises CommandFailed."""
+    # If SIGCHLD was inherited as ignored, waitpid would fail.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # What nohup ignores, ssh must ignore, too.
+    forwarded = {number for number in FORWARDED if signal.getsignal(number) != signal.SIG_IGN}
+    watched = {signal.SIGCHLD, *forwarded}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)  # none is lost before the wait
+    try:
+        child = _spawn(guest, log, (flag,), command, setsigmask=before)
+        return _wait(child, watched, _deadline(guest, log))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _spawn(
+    guest: Guest, log: int, flags: Sequence[str], rest: Sequence[str], **options: Any
+) -> int:
+    """ssh's process, once there is the connection that it is to use. Raises CommandFailed."""
     connection = guest.connection
+    gate, release = -1, -1
     if connection is None:
-        return words.alone(guest, log, *flags)
-    said = connection.wait()
-    if said is None:
-        return words.shared(guest, connection.control, log, *flags)
+        line = words.alone(guest, log, *flags)
+    elif connection.reused:
+        line = words.shared(guest, connection.control, log, *flags)
+    else:
+        gate, release = os.pipe()
+        line = words.shared(guest, connection.control, log, *flags, gate=gate)
+    try:
+        # Python ignores SIGPIPE; ssh needs it to end when its reader has gone.
+        child = os.posix_spawnp(
+            line[0], [*line, *rest], words.environ(), setsigdef=(signal.SIGPIPE,), **options
+        )
+    except OSError as error:
+        raise _not_started(error) from error
+    if connection is not None and release >= 0:
+        _admit(guest, connection, child)
+        os.close(release)  # the gate stays open: ssh may open it later than this
+    return child
+
+
+def _admit(guest: Guest, connection: Connection, child: int) -> None:
+    """Wait for the connection, while ssh starts. Raises CommandFailed; then ssh has ended."""
+    held_back = signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+    try:
+        if (said := connection.wait()) is not None:
+            raise _refusal(guest, said)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        _await(child)
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
+
+
+def _refusal(guest: Guest, said: bytes) -> CommandFailed:
+    """Why there is no connection, from the log of the ssh that was to make it."""
     if said.startswith(NOT_STARTED):
         number = int(said[1:])
-        raise _not_started(OSError(number, os.strerror(number)))
-    raise _failure(guest, said)
+        return _not_started(OSError(number, os.strerror(number)))
+    return _failure(guest, said)
 
 
 def _deadline(guest: Guest, log: int) -> Callable[[], bool] | None:
@@ -79,34 +129,13 @@ def _deadline(guest: Guest, log: int) -> Callable[[], bool] | None:
     return lambda: OPENED in words.content(log)
 
 
-def _run(line: list[str], has_begun: Callable[[], bool] | None) -> int:
-    """Its exit code, or 128 and the signal's number, as a shell has it; OWN_FAILURE where it had to
-    be ended, as nothing has begun."""
-    # If SIGCHLD was inherited as ignored, waitpid would fail.
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    # What nohup ignores, ssh must ignore, too.
-    forwarded = {number for number in FORWARDED if signal.getsignal(number) != signal.SIG_IGN}
-    watched = {signal.SIGCHLD, *forwarded}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)  # none is lost before the wait
-    try:
-        # Python ignores SIGPIPE; ssh needs it to end when its reader has gone.
-        child = os.posix_spawnp(
-            line[0], line, words.environ(), setsigmask=before, setsigdef=(signal.SIGPIPE,)
-        )
-        return _wait(child, watched, has_begun)
-    except OSError as error:
-        raise _not_started(error) from error
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _wait(child: int, watched: set[signal.Signals], has_begun: Callable[[], bool] | None) -> int:
     """Wait for the end of `child`; forward all other signals to it."""
     got: list[int] = []
+    number: int | None = signal.SIGCHLD  # it may have ended before the signals were held back
     deadline = time.monotonic() + OPENS_WITHIN if has_begun is not None else None
     ended_here = False
     while True:
-        number = _next_signal(watched, deadline)
         if number is None:
             deadline = None
             if has_begun is not None and not has_begun():
@@ -121,6 +150,7 @@ def _wait(child: int, watched: set[signal.Signals], has_begun: Callable[[], bool
                 code = os.waitstatus_to_exitcode(status)
                 code = 128 + got[0] if got else code if code >= 0 else 128 - code
                 return OWN_FAILURE if ended_here and not got else code
+        number = _next_signal(watched, deadline)
 
 
 def _next_signal(watched: set[signal.Signals], deadline: float | None) -> int | None:
@@ -144,25 +174,20 @@ class Subsystem:
         self._guest = guest
         self.connection, theirs = socket.socketpair()
         self._log = words.memory("log", b"")
-        try:
-            line = [*_line(guest, self._log, "-T", "-s"), name]
-        except BaseException:
-            _let_go(guest)
-            raise
-        self._deadline = time.monotonic() + OPENS_WITHIN
         null = os.open(os.devnull, os.O_WRONLY)  # what the instance writes to stderr is not shown
         copies = [(os.POSIX_SPAWN_DUP2, each, to) for to, each in enumerate((theirs.fileno(),) * 2)]
         try:
-            self._child = os.posix_spawnp(
-                line[0], line, words.environ(), setpgroup=0, setsigdef=(signal.SIGPIPE,),
+            self._child = _spawn(
+                guest, self._log, ("-T", "-s"), (name,), setpgroup=0,
                 file_actions=[*copies, (os.POSIX_SPAWN_DUP2, null, 2)],
             )  # fmt: skip
-        except OSError as error:
+        except BaseException:
             _let_go(guest)
-            raise _not_started(error) from error
+            raise
         finally:
             theirs.close()
             os.close(null)
+        self._deadline = time.monotonic() + OPENS_WITHIN
 
     def is_overdue(self) -> bool:
         """Whether nothing has begun in time, on an earlier connection. Then ssh is ended."""
@@ -217,10 +242,14 @@ class Subsystem:
 
     def _reap(self) -> None:
         child, self._child = self._child, 0
-        try:
-            os.waitpid(child, 0)
-        except ChildProcessError:
-            pass  # SIGCHLD was inherited as ignored
+        _await(child)
+
+
+def _await(child: int) -> None:
+    try:
+        os.waitpid(child, 0)
+    except ChildProcessError:
+        pass  # SIGCHLD was inherited as ignored
 
 
 def _give_back(guest: Guest) -> None:

@@ -68,11 +68,13 @@ def master(guest: Guest, log: int, control: str) -> list[str]:
     return [*_begin(log), "-N", "-M", "-S", control, *_options(options), *_destination(guest)]
 
 
-def shared(guest: Guest, control: str, log: int, *flags: str) -> list[str]:
-    """A session on the connection of a master."""
+def shared(guest: Guest, control: str, log: int, *flags: str, gate: int | None = None) -> list[str]:
+    """A session on the connection of a master. `gate`: a pipe, for whose end ssh waits before it
+    asks for the connection, as it is its (empty) configuration."""
     options = _options((*QUIET, *SESSION, *SHARED))
     proxy = ("-O", "proxy", "-S", control)
-    return [*_begin(log), *flags, *proxy, *options, *_destination(guest)]
+    begin = _begin(log, "none" if gate is None else _path(gate))
+    return [*begin, *flags, *proxy, *options, *_destination(guest)]
 
 
 def memory(name: str, content: bytes) -> int:
@@ -92,8 +94,8 @@ def environ() -> dict[str, str]:
     return {"TERM": "xterm"} | dict(os.environ) | {"SHELL": SHELL}
 
 
-def _begin(log: int) -> list[str]:
-    return [PROGRAM, "-F", "none", "-E", _path(log)]
+def _begin(log: int, configuration: str = "none") -> list[str]:
+    return [PROGRAM, "-F", configuration, "-E", _path(log)]
 
 
 def _destination(guest: Guest) -> list[str]:

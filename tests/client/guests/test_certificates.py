@@ -35,6 +35,7 @@ class Authority:
         self.certified = self.guest  # what the certificates are for
         self.signer = self.authority
         self.requests: list[CertifyRequest] = []
+        self.port = server.port
         self.run = ""  # of the instance, by which a client knows its connection again
         self._server = server
 
@@ -43,7 +44,7 @@ class Authority:
         self.requests.append(request)
         reply = CertifyReply(
             host=self._server.info.host,
-            port=self._server.port,
+            port=self.port,
             username=self._server.user,
             host_key=self._server.host_key,
             connection=self.run,

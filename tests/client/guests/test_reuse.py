@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -256,6 +257,19 @@ def test_a_signal_ends_the_session_and_its_connection(
     assert client.process.wait(PATIENCE) == (-number if killed else 128 + number)
     until(lambda: not client.session(), "the end of its ssh")
     until(reuse.is_over, "the end of its connection")
+
+
+def test_an_interrupt_while_it_is_made_ends_all_of_it(
+    reuse: Reuse, background: list[Background]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        reuse.authority.port = silent.getsockname()[1]
+        client = Background(reuse.program, "exec", "guest", "--", "true")
+        background.append(client)
+        until(lambda: len(reuse.masters()) == 1 and len(client.session()) == 2, "both ssh")
+        client.process.send_signal(signal.SIGINT)
+        assert client.process.wait(PATIENCE) == 130
+        until(lambda: not client.session() and reuse.is_over(), "the end of both")
 
 
 @pytest.mark.parametrize("which", ["holder", "ssh"])
