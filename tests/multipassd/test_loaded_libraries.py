@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DaemonFactory
-from tools.sandbox import MULTIPASSD
+from tools import records
+from tools.sandbox import MULTIPASSD, Sandbox
 
-# By part of the file's name, with what it is for.
+# By part of the file's name, with what it is for: neither a start nor a `list` needs it.
 UNUSED = {
     "pydantic_core": "files of others, in the image worker and multipass-migrate",
     "_ssl.": "asyncio's own TLS",
@@ -22,11 +23,15 @@ UNUSED = {
 }
 
 
+@pytest.mark.parametrize("instances", [0, 2])
 def test_a_daemon_that_has_answered_has_loaded_no_library_that_it_does_not_use(
-    daemon: DaemonFactory,
+    daemon: DaemonFactory, sandbox: Sandbox, instances: int
 ) -> None:
-    running = daemon()
-    running.cli("list")
+    for number in range(instances):
+        records.registry(sandbox).put(records.make(f"foo{number}", number))
+    running = daemon(sandbox=sandbox)
+    listed = running.cli("alice", "list")
+    assert listed.returncode == 0 and listed.stdout.count("foo") == instances
     loaded = {Path(line.split(" ")[-1]).name for line in _map(running.pid) if ".so" in line}
     assert any(name.startswith("libssl.so") for name in loaded)
     assert not {name for name in loaded if any(part in name for part in UNUSED)}
