@@ -34,6 +34,7 @@ PROGRAMS = (
     "multipassd.snap",
 )
 Stamp = tuple[int, int, int]
+GONE: Stamp = (0, 0, 0)
 
 
 class CodeReplaced(RpcError, ImportError):
@@ -70,11 +71,16 @@ class LateCode:
         if name.partition(".")[0] not in PACKAGES:
             return None
         spec = PathFinder.find_spec(name, path, target)
-        if spec is None or spec.origin is None:
-            return spec
-        if _stamp(spec.origin) != self._stamps.get(spec.origin):
-            raise CodeReplaced
+        if spec is not None and spec.origin is not None:
+            if _stamp(spec.origin) != self._stamps.get(spec.origin):
+                raise CodeReplaced
+        elif self._knew(name):
+            raise CodeReplaced  # the new version has it elsewhere, or no more
         return spec
+
+    def _knew(self, name: str) -> bool:
+        path = os.path.join(self._tree, *name.split("."))
+        return f"{path}.py" in self._stamps or os.path.join(path, "__init__.py") in self._stamps
 
     def load_rest(self) -> None:
         """All that the service may need later. Raises CodeReplaced."""
@@ -86,5 +92,8 @@ class LateCode:
 
 
 def _stamp(path: str) -> Stamp:
-    status = os.stat(path)
+    try:
+        status = os.stat(path)
+    except OSError:
+        return GONE
     return status.st_ino, status.st_size, status.st_mtime_ns

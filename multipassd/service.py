@@ -51,7 +51,7 @@ DESCRIPTORS = 65536  # connections, and room for files
 
 async def serve(addresses: list[Address], idle_exit: float, network: str | None = None) -> int:
     """Run until SIGTERM or SIGINT, or `idle_exit` seconds without a connection where the service
-    manager holds all sockets (0: never). `network`: see `Machines.assemble`. Returns the exit code;
+    manager holds all sockets (0: never). `network`: see `Machines`. Returns the exit code;
     raises ListenError, HelperError at once."""
     service = Service(addresses, idle_exit, network)
     await service.start()
@@ -237,6 +237,8 @@ class Service:
             self._late_code.load_rest()
         except CodeReplaced as error:
             _log.error("%s", error.message)
+        except Exception:  # of a module itself: a reload is also for settings and certificates
+            _log.exception("not all of the program could be loaded")
 
     def _charge(self, uid: int) -> int:
         return self._subuids.charge(uid)

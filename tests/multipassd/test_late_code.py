@@ -77,6 +77,30 @@ print(other.version)
     assert said.endswith("\n1\n"), "what was not replaced is still loaded"
 
 
+@pytest.mark.parametrize("gone", ["part.py", "admin.py", "inner"])
+def test_a_file_that_is_gone_is_refused_in_the_same_way(tree: Path, gone: str) -> None:
+    """The new version has it elsewhere, or no more; a directory may stay, for what is compiled."""
+    (tree / "multipassd" / "inner").mkdir()
+    (tree / "multipassd" / "inner" / "__init__.py").write_text("")
+    (tree / "multipassd" / "inner" / "__pycache__").mkdir()
+    (tree / "multipassd" / "inner" / "module.py").write_text("")
+    then = f"""
+import os
+path = sys.argv[1] + "/multipassd/{gone}"
+if os.path.isdir(path):
+    os.unlink(path + "/__init__.py")
+    os.unlink(path + "/module.py")
+else:
+    os.unlink(path)
+importlib.invalidate_caches()
+try:
+    importlib.import_module("multipassd.{gone.removesuffix(".py")}")
+except CodeReplaced:
+    print("refused")
+"""
+    assert run(tree, then) == "refused\n"
+
+
 def test_a_new_file_is_refused_too(tree: Path) -> None:
     then = """
 open(sys.argv[1] + "/multipassd/new.py", "w").write("version = 2\\n")
