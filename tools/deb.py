@@ -66,17 +66,25 @@ def kept() -> Path:
     def make(path: Path) -> None:
         with tempfile.TemporaryDirectory() as place:
             shutil.copyfile(build(Path(place), work_in_progress=True), path)
+            _keep_page(Path(place))  # it comes with the same build
 
     return roots.kept("package", source_identity(), ".deb", make)
 
 
 def kept_page() -> Path:
     """The same for the package of the console's page."""
+    return _keep_page(None)
+
+
+def _keep_page(built: Path | None) -> Path:
+    """`built`: where the packages lie, if they were built just now."""
 
     def make(path: Path) -> None:
         with tempfile.TemporaryDirectory() as place:
-            build(Path(place), work_in_progress=True)
-            shutil.copyfile(next(Path(place).glob("cockpit-multipass_*_all.deb")), path)
+            if built is None:
+                build(Path(place), work_in_progress=True)
+            found = (built or Path(place)).glob("cockpit-multipass_*_all.deb")
+            shutil.copyfile(next(found), path)
 
     files = [name for name in _source_names(work_in_progress=True) if name.startswith(PAGE)]
     return roots.kept("page", _identity([*files, "debian/control", "debian/rules"]), ".deb", make)

@@ -126,13 +126,15 @@ export function age({ expires, fingerprint }, now) {
 }
 
 /**
- * What a person has of what is allowed, in one line.
+ * What a person has of what is allowed, in one line; without what is not allowed at all.
  *
  * @param {Trust} trust
  * @param {string} name
  */
 export function quotaText(trust, name) {
-    return (trust.quotas[name] ?? []).map(each => `${each.used} of ${each.limit} ${each.kind}`).join(", ");
+    return (trust.quotas[name] ?? [])
+        .filter(each => each.limit !== "0")
+        .map(each => `${each.kind} ${each.used} of ${each.limit}`).join(", ");
 }
 
 /**

@@ -7,13 +7,13 @@
  * @property {string[]} addresses
  * @property {string} image
  * @property {string} owner
- * @property {string} cpus
+ * @property {Share | null} cpus - how many there are, and how many of them are busy by the load
  * @property {Share | null} memory
  * @property {Share | null} disk
  * @property {number} snapshots
  */
 
-/** @typedef {{used: number, total: number}} Share in bytes; used is 0 where it is not known */
+/** @typedef {{used: number, total: number}} Share of bytes or of CPUs; used is 0 where it is not known */
 /** @typedef {"start" | "stop" | "restart" | "suspend" | "delete" | "recover" | "purge" | "snapshot" | "restore" | "shell"} Deed */
 /** @typedef {"good" | "info" | "quiet" | "warning" | "danger"} Tone */
 
@@ -61,7 +61,7 @@ export function parse(answer) {
         addresses: (about.ipv4 ?? []).map(String),
         image: String(about.image_release || about.release || ""),
         owner: String(about.owner ?? ""),
-        cpus: String(about.cpu_count ?? ""),
+        cpus: share({ used: (about.load ?? [])[0], total: about.cpu_count }),
         memory: share(about.memory),
         disk: share(Object.values(about.disks ?? {})[0]),
         snapshots: Number(about.snapshot_count ?? 0),

@@ -92,7 +92,7 @@ export class Activity {
     row(row) {
         return h("tr", { class: "pf-v6-c-table__tr" },
             cell("Time (UTC)", row.time.slice(0, 19).replace("T", " ")), cell("Who", h("span", { class: "page-name" }, row.who || "–")),
-            cell("Role", row.role || "–"), cell("From", row.from || "–"), cell("What", row.what), cell("On", h("span", { class: "page-name" }, row.on || "–")),
+            cell("Role", row.role || "–"), cell("From", row.from || "–"), cell("What", row.what), cell("On", row.on || "–"),
             cell("Outcome", label(row.outcome, row.outcome === "done" ? "good" : "warning"), row.reason && h("div", { class: "page-small" }, row.reason)));
     }
 }

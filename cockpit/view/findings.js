@@ -82,6 +82,8 @@ export class Findings {
 
     async again() {
         this.list.removeAttribute("data-shown");
+        this.head.removeAttribute("data-shown");
+        replace(this.head);
         replace(this.list, loading("Checking the service"));
         await this.check();
         void this.app.refresh();

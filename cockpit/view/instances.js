@@ -165,7 +165,7 @@ export class Instances {
             cell("Address", row.addresses.length ? row.addresses.join(", ") : "–"),
             cell("Image", row.image || "–"),
             cell("Owner", row.owner || "–"),
-            cell("CPUs", row.cpus || "–"),
+            cell("CPUs", bar(`CPUs of ${name}, by the load`, row.cpus, amount => String(amount))),
             cell("Memory", bar(`Memory of ${name}`, row.memory)),
             cell("Disk", bar(`Disk of ${name}`, row.disk)),
             cell("", h("div", { class: "page-actions" }, deeds(row).slice(0, IN_ROW).map(deed => this.button(deed, row)))));

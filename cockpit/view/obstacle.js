@@ -7,6 +7,8 @@ import { run } from "../programs/run.js";
 import { ask } from "./dialog.js";
 import { button, emptyState, field } from "./parts.js";
 
+const SAID = ["closed", "damaged", "failed"]; // of these the program's own words say more
+
 /**
  * @param {import("./app.js").App} app
  * @param {import("../model/state.js").Obstacle} obstacle
@@ -15,7 +17,7 @@ import { button, emptyState, field } from "./parts.js";
 export function obstacleView(app, obstacle, problem) {
     const { title, text, limited } = EXPLANATIONS[obstacle];
     const said = [h("p", {}, app.raised ? text : limited)];
-    if (problem && !["untrusted", "absent"].includes(obstacle))
+    if (problem && SAID.includes(obstacle))
         said.push(h("p", { class: "page-small" }, problem.message), h("p", { class: "page-small" }, problem.next));
     return emptyState(title, said, actions(app, obstacle));
 }

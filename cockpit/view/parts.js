@@ -103,17 +103,18 @@ export function loading(text) {
  * How much of a whole is used, as a small bar; without a bar where only the whole is known.
  *
  * @param {string} what
- * @param {{used: number, total: number} | null} share - in bytes
+ * @param {{used: number, total: number} | null} share
+ * @param {(amount: number) => string} [shown]
  */
-export function bar(what, share) {
+export function bar(what, share, shown = size) {
     if (!share)
         return h("span", {}, "–");
     if (!share.used)
-        return h("span", {}, size(share.total));
+        return h("span", {}, shown(share.total));
     const percent = Math.min(100, Math.round(share.used / share.total * 100));
     const indicator = h("div", { class: "pf-v6-c-progress__indicator" });
     indicator.style.setProperty("inline-size", `${percent}%`);
-    const text = `${size(share.used)} of ${size(share.total)}`;
+    const text = `${shown(share.used)} of ${shown(share.total)}`;
     return h("div", { class: `pf-v6-c-progress pf-m-sm page-bar${percent >= 90 ? " pf-m-danger" : ""}` },
         h("div", {
             class: "pf-v6-c-progress__bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100,

@@ -14,7 +14,7 @@ import { Tcp } from "./tcp.js";
 
 /** @typedef {import("../model/clients.js").Client} Client */
 
-const HEADINGS = ["Name", "Role", "How", "Last seen", "Expires", "Certificate", "Quota in use", "(Actions)"];
+const HEADINGS = ["Name", "Role", "How", "Last seen", "Expires", "Quota in use", "(Actions)"];
 /** @type {Readonly<Record<string, string>>} */
 const ROLE_TONES = Object.freeze({ admin: "info", user: "good", viewer: "quiet" });
 
@@ -106,13 +106,13 @@ export class Trust {
         const ends = age(row, Date.now());
         const invited = !row.fingerprint;
         return h("tr", { class: "pf-v6-c-table__tr", "data-client": row.name },
-            cell("Name", h("span", { class: "page-name" }, row.name || "–")),
+            cell("Name", h("span", { class: "page-name" }, row.name || "–"),
+                !invited && h("div", { class: "page-small page-mono", title: row.fingerprint }, row.fingerprint.slice(0, 16))),
             cell("Role", label(row.role, ROLE_TONES[row.role] ?? "quiet")),
             cell("How", invited ? label("invited", "warning") : "", " ", row.how, h("div", { class: "page-small" }, minute(row.since))),
             cell("Last seen", invited ? "–" : h("span", { title: minute(row.lastSeen) }, relative(row.lastSeen, Date.now()))),
-            cell("Expires", minute(row.expires), " ", ends && label(ends, ends === "ended" ? "danger" : "warning")),
-            cell("Certificate", h("span", { class: "page-mono" }, row.fingerprint.slice(0, 16) || "–")),
-            cell("Quota in use", quotaText(trust, row.name) || "–"),
+            cell("Expires", h("span", { class: "page-name" }, minute(row.expires)), " ", ends && label(ends, ends === "ended" ? "danger" : "warning")),
+            cell("Quota in use", h("span", { class: "page-small" }, quotaText(trust, row.name) || "–")),
             cell("", h("div", { class: "page-actions" },
                 !invited && this.own && button("Change role", () => openGrant(this.app, row), { small: true, key: `grant ${row.fingerprint}`, label: `Change role of ${row.name}` }),
                 button(invited ? "Take back" : "Revoke", () => openRevoke(this.app, trust, row.name || row.fingerprint, this.instances.namesOf(row.name), this.own),

@@ -67,19 +67,20 @@ test("each kind of a refusal is a state of the page", () => {
 
 const INFO = { errors: [], info: {
     b: { state: "Stopped", ipv4: [], release: "", image_release: "24.04 LTS", cpu_count: "", disks: { sda1: {} }, memory: {}, snapshot_count: "2", owner: "bob" },
-    a: { state: "Running", ipv4: ["10.0.0.2"], release: "Ubuntu", image_release: "", cpu_count: "2", disks: { sda1: { used: "50", total: "100" } }, memory: { used: 1, total: 4 }, owner: "eve" },
+    a: { state: "Running", ipv4: ["10.0.0.2"], release: "Ubuntu", image_release: "", cpu_count: "2", load: [0.5, 0, 0], disks: { sda1: { used: "50", total: "100" } }, memory: { used: 1, total: 4 }, owner: "eve" },
 } };
 
 test("instances are read from info, by name", () => {
     const [a, b] = instances.parse(INFO);
     assert.deepEqual([a.name, a.memory, a.disk, a.owner], ["a", { used: 1, total: 4 }, { used: 50, total: 100 }, "eve"]);
+    assert.deepEqual(a.cpus, { used: 0.5, total: 2 });
     assert.deepEqual([b.memory, b.disk, b.snapshots, b.image], [null, null, 2, "24.04 LTS"]);
     assert.deepEqual(instances.parse(/** @type {any} */ ({})), []);
 });
 
 test("what was asked seldom is kept only as long as the state is the same", () => {
     const [a] = instances.parse(INFO);
-    const quick = { ...a, memory: null, cpus: "" };
+    const quick = { ...a, memory: null, cpus: null };
     assert.deepEqual(instances.completed([quick], [a])[0].memory, { used: 1, total: 4 });
     assert.equal(instances.completed([{ ...quick, state: "Stopped" }], [a])[0].memory, null);
     assert.deepEqual(instances.completed([quick], []), [quick]);
@@ -118,9 +119,9 @@ test("clients are the same from either program, and quotas one line", () => {
     const own = clients.fromOwnClient({ clients: [
         { name: "bob", certificate: "01", role: "user", how: "h", since: "s", last_seen: "", expires: "" },
         { name: "eve", certificate: "", role: "user", how: "invited by bob", since: "s", last_seen: "", expires: "e" },
-    ], quotas: { bob: { instances: { used: "1", limit: "5" } } } });
+    ], quotas: { bob: { instances: { used: "1", limit: "5" }, networks: { used: "0", limit: "0" } } } });
     assert.deepEqual([own.clients.length, own.invitations.length], [1, 1]);
-    assert.equal(clients.quotaText(own, "bob"), "1 of 5 instances");
+    assert.equal(clients.quotaText(own, "bob"), "instances 1 of 5");
     assert.equal(clients.quotaText(own, "eve"), "");
 });
 

@@ -195,6 +195,7 @@ def a_damaged_store_is_repaired_by_a_button(host: Host, page: Console) -> None:
     page.says("The trusted clients can't be listed")
     page.click("Show findings")
     page.click("Check again")
+    page.frame.get_by_role("button", name=re.compile("Repair it now")).wait_for()
     page.shot("damaged-findings")
     page.click(re.compile("Repair it now: .*check --repair"))
     page.frame.get_by_role("button", name=re.compile("Repair it now")).wait_for(state="detached")
