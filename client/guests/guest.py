@@ -38,7 +38,8 @@ class Refused(CommandFailed):
 
 
 class Stale(CommandFailed):
-    """An earlier connection is of no use any more; the instance was not sent the command."""
+    """A connection is of no use: an earlier one has ended, or a new one can't be shared. The
+    instance was not sent the command."""
 
 
 class Guest:
@@ -70,11 +71,14 @@ class Guest:
 
     def log_in(self, attempt: Callable[[Guest], Result]) -> Result:
         """The result of `attempt`, which is made once more with the shared key if the instance
-        refuses the certificate, and with a new connection if an earlier one has ended. Raises
-        CommandFailed."""
+        refuses the certificate, with a new connection if an earlier one has ended, and with one
+        for it alone if there can be no shared one. Raises CommandFailed."""
         try:
             return attempt(self)
         except Stale:
+            if self.connection is not None and not self.connection.reused:
+                self.connection = None
+                return attempt(self)
             if self.otherwise is None:
                 raise
             return self.otherwise().log_in(attempt)

@@ -88,6 +88,8 @@ class Holder:
         while words.LISTENS not in self._said:
             if self._wait(lease.fileno()) is not None:  # ssh has failed, or the client has ended
                 return False
+            if words.UNSHARED[-1] in self._said:
+                return False
         return True
 
     def _become_ssh(self, command: list[str], holder: int) -> None:

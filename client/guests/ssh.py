@@ -119,6 +119,8 @@ def _refusal(guest: Guest, said: bytes) -> CommandFailed:
     if said.startswith(NOT_STARTED):
         number = int(said[1:])
         return _not_started(OSError(number, os.strerror(number)))
+    if any(each in said for each in words.UNSHARED):
+        return Stale(instance_messages.SSH_LOST)
     return _failure(guest, said)
 
 
@@ -285,15 +287,11 @@ def _failure(guest: Guest, said: bytes) -> CommandFailed:
         )
     if any(each in text for each in REFUSALS):
         return Refused(instance_messages.NOT_LET_IN, instance_messages.NOT_LET_IN_HINT)
-    lines = [line for line in map(str.strip, text.splitlines()) if line and not _is_debug(line)]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("debug")]  # see words.LOG_SESSION
     return CommandFailed(lines[-1].removeprefix("ssh: ") if lines else instance_messages.SSH_LOST)
 
 
 def _is_stale(guest: Guest, said: bytes) -> bool:
     """Whether the instance was not even sent what was to be run, over an earlier connection."""
     return guest.connection is not None and guest.connection.reused and OPENED not in said
-
-
-def _is_debug(line: str) -> bool:
-    """What `words.LOG_SESSION` asks for."""
-    return line.startswith("debug")

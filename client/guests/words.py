@@ -26,6 +26,7 @@ SHELL = "/bin/sh"  # ssh runs its ProxyCommand by $SHELL, which may be any
 REPORTED = b"client_input_channel_req: channel 0 rtype exit-"
 OPENED = b": channel 0: callback start"
 LISTENS = b"mux listener channel"
+UNSHARED = (b"unix_listener", b"muxserver_listen", b"disabling multiplexing")  # but not LISTENS
 NOT_STARTED = b"\0"  # what a log begins with if ssh can't be executed; an errno follows
 LOG_SESSION = (
     "clientloop.c:client_input_channel_req():*,channels.c:channel_input_open_confirmation():*"

@@ -340,3 +340,21 @@ def test_where_there_can_be_none_commands_run_as_before(reuse: Reuse) -> None:
     environ["TMPDIR"] = "/nowhere"
     assert reuse.exec("echo", "open to others").out == "open to others\n"
     assert not list(reuse.directory.iterdir())
+
+
+@pytest.mark.parametrize("how", ["unix_listener: cannot bind to path: No space", "disabling"])
+def test_where_ssh_can_not_share_its_connection_commands_run_as_before(
+    reuse: Reuse, tmp_path: Path, how: str
+) -> None:
+    said = {"disabling": "ControlSocket already exists, disabling multiplexing"}.get(how, how)
+    end = "exec sleep 60" if how == "disabling" else "exit 255"
+    script = (
+        "#!/bin/sh\n"
+        f'case " $* " in *" -M "*) echo "{said}" >> "$4"; {end};; esac\n'
+        'exec /usr/bin/ssh "$@"\n'
+    )
+    (tmp_path / "ssh").write_text(script)
+    (tmp_path / "ssh").chmod(0o755)
+    reuse.program.environ["PATH"] = f"{tmp_path}:{reuse.program.environ['PATH']}"
+    assert reuse.exec("cat", input=b"once").out == "once"
+    assert reuse.log_ins() == 1
