@@ -147,3 +147,24 @@ def test_commands_run_in_a_root_alone(mounting: bool, monkeypatch: pytest.Monkey
     monkeypatch.setattr(roots, "can_mount_alone", lambda: mounting)
     done = roots.run_in(Path("/"), "sh", "-c", "echo $$")
     assert done.stdout == "1\n"
+
+
+KILLED = """
+import os
+from tools import roots
+with roots.scratch("multipass-test-") as place:
+    (place / "file").touch()
+    print(place, flush=True)
+    os._exit(0)
+"""
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not roots.can_mount_alone(), reason=roots.NO_MOUNT_ALONE)
+def test_what_a_killed_run_has_mounted_is_removed_by_the_next_and_what_is_in_use_is_not() -> None:
+    command = [sys.executable, "-c", KILLED]
+    left = Path(subprocess.check_output(command, cwd=CHECKOUT, text=True).strip())
+    with roots.scratch("multipass-test-") as used:
+        roots.remove_leftovers()
+        assert not left.exists() and used.exists()
+    assert not used.exists()

@@ -9,6 +9,7 @@ import fcntl
 import functools
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ MIRROR_SECONDS = 10  # seconds for a mirror to answer; short, for machines witho
 TIDY_SECONDS = 60  # seconds, for a few hundred MB on a busy disk
 MAX_AGE = 30 * 86400  # seconds; later the mirror has newer packages than the root
 MEMORY_LEFT = 4 << 30  # bytes that roots in memory leave for guests and tests, of several workers
+MADE = re.compile(r"/var/tmp/multipass-[a-z]+-(\d+)-\w+")  # by `directory`
 KEPT_VERSIONS = 2  # of one name: for the current branch and the previous one
 
 BUILD = (
@@ -193,7 +195,8 @@ def unpacked(archive: Path) -> Iterator[Path]:
 def scratch(prefix: str, size: int = 0) -> Iterator[Path]:
     """A directory below /var/tmp, removed afterwards: in memory where there is enough of it for
     `size` bytes and as many again, as making ten thousand files takes seconds on a disk."""
-    place = Path(tempfile.mkdtemp(prefix=prefix, dir="/var/tmp"))
+    remove_leftovers()
+    place = directory(prefix)
     in_memory = _memory_available() > 2 * size + MEMORY_LEFT and can_mount_alone()
     command = ["mount", "-t", "tmpfs", "-o", "mode=755,size=100%", "multipass-dev", str(place)]
     in_memory = in_memory and subprocess.run(command, capture_output=True).returncode == 0
@@ -204,6 +207,21 @@ def scratch(prefix: str, size: int = 0) -> Iterator[Path]:
         if in_memory:
             subprocess.run(["umount", "--lazy", place], check=False)
         shutil.rmtree(place, ignore_errors=True)
+
+
+def directory(prefix: str) -> Path:
+    """A new directory below /var/tmp, whose name tells which process made it."""
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir="/var/tmp"))
+
+
+def remove_leftovers() -> None:
+    """Unmount what runs have mounted on a `directory` and were killed: it would keep the memory."""
+    for line in reversed(Path("/proc/self/mounts").read_text("utf-8").splitlines()):
+        place = Path(line.split()[1])
+        found = MADE.fullmatch(str(place))
+        if found and not Path(f"/proc/{found[1]}").exists():
+            subprocess.run(["umount", "--lazy", place], capture_output=True, check=False)
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _memory_available() -> int:

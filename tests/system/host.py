@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -178,7 +177,7 @@ class Host:
         """A host of its own that begins with what is on this one's disk. This one is off, and stays
         so until the copy is gone; a copy can be copied once more, as overlays nest no deeper."""
         assert self._container is None
-        root = Path(tempfile.mkdtemp(prefix="multipass-root-", dir="/var/tmp"))
+        root = roots.directory("multipass-root-")
         one = type(self)(root)
         with roots.scratch("multipass-changes-") as changes:
             try:
