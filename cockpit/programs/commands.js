@@ -125,6 +125,7 @@ export const administer = Object.freeze({
     add: (/** @type {string} */ user) => trust("add", ["--user", user]),
     invite: (/** @type {string} */ name, /** @type {string} */ role, /** @type {string} */ expires) =>
         trust("invite", [...option("--role", role), ...option("--expires", expires)], [name]),
+    grant: (/** @type {string} */ who, /** @type {string} */ role) => trust("grant", [], [who, role]),
     remove: (/** @type {string} */ who) => trust("remove", [], [who]),
     tcpEnable: (/** @type {string} */ user, /** @type {string} */ address) =>
         trust("tcp", ["--user", user, ...option("--address", address)], ["enable"]),

@@ -72,15 +72,17 @@ function showLine(made) {
 /**
  * @param {App} app
  * @param {Client} client
+ * @param {boolean} own - by the user's own client
  */
-export function openGrant(app, client) {
+export function openGrant(app, client, own) {
     const roles = /** @type {HTMLSelectElement} */ (select("grant-role", ROLE_CHOICES, client.role));
     ask({
         title: `Change the role of ${client.name}`,
         children: [h("p", {}, "It counts at once, for all clients of that name."), field("Role", roles)],
         button: "Change role",
         deed: async () => {
-            await run(admit.grant(client.name, roles.value));
+            await (own ? run(admit.grant(client.name, roles.value))
+                : run(administer.grant(client.name, roles.value), { root: true }));
             app.changed();
         },
     });

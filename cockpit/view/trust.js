@@ -114,7 +114,7 @@ export class Trust {
             cell("Expires", h("span", { class: "page-name" }, minute(row.expires)), " ", ends && label(ends, ends === "ended" ? "danger" : "warning")),
             cell("Quota in use", h("span", { class: "page-small" }, quotaText(trust, row.name) || "–")),
             cell("", h("div", { class: "page-actions" },
-                !invited && this.own && button("Change role", () => openGrant(this.app, row), { small: true, key: `grant ${row.fingerprint}`, label: `Change role of ${row.name}` }),
+                !invited && button("Change role", () => openGrant(this.app, row, this.own), { small: true, key: `grant ${row.fingerprint}`, label: `Change role of ${row.name}` }),
                 button(invited ? "Take back" : "Revoke", () => openRevoke(this.app, trust, row.name || row.fingerprint, this.instances.namesOf(row.name), this.own),
                     { small: true, kind: "danger", key: `revoke ${row.fingerprint}${row.since}`, label: `${invited ? "Take the invitation back of" : "Revoke"} ${row.name}` }))));
     }
