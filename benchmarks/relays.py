@@ -48,7 +48,8 @@ class Relays:
     def __init__(self, target: Site, address: str) -> None:
         self.target = target
         self.address = address
-        self.direct = target.daemon.env(CLIENT)
+        # Commands through the service share no connection, so those beside them do not either.
+        self.direct = target.daemon.env(CLIENT) | {"MULTIPASS_REUSE_SSH": "0"}
         self.relayed = self.direct | {"MULTIPASS_SERVER_ADDRESS": address}
 
     def exec_row(self, rounds: int) -> Row:

@@ -21,6 +21,7 @@ SWITCH = "MULTIPASS_REUSE_SSH"  # 0: each session has a connection of its own
 END = b"-----END"
 SIGNATURE = 12  # characters in base64, so 72 random bits
 IN_A_NAME = {ord("+"): "_", ord("/"): "__"}
+ROOT = 0
 PRIVATE = 0o700
 OTHERS = 0o077  # mode bits
 OTHERS_WRITE = 0o022
@@ -35,10 +36,21 @@ def directory() -> str:
     if os.environ.get(SWITCH) == "0":
         return ""
     user = os.geteuid()
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    if os.path.isabs(runtime) and _is_own(runtime, user, OTHERS_WRITE):
-        return f"{runtime}/{DIRECTORY}"
-    return f"{os.environ.get('TMPDIR') or '/tmp'}/{DIRECTORY}-{user}"
+    runtime, temporary = os.environ.get("XDG_RUNTIME_DIR", ""), os.environ.get("TMPDIR") or "/tmp"
+    for place, name in ((runtime, DIRECTORY), (temporary, f"{DIRECTORY}-{user}")):
+        if os.path.isabs(place) and _keeps_its_names(place, user):
+            return f"{place}/{name}"
+    return ""
+
+
+def _keeps_its_names(place: str, user: int) -> bool:
+    """Whether no other user can put something else in the place of what this user has there."""
+    try:
+        status = os.stat(place)
+    except OSError:
+        return False
+    closed = not status.st_mode & OTHERS_WRITE or status.st_mode & stat.S_ISVTX
+    return stat.S_ISDIR(status.st_mode) and status.st_uid in (ROOT, user) and bool(closed)
 
 
 def make(place: str) -> bool:
@@ -51,8 +63,13 @@ def make(place: str) -> bool:
 
 
 def is_private(place: str) -> bool:
-    """Whether the directory is there, and no one else's."""
-    return _is_own(place, os.geteuid(), OTHERS)
+    """Whether the directory is there, no link, and no one else's."""
+    try:
+        status = os.lstat(place)
+    except OSError:
+        return False
+    own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    return own and not status.st_mode & OTHERS
 
 
 def whose(session: Session, certificate: str, name: str) -> str:
@@ -127,12 +144,3 @@ def _lives(process: str) -> bool:
             return file.read().rpartition(b") ")[2][:1] != b"Z"
     except OSError:
         return False
-
-
-def _is_own(path: str, user: int, closed: int) -> bool:
-    """A directory of this user's, no link, without any of the mode bits `closed`."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return False
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == user and not status.st_mode & closed

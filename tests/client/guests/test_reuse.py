@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 import pytest
 
+from client.guests import idle
 from tests.client.guests.background import Background, OnTerminal
 from tests.client.guests.sshd import Sshd
 from tests.client.guests.test_certificates import Authority
@@ -358,3 +359,14 @@ def test_where_ssh_can_not_share_its_connection_commands_run_as_before(
     reuse.program.environ["PATH"] = f"{tmp_path}:{reuse.program.environ['PATH']}"
     assert reuse.exec("cat", input=b"once").out == "once"
     assert reuse.log_ins() == 1
+
+
+@pytest.mark.root
+def test_none_waits_where_another_user_could_put_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert idle.directory() == f"{tmp_path}/multipass-ssh-0"
+    os.chown(tmp_path, 12345, -1)
+    assert idle.directory() == ""
