@@ -84,7 +84,7 @@ def exec_rows(target: Site, rounds: int) -> Iterator[Row]:
     target.publish(NOBLE, cloudimage.kept())
     target.command("launch", "noble", "--name", "bench", "--memory", "256M", "--disk", "1G")
     env = target.daemon.env(CLIENT)
-    runs = ExecRuns(target.sandbox.root / "runs", env)
+    runs = ExecRuns(target.sandbox.root, env)
     bare, shared, first, again = take_turns(
         rounds,
         lambda: run_seconds(bare_ssh(target.sandbox), env),
@@ -111,9 +111,8 @@ class ExecRuns:
         self._env = dict(env)
 
     def first(self) -> float:
-        shutil.rmtree(self._place, ignore_errors=True)
-        self._place.mkdir(mode=0o700)
-        self._env["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(dir=self._place)
+        # The path of a socket must be short.
+        self._env["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="", dir=self._place)
         return self._seconds()
 
     def again(self) -> float:

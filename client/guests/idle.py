@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 DIRECTORY = "multipass-ssh"
 SWITCH = "MULTIPASS_REUSE_SSH"  # 0: each session has a connection of its own
 END = b"-----END"
-SIGNATURE = 12  # characters in base64, so 72 random bits
-IN_A_NAME = {ord("+"): "_", ord("/"): "__"}
+SIGNATURE = 8  # characters in base64, so 48 random bits; a path has no room for more
+IN_A_NAME = {ord("+"): "_", ord("/"): "-"}
 ROOT = 0
 PRIVATE = 0o700
 OTHERS = 0o077  # mode bits
@@ -85,7 +85,7 @@ def whose(session: Session, certificate: str, name: str) -> str:
     signature = text.rstrip(b"\r\n=")[-SIGNATURE:].decode("ascii", "replace")
     instance = f"{session.address()} {name}".encode(errors="surrogateescape")
     prefix = f"{binascii.crc32(instance):08x}{signature.translate(IN_A_NAME)}"
-    return prefix if prefix.replace("_", "").isalnum() else ""
+    return prefix if prefix.replace("_", "").replace("-", "").isalnum() else ""
 
 
 def stem(place: str, prefix: str, run: str) -> str:

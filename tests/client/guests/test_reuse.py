@@ -10,12 +10,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import grpc
 import pytest
 
 from client.guests import idle
+from client.session import Session
 from tests.client.guests.background import Background, OnTerminal
 from tests.client.guests.sshd import Sshd
 from tests.client.guests.test_certificates import Authority
@@ -370,3 +372,14 @@ def test_none_waits_where_another_user_could_put_its_own(
     assert idle.directory() == f"{tmp_path}/multipass-ssh-0"
     os.chown(tmp_path, 12345, -1)
     assert idle.directory() == ""
+
+
+def test_names_have_the_same_length_for_all_certificates(tmp_path: Path) -> None:
+    certificate = tmp_path / "cert.pem"
+    session = SimpleNamespace(address=lambda: "unix:/run/multipass_socket")
+    found = set()
+    for end in ("AAAA+/+/A0==", "AAAABBBBCCCC", "////++++////"):
+        certificate.write_text(f"-----BEGIN CERTIFICATE-----\n{end}\n-----END CERTIFICATE-----\n")
+        found.add(idle.whose(cast(Session, session), str(certificate), "guest"))
+    assert len(found) == 3
+    assert {len(each) for each in found} == {16}
