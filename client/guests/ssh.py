@@ -25,6 +25,8 @@ OWN_FAILURE = 255  # ssh's exit code when it fails, and also a remote command's 
 # Seconds in which a session begins on an earlier connection, or another one is made: the guest may
 # be gone. One that is emulated on a busy machine needs a tenth of that.
 OPENS_WITHIN = 5.0
+# Seconds between two looks at whether a shared connection's session can still write its output.
+LOOKS_EVERY = 0.5
 ENDS_WITHIN = 1.0  # seconds that a subsystem has for its own end, so that its connection goes on
 
 # The latter where few attempts are allowed: the certificate and its key count as two.
@@ -69,7 +71,7 @@ def _run(guest: Guest, log: int, flag: str, command: Sequence[str]) -> int:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)  # none is lost before the wait
     try:
         child = _spawn(guest, log, (flag,), command, setsigmask=before)
-        return _wait(child, watched, _deadline(guest, log))
+        return _wait(child, watched, _deadline(guest, log), _unread(guest, log))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -131,7 +133,24 @@ def _deadline(guest: Guest, log: int) -> Callable[[], bool] | None:
     return lambda: OPENED in words.content(log)
 
 
-def _wait(child: int, watched: set[signal.Signals], has_begun: Callable[[], bool] | None) -> int:
+def _unread(guest: Guest, log: int) -> Callable[[], bool] | None:
+    """Whether output could not be written, as its reader has gone. ssh by itself ends by SIGPIPE
+    then. In a session on a shared connection it goes on, and never reads what the guest sends."""
+    if guest.connection is None:
+        return None
+    import select
+
+    poll = select.poll()
+    poll.register(1, 0)  # POLLERR, which a pipe without reader has, needs no asking
+    return lambda: bool(poll.poll(0)) and words.UNREAD in words.content(log)
+
+
+def _wait(
+    child: int,
+    watched: set[signal.Signals],
+    has_begun: Callable[[], bool] | None,
+    is_unread: Callable[[], bool] | None,
+) -> int:
     """Wait for the end of `child`; forward all other signals to it."""
     got: list[int] = []
     number: int | None = signal.SIGCHLD  # it may have ended before the signals were held back
@@ -139,10 +158,15 @@ def _wait(child: int, watched: set[signal.Signals], has_begun: Callable[[], bool
     ended_here = False
     while True:
         if number is None:
-            deadline = None
-            if has_begun is not None and not has_begun():
-                ended_here = True
-                os.kill(child, signal.SIGTERM)  # it restores the terminal's modes
+            if deadline is not None and time.monotonic() >= deadline:
+                deadline = None
+                if has_begun is not None and not has_begun():
+                    ended_here = True
+                    os.kill(child, signal.SIGTERM)  # it restores the terminal's modes
+            if is_unread is not None and is_unread():
+                got.append(signal.SIGPIPE)
+                os.kill(child, signal.SIGTERM)
+                is_unread = None
         elif number != signal.SIGCHLD:
             got.append(number)
             os.kill(child, number)  # the pid is valid until it is waited for
@@ -152,14 +176,18 @@ def _wait(child: int, watched: set[signal.Signals], has_begun: Callable[[], bool
                 code = os.waitstatus_to_exitcode(status)
                 code = 128 + got[0] if got else code if code >= 0 else 128 - code
                 return OWN_FAILURE if ended_here and not got else code
-        number = _next_signal(watched, deadline)
+        number = _next_signal(watched, deadline, LOOKS_EVERY if is_unread is not None else None)
 
 
-def _next_signal(watched: set[signal.Signals], deadline: float | None) -> int | None:
-    """None at the deadline."""
-    if deadline is None:
+def _next_signal(
+    watched: set[signal.Signals], deadline: float | None, most: float | None
+) -> int | None:
+    """None at the deadline, or after `most` seconds."""
+    left = [max(0.0, deadline - time.monotonic())] if deadline is not None else []
+    left += [most] if most is not None else []
+    if not left:
         return signal.sigwait(watched)
-    info = signal.sigtimedwait(watched, max(0.0, deadline - time.monotonic()))
+    info = signal.sigtimedwait(watched, min(left))
     return info.si_signo if info is not None else None
 
 

@@ -25,6 +25,7 @@ from tests.client.program import PROGRAM, Program, Result
 from tests.client.service import Service
 from tests.waiting import PATIENCE, until
 
+ENDLESS = "while :; do echo y; done; echo never"
 LASTING = ("sh", "-c", "echo up; exec cat")  # ends with its session
 
 
@@ -383,3 +384,36 @@ def test_names_have_the_same_length_for_all_certificates(tmp_path: Path) -> None
         found.add(idle.whose(cast(Session, session), str(certificate), "guest"))
     assert len(found) == 3
     assert {len(each) for each in found} == {16}
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["first use", "later use"])
+def test_a_command_whose_reader_has_gone_ends_as_by_a_broken_pipe(
+    reuse: Reuse, earlier: bool
+) -> None:
+    if earlier:
+        reuse.warm()
+    command = [str(PROGRAM), "exec", "guest", "--", "sh", "-c", ENDLESS]
+    with subprocess.Popen(
+        command, env=reuse.program.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"y\n"
+        running.stdout.close()
+        assert running.wait(PATIENCE) == 128 + signal.SIGPIPE
+
+
+def test_a_silent_command_goes_on_when_its_reader_has_gone(reuse: Reuse, tmp_path: Path) -> None:
+    """As without sharing: only who writes learns of it."""
+    done = tmp_path / "done"
+    quiet = f"echo up; read line; sleep 1; touch {done}"
+    command = [str(PROGRAM), "exec", "guest", "--", "sh", "-c", quiet]
+    with subprocess.Popen(
+        command, env=reuse.program.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as running:
+        assert running.stdin is not None and running.stdout is not None
+        assert running.stdout.readline() == b"up\n"
+        running.stdout.close()
+        running.stdin.write(b"\n")
+        running.stdin.close()
+        assert running.wait(PATIENCE) == 0
+    assert done.exists()
