@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import resource
 import signal
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,7 +46,6 @@ _log = log.get("service")
 WATCH_INTERVAL = 0.5  # a certificate appended by hand counts within a second
 RENEWAL_INTERVAL = 3600.0  # how often the server certificate's age is looked at
 RETRY_INTERVAL = 60.0  # the same while it could not be saved: the disk may have room by now
-DESCRIPTORS = 65536  # connections, and room for files
 
 
 async def serve(addresses: list[Address], idle_exit: float, network: str | None = None) -> int:
@@ -108,6 +107,7 @@ class Service:
         self._farewell = ""  # why it ends, unless by a signal
         self._upkeep: asyncio.Task[None] | None = None
         self._late_code = LateCode()
+        self._replaced = ""  # what is wrong where code was to be loaded that is another version's
         self._pruning: asyncio.Task[None] | None = None  # of images; the loop holds tasks weakly
         self._first_client = FirstClient.UNKNOWN  # as of the last change of the sockets' modes
         self._reported: set[str] = set()  # problems that the log has told already
@@ -117,7 +117,7 @@ class Service:
     # -- start ------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        _raise_descriptor_limit()
+        listeners.raise_descriptor_limit()
         self._late_code.install()
         with suppress(OSError):  # a disk that refuses is no reason to exit: the parts say so
             self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -166,6 +166,7 @@ class Service:
             *self._store.problems,
             self._settings.problem,
             *self._settings.warnings,
+            self._replaced,
             self._identity.problem,
             storage.problem(self._data),
         } - {""}
@@ -184,17 +185,9 @@ class Service:
         """Notice files that others changed. A stat each: inotify would save less than it costs
         in code, and the gate looks again before every decision anyway."""
         self._loop.call_later(WATCH_INTERVAL, self._watch)  # first: what fails once is tried again
-        self._daemon.enrolment.refresh()
-        self._settings.refresh()
-        if self._first_client is not self._settings.first_client():
-            self._set_modes()
-        self._dispatcher.look()
-        self._audit.tick(time.time())
-        self._daemon.instances.stop_what_is_due()
-        self._daemon.instances.take_up_new()
-        self._daemon.guest_access.look()
-        if self._daemon.mount_switch.due:  # edited by hand
-            self._daemon.tasks.spawn(self._daemon.mount_switch.apply())
+        self._replaced = ""
+        for look in self._looks():
+            self._guarded(look)
         self._report_problems()
         self._manager.status(self._status())  # a problem came or went without a change of trust
         working = self._upkeep is not None and not self._upkeep.done()
@@ -206,8 +199,35 @@ class Service:
             self._server.take_no_more()  # at once: a launch that came now would be cut short
             self.stopped.set()
 
+    def _looks(self) -> Iterator[Callable[[], object]]:
+        """What is looked at each time; the code for some of it is loaded when it is needed."""
+        yield self._daemon.enrolment.refresh
+        yield self._settings.refresh
+        yield self._follow_first_client
+        yield self._dispatcher.look
+        yield lambda: self._audit.tick(time.time())
+        yield self._daemon.instances.stop_what_is_due
+        yield self._daemon.instances.take_up_new
+        yield self._daemon.guest_access.look
+        yield self._follow_mount_switch
+
+    def _guarded(self, step: Callable[[], object]) -> None:
+        """One step that can't be done must not keep others from being done."""
+        try:
+            step()
+        except CodeReplaced as error:
+            self._replaced = error.message
+
+    def _follow_first_client(self) -> None:
+        if self._first_client is not self._settings.first_client():
+            self._set_modes()
+
+    def _follow_mount_switch(self) -> None:
+        if self._daemon.mount_switch.due:  # edited by hand
+            self._daemon.tasks.spawn(self._daemon.mount_switch.apply())
+
     def _renew(self) -> None:
-        self._load_identity()
+        self._guarded(self._load_identity)  # else the present one goes on
         self._prune()
         self._plan_renewal()
 
@@ -224,7 +244,7 @@ class Service:
         self._settings.reload()
         self._subuids = SubordinateUids.load()
         self._daemon.enrolment.refresh()
-        self._load_identity()
+        self._guarded(self._load_identity)
         self._reported = set()
         self._report_problems()
         _log.info("reloaded: %s", self._status())
@@ -234,9 +254,7 @@ class Service:
     def _load_rest(self) -> None:
         """A package that is about to replace the files of this program has it reload first."""
         try:
-            self._late_code.load_rest()
-        except CodeReplaced as error:
-            _log.error("%s", error.message)
+            self._guarded(self._late_code.load_rest)
         except Exception:  # of a module itself: a reload is also for settings and certificates
             _log.exception("not all of the program could be loaded")
 
@@ -246,7 +264,7 @@ class Service:
     def _trust_changed(self) -> None:
         self._set_modes()
         self._server.trust_changed()
-        self._daemon.guest_access.look()
+        self._guarded(self._daemon.guest_access.look)
         self._manager.status(self._status())
 
     def _set_modes(self) -> None:
@@ -279,9 +297,3 @@ class Service:
         for each in self._listeners:
             each.close()
         _log.info("%s", f"stopped: {self._farewell}" if self._farewell else "stopped")
-
-
-def _raise_descriptor_limit() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -89,7 +89,9 @@ class GuestAccess:
         return private.decode()
 
     async def _note(self, peer: Peer, key: str | None) -> None:
-        """Containers' users count as the user that they belong to. Raises StorageFailed."""
+        """Containers' users count as the user that they belong to. Raises StorageFailed, and
+        CodeReplaced where what would end this access can't be loaded any more."""
+        assert self._departures
         # One of a container without a name here: its connections can't be told by it.
         uid = None if peer.uid in (None, NOBODY) else self._subuids().charge(peer.uid)
         if not self._holders.has(peer.fingerprint, uid, key):

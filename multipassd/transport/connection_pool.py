@@ -10,6 +10,7 @@ from typing import Protocol
 from multipassd.auth.peer import Peer, credentials_of, uid_of
 from multipassd.auth.standing import Standing, Standings
 from multipassd.system import log
+from multipassd.transport import heap
 from multipassd.transport.connection import Connection
 from multipassd.transport.grpc_stream import Stream
 from multipassd.transport.listener import Acceptor, Listener
@@ -31,6 +32,7 @@ from protocol.http2_frames import NO_ERROR
 
 _log = log.get("server")
 
+MANY = 64  # connections at a time, whose memory is worth the millisecond of giving it back
 SWEEP_INTERVAL = 1.0  # how exactly time-outs of connections are kept
 
 
@@ -77,6 +79,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._last_closed = self._loop.time()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._most = 0  # connections at a time, since the heap was trimmed
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -196,6 +199,7 @@ class Server:
             return
         connection.charge(limits.CONNECTION_WORK)
         self._connections.add(connection)
+        self._most = max(self._most, len(self._connections))
         self._admission.admit(connection, caller.person, slot)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(SWEEP_INTERVAL, self._sweep)
@@ -204,6 +208,9 @@ class Server:
         now = self._loop.time()
         for connection in list(self._connections):
             connection.check(now)
+        if not self._connections and self._most > MANY:
+            self._most = 0
+            heap.trim()
         self._sweeper = (
             self._loop.call_later(SWEEP_INTERVAL, self._sweep) if self._connections else None
         )

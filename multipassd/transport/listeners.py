@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import resource
+
 from multipassd.transport import listener
 from multipassd.transport.listener import Listener
 from protocol.addresses import Address, UnixAddress
+
+DESCRIPTORS = 65536  # connections, and room for files
 
 
 def open_all(addresses: list[Address], default: str) -> tuple[list[Listener], int]:
@@ -23,3 +27,9 @@ def open_all(addresses: list[Address], default: str) -> tuple[list[Listener], in
             each.close()
         raise
     return listeners, group
+
+
+def raise_descriptor_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

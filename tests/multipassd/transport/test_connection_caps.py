@@ -13,7 +13,7 @@ import pytest
 
 from multipassd.auth.peer import AdminRule, Credentials, Peer
 from multipassd.auth.standing import STRANGER, Standing, Standings
-from multipassd.transport import connection_pool
+from multipassd.transport import connection_pool, heap
 from multipassd.transport.connection import Connection
 from multipassd.transport.connection_pool import Server
 from multipassd.transport.grpc_stream import Stream
@@ -346,3 +346,26 @@ def test_one_that_ended_is_freed_without_the_collector(small: pytest.MonkeyPatch
             gc.enable()
 
     story(small, tell)
+
+
+def test_many_connections_that_have_gone_leave_no_heap_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trimmed: list[int] = []
+    monkeypatch.setattr(connection_pool, "MANY", 2)
+    monkeypatch.setattr(connection_pool, "SWEEP_INTERVAL", 0.01)
+
+    async def story() -> None:
+        arrivals = Arrivals(monkeypatch)
+        monkeypatch.setattr(heap, "trim", lambda: trimmed.append(len(arrivals.server)))
+        for number in (2, 3, 2):
+            for _ in range(number):
+                await arrivals.arrive(1000)
+            await arrivals.leave()
+            for _ in range(1000):
+                await asyncio.sleep(0.01)
+                if arrivals.server._sweeper is None:
+                    break
+
+    asyncio.run(story())
+    assert trimmed == [0], "after the three, once they had gone"
