@@ -14,6 +14,7 @@ Header = tuple[bytes, bytes]
 
 DEFAULT_TABLE = 4096  # what an encoder may use until it is allowed another size
 ENTRY = 32  # what a header counts beside its name and value (RFC 7541, 4.1)
+MOST_SIZES = 2  # changes of the table's size in front of a block: the smallest, the last (4.2)
 MAX_INTEGER = 1 << 24  # far above any length or index that fits into a header block
 # Blocks whose headers are kept, and their length: a client that repeats its calls repeats these.
 KEPT, KEPT_LENGTH = 4, 512
@@ -146,7 +147,7 @@ class Decoder:
 
     def _read(self, block: bytes) -> list[Header]:
         headers: list[Header] = []
-        at, total = 0, 0
+        at, total, sizes = 0, 0, 0
         while at < len(block):
             first = block[at]
             if first & 0x80:  # indexed
@@ -156,8 +157,9 @@ class Decoder:
                 header, at = self._literal(block, at, 0x3F)
                 self._add(header)
             elif first & 0x20:
-                if headers:
-                    raise HpackError("a table size behind headers")
+                sizes += 1
+                if headers or sizes > MOST_SIZES:
+                    raise HpackError("a table size behind headers, or too many")
                 size, at = _integer(block, at, 0x1F)
                 self._resize(size)
                 continue

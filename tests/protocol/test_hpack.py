@@ -152,6 +152,7 @@ def test_huffman_refuses_bad_padding_and_the_end_symbol(data: bytes) -> None:
         b"\x00\x05ab",  # a string that ends early
         b"\xff" + b"\xff" * 10,  # a number without an end
         b"\x88\x20",  # a table size behind a header
+        b"\x20\x21\x22\x88",  # a third table size
         b"\x00\x81\x00\x00",  # a name whose Huffman padding is wrong
     ],
 )
