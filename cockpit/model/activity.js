@@ -38,7 +38,7 @@ export function parse(answer) {
 function entry(record) {
     const { uid, pid, snapshot, status, reason } = record;
     const instances = record["instances"].join(", ");
-    const user = uid && `uid ${uid}`;
+    const user = record["user"] || (uid && `uid ${uid}`);
     return {
         time: record["time"],
         who: record["name"] || record["client"].slice(0, 16) || user,

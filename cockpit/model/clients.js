@@ -138,15 +138,24 @@ export function quotaText(trust, name) {
 }
 
 /**
+ * By which a client is named to the programs: those that were added by hand may have no name.
+ *
+ * @param {Client} client
+ */
+export function handle({ name, fingerprint }) {
+    return name || fingerprint;
+}
+
+/**
  * What ends when a person's clients are trusted no longer, as sentences.
  *
  * @param {Trust} trust
- * @param {string} name
+ * @param {string} name - or the fingerprint of a client without a name
  * @param {string[]} instances - of that person
  * @returns {string[]}
  */
 export function endings(trust, name, instances) {
-    const clients = trust.clients.filter(each => each.name === name);
+    const clients = trust.clients.filter(each => handle(each) === name);
     const invitations = trust.invitations.filter(each => each.name === name);
     const sentences = [];
     if (clients.length) {
@@ -176,7 +185,7 @@ function some(names) {
  */
 export function isLastAdmin(trust, name) {
     const admins = trust.clients.filter(each => each.role === "admin");
-    return admins.length > 0 && admins.every(each => each.name === name);
+    return admins.length > 0 && admins.every(each => handle(each) === name);
 }
 
 /**

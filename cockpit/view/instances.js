@@ -23,7 +23,7 @@ const STATES = { "": "Any state", Running: "Running", Stopped: "Stopped", Suspen
 /** @type {Readonly<Record<Deed, string>>} */
 export const DEED_TEXTS = Object.freeze({
     start: "Start", stop: "Stop", restart: "Restart", suspend: "Suspend", delete: "Delete", recover: "Recover",
-    purge: "Remove permanently", snapshot: "Take a snapshot", restore: "Restore", shell: "Terminal",
+    purge: "Remove permanently", snapshot: "Snapshot", restore: "Restore", shell: "Terminal",
 });
 const IN_ROW = 2; // deeds beside the row; the others are in its details
 
@@ -163,8 +163,8 @@ export class Instances {
             cell("Name", h("span", { class: "page-name" }, name)),
             cell("State", doing ? label(doing, "info") : label(row.state, tone(row))),
             cell("Address", row.addresses.length ? row.addresses.join(", ") : "–"),
-            cell("Image", row.image || "–"),
-            cell("Owner", row.owner || "–"),
+            cell("Image", h("span", { class: "page-name" }, row.image || "–")),
+            cell("Owner", h("span", { class: "page-name" }, row.owner || "–")),
             cell("CPUs", bar(`CPUs of ${name}, by the load`, row.cpus, amount => String(amount))),
             cell("Memory", bar(`Memory of ${name}`, row.memory)),
             cell("Disk", bar(`Disk of ${name}`, row.disk)),

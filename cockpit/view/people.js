@@ -2,9 +2,10 @@
 
 import { h } from "../lib/dom.js";
 import { minute } from "../lib/format.js";
-import { ROLES, ROLE_TEXTS, endings, isLastAdmin, nameProblem } from "../model/clients.js";
+import { ROLES, ROLE_TEXTS, endings, handle, isLastAdmin, nameProblem } from "../model/clients.js";
 import { administer, admit } from "../programs/commands.js";
-import { document as readDocument, run } from "../programs/run.js";
+import { Problem } from "../programs/problem.js";
+import { run } from "../programs/run.js";
 import { ask, open } from "./dialog.js";
 import { alert, button, copyable, field, select, tell } from "./parts.js";
 
@@ -13,6 +14,32 @@ import { alert, button, copyable, field, select, tell } from "./parts.js";
 
 const TIMES = { "1h": "1 hour", "12h": "12 hours", "1d": "1 day", "7d": "7 days" };
 const ROLE_CHOICES = Object.fromEntries(ROLES.map(role => [role, `${role}: ${ROLE_TEXTS[role]}`]));
+
+const NOT_ALLOWED = ["unauthenticated", "denied", "unreachable", "damaged"];
+
+/**
+ * By the user's own client if that may, as far as is known; else by root's program, also where the
+ * client has lost its trust since the page was read.
+ *
+ * @param {App} app
+ * @param {boolean} own
+ * @param {string[]} words
+ * @param {string[]} rootWords
+ * @returns {Promise<string>}
+ */
+async function ownOrRoot(app, own, words, rootWords) {
+    if (!app.raised)
+        return run(words);
+    if (own) {
+        try {
+            return await run(words);
+        } catch (error) {
+            if (!(error instanceof Problem && NOT_ALLOWED.includes(error.kind)))
+                throw error;
+        }
+    }
+    return run(rootWords, { root: true });
+}
 
 /**
  * @typedef {object} Invitation
@@ -45,10 +72,8 @@ export function openInvite(app, role, own) {
                 return false;
             const words = [name.value.trim(), roles.value, time.value];
             const [who, as, how] = /** @type {[string, string, string]} */ (words);
-            const made = /** @type {Invitation} */ (own
-                ? await readDocument(admit.invite(who, as, how))
-                : await readDocument(administer.invite(who, as, how), { root: true }));
-            showLine(made);
+            showLine(/** @type {Invitation} */ (JSON.parse(
+                await ownOrRoot(app, own, admit.invite(who, as, how), administer.invite(who, as, how)))));
             app.changed();
             return true;
         },
@@ -77,12 +102,11 @@ function showLine(made) {
 export function openGrant(app, client, own) {
     const roles = /** @type {HTMLSelectElement} */ (select("grant-role", ROLE_CHOICES, client.role));
     ask({
-        title: `Change the role of ${client.name}`,
+        title: `Change the role of ${handle(client)}`,
         children: [h("p", {}, "It counts at once, for all clients of that name."), field("Role", roles)],
         button: "Change role",
         deed: async () => {
-            await (own ? run(admit.grant(client.name, roles.value))
-                : run(administer.grant(client.name, roles.value), { root: true }));
+            await ownOrRoot(app, own, admit.grant(handle(client), roles.value), administer.grant(handle(client), roles.value));
             app.changed();
         },
     });
@@ -97,8 +121,8 @@ export function openGrant(app, client, own) {
  */
 export function openRevoke(app, trust, name, instances, own) {
     const sentences = endings(trust, name, instances);
-    // Without an admin the user's own client would be refused; root's program does it.
-    const byRoot = app.raised && (!own || isLastAdmin(trust, name));
+    // Where no admin is left the user's own client would be refused.
+    const mayOwn = own && !(app.raised && isLastAdmin(trust, name));
     ask({
         title: `Revoke ${name}?`,
         children: [
@@ -108,7 +132,7 @@ export function openRevoke(app, trust, name, instances, own) {
         button: "Revoke",
         danger: true,
         deed: async () => {
-            await (byRoot ? run(administer.remove(name), { root: true }) : run(admit.revoke(name)));
+            await ownOrRoot(app, mayOwn, admit.revoke(name), administer.remove(name));
             app.changed();
         },
     });

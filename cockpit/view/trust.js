@@ -2,7 +2,7 @@
 
 import { h, keyed, replace, show } from "../lib/dom.js";
 import { count, minute, relative } from "../lib/format.js";
-import { age, fromOwnClient, fromTrust, quotas, quotaText } from "../model/clients.js";
+import { age, fromOwnClient, fromTrust, handle, quotas, quotaText } from "../model/clients.js";
 import { administer, inspect, read } from "../programs/commands.js";
 import { Problem } from "../programs/problem.js";
 import { document as readDocument } from "../programs/run.js";
@@ -114,9 +114,18 @@ export class Trust {
             cell("Expires", h("span", { class: "page-name" }, minute(row.expires)), " ", ends && label(ends, ends === "ended" ? "danger" : "warning")),
             cell("Quota in use", h("span", { class: "page-small" }, quotaText(trust, row.name) || "–")),
             cell("", h("div", { class: "page-actions" },
-                !invited && button("Change role", () => openGrant(this.app, row, this.own), { small: true, key: `grant ${row.fingerprint}`, label: `Change role of ${row.name}` }),
-                button(invited ? "Take back" : "Revoke", () => openRevoke(this.app, trust, row.name || row.fingerprint, this.instances.namesOf(row.name), this.own),
-                    { small: true, kind: "danger", key: `revoke ${row.fingerprint}${row.since}`, label: `${invited ? "Take the invitation back of" : "Revoke"} ${row.name}` }))));
+                !invited && button("Change role", () => openGrant(this.app, row, this.own), { small: true, key: `grant ${row.fingerprint}`, label: `Change role of ${handle(row)}` }),
+                button(invited ? "Take back" : "Revoke", () => void this.revoke(row, trust),
+                    { small: true, kind: "danger", key: `revoke ${row.fingerprint}${row.since}`, label: `${invited ? "Take the invitation back of" : "Revoke"} ${handle(row)}` }))));
+    }
+
+    /**
+     * @param {Client} row
+     * @param {import("../model/clients.js").Trust} trust
+     */
+    async revoke(row, trust) {
+        await this.instances.load(); // the question names the person's instances
+        openRevoke(this.app, trust, handle(row), this.instances.namesOf(row.name), this.own);
     }
 
     letIn() {

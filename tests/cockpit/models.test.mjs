@@ -112,6 +112,9 @@ test("a revocation names what ends", () => {
     for (const part of ["1 client of bob", "0123456789abcdef (admin)", "1 invitation is", "web, db", "no admin is trusted"])
         assert.ok(text.includes(part), part);
     assert.deepEqual(clients.endings(trust, "eve", []), []);
+    const nameless = { ...trust, clients: [{ ...trust.clients[0], name: "" }] };
+    assert.equal(clients.handle(nameless.clients[0]), "0123456789abcdef0123");
+    assert.match(clients.endings(nameless, "0123456789abcdef0123", [])[0], /^1 client/);
     assert.ok(clients.endings(trust, "eve", Array.from({ length: 12 }, (_, number) => `i${number}`))[0].includes("and 2 more"));
 });
 
@@ -150,6 +153,7 @@ test("records of the journal, the newest first", () => {
     const row = { time: "2026-11-29T11:00:00.000+00:00", name: "", role: "", client: "abcdef0123456789ff", uid: "7", pid: "9", address: "", event: "e", what: "stop", instances: ["x"], snapshot: "s", source: "", setting: "", about: "", outcome: "done", status: "", reason: "", times: "", message: "" };
     const [second, first] = activity.parse({ records: [row, { ...row, what: "start", outcome: "refused", reason: "no", status: "7" }] });
     assert.deepEqual([first.who, first.from, first.on], ["abcdef0123456789", "uid 7, pid 9", "x.s"]);
+    assert.equal(activity.parse({ records: [{ ...row, client: "", user: "alice" }] })[0].who, "alice");
     assert.equal(second.reason, "7: no");
     assert.deepEqual(activity.filtered([second, first], "done"), [first]);
     assert.deepEqual(activity.filtered([second, first], "other"), [second]);

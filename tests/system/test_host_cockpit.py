@@ -137,7 +137,7 @@ def deeds_on_it_are_done_and_what_ends_is_asked_first(host: Host, page: Console)
 
 
 def snapshots_are_taken_and_restored(host: Host, page: Console) -> None:
-    page.row("foo").get_by_role("button", name="Take a snapshot").click()
+    page.row("foo").get_by_role("button", name="Snapshot").click()
     page.fill("snapshot-name", "first")
     page.fill("snapshot-comment", "<i>before</i>")
     page.confirm("Take a snapshot of foo", "Take a snapshot")

@@ -77,8 +77,9 @@ def test_the_page_in_its_states(host: Host, tmp_path: Path) -> None:
             many_instances_are_filtered(alice)
             narrow_screens_have_a_row_for_each_value(alice)
             the_keyboard_reaches_everything(alice)
+            an_admins_own_client_needs_no_root_for_trust(host, alice)
             alice.raise_access("alice")
-            names_are_text_whatever_they_hold(host, alice)
+            names_are_only_ever_text(host, alice)
             slow_answers_leave_what_is_shown_and_are_not_asked_twice(host, alice)
             nothing_is_asked_while_nobody_looks(host, alice)
             a_damaged_store_is_repaired_by_a_button(host, alice)
@@ -142,7 +143,25 @@ def the_keyboard_reaches_everything(page: Console) -> None:
     assert focused == "Launch an instance", "the focus comes back to where it was"
 
 
-def names_are_text_whatever_they_hold(host: Host, page: Console) -> None:
+def an_admins_own_client_needs_no_root_for_trust(host: Host, page: Console) -> None:
+    page.tab("Trust")
+    page.client("person-07").get_by_text("instances 10 of 10").wait_for()
+    page.client("person-07").get_by_role("button", name="Change role of person-07").click()
+    page.frame.locator("#grant-role").select_option("viewer")
+    page.confirm("Change the role of person-07", "Change role")
+    page.client("person-07").get_by_text("viewer", exact=True).wait_for()
+    page.says("Shown with administrative access.")
+    page.shot("trust-limited")
+    page.client("person-08").get_by_role("button", name="Revoke person-08").click()
+    dialog = page.dialog("Revoke person-08?")
+    dialog.get_by_text("These instances stay, and only admins can use them: vm-008").wait_for()
+    page.confirm("Revoke person-08?", "Revoke")
+    page.client("person-08").wait_for(state="detached")
+    page.tab("Instances")
+    page.row("vm-000").wait_for()
+
+
+def names_are_only_ever_text(host: Host, page: Console) -> None:
     text = host.run("cat", CLIENTS).stdout
     host.run(
         "tee", CLIENTS, given=re.sub(r'"how": ?"multipass-trust"', f'"how": "{HOSTILE}"', text)

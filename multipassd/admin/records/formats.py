@@ -8,7 +8,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 
-from multipassd.admin.records.row import HEADINGS, Row, cells
+from multipassd.admin.records.row import HEADINGS, Row, cells, user_of
 
 GAP = "  "
 FORMULA = ("=", "+", "-", "@")  # beginnings of one
@@ -42,7 +42,7 @@ def as_csv(rows: Iterable[Row]) -> Iterator[str]:
     would take for a formula has a ' before it."""
     yield _csv_line([name.capitalize() for name in Row._fields])
     for row in rows:
-        values = {**_named(row), "instances": " ".join(row.instances)}.values()
+        values = {**row._asdict(), "instances": " ".join(row.instances)}.values()
         yield _csv_line(f"'{value}" if str(value)[:1] in FORMULA else value for value in values)
 
 
@@ -78,7 +78,7 @@ def as_yaml(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _named(row: Row) -> dict[str, object]:
-    return {**row._asdict(), "instances": list(row.instances)}
+    return {**row._asdict(), "instances": list(row.instances), "user": user_of(row)}
 
 
 FORMATS: dict[str, Format] = {"table": table, "csv": as_csv, "json": as_json, "yaml": as_yaml}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pwd
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import NamedTuple
 
 from multipassd.admin.records.reader import Record
@@ -128,6 +129,12 @@ def _client(record: Record) -> str:
     return _field(record, "NAME") or _field(record, "CLIENT")[:SHOWN]
 
 
+def user_of(row: Row) -> str:
+    """The name of the host's user who did it; empty if it is not known."""
+    return _user(row.uid)
+
+
+@cache  # as the same few did most of it
 def _user(uid: str) -> str:
     try:
         return pwd.getpwuid(int(uid)).pw_name
