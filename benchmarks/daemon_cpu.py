@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 
+from benchmarks.measure import Figure
 from benchmarks.place import Place
 from benchmarks.proc import cpu_seconds
 from benchmarks.report import Goal, Row
@@ -24,9 +25,9 @@ def rows(place: Place) -> Iterator[Row]:
     yield Row(
         "CPU of the daemon, `list` once a second",
         f"a core, for {WINDOWS * seconds:.0f} s",
-        mean(polled),
+        Figure(polled),
         POLLED,
-        f"{spread(polled)}; idle {mean(idle):.2f} % ({spread(idle)})",
+        f"idle {Figure(idle):.2f} %",
     )
 
 
@@ -43,11 +44,3 @@ def shares(place: Place, seconds: float, step: Callable[[], None]) -> list[float
         used = cpu_seconds(place.daemon.pid) - before
         found.append(100 * used / (time.monotonic() - started))
     return found
-
-
-def mean(values: list[float]) -> float:
-    return sum(values) / len(values)
-
-
-def spread(values: list[float]) -> str:
-    return f"{min(values):.2f}-{max(values):.2f} %"
