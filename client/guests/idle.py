@@ -25,6 +25,7 @@ ROOT = 0
 PRIVATE = 0o700
 OTHERS = 0o077  # mode bits
 OTHERS_WRITE = 0o022
+EXPANDED = "%$"  # characters that mean something else in ssh's ControlPath
 MAX_PATH = 107  # bytes of a Unix socket's
 SSH_ADDS = 17  # bytes that ssh adds to the path of its own socket while it makes it
 NAME_BYTES = 3
@@ -38,7 +39,8 @@ def directory() -> str:
     user = os.geteuid()
     runtime, temporary = os.environ.get("XDG_RUNTIME_DIR", ""), os.environ.get("TMPDIR") or "/tmp"
     for place, name in ((runtime, DIRECTORY), (temporary, f"{DIRECTORY}-{user}")):
-        if os.path.isabs(place) and _keeps_its_names(place, user):
+        expanded = set(EXPANDED) & set(place)  # by ssh, to another path
+        if os.path.isabs(place) and not expanded and _keeps_its_names(place, user):
             return f"{place}/{name}"
     return ""
 
@@ -57,6 +59,7 @@ def make(place: str) -> bool:
     """Make the directory, if need be. False where it is open to others, or can't be made."""
     try:
         os.mkdir(place, PRIVATE)
+        os.chmod(place, PRIVATE)  # whatever the umask is
     except OSError:
         pass  # it is there, or can't be made
     return is_private(place)

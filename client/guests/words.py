@@ -28,7 +28,7 @@ OPENED = b": channel 0: callback start"
 LISTENS = b"mux listener channel"
 UNSHARED = (b"unix_listener", b"muxserver_listen", b"disabling multiplexing")  # but not LISTENS
 NOT_STARTED = b"\0"  # what a log begins with if ssh can't be executed; an errno follows
-UNREAD = b": write failed"  # the reader of its output has gone
+UNREAD = b": write failed"  # its output, as the reader has gone or the disk is full
 LOG_SESSION = (
     "clientloop.c:client_input_channel_req():*,channels.c:channel_input_open_confirmation():*,"
     "nchan.c:chan_write_failed():*"

@@ -70,6 +70,9 @@ class GuestAccess:
         sessions = Sessions(guests.instances, guests.closing, self._subuids, os.geteuid())
         return Departures(self._trust, self._holders, self._key, self._rotation, sessions)
 
+    def _load_departures(self) -> Departures:
+        return self._departures
+
     def load(self) -> None:
         """After the trust store was. Never fails."""
         self._holders.load(self._trust.records())
@@ -91,7 +94,7 @@ class GuestAccess:
     async def _note(self, peer: Peer, key: str | None) -> None:
         """Containers' users count as the user that they belong to. Raises StorageFailed, and
         CodeReplaced where what would end this access can't be loaded any more."""
-        assert self._departures
+        self._load_departures()
         # One of a container without a name here: its connections can't be told by it.
         uid = None if peer.uid in (None, NOBODY) else self._subuids().charge(peer.uid)
         if not self._holders.has(peer.fingerprint, uid, key):

@@ -208,8 +208,8 @@ class Server:
         now = self._loop.time()
         for connection in list(self._connections):
             connection.check(now)
-        if not self._connections and self._most > MANY:
-            self._most = 0
+        if self._most > MANY and len(self._connections) <= self._most // 4:
+            self._most = len(self._connections)
             heap.trim()
         self._sweeper = (
             self._loop.call_later(SWEEP_INTERVAL, self._sweep) if self._connections else None

@@ -417,3 +417,36 @@ def test_a_silent_command_goes_on_when_its_reader_has_gone(reuse: Reuse, tmp_pat
         running.stdin.close()
         assert running.wait(PATIENCE) == 0
     assert done.exists()
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["first use", "later use"])
+def test_a_command_whose_output_finds_the_disk_full_ends(reuse: Reuse, earlier: bool) -> None:
+    if earlier:
+        reuse.warm()
+    command = [str(PROGRAM), "exec", "guest", "--", "sh", "-c", ENDLESS]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command, env=reuse.program.environ, stdin=subprocess.DEVNULL, stdout=full,
+            timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    assert done.returncode == 128 + signal.SIGPIPE
+
+
+@pytest.mark.parametrize("name", ["50%off", "%d", "${HOME}"])
+def test_a_directory_whose_name_ssh_would_expand_is_not_used(
+    reuse: Reuse, tmp_path: Path, name: str
+) -> None:
+    place = tmp_path / name
+    place.mkdir(mode=0o700)
+    reuse.program.environ["XDG_RUNTIME_DIR"] = str(place)
+    assert reuse.exec("true").code == 0
+    assert not list(place.iterdir())
+
+
+def test_a_directory_is_usable_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o777)
+    try:
+        assert idle.make(str(tmp_path / "made"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o700
