@@ -161,7 +161,6 @@ export const ICONS = Object.freeze({
     good: "M8 0a8 8 0 1 1 0 16A8 8 0 0 1 8 0zm3.3 4.6L7 8.9 4.7 6.6 3.3 8 7 11.7l5.7-5.7z",
     warning: "M8 1l8 14H0zM7 6v5h2V6zm0 6v2h2v-2z",
     danger: "M8 0a8 8 0 1 1 0 16A8 8 0 0 1 8 0zM7 3v6h2V3zm0 8v2h2v-2z",
-    close: "M3.4 2L8 6.6 12.6 2 14 3.4 9.4 8l4.6 4.6-1.4 1.4L8 9.4 3.4 14 2 12.6 6.6 8 2 3.4z",
     right: "M5 2l7 6-7 6z",
     down: "M2 5h12l-6 7z",
 });

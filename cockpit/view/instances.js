@@ -1,6 +1,6 @@
 /** The instances: a table that is filtered, deeds, snapshots, terminals, the form for a new one. */
 
-import { h, keyed, replace } from "../lib/dom.js";
+import { ICONS, h, icon, keyed, replace } from "../lib/dom.js";
 import { count } from "../lib/format.js";
 import { completed, confirmation, deeds, filtered, isPassing, parse, tone } from "../model/instances.js";
 import { obstacle } from "../model/state.js";
@@ -18,7 +18,7 @@ import { openTerminal } from "./terminal.js";
 /** @typedef {import("../model/instances.js").Deed} Deed */
 
 const USAGE_EVERY = 30_000; // milliseconds: it asks each running guest over SSH
-const HEADINGS = ["(Details)", "Name", "State", "Address", "Image", "Owner", "CPUs", "Memory", "Disk", "(Actions)"];
+const HEADINGS = ["Name", "State", "Address", "Image", "Owner", "CPUs", "Memory", "Disk", "(Actions)"];
 const STATES = { "": "Any state", Running: "Running", Stopped: "Stopped", Suspended: "Suspended", Deleted: "Deleted", Unknown: "Unknown" };
 /** @type {Readonly<Record<Deed, string>>} */
 export const DEED_TEXTS = Object.freeze({
@@ -156,11 +156,10 @@ export class Instances {
         const isOpen = this.open.has(name);
         const doing = this.busy.get(name);
         return h("tr", { class: "pf-v6-c-table__tr", "data-name": name },
-            cell("", h("button", {
+            cell("Name", h("span", { class: "page-name" }, h("button", {
                 class: "pf-v6-c-button pf-m-plain pf-m-small", type: "button", "aria-expanded": isOpen, "aria-label": `Details of ${name}`,
                 "data-key": `open ${name}`, click: () => this.toggle(name),
-            }, isOpen ? "▾" : "▸")),
-            cell("Name", h("span", { class: "page-name" }, name)),
+            }, icon(isOpen ? ICONS.down : ICONS.right)), name)),
             cell("State", doing ? label(doing, "info") : label(row.state, tone(row))),
             cell("Address", row.addresses.length ? row.addresses.join(", ") : "–"),
             cell("Image", h("span", { class: "page-name" }, row.image || "–")),

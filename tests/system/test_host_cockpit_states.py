@@ -77,8 +77,11 @@ def test_the_page_in_its_states(host: Host, tmp_path: Path) -> None:
             many_instances_are_filtered(alice)
             narrow_screens_have_a_row_for_each_value(alice)
             the_keyboard_reaches_everything(alice)
+            a_refresh_leaves_the_focus_where_it_is(alice)
+            what_went_wrong_is_said_where_it_was_asked_for(alice)
             an_admins_own_client_needs_no_root_for_trust(host, alice)
             alice.raise_access("alice")
+            the_journal_is_one_click_away(alice)
             names_are_only_ever_text(host, alice)
             slow_answers_leave_what_is_shown_and_are_not_asked_twice(host, alice)
             nothing_is_asked_while_nobody_looks(host, alice)
@@ -143,6 +146,41 @@ def the_keyboard_reaches_everything(page: Console) -> None:
     assert focused == "Launch an instance", "the focus comes back to where it was"
 
 
+COUNT_CALLS = """() => {
+    const spawn = cockpit.spawn;
+    window.calls = 0;
+    cockpit.spawn = (...words) => { window.calls += 1; return spawn(...words); };
+}"""
+
+
+def a_refresh_leaves_the_focus_where_it_is(page: Console) -> None:
+    page.row("vm-001").get_by_role("button", name="Details of vm-001").focus()
+    page.inner.evaluate(COUNT_CALLS)
+    page.inner.wait_for_function("() => window.calls >= 4")  # two a refresh
+    focused = page.inner.evaluate("() => document.activeElement?.getAttribute('aria-label')")
+    assert focused == "Details of vm-001"
+
+
+def what_went_wrong_is_said_where_it_was_asked_for(page: Console) -> None:
+    page.frame.get_by_role("button", name="Launch an instance").first.click()
+    dialog = page.dialog("Launch an instance")
+    page.fill("launch-image", "file:///srv/none.img")
+    dialog.get_by_role("button", name="Launch").click()
+    dialog.get_by_text("does not exist").first.wait_for()
+    page.shot("launch-failed")
+    page.is_accessible()
+    page.confirm("Launch an instance", "Cancel")
+
+
+def the_journal_is_one_click_away(page: Console) -> None:
+    page.click("Journal")
+    page.page.frame_locator("iframe[name='cockpit1:localhost/system/logs']").get_by_text(
+        "multipassd"
+    ).first.wait_for()
+    page.page.get_by_role("link", name="Multipass").click()
+    page.row("vm-000").wait_for()
+
+
 def an_admins_own_client_needs_no_root_for_trust(host: Host, page: Console) -> None:
     page.tab("Trust")
     page.client("person-07").get_by_text("instances 10 of 10").wait_for()
@@ -194,10 +232,7 @@ def nothing_is_asked_while_nobody_looks(host: Host, page: Console) -> None:
     page.page.get_by_role("link", name="Overview").click()
     page.page.frame_locator("iframe[name='cockpit1:localhost/system']").locator("body").wait_for()
     page.page.wait_for_timeout(SLOWLY)
-    page.inner.evaluate(
-        "() => { window.calls = 0; const spawn = cockpit.spawn;"
-        " cockpit.spawn = (...words) => { window.calls += 1; return spawn(...words); }; }"
-    )
+    page.inner.evaluate(COUNT_CALLS)
     page.page.wait_for_timeout(SLOWLY * 2)
     assert page.inner.evaluate("() => window.calls") == 0
     page.page.get_by_role("link", name="Multipass").click()
