@@ -40,6 +40,7 @@ replace(/** @type {HTMLElement} */ (document.getElementById("tabs")), tabs.eleme
 replace(/** @type {HTMLElement} */ (document.getElementById("content")), tabs.panel);
 page.prepend(h("h1", { class: "page-heard" }, "Multipass"));
 
+instances.ask();
 await app.begin();
 tabs.followLocation();
 await refresh.now();

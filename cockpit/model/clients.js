@@ -138,6 +138,22 @@ export function quotaText(trust, name) {
 }
 
 /**
+ * Those in which each of the words stands somewhere, by name.
+ *
+ * @param {Client[]} clients
+ * @param {string} words
+ */
+export function filtered(clients, words) {
+    const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+    return clients
+        .filter(({ name, role, how, fingerprint }) => {
+            const all = `${name} ${role} ${how} ${fingerprint}`.toLowerCase();
+            return wanted.every(word => all.includes(word));
+        })
+        .sort((a, b) => a.name < b.name ? -1 : Number(a.name > b.name));
+}
+
+/**
  * By which a client is named to the programs: those that were added by hand may have no name.
  *
  * @param {Client} client

@@ -1,7 +1,7 @@
 /** Runs a program on the machine that the console shows; the one place where the page does so. */
 
 import { ENVIRONMENT } from "./commands.js";
-import { Problem, fromOutput, problemOf } from "./problem.js";
+import { Problem, problemOf } from "./problem.js";
 
 /**
  * @typedef {object} How
@@ -35,7 +35,7 @@ export function run(words, how = {}) {
         });
         process.then(
             () => resolve(output),
-            failure => reject(Object.assign(fromOutput(output) ?? problemOf(failure), { output })),
+            failure => reject(Object.assign(problemOf(failure), { output })),
         );
         process.input(how.input ?? "");
     });

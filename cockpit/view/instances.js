@@ -35,6 +35,8 @@ export class Instances {
         this.all = [];
         /** @type {Instance[]} */
         this.whole = [];
+        /** @type {Promise<unknown> | null} */
+        this.early = null;
         this.askedAt = -Infinity;
         this.asks = false;
         /** @type {Problem | null} */
@@ -61,13 +63,21 @@ export class Instances {
         this.shown = "";
     }
 
+    /** Ask already, for the first `load`: while it is found out who is at work. */
+    ask() {
+        this.early = readDocument(read.instances());
+        this.early.catch(() => undefined); // `load` says what is wrong
+    }
+
     async load() {
         try {
-            const document = await readDocument(read.instances());
-            this.all = completed(parse(/** @type {any} */ (document)), this.whole);
+            const answer = await (this.early ?? readDocument(read.instances()));
+            this.all = completed(parse(/** @type {any} */ (answer)), this.whole);
             this.problem = null;
         } catch (error) {
             this.problem = await this.reason(error instanceof Problem ? error : new Problem(String(error)));
+        } finally {
+            this.early = null;
         }
         this.show();
         if (!this.problem && this.all.length)

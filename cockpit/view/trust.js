@@ -2,7 +2,7 @@
 
 import { h, keyed, replace, show } from "../lib/dom.js";
 import { count, minute, relative } from "../lib/format.js";
-import { age, fromOwnClient, fromTrust, handle, quotas, quotaText } from "../model/clients.js";
+import { age, filtered, fromOwnClient, fromTrust, handle, quotas, quotaText } from "../model/clients.js";
 import { administer, inspect, read } from "../programs/commands.js";
 import { Problem } from "../programs/problem.js";
 import { document as readDocument } from "../programs/run.js";
@@ -33,7 +33,14 @@ export class Trust {
         this.element = h("section", { class: "page-stack", "aria-label": "Trust" }, loading("Reading who is trusted"));
         this.table = table("Trusted clients and invitations", HEADINGS);
         this.notes = h("div", { class: "page-stack" });
-        this.head = h("div", { class: "page-filters" });
+        this.words = "";
+        this.counted = h("span", { class: "page-small", role: "status" });
+        this.head = h("div", { class: "page-filters" },
+            h("span", { class: "pf-v6-c-form-control page-search" },
+                h("input", { type: "search", placeholder: "Filter by name, role, certificate", "aria-label": "Filter the clients",
+                    input: event => { this.words = event.target.value; this.showRows(); } })),
+            this.counted, h("span", { class: "page-push" }),
+            button("Invite a person", () => openInvite(app, this.trust?.state === "empty" ? "admin" : "", this.own), { kind: "primary", key: "invite" }));
         this.passphrase = new Passphrase(app);
         this.tcp = new Tcp(app);
         this.list = h("div", { class: "page-stack" }, this.head, this.notes, this.table.element,
@@ -79,19 +86,22 @@ export class Trust {
             this.element.removeAttribute("data-shown");
             replace(this.element, this.list);
         }
-        show(this.head, [trust.clients.length, trust.invitations.length], () => [
-            h("span", { class: "page-small" }, `${count(trust.clients.length, "client")} trusted, ` +
-                `${count(trust.invitations.length, "invitation")} open. Times are UTC.`),
-            h("span", { class: "page-push" }),
-            button("Invite a person", () => openInvite(this.app, trust.state === "empty" ? "admin" : "", this.own), { kind: "primary", key: "invite" }),
-        ]);
+        this.counted.textContent = `${count(trust.clients.length, "client")} trusted, ` +
+            `${count(trust.invitations.length, "invitation")} open. Times are UTC.`;
         show(this.notes, [trust.problems, trust.state], () => [
             ...(trust.state === "empty" ? [alert("info", "No client is trusted yet", [
                 "Until then only root and the administrators' group can connect."],
             [button(`Let ${this.app.user} in`, () => this.letIn(), { kind: "primary", small: true })])] : []),
             ...trust.problems.map(problem => alert("warning", problem)),
         ]);
-        const rows = [...trust.clients, ...trust.invitations].sort((a, b) => a.name < b.name ? -1 : Number(a.name > b.name));
+        this.showRows();
+    }
+
+    showRows() {
+        const { trust } = this;
+        if (!trust)
+            return;
+        const rows = filtered([...trust.clients, ...trust.invitations], this.words);
         this.table.element.hidden = rows.length === 0;
         keyed(this.table.body, rows, row => row.fingerprint || `invited ${row.name} ${row.since}`,
             row => [row, quotaText(trust, row.name), this.own, relative(row.lastSeen, Date.now())],

@@ -128,6 +128,14 @@ test("clients are the same from either program, and quotas one line", () => {
     assert.equal(clients.quotaText(own, "eve"), "");
 });
 
+test("clients are filtered by words, and stand by name", () => {
+    const { clients: [bob] } = clients.fromTrust(TRUST);
+    const all = [{ ...bob, name: "eve", role: "viewer" }, bob];
+    assert.deepEqual(clients.filtered(all, "").map(each => each.name), ["bob", "eve"]);
+    assert.deepEqual(clients.filtered(all, "VIEWER 0123").map(each => each.name), ["eve"]);
+    assert.deepEqual(clients.filtered(all, "mallory"), []);
+});
+
 test("certificates that end are marked, names are checked", () => {
     const [client] = clients.fromTrust(TRUST).clients;
     assert.equal(clients.age(client, NOW), "soon");
