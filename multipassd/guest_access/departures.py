@@ -74,6 +74,11 @@ class Departures:
         self._close_at: float | None = None
         self._told = ""
 
+    @property
+    def will_rotate(self) -> bool:
+        """A client that has the shared key is gone, and the key not replaced yet."""
+        return self._rotate_at is not None
+
     def look(self) -> None:
         """Called when trust has changed, and every second or so. Never fails."""
         if self._trust.state is TrustState.DAMAGED:

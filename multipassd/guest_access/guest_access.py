@@ -123,6 +123,8 @@ class GuestAccess:
 
     def pending(self) -> list[str]:
         """Instances that may still let in a key of a client whose trust has ended."""
+        if self._let_in and self._departures.will_rotate:
+            return self._rotation.reached()
         return self._rotation.pending()
 
     def look(self) -> None:

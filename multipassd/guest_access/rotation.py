@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from multipassd.cloudinit.logins import Logins
+from multipassd.cloudinit.ssh_keys import NO_KEY
 from multipassd.instances.attachments import login_key
 from multipassd.instances.collection import Instances
 from multipassd.instances.instance import Instance
@@ -38,6 +39,14 @@ class KeyRotation:
         name = await asyncio.to_thread(self._key.rotate)
         _log.info("the shared SSH key was replaced: instances get %s", name)
         self.apply()
+
+    def reached(self) -> list[str]:
+        """Names of the instances whose guests may let in a shared key at all."""
+        every = self._instances.everything()
+        records = (
+            (each, each.copy if isinstance(each, Damaged) else each.record) for each in every
+        )
+        return [each.name for each, record in records if not record or record.ssh_key != NO_KEY]
 
     def pending(self) -> list[str]:
         """Names of the instances whose guests may still let in a former key: all of them while the

@@ -57,7 +57,8 @@ def listening_on(wanted: TcpAddress | None) -> Iterator[bool]:
     except BaseException:
         _write(before)
         if was_on and not units.active(SOCKET):
-            units.change("restart", SERVICE, SOCKET)
+            with suppress(TrustError):  # what failed first is what is to be mended
+                start(moved=True)
         raise
 
 

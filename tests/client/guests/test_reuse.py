@@ -240,8 +240,8 @@ def test_commands_at_once_have_a_connection_each_and_leave_one(reuse: Reuse) -> 
     ]  # fmt: skip
     for number, each in enumerate(running):
         out, err = each.communicate(b"%d" % number, timeout=60)
-        assert not err, err.decode()
-        assert (each.returncode, out, err.decode()) == (0, b"%d" % number, "")
+        assert b"exec failed" not in err, err.decode()  # a profile of this host may say something
+        assert (each.returncode, out) == (0, b"%d" % number)
     reuse.wait_for_idle()
     until(lambda: len(reuse.masters()) == 1, "the end of the others")
     assert reuse.log_ins() == 12
