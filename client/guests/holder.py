@@ -60,7 +60,9 @@ class Holder:
         self._said = b""
         self._ssh = 0
         self._log, self._log_end = os.pipe2(os.O_NONBLOCK)  # ssh opens the latter by its path
-        self._ended = -1  # a descriptor of ssh's process
+        # ssh's standard error, whose end is that of its process. (A snap may not have a descriptor
+        # of the process itself.)
+        self._ended, self._ends = os.pipe2(os.O_CLOEXEC)
 
     def run(self, lease: Socket) -> None:
         leased: Socket | None = lease
@@ -76,7 +78,8 @@ class Holder:
 
     def _start(self, lease: Socket) -> bool:
         """Log in; True once sessions are possible."""
-        _detach((self._way.fileno(), lease.fileno(), self._log, self._log_end))
+        used = (self._log, self._log_end, self._ended, self._ends)
+        _detach((self._way.fileno(), lease.fileno(), *used))
         _show(f"multipass: connection to {self._guest.name}")
         command = words.master(self._guest, self._log_end, self._control)
         holder = os.getpid()
@@ -84,7 +87,7 @@ class Holder:
         if not self._ssh:
             self._become_ssh(command, holder)
         self._way.close()
-        self._ended = os.pidfd_open(self._ssh)
+        os.close(self._ends)
         while words.LISTENS not in self._said:
             if self._wait(lease.fileno()) is not None:  # ssh has failed, or the client has ended
                 return False
@@ -99,6 +102,7 @@ class Holder:
             if os.getppid() == holder:  # it lives
                 for descriptor in (0, 1):
                     os.dup2(self._way.fileno(), descriptor)
+                os.dup2(self._ends, 2)
                 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
                 os.execvpe(command[0], command, words.environ())
         except OSError as error:
@@ -152,13 +156,17 @@ class Holder:
         if self._log in events:  # before ssh's end, or its reason would be lost
             self._said = (self._said + os.read(self._log, CHUNK))[-MAX_LOG:]
             return None
-        return other if other in events else self._ended if events else None
+        if other in events:
+            return other
+        if self._ended in events and not os.read(self._ended, CHUNK):
+            return self._ended
+        return None
 
     def _end(self) -> None:
         """Nothing is left: no process and no socket."""
-        if self._ended >= 0:
+        if self._ssh:
             poll = select.poll()
-            poll.register(self._ended, select.POLLIN)
+            poll.register(self._ended, 0)  # its end needs no asking
             for number in (signal.SIGTERM, signal.SIGKILL):
                 os.kill(self._ssh, number)  # the pid is valid until it is waited for
                 if poll.poll(ENDS_WITHIN * 1000):

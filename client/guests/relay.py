@@ -7,10 +7,10 @@ socket of the child from its ProxyCommand, `hand_over.py`.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
 import sys
+import time
 
 from client import instance_messages
 from client.errors import CommandFailed
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 RELAY = grpc.path("relay", grpc.GUESTS_SERVICE)
 TAKEN_WITHIN = 60.0  # seconds in which ssh must have started
 UCRED_SIZE = 12  # struct ucred: pid, uid, gid, four bytes each
+ASKS_EVERY = 0.01  # seconds
 ENDS_WITHIN = 3.0  # seconds after ssh's end, with those in which the service says why
 SEPARATOR = "\0"  # between sentence and hint of an error
 
@@ -106,14 +107,15 @@ class Relay:
 
 
 def _await_end(child: int) -> None:
+    """By asking: a descriptor of the process is what a snap may not have."""
+    deadline = time.monotonic() + ENDS_WITHIN
     try:
-        ended = os.pidfd_open(child)
-    except ProcessLookupError:
-        return  # SIGCHLD was inherited as ignored
-    poll = select.poll()
-    poll.register(ended, select.POLLIN)
-    poll.poll(ENDS_WITHIN * 1000)
-    os.close(ended)
+        while time.monotonic() < deadline:
+            if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                return
+            time.sleep(ASKS_EVERY)
+    except ChildProcessError:
+        pass  # SIGCHLD was inherited as ignored
 
 
 def _address() -> str:

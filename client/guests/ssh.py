@@ -27,6 +27,7 @@ OWN_FAILURE = 255  # ssh's exit code when it fails, and also a remote command's 
 OPENS_WITHIN = 5.0
 # Seconds between two looks at whether a shared connection's session can still write its output.
 LOOKS_EVERY = 0.5
+CHUNK = 65536  # bytes
 ENDS_WITHIN = 1.0  # seconds that a subsystem has for its own end, so that its connection goes on
 
 # The latter where few attempts are allowed: the certificate and its key count as two.
@@ -237,17 +238,16 @@ class Subsystem:
 
     def _ends_by_itself(self) -> bool:
         """Whether the subsystem has ended in order, after the end of its input."""
-        import select
         import socket
 
         try:
             self.connection.shutdown(socket.SHUT_WR)
-            poll = select.poll()
-            poll.register(os.pidfd_open(self._child), select.POLLIN)
-            ended = poll.poll(ENDS_WITHIN * 1000)
-        except OSError:
+            self.connection.settimeout(ENDS_WITHIN)
+            while self.connection.recv(CHUNK):
+                pass
+        except OSError:  # also that it took too long
             return False
-        return bool(ended) and REPORTED in words.content(self._log)
+        return REPORTED in words.content(self._log)
 
     def failure(self, had_begun: bool) -> CommandFailed:
         """Why the connection ended, once it has ended; `had_begun` to work before."""

@@ -166,6 +166,7 @@ def test_what_waits_holds_no_descriptor_directory_or_session_of_the_command(
     reuse: Reuse, tmp_path: Path
 ) -> None:
     ours, theirs = os.pipe()
+    before = {str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()}
     done = subprocess.run(
         [PROGRAM, "exec", "guest", "--", "true", "and-a-secret"],
         stdin=subprocess.DEVNULL, capture_output=True, pass_fds=[theirs], cwd=tmp_path,
@@ -175,12 +176,15 @@ def test_what_waits_holds_no_descriptor_directory_or_session_of_the_command(
     assert (done.stdout, os.read(ours, 1)) == (b"", b""), "both pipes have ended"
     os.close(ours)
     reuse.wait_for_idle()
+    (holder,) = reuse.holders()
+    own = {str(each.readlink()) for each in Path(f"/proc/{holder}/fd").iterdir()}
+    assert not {each for each in own if each.startswith("pipe:")} & before
     for pid in (*reuse.holders(), *reuse.masters()):
         process = Path("/proc") / str(pid)
         assert (process / "cwd").readlink() == Path("/")
         assert os.getsid(pid) == reuse.holders()[0]
         held = {str((process / "fd" / str(number)).readlink()) for number in range(3)}
-        assert not [each for each in held if not each.startswith(("/dev/null", "socket:"))]
+        assert not [each for each in held - own if not each.startswith(("/dev/null", "socket:"))]
         assert b"and-a-secret" not in (process / "cmdline").read_bytes()
         assert b"PRIVATE KEY" not in (process / "environ").read_bytes()
 
