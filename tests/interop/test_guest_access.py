@@ -88,7 +88,8 @@ def test_the_key_is_replaced(
     ends(running, bob)
     until(lambda: pending(running) == ["foo"])
     keys = running.data / "ssh-keys"
-    assert {each.name for each in keys.glob("id_*")} == {"id_ed25519", SECOND}
+    until(lambda: {each.name for each in keys.glob("id_*")} == {"id_ed25519", SECOND})
+    assert pending(running) == ["foo"]
     running.stop()
     running.start()
     assert pending(running) == ["foo"]
