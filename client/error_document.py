@@ -46,7 +46,7 @@ def kind(error: BaseException) -> str:
 
 def render(text: str, exit_code: int, kind: str = FAILED) -> str:
     """`text` as people get it: the first line says what happened, the others what to do. The
-    document has no line break, so that it is the last line of stderr whatever came before."""
+    document has no line break, so it is always the last line of stderr."""
     import json
 
     problem, _, following = text.strip().partition("\n")

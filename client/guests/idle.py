@@ -59,7 +59,7 @@ def make(place: str) -> bool:
     """Make the directory, if need be. False where it is open to others, or can't be made."""
     try:
         os.mkdir(place, PRIVATE)
-        os.chmod(place, PRIVATE)  # whatever the umask is
+        os.chmod(place, PRIVATE)  # in any umask
     except OSError:
         pass  # it is there, or can't be made
     return is_private(place)

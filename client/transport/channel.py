@@ -126,7 +126,7 @@ class Call:
 
     def start(self) -> None:
         """Connect and send the request; without this, `replies` does. What is done between the two
-        takes no time: the service works meanwhile. Raises CommandFailed."""
+        takes no time: the service works during it. Raises CommandFailed."""
         try:
             self._begin()
         except OSError as error:

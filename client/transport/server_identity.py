@@ -129,7 +129,7 @@ class Peer:
 
     def _handshake(self, socket: Socket, pem: str | None) -> Stream:
         """Raises _NotVerified, HungUp, Unreachable, CommandFailed."""
-        # Loaded late: the service accepts the connection meanwhile, and a command that finds no
+        # Loaded late: the service accepts the connection during that, and a command that finds no
         # service needs none of it.
         from client.transport import tls
 

@@ -134,8 +134,8 @@ def present(context: SSLContext, certificate: str, key: str) -> None:
     context.load_cert_chain(certificate, key, "")  # "": never ask the terminal for a password
 
 
-def connect(context: SSLContext, socket: Socket, meanwhile: Callable[[], None]) -> Stream:
-    """Handshake; `meanwhile` is done while the server's answer is on its way. The socket belongs to
+def connect(context: SSLContext, socket: Socket, overlap: Callable[[], None]) -> Stream:
+    """Handshake; `overlap` is done while the server's answer is on its way. The socket belongs to
     the stream then, and is closed if there will be none. Raises SSLError, OSError."""
     timeout = socket.gettimeout()
     socket, session = _wrapped(context, socket)
@@ -144,7 +144,7 @@ def connect(context: SSLContext, socket: Socket, meanwhile: Callable[[], None]) 
         try:
             session.do_handshake()  # sends the first part
         except (SSLWantReadError, SSLWantWriteError):
-            meanwhile()
+            overlap()
         _wait(socket, timeout, session.do_handshake)
     except BaseException:
         socket.close()

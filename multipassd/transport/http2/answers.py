@@ -18,7 +18,7 @@ encode = lru_cache(_KEPT)(hpack.encode)
 
 
 class Encoder:
-    """The blocks of one connection: no table is used, whatever size the peer allows."""
+    """The blocks of one connection: no table is used, though the peer may allow one."""
 
     def __init__(self) -> None:
         self._started = False

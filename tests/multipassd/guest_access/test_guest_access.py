@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from multipassd.auth.peer import Credentials, Peer
 from multipassd.cloudinit.ssh_authority import SshAuthority
-from multipassd.cloudinit.ssh_keys import ServiceKey
+from multipassd.cloudinit.ssh_keys import NO_KEY, ServiceKey
 from multipassd.guest_access.guest_access import GuestAccess
 from multipassd.guest_access.holders import Holders
 from multipassd.instances.collection import Instances
@@ -38,6 +39,20 @@ def test_a_client_is_let_in_only_when_its_access_can_be_ended(
     with pytest.raises(CodeReplaced):
         asyncio.run(access.note_certificate(PEER))
     assert not access._holders.any()
+
+
+def test_a_former_key_is_pending_before_another_one_is_made(tmp_path: Path) -> None:
+    """Or there would be a moment after a revocation in which nothing seems left to do."""
+    found = [
+        SimpleNamespace(name="foo", record=SimpleNamespace(ssh_key="")),
+        SimpleNamespace(name="certificates-alone", record=SimpleNamespace(ssh_key=NO_KEY)),
+    ]
+    instances = cast(Instances, SimpleNamespace(everything=lambda: found))
+    access = access_of(tmp_path, instances, ServiceKey(tmp_path), SshAuthority(tmp_path))
+    asyncio.run(access.note_certificate(PEER))
+    access._let_in = True
+    access._departures._rotate_at = 0.0
+    assert access.pending() == ["foo"]
 
 
 def test_what_ends_it_is_loaded_before_it_is_noted(
