@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multipassd.drivers import machine_files
 from multipassd.drivers.qemu.shared_names import RUNTIME, UNIT_PREFIX
 from multipassd.network import state_directory
 from multipassd.settings.settings import Settings
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from multipassd.cloudinit.logins import Logins
     from multipassd.cloudinit.ssh_authority import SshAuthority
     from multipassd.cloudinit.ssh_keys import ServiceKey
-    from multipassd.drivers.interface import Backend, Driver
+    from multipassd.drivers.backend import Backend
+    from multipassd.drivers.interface import Driver
     from multipassd.images.library import Images
     from multipassd.instances.cloning.cloner import Cloner
     from multipassd.instances.collection import Instances
@@ -64,7 +66,9 @@ def _may_run_qemu(storage: Path) -> bool:
 # By their names in the setting `local.driver`. What is in `settings/values.py` can be set.
 DRIVERS: Mapping[str, Callable[[], Backend]] = {"qemu": _qemu}
 # For each of them: may machines run with this storage? Asked without the driver.
-HAVE_MACHINES: Mapping[str, Callable[[Path], bool]] = {"qemu": _may_run_qemu}
+HAVE_MACHINES: Mapping[str, Callable[[Path], bool]] = {
+    "qemu": _may_run_qemu,
+}
 
 _log = log.get("instances")
 
@@ -106,14 +110,22 @@ class Machines:
 
     @cached_property
     def driver(self) -> Driver:
-        return driver_of(self._environ, self._base, self._settings)
+        from multipassd.drivers.backend import Surroundings
+
+        around = Surroundings(self._environ, self._base, self._data, self._settings.get)
+        return DRIVERS[self._driver_name]().make(around)
+
+    @cached_property
+    def _driver_name(self) -> str:
+        """As of the start: another one takes effect at the next."""
+        return self._settings.get(names.DRIVER)
 
     @property
     def has_traces(self) -> bool:
         """May there be machines, or something of the network, that no instance's record knows?"""
         if self.helper is not None:
             return True
-        may_run = HAVE_MACHINES[self._settings.get(names.DRIVER)]
+        may_run = HAVE_MACHINES[self._driver_name]
         try:
             return bool(_listed(state_directory.of(self._environ))) or may_run(self._base)
         except OSError:  # there is what can't be listed
@@ -121,7 +133,11 @@ class Machines:
 
     @cached_property
     def networking(self) -> Networking:
-        """A bridge where there is its service, else QEMU's own."""
+        """The driver's own; else a bridge where there is its service, else QEMU's."""
+        if (own := self.driver.network) is not None:
+            from multipassd.network.of_driver import DriverNetworking
+
+            return DriverNetworking(own)
         from multipassd.network.bridge_client import SOCKET, BridgedNetworking
         from multipassd.network.user_mode import UserNetworking
 
@@ -159,7 +175,9 @@ class Machines:
     def registry(self) -> Registry:
         from multipassd.instances.records.registry import Registry
 
-        return Registry(self._data / "instances", self._base / "machines")
+        driver = self._driver_name
+        records = self._data / machine_files.RECORDS[driver]
+        return Registry(records, self._base / machine_files.MACHINES[driver])
 
     @cached_property
     def instances(self) -> Instances:
@@ -241,11 +259,6 @@ class Machines:
 
     def _serves_mounts(self) -> bool:
         return self._settings.get(names.PRIVILEGED_MOUNTS) == "true"
-
-
-def driver_of(environ: Mapping[str, str], storage: Path, settings: Settings) -> Driver:
-    """The driver that `local.driver` names."""
-    return DRIVERS[settings.get(names.DRIVER)]().make(environ, storage)
 
 
 async def power_down(environ: Mapping[str, str], seconds: float) -> None:

@@ -32,6 +32,8 @@ LEVELS = {
     "multipassd.transport": 4,
     "multipassd.drivers": 5,
     "multipassd.images.worker": 5,
+    "multipassd.drivers.incus": 7,
+    "multipassd.drivers.incus.api": 6,
     "multipassd.drivers.qemu": 6,
     "multipassd.instances.states": 6,
     "multipassd.network": 6,

@@ -30,6 +30,7 @@ from multipassd.system.files import read_regular
 from multipassd.trust.state import TrustState
 from multipassd.trust.store import TrustStore
 from protocol import places
+from protocol.settings import DRIVER
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -47,7 +48,7 @@ def _run(place: Place, options: Namespace) -> int:
     clients.ages(store, expiries(place), settings.refuses_expired(), report)
     _certificates(place, report)
     roots.look(place, report)
-    instances.look(place, report)
+    instances.look(place, settings.get(DRIVER), report)
     # As read: a daemon that wakes now makes the directory.
     state = TrustState.DAMAGED if _lost(place) else place.state(store)
     socket_file.look(place, state, report)

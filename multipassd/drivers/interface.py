@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.seed import Interface, Seed
+from multipassd.drivers.guest_network import GuestNetwork
 from multipassd.images.image import Base
 from protocol.errors import RpcError
 from protocol.status import Status
+
+# Features, as `NotOnBackend` names them.
+TARGET, MOVE, SUSPEND = "launch --target", "move", "suspend"
 
 
 class DriverError(RpcError):
@@ -36,11 +40,13 @@ class SnapshotMissing(DriverError):
 @dataclass(frozen=True)
 class Link:
     """One network card as the host sees it: a tap device, or user networking with a port that is
-    forwarded to the guest's SSH (exactly one of both is set)."""
+    forwarded to the guest's SSH, or a card on one of the driver's own networks, by its name; empty:
+    the usual one (at most one of the three is set)."""
 
     mac: str
     tap: str = ""
     ssh_port: int = 0
+    network: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class Machine:
     links: tuple[Link, ...]
     image: str = ""  # id of the kept image that its disk stands on; empty: on none
     shares: tuple[Share, ...] = ()
+    target: str = ""  # the host that it is to be made on; empty: the driver's choice
 
 
 class Guest(Protocol):
@@ -111,6 +118,28 @@ class Driver(Protocol):
     offers_shares: bool  # can a machine have `Machine.shares`?
     keeps_snapshots: bool  # can a disk keep earlier states beside the present one?
     clones: bool
+    exports: bool  # can a disk be read and written as a file of this host?
+    places: bool  # can machines be on several hosts, which have names?
+    outlives_host: bool  # do machines run on while this host is booted?
+
+    @property
+    def image_kind(self) -> str:
+        """Of which kind the image of a new machine is to be: `images.image.DISK` or `ROOTFS`."""
+
+    @property
+    def network(self) -> GuestNetwork | None:
+        """The networks that it connects guests to; None where the host's are used."""
+
+    def suspends(self, hardware: Hardware) -> bool:
+        """Can a machine with this hardware be suspended?"""
+
+    def open(self, changed: Callable[[str], None]) -> None:
+        """Follow its machines from now on; nothing to do where it does already. `changed` is
+        called with the name of a machine that another program has started, or whose state could
+        not be told before."""
+
+    def close(self) -> None:
+        """The daemon goes; the machines stay."""
 
     async def ready(self) -> None:
         """Raises DriverError where no machine could be made or run: to know it before an image is
@@ -209,16 +238,30 @@ class Driver(Protocol):
     def names(self) -> list[str]:
         """Under which machines may run, of this service's instances and others."""
 
+    async def check_removal(self, name: str) -> None:
+        """Raises DriverError where `remove` could not work now."""
+
+    async def remove(self, name: str) -> None:
+        """Remove what it keeps of a machine that does not run outside of its directory; nothing to
+        do where there is nothing. Raises DriverError; then it is to be called again."""
+
+    # -- where machines are -----------------------------------------------------------------------
+
+    def place(self, name: str) -> str:
+        """The host that a machine is on; empty where that is not known, or there is only one."""
+
+    def way(self, name: str) -> str:
+        """How clients reach a machine, a clause; empty where nothing is to be said."""
+
+    async def check_place(self, host: str) -> None:
+        """Raises DriverError where no machine can be made on a host of this name."""
+
+    async def move(self, machine: Machine, host: str) -> None:
+        """Bring a stopped machine to another host. Raises DriverError; then it is where it was."""
+
+    def troubles(self) -> list[str]:
+        """What is not reachable now, sentences; from memory."""
+
     async def stranger(self, name: str) -> str:
         """Of a machine that runs under a name that is no instance's: what it is, and what to do
         about it; empty if none runs. It is left alone, as it may belong to another service."""
-
-
-@dataclass(frozen=True)
-class Backend:
-    """How a driver is made, from the environment and the storage directory."""
-
-    make: Callable[[Mapping[str, str], Path], Driver]
-    # Ends all machines that no service manager ends, by their power buttons if the seconds are
-    # enough. For when the daemon does not run. Never fails.
-    power_down: Callable[[Mapping[str, str], Path, float], Awaitable[None]]

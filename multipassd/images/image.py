@@ -9,6 +9,8 @@ from multipassd.models.model import Model
 from protocol.messages.launch import LaunchProgress
 
 Progress = LaunchProgress.ProgressTypes
+# Kinds of images: of a whole disk, for virtual machines; of the files of a system, for containers.
+DISK, ROOTFS = "disk", "rootfs"
 UNKNOWN = -1  # percent, where the size is unknown
 
 

@@ -80,9 +80,7 @@ class Instances(Finder):
     async def resume(self) -> None:
         """Find the guests that run, and complete what a killed daemon was about to remove."""
         for name in self.registry.leftovers():
-            _log.info("removing what a launch or a purge has left over of %s", name)
-            await self.driver.clear(name)
-            await asyncio.to_thread(self.registry.remove_files, name)
+            await self._remove_leftover(name)
         if not self.taken() and self.registry.whole and not self._site.has_traces:
             return
         await asyncio.to_thread(self.registry.reconcile)
@@ -98,6 +96,32 @@ class Instances(Finder):
             # In the background: a network in trouble must not delay the start.
             self._reconciling = asyncio.create_task(self._reconcile_network())
 
+    async def unmake(self, name: str, token: str) -> None:
+        """Remove what a launch or a clone made that failed; `token`: of its directory. Never
+        fails: what can't be removed now is removed at the next start."""
+        try:
+            await self.driver.remove(name)
+        except RpcError as error:
+            _log.warning("what is left over of %s stays for now: %s", name, error.message)
+        else:
+            await asyncio.to_thread(self.registry.unmake_place, name, token)
+
+    async def _remove_leftover(self, name: str) -> None:
+        """Its directory goes last, as it tells that there is something to remove."""
+        _log.info("removing what a launch or a purge has left over of %s", name)
+        await self.driver.clear(name)
+        try:
+            await self.driver.remove(name)
+        except RpcError as error:  # the next start tries again
+            _log.warning("what is left over of %s stays for now: %s", name, error.message)
+        else:
+            await asyncio.to_thread(self.registry.remove_files, name)
+
+    def _look_at(self, name: str) -> None:
+        """Another program has started its machine, or it can be reached by now."""
+        if (instance := self._instances.get(name)) is not None:
+            instance.look()
+
     async def _strangers(self) -> list[str]:
         """A sentence for each machine that runs and is none of these instances'."""
         others = [name for name in self.driver.names() if name not in self.taken()]
@@ -112,6 +136,8 @@ class Instances(Finder):
     def close(self) -> None:
         if self._reconciling is not None:
             self._reconciling.cancel()
+        if self._instances:
+            self.driver.close()
         for instance in self._instances.values():
             instance.close()
 
@@ -214,6 +240,7 @@ class Instances(Finder):
             record, self.registry, site.driver, site.networking, site.key_path, site.servers,
             site.logins,
         )  # fmt: skip
+        site.driver.open(self._look_at)
         self._instances[record.name] = instance
         self._owned.setdefault(record.owner, {})[record.name] = instance
         return instance

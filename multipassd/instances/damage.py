@@ -25,6 +25,7 @@ async def purge(instances: Instances, damaged: Damaged) -> None:
     with _only_one(instances, damaged):
         registry.give_up(damaged.name)
         await instances.driver.clear(damaged.name)  # it may run all the same
+        await instances.driver.remove(damaged.name)
         if damaged.copy is not None:
             copy = StoredRecord(damaged.copy, registry)
             await Attachments(copy, instances.networking, instances.servers).on_purge()

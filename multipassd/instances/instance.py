@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from multipassd.cloudinit.logins import Logins
-from multipassd.drivers.interface import Driver, DriverError, Machine
+from multipassd.drivers.interface import SUSPEND, Driver, DriverError, Machine, NotOnBackend
 from multipassd.instances.attachments.attachments import Attachments
 from multipassd.instances.guests.login_way import LoginWay
 from multipassd.instances.guests.reachability import PROBE_SECONDS, START_TIMEOUT
@@ -128,7 +128,7 @@ class Instance:
                     _log.warning("%s", error.message)
                 self._tasks.spawn(self._reach_again())
                 return
-            if self.record.phase is Phase.RUNNING and self.record.boot != boot_id.current():
+            if self._ended_with_host():
                 self._tasks.spawn(self._start_again())
                 return
             self._tasks.spawn(self._detach())
@@ -136,6 +136,10 @@ class Instance:
             why = "" if suspended else "it ended while the service did not run"
             with suppress(StorageFailed):
                 self._guest.record_end(await self._guest.resting(), ended_because=why)
+
+    def _ended_with_host(self) -> bool:
+        ran = self.record.phase is Phase.RUNNING
+        return ran and self.record.boot != boot_id.current() and not self._driver.outlives_host
 
     def look(self) -> None:
         """The same, in the background."""
@@ -214,6 +218,8 @@ class Instance:
         await self._tasks.complete(self._suspend())
 
     async def _suspend(self) -> None:
+        if not self._driver.suspends(self.record.hardware):
+            raise NotOnBackend(SUSPEND)
         async with self._lock:
             self.check(transitions.SUSPEND)
             await self._guest.suspend()
@@ -233,6 +239,7 @@ class Instance:
         await self._tasks.complete(self._purge())
 
     async def _purge(self) -> None:
+        await self._driver.check_removal(self.name)
         await self._guest.kill()  # the lock's holder may wait for this guest
         async with self._lock:
             if self._stored.purged:
@@ -240,7 +247,12 @@ class Instance:
             self._stored.remove()
             await self._guest.switch_off()
             await self._attachments.on_purge()
-            await asyncio.to_thread(self._stored.remove_files)
+            try:
+                await self._driver.remove(self.name)
+            except RpcError as error:  # its directory stays, so that the next start tries again
+                _log.warning("what is left over of %s stays: %s", self.name, error.message)
+            else:
+                await asyncio.to_thread(self._stored.remove_files)
 
     async def _power_down(self, command: Command) -> None:
         if not await self._guest.power_down(command, POWER_DOWN_TIMEOUT):

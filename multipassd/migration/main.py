@@ -13,10 +13,12 @@ from multipassd.admin.access import locations
 from multipassd.admin.access.locations import Place
 from multipassd.audit.trail import Audit
 from multipassd.backend import DRIVERS
+from multipassd.drivers.backend import Surroundings
 from multipassd.migration import listing, places
 from multipassd.migration.error import CannotTake
 from multipassd.migration.taking import Taking, Wish
 from multipassd.migration.vault import Entry, Vault
+from multipassd.settings.settings import Settings
 from multipassd.system import file_lock, installation, log
 from protocol.errors import RpcError
 from protocol.version import VERSION
@@ -59,7 +61,9 @@ def _run(options: Namespace, place: Place) -> int:
         )
     found = places.vaults(options.source, place.data, os.environ)
     notes = _Notes()
-    driver = DRIVERS[DRIVER]().make(os.environ, place.machines.parent)
+    setting = Settings(place.settings, place.owner).get
+    around = Surroundings(os.environ, place.machines.parent, place.data, setting)
+    driver = DRIVERS[DRIVER]().make(around)
     taking = Taking(place.data, place.machines, driver, notes.tell, notes.progress)
     if options.verb == "list":
         listing.show(found, taking, as_json=options.format == "json")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from multipassd import backend
-from multipassd.drivers.interface import Backend, DriverError, Machine
+from multipassd.drivers.backend import Backend
+from multipassd.drivers.interface import DriverError, Machine
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.drivers.qemu.hardware import QemuHardware
@@ -26,14 +27,17 @@ def test_the_setting_names_the_driver(tmp_path: Path, monkeypatch: pytest.Monkey
     async def power_down(*_: object) -> None:
         return
 
-    another = Backend(lambda environ, storage: other, power_down)
+    another = Backend(lambda around: other, power_down)
     drivers = {**backend.DRIVERS, "other": lambda: another}
     monkeypatch.setattr(backend, "DRIVERS", drivers)
     monkeypatch.setattr(values, "DRIVERS", frozenset(drivers))
     known = Settings(tmp_path / "multipassd.conf")
-    assert backend.driver_of({}, tmp_path, known) is not other
+    environ = {"MULTIPASS_STORAGE": str(tmp_path)}
+    before = backend.Machines(environ, tmp_path, known)
+    assert before.driver is not other
     known.set("local.driver", "other")
-    assert backend.driver_of({}, tmp_path, known) is other
+    assert backend.Machines(environ, tmp_path, known).driver is other
+    assert before.driver is not other, "another one takes effect at the next start"
 
 
 async def _start(driver: QemuDriver, machine: Machine) -> None:

@@ -12,8 +12,10 @@ from multipassd.instances.records import earlier_installation
 from multipassd.instances.records.registry import Registry
 
 
-def look(place: Place, report: Report) -> None:
-    registry = Registry(place.data / "instances", place.machines)
+def look(place: Place, driver: str, report: Report) -> None:
+    """`driver`: whose instances these are."""
+    machines = place.machines.parent / machine_files.MACHINES[driver]
+    registry = Registry(place.data / machine_files.RECORDS[driver], machines)
     registry.read()
     for damaged in registry.damaged.values():
         report.problem(damaged.what, damaged.cure)
@@ -24,17 +26,17 @@ def look(place: Place, report: Report) -> None:
     for why in (*registry.strange, earlier):
         if why and why != hidden:
             report.note(why)
-    whole = _files(registry, report) and registry.whole
+    whole = _files(registry, driver, report) and registry.whole
     if whole and registry.names():
         count = len(registry.names())
         report.fine(f"the records of {count} instance{'' if count == 1 else 's'}")
 
 
-def _files(registry: Registry, report: Report) -> bool:
+def _files(registry: Registry, driver: str, report: Report) -> bool:
     """Are the files there that the instances can't start without?"""
     lost: dict[Path, list[str]] = defaultdict(list)
     for name in registry.names():
-        if path := machine_files.missing(registry.place(name)):
+        if path := machine_files.missing(registry.place(name), driver):
             lost[path].append(name)
     for path, names in lost.items():
         why = f"{path} is missing, without which {', '.join(names)} can't be started"

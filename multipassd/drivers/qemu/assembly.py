@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from multipassd.drivers.interface import Backend, Driver
+from multipassd.drivers import machine_files
+from multipassd.drivers.backend import Backend, Surroundings
+from multipassd.drivers.interface import Driver
 from multipassd.drivers.qemu import power_button, unit_runner
 from multipassd.drivers.qemu.command_line import STOPPER
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
@@ -17,9 +19,10 @@ from multipassd.drivers.qemu.unit_runner import UnitRunner
 ACCELERATOR = "MULTIPASS_ACCELERATOR"  # "kvm" or "tcg", where the administrator knows better
 
 
-def _make(environ: Mapping[str, str], storage: Path) -> Driver:
-    runner = _runner(environ, storage)
-    return QemuDriver(runner, storage / "machines", environ.get(ACCELERATOR, ""))
+def _make(around: Surroundings) -> Driver:
+    runner = _runner(around.environ, around.storage)
+    place = around.storage / machine_files.MACHINES["qemu"]
+    return QemuDriver(runner, place, around.environ.get(ACCELERATOR, ""))
 
 
 async def _power_down(environ: Mapping[str, str], storage: Path, seconds: float) -> None:

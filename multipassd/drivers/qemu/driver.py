@@ -12,6 +12,7 @@ from multipassd.cloudinit import seed as seed_disk
 from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.seed import Interface, Seed
 from multipassd.drivers.interface import DriverError, Hardware, Machine, SnapshotMissing
+from multipassd.drivers.one_host import OneHost
 from multipassd.drivers.qemu import acceleration, backing_image, command_line, disks
 from multipassd.drivers.qemu.acceleration import Ability, reach
 from multipassd.drivers.qemu.command_line import MONITOR, SUSPENDED, Process
@@ -33,11 +34,11 @@ START_SECONDS = 60.0  # a suspended guest's memory is read before the monitor an
 _log = log.get("qemu")
 
 
-class QemuDriver:
+class QemuDriver(OneHost):
     """The driver of QEMU, on a runner that keeps QEMU's processes."""
 
     max_cpus = 255  # as many as QEMU's machine type takes
-    offers_shares = keeps_snapshots = clones = True
+    offers_shares = keeps_snapshots = clones = exports = True
 
     def __init__(self, runner: Runner, place: Path, override: str) -> None:
         self._runner = runner

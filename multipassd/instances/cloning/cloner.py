@@ -115,8 +115,7 @@ class Cloner:
                 try:
                     instance = await self._make(source, name, owner, mounts, report, ended)
                 except BaseException:
-                    registry = self._instances.registry
-                    await asyncio.to_thread(registry.unmake_place, name, made)
+                    await self._instances.unmake(name, made)
                     raise
                 with suppress(StorageFailed):  # the next default name avoids this one all the same
                     source.change(clones=source.record.clones + 1)
@@ -146,7 +145,8 @@ class Cloner:
         keys = await asyncio.to_thread(ssh_keys.make)
         record = self._record(source.record, name, owner, mounts, keys)
         place = registry.place(name)
-        machine = Machine(name, place, record.cpus, record.memory, record.hardware, ())
+        links = self._instances.networking.links(record.cards)
+        machine = Machine(name, place, record.cpus, record.memory, record.hardware, links)
         tags = [each.tag for each in source.record.snapshots]
         try:
             _stage(name, "seed")

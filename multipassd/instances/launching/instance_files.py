@@ -55,12 +55,11 @@ class InstanceFiles:
         report: Reporter,
     ) -> Instance:
         """A failure removes what was made here, and nothing else."""
-        registry = self._instances.registry
         made = await asyncio.to_thread(self._make_place, order.name)
         try:
             return await self._write_files(order, user, image, base, size, report)
         except BaseException:
-            await asyncio.to_thread(registry.unmake_place, order.name, made)
+            await self._instances.unmake(order.name, made)
             raise
 
     def _make_place(self, name: str) -> str:
@@ -90,7 +89,10 @@ class InstanceFiles:
         try:
             stage(order.name, "overlay")
             place = registry.place(order.name)
-            machine = Machine(order.name, place, order.cpus, order.memory, record.hardware, ())
+            links = self._instances.networking.links(record.cards)
+            machine = Machine(
+                order.name, place, order.cpus, order.memory, record.hardware, links, base.id
+            )
             await driver.create(machine, base, size)
             report.step(f"Configuring {order.name}")
             stage(order.name, "seed")

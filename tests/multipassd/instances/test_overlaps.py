@@ -20,6 +20,7 @@ from multipassd.cloudinit.ssh_authority import SshAuthority
 from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.cloudinit.userdata import UserDataError
 from multipassd.drivers.interface import DriverError, Hardware, Machine
+from multipassd.drivers.one_host import OneHost
 from multipassd.images.image import Base, Image
 from multipassd.images.library import Images
 from multipassd.instances import instance as instance_module
@@ -73,11 +74,11 @@ class Guest:
         pass
 
 
-class Driver:
+class Driver(OneHost):
     """Machines that are nowhere. `unreachable`: each runs already, and does not answer."""
 
     max_cpus, user, opens_service_taps, keeps_snapshots, clones = 1, "root", False, True, True
-    offers_shares = False
+    offers_shares = exports = False
 
     def __init__(self) -> None:
         self.unreachable = self.fails = False

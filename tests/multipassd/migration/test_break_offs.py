@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from multipassd.backend import DRIVERS
+from multipassd.drivers.backend import Surroundings
 from multipassd.migration.taking import Taking, Wish
 from multipassd.migration.vault import Vault
 from tests.multipassd.migration.conftest import Migrate
@@ -32,7 +33,9 @@ class Killed(Taking):
 def take_until(migrate: Migrate, stage: str, wish: Wish) -> None:
     child = os.fork()
     if child == 0:
-        driver = DRIVERS["qemu"]().make(os.environ, migrate.storage)
+        driver = DRIVERS["qemu"]().make(
+            Surroundings(os.environ, migrate.storage, migrate.data, lambda key: "")
+        )
         taking = Killed(migrate.data, migrate.machines, driver, print, lambda done, size: None)
         taking.at = stage
         (entry,) = Vault(migrate.old.data).entries()
