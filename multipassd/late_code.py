@@ -33,6 +33,8 @@ PROGRAMS = (
     "multipassd.network.helper",
     "multipassd.snap",
 )
+# Of these the service has what an administrator chose, or nothing: they may need other libraries.
+CHOICES = ("multipassd.drivers.incus",)
 Stamp = tuple[int, int, int]
 GONE: Stamp = (0, 0, 0)
 
@@ -87,8 +89,12 @@ class LateCode:
         for path in self._stamps:
             name = os.path.relpath(path, self._tree).removesuffix(".py").replace("/", ".")
             name = name.removesuffix(".__init__")
-            if name not in sys.modules and not name.startswith(PROGRAMS):
+            if name not in sys.modules and not name.startswith((*PROGRAMS, *_not_chosen())):
                 importlib.import_module(name)
+
+
+def _not_chosen() -> tuple[str, ...]:
+    return tuple(name for name in CHOICES if name not in sys.modules)
 
 
 def _stamp(path: str) -> Stamp:

@@ -322,6 +322,14 @@ def test_only_the_backend_knows_which_drivers_there_are() -> None:
             assert not {n for n in imports(module) if within(n, "multipassd.drivers.qemu")}, module
 
 
+def test_only_the_driver_of_incus_imports_aiohttp() -> None:
+    """It takes the daemon 15 MiB, and is not installed where the driver is not chosen."""
+    for module in modules():
+        if not within(module, "multipassd.drivers.incus"):
+            assert not top(imports(module)) & {"aiohttp", "yarl"}, module
+    assert any("aiohttp" in top(imports(each)) for each in of("multipassd.drivers.incus.api"))
+
+
 def test_only_the_installation_asks_whether_this_is_the_snap() -> None:
     """All else asks `Installation` for the path, unit, command or right that follows from it."""
     for module, path in modules().items():

@@ -1,0 +1,1 @@
+"""The client of Incus' REST API: joining a cluster, calls, events, exec."""

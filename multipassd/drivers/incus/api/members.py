@@ -1,0 +1,227 @@
+"""HTTPS to a cluster, by whichever member answers. Bounded answers, no redirects, no cookies.
+
+A request that may change something goes to another member only where the first one certainly did
+not get it: connecting failed, or it answered that it does not serve now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import aiohttp
+from yarl import URL
+
+from multipassd.drivers.incus.api import errors, tls
+from multipassd.drivers.incus.api.tls import CONNECT_SECONDS
+from multipassd.system import log
+
+IDLE_SECONDS = 3.0  # a connection that was idle for longer may be one to a host that is off by now
+MAX_ANSWER = 32 << 20  # bytes; a listing of 500 instances with state and snapshots is some 3 MiB
+MAX_MESSAGE = 1 << 20  # bytes of a websocket's message; Incus sends up to 128 KiB
+CHUNK = 1 << 16
+NOT_SERVING = 503  # also of a member that starts or stops
+# A host that is off answers nothing: after this many seconds a connection with it ends.
+KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
+UNACKNOWLEDGED_MS = 30_000
+
+Body = bytes | AsyncIterable[bytes] | None
+# Raised before anything was sent: there is no time limit for reading that could raise the second.
+_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError)
+
+_log = log.get("incus")
+
+
+class Request(NamedTuple):
+    """`what`: what it is to do, for an error: Incus could not ...; `path`: from / on, quoted."""
+
+    method: str
+    path: str
+    what: str
+    query: Mapping[str, object] = {}
+    body: Body = None
+    headers: Mapping[str, str] = {}
+    limit: int = MAX_ANSWER  # bytes of the answer
+
+    @property
+    def harmless(self) -> bool:
+        return self.method == "GET"
+
+    @property
+    def repeatable(self) -> bool:
+        """Can its body be sent twice?"""
+        return self.body is None or isinstance(self.body, bytes)
+
+
+class Answer(NamedTuple):
+    """The status code of HTTP, headers with names in lower case, and the whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Members:
+    """The members of one cluster, and connections to them."""
+
+    def __init__(self, addresses: tuple[str, ...], credentials: Path) -> None:
+        self._credentials = credentials
+        self._order = list(addresses)  # what answered last comes first
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def addresses(self) -> list[str]:
+        return list(self._order)
+
+    def update(self, addresses: tuple[str, ...]) -> None:
+        kept = [each for each in self._order if each in addresses]
+        self._order = kept + [each for each in addresses if each not in kept]
+
+    async def send(self, request: Request, seconds: float) -> Answer:
+        """Raises Unreachable, Lost, TookTooLong, BadAnswer, MembershipDamaged."""
+        tried: list[str] = []
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._send_to_each(request, tried)
+        except TimeoutError:
+            self._put_last(*tried[-1:])
+            raise errors.too_long(request.what, seconds) from None
+
+    async def _send_to_each(self, request: Request, tried: list[str]) -> Answer:
+        why, refused = "it has no address", None
+        for address in self.addresses:
+            tried.append(address)
+            try:
+                answer = await self._send_to(address, request)
+            except _NOT_SENT as error:
+                why = self._failed(address, error)
+                continue
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                why = self._failed(address, error)
+                if not request.harmless:
+                    raise errors.lost(request.what, why) from None
+                continue
+            if answer.status == NOT_SERVING and request.repeatable:
+                self._put_last(address)
+                refused = answer
+                continue
+            self._put_first(address)
+            return answer
+        if refused is not None:
+            return refused
+        raise errors.unreachable(tried, why)
+
+    async def _send_to(self, address: str, request: Request) -> Answer:
+        url = _url("https", address, request)
+        async with self._connections().request(
+            request.method, url, data=request.body, headers=request.headers, allow_redirects=False
+        ) as response:
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise errors.bad_answer(request.what, "it is compressed, which was not asked for")
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(CHUNK):
+                body += chunk
+                if len(body) > request.limit:
+                    raise errors.bad_answer(request.what, f"it has over {request.limit} bytes")
+            names = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, names, bytes(body))
+
+    @asynccontextmanager
+    async def websocket(
+        self, request: Request, seconds: float, heartbeat: float | None = None
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """Closed at the end. Raises IncusError."""
+        try:
+            async with asyncio.timeout(seconds):
+                socket = await self._open_websocket(request, heartbeat)
+        except TimeoutError:
+            raise errors.too_long(request.what, seconds) from None
+        try:
+            yield socket
+        finally:
+            await socket.close()
+
+    async def _open_websocket(
+        self, request: Request, heartbeat: float | None
+    ) -> aiohttp.ClientWebSocketResponse:
+        why: str = "it has no address"
+        for address in self.addresses:
+            try:
+                found = await self._connections().ws_connect(
+                    _url("wss", address, request), heartbeat=heartbeat, max_msg_size=MAX_MESSAGE
+                )
+            except aiohttp.WSServerHandshakeError as error:
+                why = f"{address}: status {error.status}"
+                if error.status != NOT_SERVING:
+                    raise errors.failure(request.what, error.status, error.message) from None
+                self._put_last(address)
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                why = self._failed(address, error)
+            else:
+                _notice_dead_peers(found)
+                self._put_first(address)
+                return found
+        raise errors.unreachable(self.addresses, why)
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _connections(self) -> aiohttp.ClientSession:
+        """Made in the loop that uses it. Raises MembershipDamaged."""
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                ssl=tls.context(self._credentials), keepalive_timeout=IDLE_SECONDS, limit=0
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,  # a few bytes could become gigabytes
+                headers={"Accept-Encoding": "identity", "User-Agent": "multipassd"},
+            )
+        return self._session
+
+    def _failed(self, address: str, error: BaseException) -> str:
+        self._put_last(address)
+        cause = (
+            getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+        )
+        why = f"{address}: {tls.why(cause)}"
+        _log.debug("Incus: %s", why)
+        return why
+
+    def _put_first(self, address: str) -> None:
+        if address in self._order and self._order[0] != address:
+            self._order.remove(address)
+            self._order.insert(0, address)
+
+    def _put_last(self, *addresses: str) -> None:
+        for address in addresses:
+            if address in self._order:
+                self._order.remove(address)
+                self._order.append(address)
+
+
+def _url(scheme: str, address: str, request: Request) -> URL:
+    query = urlencode({name: _word(value) for name, value in request.query.items()})
+    return URL(f"{scheme}://{address}{request.path}?{query}", encoded=True)
+
+
+def _word(value: object) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _notice_dead_peers(found: aiohttp.ClientWebSocketResponse) -> None:
+    """By TCP: a websocket's ping is not answered by a peer that waits for its own reader."""
+    connection = found.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (*KEEPALIVE, (socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)):
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
