@@ -31,6 +31,7 @@ LAUNCH_TIMED_OUT_HINT = (
     "`multipass info -v` what it printed while it booted. If it fails, the service's log says why."
 )
 LAUNCH_TOO_MANY = "Too many arguments supplied"
+MOVE_ARGUMENTS = "Name the instance to move and the host of the cluster"
 BAD_IMAGE_NAME = "Invalid remote and source image name supplied"
 
 
@@ -57,6 +58,14 @@ FORCE_WITH_OTHERS = "Cannot set 'force' along with 'time' or 'cancel' options at
 TIME_IN_DIGITS = "Time must be in digit form"
 FORCE_HINT = "Use --force to power it off."
 PURGE_HINT = "Use --purge to forcefully delete it."
+
+
+def moving(name: str, member: str) -> str:
+    return f"Moving {name} to {member}"
+
+
+def moved(name: str, member: str) -> str:
+    return f"Moved: {name} to {member}"
 
 
 def launched(name: str) -> str:

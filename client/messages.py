@@ -27,6 +27,7 @@ TAKES_NO_ARGUMENTS = "This command takes no arguments"
 INVALID_FORMAT = "Invalid format type given."
 BAD_TIMEOUT = "error: --timeout value has to be a positive integer"
 NO_IPV4_WITH_SNAPSHOTS = "IP addresses are not applicable in conjunction with listing snapshots"
+NO_LOCATION_WITH_SNAPSHOTS = "Locations are not applicable in conjunction with listing snapshots"
 
 
 def missing_value(option: str) -> str:

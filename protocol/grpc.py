@@ -11,6 +11,7 @@ TRUST_SERVICE = "multipass.Trust"
 GUESTS_SERVICE = "multipass.Guests"
 IMAGES_SERVICE = "multipass.Images"
 EXPORTS_SERVICE = "multipass.Exports"
+CLUSTER_SERVICE = "multipass.Cluster"
 DETAILS = "grpc-status-details-bin"  # the trailer of an error's machine-readable part, base64
 PREFIX_LENGTH = 5  # one byte "compressed", four bytes length, big-endian
 

@@ -8,6 +8,7 @@ from protocol import grpc
 from protocol.codec import Message
 from protocol.messages import (
     access,
+    cluster,
     downloads,
     exports,
     guests,
@@ -224,6 +225,9 @@ METHODS = (
         exports.ImportRequest,
         launch.LaunchReply,
         grpc.EXPORTS_SERVICE,
+    ),
+    Method(
+        "move", _ADOPT, _USER, "move", cluster.MoveRequest, cluster.MoveReply, grpc.CLUSTER_SERVICE
     ),
 )
 

@@ -73,6 +73,9 @@ LINES = {
     "multipass snapshot a": [],
     "multipass snapshot of": ["off"],
     "multipass clone of": ["off"],
+    "multipass move o": ["off"],
+    "multipass move off ": ["m1", "m2"],
+    "multipass launch --target ": ["m1", "m2"],
     "multipass mount fol": ["folder"],
     "multipass mount folder o": ["off", "on"],
     "multipass umount o": ["on", "on:/data", "on:Home"],
@@ -138,8 +141,9 @@ case "$1 $2" in
     echo Instance,Snapshot,Parent,Comment
     printf '%s,snapshot1,,""\\nasleep,second,snapshot1,"two\\nlines"\\n' asleep ;;
 'list '*)
-    echo Name,State,IPv4,IPv6,Release,AllIPv4
-    printf '%s,,,Not Available,""\\n' on,Running off,Stopped asleep,Suspended gone,Deleted ;;
+    echo Name,State,IPv4,IPv6,Release,AllIPv4,Location
+    printf '%s,,,Not Available,"",%s\\n' on,Running m1 off,Stopped m2 asleep,Suspended m1 \\
+        gone,Deleted '' ;;
 'aliases '*)
     echo 'Alias,Instance,Command,Working directory,Context'
     printf '%s\\n' 'build,on,make,map,default' 'deploy,on,sh -c "a,b",map,work*' ;;

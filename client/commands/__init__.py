@@ -29,6 +29,7 @@ MODULES = {
     "list": "list",
     "ls": "list",
     "mount": "mount",
+    "move": "move",
     "networks": "networks",
     "prefer": "prefer",
     "purge": "purge",

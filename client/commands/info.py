@@ -41,7 +41,7 @@ def _show(session: Session, reply: InfoReply, form: str, snapshots: bool) -> Non
     from client.render import details
 
     primary = session.primary() if len(reply.details) > 1 else ""
-    found = details.Details(reply.details, primary, owners=session.verbosity > 0)
+    found = details.Details(reply.details, primary, verbose=session.verbosity > 0)
     if form == render.TABLE:
         text = details.table(found, snapshots)
     elif form == render.CSV:

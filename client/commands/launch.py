@@ -98,6 +98,7 @@ def _request(session: Session) -> LaunchRequest:
         network_options=_networks(line),
         cloud_init_user_data=_cloud_init(line),
         time_zone=time_zone.zone(os.environ),
+        target=line.value("target", ""),
         verbosity_level=session.verbosity,
     )
 
@@ -274,6 +275,12 @@ COMMAND = Command(
             "A directory of this host to mount in the instance once it runs, and where; may be "
             "repeated. Without a target, below the login user's home under its own name",
             "source>:<target",
+        ),
+        Option(
+            ("target",),
+            "The host of a cluster to make it on, as `list --location` shows it. Without it the "
+            "cluster chooses",
+            "member",
         ),
         timeouts.OPTION,
         Option(

@@ -20,6 +20,8 @@ def run(session: Session) -> int:
     snapshots, no_ipv4 = "snapshots" in line.flags, "no-ipv4" in line.flags
     if snapshots and no_ipv4:
         raise UsageError(messages.NO_IPV4_WITH_SNAPSHOTS)
+    if snapshots and "location" in line.flags:
+        raise UsageError(messages.NO_LOCATION_WITH_SNAPSHOTS)
     form = render.form(line.value("format", render.TABLE))
     request = ListRequest(
         verbosity_level=session.verbosity, snapshots=snapshots, request_ipv4=not no_ipv4
@@ -40,7 +42,8 @@ def _show(session: Session, reply: ListReply, form: str, snapshots: bool) -> Non
         from client.render import instances
 
         listed = reply.instance_list.instances if reply.instance_list else []
-        console.out(instances.render(listed, form, _primary(session, len(listed))))
+        located = "location" in session.line.flags
+        console.out(instances.render(listed, form, _primary(session, len(listed)), located))
     if reply.update_info is not None:
         from client.terminal import notices
 
@@ -60,6 +63,7 @@ COMMAND = Command(
     options=(
         Option(("snapshots",), "List the snapshots of all instances instead"),
         FORMAT,
+        Option(("location",), "Show in a table, too, on which host of a cluster each instance is"),
         Option(("no-ipv4",), "Leave the instances' addresses out, which is faster", hidden=True),
     ),
 )

@@ -21,6 +21,7 @@ SUMMARIES = {
     "launch": "Create and start an Ubuntu instance",
     "list": "List all available instances or snapshots",
     "mount": "Mount a local directory in the instance",
+    "move": "Move an instance to another host of a cluster",
     "networks": "List available network interfaces",
     "prefer": "Switch the current alias context",
     "purge": "Purge all deleted instances permanently",

@@ -30,10 +30,10 @@ class Details:
     """Instances and snapshots in display order, those of the primary instance first."""
 
     def __init__(
-        self, items: Sequence[DetailedInfoItem], primary: str, owners: bool = False
+        self, items: Sequence[DetailedInfoItem], primary: str, verbose: bool = False
     ) -> None:
-        """`owners`: a table names them, which 1.16's does not."""
-        self.owners = owners
+        """`verbose`: a table shows owners and locations, too, which 1.16's does not."""
+        self.verbose = verbose
         views = [View(item) for item in items]
         self.instances = [view for view in views if view.snapshot is None]
         self.snapshots = [view for view in views if view.snapshot is not None]
@@ -101,17 +101,21 @@ def local_time(stamp: Timestamp | None) -> str:
 
 
 def table(found: Details, snapshots: bool) -> str:
-    blocks = ["".join(_instance(view, found.owners)) for view in found.instances]
+    blocks = ["".join(_instance(view, found.verbose)) for view in found.instances]
     blocks += ["".join(_snapshot(view)) for view in found.snapshots]
     nothing = messages.NO_SNAPSHOTS if snapshots else messages.NO_INSTANCES
     return "\n".join(blocks) or nothing + "\n"
 
 
-def _instance(view: View, owners: bool) -> Iterator[str]:
+def _instance(view: View, verbose: bool) -> Iterator[str]:
     about = view.instance
     yield _row("Name:", view.name)
-    if owners:
+    if verbose:
         yield _row("Owner:", about.owner)
+    if verbose and about.location:
+        yield _row("Location:", about.location)
+    if verbose and about.reached:
+        yield _row("Reached:", about.reached)
     yield _row("State:", view.state)
     if about.num_snapshots is not None:
         yield _row("Snapshots:", str(about.num_snapshots))
@@ -190,8 +194,9 @@ def csv(found: Details) -> str:
     """Empty without entries: the header depends on what is shown."""
     if found.instances:
         counted = found.instances[0].instance.num_snapshots is not None
-        header = INSTANCE_CSV + (",Snapshots" if counted else "")
-        lines = [header, *(_instance_cells(view, counted) for view in found.instances)]
+        located = any(view.instance.location for view in found.instances)
+        header = INSTANCE_CSV + (",Snapshots" if counted else "") + (",Location" if located else "")
+        lines = [header, *(_instance_cells(view, counted, located) for view in found.instances)]
     elif found.snapshots:
         lines = [SNAPSHOT_CSV, *(_snapshot_cells(view) for view in found.snapshots)]
     else:
@@ -199,7 +204,7 @@ def csv(found: Details) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _instance_cells(view: View, counted: bool) -> str:
+def _instance_cells(view: View, counted: bool, located: bool) -> str:
     about = view.instance
     cells = [
         view.name,
@@ -220,6 +225,8 @@ def _instance_cells(view: View, counted: bool) -> str:
     ]
     if counted:
         cells.append(str(about.num_snapshots or 0))
+    if located:
+        cells.append(about.location)
     return ",".join(cells)
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from client.render.details import Details, View
+    from protocol.messages.information import InstanceDetails
 
 DISK = "sda1"  # the name that 1.16 shows, in any guest
 
@@ -50,9 +51,13 @@ def _json_instance(view: View) -> dict[str, Any]:
     }
     if about.num_snapshots is not None:
         record["snapshot_count"] = str(about.num_snapshots)
-    if about.owner:  # none of 1.16's keys
-        record["owner"] = about.owner
-    return record
+    return record | _own_keys(about)
+
+
+def _own_keys(about: InstanceDetails) -> dict[str, str]:
+    """None of 1.16's keys, so only where there is something to say."""
+    own = {"owner": about.owner, "location": about.location, "reached": about.reached}
+    return {key: value for key, value in own.items() if value}
 
 
 def _json_snapshot(view: View) -> dict[str, Any]:
@@ -108,8 +113,7 @@ def _yaml_instance(view: View) -> dict[str, Any]:
         }
         for mount in view.mounts
     }
-    if about.owner:
-        record["owner"] = about.owner
+    record |= _own_keys(about)
     return record | {"mounts": mounts or None}
 
 

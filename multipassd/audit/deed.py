@@ -37,6 +37,7 @@ ACTIONS = {
     "snapshot": "taken",
     "restore": "restored",
     "clone": "cloned",
+    "move": "moved",
     "set": "changed",
     "export": "exported",
     "import": "imported",

@@ -37,7 +37,10 @@ class InstanceDetails(Message):
     cpu_times: str = string(10)
     uptime: str = string(11)
     creation_timestamp: Timestamp | None = message(12, Timestamp)
-    owner: str = string(1001)  # the name of the client that it belongs to; none of 1.16's fields
+    # None of 1.16's fields:
+    owner: str = string(1001)  # the name of the client that it belongs to
+    location: str = string(1002)  # the host that it is on, where the driver has several
+    reached: str = string(1003)  # how clients reach it, a clause; empty where nothing is to be said
 
 
 class SnapshotDetails(Message):

@@ -38,6 +38,7 @@ class LaunchRequest(Message):
     permission_to_bridge: bool = boolean(13)
     timeout: int = int32(14)
     password: str = string(15)
+    target: str = string(1001)  # the host to make it on; empty: any. None of 1.16's fields
 
 
 class LaunchError(Message):

@@ -22,6 +22,7 @@ class ListVMInstance(Message):
     ipv4: list[str] = repeated(string(3))
     ipv6: list[str] = repeated(string(4))
     current_release: str = string(5)
+    location: str = string(1001)  # the host that it is on; none of 1.16's fields
 
 
 class ListVMSnapshot(Message):

@@ -9,6 +9,7 @@ from tools.completion.words import (
     ASK,
     ASK_ALIASES,
     ASK_KEYS,
+    ASK_MEMBERS,
     ASK_NETWORKS,
     ASK_SNAPSHOTS,
     ASKED,
@@ -19,11 +20,13 @@ from tools.completion.words import (
     INSTANCES,
     KEYED,
     MAYBE_SNAPSHOTS,
+    MEMBERS,
     NETWORKS,
     NOTICE,
     ONE_INSTANCE,
     ROLES,
     SECOND_FILE,
+    SECOND_MEMBER,
     SECOND_ROLE,
     SIDES,
     SNAPSHOTS,
@@ -130,6 +133,8 @@ def _bash_values(table: Sequence[Command]) -> list[str]:
                 offer = _bash_offer(quoted(" ".join(ROLES)))
             elif option.key == NETWORKS:
                 offer = _bash_offer(f'"$({ASK_NETWORKS} | tail -n +2 | cut -d, -f1)"')
+            elif option.key == MEMBERS:
+                offer = _bash_offer(f'"$({ASK_MEMBERS})"')
             cases.append(f"        {label}) {offer}return ;;")
     return cases
 
@@ -170,8 +175,10 @@ def _bash_instances(command: Command) -> str:
         return f"{first}; [[ $current == -* ]] || {ask}"
     if command.name in ONE_INSTANCE:
         after = f'; [[ $current == -* || $previous == "$command" ]] || {_BASH_FILES}'
-        files = after if command.name in SECOND_FILE else ""
-        return f'; [[ $current == -* || $previous != "$command" ]] || {ask}{files}'
+        more = after if command.name in SECOND_FILE else ""
+        if command.name == SECOND_MEMBER:
+            more = f'; [[ $current == -* || $previous == "$command" ]] || words="$({ASK_MEMBERS})"'
+        return f'; [[ $current == -* || $previous != "$command" ]] || {ask}{more}'
     return f"; [[ $current == -* ]] || {ask}{more}"
 
 

@@ -11,6 +11,7 @@ from tools.completion.words import (
     ASK,
     ASK_ALIASES,
     ASK_KEYS,
+    ASK_MEMBERS,
     ASK_NETWORKS,
     ASK_SNAPSHOTS,
     ASKED,
@@ -21,10 +22,12 @@ from tools.completion.words import (
     INSTANCES,
     KEYED,
     MAYBE_SNAPSHOTS,
+    MEMBERS,
     NETWORKS,
     NOTICE,
     ROLES,
     SECOND_FILE,
+    SECOND_MEMBER,
     SECOND_ROLE,
     SIDES,
     SNAPSHOTS,
@@ -101,6 +104,12 @@ def text(table: Sequence[Command]) -> str:
                 f"complete -c multipass -n '__fish_seen_subcommand_from {seen}; and "
                 f"{_FISH_WORDS} -gt 2' -a {quoted(' '.join(ROLES))} -d 'role'"
             )
+        if command.name == SECOND_MEMBER:
+            first = f"; and {_FISH_WORDS} -le 2"
+            lines.append(
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}; and "
+                f"{_FISH_WORDS} -gt 2' -a {quoted(f'({ASK_MEMBERS})')} -d 'host'"
+            )
         if command.name in ASKED:
             lines.append(
                 f"complete -c multipass -n '__fish_seen_subcommand_from {seen}{first}' "
@@ -115,7 +124,7 @@ def text(table: Sequence[Command]) -> str:
         if command.name in INSTANCES:
             states = " ".join(f'"{state}"' for state in INSTANCES[command.name])
             lines.append(
-                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}' "
+                f"complete -c multipass -n '__fish_seen_subcommand_from {seen}{first}' "
                 f"-a {quoted(f'(__multipass_instances {states})')} -d 'instance'"
             )
     return "\n".join([*lines, ""])
@@ -133,6 +142,8 @@ def _fish_value(option: Option) -> str:
         return f" -x -a {quoted(' '.join(ROLES))}"
     if option.key == NETWORKS:
         return f" -x -a {quoted(f'({ASK_NETWORKS} | tail -n +2 | string split -f1 ,)')}"
+    if option.key == MEMBERS:
+        return f" -x -a {quoted(f'({ASK_MEMBERS})')}"
     if option.key == FILES:
         return " -r -F"
     return " -x" if option.metavar else ""

@@ -39,6 +39,7 @@ INSTANCES: dict[str, tuple[str, ...]] = {
     "export": ("Stopped",),
     "info": (),
     "mount": ("Running", "Stopped", "Suspended"),
+    "move": ("Stopped",),
     "recover": ("Deleted",),
     "restart": ("Running",),
     "shell": ("Running", "Stopped", "Suspended"),
@@ -47,16 +48,29 @@ INSTANCES: dict[str, tuple[str, ...]] = {
     "stop": ("Running", "Delayed Shutdown"),
     "suspend": ("Running",),
 }
-ONE_INSTANCE = ("clone", "exec", "export", "shell", "snapshot")  # what follows it is not one
+ONE_INSTANCE = (
+    "clone",
+    "exec",
+    "export",
+    "move",
+    "shell",
+    "snapshot",
+)  # what follows it is not one
 # Their arguments are snapshots: each of them, or those that are written with a point.
 SNAPSHOTS, MAYBE_SNAPSHOTS = ("restore",), ("delete", "info")
 DIRECTORY = "mount"  # its first argument is a directory, the others are instances
 FIRST_FILE, SECOND_FILE = ("import",), ("export",)  # which of their arguments is a file
 SECOND_ROLE = "grant"  # its second argument is a role
+SECOND_MEMBER = "move"  # its second argument is a host of the cluster
 KEYED = ("get", "set")  # their argument is the key of a setting
-FILES, NETWORKS = "cloud-init", "network"  # options whose values are such
+FILES, NETWORKS, MEMBERS = "cloud-init", "network", "target"  # options whose values are such
 ASK = "MULTIPASS_NEVER_ENROL=1 multipass list --format csv --no-ipv4 2>/dev/null"
 ASK_NETWORKS = "MULTIPASS_NEVER_ENROL=1 multipass networks --format csv 2>/dev/null"
+# The hosts that have instances already, where there is a last column for them.
+ASK_MEMBERS = (
+    f'{ASK} | awk -F, \'NR == 1 {{ located = $NF == "Location" }}'
+    ' NR > 1 && located && $NF != "" { print $NF }\' | sort -u'
+)
 ASK_KEYS = "MULTIPASS_NEVER_ENROL=1 multipass get --keys 2>/dev/null"
 # Without the further lines of comments.
 ASK_SNAPSHOTS = (

@@ -11,6 +11,7 @@ from tools.completion.words import (
     ASK,
     ASK_ALIASES,
     ASK_KEYS,
+    ASK_MEMBERS,
     ASK_NETWORKS,
     ASK_SNAPSHOTS,
     ASKED,
@@ -21,11 +22,13 @@ from tools.completion.words import (
     INSTANCES,
     KEYED,
     MAYBE_SNAPSHOTS,
+    MEMBERS,
     NETWORKS,
     NOTICE,
     ONE_INSTANCE,
     ROLES,
     SECOND_FILE,
+    SECOND_MEMBER,
     SECOND_ROLE,
     SIDES,
     SNAPSHOTS,
@@ -132,8 +135,10 @@ def _zsh_instances(command: Command) -> list[str]:
         ]
     states = " ".join(f'"{state}"' for state in INSTANCES[command.name])
     more = f"; [[ $PREFIX != *.* ]] || {snapshots}" if command.name in MAYBE_SNAPSHOTS else ""
-    files = [quoted("2:file:_files")] if command.name in SECOND_FILE else []
-    return [quoted(f"{which}:instance:{{_multipass_instances {states}{more}}}"), *files]
+    second = [quoted("2:file:_files")] if command.name in SECOND_FILE else []
+    if command.name == SECOND_MEMBER:
+        second = [quoted(f'2:member:{{compadd -- ${{(f)"$({ASK_MEMBERS})"}}}}')]
+    return [quoted(f"{which}:instance:{{_multipass_instances {states}{more}}}"), *second]
 
 
 def _zsh_option(option: Option) -> str:
@@ -153,4 +158,6 @@ def _zsh_value(option: Option) -> str:
     if option.key == NETWORKS:
         names = f'${{${{(f)"$({ASK_NETWORKS} | tail -n +2)"}}%%,*}}'
         return f":network:{{compadd -- {names}}}"
+    if option.key == MEMBERS:
+        return f':member:{{compadd -- ${{(f)"$({ASK_MEMBERS})"}}}}'
     return f":{option.metavar}:" if option.metavar else ""
