@@ -49,7 +49,7 @@ def _table(instances: Sequence[ListVMInstance], located: bool) -> str:
     from client.render import table
 
     names = ["Name", *(instance.name for instance in instances)]
-    rows = [("Name", "State", "IPv4", "Image", "Location")]
+    rows: list[tuple[str, ...]] = [("Name", "State", "IPv4", "Image", "Location")]
     for instance in instances:
         first, *others = instance.ipv4 or [NOTHING]
         where = instance.location or NOTHING

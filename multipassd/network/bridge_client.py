@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from multipassd.drivers.interface import Link
-from multipassd.network import reservations, troubles
+from multipassd.network import interfaces, reservations, troubles
 from multipassd.network.bridge import tap_name
 from multipassd.network.interface import Cards, NoAddressYet
+from multipassd.network.interfaces import Interface
 from multipassd.network.reservations import BRIDGES
 from multipassd.system.files import read_regular
 from multipassd.system.json_request import CutOff, RequestFailed, TooSlow
@@ -58,6 +59,9 @@ class BridgedNetworking:
         self._user = user
         self._stamp: tuple[int, int] | None = None
         self._known: dict[str, str] = {}
+
+    async def available(self) -> list[Interface]:
+        return interfaces.read()
 
     def ssh_port(self, cards: Cards) -> int:
         return 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from multipassd.drivers.interface import Link
+from multipassd.network.interfaces import Interface
 from protocol.errors import RpcError
 from protocol.status import Status
 
@@ -46,6 +47,9 @@ class Networking(Protocol):
     """One way to connect all guests: a bridge of the host's, or QEMU's user networking."""
 
     reaches_host_networks: bool  # can a card be on a network of the host's?
+
+    async def available(self) -> list[Interface]:
+        """The networks that a card can be on, the first one's excepted. Raises RpcError."""
 
     def ssh_port(self, cards: Cards) -> int:
         """The port of the loopback interface for the next start; 0 where none is needed. Raises

@@ -17,15 +17,18 @@ TAP = "mp-"  # followed by the digits of a MAC address: MAX_NAME letters
 
 @dataclass(frozen=True)
 class Interface:
-    """An ethernet device, or a bridge."""
+    """An ethernet device, or a bridge; or what the driver has itself, of a type of its own."""
 
     name: str
     type: str
     members: tuple[str, ...] = ()  # a bridge's
     bridge: str = ""  # that an ethernet device is a member of
+    about: str = ""  # the description of what is none of the host's
 
     @property
     def description(self) -> str:
+        if self.about or self.type not in (ETHERNET, BRIDGE):
+            return self.about
         if self.type == ETHERNET:
             return "Ethernet device"
         return "Network bridge" + (f" with {', '.join(self.members)}" if self.members else "")

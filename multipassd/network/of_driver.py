@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from multipassd.drivers.guest_network import GuestNetwork
 from multipassd.drivers.interface import DriverError, Link
 from multipassd.network.interface import Cards, NoAddressYet
+from multipassd.network.interfaces import Interface
 
 
 class DriverNetworking:
@@ -17,6 +18,12 @@ class DriverNetworking:
 
     def __init__(self, network: GuestNetwork) -> None:
         self._network = network
+
+    async def available(self) -> list[Interface]:
+        return [
+            Interface(name, kind, about=about)
+            for name, kind, about in await self._network.available()
+        ]
 
     def ssh_port(self, cards: Cards) -> int:
         return 0

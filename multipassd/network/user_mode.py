@@ -7,7 +7,9 @@ import socket
 from collections.abc import Callable, Iterable
 
 from multipassd.drivers.interface import DriverError, Link
+from multipassd.network import interfaces
 from multipassd.network.interface import Cards
+from multipassd.network.interfaces import Interface
 
 LOOPBACK = "127.0.0.1"
 UNKNOWN = "N/A"  # shown instead of a guest's address, which can't be reached from the host
@@ -23,6 +25,9 @@ class UserNetworking:
         """`why` there is no bridge, and what to do: the end of a sentence, or empty."""
         self._why = why
         self._taken = taken  # the ports that other instances keep
+
+    async def available(self) -> list[Interface]:
+        return interfaces.read()
 
     def ssh_port(self, cards: Cards) -> int:
         """The same over restarts, unless another program listens there."""

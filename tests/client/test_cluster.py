@@ -108,8 +108,4 @@ def test_a_refused_move_says_why(connect: Connect) -> None:
     why = "Multipass can only move stopped instances."
     program, _ = connect(move=failing(grpc.StatusCode.FAILED_PRECONDITION, why))
     done = program.run("move", "foo", "m2")
-    assert (done.code, done.out.strip(), done.err) == (
-        2,
-        "Moving foo to m2",
-        f"move failed: {why}\n",
-    )
+    assert (done.code, done.out, done.err) == (2, "", f"move failed: {why}\n")

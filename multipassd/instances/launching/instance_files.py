@@ -91,8 +91,9 @@ class InstanceFiles:
             place = registry.place(order.name)
             links = self._instances.networking.links(record.cards)
             machine = Machine(
-                order.name, place, order.cpus, order.memory, record.hardware, links, base.id
-            )
+                order.name, place, order.cpus, order.memory, record.hardware, links, base.id,
+                target=order.target,
+            )  # fmt: skip
             await driver.create(machine, base, size)
             report.step(f"Configuring {order.name}")
             stage(order.name, "seed")

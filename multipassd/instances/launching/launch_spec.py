@@ -68,6 +68,7 @@ class LaunchSpec:
     user_data: str  # as cloud-init takes it, or empty
     networks: tuple[NetworkSpec, ...]
     timeout: float  # seconds; 0: the usual
+    target: str = ""  # the host of a cluster to make it on; empty: any
     owner: Owner = SERVICE
     caller: Credentials | None = None  # opens a file:// image with its rights; None: not at all
 
@@ -126,6 +127,7 @@ def read(request: LaunchRequest, taken: Container[str], max_cpus: int) -> Launch
         user_data=request.cloud_init_user_data,
         networks=tuple(networks),
         timeout=float(max(request.timeout, 0)),
+        target=request.target,
     )
 
 

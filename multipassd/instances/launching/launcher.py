@@ -17,7 +17,7 @@ from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.cloudinit.userdata import UserData
 from multipassd.images.image import Progress
 from multipassd.images.library import Images
-from multipassd.instances import host_limits
+from multipassd.instances import host_limits, placing
 from multipassd.instances.collection import Instances
 from multipassd.instances.guests.reachability import START_TIMEOUT
 from multipassd.instances.host_limits import TooLarge
@@ -146,6 +146,7 @@ class Launcher:
     ) -> Instance:
         report.step(f"Creating {order.name}")
         await self._instances.driver.ready()
+        await placing.check_target(self._instances.driver, order.target)
         if stranger := await self._instances.driver.stranger(order.name):
             raise NameNotFree(order.name, stranger)
         image = await self._images.resolve(order.image, order.remote, order.caller)

@@ -99,6 +99,7 @@ RESTORE = Command(
     dict.fromkeys(_NOT_STOPPED, "Multipass can only restore snapshots of stopped instances.")
 )
 CLONE = Command(dict.fromkeys(_NOT_STOPPED, "Multipass can only clone stopped instances."))
+RELOCATE = Command(dict.fromkeys(_NOT_STOPPED, "Multipass can only move stopped instances."))
 # In any other state: one that does not answer gets its mounts when it does.
 MOUNT = Command({State.SUSPENDING: "Cannot change mounts of instance {name} while suspending."})
 DROP_SNAPSHOT = Command(

@@ -74,4 +74,5 @@ HANDLERS: dict[str, Handler] = {
     grpc.path("roots", grpc.TRUST_SERVICE): Late("trust", "roots"),
     grpc.path("export", grpc.EXPORTS_SERVICE): Late("exports", "export"),
     grpc.path("import", grpc.EXPORTS_SERVICE): Late("exports", "import_"),
+    grpc.path("move", grpc.CLUSTER_SERVICE): Late("cluster", "move"),
 }

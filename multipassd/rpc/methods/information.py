@@ -13,11 +13,10 @@ from multipassd.instances.instance import Instance
 from multipassd.instances.records.damaged import Damaged
 from multipassd.instances.states.errors import GuestSilent
 from multipassd.instances.states.state import AT_REST
-from multipassd.network import interfaces
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
 from multipassd.rpc.methods import mounts, snapshots
-from multipassd.rpc.methods.listing import status_of
+from multipassd.rpc.methods.listing import status_of, tell_troubles
 from multipassd.system import log
 from protocol.errors import RpcError, StorageFailed
 from protocol.messages.common import Timestamp
@@ -46,10 +45,13 @@ async def info(call: Call[InfoRequest], daemon: Daemon) -> None:
     if not mounting and any(isinstance(each, Instance) and each.record.mounts for each in chosen):
         _tell(call, mounts.DISABLED_IN_INFO, "ERROR")
     items = list(
-        await asyncio.gather(*(_item(each, asks, mounting, silent.append) for each in chosen))
+        await asyncio.gather(
+            *(_item(each, daemon, asks, mounting, silent.append) for each in chosen)
+        )
     )
     for text in silent:
         _tell(call, text)
+    tell_troubles(call, chosen, daemon)
     await _explain(call, chosen, daemon)
     items += await snapshots.items(selected.snapshots)
     call.reply(InfoReply(details=items, snapshots=call.request.snapshots))
@@ -97,7 +99,11 @@ async def _trouble(each: Instance | Damaged) -> str:
 
 
 async def _item(
-    instance: Instance | Damaged, asks: bool, shows_mounts: bool, silent: Callable[[str], None]
+    instance: Instance | Damaged,
+    daemon: Daemon,
+    asks: bool,
+    shows_mounts: bool,
+    silent: Callable[[str], None],
 ) -> DetailedInfoItem:
     """`silent` is called with a sentence about a guest that could not be asked what it uses."""
     if isinstance(instance, Damaged):
@@ -120,6 +126,8 @@ async def _item(
     )
     instance.describe(details)
     details.owner = record.owner
+    details.location = daemon.instances.driver.place(instance.name)
+    details.reached = daemon.instances.driver.way(instance.name)
     return DetailedInfoItem(
         name=instance.name,
         instance_status=status_of(instance),
@@ -164,7 +172,7 @@ async def _ask(instance: Instance, silent: Callable[[str], None]) -> Runtime:
 
 async def networks(call: Call[NetworksRequest], daemon: Daemon) -> None:
     """What `launch --network` can connect an instance to."""
-    found = interfaces.read()
+    found = await daemon.instances.networking.available()
     shown = [
         NetInterface(name=each.name, type=each.type, description=each.description) for each in found
     ]

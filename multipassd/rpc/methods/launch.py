@@ -7,12 +7,13 @@ from contextlib import suppress
 from dataclasses import replace
 
 from multipassd.audit.deed import Subject
+from multipassd.drivers.interface import TARGET
 from multipassd.images.image import Progress
+from multipassd.instances import placing
 from multipassd.instances.instance import Instance
 from multipassd.instances.launching import launch_networks, launch_spec
 from multipassd.instances.launching.launch_spec import LaunchSpec, NetworkSpec
 from multipassd.instances.launching.reporter import Reporter
-from multipassd.network import interfaces
 from multipassd.rpc import caller
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
@@ -28,6 +29,8 @@ async def launch(call: Call[LaunchRequest], daemon: Daemon) -> None:
     asked = launch_spec.read(
         call.request, daemon.instances.taken(), daemon.instances.driver.max_cpus
     )
+    if asked.target:  # before anything is bridged; whether it is there, the launcher asks
+        placing.check(daemon.instances.driver, asked.target, TARGET)
     asked = replace(asked, caller=call.peer.credentials, owner=caller.owner(call, daemon))
     if not asked.networks:
         await _launch(call, asked, daemon)
@@ -69,7 +72,7 @@ async def _networks(
 ) -> tuple[NetworkSpec, ...]:
     """With bridges for all of them. Raises RpcError; devices without a bridge are named first."""
     networking = daemon.instances.networking
-    found = interfaces.read()
+    found = await networking.available()
     bridged = daemon.settings.get(BRIDGED_NETWORK)
     taken = daemon.instances.registry.mac_addresses()
     chosen = launch_networks.choose(asked.networks, found, bridged, taken)

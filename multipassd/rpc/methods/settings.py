@@ -14,7 +14,6 @@ from multipassd.instances.launching import launch_networks
 from multipassd.instances.launching.launch_networks import InvalidBridgedNetwork, NoNetworks
 from multipassd.instances.launching.launch_spec import NetworkSpec
 from multipassd.instances.settings import NotUpdated
-from multipassd.network import interfaces
 from multipassd.rpc import caller
 from multipassd.rpc.call import Call
 from multipassd.rpc.context import Daemon
@@ -121,7 +120,7 @@ async def _connect(call: Call[SetRequest], daemon: Daemon, instance: str, networ
     """Let instances be on this network of the host's; its user is asked if that disturbs it.
     Raises RpcError."""
     networking = daemon.instances.networking
-    found = interfaces.read()
+    found = await networking.available()
     if network not in {each.name for each in found}:
         raise InvalidBridgedNetwork(network)
     if not networking.reaches_host_networks:

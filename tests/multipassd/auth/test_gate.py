@@ -277,6 +277,7 @@ MAY_CALL = {
     "/multipass.Images/downloads": ADMINS,
     "/multipass.Exports/export": ADMINS,
     "/multipass.Exports/import": ADMINS,
+    "/multipass.Cluster/move": ADMINS,
 }
 
 

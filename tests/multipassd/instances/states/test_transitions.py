@@ -64,6 +64,7 @@ TABLE = {
     "SNAPSHOT": (DONE, *((STOPPED.format("take snapshots of"),) * 7), DELETED),
     "RESTORE": (DONE, *((STOPPED.format("restore snapshots of"),) * 7), DELETED),
     "CLONE": (DONE, *((STOPPED.format("clone"),) * 7), DELETED),
+    "RELOCATE": (DONE, *((STOPPED.format("move"),) * 7), DELETED),
     "DROP_SNAPSHOT": (DONE, DROP, DROP, DROP, DROP, DROP, DONE, DROP, DELETED),
     "MOUNT": (DONE, DONE, DONE, DONE, DONE, MOUNT, DONE, DONE, DELETED),
     "FORCE": (DONE,) * len(STATES),
