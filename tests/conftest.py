@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, settings
 from tests import order
 from tests.system import host, place
 from tests.system import people as accounts
+from tests.system.host import Host
 from tests.system.people import People
+from tools import roots
 from tools.daemon import Daemon
 from tools.sandbox import Sandbox
 
@@ -29,7 +31,7 @@ settings.load_profile("tests")
 HOST_SECONDS = 900  # for a test that boots hosts, and may have to make their roots first
 QEMU = "qemu-system-x86_64"
 # A fixture of this name needs what the mark says, so each test that uses it has the mark.
-MARK_OF_FIXTURE = {"people": "root", "small_disk": "root", "qemu": "qemu"}
+MARK_OF_FIXTURE = {"people": "root", "small_disk": "root", "qemu": "qemu", "incus_base": "host"}
 SLOW = frozenset((Path(__file__).parent / "slow.txt").read_text("utf-8").splitlines())
 NOT_FAST = {"host", "root", "qemu", "slow", "very_slow", "linter"}  # what --fast leaves out
 
@@ -131,6 +133,19 @@ def people() -> Iterator[People]:
         yield accounts.create(accounts.admin_group())
     finally:
         accounts.remove_own()
+
+
+@pytest.fixture(scope="session")
+def incus_base() -> Iterator[Host]:
+    """For `tests.system.incus_cluster.cluster`; skips if no root of a member can be made."""
+    from tests.system import incus_cluster
+
+    try:
+        made = incus_cluster.incus_base()
+        with made as base:
+            yield base
+    except roots.RootError as error:
+        pytest.skip(f"a host with Incus can't be made here: {error}")
 
 
 @pytest.fixture

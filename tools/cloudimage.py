@@ -80,6 +80,15 @@ def _build(path: Path, firmware: Firmware) -> None:
 
 
 def _furnish(root: Path, system: Path) -> None:
+    userland(root, system)
+    _install("rc", system / "usr/sbin/rc")
+    _install("inittab", system / "etc/inittab")
+    _install("power-button", system / "etc/acpi/PWRF/00000080")
+
+
+def userland(root: Path, system: Path) -> None:
+    """What a virtual machine and a container have in common, made in `system` from the packages
+    in `root`."""
     for name in DIRECTORIES:
         (system / name).mkdir(parents=True, exist_ok=True)
     for program in PROGRAMS:
@@ -89,10 +98,9 @@ def _furnish(root: Path, system: Path) -> None:
     for applet in APPLETS:
         place = system / ("sbin" if applet in ("init",) else "bin") / applet
         _made(place).symlink_to("/bin/busybox")
-    for name in ("rc", "cidata", "cloud-init-per", "udhcpc-script"):
+    for name in ("cidata", "cloud-init-per", "udhcpc-script"):
         _install(name, system / "usr/sbin" / name)
-    _install("inittab", system / "etc/inittab")
-    _install("power-button", system / "etc/acpi/PWRF/00000080")
+    shutil.copy(FILES / "sshd_config", _made(system / "etc/ssh/sshd_config"))
     (system / "etc/os-release").write_text(OS_RELEASE)
     (system / "etc/passwd").write_text(ACCOUNTS)
     (system / "etc/group").write_text(GROUPS)

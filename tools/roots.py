@@ -52,6 +52,11 @@ INSTANCE_HOST = (
 NETWORK_MANAGER_HOST = (*INSTANCE_HOST, "network-manager")
 # The same with the web console of administrators, for its page about this service.
 COCKPIT_HOST = (*INSTANCE_HOST, "cockpit-bridge", "cockpit-system", "cockpit-ws", "libjs-xterm")
+# A member of an Incus cluster, which can run the service too.
+INCUS_HOST = (
+    *HOST, "ca-certificates", "dnsmasq-base", "incus-base", "nftables", "openssh-client",
+    "python3-aiohttp",
+)  # fmt: skip
 # No dependencies, but part of every installed Debian, for tests of apt.
 BARE = ("systemd", "systemd-sysv")
 # A host for the checks that Debian's developers run on a package.

@@ -33,6 +33,7 @@ class Site:
     def __init__(self, env: Mapping[str, str] | None = None) -> None:
         self.program = MULTIPASS
         self.credentials: Credentials = {}
+        self.entering: Sequence[str] = ()  # what runs a client elsewhere, as in a namespace
         self.sandbox = Sandbox.create()
         self.daemon = Daemon(
             self.sandbox,
@@ -58,9 +59,12 @@ class Site:
     def storage(self) -> Path:
         return self.sandbox.storage
 
+    def command(self, *arguments: str) -> list[str]:
+        return [*self.entering, str(self.program), *arguments]
+
     def cli(self, *arguments: str, input: str | None = None) -> CompletedProcess[str]:
         return subprocess.run(
-            [str(self.program), *arguments],
+            self.command(*arguments),
             env=self.daemon.env("alice"),
             cwd="/",
             input=input or "",
@@ -96,7 +100,7 @@ class Site:
     def begin(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
         """Ctrl-C works in it, also where these tests run in a shell's background."""
         return subprocess.Popen(
-            ["env", "--default-signal=INT", str(self.program), *arguments],
+            ["env", "--default-signal=INT", *self.command(*arguments)],
             env=self.daemon.env("alice"),
             cwd=cwd,
             stdin=subprocess.DEVNULL,
@@ -108,8 +112,8 @@ class Site:
 
     def on_terminal(self, *arguments: str, answers: Sequence[tuple[str, str]]) -> Session:
         """`converse`, with Ctrl-C."""
-        command = [str(self.program), *arguments]
         environment = self.daemon.env("alice")
+        command = self.command(*arguments)
         return converse(
             command, answers, environment, credentials=self.credentials, interruptible=True
         )

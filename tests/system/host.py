@@ -3,12 +3,13 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from tests.system import cgroup
 from tools import deb, roots
@@ -32,9 +33,11 @@ KINDS = {
     "instances": roots.INSTANCE_HOST,
     "network-manager": roots.NETWORK_MANAGER_HOST,
     "cockpit": roots.COCKPIT_HOST,
+    "incus": roots.INCUS_HOST,
 }
 
 Done = subprocess.CompletedProcess[str]
+Kind = TypeVar("Kind", bound="Host")
 
 
 def missing() -> str:
@@ -101,6 +104,7 @@ class Host:
         self.root = root
         self.console = root.with_suffix(".console")
         self.boot_seconds = 0.0
+        self.pin: Sequence[str] = PIN
         self._container: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
@@ -109,14 +113,17 @@ class Host:
         with open(self.console, "wb") as console:
             self._container = subprocess.Popen(
                 [
-                    *PIN, *cgroup.entering(self.root.name),
+                    *self.pin, *cgroup.entering(self.root.name),
                     "systemd-nspawn", "--quiet", "--boot", "--directory", str(self.root),
                     "--machine", self.root.name.replace("_", "x"), "--register=no", "--keep-unit",
                     "--console=passive", "--private-network", "--kill-signal=SIGRTMIN+3",
                     *self.more_options(),
                 ],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
-                env={**CLEAN_ENVIRONMENT, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                env={
+                    **CLEAN_ENVIRONMENT, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+                    **self.more_environment(),
+                },
                 start_new_session=True,
             )  # fmt: skip
         self._wait_until_up(began + BOOT_SECONDS)
@@ -132,6 +139,13 @@ class Host:
         """More options of systemd-nspawn, for hosts that need more of the machine."""
         return ()
 
+    def more_environment(self) -> Mapping[str, str]:
+        """More variables for systemd-nspawn itself."""
+        return {}
+
+    def begun(self) -> None:
+        """Called when its PID 1 is there, which has started nothing yet or little."""
+
     def _wait_until_up(self, deadline: float) -> None:
         state = "no PID 1"
         while time.monotonic() < deadline:
@@ -139,6 +153,8 @@ class Host:
             assert self._container.poll() is None, self.console.read_text(errors="replace")
             if not self._leader:
                 self._leader = self._find_leader()
+                if self._leader:
+                    self.begun()
             if self._leader:
                 state = self.run("systemctl", "is-system-running", code=None).stdout.strip()
                 if state in ("running", "degraded"):
@@ -167,6 +183,14 @@ class Host:
         self._container, self._leader = None, 0
         cgroup.remove(self.root.name)
 
+    def kill(self) -> None:
+        """As a power cut: all its processes end at once. It can be booted again."""
+        assert self._container is not None
+        os.kill(self._leader, signal.SIGKILL)
+        self._container.wait(STOP_SECONDS)
+        self._container, self._leader = None, 0
+        cgroup.remove(self.root.name)
+
     @property
     def leader(self) -> int:
         """Its PID 1, as seen from outside."""
@@ -176,9 +200,15 @@ class Host:
     def copy(self) -> Iterator[Self]:
         """A host of its own that begins with what is on this one's disk. This one is off, and stays
         so until the copy is gone; a copy can be copied once more, as overlays nest no deeper."""
+        with self.copy_as(type(self)) as one:
+            yield one
+
+    @contextmanager
+    def copy_as(self, kind: type[Kind]) -> Iterator[Kind]:
+        """The same, as a host of this kind."""
         assert self._container is None
         root = roots.directory("multipass-root-")
-        one = type(self)(root)
+        one = kind(root)
         with roots.scratch("multipass-changes-") as changes:
             try:
                 _overlay(self.root, changes, root)
@@ -209,7 +239,7 @@ class Host:
         return done
 
     def entering(self, user: str = "") -> list[str]:
-        command = [*PIN, "nsenter", "-t", str(self._leader), "-a", "--"]
+        command = [*self.pin, "nsenter", "-t", str(self._leader), "-a", "--"]
         if user not in ("", "root"):
             command += [
                 "setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--reset-env",

@@ -1,0 +1,282 @@
+"""Clusters of real Incus members, each a booted Debian 13, in a network namespace of their own.
+
+    with incus_base() as base, cluster(base, members=2) as fabric:
+        token = fabric.token()                       # for the restricted project `multipass`
+        fabric.member(1).run("incus", "list")        # m1 is the first, and the leader at first
+        subprocess.run([*fabric.entering, ...])      # runs where the members are reached
+
+A test uses the fixtures of tests/system/incus_fixtures.py. Members have the addresses ADDRESS, in
+every namespace the same ones, so any number of clusters can run at once. The root of a member has
+the deb installed, so a member can run the service too; otherwise the checkout's daemon is run by
+`entering`, which is quicker. The network of containers is a bridge on each member, which the
+namespace reaches on member 1 alone (`route_to_guests`).
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.system.host import WORKER, Host, new_host
+from tests.waiting import until
+from tools import roots
+
+PROJECT = "multipass"
+ADDRESS = "10.77.0.{}"  # .1 is the namespace's bridge, members begin at FIRST
+FIRST = 11
+PORT = 8443
+BRIDGE = "fabric"
+GUESTS = "10.99.1"  # of the managed network, the same on each member
+NETWORK = "incusbr0"
+READY_SECONDS = 180.0  # of a member that rejoins, on a busy machine
+# As the administrator's recipe in docs/how-to/cluster.md.
+PROJECT_RIGHTS = (
+    "features.images=true", "features.profiles=true", "features.networks=false",
+    "features.storage.volumes=true", "restricted=true", "restricted.cluster.target=allow",
+    "restricted.snapshots=allow",
+)  # fmt: skip
+# Not in a container: they would wait for a network, or load modules.
+MASKED = (
+    "systemd-modules-load.service", "systemd-networkd.service", "systemd-networkd.socket",
+    "systemd-networkd-wait-online.service",
+)  # fmt: skip
+FILTER = "@keyring bpf @mount"
+
+_numbers = itertools.count(1)
+
+
+@contextmanager
+def incus_base() -> Iterator[Host]:
+    """The root of all members, never booted itself. Raises RootError where none can be made."""
+    with new_host(kind="incus") as base:
+        for unit in MASKED:
+            (base.root / "etc/systemd/system" / unit).symlink_to("/dev/null")
+        yield base
+
+
+@contextmanager
+def cluster(base: Host, members: int = 1) -> Iterator[Cluster]:
+    """Booted members, formed into a cluster with the project; stopped and removed afterwards."""
+    with ExitStack() as stack:
+        fabric = Cluster(stack.enter_context(_namespace()))
+        for number in range(1, members + 1):
+            member = stack.enter_context(_member(base, fabric, number))
+            fabric.members.append(member)
+        stack.callback(fabric.kill)  # quicker than an orderly stop, and nothing of it is kept
+        fabric.boot()
+        fabric.form()
+        fabric.make_project()
+        yield fabric
+
+
+class Member(Host):
+    """A host that has Incus; `number` is also in its name and address."""
+
+    number = 0
+    namespace = ""
+
+    @property
+    def name(self) -> str:
+        return f"m{self.number}"
+
+    @property
+    def address(self) -> str:
+        return ADDRESS.format(FIRST + self.number - 1)
+
+    def more_options(self) -> Sequence[str]:
+        return (
+            f"--hostname={self.name}", "--capability=all", f"--system-call-filter={FILTER}",
+            "--bind=/dev/fuse",
+        )  # fmt: skip
+
+    def more_environment(self) -> Mapping[str, str]:
+        return {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"}
+
+    def begun(self) -> None:
+        """Connect it with the bridge, before it asks the others of its cluster for anything."""
+        _ip("-n", self.namespace, "link", "add", self.name, "type", "veth",
+            "peer", "name", "eth0", "netns", str(self.leader))  # fmt: skip
+        _ip("-n", self.namespace, "link", "set", self.name, "master", BRIDGE, "up")
+        self.run("ip", "link", "set", "eth0", "up")
+        self.run("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
+        self.run("ip", "route", "add", "default", "via", ADDRESS.format(1))
+
+    def unplug(self) -> None:
+        """As a cable that is pulled: packets are lost, in both directions. `connect` repairs it."""
+        _ip("-n", self.namespace, "link", "set", self.name, "down")
+
+    def connect(self) -> None:
+        _ip("-n", self.namespace, "link", "set", self.name, "up")
+
+    def preseed(self, config: Mapping[str, object]) -> None:
+        self.run("incus", "admin", "init", "--preseed", given=json.dumps(config))
+
+    def query(self, path: str, *words: str) -> Any:
+        """What the API says, asked as the member's root."""
+        said = self.run("incus", "query", path, *words).stdout
+        return json.loads(said) if said.strip() else None
+
+
+class Cluster:
+    """The members in their namespace. After `form` all answer."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self.members: list[Member] = []
+
+    @property
+    def entering(self) -> list[str]:
+        """What runs a command where the members are reached."""
+        return ["ip", "netns", "exec", self.namespace]
+
+    @property
+    def addresses(self) -> list[str]:
+        return [f"{member.address}:{PORT}" for member in self.members]
+
+    def member(self, number: int) -> Member:
+        return self.members[number - 1]
+
+    def named(self, name: str) -> Member:
+        return next(member for member in self.members if member.name == name)
+
+    def boot(self) -> None:
+        with ThreadPoolExecutor(len(self.members)) as pool:
+            list(pool.map(Member.boot, self.members))
+
+    def form(self) -> None:
+        first, *others = self.members
+        first.preseed(_first(first, clustered=bool(others)))
+        for other in others:
+            said = first.run("incus", "cluster", "add", "--quiet", other.name).stdout
+            other.preseed(_joining(other, said.split()[-1]))
+        if others:
+            # A member counts as dead after 20 s, which is the least that Incus takes.
+            first.run("incus", "config", "set", "cluster.offline_threshold=11")
+
+    def make_project(self, name: str = PROJECT) -> None:
+        rights = [word for right in PROJECT_RIGHTS for word in ("-c", right)]
+        self.member(1).run("incus", "project", "create", name, *rights)
+
+    def token(self, client: str = "service", project: str = PROJECT) -> str:
+        """A token with which one client joins the project, once."""
+        said = self.member(1).run(
+            "incus", "config", "trust", "add", client, "--restricted", f"--projects={project}"
+        )  # fmt: skip
+        token = said.stdout.split()[-1]
+        assert json.loads(base64.b64decode(token))["secret"], said
+        return token
+
+    def leader(self) -> Member:
+        """Of the cluster's database."""
+        for member in self.members:
+            if member.leader:
+                shown = member.query("/1.0/cluster/members?recursion=1")
+                names = [
+                    each["server_name"] for each in shown if "database-leader" in each["roles"]
+                ]
+                return self.named(names[0])
+        raise AssertionError("no member runs")
+
+    def wait_until_online(self, count: int | None = None) -> None:
+        """Until so many members, or all, are online in the eyes of one that runs."""
+        until(
+            lambda: self.online() == (count or len(self.members)), "members", seconds=READY_SECONDS
+        )
+
+    def online(self) -> int:
+        asked = next(member for member in self.members if member.leader)
+        said = asked.run("incus", "query", "/1.0/cluster/members?recursion=1", code=None)
+        if said.returncode:
+            return 0
+        return sum(each["status"] == "Online" for each in json.loads(said.stdout))
+
+    def instances(self, project: str = PROJECT) -> dict[str, dict[str, Any]]:
+        """By name, what a running member says of all instances of the project."""
+        asked = next(member for member in self.members if member.leader)
+        shown = asked.query(f"/1.0/instances?recursion=1&project={project}")
+        return {each["name"]: each for each in shown}
+
+    def route_to_guests(self) -> None:
+        """Let the namespace reach containers directly, as where a network of clients is used."""
+        first = self.member(1)
+        _ip("-n", self.namespace, "route", "replace", f"{GUESTS}.0/24", "via", first.address)
+
+    def kill(self) -> None:
+        for member in self.members:
+            if member.leader:
+                member.kill()
+
+
+def _first(member: Member, *, clustered: bool) -> dict[str, object]:
+    devices = {
+        "root": {"type": "disk", "path": "/", "pool": "default"},
+        "eth0": {"type": "nic", "name": "eth0", "network": NETWORK},
+    }
+    bridge = {"ipv4.address": f"{GUESTS}.1/24", "ipv4.nat": "true", "ipv6.address": "none"}
+    config: dict[str, object] = {
+        "config": {"core.https_address": f"{member.address}:{PORT}"},
+        "networks": [{"name": NETWORK, "type": "bridge", "config": bridge}],
+        "storage_pools": [{"name": "default", "driver": "dir"}],
+        "profiles": [{"name": "default", "devices": devices}],
+    }
+    if clustered:
+        config["cluster"] = {"server_name": member.name, "enabled": True}
+    return config
+
+
+def _joining(member: Member, token: str) -> dict[str, object]:
+    return {
+        "cluster": {
+            "enabled": True,
+            "server_address": f"{member.address}:{PORT}",
+            "cluster_token": token,
+            "member_config": [],
+        }
+    }
+
+
+@contextmanager
+def _member(base: Host, fabric: Cluster, number: int) -> Iterator[Member]:
+    with base.copy_as(Member) as member:
+        member.number, member.namespace = number, fabric.namespace
+        processors = sorted(os.sched_getaffinity(0))
+        processor = processors[(WORKER + number - 1) % len(processors)]
+        member.pin = ("taskset", "-c", str(processor))
+        yield member
+
+
+@contextmanager
+def _namespace() -> Iterator[str]:
+    _remove_leftovers()
+    name = f"mpi{os.getpid()}-{next(_numbers)}"
+    _ip("netns", "add", name)
+    try:
+        _ip("-n", name, "link", "set", "lo", "up")
+        _ip("-n", name, "link", "add", BRIDGE, "type", "bridge")
+        _ip("-n", name, "address", "add", f"{ADDRESS.format(1)}/24", "dev", BRIDGE)
+        _ip("-n", name, "link", "set", BRIDGE, "up")
+        yield name
+    finally:
+        _ip("netns", "delete", name)
+
+
+def _remove_leftovers() -> None:
+    """Namespaces of runs that were killed."""
+    for path in Path("/run/netns").glob("mpi*-*"):
+        maker = path.name[3:].partition("-")[0]
+        if maker.isdecimal() and not Path(f"/proc/{maker}").exists():
+            subprocess.run(["ip", "netns", "delete", path.name], check=False, capture_output=True)
+
+
+def _ip(*words: str) -> None:
+    done = subprocess.run(["ip", *words], check=False, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise roots.RootError(f"ip {' '.join(words)}: {done.stderr.strip()}")
