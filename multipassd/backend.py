@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from multipassd.cloudinit.ssh_keys import ServiceKey
     from multipassd.drivers.backend import Backend
     from multipassd.drivers.interface import Driver
+    from multipassd.images.image import Kind
     from multipassd.images.library import Images
     from multipassd.instances.cloning.cloner import Cloner
     from multipassd.instances.collection import Instances
@@ -64,7 +65,8 @@ def _may_run_qemu(storage: Path) -> bool:
 
 
 # By their names in the setting `local.driver`. What is in `settings/values.py` can be set.
-DRIVERS: Mapping[str, Callable[[], Backend]] = {"qemu": _qemu}
+QEMU = "qemu"
+DRIVERS: Mapping[str, Callable[[], Backend]] = {QEMU: _qemu}
 # For each of them: may machines run with this storage? Asked without the driver.
 HAVE_MACHINES: Mapping[str, Callable[[Path], bool]] = {
     "qemu": _may_run_qemu,
@@ -173,9 +175,11 @@ class Machines:
 
     @cached_property
     def registry(self) -> Registry:
+        return self._registry_of(self._driver_name)
+
+    def _registry_of(self, driver: str) -> Registry:
         from multipassd.instances.records.registry import Registry
 
-        driver = self._driver_name
         records = self._data / machine_files.RECORDS[driver]
         return Registry(records, self._base / machine_files.MACHINES[driver])
 
@@ -211,12 +215,31 @@ class Machines:
 
     async def prune_images(self) -> None:
         """Remove those that were not used for weeks, where there is any."""
-        in_use = self.registry.images()
-        if in_use is None:
-            return  # a disk may stand on any of them
         with suppress(OSError):
             if _listed(str(self._image_cache)):
-                await self.images.prune(in_use)
+                in_use = await asyncio.to_thread(self._images_in_use)
+                if in_use is not None:  # else a disk may stand on any of them
+                    await self.images.prune(in_use)
+
+    def _images_in_use(self) -> set[str] | None:
+        """By the instances of all drivers, also of those that are not chosen now. None while that
+        is not known of each."""
+        found: set[str] = set()
+        for driver in machine_files.RECORDS:
+            registry = self.registry
+            if driver != self._driver_name:
+                registry = self._registry_of(driver)
+                registry.read()
+            in_use = registry.images()
+            if in_use is None:
+                return None
+            found |= in_use
+        return found
+
+    @property
+    def image_kind(self) -> Kind:
+        """Of what `find` lists, known of QEMU without its code."""
+        return "disk" if self._driver_name == QEMU else self.driver.image_kind
 
     @property
     def _image_cache(self) -> Path:

@@ -145,6 +145,13 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "system/test_host_images.py::files_are_opened_as_the_caller",
             "system/test_host_instance.py::another_user_can_not_launch_roots_file",
         ),
+        "of a container's image": (
+            "multipassd/images/worker/test_archive.py::test_templates_and_metadata_of_the_maker_"
+            "never_reach_the_cluster",
+            "multipassd/images/worker/test_archive.py::test_a_file_that_leads_out_is_refused",
+            "multipassd/images/worker/test_archive.py::test_a_header_that_takes_all_memory_is_refused",
+            "multipassd/images/worker/test_archive.py::test_sizes_and_numbers_have_limits",
+        ),
         "an exported file": (
             "multipassd/images/test_exported.py::test_what_is_not_whole_or_asks_for_other_files_is_"
             "refused",

@@ -18,6 +18,7 @@ PATHS = {
     "appliance": "ubuntu-core/appliances",
     "core": "ubuntu-core",
 }
+ENDINGS = {"squashfs": ".squashfs", "root.tar.xz": "-root.tar.xz"}  # by item
 STREAM = "streams/v1/com.ubuntu.cloud:released:download.json"
 
 
@@ -61,14 +62,15 @@ class ImageTree:
         item: str = "disk1.img",
     ) -> str:
         """The image's SHA-256, which is its id; its path is what `path_of` says."""
-        target = self.root / PATHS[remote] / self.path_of(release, version)
+        path = self.path_of(release, version, item)
+        target = self.root / PATHS[remote] / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(image, target)
         with image.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         entry = {
             "ftype": item,
-            "path": self.path_of(release, version),
+            "path": path,
             "sha256": digest,
             "size": image.stat().st_size,
         }
@@ -92,9 +94,12 @@ class ImageTree:
         return digest
 
     @staticmethod
-    def path_of(release: Release = NOBLE, version: str = "20260815") -> str:
+    def path_of(
+        release: Release = NOBLE, version: str = "20260815", item: str = "disk1.img"
+    ) -> str:
         """The image's path below the remote's base."""
-        file = f"ubuntu-{release.version}-server-cloudimg-{architecture()}.img"
+        ending = ENDINGS.get(item, ".img")
+        file = f"ubuntu-{release.version}-server-cloudimg-{architecture()}{ending}"
         return f"server/releases/{release.name}/release-{version}/{file}"
 
     def publish_core(self, image: Path, version: str = "24") -> str:

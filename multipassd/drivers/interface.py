@@ -10,7 +10,7 @@ from typing import Protocol
 from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.seed import Interface, Seed
 from multipassd.drivers.guest_network import GuestNetwork
-from multipassd.images.image import Base
+from multipassd.images.image import Base, Kind
 from protocol.errors import RpcError
 from protocol.status import Status
 
@@ -123,7 +123,7 @@ class Driver(Protocol):
     outlives_host: bool  # do machines run on while this host is booted?
 
     @property
-    def image_kind(self) -> str:
+    def image_kind(self) -> Kind:
         """Of which kind the image of a new machine is to be: `images.image.DISK` or `ROOTFS`."""
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from multipassd.drivers.interface import MOVE, TARGET, Hardware, Machine, NotOnBackend
-from multipassd.images.image import DISK
+from multipassd.images.image import DISK, Kind
 
 
 class OneHost:
@@ -13,7 +13,7 @@ class OneHost:
     and ends with the host."""
 
     places = outlives_host = False
-    image_kind = DISK
+    image_kind: Kind = DISK
     network = None
 
     def suspends(self, hardware: Hardware) -> bool:

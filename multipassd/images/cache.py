@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from multipassd.images.cache_directory import DIRECTORY_FLAGS, CacheDirectory
-from multipassd.images.image import Base
+from multipassd.images.image import Base, Kind
 from multipassd.models.model import Model
 
 LISTS = "lists"
@@ -109,12 +109,12 @@ def touch(directory: Path) -> None:
         os.utime(directory / RECORD)
 
 
-def newest_of(images: Path, url: str) -> Base | None:
+def newest_of(images: Path, url: str, kind: Kind = "disk") -> Base | None:
     """The image that was last fetched from this URL, for when its server does not answer."""
     found = [
         (_used(path), base)
         for path in _directories(images)
-        if (base := load(path)) is not None and base.url == url
+        if (base := load(path)) is not None and base.url == url and base.kind == kind
     ]
     return max(found, key=lambda pair: pair[0])[1] if found else None
 

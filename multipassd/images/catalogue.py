@@ -7,11 +7,12 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from multipassd.images.cache import LISTS
 from multipassd.images.cache_directory import make_cache
 from multipassd.images.errors import ImageError, RemoteUnreachable, UnknownRemote
-from multipassd.images.image import Image
+from multipassd.images.image import DISK, Image, Kind
 from multipassd.images.remotes import Remote
 from multipassd.images.worker_client import Workers
 from multipassd.images.worker_protocol import Listing, Refresh
@@ -28,6 +29,14 @@ MAX_LISTING = 16 << 20
 Stamp = tuple[int, int, int]
 
 
+class _Known(NamedTuple):
+    """A list that was read."""
+
+    stamp: Stamp
+    places: tuple[str, str]  # the URLs that it was listed at
+    images: tuple[Image, ...] | None
+
+
 class Catalogue:
     """The lists of all remotes, on disk and in memory."""
 
@@ -37,28 +46,30 @@ class Catalogue:
         self._directory = images / LISTS
         self._workers = workers
         self._remotes = remotes  # and the proxy's URL
-        self._read: dict[str, tuple[Stamp, Listing]] = {}
+        # Of the kinds that were asked for alone, as a list of both is twice as large.
+        self._read: dict[tuple[str, Kind], _Known] = {}
         self._refreshing: dict[Remote, asyncio.Task[None]] = {}
         self._failed: dict[Remote, tuple[float, str]] = {}  # when, and why
 
     def names(self) -> list[str]:
         return list(self._remotes()[0])
 
-    async def images(self, name: str, force: bool = False) -> list[Image]:
-        """A remote's images. Raises UnknownRemote; RemoteUnreachable if there is no list of it."""
+    async def images(self, name: str, force: bool = False, kind: Kind = DISK) -> list[Image]:
+        """A remote's images of this kind. Raises UnknownRemote; RemoteUnreachable if there is no
+        list of it."""
         remotes, proxy = self._remotes()
         remote = remotes.get(name)
         if remote is None:
             raise UnknownRemote(name)
-        listing, age = await asyncio.to_thread(self._load, remote)
-        if force or listing is None or age > MAX_AGE:
-            patience = None if force or listing is None else PATIENCE
+        images, age = await asyncio.to_thread(self._load, remote, kind)
+        if force or images is None or age > MAX_AGE:
+            patience = None if force or images is None else PATIENCE
             await self._refresh(remote, proxy, force, patience)
-            listing, age = await asyncio.to_thread(self._load, remote)
-        if listing is None:
+            images, age = await asyncio.to_thread(self._load, remote, kind)
+        if images is None:
             _, why = self._failed.get(remote, (0.0, "It gave no list."))
             raise RemoteUnreachable(remote.label, why)
-        return list(listing.images)
+        return list(images)
 
     async def _refresh(
         self, remote: Remote, proxy: str, force: bool, patience: float | None
@@ -100,22 +111,24 @@ class Catalogue:
         make_cache(self._directory.parent)
         make_directory(self._directory)
 
-    def _load(self, remote: Remote) -> tuple[Listing | None, float]:
-        """The list from the remote's present place, and its age in seconds."""
+    def _load(self, remote: Remote, kind: Kind) -> tuple[tuple[Image, ...] | None, float]:
+        """The images that the remote's present place lists, and the list's age in seconds."""
         path = self._file(remote)
         try:
             status = os.stat(path)
             stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
-            known = self._read.get(remote.name)
-            if known is None or known[0] != stamp:
+            known = self._read.get((remote.name, kind))
+            if known is None or known.stamp != stamp:
                 listing = Listing.from_json(read_regular(path, MAX_LISTING))
-                self._read[remote.name] = known = (stamp, listing)
+                known = _Known(stamp, (listing.base, listing.mirror), listing.of(kind))
+                self._read[remote.name, kind] = known
         except (OSError, ValueError):
             return None, 0.0
-        listing = known[1]
-        if (listing.base, listing.mirror) != (remote.base, remote.mirror):
+        if known.places != (remote.base, remote.mirror):
             return None, 0.0
-        return listing, abs(time.time() - status.st_mtime)  # also old if the clock was set back
+        return known.images, abs(
+            time.time() - status.st_mtime
+        )  # also old if the clock was set back
 
     def _file(self, remote: Remote) -> Path:
         return self._directory / f"{remote.label}.json"

@@ -7,6 +7,12 @@ from collections.abc import Sequence
 from protocol.errors import RpcError
 from protocol.status import Status
 
+# What to do where a disk was named and the service makes containers.
+MACHINES = (
+    "`multipass set local.incus.type=virtual-machine` makes the next instances virtual machines, "
+    "which have disks."
+)
+
 
 class ImageError(RpcError):
     """The image is not available, for a reason outside this service."""
@@ -64,6 +70,18 @@ class NotFoundSoFar(RpcError):
         )
 
 
+class NoContainerForm(RpcError):
+    """The image is listed as a disk alone, and a container is to be made of it."""
+
+    status = Status.FAILED_PRECONDITION
+
+    def __init__(self, image: str) -> None:
+        super().__init__(
+            f'The image "{image}" has no container form: its remote has a disk of it alone. '
+            f"Containers can be made of what `multipass find` lists. {MACHINES}"
+        )
+
+
 class NoUrl(RpcError):
     """A path was given where a file:// URL is needed."""
 
@@ -112,6 +130,27 @@ class NothingListed(ImageError):
 
 class Refused(ImageError):
     """The fetched file is not the image, or can't be launched: another try would fetch the same."""
+
+
+class NotContainers(Refused):
+    """A disk was given where the service makes containers."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"The image is refused: it is {found}, for virtual machines, and this service makes "
+            "containers. Launch a squashfs, a tar archive of a root file system, or an image for "
+            f"containers as `incus image export` writes it. {MACHINES}"
+        )
+
+
+class NotMachines(Refused):
+    """A root file system was given where the service makes virtual machines."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"The image is refused: it is {found}, which containers are made of, and this service "
+            "makes virtual machines. Launch a disk, qcow2 or raw; xz and zstd are unpacked."
+        )
 
 
 class HashMismatch(Refused):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from multipassd.images.exported import Manifest
 from multipassd.models.model import Model
 from protocol.messages.launch import LaunchProgress
 
 Progress = LaunchProgress.ProgressTypes
-# Kinds of images: of a whole disk, for virtual machines; of the files of a system, for containers.
-DISK, ROOTFS = "disk", "rootfs"
 UNKNOWN = -1  # percent, where the size is unknown
+
+# Kinds of images: of a whole disk, for virtual machines; of the files of a system, for containers.
+Kind = Literal["disk", "rootfs"]
+DISK: Kind = "disk"
+ROOTFS: Kind = "rootfs"
+
+QCOW2, RAW = "qcow2", "raw"  # formats of disks
+SQUASHFS, TAR = "squashfs", "tar"  # of root file systems; the latter packed by gzip
 
 
 class Transfer(NamedTuple):
@@ -47,11 +53,15 @@ class Base(Model):
 
     id: str  # the Image's; `prune` keeps images by it
     path: str
-    format: str  # qcow2 or raw: always passed to QEMU, which must not guess
-    virtual_size: int  # bytes
+    format: str  # one of those above; a disk's is passed to QEMU, which must not guess
+    virtual_size: int  # bytes; 0: unknown, of a root file system
     os: str = ""
     release: str = ""
     url: str = ""
     version: str = ""
     sha256: str = ""  # of the file as fetched
     export: Manifest | None = None  # of an exported instance, whose seed lies beside the disk
+
+    @property
+    def kind(self) -> Kind:
+        return ROOTFS if self.format in {SQUASHFS, TAR} else DISK

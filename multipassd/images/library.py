@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from multipassd.images import cache, remotes, search
 from multipassd.images.catalogue import Catalogue
 from multipassd.images.errors import (
     ImageError,
+    NoContainerForm,
     NoImageNamed,
     NotFoundSoFar,
     NothingListed,
@@ -19,7 +21,7 @@ from multipassd.images.errors import (
     UnknownImage,
     Unreachable,
 )
-from multipassd.images.image import Base, Image, Transfer
+from multipassd.images.image import DISK, ROOTFS, Base, Image, Kind, Transfer
 from multipassd.images.remotes import CORE, CORE_NAME, DEFAULT, HIDDEN, Remote
 from multipassd.images.shared_download import Fetch, Report
 from multipassd.images.worker_client import Workers, ignore
@@ -35,6 +37,7 @@ DEFAULT_IMAGE = "default"
 OWN_IMAGES = ("http://", "https://", "file://")
 PATHS = ("/", "./", "../", "~")  # no image's name begins so
 PROXY = "proxy"
+NO_CONTAINERS = "It lists disks for virtual machines alone, and this service makes containers."
 
 
 class Images:
@@ -49,22 +52,29 @@ class Images:
         self._fetches: dict[str, Fetch] = {}
         self._logged: set[str] = set()  # problems with the settings
 
-    async def resolve(self, image: str, remote: str, caller: Credentials | None = None) -> Image:
-        """The image that a launch names; `caller` is the user of this host who launches, None over
-        TCP. Raises RpcError."""
+    async def resolve(
+        self, image: str, remote: str, caller: Credentials | None = None, kind: Kind = DISK
+    ) -> Image:
+        """The image of this kind that a launch names; `caller` is the user of this host who
+        launches, None over TCP. Raises RpcError."""
         if image.startswith(OWN_IMAGES):
-            return await self._describe(image, caller)
+            return await self._describe(image, caller, kind)
         if image.startswith(PATHS) and not remote:
             raise NoUrl(image)
-        if remote:
-            if not image:
-                raise NoImageNamed
-            found = search.pick(await self._catalogue.images(remote), image)
-        else:
-            found = await self._anywhere(image or DEFAULT_IMAGE)
+        if remote and not image:
+            raise NoImageNamed
+        name = image or DEFAULT_IMAGE
+        found = await self._listed(name, remote, kind)
+        if found is None and kind == ROOTFS and await self._listed(name, remote, DISK):
+            raise NoContainerForm(name)
         if found is None:
-            raise UnknownImage(image or DEFAULT_IMAGE, remote)
+            raise UnknownImage(name, remote)
         return found
+
+    async def _listed(self, image: str, remote: str, kind: Kind) -> Image | None:
+        if remote:
+            return search.pick(await self._catalogue.images(remote, kind=kind), image)
+        return await self._anywhere(image, kind)
 
     async def fetch(
         self,
@@ -72,33 +82,40 @@ class Images:
         progress: Report = ignore,
         name: str = "",
         caller: Credentials | None = None,
+        kind: Kind = DISK,
     ) -> Base:
-        """The image in the cache, for the instance `name`. A download is cancelled with the last
-        caller that waits for it.
+        """The image in the cache, for the instance `name`; `kind` is what `resolve` was asked for.
+        A download is cancelled with the last caller that waits for it.
 
         Raises ImageError, Unreachable (the next call resumes the download) or NoRoom.
         """
         directory = self._directory / image.id
         base = await asyncio.to_thread(cache.load, directory)
         if base is None:
-            base = await self._fetch_of(image, caller).wait(progress, name)
+            base = await self._fetch_of(image, caller, kind).wait(progress, name)
         await asyncio.to_thread(cache.touch, directory)
         return base
 
     async def find(
-        self, query: str, remote: str, unsupported: bool = False, force: bool = False
+        self,
+        query: str,
+        remote: str,
+        unsupported: bool = False,
+        force: bool = False,
+        kind: Kind = DISK,
     ) -> list[ImageInfo]:
-        """What `find` shows; `force` also lets refused images be fetched again. Raises
+        """What `find` shows of this kind; `force` also lets refused images be fetched again. Raises
         UnknownRemote, NothingListed or RemoteUnreachable."""
         if force:
             await asyncio.to_thread(cache.remove_refusals, self._directory)
         if remote:
-            images = await self._of_remote(remote, force)
+            images = await self._of_remote(remote, force, kind)
             if query:
                 return search.in_remote(images, query, unsupported)
             return search.of_remote(images, unsupported)
         names = [name for name in self._catalogue.names() if query or name not in HIDDEN]
-        lists = await self._lists(names, force)
+        names = _of_kind(names, kind)
+        lists = await self._lists(names, force, kind)
 
         def listed(name: str) -> list[Image]:
             return lists.get(name, [])
@@ -120,12 +137,12 @@ class Images:
         for gone in await asyncio.to_thread(cache.prune, self._directory, in_use):
             _log.info("image %s was removed, as it was not used for two weeks", gone[:12])
 
-    async def _anywhere(self, query: str) -> Image | None:
+    async def _anywhere(self, query: str, kind: Kind) -> Image | None:
         failures: list[RemoteUnreachable] = []
-        names = self._order(query)
+        names = _of_kind(self._order(query), kind)
         for name in names:
             try:
-                images = await self._catalogue.images(name)
+                images = await self._catalogue.images(name, kind=kind)
             except RemoteUnreachable as error:
                 failures.append(error)
                 continue
@@ -145,19 +162,19 @@ class Images:
             return names
         return sorted(names, key=lambda name: name not in search.UBUNTU_HOST)
 
-    async def _of_remote(self, remote: str, force: bool) -> list[Image]:
+    async def _of_remote(self, remote: str, force: bool, kind: Kind) -> list[Image]:
         try:
-            images = await self._catalogue.images(remote, force)
+            images = await self._catalogue.images(remote, force, kind)
         except RemoteUnreachable as error:
             raise NothingListed(remote, error.message) from error
         if not images:
-            raise NothingListed(remote)
+            raise NothingListed(remote, NO_CONTAINERS if kind == ROOTFS else "")
         return images
 
-    async def _lists(self, names: list[str], force: bool) -> dict[str, list[Image]]:
+    async def _lists(self, names: list[str], force: bool, kind: Kind) -> dict[str, list[Image]]:
         """The lists that can be fetched. Raises ImageError if none can, the default remote's if
         that is among them."""
-        asked = [self._catalogue.images(name, force) for name in names]
+        asked = [self._catalogue.images(name, force, kind) for name in names]
         found: dict[str, list[Image]] = {}
         failures: dict[str, ImageError] = {}
         results = await asyncio.gather(*asked, return_exceptions=True)
@@ -172,15 +189,18 @@ class Images:
             raise failures.get(DEFAULT) or next(iter(failures.values()))
         return found
 
-    def _fetch_of(self, image: Image, caller: Credentials | None) -> Fetch:
+    def _fetch_of(self, image: Image, caller: Credentials | None, kind: Kind) -> Fetch:
         fetch = self._fetches.get(image.id)
         if fetch is None or fetch.over:
-            fetch = Fetch(lambda me: self._prepare(image, caller, me))
+            fetch = Fetch(lambda me: self._prepare(image, caller, kind, me))
             self._fetches[image.id] = fetch
         return fetch
 
-    async def _prepare(self, image: Image, caller: Credentials | None, me: Fetch) -> Base:
+    async def _prepare(
+        self, image: Image, caller: Credentials | None, kind: Kind, me: Fetch
+    ) -> Base:
         task = Prepare(
+            kind="prepare-rootfs" if kind == ROOTFS else "prepare",
             image=image,
             directory=str(self._directory),
             proxy=self._proxy(),
@@ -194,18 +214,18 @@ class Images:
         assert answer.base is not None
         return answer.base
 
-    async def _describe(self, url: str, caller: Credentials | None) -> Image:
+    async def _describe(self, url: str, caller: Credentials | None, kind: Kind) -> Image:
         try:
             task = Describe(url=url, proxy=self._proxy(), caller=Caller.of(caller))
             answer = await self._workers.run(task)
         except Unreachable as error:
-            base = await asyncio.to_thread(cache.newest_of, self._directory, url)
+            base = await asyncio.to_thread(cache.newest_of, self._directory, url, kind)
             if base is None:
                 raise
             _log.warning("%s The image from an earlier download is used.", error.message)
             return Image(id=base.id, url=url)
         assert answer.image is not None
-        return answer.image
+        return answer.image if kind == DISK else _apart(answer.image)
 
     def _remotes(self) -> tuple[dict[str, Remote], str]:
         section = self._settings.section(remotes.SECTION)
@@ -218,3 +238,13 @@ class Images:
 
     def _proxy(self) -> str:
         return self._settings.section(remotes.SECTION).get(PROXY, "")
+
+
+def _of_kind(remotes: list[str], kind: Kind) -> list[str]:
+    """Those that may have images of this kind: Ubuntu Core is made as disks alone."""
+    return [name for name in remotes if kind == DISK or name != CORE]
+
+
+def _apart(image: Image) -> Image:
+    """The same file as an image for containers: what it is refused for as a disk does not count."""
+    return image.replace(id=hashlib.sha256(f"{ROOTFS}\0{image.id}".encode()).hexdigest())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from multipassd.auth.peer import Credentials
-from multipassd.images.image import Base, Image
+from multipassd.images.image import DISK, ROOTFS, Base, Image, Kind
 from multipassd.models.model import Model
 
 
@@ -52,11 +52,16 @@ class Describe(Model):
 class Prepare(Model):
     """Fetch an image into the cache. Answered by a Base."""
 
-    kind: Literal["prepare"] = "prepare"
+    # A former worker ends at the second one: it would refuse the file, and keep that in the cache.
+    kind: Literal["prepare", "prepare-rootfs"] = "prepare"
     image: Image
     directory: str
     proxy: str = ""
     caller: Caller | None = None  # as above
+
+    @property
+    def wanted(self) -> Kind:
+        return ROOTFS if self.kind == "prepare-rootfs" else DISK
 
 
 Task = Refresh | Describe | Prepare
@@ -65,7 +70,7 @@ Task = Refresh | Describe | Prepare
 class _Kind(Model):
     """What each task has."""
 
-    kind: Literal["refresh", "look", "prepare"]
+    kind: Literal["refresh", "look", "prepare", "prepare-rootfs"]
 
 
 def task_of(text: bytes) -> Task:
@@ -75,7 +80,7 @@ def task_of(text: bytes) -> Task:
             return Refresh.from_json(text)
         case "look":
             return Describe.from_json(text)
-        case "prepare":
+        case "prepare" | "prepare-rootfs":
             return Prepare.from_json(text)
 
 
@@ -84,7 +89,12 @@ class Listing(Model):
 
     base: str
     mirror: str = ""
-    images: tuple[Image, ...] = ()
+    images: tuple[Image, ...] = ()  # disks
+    containers: tuple[Image, ...] | None = None  # root file systems; None: by a former worker
+
+    def of(self, kind: Kind) -> tuple[Image, ...] | None:
+        """None: it is not known which there are."""
+        return self.images if kind == DISK else self.containers
 
 
 class Answer(Model):

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
 from multipassd import backend
+from multipassd.drivers import machine_files
 from multipassd.drivers.backend import Backend
 from multipassd.drivers.interface import DriverError, Machine
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.drivers.qemu.hardware import QemuHardware
+from multipassd.instances.records.record import ImageOrigin
+from multipassd.instances.records.registry import Registry
 from multipassd.settings import values
 from multipassd.settings.settings import Settings
+from tools.records import make
 
 
 def test_every_driver_that_can_be_set_can_be_made() -> None:
@@ -51,3 +56,25 @@ def test_hardware_is_kept_as_before_and_what_lacks_a_part_is_an_error(tmp_path: 
     machine = Machine("foo", tmp_path, 1, 1 << 20, {"machine": "pc"}, ())
     with pytest.raises(DriverError, match="foo can't be started: .* lacks 'cpu'"):
         asyncio.run(_start(driver, machine))
+
+
+@pytest.mark.parametrize("records", machine_files.RECORDS.values())
+def test_no_image_is_pruned_that_an_instance_of_another_driver_stands_on(
+    tmp_path: Path, records: str
+) -> None:
+    """Its disk is unusable without it, once that driver is chosen again."""
+    kept, gone = "a" * 64, "b" * 64
+    record = make("foo", image=ImageOrigin(id=kept))
+    registry = Registry(tmp_path / records, tmp_path / records.replace("instances", "machines"))
+    registry.make_place("foo")
+    registry.put(record)
+    for name in (kept, gone):
+        place = tmp_path / "images" / name
+        place.mkdir(parents=True)
+        (place / "image.json").touch()
+        os.utime(place / "image.json", (0, 0))
+    environ = {"MULTIPASS_STORAGE": str(tmp_path)}
+    machines = backend.Machines(environ, tmp_path, Settings(tmp_path / "multipassd.conf"))
+    machines.registry.load()
+    asyncio.run(machines.prune_images())
+    assert os.listdir(tmp_path / "images") == [kept]

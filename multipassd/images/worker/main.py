@@ -7,6 +7,7 @@ a service manager can start it in a sandbox with a network of its own.
 from __future__ import annotations
 
 import os
+import resource
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import BinaryIO
 from multipassd.disk_helper import client
 from multipassd.images.cache_directory import CacheDirectory
 from multipassd.images.errors import ImageError, NoRoom, OverTcp, Unreachable
-from multipassd.images.image import Progress, Transfer
+from multipassd.images.image import ROOTFS, Progress, Transfer
 from multipassd.images.open_as_caller import FILE, open_as
 from multipassd.images.worker import prepare, refresh
 from multipassd.images.worker_protocol import Answer, Describe, Refresh, Task, task_of
@@ -27,6 +28,7 @@ STDIN, STDOUT = 0, 1
 MAX_TASK = 1 << 20
 CHUNK = 64 << 10
 EXIT_ABANDONED = 3
+MAX_MEMORY = 2 << 30  # bytes of addresses; what is packed best takes 256 MiB to unpack
 
 
 def main() -> int:
@@ -65,7 +67,15 @@ def _run(task: Task) -> Answer:
             return Answer(done=True, image=prepare.describe_file(task.url, path, file))
         return Answer(done=True, image=prepare.describe_url(task))
     assert place is not None
+    if task.wanted == ROOTFS:
+        _limit_memory()
     return Answer(done=True, base=prepare.prepare(task, place, file, _report))
+
+
+def _limit_memory() -> None:
+    """Of an archive's headers many may belong to one file, and are kept until they are read."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, hard))
 
 
 def _unneeded() -> Iterable[int]:

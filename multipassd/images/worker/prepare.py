@@ -10,10 +10,26 @@ from typing import BinaryIO
 
 from multipassd.images import cache, exported
 from multipassd.images.cache_directory import CacheDirectory
-from multipassd.images.errors import ImageError, NoRoom, Refused, RefusedBefore, Unreachable
+from multipassd.images.errors import (
+    ImageError,
+    NoRoom,
+    NotMachines,
+    Refused,
+    RefusedBefore,
+    Unreachable,
+)
 from multipassd.images.exported import Manifest
-from multipassd.images.image import UNKNOWN, Base, Image, Progress, Transfer
-from multipassd.images.worker import unpack_export
+from multipassd.images.image import (
+    ROOTFS,
+    SQUASHFS,
+    UNKNOWN,
+    Base,
+    Image,
+    Kind,
+    Progress,
+    Transfer,
+)
+from multipassd.images.worker import archive, rootfs, unpack_export
 from multipassd.images.worker.download import Download, import_file, validator
 from multipassd.images.worker.http import Http, check_status
 from multipassd.images.worker.inspection import SECTOR, check_start, inspect
@@ -71,13 +87,11 @@ def _prepared_or_nothing(
     download = None if file is not None else _download(task, place, report)
     try:
         if file is not None:
-            sector = _first_sector(file)
-            if not exported.begins(sector):
-                check_start(sector)  # before it is copied: it may be no image
+            _check_beginning(file, task.wanted)  # before it is copied: it may be no image
             digest = import_file(file, place, _retrieving(report))
         elif download is not None:
             digest = download.run()
-        return _prepared(task.image, place, digest, report)
+        return _prepared(task, place, digest, report)
     except BaseException as error:
         if isinstance(error, Refused) and download is not None and download.repeatable:
             cache.refuse(place, error.message)
@@ -86,11 +100,34 @@ def _prepared_or_nothing(
         raise
 
 
-def _prepared(image: Image, place: CacheDirectory, digest: str, report: Report) -> Base:
+def _check_beginning(file: BinaryIO, kind: Kind) -> None:
+    """Raises Refused where it does not begin as an image of this kind."""
+    if kind == ROOTFS:
+        rootfs.check_beginning(file)
+        return
+    sector = _first_sector(file)
+    if exported.begins(sector):
+        return
+    try:
+        check_start(sector)
+    except Refused:
+        if found := rootfs.name_of(file):
+            raise NotMachines(found) from None
+        raise
+
+
+def _prepared(task: Prepare, place: CacheDirectory, digest: str, report: Report) -> Base:
+    image, export = task.image, None
     report(Progress.VERIFY, UNKNOWN, None)
-    disk, export = _unpacked(place, report)
-    with open(place.open(disk), "rb", buffering=0) as file:
-        kind, size = inspect(file.fileno())
+    if task.wanted == ROOTFS:
+        disk, kind = _root(place, report)
+        size = 0
+    else:
+        with open(place.open(cache.PART), "rb", buffering=0) as part:
+            _check_beginning(part, task.wanted)
+        disk, export = _unpacked(place, report)
+        with open(place.open(disk), "rb", buffering=0) as file:
+            kind, size = inspect(file.fileno())
     base = Base(
         id=image.id,
         path=str(place.path / cache.DISK),
@@ -105,6 +142,19 @@ def _prepared(image: Image, place: CacheDirectory, digest: str, report: Report) 
     )
     cache.store(place, base, disk)
     return base
+
+
+def _root(place: CacheDirectory, report: Report) -> tuple[str, str]:
+    """The name of the file with the root file system, and its format. Raises Refused, OSError."""
+    with open(place.open(cache.PART), "rb", buffering=0) as part:
+        kind = rootfs.check_beginning(part)
+        if kind == SQUASHFS:
+            return cache.PART, kind
+        target = place.open(cache.UNPACKED, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        with open(target, "wb") as written:
+            archive.rewrite(part, written, lambda percent: report(Progress.EXTRACT, percent, None))
+    place.remove(cache.PART)
+    return cache.UNPACKED, kind
 
 
 def _unpacked(place: CacheDirectory, report: Report) -> tuple[str, Manifest | None]:

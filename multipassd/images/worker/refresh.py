@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from multipassd.images.cache_directory import CacheDirectory
 from multipassd.images.errors import ImageError
-from multipassd.images.image import Image
+from multipassd.images.image import DISK, ROOTFS, Image, Kind
 from multipassd.images.remotes import CORE
 from multipassd.images.worker import simplestreams
 from multipassd.images.worker.http import Http
@@ -22,19 +22,28 @@ MODE = 0o600
 def refresh(task: Refresh, lists: CacheDirectory) -> None:
     """Fetch the list and store it. Raises ImageError; then the old list is unchanged."""
     http = Http(task.proxy, plain=task.insecure)
-    images = _core(http, task.base) if task.remote == CORE else _streamed(http, task)
-    listing = Listing(base=task.base, mirror=task.mirror, images=tuple(images))
+    found: dict[Kind, list[Image]] = (
+        {DISK: _core(http, task.base)} if task.remote == CORE else _streamed(http, task)
+    )
+    listing = Listing(
+        base=task.base,
+        mirror=task.mirror,
+        images=tuple(found[DISK]),
+        containers=tuple(found.get(ROOTFS, ())),
+    )
     data = listing.to_json(defaults=False)
     lists.write(Path(task.file).name, data, MODE)
 
 
-def _streamed(http: Http, task: Refresh) -> list[Image]:
+def _streamed(http: Http, task: Refresh) -> dict[Kind, list[Image]]:
     architecture = simplestreams.host_architecture()
     official = _stream(http, task.base)
-    if not task.mirror:
-        return simplestreams.images(task.remote, task.base, official, None, architecture)
-    mirror = _stream(Http(task.proxy), task.mirror)
-    return simplestreams.images(task.remote, task.mirror, official, mirror, architecture)
+    mirror = _stream(Http(task.proxy), task.mirror) if task.mirror else None
+    base = task.mirror or task.base
+    return {
+        kind: simplestreams.images(task.remote, base, official, mirror, architecture, kind)
+        for kind in simplestreams.ITEMS
+    }
 
 
 def _stream(http: Http, base: str) -> Stream:

@@ -12,11 +12,15 @@ from urllib.parse import urljoin
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from multipassd.images.image import Image
+from multipassd.images.image import DISK, ROOTFS, Image, Kind
 
 INDEX = "streams/v1/index.json"
 DOWNLOADS = "image-downloads"
-ITEMS = ("uefi1.img", "disk1.img")  # the first that exists is used
+# Of each kind the first item that exists is used.
+ITEMS: dict[Kind, tuple[str, ...]] = {
+    DISK: ("uefi1.img", "disk1.img"),
+    ROOTFS: ("squashfs", "root.tar.xz"),
+}
 OS = "Ubuntu"
 DEVEL = "devel"  # in development: not supported yet, but listed
 ARCHITECTURES = {
@@ -72,12 +76,12 @@ class Item(_Model):
 class Version(_Model):
     """One version of an image, with its files."""
 
-    # Other items (manifests, root file systems) have other fields, which are not used here.
+    # Other items (manifests, checksums) have other fields, which are not used here.
     items: dict[str, dict[str, object]] = {}
 
-    def item(self) -> Item | None:
-        """The disk image; None if there is no valid one."""
-        for name in ITEMS:
+    def item(self, kind: Kind) -> Item | None:
+        """The file of this kind; None if there is no valid one."""
+        for name in ITEMS[kind]:
             if name in self.items:
                 try:
                     return Item.model_validate(self.items[name])
@@ -113,23 +117,30 @@ def host_architecture() -> str:
 
 
 def images(
-    remote: str, base: str, official: Stream, mirror: Stream | None, architecture: str
+    remote: str,
+    base: str,
+    official: Stream,
+    mirror: Stream | None,
+    architecture: str,
+    kind: Kind = DISK,
 ) -> list[Image]:
     """Newest version first within each product; `base` is the URL that files are relative to."""
     found: list[Image] = []
     for key, product in sorted(official.products.items()):
         if product.arch == architecture:
             twin = mirror.products.get(key) if mirror else product
-            found += _of_product(remote, base, product, twin)
+            found += _of_product(remote, base, product, twin, kind)
     return found
 
 
-def _of_product(remote: str, base: str, product: Product, twin: Product | None) -> Iterator[Image]:
+def _of_product(
+    remote: str, base: str, product: Product, twin: Product | None, kind: Kind
+) -> Iterator[Image]:
     aliases = _aliases(remote, product)
     supported = product.supported or DEVEL in product.names()
     for version in sorted(product.versions, reverse=True):
-        item = product.versions[version].item()
-        if item is None or twin is None or not _same(product, twin, version):
+        item = product.versions[version].item(kind)
+        if item is None or twin is None or not _same(product, twin, version, kind):
             continue
         yield Image(
             id=item.sha256,
@@ -147,9 +158,9 @@ def _of_product(remote: str, base: str, product: Product, twin: Product | None) 
         aliases = ()  # of the newest version only
 
 
-def _same(product: Product, twin: Product, version: str) -> bool:
+def _same(product: Product, twin: Product, version: str, kind: Kind) -> bool:
     other = twin.versions.get(version)
-    return other is not None and other.item() == product.versions[version].item()
+    return other is not None and other.item(kind) == product.versions[version].item(kind)
 
 
 def _aliases(remote: str, product: Product) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
-"""Unpacks xz and zstd, recognized by their first bytes, with limits on memory and size."""
+"""Unpacks xz, zstd and gzip, recognized by their first bytes, with limits on memory and size."""
 
 from __future__ import annotations
 
 import lzma
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -12,6 +13,7 @@ from multipassd.images.worker.sparse import SparseWriter
 
 XZ = b"\xfd7zXZ\x00"
 ZSTD = b"\x28\xb5\x2f\xfd"
+GZIP = b"\x1f\x8b"
 CHUNK = 1 << 20
 MAX_MEMORY = 256 << 20  # bytes of dictionary: xz -9 needs 65 MiB, zstd --long=27 128 MiB
 ZSTD_PIECE = 4 << 10  # bytes, which unpack to 128 MiB at most
@@ -23,14 +25,14 @@ Report = Callable[[int], None]
 
 
 def is_packed(head: bytes) -> bool:
-    """Is the file with these first bytes packed?"""
+    """Is the disk image with these first bytes packed?"""
     return head.startswith((XZ, ZSTD))
 
 
 def head(packed: BinaryIO, length: int) -> bytes:
     """The first bytes of the unpacked data; fewer if it is shorter. Raises Refused."""
     data = bytearray()
-    for chunk in _chunks(packed):
+    for chunk in pieces(packed):
         data += chunk
         if len(data) >= length:
             break
@@ -42,7 +44,7 @@ def unpack(packed: BinaryIO, target: int, report: Report) -> None:
     total = max(os.fstat(packed.fileno()).st_size, 1)
     writer = SparseWriter(target)
     shown = None
-    for chunk in _chunks(packed):
+    for chunk in pieces(packed):
         writer.write(chunk)
         if writer.position > MAX_UNPACKED:
             raise Refused(f"The image unpacks to more than {MAX_UNPACKED} bytes.")
@@ -52,11 +54,17 @@ def unpack(packed: BinaryIO, target: int, report: Report) -> None:
     writer.finish()
 
 
-def _chunks(packed: BinaryIO) -> Iterator[bytes]:
-    packed.seek(0)
-    first = packed.read(len(XZ))
-    packed.seek(0)
-    return _xz(packed) if first.startswith(XZ) else _zstd(packed)
+def pieces(file: BinaryIO) -> Iterator[bytes]:
+    """The unpacked data from the beginning on, or what is there where it is not packed. Raises
+    Refused."""
+    file.seek(0)
+    first = file.read(len(XZ))
+    file.seek(0)
+    if first.startswith(XZ):
+        return _xz(file)
+    if first.startswith(ZSTD):
+        return _zstd(file)
+    return _gzip(file) if first.startswith(GZIP) else iter(lambda: file.read(CHUNK), b"")
 
 
 def _xz(source: BinaryIO) -> Iterator[bytes]:
@@ -88,6 +96,26 @@ def _drain(decoder: lzma.LZMADecompressor, data: bytes) -> Iterator[bytes]:
         if decoder.eof or decoder.needs_input:
             return
         chunk = decoder.decompress(b"", CHUNK)
+
+
+def _gzip(source: BinaryIO) -> Iterator[bytes]:
+    """There may be several members, with zeros behind them."""
+    decoder = _gzip_decoder()
+    try:
+        while data := source.read(CHUNK):
+            while data := data.lstrip(b"\0") if decoder.eof else data:
+                if decoder.eof:
+                    decoder = _gzip_decoder()
+                yield decoder.decompress(data, CHUNK)
+                data = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
+    except zlib.error as error:
+        raise Refused(f"The image can't be unpacked: {error}.") from error
+    if not decoder.eof:
+        raise Refused(ENDS_EARLY)
+
+
+def _gzip_decoder() -> zlib._Decompress:
+    return zlib.decompressobj(zlib.MAX_WBITS | 16)
 
 
 def _zstd(source: BinaryIO) -> Iterator[bytes]:

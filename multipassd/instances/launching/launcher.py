@@ -149,10 +149,11 @@ class Launcher:
         await placing.check_target(self._instances.driver, order.target)
         if stranger := await self._instances.driver.stranger(order.name):
             raise NameNotFree(order.name, stranger)
-        image = await self._images.resolve(order.image, order.remote, order.caller)
+        kind = self._instances.driver.image_kind
+        image = await self._images.resolve(order.image, order.remote, order.caller, kind)
         stage(order.name, "image")
         told = _noted(order.name, report.progress)
-        base = await self._images.fetch(image, told, order.name, order.caller)
+        base = await self._images.fetch(image, told, order.name, order.caller, kind)
         size = order.disk_for(base)
         claim.change(claim.amounts._replace(disk=size))
         report.step(f"Preparing image for {order.name}")

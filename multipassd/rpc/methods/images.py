@@ -18,6 +18,7 @@ async def find(call: Call[FindRequest], daemon: Daemon) -> None:
             request.remote_name,
             request.allow_unsupported,
             request.force_manifest_network_download,
+            daemon.machines.image_kind,
         )
     call.reply(reply)
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from multipassd.auth.peer import Credentials
-from multipassd.images.image import Base, Image
+from multipassd.images.image import DISK, Base, Image, Kind
 from multipassd.images.library import Images
 from multipassd.images.shared_download import Report
 from multipassd.images.worker_client import ignore
@@ -32,11 +32,13 @@ def launched(
     image: str = "noble",
     report: Report = ignore,
     caller: Credentials | None = ME,
+    kind: Kind = DISK,
 ) -> Base:
     """What a launch does up to the base."""
 
     async def story() -> Base:
-        return await images.fetch(await images.resolve(image, "", caller), report, "", caller)
+        found = await images.resolve(image, "", caller, kind)
+        return await images.fetch(found, report, "", caller, kind)
 
     return run(story())
 
