@@ -276,6 +276,7 @@ def needs_bridge(networks: Sequence[str]) -> str:
 
 ENTER_PASSPHRASE = "Please enter passphrase: "
 REENTER_PASSPHRASE = "Please re-enter passphrase: "
+ENTER_TOKEN = "Please enter the token: "
 NO_PASSPHRASE = "No passphrase given"
 PASSPHRASES_DIFFER = "Passphrases do not match"
 NO_VALUE = "Failed to read value"

@@ -92,6 +92,7 @@ class Machines:
         self._settings = settings
         self._network = network
         self._base = Path(Installation.of(environ).storage)
+        self._joining = asyncio.Lock()
         # To be started and stopped with the daemon.
         self.helper: NetworkHelper | None = self._own_helper() if network == BRIDGE else None
 
@@ -170,6 +171,30 @@ class Machines:
         from multipassd.cloudinit.logins import Logins
 
         return Logins(self.ssh_key, self.ssh_authority, self._settings.shared_ssh_key)
+
+    # -- the cluster ------------------------------------------------------------------------------
+
+    @property
+    def in_cluster(self) -> bool:
+        """Is this a client of an Incus cluster, whether it is used or not?"""
+        return os.path.lexists(self._cluster / "membership.json")
+
+    async def join_cluster(self, token: str) -> None:
+        """The setting `local.incus.token`. Raises RpcError; then the former membership holds."""
+        try:
+            from multipassd.drivers.incus.api import enrolment
+        except ModuleNotFoundError as error:
+            if error.name != "aiohttp":
+                raise
+            from multipassd.drivers.incus.api.errors import NO_AIOHTTP, IncusError
+
+            raise IncusError(NO_AIOHTTP) from None
+        async with self._joining:
+            await enrolment.set_token(token, self._cluster, self._settings.get(names.INCUS_PROJECT))
+
+    @property
+    def _cluster(self) -> Path:
+        return self._data / "incus"
 
     # -- parts ------------------------------------------------------------------------------------
 

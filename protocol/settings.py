@@ -8,6 +8,13 @@ from __future__ import annotations
 BRIDGED_NETWORK = "local.bridged-network"
 DRIVER = "local.driver"
 FIRST_CLIENT = "local.first-client"
+INCUS_NETWORK = "local.incus.network"
+INCUS_POOL = "local.incus.pool"
+INCUS_PROJECT = "local.incus.project"
+INCUS_SHARED = "local.incus.shared"
+INCUS_TARGET = "local.incus.target"
+INCUS_TOKEN = "local.incus.token"
+INCUS_TYPE = "local.incus.type"
 MIRROR = "local.image.mirror"
 PASSPHRASE = "local.passphrase"
 PASSPHRASE_ROLE = "local.passphrase-role"
@@ -21,6 +28,13 @@ DAEMON_KEYS = {  # with their defaults
     BRIDGED_NETWORK: "",
     DRIVER: "qemu",
     FIRST_CLIENT: "admin",
+    INCUS_NETWORK: "",
+    INCUS_POOL: "",
+    INCUS_PROJECT: "multipass",
+    INCUS_SHARED: "false",
+    INCUS_TARGET: "",
+    INCUS_TOKEN: "",
+    INCUS_TYPE: "virtual-machine",
     MIRROR: "",
     PASSPHRASE: "",
     PASSPHRASE_ROLE: "admin",
@@ -31,7 +45,7 @@ DAEMON_KEYS = {  # with their defaults
 # What a client may read that is to change nothing: what the services it sees run on.
 HARMLESS_KEYS = frozenset({BRIDGED_NETWORK, DRIVER, MIRROR, PRIVILEGED_MOUNTS})
 # Asked for without echo, never shown, and never quoted in an error.
-SECRET_KEYS = frozenset({PASSPHRASE})
+SECRET_KEYS = frozenset({PASSPHRASE, INCUS_TOKEN})
 
 SET = "true"  # all that is ever shown of a secret that is set
 

@@ -8,7 +8,7 @@ from client.command import Argument, Command
 from client.errors import SUCCESS, Unreachable, UsageError
 from client.session import Session
 from client.terminal import console
-from protocol.settings import PASSPHRASE, is_for_daemon
+from protocol.settings import SECRET_KEYS, is_for_daemon
 
 
 def run(session: Session) -> int:
@@ -40,7 +40,7 @@ def _service_value(session: Session, key: str) -> str:
 
     request = GetRequest(key=key, verbosity_level=session.verbosity)
     value = rpc.call(session, "get", request, GetReply).value
-    if key == PASSPHRASE:  # show only whether it is set; a 1.16 service sends its hash
+    if key in SECRET_KEYS:  # show only whether it is set; a 1.16 service sends its hash
         return "false" if value in ("", "false") else "true"
     return value
 

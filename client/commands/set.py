@@ -7,7 +7,7 @@ from client.command import Argument, Command
 from client.errors import SUCCESS, UsageError
 from client.session import Session
 from client.terminal import console, prompts
-from protocol.settings import DRIVER, PASSPHRASE, is_for_daemon
+from protocol.settings import DRIVER, INCUS_TOKEN, SECRET_KEYS, is_for_daemon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,19 +35,21 @@ def run(session: Session) -> int:
 
 
 def _split(word: str) -> tuple[str, str | None]:
-    """Key and value, from exactly one `=`; a passphrase may contain more. Raises UsageError."""
+    """Key and value, from exactly one `=`; a secret may contain more. Raises UsageError."""
     key, equals, value = word.partition("=")
     if not equals:
         return key, None
-    if not key or ("=" in value and key != PASSPHRASE):
+    if not key or ("=" in value and key not in SECRET_KEYS):
         raise UsageError(messages.BAD_PAIR)
     return key, value
 
 
 def _ask(session: Session, key: str) -> str:
-    if key != PASSPHRASE:
+    if key not in SECRET_KEYS:
         return prompts.ask(f"{key}: ")
     session.channel().check()  # verify the service before asking for the value
+    if key == INCUS_TOKEN:
+        return prompts.ask_secretly(messages.ENTER_TOKEN)
     return prompts.new_passphrase()
 
 
@@ -93,7 +95,7 @@ COMMAND = Command(
         Argument(
             "keyval",
             "Key of the setting and its new value, an empty one to reset it. Without a value, "
-            "a prompt asks for it; what is typed for a passphrase stays invisible.",
+            "a prompt asks for it; what is typed for a passphrase or a token stays invisible.",
         ),
     ),
 )

@@ -138,7 +138,7 @@ class Settings:
         is_quota = bool(quotas.read_key(key))
         if not is_quota:
             values.check_key(key)
-        if key in names.SECRET_KEYS and value and not passphrase.is_record(value):
+        if key == names.PASSPHRASE and value and not passphrase.is_record(value):
             value = passphrase.make(value)
         with self._lock:
             self._load_if_changed()

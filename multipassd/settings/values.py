@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ _DRIVER_ALIASES = {"hyper-v": "hyperv", "vbox": "virtualbox"}
 _BOOLEANS = dict.fromkeys(("true", "on", "yes", "1"), "true") | dict.fromkeys(
     ("false", "off", "no", "0"), "false"
 )
+INCUS_TYPES = ("virtual-machine", "container")
+_INCUS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # of projects, pools, members, ...
 FIRST_CLIENTS = (FirstClient.ADMIN.value, FirstClient.NOBODY.value)
 _HIDDEN = "…"  # in place of a secret
 
@@ -80,11 +83,41 @@ def _record(value: str) -> str:
     return value
 
 
+def _incus_name(value: str) -> str:
+    """Empty: Incus chooses."""
+    if value and not _INCUS_NAME.fullmatch(value):
+        raise _WrongValue("Names at Incus have up to 63 letters, digits, hyphens, points, and '_'")
+    return value
+
+
+def _incus_project(value: str) -> str:
+    return _incus_name(value) or names.DAEMON_KEYS[names.INCUS_PROJECT]
+
+
+def _incus_type(value: str) -> str:
+    if value and value not in INCUS_TYPES:
+        raise _WrongValue(f"It is {' or '.join(INCUS_TYPES)}")
+    return value or names.DAEMON_KEYS[names.INCUS_TYPE]
+
+
+def _not_kept(value: str) -> str:
+    if value:
+        raise _WrongValue("a token is used when it is set, and not kept")
+    return value
+
+
 # Each returns the value as it is stored, or raises _WrongValue.
 _CHECKS: dict[str, Callable[[str], str]] = {
     names.BRIDGED_NETWORK: _shown,
     names.DRIVER: _driver,
     names.FIRST_CLIENT: _first_client,
+    names.INCUS_NETWORK: _incus_name,
+    names.INCUS_POOL: _incus_name,
+    names.INCUS_PROJECT: _incus_project,
+    names.INCUS_SHARED: _boolean,
+    names.INCUS_TARGET: _incus_name,
+    names.INCUS_TOKEN: _not_kept,
+    names.INCUS_TYPE: _incus_type,
     names.MIRROR: _mirror,
     names.PASSPHRASE: _record,
     names.PASSPHRASE_ROLE: _role,

@@ -32,8 +32,10 @@ from protocol.messages.access import (
 from protocol.settings import (
     BRIDGED_NETWORK,
     HARMLESS_KEYS,
+    INCUS_TOKEN,
     PASSPHRASE,
     REFUSE_EXPIRED,
+    SET,
     SHARED_SSH_KEY,
 )
 
@@ -49,8 +51,14 @@ async def get(call: Call[GetRequest], daemon: Daemon) -> None:
         if call.request.key not in HARMLESS_KEYS:
             caller.check_admin(call)
         daemon.settings.require(call.request.key)
-        value = daemon.settings.get(call.request.key)
+        value = _value(daemon, call.request.key)
     call.reply(GetReply(value=value))
+
+
+def _value(daemon: Daemon, key: str) -> str:
+    if key == INCUS_TOKEN:
+        return SET if daemon.machines.in_cluster else ""
+    return daemon.settings.get(key)
 
 
 async def set_(call: Call[SetRequest], daemon: Daemon) -> None:
@@ -98,6 +106,9 @@ def _check_own_end(call: Call[SetRequest], key: str, value: str) -> None:
 
 
 async def _set(daemon: Daemon, key: str, value: str) -> None:
+    if key == INCUS_TOKEN:
+        await daemon.machines.join_cluster(value)
+        return
     if key == PASSPHRASE and value:
         if is_line(value):
             raise InvalidSetting(key, "…", "it would be taken for an invitation")

@@ -84,6 +84,7 @@ class Api:
         **query: Query,
     ) -> dict[str, Any]:
         """A call that begins an operation, and the operation to its end; what Incus tells of it."""
+        what = what or _default(method, path)
         return await self._ended(
             self._call(method, path, body, seconds, what, query), seconds, what
         )
@@ -242,7 +243,7 @@ class Api:
         **more: int,
     ) -> Request:
         whole = {"project": self.membership.project, **query}
-        what = what or f"answer {method} {path}"
+        what = what or _default(method, path)
         return Request(method, path, what, whole, body, headers or {}, **more)
 
     async def _call(
@@ -273,6 +274,10 @@ class Api:
             return metadata if isinstance(metadata, dict) else {}
         left = max(1.0, end - loop.time())
         return await self.wait(operation["id"], seconds=left, what=what)
+
+
+def _default(method: str, path: str) -> str:
+    return f"answer {method} {path}"
 
 
 def name_in_path(name: str) -> str:

@@ -57,8 +57,9 @@ async def join(token: str, directory: Path, project: str) -> Membership:
         made = await _looked_at(api)
     finally:
         await api.close()
+    former = membership.named(directory)  # which a connection of this process may still need
     await asyncio.to_thread(membership.write, made, directory)
-    await asyncio.to_thread(membership.discard_others, directory)
+    await asyncio.to_thread(membership.discard_others, directory, former)
     _log.info("joined the Incus cluster of %s, project %s", ", ".join(made.addresses), project)
     return made
 

@@ -144,10 +144,21 @@ def prepared(directory: Path, fingerprint: str) -> str | None:
     return None
 
 
-def discard_others(directory: Path) -> None:
-    """Remove certificates and keys that the membership does not name. Never fails."""
+def discard_others(directory: Path, keep: str = "") -> None:
+    """Remove certificates and keys that the membership does not name, but for those in `keep`.
+    Never fails."""
     for name in list(_others(directory)):
-        shutil.rmtree(directory / name, ignore_errors=True)
+        if name != keep:
+            shutil.rmtree(directory / name, ignore_errors=True)
+
+
+def only_cluster(directory: Path) -> str:
+    """The fingerprint that all kept certificates of servers have; empty where they differ."""
+    found = set()
+    for path in directory.glob(f"credentials-*/{SERVER}"):
+        with suppress(OSError, ValueError):
+            found.add(of_pem(read_regular(path, MAX_FILE)))
+    return found.pop() if len(found) == 1 else ""
 
 
 def leave(directory: Path) -> None:
@@ -200,10 +211,16 @@ def _make_daemon_id(directory: Path) -> str:
     return made
 
 
-def _others(directory: Path) -> Iterator[str]:
-    used = ""
+def named(directory: Path) -> str:
+    """The directory of certificates and key that the membership names; empty where it can't be
+    read."""
     with suppress(OSError, Invalid):
-        used = Membership.from_json(read_regular(file(directory), MAX_FILE)).credentials
+        return Membership.from_json(read_regular(file(directory), MAX_FILE)).credentials
+    return ""
+
+
+def _others(directory: Path) -> Iterator[str]:
+    used = named(directory)
     if not used and joined(directory):
         return  # which of them it names is not known
     with suppress(OSError):

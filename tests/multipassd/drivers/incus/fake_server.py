@@ -1,0 +1,247 @@
+"""The routes of the fake of Incus that concern the server: trust, members, pools, images."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from tests.multipassd.drivers.incus.fake_operations import Failure, Json, Operation
+
+if TYPE_CHECKING:
+    from tests.multipassd.drivers.incus.fake_incus import FakeIncus, Member
+
+Request = web.Request
+MEMBER: web.AppKey[Any] = web.AppKey("member", object)
+FAKE: web.AppKey[Any] = web.AppKey("fake", object)
+
+
+def fake_of(request: Request) -> FakeIncus:
+    found: FakeIncus = request.app[FAKE]
+    return found
+
+
+def _client(request: Request) -> str:
+    from tests.multipassd.drivers.incus.fake_incus import client_of
+
+    return client_of(request)
+
+
+def sync(metadata: object = None) -> web.Response:
+    body = {"type": "sync", "status": "Success", "status_code": 200, "metadata": metadata}
+    return web.json_response(body)
+
+
+def started(operation: Operation) -> web.Response:
+    path = f"/1.0/operations/{operation.shown['id']}?project={operation.project}"
+    body = {
+        "type": "async",
+        "status": "Operation created",
+        "status_code": 100,
+        "operation": path,
+        "metadata": operation.shown,
+    }
+    return web.json_response(body, status=202, headers={"Location": path})
+
+
+def begin(
+    request: Request,
+    what: str,
+    work: Callable[[], Awaitable[None]],
+    instances: Sequence[str],
+    member: str = "",
+) -> web.Response:
+    async def working(_: Operation) -> None:
+        await work()
+
+    fake = fake_of(request)
+    member = member or request.app[MEMBER].name
+    project = fake.instances.project
+    return started(
+        fake.operations.begin(project, what, working, instances=instances, member=member)
+    )
+
+
+async def body_of(request: Request) -> Json:
+    try:
+        found = await request.json()
+    except ValueError:
+        raise Failure(400, "invalid JSON") from None
+    assert isinstance(found, dict)
+    return found
+
+
+# -- server ---------------------------------------------------------------------------------------
+
+
+async def server(request: Request) -> web.Response:
+    fake, member = fake_of(request), request.app[MEMBER]
+    found: Json = {"api_version": "1.0", "auth": "untrusted", "public": False}
+    if _client(request) in fake.trusted:
+        found |= {
+            "auth": "trusted",
+            "environment": {
+                "server_name": member.name,
+                "server_version": "6.0.4",
+                "server_clustered": len(fake.members) > 1,
+                "addresses": [member.address],
+                "certificate_fingerprint": fake.fingerprint,
+            },
+        }
+    return sync(found)
+
+
+async def enrol(request: Request) -> web.Response:
+    fake, body = fake_of(request), await body_of(request)
+    try:
+        secret = json.loads(base64.b64decode(body["trust_token"]))["secret"]
+        rights = fake.tokens.pop(secret)
+    except (KeyError, ValueError):
+        raise Failure(403, "No matching certificate add operation found") from None
+    fake.trusted[_client(request)] = {**rights, "name": body["name"], "type": "client"}
+    return sync()
+
+
+async def certificate(request: Request) -> web.Response:
+    fake, fingerprint = fake_of(request), request.match_info["fingerprint"]
+    if fingerprint not in fake.trusted:
+        raise Failure(404, "Certificate not found")
+    if request.method == "DELETE":
+        if fake.trusted[_client(request)]["restricted"]:
+            raise Failure(403, "not authorized")
+        del fake.trusted[fingerprint]
+        return sync()
+    return sync(fake.trusted[fingerprint] | {"fingerprint": fingerprint})
+
+
+def _member(fake: FakeIncus, member: Member) -> Json:
+    online = fake.runs(member.name)
+    return {
+        "server_name": member.name,
+        "url": f"https://{member.address}",
+        "status": "Online" if online else "Offline",
+        "message": "Fully operational" if online else "No heartbeat for 30s",
+        "database": True,
+        "roles": ["database"],
+    }
+
+
+async def members(request: Request) -> web.Response:
+    fake = fake_of(request)
+    if len(fake.members) == 1:
+        raise Failure(400, "Server is not clustered")
+    return sync([_member(fake, each) for each in fake.members])
+
+
+async def one_member(request: Request) -> web.Response:
+    fake = fake_of(request)
+    for each in fake.members:
+        if each.name == request.match_info["member"] and len(fake.members) > 1:
+            return sync(_member(fake, each))
+    raise Failure(404, "Cluster member not found")
+
+
+async def project(request: Request) -> web.Response:
+    fake = fake_of(request)
+    if request.match_info["project"] != fake.instances.project:
+        raise Failure(404, "Project not found")
+    config = {"features.images": "true", "features.profiles": "true", "restricted": "true"}
+    return sync({"name": fake.instances.project, "config": config, "used_by": []})
+
+
+POOLS = {"default": {"name": "default", "driver": "dir", "status": "Created", "config": {}}}
+NETWORKS = {
+    "incusbr0": {
+        "name": "incusbr0",
+        "type": "bridge",
+        "managed": True,
+        "status": "Created",
+        "description": "",
+        "config": {"ipv4.address": "10.99.1.1/24", "ipv4.nat": "true", "ipv6.address": "none"},
+    }
+}
+
+
+def _of_table(table: dict[str, Json], path: str, what: str) -> Any:
+    async def show(request: Request) -> web.Response:
+        name = request.match_info.get("key")
+        if name is None:
+            deep = request.query.get("recursion", "0") != "0"
+            return sync(list(table.values()) if deep else [f"{path}/{each}" for each in table])
+        if name not in table:
+            raise Failure(404, f"{what} not found")
+        return sync(table[name])
+
+    return show
+
+
+# -- images ---------------------------------------------------------------------------------------
+
+
+async def images(request: Request) -> web.Response:
+    fake = fake_of(request)
+    deep = request.query.get("recursion", "0") != "0"
+    return sync(list(fake.images.values()) if deep else [f"/1.0/images/{e}" for e in fake.images])
+
+
+async def upload(request: Request) -> web.Response:
+    fake, data = fake_of(request), await request.read()
+    fingerprint = hashlib.sha256(data).hexdigest()
+    if fingerprint in fake.images:
+        raise Failure(500, "Image with same fingerprint already exists")
+
+    async def keep(operation: Operation) -> None:
+        fake.images[fingerprint] = {
+            "fingerprint": fingerprint,
+            "size": len(data),
+            "type": "container",
+            "architecture": "x86_64",
+            "properties": dict(
+                each.split("=", 1)
+                for each in request.headers.get("X-Incus-properties", "").split("&")
+                if each
+            ),
+        }
+        operation.shown["metadata"] = {"fingerprint": fingerprint, "size": str(len(data))}
+        fake.operations.lifecycle(
+            fake.instances.project, "image-created", f"/1.0/images/{fingerprint}", ""
+        )
+
+    return started(fake.operations.begin(fake.instances.project, "Downloading image", keep))
+
+
+async def one_image(request: Request) -> web.Response:
+    fake, fingerprint = fake_of(request), request.match_info["fingerprint"]
+    if fingerprint not in fake.images:
+        raise Failure(404, "Image not found")
+    if request.method == "GET":
+        return sync(fake.images[fingerprint])
+
+    async def remove() -> None:
+        del fake.images[fingerprint]
+
+    return begin(request, "Deleting image", remove, ())
+
+
+_pools = _of_table(POOLS, "/1.0/storage-pools", "Storage pool")
+_networks = _of_table(NETWORKS, "/1.0/networks", "Network")
+ROUTES: tuple[tuple[str, str, Any], ...] = (
+    ("GET", "/1.0", server),
+    ("POST", "/1.0/certificates", enrol),
+    ("GET", "/1.0/certificates/{fingerprint}", certificate),
+    ("DELETE", "/1.0/certificates/{fingerprint}", certificate),
+    ("GET", "/1.0/cluster/members", members),
+    ("GET", "/1.0/cluster/members/{member}", one_member),
+    ("GET", "/1.0/projects/{project}", project),
+    ("GET", "/1.0/storage-pools", _pools),
+    ("GET", "/1.0/storage-pools/{key}", _pools),
+    ("GET", "/1.0/networks", _networks),
+    ("GET", "/1.0/networks/{key}", _networks),
+    ("GET", "/1.0/images", images),
+    ("POST", "/1.0/images", upload),
+    *((method, "/1.0/images/{fingerprint}", one_image) for method in ("GET", "DELETE")),
+)
