@@ -145,6 +145,11 @@ class Driver(Protocol):
         """Raises DriverError where no machine could be made or run: to know it before an image is
         fetched for one."""
 
+    async def prepare(self, base: Base, report: Callable[[int], None]) -> None:
+        """Bring an image to where machines are made of it. `report` gets percents, or
+        `images.image.UNKNOWN` where another launch does the same; nothing where it is there
+        already. Raises DriverError."""
+
     async def choose(self, base: Base) -> Hardware:
         """Hardware for a new machine from this image. Raises DriverError where nothing can run."""
 

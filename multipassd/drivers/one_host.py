@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from multipassd.drivers.interface import MOVE, TARGET, Hardware, Machine, NotOnBackend
-from multipassd.images.image import DISK, Kind
+from multipassd.images.image import DISK, Base, Kind
 
 
 class OneHost:
@@ -18,6 +18,9 @@ class OneHost:
 
     def suspends(self, hardware: Hardware) -> bool:
         return True
+
+    async def prepare(self, base: Base, report: Callable[[int], None]) -> None:
+        return
 
     def open(self, changed: Callable[[str], None]) -> None:
         return  # each machine is found when it is asked for

@@ -47,7 +47,7 @@ FETCHING = {
     Progress.IMAGE: "download",
     Progress.VERIFY: "verify",
     Progress.EXTRACT: "unpack",
-    Progress.WAITING: "another's download",
+    Progress.WAITING: "another launch, or the upload",
 }
 
 
@@ -157,6 +157,7 @@ class Launcher:
         size = order.disk_for(base)
         claim.change(claim.amounts._replace(disk=size))
         report.step(f"Preparing image for {order.name}")
+        await self._instances.driver.prepare(base, lambda percent: told(Progress.WAITING, percent))
         creating = self._tasks.spawn(self._files.create(order, user, image, base, size, report))
         try:
             return await asyncio.shield(creating)

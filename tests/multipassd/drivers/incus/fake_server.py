@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
+import tarfile
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from tests.multipassd.drivers.incus.fake_operations import Failure, Json, Operation
 
@@ -189,7 +193,10 @@ async def images(request: Request) -> web.Response:
 
 
 async def upload(request: Request) -> web.Response:
-    fake, data = fake_of(request), await request.read()
+    fake = fake_of(request)
+    data, kind, properties = await _uploaded(request)
+    given = parse_qs(request.headers.get("X-Incus-properties", ""))
+    properties |= {name: values[0] for name, values in given.items()}
     fingerprint = hashlib.sha256(data).hexdigest()
     if fingerprint in fake.images:
         raise Failure(500, "Image with same fingerprint already exists")
@@ -198,13 +205,11 @@ async def upload(request: Request) -> web.Response:
         fake.images[fingerprint] = {
             "fingerprint": fingerprint,
             "size": len(data),
-            "type": "container",
+            "type": kind,
             "architecture": "x86_64",
-            "properties": dict(
-                each.split("=", 1)
-                for each in request.headers.get("X-Incus-properties", "").split("&")
-                if each
-            ),
+            "properties": properties,
+            "uploaded_at": datetime.now(UTC).isoformat(),
+            "last_used_at": "0001-01-01T00:00:00Z",
         }
         operation.shown["metadata"] = {"fingerprint": fingerprint, "size": str(len(data))}
         fake.operations.lifecycle(
@@ -212,6 +217,26 @@ async def upload(request: Request) -> web.Response:
         )
 
     return started(fake.operations.begin(fake.instances.project, "Downloading image", keep))
+
+
+async def _uploaded(request: Request) -> tuple[bytes, str, Json]:
+    """What the fingerprint is of, the type, and the metadata's properties."""
+    if not request.content_type.startswith("multipart/"):
+        return await request.read(), "container", {}
+    reader = await request.multipart()
+    parts = []
+    while (part := await reader.next()) is not None:
+        assert isinstance(part, BodyPartReader)
+        parts.append((part.name, bytes(await part.read())))
+    (name, metadata), (root_name, root) = parts
+    if name != "metadata" or root_name not in {"rootfs", "rootfs.img"}:
+        raise Failure(500, "Invalid multipart image")
+    with tarfile.open(fileobj=io.BytesIO(metadata)) as tar:
+        text = tar.extractfile("metadata.yaml")
+        assert text is not None
+        properties = json.load(text)["properties"]
+    kind = "container" if root_name == "rootfs" else "virtual-machine"
+    return metadata + root, kind, properties
 
 
 async def one_image(request: Request) -> web.Response:
