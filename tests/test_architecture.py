@@ -34,6 +34,7 @@ LEVELS = {
     "multipassd.images.worker": 5,
     "multipassd.drivers.incus": 7,
     "multipassd.drivers.incus.api": 6,
+    "multipassd.drivers.incus.inspection": 9,
     "multipassd.drivers.qemu": 6,
     "multipassd.instances.states": 6,
     "multipassd.network": 6,
@@ -138,6 +139,7 @@ HEAVY_FOR_START = HEAVY_FOR_DAEMON | {
 LISTING = "multipassd.rpc.methods.listing"
 # What loads own code at its first use: see `multipassd/late_code.py`.
 IMPORT_LATE = {
+    "multipassd.drivers.incus.inspection.cluster",
     "multipassd.certificates.expiry",
     "multipassd.auth.inviting",
     "multipassd.auth.renewal",

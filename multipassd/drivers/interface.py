@@ -16,6 +16,7 @@ from protocol.status import Status
 
 # Features, as `NotOnBackend` names them.
 TARGET, MOVE, SUSPEND = "launch --target", "move", "suspend"
+EXPORT, IMPORT, RENAME, NATIVE_MOUNTS = "export", "import", "rename", "native mounts"
 
 
 class DriverError(RpcError):
@@ -119,6 +120,7 @@ class Driver(Protocol):
     keeps_snapshots: bool  # can a disk keep earlier states beside the present one?
     clones: bool
     exports: bool  # can a disk be read and written as a file of this host?
+    renames: bool  # can a stopped machine get another name, by its directory's alone?
     places: bool  # can machines be on several hosts, which have names?
     outlives_host: bool  # do machines run on while this host is booted?
 

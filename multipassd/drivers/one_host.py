@@ -13,6 +13,7 @@ class OneHost:
     and ends with the host."""
 
     places = outlives_host = False
+    renames = True
     image_kind: Kind = DISK
     network = None
 

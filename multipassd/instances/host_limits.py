@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from protocol import sizes
 from protocol.errors import RpcError
 from protocol.status import Status
+
+if TYPE_CHECKING:
+    from multipassd.drivers.interface import Driver
 
 MEMINFO = Path("/proc/meminfo")
 MIN_MEMORY = 128 << 20
@@ -45,6 +49,11 @@ class HostLimits:
             f"A disk of {sizes.human(size)} is larger than the host's whole file system at "
             f"{self.directory}, which has {sizes.human(self.disk)}"
         )
+
+
+def of(driver: Driver, directory: Path) -> HostLimits:
+    """None where machines are on other hosts, which tell that when one is made; else as `read`."""
+    return HostLimits(0, 0, directory) if driver.places else read(directory)
 
 
 def read(directory: Path) -> HostLimits:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 
+from multipassd.drivers.interface import RENAME, Driver, NotOnBackend
 from multipassd.instances import host_limits
 from multipassd.instances.collection import Instances
 from multipassd.instances.finder import Finder
@@ -117,13 +118,16 @@ async def changing(
 ) -> Changing:
     """What is left to do once people have been asked; it is to go on when they hang up. `connect`
     is called with a network of the host's that the instance is to be on; it may take as long as
-    people do. Raises NotUpdated, InvalidSetting, NoBridgedNetwork, and what `connect` raises.
+    people do. Raises NotUpdated, InvalidSetting, NoBridgedNetwork, NotOnBackend, and what `connect`
+    raises.
     """
     if key.property == OWNER:
         return partial(_give, instances, instance, key, value)
     if instance.state is not State.STOPPED:
         raise NotUpdated(key.instance, MUST_BE_STOPPED)
     if key.property == NAME:
+        if not instances.driver.renames:
+            raise NotOnBackend(RENAME)
         return partial(_rename, instances, instance, key, value, caller)
     bridges = key.property == "bridged" and _wants_bridge(instance, key, value, bridged_network)
     if bridges:
@@ -131,8 +135,8 @@ async def changing(
         return partial(
             _change, instance, key, lambda: _bridge(instances, instance, bridged_network, charge)
         )
-    most = instances.driver.max_cpus
-    return partial(_change, instance, key, lambda: _put(instance, key, value, most, charge))
+    driver = instances.driver
+    return partial(_change, instance, key, lambda: _put(instance, key, value, driver, charge))
 
 
 async def _change(instance: Instance, key: Key, work: Callable[[], Awaitable[None]]) -> None:
@@ -192,19 +196,19 @@ def changeable(instances: Finder, name: str) -> Instance:
         raise NotUpdated(name, error.message) from None
 
 
-async def _put(instance: Instance, key: Key, value: str, max_cpus: int, charge: Charge) -> None:
+async def _put(instance: Instance, key: Key, value: str, driver: Driver, charge: Charge) -> None:
     record = instance.record
     match key.property:
         case "cpus":
-            cpus = _cpus(key, value, max_cpus)
+            cpus = _cpus(key, value, driver.max_cpus)
             with charge(Amounts(cpus=max(cpus - record.cpus, 0))):
                 instance.change(cpus=cpus)
         case "memory":
-            memory = _memory(instance, key, value)
+            memory = _memory(instance, key, value, driver)
             with charge(Amounts(memory=max(memory - record.memory, 0))):
                 instance.change(memory=memory)
         case "disk":
-            await _grow(instance, key, value, charge)
+            await _grow(instance, key, value, driver, charge)
 
 
 def _cpus(key: Key, value: str, most: int) -> int:
@@ -228,28 +232,28 @@ def _size(key: Key, value: str) -> int:
     return size
 
 
-def _limits(instance: Instance) -> HostLimits:
-    return host_limits.read(instance.machine.directory.parent)
+def _limits(instance: Instance, driver: Driver) -> HostLimits:
+    return host_limits.of(driver, instance.machine.directory.parent)
 
 
-def _memory(instance: Instance, key: Key, value: str) -> int:
+def _memory(instance: Instance, key: Key, value: str, driver: Driver) -> int:
     size = _size(key, value)
     if size < MIN_MEMORY:
         why = f"Memory less than {MIN_MEMORY >> 20}M minimum not allowed"
         raise InvalidSetting(key.text, value, why)
-    excess = _limits(instance).memory_excess(size)
+    excess = _limits(instance, driver).memory_excess(size)
     if excess and size != instance.record.memory:
         raise InvalidSetting(key.text, value, f"{excess}.")
     return size
 
 
-async def _grow(instance: Instance, key: Key, value: str, charge: Charge) -> None:
+async def _grow(instance: Instance, key: Key, value: str, driver: Driver, charge: Charge) -> None:
     present, size = instance.record.disk, _size(key, value)
     if size < present:
         raise InvalidSetting(key.text, value, "Disk can only be expanded")
     if size == present:
         return
-    if excess := _limits(instance).disk_excess(size):
+    if excess := _limits(instance, driver).disk_excess(size):
         raise InvalidSetting(key.text, value, f"{excess}.")
     with charge(Amounts(disk=size - present)):
         await instance.grow_disk(size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from multipassd.drivers.interface import Machine
+from multipassd.drivers.interface import NATIVE_MOUNTS, Machine, NotOnBackend
 from multipassd.instances.attachments import mount_targets
 from multipassd.instances.attachments.attachment import Attachment, Execute, Fields, Warn
 from multipassd.instances.attachments.classic_mounts import ClassicMounts, NoSupport
@@ -73,7 +73,7 @@ class Mounts(Attachment):
         return mount_targets.default(source, self._home)
 
     def check_new(self, mount: Mount, *, stopped: bool) -> None:
-        """Raises MountRefused."""
+        """Raises MountRefused, NotOnBackend."""
         name, target, home = self._record.name, mount.target, self._home
         if mount_targets.refused(target, home):
             raise MountRefused(f'unable to mount to "{target}"')
@@ -83,6 +83,8 @@ class Mounts(Attachment):
             raise _failed(target, f"{name} has {MOST} mounts, and can't have more")
         if mount.kind is MountKind.CLASSIC:
             return
+        if not self._native.able:
+            raise NotOnBackend(NATIVE_MOUNTS)
         if not stopped:
             raise _failed(
                 target, f"Please stop the instance {name} before attempting native mounts."

@@ -14,7 +14,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from multipassd.drivers.interface import DriverError, Machine, Share
+from multipassd.drivers.interface import (
+    NATIVE_MOUNTS,
+    DriverError,
+    Machine,
+    NotOnBackend,
+    Share,
+)
 from multipassd.instances.attachments.attachment import Attachment, Execute, Fields, Warn
 from multipassd.instances.records.phase import Phase
 from multipassd.instances.records.record import LOGIN_USER, IdPair, Mount, MountKind
@@ -39,7 +45,6 @@ PREFIX = "share-"  # of the sockets in the machine's directory
 RETRY_INTERVAL = 15.0  # between attempts to mount in a guest that is too busy to answer
 ENDING = 3.0  # seconds in which a machine's end is noticed after that of its servers
 UNUSED = "unused"  # what an order says of the log-in, which this kind does without
-HINT = "this service's driver has no native mounts. Mount it without `--type native`"
 SEVERAL = "Only one mapping per native mount allowed."
 
 _log = log.get("mounts")
@@ -58,10 +63,10 @@ class NativeMounts(Attachment):
         able: bool,
     ) -> None:
         """`able`: can the driver do it?"""
+        self.able = able
         self._record = record
         self._servers = servers
         self._enabled = enabled
-        self._able = able
         self._resumes = False
         self._shares: tuple[Share, ...] = ()  # of the start that is under way
         self._warnings: list[str] = []
@@ -72,7 +77,7 @@ class NativeMounts(Attachment):
         """Why it can't be a mount of the instance, a clause; empty if it can."""
         if len(mount.uids) > 1 or len(mount.gids) > 1:
             return SEVERAL
-        return virtiofsd.missing() if self._able else HINT
+        return virtiofsd.missing() if self.able else NotOnBackend(NATIVE_MOUNTS).message
 
     def check(self, command: Command) -> None:
         if command is transitions.SUSPEND and self._sockets():

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from multipassd.cloudinit.ssh_keys import NO_KEY, ServiceKey
 from multipassd.drivers import machine_files
-from multipassd.drivers.interface import Driver
+from multipassd.drivers.interface import EXPORT, Driver, NotOnBackend
 from multipassd.images import exported
 from multipassd.images.exported import Manifest
 from multipassd.instances.instance import Instance
@@ -46,7 +46,9 @@ class NotStopped(RpcError):
 
 
 async def export(instance: Instance, driver: Driver, key: ServiceKey, send: Send) -> None:
-    """Raises NotStopped, WrongState, DriverError, StorageFailed, TooLarge."""
+    """Raises NotOnBackend, NotStopped, WrongState, DriverError, StorageFailed, TooLarge."""
+    if not driver.exports:
+        raise NotOnBackend(EXPORT)
     if instance.state is not State.STOPPED:
         raise NotStopped(instance.name)
     with ExitStack() as files:

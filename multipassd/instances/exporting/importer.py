@@ -16,7 +16,7 @@ from multipassd.cloudinit import seed as seed_disk
 from multipassd.cloudinit.ssh_authority import Login, SshAuthority
 from multipassd.cloudinit.ssh_keys import NO_KEY, UNCHECKED, ServiceKey
 from multipassd.drivers import machine_files
-from multipassd.drivers.interface import DriverError, Machine
+from multipassd.drivers.interface import IMPORT, DriverError, Machine, NotOnBackend
 from multipassd.images import exported
 from multipassd.images.errors import ImageError
 from multipassd.images.exported import Manifest
@@ -75,6 +75,8 @@ class Importer:
 
     async def run(self, asked: ImportSpec, report: Reporter) -> Instance:
         """Raises RpcError, and then nothing is left but the image in the cache."""
+        if not self._instances.driver.exports:
+            raise NotOnBackend(IMPORT)
         if not asked.url.startswith(OWN_IMAGES):
             raise ImageError(f"`{asked.url}` is no URL of a file.")
         if asked.name:
@@ -88,7 +90,7 @@ class Importer:
                 f"`multipass launch {asked.url}` makes an instance of it."
             )
         name = asked.name or manifest.name
-        limits = host_limits.read(self._instances.registry.place(name).parent)
+        limits = host_limits.of(self._instances.driver, self._instances.registry.place(name).parent)
         if why := limits.memory_excess(manifest.memory):
             raise TooLarge(
                 f"{why}. Export it again after `multipass set local.{manifest.name}.memory=` with "

@@ -15,6 +15,7 @@ from multipassd.cloudinit.logins import Shared
 from multipassd.cloudinit.ssh_authority import SshAuthority
 from multipassd.cloudinit.ssh_keys import ServiceKey
 from multipassd.cloudinit.userdata import UserData
+from multipassd.drivers.interface import IMPORT, NotOnBackend
 from multipassd.images.image import Progress
 from multipassd.images.library import Images
 from multipassd.instances import host_limits, placing
@@ -154,6 +155,8 @@ class Launcher:
         stage(order.name, "image")
         told = _noted(order.name, report.progress)
         base = await self._images.fetch(image, told, order.name, order.caller, kind)
+        if base.export is not None and not self._instances.driver.exports:
+            raise NotOnBackend(IMPORT)
         size = order.disk_for(base)
         claim.change(claim.amounts._replace(disk=size))
         report.step(f"Preparing image for {order.name}")
@@ -173,7 +176,8 @@ class Launcher:
 
     def _refuse_too_large(self, order: LaunchSpec) -> None:
         """Only a disk size that was asked for: the default one is there to be grown into."""
-        limits = host_limits.read(self._instances.registry.place(order.name).parent)
+        place = self._instances.registry.place(order.name).parent
+        limits = host_limits.of(self._instances.driver, place)
         if why := limits.memory_excess(order.memory):
             raise TooLarge(f"{why}. Ask for less with --memory.")
         if why := limits.disk_excess(order.disk):

@@ -47,6 +47,8 @@ class Classic:
 
 
 class Native(Classic):
+    able = True
+
     def refusal(self, mount: Mount) -> str:
         return self.why
 

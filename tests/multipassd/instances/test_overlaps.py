@@ -180,10 +180,12 @@ class Driver(OneHost):
 
 
 class OneImage:
-    async def resolve(self, image: str, remote: str, caller: object) -> Image:
+    async def resolve(self, image: str, remote: str, caller: object, kind: str) -> Image:
         return Image(id=BASE.id, url="")
 
-    async def fetch(self, image: Image, progress: object, name: str, caller: object) -> Base:
+    async def fetch(
+        self, image: Image, progress: object, name: str, caller: object, kind: str
+    ) -> Base:
         return BASE
 
 

@@ -58,7 +58,9 @@ def test_keys_of_all_instances_come_sorted_among_the_others(service: Daemon) -> 
         "local.foo.disk", "local.foo.memory",
         "local.gone.bridged", "local.gone.cpus", "local.gone.disk", "local.gone.memory",
         "local.idle.bridged", "local.idle.cpus", "local.idle.disk", "local.idle.memory",
-        "local.image.mirror", "local.passphrase", "local.passphrase-role",
+        "local.image.mirror", "local.incus.network", "local.incus.pool", "local.incus.project",
+        "local.incus.shared", "local.incus.target", "local.incus.token", "local.incus.type",
+        "local.passphrase", "local.passphrase-role",
         "local.privileged-mounts", "local.refuse-expired", "local.shared-ssh-key",
     ]  # fmt: skip
 
