@@ -240,11 +240,14 @@ class Machines:
 
     async def prune_images(self) -> None:
         """Remove those that were not used for weeks, where there is any."""
+        cache = str(self._image_cache)
         with suppress(OSError):
-            if _listed(str(self._image_cache)):
+            if _listed(cache):
                 in_use = await asyncio.to_thread(self._images_in_use)
                 if in_use is not None:  # else a disk may stand on any of them
                     await self.images.prune(in_use)
+            if self._driver_name != QEMU:  # whose code need not be loaded for nothing
+                await self.driver.prune_images(_listed(cache))
 
     def _images_in_use(self) -> set[str] | None:
         """By the instances of all drivers, also of those that are not chosen now. None while that

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -151,6 +151,10 @@ class Driver(Protocol):
         """Bring an image to where machines are made of it. `report` gets percents, or
         `images.image.UNKNOWN` where another launch does the same; nothing where it is there
         already. Raises DriverError."""
+
+    async def prune_images(self, kept: Collection[str]) -> None:
+        """Remove what `prepare` has brought there a long time ago and no machine was made of since.
+        `kept`: the ids of images that stay in any case. Never fails."""
 
     async def choose(self, base: Base) -> Hardware:
         """Hardware for a new machine from this image. Raises DriverError where nothing can run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from multipassd.drivers.interface import MOVE, TARGET, Hardware, Machine, NotOnBackend
 from multipassd.images.image import DISK, Base, Kind
@@ -21,6 +21,9 @@ class OneHost:
         return True
 
     async def prepare(self, base: Base, report: Callable[[int], None]) -> None:
+        return
+
+    async def prune_images(self, kept: Collection[str]) -> None:
         return
 
     def open(self, changed: Callable[[str], None]) -> None:

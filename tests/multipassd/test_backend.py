@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,29 @@ def test_no_image_is_pruned_that_an_instance_of_another_driver_stands_on(
     machines.registry.load()
     asyncio.run(machines.prune_images())
     assert os.listdir(tmp_path / "images") == [kept]
+
+
+def test_a_driver_on_other_hosts_is_told_which_images_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Collection[str]] = []
+
+    class Elsewhere(QemuDriver):
+        async def prune_images(self, kept: Collection[str]) -> None:
+            told.append(kept)
+
+    async def power_down(*_: object) -> None:
+        return
+
+    other = Elsewhere(DetachedRunner(tmp_path / "run"), tmp_path / "machines", "tcg")
+    another = Backend(lambda around: other, power_down)
+    monkeypatch.setattr(backend, "DRIVERS", {**backend.DRIVERS, "incus": lambda: another})
+    monkeypatch.setattr(values, "DRIVERS", frozenset({"qemu", "incus"}))
+    settings = Settings(tmp_path / "multipassd.conf")
+    settings.set("local.driver", "incus")
+    kept = tmp_path / "images" / ("a" * 64)
+    kept.mkdir(parents=True)
+    machines = backend.Machines({"MULTIPASS_STORAGE": str(tmp_path)}, tmp_path, settings)
+    machines.registry.load()
+    asyncio.run(machines.prune_images())
+    assert told == [[kept.name]]

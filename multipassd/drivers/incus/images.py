@@ -10,11 +10,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from multipassd.drivers.incus import split_image
+from multipassd.drivers.incus import image_file, split_image
 from multipassd.drivers.incus.api import errors
 from multipassd.drivers.incus.api.client import Api
 from multipassd.drivers.incus.api.errors import (
@@ -101,7 +100,7 @@ async def _upload(api: Api, base: Base, daemon: str, report: Report) -> str:
 async def _send(api: Api, base: Base, daemon: str, report: Report) -> str:
     what = f"store the image {base.id[:12]}"
     try:
-        with await asyncio.to_thread(Path(base.path).open, "rb", buffering=0) as file:
+        async with image_file.opened(base) as file:
             body = Body(base, file, report)
             headers = {**body.headers, "X-Incus-properties": f"{DAEMON}={daemon}"}
             seconds = BEGIN_SECONDS + len(body) / RATE

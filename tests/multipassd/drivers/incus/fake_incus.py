@@ -69,6 +69,7 @@ class FakeIncus:
         self.members = [Member(f"m{number + 1}") for number in range(members)]
         self.operations = Operations()
         self.images: dict[str, Json] = {}
+        self.roots: dict[str, bytes] = {}  # of images; like them by fingerprint
         self.instances = Instances(PROJECT, self.operations, self.runs, self.images)
         self.trusted: dict[str, Json] = {}  # by fingerprint
         self.tokens: dict[str, Json] = {}  # by their secrets

@@ -194,7 +194,8 @@ async def images(request: Request) -> web.Response:
 
 async def upload(request: Request) -> web.Response:
     fake = fake_of(request)
-    data, kind, properties = await _uploaded(request)
+    metadata, root, kind, properties = await _uploaded(request)
+    data = metadata + root
     given = parse_qs(request.headers.get("X-Incus-properties", ""))
     properties |= {name: values[0] for name, values in given.items()}
     fingerprint = hashlib.sha256(data).hexdigest()
@@ -202,6 +203,7 @@ async def upload(request: Request) -> web.Response:
         raise Failure(500, "Image with same fingerprint already exists")
 
     async def keep(operation: Operation) -> None:
+        fake.roots[fingerprint] = root
         fake.images[fingerprint] = {
             "fingerprint": fingerprint,
             "size": len(data),
@@ -219,10 +221,10 @@ async def upload(request: Request) -> web.Response:
     return started(fake.operations.begin(fake.instances.project, "Downloading image", keep))
 
 
-async def _uploaded(request: Request) -> tuple[bytes, str, Json]:
-    """What the fingerprint is of, the type, and the metadata's properties."""
+async def _uploaded(request: Request) -> tuple[bytes, bytes, str, Json]:
+    """Metadata and root file system, whose fingerprint is of both; the type; the properties."""
     if not request.content_type.startswith("multipart/"):
-        return await request.read(), "container", {}
+        return await request.read(), b"", "container", {}
     reader = await request.multipart()
     parts = []
     while (part := await reader.next()) is not None:
@@ -236,7 +238,7 @@ async def _uploaded(request: Request) -> tuple[bytes, str, Json]:
         assert text is not None
         properties = json.load(text)["properties"]
     kind = "container" if root_name == "rootfs" else "virtual-machine"
-    return metadata + root, kind, properties
+    return metadata, root, kind, properties
 
 
 async def one_image(request: Request) -> web.Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from multipassd.drivers.incus import images, split_image
 from multipassd.drivers.incus.api.errors import BadAnswer, Lost, NoRoom
 from multipassd.drivers.incus.images import DAEMON, ensure, prune
 from multipassd.drivers.interface import DriverError
-from multipassd.images.image import QCOW2, SQUASHFS, TAR, UNKNOWN, Base
+from multipassd.images.image import QCOW2, RAW, SQUASHFS, TAR, UNKNOWN, Base
 from tests.multipassd.drivers.incus.fake_incus import FakeIncus, Fault, run
 
 OURS, OTHERS = "a" * 32, "b" * 32
@@ -67,6 +68,32 @@ def test_a_disk_and_a_root_file_system_of_one_id_are_two_images(tmp_path: Path, 
             assert await ensure(api, base, OURS) == expected(base)
 
     run(story)
+
+
+def test_a_raw_disk_is_uploaded_as_qcow2_and_leaves_no_copy(tmp_path: Path, base: Base) -> None:
+    """Incus takes no other format for a virtual machine."""
+    place = tmp_path / "cache"
+    place.mkdir()
+    raw = place / "disk.img"
+    raw.write_bytes(os.urandom(1 << 20))
+    sent: list[bytes] = []
+
+    async def story() -> None:
+        async with FakeIncus(tmp_path / "incus") as fake, fake.api() as api:
+            await ensure(api, base.replace(path=str(raw), format=RAW), OURS)
+            (shown,) = fake.images.values()
+            assert shown["type"] == "virtual-machine"
+            sent.append(fake.roots[shown["fingerprint"]])
+
+    run(story)
+    (found,) = sent
+    assert found.startswith(b"QFI\xfb")
+    made, back = tmp_path / "made.qcow2", tmp_path / "back.raw"
+    made.write_bytes(found)
+    words = ["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(made), str(back)]
+    subprocess.run(words, check=True)
+    assert back.read_bytes() == raw.read_bytes()
+    assert list(place.iterdir()) == [raw]
 
 
 def test_the_metadata_is_the_same_everywhere_and_differs_by_image(base: Base) -> None:
