@@ -12,18 +12,12 @@ from urllib.parse import quote
 
 import aiohttp
 
-from multipassd.drivers.incus.api import addresses, answers, errors, membership
-from multipassd.drivers.incus.api.errors import NotFound, TookTooLong, Unreachable
+from multipassd.drivers.incus.api import addresses, answers, errors, membership, operations
 from multipassd.drivers.incus.api.members import Members, Request
 from multipassd.drivers.incus.api.membership import Membership
 
 CALL_SECONDS = 30.0  # a cluster answers slowly while it elects a leader
 FILE_SECONDS = 60.0  # a file of some KiB; the member may have to start a process for it
-WAIT_SECONDS = 10.0  # of one call that waits for an operation: a dead member is noticed after it
-GRACE_SECONDS = 10.0  # more that such a call may take
-# How long no member may answer how an operation goes: a cluster whose leader was killed needs 65 s.
-SILENT_SECONDS = 90.0
-AGAIN_SECONDS = 1.0
 
 Query = str | int | bool
 
@@ -124,26 +118,7 @@ class Api:
         """The operation when it has ended well. Raises what its error is; Lost if no member tells
         how it ended."""
         what = what or f"complete operation {operation}"
-        loop = asyncio.get_running_loop()
-        end, silent_since = loop.time() + seconds, loop.time()
-        while (left := end - loop.time()) > 0:
-            step = max(1, int(min(left, WAIT_SECONDS)))
-            path = f"/1.0/operations/{operation}/wait"
-            try:
-                found = await self.get(path, seconds=step + GRACE_SECONDS, what=what, timeout=step)
-            except (Unreachable, TookTooLong) as error:
-                if loop.time() - silent_since > SILENT_SECONDS:
-                    raise errors.lost(what, error.said or error.message) from None
-                await asyncio.sleep(AGAIN_SECONDS)
-                continue
-            except NotFound:  # Incus forgets operations seconds after their end
-                raise errors.lost(
-                    what, "the cluster does not know the operation any more"
-                ) from None
-            silent_since = loop.time()
-            if answers.has_ended(found, what):
-                return dict(found)
-        raise errors.too_long(what, seconds, operation)
+        return await operations.wait(self.get, operation, seconds, what)
 
     def websocket(
         self,

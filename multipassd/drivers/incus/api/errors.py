@@ -83,8 +83,8 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], type[IncusError]], ...] = tuple(
          r"|connection refused|no route to host|connection reset|i/o timeout"
          r"|failed (connecting|to connect) to", MemberUnreachable),
         (r"\b(instance|snapshot|image|operation|certificate|file|project)s? not found"
-         r"|no such (file|object)", NotFound),
-        (r"not authorized|forbidden|permission denied|restricted", Refused),
+         r"|\b(instance|snapshot|image) \S* ?does not exist|no such (file|object)", NotFound),
+        (r"not authorized|forbidden|permission denied|restricted|not have permission", Refused),
     )
 )  # fmt: skip
 _BY_CODE: dict[int, type[IncusError]] = {

@@ -33,7 +33,7 @@ class Execution:
         self, api: Api, operation: str, what: str, sockets: dict[str, Socket], stack: AsyncExitStack
     ) -> None:
         self._api = api
-        self._operation = operation
+        self.operation = operation  # its id at Incus
         self._what = what
         self._sockets = sockets
         self._stack = stack
@@ -79,7 +79,7 @@ class Execution:
 
     async def code(self, seconds: float = END_SECONDS) -> int:
         """Its exit code, once it has ended. Raises IncusError."""
-        found = await self._api.wait(self._operation, seconds=seconds, what=self._what)
+        found = await self._api.wait(self.operation, seconds=seconds, what=self._what)
         metadata = found.get("metadata")
         code = metadata.get("return") if isinstance(metadata, dict) else None
         if not isinstance(code, int):
@@ -91,6 +91,8 @@ class Execution:
         for reader in self._readers:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
+        closing = (socket.close() for socket in self._sockets.values())
+        await asyncio.gather(*closing, return_exceptions=True)
         with suppress(aiohttp.ClientError, OSError, IncusError):
             await self._stack.aclose()
 

@@ -11,7 +11,7 @@ import socket
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import aiohttp
@@ -23,12 +23,21 @@ from multipassd.system import log
 
 IDLE_SECONDS = 3.0  # a connection that was idle for longer may be one to a host that is off by now
 MAX_ANSWER = 32 << 20  # bytes; a listing of 500 instances with state and snapshots is some 3 MiB
+MAX_ERROR = 1 << 16  # bytes of an answer that is an error's
 MAX_MESSAGE = 1 << 20  # bytes of a websocket's message; Incus sends up to 128 KiB
 CHUNK = 1 << 16
 NOT_SERVING = 503  # also of a member that starts or stops
 # A host that is off answers nothing: after this many seconds a connection with it ends.
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 UNACKNOWLEDGED_MS = 30_000
+
+CLOSE_SECONDS = 2.0  # that a peer has to answer the end of a websocket
+# Debian 13's aiohttp 3.11 and later ones warn of a number, and those before take nothing else.
+_CLOSE: Any = (
+    aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS)
+    if hasattr(aiohttp, "ClientWSTimeout")
+    else CLOSE_SECONDS
+)
 
 Body = bytes | AsyncIterable[bytes] | None
 # Raised before anything was sent: there is no time limit for reading that could raise the second.
@@ -123,11 +132,12 @@ class Members:
         ) as response:
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise errors.bad_answer(request.what, "it is compressed, which was not asked for")
+            limit = request.limit if response.status < 400 else max(request.limit, MAX_ERROR)
             body = bytearray()
             async for chunk in response.content.iter_chunked(CHUNK):
                 body += chunk
-                if len(body) > request.limit:
-                    raise errors.bad_answer(request.what, f"it has over {request.limit} bytes")
+                if len(body) > limit:
+                    raise errors.bad_answer(request.what, f"it has over {limit} bytes")
             names = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status, names, bytes(body))
 
@@ -153,7 +163,10 @@ class Members:
         for address in self.addresses:
             try:
                 found = await self._connections().ws_connect(
-                    _url("wss", address, request), heartbeat=heartbeat, max_msg_size=MAX_MESSAGE
+                    _url("wss", address, request),
+                    heartbeat=heartbeat,
+                    max_msg_size=MAX_MESSAGE,
+                    timeout=_CLOSE,
                 )
             except aiohttp.WSServerHandshakeError as error:
                 why = f"{address}: status {error.status}"

@@ -29,6 +29,7 @@ from tests.multipassd.drivers.incus.fake_instances import Instances
 from tests.multipassd.drivers.incus.fake_operations import Failure, Json, Operations
 
 PROJECT = "multipass"
+OF_PROJECTS = tuple(f"/1.0/{each}" for each in ("instances", "images", "operations", "events"))
 
 
 @dataclass
@@ -208,6 +209,8 @@ class FakeIncus:
                 raise Failure(403, "not authorized")
             return
         project = request.query.get("project", "default")
+        if not request.path.startswith(OF_PROJECTS):
+            return
         if rights["restricted"] and project not in rights["projects"]:
             raise Failure(403, "User does not have permission for project")
 

@@ -17,6 +17,7 @@ STOPPED, RUN, FROZEN, ERROR = (
     ("Frozen", 110),
     ("Error", 112),
 )
+UNKNOWN = ("config", "devices", "profiles")  # of an instance whose member does not answer
 KEPT_BY_PUT = ("architecture", "config", "devices", "profiles", "description", "ephemeral")
 MAC = "10:66:6a:00:00:{:02x}"
 
@@ -110,8 +111,9 @@ class Instances:
         shown = copy.deepcopy(instance.shown)
         shown |= {"expanded_config": shown["config"], "expanded_devices": shown["devices"]}
         reachable = self._reachable(shown["location"])
-        if not reachable:
+        if not reachable:  # as Incus 6.0 answers: without the configuration, and so its tags
             shown |= {"status": ERROR[0], "status_code": ERROR[1]}
+            shown |= dict.fromkeys((*UNKNOWN, *(f"expanded_{each}" for each in UNKNOWN[:2])))
         if recursion == 2:
             shown["state"] = instance.state() if reachable else None
             shown["snapshots"] = list(instance.snapshots.values()) or None
@@ -135,6 +137,9 @@ class Instances:
             origin = self.here(name_of)
             if snapshot and snapshot not in origin.snapshots:
                 raise Failure(404, "Instance snapshot not found")
+        root = (body.get("devices") or {}).get("root") or {}
+        if root.get("pool", "default") != "default":
+            raise Failure(400, "Storage pool not found")
         number = next(self._numbers)
         shown = {
             "name": name,

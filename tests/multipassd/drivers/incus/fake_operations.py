@@ -174,11 +174,10 @@ class Operations:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         operation.sockets[stream].set_result(socket)
-        if stream == "control":
-            async for _ in socket:
-                pass
-        else:
+        if stream == "0":
             await operation.ended.wait()
+        async for _ in socket:
+            pass
         return socket
 
 

@@ -53,6 +53,8 @@ async def create(request: Request) -> web.Response:
         raise Failure(404, "Cluster member not found")
     if not fake.runs(target):
         raise Failure(400, f'Cluster member "{target}" is offline')
+    if (body.get("config") or {}).get("security.privileged"):
+        raise Failure(403, "Privileged containers are forbidden")
     work = lambda: fake.instances.create(body, target)  # noqa: E731
     return begin(request, "Creating instance", work, [body["name"]], target)
 

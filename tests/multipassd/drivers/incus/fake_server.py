@@ -110,6 +110,10 @@ async def enrol(request: Request) -> web.Response:
     return sync()
 
 
+async def certificates(request: Request) -> web.Response:
+    return sync(list(fake_of(request).trusted.values()))
+
+
 async def certificate(request: Request) -> web.Response:
     fake, fingerprint = fake_of(request), request.match_info["fingerprint"]
     if fingerprint not in fake.trusted:
@@ -157,6 +161,7 @@ async def project(request: Request) -> web.Response:
     return sync({"name": fake.instances.project, "config": config, "used_by": []})
 
 
+POOLS_PATH = "/1.0/storage-pools"  # a restricted certificate sees each by its name
 POOLS = {"default": {"name": "default", "driver": "dir", "status": "Created", "config": {}}}
 NETWORKS = {
     "incusbr0": {
@@ -174,6 +179,8 @@ def _of_table(table: dict[str, Json], path: str, what: str) -> Any:
     async def show(request: Request) -> web.Response:
         name = request.match_info.get("key")
         if name is None:
+            if path == POOLS_PATH:
+                raise Failure(403, "Certificate is restricted")
             deep = request.query.get("recursion", "0") != "0"
             return sync(list(table.values()) if deep else [f"{path}/{each}" for each in table])
         if name not in table:
@@ -254,10 +261,11 @@ async def one_image(request: Request) -> web.Response:
     return begin(request, "Deleting image", remove, ())
 
 
-_pools = _of_table(POOLS, "/1.0/storage-pools", "Storage pool")
+_pools = _of_table(POOLS, POOLS_PATH, "Storage pool")
 _networks = _of_table(NETWORKS, "/1.0/networks", "Network")
 ROUTES: tuple[tuple[str, str, Any], ...] = (
     ("GET", "/1.0", server),
+    ("GET", "/1.0/certificates", certificates),
     ("POST", "/1.0/certificates", enrol),
     ("GET", "/1.0/certificates/{fingerprint}", certificate),
     ("DELETE", "/1.0/certificates/{fingerprint}", certificate),
