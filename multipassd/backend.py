@@ -17,6 +17,8 @@ from multipassd.settings.settings import Settings
 from multipassd.system import log
 from multipassd.system.installation import Installation
 from protocol import settings as names
+from protocol.errors import RpcError
+from protocol.status import Status
 
 if TYPE_CHECKING:
     from multipassd.cloudinit.logins import Logins
@@ -58,6 +60,12 @@ def _qemu() -> Backend:
     return BACKEND
 
 
+def _incus() -> Backend:
+    from multipassd.drivers.incus.assembly import BACKEND
+
+    return BACKEND
+
+
 def _may_run_qemu(storage: Path) -> bool:
     """By the directories of machines without units, and of units."""
     detached, units = _listed(str(storage / "run")), _listed(RUNTIME)
@@ -66,13 +74,32 @@ def _may_run_qemu(storage: Path) -> bool:
 
 # By their names in the setting `local.driver`. What is in `settings/values.py` can be set.
 QEMU = "qemu"
-DRIVERS: Mapping[str, Callable[[], Backend]] = {QEMU: _qemu}
+DRIVERS: Mapping[str, Callable[[], Backend]] = {QEMU: _qemu, "incus": _incus}
 # For each of them: may machines run with this storage? Asked without the driver.
 HAVE_MACHINES: Mapping[str, Callable[[Path], bool]] = {
     "qemu": _may_run_qemu,
+    "incus": lambda storage: False,  # what has no record on a cluster is none of this service's
 }
 
+# The parts of `Machines` that another driver has others of.
+OF_DRIVER = (
+    "_driver_name", "driver", "networking", "servers", "registry", "instances", "launcher",
+    "importer", "cloner", "mount_switch",
+)  # fmt: skip
+
 _log = log.get("instances")
+
+
+class DriverBusy(RpcError):
+    """Instances run, which another driver would know nothing of."""
+
+    status = Status.FAILED_PRECONDITION
+
+    def __init__(self, driver: str) -> None:
+        super().__init__(
+            f"local.driver was not changed: instances of {driver} run or are being made. "
+            "`multipass stop --all` stops them; they are there again when that driver is."
+        )
 
 
 class Machines:
@@ -113,15 +140,35 @@ class Machines:
 
     @cached_property
     def driver(self) -> Driver:
+        return self._make(self._driver_name)
+
+    def _make(self, driver: str) -> Driver:
+        """Raises DriverError where this host lacks what it needs."""
         from multipassd.drivers.backend import Surroundings
 
         around = Surroundings(self._environ, self._base, self._data, self._settings.get)
-        return DRIVERS[self._driver_name]().make(around)
+        return DRIVERS[driver]().make(around)
 
     @cached_property
     def _driver_name(self) -> str:
-        """As of the start: another one takes effect at the next."""
+        """As of the start or of `take_driver`; a line that is edited counts from the next start."""
         return self._settings.get(names.DRIVER)
+
+    def check_driver(self, driver: str) -> None:
+        """Before `local.driver` is changed. Raises DriverBusy, DriverError."""
+        if driver in DRIVERS and driver != self._driver_name:
+            if self.instances.busy:
+                raise DriverBusy(self._driver_name)
+            self._make(driver)
+
+    async def take_driver(self) -> None:
+        """Serve the instances of the driver that `local.driver` names by now."""
+        if self._settings.get(names.DRIVER) == self._driver_name or self.instances.busy:
+            return
+        self.instances.close()
+        for part in OF_DRIVER:
+            self.__dict__.pop(part, None)
+        await self.instances.resume()
 
     @property
     def has_traces(self) -> bool:

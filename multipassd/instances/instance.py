@@ -120,6 +120,8 @@ class Instance:
         async with self._lock:
             if again and (self.state != State.UNKNOWN or self._stored.purged):
                 return  # the holder of the lock ended that state
+            if self._guest.on:
+                return  # the holder of the lock has started it
             try:
                 if await self._guest.find():
                     return

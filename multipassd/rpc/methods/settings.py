@@ -31,6 +31,7 @@ from protocol.messages.access import (
 )
 from protocol.settings import (
     BRIDGED_NETWORK,
+    DRIVER,
     HARMLESS_KEYS,
     INCUS_TOKEN,
     PASSPHRASE,
@@ -115,7 +116,11 @@ async def _set(daemon: Daemon, key: str, value: str) -> None:
         if len(value.encode()) > limits.PASSPHRASE:
             raise InvalidSetting(key, "…", f"more than {limits.PASSPHRASE} bytes")
         value = await daemon.verifier.make(value)
+    if key == DRIVER:
+        daemon.machines.check_driver(value)
     await asyncio.to_thread(daemon.settings.set, key, value)
+    if key == DRIVER:
+        await daemon.machines.take_driver()
     await daemon.mount_switch.apply()
     if key == SHARED_SSH_KEY:
         daemon.guest_access.apply_setting()

@@ -175,6 +175,14 @@ class Api:
             answers.envelope(answer, request.what)  # raises
         return Pulled(answer.headers.get("x-incus-type", "file"), answer.body)
 
+    async def read_text(self, path: str, limit: int, *, seconds: float, what: str) -> str:
+        """An answer that is plain text; BadAnswer if it has over `limit` bytes."""
+        request = self._request("GET", path, what, {}, limit=limit)
+        answer = await self._members.send(request, seconds)
+        if answer.status >= 400:
+            answers.envelope(answer, request.what)  # raises
+        return answer.body.decode("utf-8", "replace")
+
     async def remove_file(self, name: str, path: str, *, seconds: float = FILE_SECONDS) -> None:
         """Raises NotFound."""
         what = f"remove {path} in {name}"

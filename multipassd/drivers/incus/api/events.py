@@ -6,7 +6,7 @@ Nothing is told again: what happened while no connection was there must be liste
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -40,7 +40,7 @@ class Event:
     fields: Mapping[str, Any] | None = None
 
 
-async def events(api: Api) -> AsyncIterator[Event]:
+async def events(api: Api) -> AsyncGenerator[Event, None]:
     """Until the connection ends, which raises Unreachable. What happens after CONNECTED is told, so
     a listing that begins then misses nothing. Raises IncusError."""
     opened = api.websocket(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import ssl
+from asyncio import sslproto
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +21,10 @@ from multipassd.drivers.incus.api.membership import CERTIFICATE, KEY, SERVER, Me
 CONNECT_SECONDS = 3.0  # to connect and shake hands: a member that is off must not hold up a call
 # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python's ssl has no name for.
 _NO_CHECK_TIME = 0x200000
+
+# The daemon loads asyncio without `ssl` (bin/multipassd), as its own side of TLS needs none of it.
+if getattr(sslproto, "ssl", None) is None:
+    importlib.reload(sslproto)
 
 
 def context(credentials: Path) -> ssl.SSLContext:

@@ -1,0 +1,91 @@
+"""What is known of one instance of the cluster's project, from an answer of Incus. Pure.
+
+An answer has some ten thousand bytes for each instance, of which a few hundred are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from multipassd.drivers.incus.cluster import owner_tag
+
+RUNNING, STOPPED, FROZEN, ERROR = "Running", "Stopped", "Frozen", "Error"  # Incus' own words
+VIRTUAL_MACHINE, CONTAINER = "virtual-machine", "container"
+MAX_ADDRESSES = 16  # of one guest; a guest that is root makes as many as it likes
+ROOT = "root"
+
+
+class Card(NamedTuple):
+    """A network card among its devices."""
+
+    network: str  # of the cluster's, or a bridge of the members
+    mac: str
+
+
+class Entry(NamedTuple):
+    """One instance, as the cluster shows it."""
+
+    name: str
+    status: str  # RUNNING, STOPPED, FROZEN, ERROR where its member is down; or a passing one
+    kind: str  # VIRTUAL_MACHINE or CONTAINER
+    location: str  # the member; empty on a server that is no cluster
+    daemon: str  # its owner's tag
+    stateful: bool  # stopped, with its memory saved
+    addresses: tuple[str, ...]  # IPv4 of its cards, in their order
+    cards: tuple[Card, ...]
+    cpus: str  # limits.cpu
+    memory: str  # limits.memory
+
+
+def entry_of(document: Any) -> Entry | None:
+    """Of one item of `/1.0/instances?recursion=2`; None for what is none."""
+    found = _mapping(document)
+    name = _text(found.get("name"))
+    if not name:
+        return None
+    config = _mapping(found.get("config"))
+    cards = tuple(_cards(_mapping(found.get("devices"))))
+    location = _text(found.get("location"))
+    return Entry(
+        name=name,
+        status=_text(found.get("status")),
+        kind=_text(found.get("type")),
+        location="" if location == "none" else location,
+        daemon=owner_tag.of(config),
+        stateful=found.get("stateful") is True,
+        addresses=_addresses(_mapping(found.get("state")), cards),
+        cards=cards,
+        cpus=_text(config.get("limits.cpu")),
+        memory=_text(config.get("limits.memory")),
+    )
+
+
+def _cards(devices: Mapping[str, Any]) -> Iterator[Card]:
+    for device in (_mapping(devices[name]) for name in sorted(devices)):
+        if device.get("type") == "nic":
+            network = _text(device.get("network")) or _text(device.get("parent"))
+            yield Card(network, _text(device.get("hwaddr")).lower())
+
+
+def _addresses(state: Mapping[str, Any], cards: tuple[Card, ...]) -> tuple[str, ...]:
+    order = {card.mac: number for number, card in enumerate(cards)}
+    found: list[tuple[int, str]] = []
+    for network in map(_mapping, _mapping(state.get("network")).values()):
+        number = order.get(_text(network.get("hwaddr")).lower())
+        if number is None:
+            continue  # a bridge that the guest has made, its loopback interface
+        listed = network.get("addresses")
+        for each in map(_mapping, listed if isinstance(listed, list) else ()):
+            if each.get("family") == "inet" and each.get("scope") == "global":
+                found.append((number, _text(each.get("address"))))
+    found.sort(key=lambda each: each[0])
+    return tuple(address for _, address in found[:MAX_ADDRESSES] if address)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

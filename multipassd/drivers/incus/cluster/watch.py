@@ -1,0 +1,189 @@
+"""Keeps the view of the cluster true: listed once, then told of by events, and listed anew after
+each time that the connection was lost, as Incus repeats no event."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
+from typing import Any
+
+from multipassd.drivers.incus.api.client import Api
+from multipassd.drivers.incus.api.errors import IncusError, NotFound
+from multipassd.drivers.incus.api.events import CONNECTED, Event, events
+from multipassd.drivers.incus.cluster.entry import RUNNING, Entry, entry_of
+from multipassd.drivers.incus.cluster.view import View
+from multipassd.system import log
+
+LIST_SECONDS = 60.0  # a cluster whose leader has died answers slowly for as long
+LOOK_SECONDS = 20.0  # for one instance
+MEMBERS_INTERVAL = 10.0  # no event says that a member is down
+RETRY_SECONDS, RETRY_MOST = 1.0, 15.0  # between attempts to connect
+LOOKS_AT_ONCE = 6  # requests for single instances; more would keep others' waiting
+# A guest has its address some time after its start, and no event says so.
+ADDRESS_FIRST, ADDRESS_MOST, ADDRESS_WITHIN = 0.3, 5.0, 300.0
+REBOOTS = {"instance-restarted"}
+
+_log = log.get("incus")
+
+
+class Watch:
+    """One task that follows the cluster, and those that look at single instances."""
+
+    def __init__(self, api: Api, view: View) -> None:
+        self._api = api
+        self._view = view
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._looking: set[str] = set()  # of which a look is under way or waits
+        self._again: set[str] = set()  # of those, what has changed since the look began
+        self._turns = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._known = asyncio.Event()  # it was listed, or can't be
+
+    def start(self) -> None:
+        self._spawn(self._follow())
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def settled(self, seconds: float) -> None:
+        """Until the first attempt to list has ended, or the time is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._known.wait()
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- the whole cluster ------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        pause = RETRY_SECONDS
+        while True:
+            why = await self._until_lost()
+            if not self._view.unreachable or not self._known.is_set():
+                _log.warning("the Incus cluster is not reached: %s", why)
+                pause = RETRY_SECONDS
+            self._view.lost(why)
+            self._known.set()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RETRY_MOST)
+
+    async def _until_lost(self) -> str:
+        """Follow the cluster until it is not reached any more, and why that is."""
+        loop = asyncio.get_running_loop()
+        ways = {loop.create_task(self._receive()), loop.create_task(self._poll_members())}
+        try:
+            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            return "it has ended the connection for events"
+        except IncusError as error:
+            return error.message
+        except Exception:  # whatever the cluster answers, it is asked again
+            _log.exception("the Incus cluster could not be followed")
+            return "an answer of it could not be read"
+        finally:
+            for task in ways:
+                task.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _receive(self) -> None:
+        """Raises IncusError."""
+        async with aclosing(events(self._api)) as stream:
+            async for event in stream:
+                if event.kind == CONNECTED:
+                    await self._list()
+                else:
+                    self._note(event)
+
+    async def _poll_members(self) -> None:
+        """Raises IncusError."""
+        while True:
+            await asyncio.sleep(MEMBERS_INTERVAL)
+            if not self._view.unreachable and await self._read_members() != self._view.members:
+                await self._list()
+
+    async def _list(self) -> None:
+        """Raises IncusError."""
+        members = await self._read_members()
+        found = await self._api.get("/1.0/instances", seconds=LIST_SECONDS, recursion="2")
+        items = found if isinstance(found, list) else []
+        if self._view.unreachable:
+            _log.info("the Incus cluster is reached: %d instances", len(items))
+        self._view.listed_all((each for each in map(entry_of, items) if each), members)
+        self._known.set()
+        for entry in self._view.entries.values():
+            if _lacks_address(entry):
+                self.look(entry.name)
+
+    async def _read_members(self) -> Mapping[str, str]:
+        """By name. Raises IncusError."""
+        found = await self._api.get("/1.0/cluster/members", seconds=LOOK_SECONDS, recursion="1")
+        items = found if isinstance(found, list) else []
+        return {
+            str(each.get("server_name")): str(each.get("status"))
+            for each in items
+            if isinstance(each, dict)
+        }
+
+    # -- single instances -------------------------------------------------------------------------
+
+    def _note(self, event: Event) -> None:
+        if event.kind != "lifecycle" or not event.name:
+            return
+        if event.action in REBOOTS:
+            self._view.rebooted(event.name)
+        self.look(event.name)
+
+    def look(self, name: str) -> None:
+        """Ask for one instance soon; once for all that happens to it until then."""
+        if name in self._looking:
+            self._again.add(name)
+        else:
+            self._looking.add(name)
+            self._spawn(self._look(name))
+
+    async def _look(self, name: str) -> None:
+        """Until it has an address, if it is to have one."""
+        loop = asyncio.get_running_loop()
+        end, pause = loop.time() + ADDRESS_WITHIN, ADDRESS_FIRST
+        while True:
+            self._again.discard(name)
+            async with self._turns:
+                entry = await self._read(name)
+            if name in self._again:
+                end, pause = loop.time() + ADDRESS_WITHIN, ADDRESS_FIRST
+            elif entry is None or not _lacks_address(entry) or loop.time() > end:
+                break
+            else:
+                await asyncio.sleep(pause)
+                pause = min(1.5 * pause, ADDRESS_MOST)
+        self._looking.discard(name)
+
+    async def _read(self, name: str) -> Entry | None:
+        try:
+            return await self.fresh(name)
+        except IncusError as error:
+            _log.info("%s is not known better: %s", name, error.message)
+            return None
+
+    async def fresh(self, name: str) -> Entry | None:
+        """As it is now; None where there is none. Raises IncusError."""
+        try:
+            found = await self._api.get(
+                f"/1.0/instances/{name}", seconds=LOOK_SECONDS, recursion="1"
+            )
+        except NotFound:
+            self._view.remove(name)
+            return None
+        entry = entry_of(found)
+        if entry is not None:
+            self._view.put(entry)
+        return entry
+
+
+def _lacks_address(entry: Entry) -> bool:
+    return entry.status == RUNNING and bool(entry.cards) and not entry.addresses

@@ -1,0 +1,111 @@
+"""Snapshots, copies and moves of machines on the cluster: operations of Incus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from multipassd.drivers.incus import requests
+from multipassd.drivers.incus.api.client import Api, name_in_path
+from multipassd.drivers.incus.api.errors import IncusError, NotFound
+from multipassd.drivers.incus.cluster.entry import ROOT
+from multipassd.drivers.interface import DriverError, Machine, SnapshotMissing
+
+# A pool without snapshots of its own (`dir`) copies the whole disk.
+COPY_SECONDS = 3600.0
+DROP_SECONDS = 600.0
+GROW_SECONDS = 120.0
+
+
+def instance(name: str) -> str:
+    return f"/1.0/instances/{name_in_path(name)}"
+
+
+def snapshot(name: str, tag: str) -> str:
+    return f"{instance(name)}/snapshots/{name_in_path(tag)}"
+
+
+async def take(api: Api, name: str, tag: str) -> None:
+    body = {"name": tag, "stateful": False}
+    path = f"{instance(name)}/snapshots"
+    what = f"take a snapshot of {name}"
+    await api.operate("POST", path, body, seconds=COPY_SECONDS, what=what)
+
+
+async def restore(api: Api, name: str, tag: str) -> None:
+    """Raises SnapshotMissing, IncusError."""
+    await _require(api, name, tag)
+    body = {"restore": tag}
+    await api.operate(
+        "PUT", instance(name), body, seconds=COPY_SECONDS, what=f"restore a snapshot of {name}"
+    )
+
+
+async def drop(api: Api, name: str, tag: str) -> None:
+    what = f"remove a snapshot of {name}"
+    try:
+        await api.operate("DELETE", snapshot(name, tag), seconds=DROP_SECONDS, what=what)
+    except NotFound:
+        return
+
+
+async def size(api: Api, name: str, tag: str) -> int:
+    """Bytes. Raises SnapshotMissing, DriverError where the pool does not tell."""
+    found = await _require(api, name, tag)
+    taken = found.get("size")
+    if not isinstance(taken, int) or taken <= 0:
+        raise DriverError(f"The storage pool of {name} does not tell what a snapshot takes.")
+    return taken
+
+
+async def _require(api: Api, name: str, tag: str) -> dict[str, Any]:
+    try:
+        found = await api.get(snapshot(name, tag), what=f"look at a snapshot of {name}")
+    except NotFound:
+        raise SnapshotMissing(f"{name} has no snapshot {tag} on the Incus cluster.") from None
+    return found if isinstance(found, dict) else {}
+
+
+async def copy(
+    api: Api,
+    source: str,
+    machine: Machine,
+    daemon: str,
+    devices: dict[str, Any],
+    progress: Callable[[int], None],
+) -> None:
+    """`progress` is called with percents, and what it raises ends the copy. On the host that the
+    source is on."""
+    found = await api.get(instance(source), what=f"look at {source}")
+    devices = {ROOT: found["devices"][ROOT], **devices}
+    body = requests.copy(machine, found, daemon, devices)
+    target = {} if found.get("location") in (None, "", "none") else {"target": found["location"]}
+    what = f"copy {source}"
+    copying = asyncio.get_running_loop().create_task(
+        api.operate("POST", "/1.0/instances", body, seconds=COPY_SECONDS, what=what, **target)
+    )
+    try:
+        while not (await asyncio.wait({copying}, timeout=1.0))[0]:
+            progress(0)
+    except BaseException:
+        copying.cancel()
+        raise
+    await copying
+
+
+async def grow(api: Api, name: str, size: int) -> None:
+    found = await api.get(instance(name), what=f"look at {name}")
+    root = {**found["devices"][ROOT], "size": str(size)}
+    what = f"make the disk of {name} larger"
+    body = {"devices": {ROOT: root}}
+    await api.operate("PATCH", instance(name), body, seconds=GROW_SECONDS, what=what)
+
+
+async def move(api: Api, name: str, host: str) -> None:
+    body = {"migration": True}
+    what = f"move {name} to {host}"
+    await api.operate("POST", instance(name), body, seconds=COPY_SECONDS, what=what, target=host)
+
+
+__all__ = ["IncusError", "copy", "drop", "grow", "instance", "move", "restore", "size", "take"]

@@ -1,0 +1,1 @@
+"""The networks of the cluster, and how guests on them are reached."""

@@ -1,0 +1,122 @@
+"""The networks of the cluster, and whether guests on them are reached directly.
+
+They are where the administrator has named a network that this host reaches (`local.incus.network`).
+A bridge that Incus makes itself has the same addresses on each member, and is reached from that
+member alone: guests on it are reached through the cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import AddressValueError, IPv4Interface
+from typing import Any, NamedTuple
+
+from multipassd.drivers.incus.api.client import Api
+from multipassd.drivers.incus.api.errors import IncusError
+
+BRIDGE, LOOPBACK = "bridge", "loopback"
+USUAL = "incusbr0"  # as `incus admin init` names it
+PROBE_PORT = 22  # any: a refusal is an answer, too
+PROBE_SECONDS = 2.0
+
+
+class Network(NamedTuple):
+    """One network, as the cluster shows it."""
+
+    name: str
+    type: str  # bridge, ovn, macvlan, physical, sriov; of an unmanaged one what the kernel calls it
+    managed: bool
+    gateway: str  # its own IPv4 address; empty where it has none
+    description: str
+
+
+class Networks(NamedTuple):
+    """Those of the cluster, and how guests are reached."""
+
+    found: Mapping[str, Network]
+    usual: str  # the network of first cards
+    direct: bool
+    why: str  # guests are not reached directly, a clause; or what is wrong with the named network
+
+
+async def read(api: Api, named: str, members: int) -> Networks:
+    """`named`: `local.incus.network`; `members`: how many the cluster has. Raises IncusError."""
+    found = {each.name: each for each in await _read(api)}
+    usual = named or _usual(found)
+    network = found.get(usual)
+    if network is None:
+        return Networks(found, usual, False, _missing(named))
+    if not named:
+        return Networks(found, usual, False, "local.incus.network names no network")
+    why = await _why_not_direct(network, members)
+    return Networks(found, usual, not why, why)
+
+
+async def _read(api: Api) -> list[Network]:
+    answer = await api.get("/1.0/networks", what="list networks", recursion=1)
+    items = answer if isinstance(answer, list) else []
+    return [_network(each) for each in items if isinstance(each, dict) and _usable(each)]
+
+
+def _usable(document: Mapping[str, Any]) -> bool:
+    managed = document.get("managed") is True
+    return managed or document.get("type") == BRIDGE
+
+
+def _network(document: Mapping[str, Any]) -> Network:
+    config = document.get("config")
+    address = config.get("ipv4.address", "") if isinstance(config, dict) else ""
+    gateway = ""
+    with suppress(AddressValueError, ValueError):
+        gateway = str(IPv4Interface(address).ip) if address not in ("", "none", "auto") else ""
+    return Network(
+        name=str(document.get("name")),
+        type=str(document.get("type")),
+        managed=document.get("managed") is True,
+        gateway=gateway,
+        description=str(document.get("description") or ""),
+    )
+
+
+def _usual(found: Mapping[str, Network]) -> str:
+    bridges = sorted(name for name, each in found.items() if each.managed and each.type == BRIDGE)
+    return USUAL if USUAL in bridges or not bridges else bridges[0]
+
+
+def _missing(named: str) -> str:
+    if named:
+        return f"the cluster has no network {named}, which local.incus.network names"
+    return (
+        "the cluster has no bridge of its own; `incus network create incusbr0` makes one, or "
+        "local.incus.network names another network"
+    )
+
+
+async def _why_not_direct(network: Network, members: int) -> str:
+    """A clause; empty where guests on it are reached directly."""
+    if network.managed and network.type == BRIDGE and members > 1:
+        return (
+            f"{network.name} is a bridge on each member by itself, with the same addresses, so "
+            "none of them leads to a certain guest"
+        )
+    if network.gateway and not await _answers(network.gateway):
+        return f"{network.gateway} on {network.name} does not answer this host"
+    return ""
+
+
+async def _answers(address: str) -> bool:
+    """Does this host get there? A refused connection is an answer."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            _, writer = await asyncio.open_connection(address, PROBE_PORT)
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    writer.transport.abort()
+    return True
+
+
+__all__ = ["IncusError", "Network", "Networks", "read"]

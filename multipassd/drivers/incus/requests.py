@@ -1,0 +1,113 @@
+"""The bodies of requests to Incus for a machine. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from multipassd.cloudinit import seed as seed_texts
+from multipassd.drivers.incus.cluster import owner_tag
+from multipassd.drivers.incus.cluster.entry import VIRTUAL_MACHINE, Card
+from multipassd.drivers.interface import Link, Machine
+
+SEED_DEVICE = "seed"
+# By the seed's names: the config keys that Incus makes a virtual machine's seed disk of. Its
+# meta data it makes itself, with the instance's name.
+SEED_KEYS = {
+    "user-data": "cloud-init.user-data",
+    "vendor-data": "cloud-init.vendor-data",
+    "network-config": "cloud-init.network-config",
+}
+# A stateful stop keeps the memory beside the disk, so there must be room for that.
+STATEFUL = {"migration.stateful": "true"}
+
+
+def limits(machine: Machine) -> dict[str, str]:
+    return {"limits.cpu": str(machine.cpus), "limits.memory": str(machine.memory)}
+
+
+def cards(links: Sequence[Link], usual: str) -> tuple[Card, ...]:
+    """`usual`: the network of cards that name none."""
+    return tuple(Card(link.network or usual, link.mac) for link in links)
+
+
+def card_devices(wanted: Sequence[Card], managed: Mapping[str, bool]) -> dict[str, Any]:
+    """`managed`: by the network's name, does Incus manage it? Else it is a bridge of members."""
+    devices = {}
+    for number, card in enumerate(wanted):
+        name = f"eth{number}"
+        where = (
+            {"network": card.network}
+            if managed.get(card.network, True)
+            else {"nictype": "bridged", "parent": card.network}
+        )
+        devices[name] = {"type": "nic", "name": name, "hwaddr": card.mac, **where}
+    return devices
+
+
+def root_device(kind: str, pool: str, size: int, memory: int) -> dict[str, str]:
+    """`size`, `memory`: bytes."""
+    device = {"type": "disk", "path": "/", "pool": pool, "size": str(size)}
+    if kind == VIRTUAL_MACHINE:
+        device["size.state"] = str(memory + (memory >> 2))
+    return device
+
+
+def create(
+    machine: Machine, kind: str, fingerprint: str, daemon: str, devices: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A new instance of an image that the project has."""
+    return {
+        "name": machine.name,
+        "type": kind,
+        "source": {"type": "image", "fingerprint": fingerprint},
+        "config": config(machine, kind, daemon),
+        "devices": {**devices, **_seed_device(kind)},
+        "profiles": [],
+    }
+
+
+def config(machine: Machine, kind: str, daemon: str) -> dict[str, str]:
+    stateful = STATEFUL if kind == VIRTUAL_MACHINE else {}
+    return {owner_tag.DAEMON: daemon, **limits(machine), **stateful}
+
+
+def copy(
+    machine: Machine, source: Mapping[str, Any], daemon: str, devices: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A new instance with another's disk, without its snapshots. `source`: the other, as Incus
+    shows it."""
+    kind = str(source.get("type"))
+    kept = {
+        key: value
+        for key, value in source.get("config", {}).items()
+        if not key.startswith(("volatile.", owner_tag.PREFIX, "limits."))
+    }
+    return {
+        "name": machine.name,
+        "type": kind,
+        "architecture": source.get("architecture"),
+        "source": {"type": "copy", "source": source.get("name"), "instance_only": True},
+        "config": {**kept, **config(machine, kind, daemon)},
+        "devices": {**devices, **_seed_device(kind)},
+        "profiles": [],
+    }
+
+
+def seed_config(files: Mapping[str, bytes]) -> dict[str, str]:
+    """For a virtual machine. Pure; `files`: the seed's, by their names there."""
+    return {key: files[name].decode() for name, key in SEED_KEYS.items() if name in files}
+
+
+def seed_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """For a container: by their paths in it, the directory's first."""
+    return {f"{SEED_PLACE}/{name}": files[name] for name in seed_texts.NAMES if name in files}
+
+
+SEED_PLACE = "/var/lib/cloud/seed/nocloud"
+
+
+def _seed_device(kind: str) -> dict[str, Any]:
+    if kind != VIRTUAL_MACHINE:
+        return {}
+    return {SEED_DEVICE: {"type": "disk", "source": "cloud-init:config"}}
