@@ -141,6 +141,7 @@ HEAVY_FOR_START = HEAVY_FOR_DAEMON | {
 LISTING = "multipassd.rpc.methods.listing"
 # What loads own code at its first use: see `multipassd/late_code.py`.
 IMPORT_LATE = {
+    "multipassd.drivers.incus.assembly",
     "multipassd.drivers.incus.inspection.cluster",
     "multipassd.certificates.expiry",
     "multipassd.auth.inviting",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class IncusDriver:
 
     max_cpus = 512  # as many as a virtual machine of Incus takes
     user = "root"
-    opens_service_taps = offers_shares = exports = False
+    opens_service_taps = offers_shares = exports = renames = False
     keeps_snapshots = clones = places = outlives_host = True
 
     def __init__(self, directory: Path, setting: Callable[[str], str]) -> None:
@@ -88,6 +88,13 @@ class IncusDriver:
 
     async def prepare(self, base: Base, report: Callable[[int], None]) -> None:
         await images.ensure(await self._reached(), base, self._cluster.daemon, report)
+
+    async def prune_images(self, kept: Collection[str]) -> None:
+        try:
+            for each in await images.prune(await self._reached(), self._cluster.daemon, kept):
+                _log.info("removed the image %s from the Incus cluster, unused for weeks", each)
+        except IncusError as error:
+            _log.info("images on the Incus cluster stay for now: %s", error.message)
 
     async def choose(self, base: Base) -> Hardware:
         return {TYPE: self._setting(names.INCUS_TYPE)}
