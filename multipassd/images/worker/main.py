@@ -75,7 +75,8 @@ def _run(task: Task) -> Answer:
 def _limit_memory() -> None:
     """Of an archive's headers many may belong to one file, and are kept until they are read."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, hard))
+    soft = MAX_MEMORY if hard == resource.RLIM_INFINITY else min(MAX_MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _unneeded() -> Iterable[int]:
