@@ -18,8 +18,8 @@ from multipassd.drivers.incus.api.errors import NoRoom
 from multipassd.drivers.incus.images import DAEMON, ensure, prune
 from multipassd.images.image import QCOW2, SQUASHFS, TAR, Base
 from multipassd.images.worker import archive
+from tests.multipassd.drivers.incus.namespaces import run_inside
 from tests.system.host import Host
-from tests.system.in_namespace import run_in
 from tests.system.incus_cluster import NETWORK, PROJECT, Cluster, cluster
 from tools import containerimage, rootfs
 
@@ -42,7 +42,7 @@ def place(fabric: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A membership."""
     directory = tmp_path_factory.mktemp("incus")
     token = fabric.token()
-    run_in(fabric.namespace, lambda: joining.join(token, directory, PROJECT))
+    run_inside(fabric.namespace, lambda: joining.join(token, directory, PROJECT))
     return directory
 
 
@@ -65,7 +65,7 @@ def ask(fabric: Cluster, place: Path) -> Ask[Result]:
             finally:
                 await api.close()
 
-        return run_in(fabric.namespace, story)
+        return run_inside(fabric.namespace, story)
 
     return ask
 

@@ -5,35 +5,30 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 SECONDS = 120.0  # for one piece of work
 
+Result = TypeVar("Result")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def run_inside(namespace: str, work: Callable[[], Awaitable[None]]) -> None:
+def run_inside(namespace: str, work: Callable[[], Awaitable[Result]]) -> Result:
     """In a thread of its own, as a namespace is a thread's; what the work raises is raised here."""
-    failures: list[BaseException] = []
 
-    def enter_and_run() -> None:
-        try:
-            _enter(namespace)
-            asyncio.run(_bounded(work))
-        except BaseException as error:
-            failures.append(error)
+    def enter_and_run() -> Result:
+        _enter(namespace)
+        return asyncio.run(_bounded(work))
 
-    thread = threading.Thread(target=enter_and_run)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(enter_and_run).result()
 
 
-async def _bounded(work: Callable[[], Awaitable[None]]) -> None:
+async def _bounded(work: Callable[[], Awaitable[Result]]) -> Result:
     async with asyncio.timeout(SECONDS):
-        await work()
+        return await work()
 
 
 def _enter(namespace: str) -> None:
