@@ -120,14 +120,9 @@ class Watch:
                 self.look(entry.name)
 
     async def _read_members(self) -> Mapping[str, str]:
-        """By name. Raises IncusError."""
-        found = await self._api.get("/1.0/cluster/members", seconds=LOOK_SECONDS, recursion="1")
-        items = found if isinstance(found, list) else []
-        return {
-            str(each.get("server_name")): str(each.get("status"))
-            for each in items
-            if isinstance(each, dict)
-        }
+        """By name; none of a server that is no cluster. Raises IncusError."""
+        found = await self._api.members(seconds=LOOK_SECONDS)
+        return {str(each.get("server_name")): str(each.get("status")) for each in found}
 
     # -- single instances -------------------------------------------------------------------------
 
