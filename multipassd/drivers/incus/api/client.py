@@ -44,6 +44,11 @@ class Api:
         place = directory / membership.credentials
         self._members = Members(membership.addresses, place)
 
+    @property
+    def addresses(self) -> list[str]:
+        """Of the members, in the order in which they are tried."""
+        return self._members.addresses
+
     # -- calls ------------------------------------------------------------------------------------
 
     async def get(
@@ -206,7 +211,7 @@ class Api:
         found = addresses.usable(each.get("url") for each in await self.members())
         if found and set(found) != set(self.membership.addresses):
             changed = self.membership.replace(addresses=found)
-            await asyncio.to_thread(membership.write, changed, self.directory)
+            await asyncio.to_thread(membership.keep_addresses, changed, self.directory)
             self.membership = changed
             self._members.update(found)
 

@@ -39,6 +39,7 @@ class Execution:
         self._stack = stack
         self._errors = bytearray()
         self._ended = False  # no more input
+        self._read_all = False
         loop = asyncio.get_running_loop()
         # What is not read of these two would stop the command.
         self._readers = [loop.create_task(self._keep_errors()), loop.create_task(self._pass_over())]
@@ -50,16 +51,17 @@ class Execution:
 
     async def read(self) -> bytes:
         """What it wrote to stdout, as it comes; empty at the end. Raises Unreachable."""
-        while True:
+        while not self._read_all:
             message = await self._sockets[STDOUT].receive()
             if message.type is aiohttp.WSMsgType.BINARY and message.data:
                 return bytes(message.data)
-            if message.type in _ENDS:
-                return b""
             if message.type is aiohttp.WSMsgType.TEXT and not message.data:
-                return b""  # Incus' word for the end of a stream
-            if message.type is aiohttp.WSMsgType.ERROR:
-                raise self._broken(message.data)
+                self._read_all = True  # Incus' word for the end of a stream
+            elif message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING):
+                self._read_all = True
+            elif message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR):
+                raise self._broken(self._sockets[STDOUT].exception() or "it was closed")
+        return b""
 
     async def write(self, data: bytes) -> None:
         """To its stdin; returns when there is room for more. Raises Unreachable."""
@@ -109,13 +111,6 @@ class Execution:
     def _broken(self, why: object) -> errors.Unreachable:
         said = errors.shown(why)
         return errors.Unreachable(f"The connection to Incus broke: {said} ({self._what}).", said)
-
-
-_ENDS = (
-    aiohttp.WSMsgType.CLOSE,
-    aiohttp.WSMsgType.CLOSING,
-    aiohttp.WSMsgType.CLOSED,
-)
 
 
 async def exec_stream(

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -42,6 +43,8 @@ PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # what Incus takes, wi
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")  # SHA-256
 _DAEMON = re.compile(r"[0-9a-f]{16,64}")
 _CREDENTIALS = re.compile(r"credentials-[0-9a-f]{16}")
+
+_writing = threading.Lock()
 
 
 def _fits(pattern: re.Pattern[str]) -> object:
@@ -108,6 +111,19 @@ def _damaged(why: str) -> MembershipDamaged:
 
 def write(membership: Membership, directory: Path) -> None:
     """Durable when this returns. Raises StorageFailed, and then nothing has changed."""
+    with _writing:
+        _write(membership, directory)
+
+
+def keep_addresses(membership: Membership, directory: Path) -> None:
+    """The same with other addresses, unless the daemon has joined anew since. Raises
+    StorageFailed."""
+    with _writing:
+        if named(directory) == membership.credentials:
+            _write(membership, directory)
+
+
+def _write(membership: Membership, directory: Path) -> None:
     try:
         make_directory(directory, DIRECTORY_MODE)
         write_atomically(file(directory), membership.to_json(indent=2) + b"\n", SECRET_MODE)
