@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tools import bootdisk, cloudimage, roots
 
+PACKING = ("tar", "--sort=name", "--mtime=@1767225600", "--numeric-owner", "--format=gnu")
 NEVER_IN_CONTAINERS = ("/usr/sbin/resize2fs",)
 # A date, as the same files must give the same fingerprint.
 METADATA = """\
@@ -36,6 +37,20 @@ def kept() -> Path:
     return roots.kept("containerimage", digest.hexdigest()[:12], ".tar.gz", _build)
 
 
+def kept_root() -> Path:
+    """Its root file system alone, as releases of Ubuntu publish theirs. Raises roots.RootError."""
+    whole = kept()
+    identity = whole.name.removesuffix(".tar.gz")[-12:]
+    return roots.kept("containerroot", identity, ".tar.xz", lambda path: _repack(whole, path))
+
+
+def _repack(whole: Path, path: Path) -> None:
+    with roots.scratch("multipass-container-") as work:
+        subprocess.run(["tar", "-xpf", whole, "-C", work, "--numeric-owner"], check=True)
+        names = ("-C", work / "rootfs", ".")
+        subprocess.run([*PACKING, "-I", "xz -1", "-cf", path, *names], check=True)
+
+
 def _build(path: Path) -> None:
     with roots.unpacked(roots.tarball("guest", cloudimage.PACKAGES)) as root:
         work = root / bootdisk.WORK
@@ -54,9 +69,8 @@ def _build(path: Path) -> None:
 def pack(work: Path, path: Path) -> None:
     """Write the tarball of metadata.yaml and rootfs in `work`, which always has the same bytes for
     the same files."""
-    sorted_names = ("--sort=name", "--mtime=@1767225600", "--numeric-owner", "--format=gnu")
-    command = ["tar", *sorted_names, "-C", str(work), "-I", "gzip -n", "-cf", str(path)]
-    subprocess.run([*command, "metadata.yaml", "rootfs"], check=True)
+    names = ("metadata.yaml", "rootfs")
+    subprocess.run([*PACKING, "-C", work, "-I", "gzip -n", "-cf", path, *names], check=True)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def set_mounts(site: Site, name: str, *mounts: dict[str, object]) -> None:
 
 
 def record(site: Site, name: str) -> Path:
-    return site.storage / "data/instances" / f"{name}.json"
+    return site.record_place / f"{name}.json"
 
 
 def _helpers(site: Site) -> list[int]:

@@ -152,7 +152,11 @@ class Site:
 
     def records(self, name: str) -> list[Path]:
         """The records of instances whose names begin so."""
-        return sorted((self.storage / "data/instances").glob(f"{name}*.json"))
+        return sorted(self.record_place.glob(f"{name}*.json"))
+
+    @property
+    def record_place(self) -> Path:
+        return self.storage / "data/instances"
 
     def kept_of(self, name: str) -> list[Path]:
         """All that lies anywhere under the daemon's storage and belongs to this instance."""

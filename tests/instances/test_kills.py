@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,9 @@ BEFORE_RECORD = ("image", "overlay", "seed")
 AFTER_RECORD = ("record", "start", "boot")
 # Steps that end before the log can be read on a busy machine; and the longer step before each.
 SHORT = {"record": "seed"}
+
+
+Begin = Callable[[Site, str], "subprocess.Popen[str]"]
 
 
 def begin(site: Site, name: str) -> subprocess.Popen[str]:
@@ -74,9 +78,9 @@ def check_it_works(site: Site, name: str) -> None:
     subprocess.run(["qemu-img", "check", "-q", str(disk)], check=True)
 
 
-def kill_at(site: Site, name: str, stage: str) -> bool:
+def kill_at(site: Site, name: str, stage: str, start: Begin = begin) -> bool:
     """As soon as the log tells that this stage begins. Did it tell of no later one by then?"""
-    launching = begin(site, name)
+    launching = start(site, name)
 
     def told_of(stage: str) -> bool:
         assert launching.poll() is None, launching.communicate()

@@ -33,7 +33,6 @@ KINDS = {
     "instances": roots.INSTANCE_HOST,
     "network-manager": roots.NETWORK_MANAGER_HOST,
     "cockpit": roots.COCKPIT_HOST,
-    "incus": roots.INCUS_HOST,
 }
 
 Done = subprocess.CompletedProcess[str]

@@ -5,11 +5,12 @@
         fabric.member(1).run("incus", "list")        # m1 is the first, and the leader at first
         subprocess.run([*fabric.entering, ...])      # runs where the members are reached
 
-A test uses the fixtures of tests/system/incus_fixtures.py. Members have the addresses ADDRESS, in
-every namespace the same ones, so any number of clusters can run at once. The root of a member has
-the deb installed, so a member can run the service too; otherwise the checkout's daemon is run by
-`entering`, which is quicker. The network of containers is a bridge on each member, which the
-namespace reaches on member 1 alone (`route_to_guests`).
+The fixture `incus_base` is for the whole run, tests/system/incus_site.py has the service with a
+cluster. Members have the addresses ADDRESS, in each namespace the same ones, so any number of
+clusters can run at once. A member has what the deb needs, so `give_package` and `dpkg -i` make it a
+host of the service; otherwise the checkout's daemon is run by `entering`, which is quicker. The
+network of containers is a bridge on each member, which the namespace reaches on member 1 alone
+(`route_to_guests`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import base64
 import itertools
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +27,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.system.host import WORKER, Host, new_host
+from tests.system.host import PACKAGE, WORKER, Host, add_users
 from tests.waiting import until
-from tools import roots
+from tools import deb, roots
 
 PROJECT = "multipass"
 ADDRESS = "10.77.0.{}"  # .1 is the namespace's bridge, members begin at FIRST
@@ -56,24 +58,33 @@ _numbers = itertools.count(1)
 @contextmanager
 def incus_base() -> Iterator[Host]:
     """The root of all members, never booted itself. Raises RootError where none can be made."""
-    with new_host(kind="incus") as base:
+    with roots.unpacked(roots.tarball("incus", roots.INCUS_HOST)) as root:
+        add_users(root)
+        (root / "etc/machine-id").write_text("")  # else presets decide at each first boot
         for unit in MASKED:
-            (base.root / "etc/systemd/system" / unit).symlink_to("/dev/null")
-        yield base
+            (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
+        yield Host(root)
 
 
 @contextmanager
 def cluster(base: Host, members: int = 1) -> Iterator[Cluster]:
     """Booted members, formed into a cluster with the project; stopped and removed afterwards."""
+    with unformed(base, members) as fabric:
+        fabric.boot()
+        fabric.form()
+        fabric.make_project()
+        yield fabric
+
+
+@contextmanager
+def unformed(base: Host, members: int) -> Iterator[Cluster]:
+    """Hosts that have Incus and nothing more, off."""
     with ExitStack() as stack:
         fabric = Cluster(stack.enter_context(_namespace()))
         for number in range(1, members + 1):
             member = stack.enter_context(_member(base, fabric, number))
             fabric.members.append(member)
         stack.callback(fabric.kill)  # quicker than an orderly stop, and nothing of it is kept
-        fabric.boot()
-        fabric.form()
-        fabric.make_project()
         yield fabric
 
 
@@ -102,12 +113,16 @@ class Member(Host):
 
     def begun(self) -> None:
         """Connect it with the bridge, before it asks the others of its cluster for anything."""
-        _ip("-n", self.namespace, "link", "add", self.name, "type", "veth",
-            "peer", "name", "eth0", "netns", str(self.leader))  # fmt: skip
-        _ip("-n", self.namespace, "link", "set", self.name, "master", BRIDGE, "up")
-        self.run("ip", "link", "set", "eth0", "up")
+        self.add_card(self.name, "eth0")
         self.run("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
         self.run("ip", "route", "add", "default", "via", ADDRESS.format(1))
+
+    def add_card(self, end: str, name: str) -> None:
+        """A card in the namespace's network, which has the other `end`."""
+        peer = ("peer", "name", name, "netns", str(self.leader))
+        _ip("-n", self.namespace, "link", "add", end, "type", "veth", *peer)
+        _ip("-n", self.namespace, "link", "set", end, "master", BRIDGE, "up")
+        self.run("ip", "link", "set", name, "up")
 
     def unplug(self) -> None:
         """As a cable that is pulled: packets are lost, in both directions. `connect` repairs it."""
@@ -115,6 +130,10 @@ class Member(Host):
 
     def connect(self) -> None:
         _ip("-n", self.namespace, "link", "set", self.name, "up")
+
+    def give_package(self, path: str = PACKAGE) -> None:
+        """The deb of this checkout lies there then, to be installed."""
+        shutil.copyfile(deb.kept(), f"{self.root}{path}")
 
     def preseed(self, config: Mapping[str, object]) -> None:
         self.run("incus", "admin", "init", "--preseed", given=json.dumps(config))
@@ -137,10 +156,6 @@ class Cluster:
         """What runs a command where the members are reached."""
         return ["ip", "netns", "exec", self.namespace]
 
-    @property
-    def addresses(self) -> list[str]:
-        return [f"{member.address}:{PORT}" for member in self.members]
-
     def member(self, number: int) -> Member:
         return self.members[number - 1]
 
@@ -158,7 +173,7 @@ class Cluster:
             said = first.run("incus", "cluster", "add", "--quiet", other.name).stdout
             other.preseed(_joining(other, said.split()[-1]))
         if others:
-            # A member counts as dead after 20 s, which is the least that Incus takes.
+            # Seconds until a member counts as dead: the least that Incus takes, not its usual 20.
             first.run("incus", "config", "set", "cluster.offline_threshold=11")
 
     def make_project(self, name: str = PROJECT) -> None:

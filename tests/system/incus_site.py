@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.instances.site import Site
 from tests.system.incus_cluster import Cluster
 from tools import containerimage
-
-ENTER_TOKEN = "Please enter the token:"
 
 
 class IncusSite(Site):
@@ -30,20 +29,54 @@ class IncusSite(Site):
     def url(self) -> str:
         return f"file://{containerimage.kept()}"
 
-    def join(self) -> None:
+    def boot_id(self, name: str) -> str:
+        """When its PID 1 began, as containers share their kernel's own id."""
+        return self.inside(name, "cut -d ' ' -f 22 /proc/1/stat")
+
+    def reboot(self, name: str) -> None:
+        before = self.boot_id(name)
+        self.cli("exec", name, "--", "sudo", "reboot")
+
+        def booted() -> bool:
+            asked = self.cli("exec", name, "--", "cut", "-d", " ", "-f", "22", "/proc/1/stat")
+            return asked.returncode == 0 and asked.stdout.strip() != before
+
+        self.wait_for(booted, "the reboot")
+
+    @property
+    def record_place(self) -> Path:
+        return self.storage / "data/incus/instances"
+
+    def kept_of(self, name: str) -> list[Path]:
+        """On this host, and on the cluster."""
+        machines = (self.storage / "incus/machines").glob(f"*{name}*")
+        there = [Path(each) for each in self.fabric.instances() if name in each]
+        return [*self.records(name), *machines, *there]
+
+    def qemus(self) -> list[int]:
+        return []
+
+    def qemus_of(self, name: str) -> list[int]:
+        return []
+
+    def join(self, token: str = "") -> None:
         """Become a client of the cluster, for containers."""
+        self.done("list")  # adopts the client
         self.done("set", "local.driver=incus")
-        self.done("set", f"local.incus.token={self.fabric.token()}")
+        self.done("set", f"local.incus.token={token or self.fabric.token()}")
         self.done("set", "local.incus.type=container")
 
 
 @contextmanager
-def incus_site(fabric: Cluster, env: Mapping[str, str] | None = None) -> Iterator[IncusSite]:
+def incus_site(
+    fabric: Cluster, env: Mapping[str, str] | None = None, *, joined: bool = True
+) -> Iterator[IncusSite]:
     """A running daemon that has joined. What it made is removed with the cluster, not before."""
     site = IncusSite(fabric, env)
     try:
         site.daemon.start()
-        site.join()
+        if joined:
+            site.join()
         yield site
         site.daemon.stop()
     finally:
