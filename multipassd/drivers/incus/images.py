@@ -33,6 +33,7 @@ from multipassd.system import log
 DAEMON = "multipass.daemon"  # the property that names the daemon which uploaded an image
 IMAGES = "/1.0/images"
 BEGIN_SECONDS = 120.0  # of an upload of no size: the member packs nothing, but may be busy
+STALL_SECONDS = 60.0  # without a byte taken; a busy member's disk may stand still for a while
 RATE = 1 << 20  # bytes a second, the least that an upload is waited for
 DELETE_SECONDS = 120.0
 TRIES = 2  # of an upload that a member's end has broken
@@ -99,15 +100,17 @@ async def _upload(api: Api, base: Base, daemon: str, report: Report) -> str:
 
 async def _send(api: Api, base: Base, daemon: str, report: Report) -> str:
     what = f"store the image {base.id[:12]}"
+    watch = _Watch(what)
     try:
         async with image_file.opened(base) as file:
-            body = Body(base, file, report)
+            body = Body(base, file, report, watch.asked)
             headers = {**body.headers, "X-Incus-properties": f"{DAEMON}={daemon}"}
             seconds = BEGIN_SECONDS + len(body) / RATE
             try:
-                stored = await api.post_stream(
-                    IMAGES, headers, aiter(body), seconds=seconds, what=what
-                )
+                async with watch:
+                    stored = await api.post_stream(
+                        IMAGES, headers, aiter(body), seconds=seconds, what=what
+                    )
             except AlreadyExists:  # another daemon was faster
                 return await _found(api, base) or body.fingerprint
     except OSError as error:
@@ -116,6 +119,30 @@ async def _send(api: Api, base: Base, daemon: str, report: Report) -> str:
             "once it was removed from there."
         ) from error
     return await _checked(api, stored, body.fingerprint, what)
+
+
+class _Watch:
+    """Ends an upload of which nothing is taken any more, as by a member that is off by now. Raises
+    Lost."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._limit = asyncio.timeout(STALL_SECONDS)
+
+    async def __aenter__(self) -> None:
+        await self._limit.__aenter__()
+
+    async def __aexit__(self, *raised: Any) -> None:
+        try:
+            await self._limit.__aexit__(*raised)
+        except TimeoutError:
+            why = f"it took nothing of the image for {STALL_SECONDS:.0f} s"
+            raise errors.lost(self._what, why) from None
+
+    def asked(self, whole: bool) -> None:
+        """What comes behind the body has the upload's own limit."""
+        now = asyncio.get_running_loop().time()
+        self._limit.reschedule(None if whole else now + STALL_SECONDS)
 
 
 async def _found(api: Api, base: Base) -> str | None:

@@ -71,10 +71,17 @@ def _date(version: str) -> int:
 class Body:
     """The body of the request that uploads an image, read as it is sent."""
 
-    def __init__(self, base: Base, file: BinaryIO, report: Callable[[int], None]) -> None:
-        """`report` gets percents."""
+    def __init__(
+        self,
+        base: Base,
+        file: BinaryIO,
+        report: Callable[[int], None],
+        asked: Callable[[bool], None],
+    ) -> None:
+        """`report` gets percents. `asked` is called when more of it is taken; whether all was."""
         self._file = file
         self._report = report
+        self._asked = asked
         self._metadata = metadata(base)
         self._size = os.fstat(file.fileno()).st_size
         self._hash = hashlib.sha256()
@@ -104,6 +111,7 @@ class Body:
         yield self._head
         sent, shown = 0, None
         while sent < self._size:
+            self._asked(False)
             chunk = await asyncio.to_thread(self._read, sent)
             if not chunk:
                 raise OSError(f"it has become shorter than its {self._size} bytes")
@@ -113,6 +121,7 @@ class Body:
             if percent != shown:
                 self._report(shown := percent)
         yield self._tail
+        self._asked(True)
 
     def _read(self, position: int) -> bytes:
         data = os.pread(self._file.fileno(), min(CHUNK, self._size - position), position)

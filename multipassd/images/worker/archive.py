@@ -73,8 +73,10 @@ class Archive:
         return cast("BinaryIO | None", self._tar.extractfile(entry) if entry.isreg() else None)
 
     def _count(self, entry: tarfile.TarInfo) -> None:
+        if entry.size < 0:  # which would lead back, and so to no end
+            raise Refused(f"{REFUSED}its tar archive is damaged: a file has a size below zero.")
         self._entries += 1
-        self._size += max(entry.size, 0)
+        self._size += entry.size
         if self._entries > MAX_ENTRIES:
             raise Refused(f"{REFUSED}it has more than {MAX_ENTRIES} files.")
         if self._size > MAX_UNPACKED:

@@ -28,7 +28,7 @@ STDIN, STDOUT = 0, 1
 MAX_TASK = 1 << 20
 CHUNK = 64 << 10
 EXIT_ABANDONED = 3
-MAX_MEMORY = 2 << 30  # bytes of addresses; what is packed best takes 256 MiB to unpack
+MAX_MEMORY = 1 << 30  # bytes of addresses; what is packed best takes 256 MiB to unpack
 
 
 def main() -> int:

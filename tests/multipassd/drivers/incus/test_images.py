@@ -145,6 +145,23 @@ def test_an_upload_that_a_members_end_breaks_is_sent_to_another_once(
     run(story)
 
 
+def test_an_upload_that_stands_still_is_ended_and_sent_to_another_member(
+    tmp_path: Path, base: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "STALL_SECONDS", 0.5)
+    large = Path(base.path)
+    with large.open("wb") as file:
+        file.truncate(32 << 20)  # more than a connection holds
+
+    async def story() -> None:
+        async with FakeIncus(tmp_path / "incus", members=2) as fake, fake.api() as api:
+            fake.faults.append(Fault("^POST /1.0/images", before=asyncio.Event().wait))
+            assert await ensure(api, base, OURS) == expected(base)
+            assert fake.requests.count(POST) == 2
+
+    run(story)
+
+
 def test_what_was_stored_otherwise_than_sent_is_removed(
     tmp_path: Path, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:

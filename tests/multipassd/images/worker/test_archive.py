@@ -124,6 +124,18 @@ def test_a_header_that_takes_all_memory_is_refused(tmp_path: Path, kind: bytes) 
         rewritten(path)
 
 
+def test_a_size_below_zero_is_refused_and_no_way_round_and_round(tmp_path: Path) -> None:
+    path = tmp_path / "hostile.tar"
+    info = tarfile.TarInfo("rootfs/x")
+    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    block[124:136] = b"\xff" * 10 + (0x10000 - 512).to_bytes(2, "big")  # -512, in base 256
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    path.write_bytes(bytes(block) + bytes(4096))
+    with pytest.raises(Refused, match="size below zero"):
+        rewritten(path)
+
+
 def test_a_skipped_file_is_not_held_in_memory(tmp_path: Path) -> None:
     import tracemalloc
 
