@@ -95,7 +95,8 @@ class Guest(Protocol):
         """Press the power button; the guest may take its time or ignore it."""
 
     async def kill(self) -> None:
-        """Off at once; what does not listen is left to the driver's `clear`."""
+        """Off at once; what does not listen is left to the driver's `clear`. Raises DriverError
+        where it certainly runs on."""
 
     async def suspend(self) -> None:
         """Save its state beside the disk and end it. Raises DriverError; then it runs on."""
@@ -135,10 +136,10 @@ class Driver(Protocol):
     def suspends(self, hardware: Hardware) -> bool:
         """Can a machine with this hardware be suspended?"""
 
-    def open(self, changed: Callable[[str], None]) -> None:
+    def open(self, changed: Callable[[str], None], unused: Callable[[str], None]) -> None:
         """Follow its machines from now on; nothing to do where it does already. `changed` is
-        called with the name of a machine that another program has started, or whose state could
-        not be told before."""
+        called with the name of a machine that another program has started or removed; `unused`
+        with that of one which was made and never started."""
 
     def close(self) -> None:
         """The daemon goes; the machines stay."""
@@ -255,6 +256,13 @@ class Driver(Protocol):
     async def remove(self, name: str) -> None:
         """Remove what it keeps of a machine that does not run outside of its directory; nothing to
         do where there is nothing. Raises DriverError; then it is to be called again."""
+
+    async def remove_unused(self, name: str) -> None:
+        """The same for what a launch of this service has made that was broken off, and no more:
+        what has run or is another service's is left alone."""
+
+    def fate(self, name: str) -> str:
+        """Why a machine does not run that no command has ended, a clause; empty if not known."""
 
     # -- where machines are -----------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ class OneHost:
     async def prune_images(self, kept: Collection[str]) -> None:
         return
 
-    def open(self, changed: Callable[[str], None]) -> None:
+    def open(self, changed: Callable[[str], None], unused: Callable[[str], None]) -> None:
         return  # each machine is found when it is asked for
 
     def close(self) -> None:
@@ -37,6 +37,12 @@ class OneHost:
 
     async def remove(self, name: str) -> None:
         return
+
+    async def remove_unused(self, name: str) -> None:
+        return
+
+    def fate(self, name: str) -> str:
+        return "it ended while the service did not run"
 
     def place(self, name: str) -> str:
         return ""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from multipassd.instances.finder import Finder
+from multipassd.instances.leftovers import Leftovers
 from multipassd.instances.owners.claims import Claim, Claims
 from multipassd.instances.owners.owner import SERVICE, Owner
 from multipassd.instances.owners.quotas import Amounts
@@ -48,6 +49,7 @@ class Instances(Finder):
         self.preparing: dict[str, str] = {}  # names that launches have taken, with their owners
         self.earlier = ""  # of instances of 1.16 in this storage, a sentence
         self._reconciling: asyncio.Task[None] | None = None
+        self.leftovers = Leftovers(registry, site)
 
     def __len__(self) -> int:
         return len(self._instances)
@@ -79,8 +81,7 @@ class Instances(Finder):
 
     async def resume(self) -> None:
         """Find the guests that run, and complete what a killed daemon was about to remove."""
-        for name in self.registry.leftovers():
-            await self._remove_leftover(name)
+        await self.leftovers.remove_all()
         if not self.taken() and self.registry.whole and not self._site.has_traces:
             return
         await asyncio.to_thread(self.registry.reconcile)
@@ -96,31 +97,15 @@ class Instances(Finder):
             # In the background: a network in trouble must not delay the start.
             self._reconciling = asyncio.create_task(self._reconcile_network())
 
-    async def unmake(self, name: str, token: str) -> None:
-        """Remove what a launch or a clone made that failed; `token`: of its directory. Never
-        fails: what can't be removed now is removed at the next start."""
-        try:
-            await self.driver.remove(name)
-        except RpcError as error:
-            _log.warning("what is left over of %s stays for now: %s", name, error.message)
-        else:
-            await asyncio.to_thread(self.registry.unmake_place, name, token)
-
-    async def _remove_leftover(self, name: str) -> None:
-        """Its directory goes last, as it tells that there is something to remove."""
-        _log.info("removing what a launch or a purge has left over of %s", name)
-        await self.driver.clear(name)
-        try:
-            await self.driver.remove(name)
-        except RpcError as error:  # the next start tries again
-            _log.warning("what is left over of %s stays for now: %s", name, error.message)
-        else:
-            await asyncio.to_thread(self.registry.remove_files, name)
-
     def _look_at(self, name: str) -> None:
-        """Another program has started its machine, or it can be reached by now."""
+        """Another program has started or removed its machine."""
         if (instance := self._instances.get(name)) is not None:
             instance.look()
+
+    def _see_unused(self, name: str) -> None:
+        """A machine of this service's was never started; it may be in the making."""
+        if not self._in_use(name):
+            self.leftovers.remove_unused(name)
 
     async def _strangers(self) -> list[str]:
         """A sentence for each machine that runs and is none of these instances'."""
@@ -240,7 +225,7 @@ class Instances(Finder):
             record, self.registry, site.driver, site.networking, site.key_path, site.servers,
             site.logins,
         )  # fmt: skip
-        site.driver.open(self._look_at)
+        site.driver.open(self._look_at, self._see_unused)
         self._instances[record.name] = instance
         self._owned.setdefault(record.owner, {})[record.name] = instance
         return instance

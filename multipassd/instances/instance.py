@@ -120,8 +120,8 @@ class Instance:
         async with self._lock:
             if again and (self.state != State.UNKNOWN or self._stored.purged):
                 return  # the holder of the lock ended that state
-            if self._guest.on:
-                return  # the holder of the lock has started it
+            if self._guest.on or self._stored.purged:
+                return  # the holder of the lock has started it, or removed it
             try:
                 if await self._guest.find():
                     return
@@ -135,7 +135,7 @@ class Instance:
                 return
             self._tasks.spawn(self._detach())
             suspended = self.record.phase is Phase.SUSPENDED
-            why = "" if suspended else "it ended while the service did not run"
+            why = "" if suspended else self._driver.fate(self.name)
             with suppress(StorageFailed):
                 self._guest.record_end(await self._guest.resting(), ended_because=why)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,12 @@ from multipassd.cloudinit import seed as seed_disk
 from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.seed import Interface, Seed
 from multipassd.drivers.incus import disks, images, requests, seeds
-from multipassd.drivers.incus.api.client import Api
-from multipassd.drivers.incus.api.errors import AlreadyExists, IncusError, Unreachable
+from multipassd.drivers.incus.api.client import Api, name_in_path
+from multipassd.drivers.incus.api.errors import AlreadyExists, IncusError, NotFound
 from multipassd.drivers.incus.cluster import entry as entries
-from multipassd.drivers.incus.cluster.connection import Cluster
 from multipassd.drivers.incus.cluster.entry import CONTAINER, ROOT, RUNNING, VIRTUAL_MACHINE, Entry
-from multipassd.drivers.incus.cluster.view import ONLINE
+from multipassd.drivers.incus.cluster_machines import ClusterMachines, taken
 from multipassd.drivers.incus.guest import IncusGuest
-from multipassd.drivers.incus.networking.guest_network import ClusterNetwork
 from multipassd.drivers.incus.networking.networks import Networks
 from multipassd.drivers.interface import DriverError, Hardware, Machine, NotOnBackend
 from multipassd.images.image import DISK, ROOTFS, Base, Kind
@@ -29,31 +28,24 @@ from protocol import settings as names
 TYPE = "type"  # in `Hardware`
 CREATE_SECONDS = 1800.0  # the image may have to be copied to another member, and unpacked
 START_SECONDS = 300.0  # a suspended one's memory is read
-STOP_SECONDS, DELETE_SECONDS, CHANGE_SECONDS = 60.0, 300.0, 60.0
+CHANGE_SECONDS = 60.0
 STATELESS = "stateless"  # a file of a machine: its saved memory is not to be used
 EXPORT = "export"
+# At the service's start, which may not wait for the cluster: what is found later is taken up then.
+FIND_SECONDS = 2.0
 # As `incus admin init` names it. A restricted certificate may not ask which pools there are.
 USUAL_POOL = "default"
 
 _log = log.get("incus")
 
 
-class IncusDriver:
+class IncusDriver(ClusterMachines):
     """The driver of one cluster and its project."""
 
     max_cpus = 512  # as many as a virtual machine of Incus takes
     user = "root"
     opens_service_taps = offers_shares = exports = renames = False
     keeps_snapshots = clones = places = outlives_host = True
-
-    def __init__(self, directory: Path, setting: Callable[[str], str]) -> None:
-        """`directory`: of the membership; `setting`: the present value of one."""
-        self._setting = setting
-        self._cluster = Cluster(directory)
-        self._view = self._cluster.view
-        self.network = ClusterNetwork(
-            self._cluster.api, self._view, lambda: setting(names.INCUS_NETWORK)
-        )
 
     @property
     def image_kind(self) -> Kind:
@@ -62,18 +54,18 @@ class IncusDriver:
     def suspends(self, hardware: Hardware) -> bool:
         return hardware.get(TYPE) == VIRTUAL_MACHINE
 
-    def open(self, changed: Callable[[str], None]) -> None:
-        self._view.on_found = changed
-        self._cluster.open()
-
-    def close(self) -> None:
-        self.network.relay.close()
-        self._cluster.close()
-
     # -- making one -------------------------------------------------------------------------------
 
     async def ready(self) -> None:
-        await self._reached()
+        api = await self._reached()
+        pool = self._setting(names.INCUS_POOL) or USUAL_POOL
+        try:
+            await api.get(f"/1.0/storage-pools/{name_in_path(pool)}", what=f"find the pool {pool}")
+        except NotFound:
+            raise DriverError(
+                f"The Incus cluster has no storage pool {pool}; local.incus.pool names another "
+                "one, and `incus storage list` shows them."
+            ) from None
         read = await self.network.read()
         if read.usual not in read.found:
             raise DriverError(f"Instances can't be connected: {read.why}.")
@@ -133,7 +125,7 @@ class IncusDriver:
                 "POST", "/1.0/instances", body, seconds=CREATE_SECONDS, what=what, **where
             )
         except AlreadyExists:
-            raise DriverError(_taken(name)) from None
+            raise DriverError(taken(name)) from None
 
     async def write_seed(self, machine: Machine, seed: Seed) -> None:
         await asyncio.to_thread(seed_disk.write, seeds.path(machine), seed)
@@ -166,7 +158,7 @@ class IncusDriver:
         try:
             await disks.copy(api, source.name, machine, self._cluster.daemon, devices, progress)
         except AlreadyExists:
-            raise DriverError(_taken(machine.name)) from None
+            raise DriverError(taken(machine.name)) from None
         await self._look(machine.name)
         await self._push_seed(machine)
 
@@ -237,7 +229,7 @@ class IncusDriver:
             await api.operate("PATCH", path, body, seconds=CHANGE_SECONDS, what=what)
 
     async def find(self, machine: Machine) -> IncusGuest | None:
-        api = await self._reached()
+        api = await self._reached(FIND_SECONDS)
         found = self._view.entries.get(machine.name)
         if found is None or found.daemon != self._cluster.daemon:
             return None
@@ -245,6 +237,8 @@ class IncusDriver:
             raise DriverError(f"{machine.name} can't be reached: {why}")
         if found.status == entries.STOPPED:
             return None
+        with suppress(IncusError):
+            await self.network.known()  # by which way it is reached
         return IncusGuest(machine.name, api, self._view)
 
     async def suspended(self, machine: Machine) -> bool:
@@ -265,103 +259,6 @@ class IncusDriver:
         except IncusError as error:
             _log.warning("whether %s still runs is not known: %s", name, error.message)
 
-    async def _end(self, api: Api, found: Entry) -> None:
-        if found.status != entries.STOPPED:
-            body = {"action": "stop", "force": True, "timeout": -1}
-            await self._change_state(api, found.name, body, STOP_SECONDS)
-            await self._look(found.name)
-
-    async def _change_state(
-        self, api: Api, name: str, body: dict[str, Any], seconds: float
-    ) -> None:
-        what = f"{body['action']} the instance {name}"
-        path = f"{disks.instance(name)}/state"
-        await api.operate("PUT", path, body, seconds=seconds, what=what)
-
-    # -- where it is ------------------------------------------------------------------------------
-
-    async def check_removal(self, name: str) -> None:
-        await self._reached()
-        if why := self._view.trouble(name):
-            raise DriverError(f"{name} can't be removed now: {why}.")
-
-    async def remove(self, name: str) -> None:
-        api = await self._reached()
-        found = await self._look(name)
-        if found is None:
-            return
-        if found.daemon != self._cluster.daemon:
-            _log.warning("%s on the Incus cluster is not this service's, and stays", name)
-            return
-        await self._end(api, found)
-        what = f"remove the instance {name}"
-        await api.operate("DELETE", disks.instance(name), seconds=DELETE_SECONDS, what=what)
-        self._view.remove(name)
-
-    def place(self, name: str) -> str:
-        found = self._view.entries.get(name)
-        return found.location if found is not None else ""
-
-    def way(self, name: str) -> str:
-        return self.network.way(name)
-
-    async def check_place(self, host: str) -> None:
-        await self._reached()
-        if not host:
-            return
-        if host not in self._view.members:
-            known = ", ".join(sorted(self._view.members)) or "none, as it is no cluster"
-            raise DriverError(f"The Incus cluster has no host {host!r}; its hosts: {known}.")
-        if self._view.members[host] != ONLINE:
-            raise DriverError(
-                f"The host {host} of the Incus cluster is {self._view.members[host].lower()}."
-            )
-
-    async def move(self, machine: Machine, host: str) -> None:
-        await self.check_place(host)
-        found = await self._own(machine.name)
-        if found.location != host:
-            await disks.move(await self._reached(), machine.name, host)
-            await self._look(machine.name)
-
-    def troubles(self) -> list[str]:
-        return self._view.troubles()
-
-    def names(self) -> list[str]:
-        return []  # what else the project has is left alone, and nobody's concern
-
-    async def stranger(self, name: str) -> str:
-        return "" if await self._look(name) is None else _taken(name)
-
-    # -- what is known of it ----------------------------------------------------------------------
-
-    async def _reached(self) -> Api:
-        """Raises IncusError."""
-        api = await self._cluster.api()
-        if self._view.unreachable:
-            raise Unreachable(f"The Incus cluster is not reached: {self._view.unreachable}")
-        return api
-
-    async def _look(self, name: str) -> Entry | None:
-        """As it is now. Raises IncusError."""
-        watch = await self._cluster.watch()
-        return await watch.fresh(name)
-
-    async def _own(self, name: str) -> Entry:
-        """As it is now; this daemon's. Raises DriverError."""
-        found = await self._look(name)
-        if found is None:
-            raise DriverError(
-                f"{name} is no more on the Incus cluster: another program has removed it. "
-                f"`multipass delete --purge {name}` forgets it."
-            )
-        if found.daemon != self._cluster.daemon:
-            raise DriverError(
-                f"{name} on the Incus cluster is not the instance that this service has made, and "
-                f"is left alone. `multipass delete --purge {name}` forgets ours."
-            )
-        return found
-
 
 def _kind(machine: Machine) -> str:
     return machine.hardware.get(TYPE, VIRTUAL_MACHINE)
@@ -369,10 +266,3 @@ def _kind(machine: Machine) -> str:
 
 def _managed(read: Networks) -> dict[str, bool]:
     return {each.name: each.managed for each in read.found.values()}
-
-
-def _taken(name: str) -> str:
-    return (
-        f"the project on the Incus cluster has an instance {name} already, which this service has "
-        "not made; it is left alone. `incus list` shows it."
-    )

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from multipassd.drivers.incus.api.client import Api
-from multipassd.drivers.incus.api.errors import IncusError
+from multipassd.drivers.incus.api.errors import IncusError, NotFound
 from multipassd.drivers.incus.cluster.entry import ERROR, STOPPED, Entry
 from multipassd.drivers.incus.cluster.view import View
 from multipassd.system import log
@@ -90,12 +90,10 @@ class IncusGuest:
                 _log.info("%s", error.message)
 
     async def kill(self) -> None:
-        if self._end.done():
-            return
-        try:
-            await self._change({"action": "stop", "force": True, "timeout": -1}, KILL_SECONDS)
-        except IncusError as error:
-            _log.info("%s", error.message)
+        """Raises IncusError where the cluster did not do it."""
+        if not self._end.done():
+            with suppress(NotFound):
+                await self._change({"action": "stop", "force": True, "timeout": -1}, KILL_SECONDS)
 
     async def suspend(self) -> None:
         await self._change({"action": "stop", "stateful": True, "timeout": -1}, SUSPEND_SECONDS)

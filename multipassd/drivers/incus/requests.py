@@ -88,7 +88,7 @@ def copy(
         "type": kind,
         "architecture": source.get("architecture"),
         "source": {"type": "copy", "source": source.get("name"), "instance_only": True},
-        "config": {**kept, **config(machine, kind, daemon)},
+        "config": {**kept, **config(machine, kind, daemon), owner_tag.COPIED: "true"},
         "devices": {**devices, **_seed_device(kind)},
         "profiles": [],
     }

@@ -115,7 +115,7 @@ class Cloner:
                 try:
                     instance = await self._make(source, name, owner, mounts, report, ended)
                 except BaseException:
-                    await self._instances.unmake(name, made)
+                    await self._instances.leftovers.unmake(name, made)
                     raise
                 with suppress(StorageFailed):  # the next default name avoids this one all the same
                     source.change(clones=source.record.clones + 1)

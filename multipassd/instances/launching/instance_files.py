@@ -59,7 +59,7 @@ class InstanceFiles:
         try:
             return await self._write_files(order, user, image, base, size, report)
         except BaseException:
-            await self._instances.unmake(order.name, made)
+            await self._instances.leftovers.unmake(order.name, made)
             raise
 
     def _make_place(self, name: str) -> str:

@@ -127,7 +127,7 @@ EVENTS: Mapping[Event, Mapping[State, State]] = {
     Event.UNREACHABLE: dict.fromkeys((State.STOPPED, State.UNKNOWN), State.UNKNOWN),
     Event.ANSWERED: dict.fromkeys(_UP, State.RUNNING),
     Event.SILENT: dict.fromkeys(COMING_UP, State.UNKNOWN),
-    Event.WENT_ON: {State.SUSPENDING: State.RUNNING},
+    Event.WENT_ON: dict.fromkeys((State.SUSPENDING, State.RESTARTING), State.RUNNING),
     Event.NOT_THERE: dict.fromkeys((*_UP, State.SUSPENDING), State.STOPPED),
 }
 

@@ -46,10 +46,10 @@ class Cluster:
         except IncusError as error:
             self.view.lost(error.message)
 
-    async def api(self) -> Api:
-        """Raises IncusError where none was joined, or it is not reached."""
+    async def api(self, seconds: float) -> Api:
+        """Once it was listed, or the time is over. Raises IncusError where none was joined."""
         api, watch = self._open()
-        await watch.settled(FIRST_ANSWER_SECONDS)
+        await watch.settled(seconds)
         return api
 
     async def watch(self) -> Watch:

@@ -32,6 +32,7 @@ class Entry(NamedTuple):
     location: str  # the member; empty on a server that is no cluster
     daemon: str  # its owner's tag
     stateful: bool  # stopped, with its memory saved
+    unused: bool  # made of an image, and never started: it holds nothing of a user
     addresses: tuple[str, ...]  # IPv4 of its cards, in their order
     cards: tuple[Card, ...]
     cpus: str  # limits.cpu
@@ -54,11 +55,17 @@ def entry_of(document: Any) -> Entry | None:
         location="" if location == "none" else location,
         daemon=owner_tag.of(config),
         stateful=found.get("stateful") is True,
+        unused=_never(found.get("last_used_at")) and not config.get(owner_tag.COPIED),
         addresses=_addresses(_mapping(found.get("state")), cards),
         cards=cards,
         cpus=_text(config.get("limits.cpu")),
         memory=_text(config.get("limits.memory")),
     )
+
+
+def _never(time: Any) -> bool:
+    """Incus' way of saying so."""
+    return _text(time).startswith(("1970-01-01T00:00:00", "0001-01-01T00:00:00"))
 
 
 def _cards(devices: Mapping[str, Any]) -> Iterator[Card]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 DAEMON = "user.multipass.daemon"  # the id of the daemon that made it, see `api/membership.py`
+COPIED = "user.multipass.copied"  # its disk is a copy of another instance's
 PREFIX = "user.multipass."
 
 

@@ -1,7 +1,7 @@
 """The cluster as this daemon knows it: in memory, so that no `list` waits for it.
 
-What changes is given to those that follow a machine; a machine of ours that nothing follows and
-that runs is told of by `on_found`.
+What changes is given to those that follow a machine. Of others `on_change` gets the name when one
+was started or removed, and `on_unused` when one was made and never started.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class View:
         self.unreachable = NOT_YET  # why the cluster is not reached now; empty while it is
         self.listed = False  # it was listed once, maybe long ago
         self.followers: dict[str, Follower] = {}  # by machine
-        self.on_found: Callable[[str], None] = lambda name: None
+        self.on_change: Callable[[str], None] = lambda name: None
+        self.on_unused: Callable[[str], None] = lambda name: None
 
     # -- changes ----------------------------------------------------------------------------------
 
@@ -76,9 +77,10 @@ class View:
         entry = self.entries.get(name)
         if follower := self.followers.get(name):
             follower.saw(entry)
-        elif entry is not None and entry.status == RUNNING:
-            if former is None or former.status != RUNNING:
-                self.on_found(name)
+        elif entry is None or (entry.status == RUNNING and _status(former) != RUNNING):
+            self.on_change(name)
+        elif entry.unused and former is None:
+            self.on_unused(name)
 
     def _turn(self) -> None:
         for follower in list(self.followers.values()):
@@ -116,3 +118,7 @@ class View:
             f"{what} not online: {', '.join(down)}. `incus cluster list` on another one shows "
             "them; what is there can't be reached until then."
         ]
+
+
+def _status(entry: Entry | None) -> str:
+    return entry.status if entry is not None else ""

@@ -9,10 +9,10 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from multipassd.drivers.incus.api.client import Api
-from multipassd.drivers.incus.api.errors import IncusError, NotFound
+from multipassd.drivers.incus.api.errors import IncusError, NotFound, Unreachable
 from multipassd.drivers.incus.api.events import CONNECTED, Event, events
 from multipassd.drivers.incus.cluster.entry import RUNNING, Entry, entry_of
-from multipassd.drivers.incus.cluster.view import View
+from multipassd.drivers.incus.cluster.view import ONLINE, View
 from multipassd.system import log
 
 LIST_SECONDS = 60.0  # a cluster whose leader has died answers slowly for as long
@@ -121,8 +121,12 @@ class Watch:
 
     async def _read_members(self) -> Mapping[str, str]:
         """By name; none of a server that is no cluster. Raises IncusError."""
-        found = await self._api.members(seconds=LOOK_SECONDS)
-        return {str(each.get("server_name")): str(each.get("status")) for each in found}
+        listed = await self._api.members(seconds=LOOK_SECONDS)
+        found = {str(each.get("server_name")): str(each.get("status")) for each in listed}
+        if found and ONLINE not in found.values():
+            # So it says for some seconds after a new leader was elected, of the one that says it.
+            raise Unreachable("All members of the Incus cluster are said to be offline.")
+        return found
 
     # -- single instances -------------------------------------------------------------------------
 

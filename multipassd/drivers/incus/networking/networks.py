@@ -2,21 +2,20 @@
 
 They are where the administrator has named a network that this host reaches (`local.incus.network`).
 A bridge that Incus makes itself has the same addresses on each member, and is reached from that
-member alone: guests on it are reached through the cluster.
+member alone: guests on it are reached through the cluster. One without addresses has a card of each
+member in it, and is the network that this card is on.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
-from ipaddress import AddressValueError, IPv4Interface
 from typing import Any, NamedTuple
 
-from multipassd.drivers.incus.api.client import Api
+from multipassd.drivers.incus.api.client import Api, name_in_path
 from multipassd.drivers.incus.api.errors import IncusError
 
-BRIDGE, LOOPBACK = "bridge", "loopback"
+BRIDGE = "bridge"
 USUAL = "incusbr0"  # as `incus admin init` names it
 PROBE_PORT = 22  # any: a refusal is an answer, too
 PROBE_SECONDS = 2.0
@@ -28,7 +27,6 @@ class Network(NamedTuple):
     name: str
     type: str  # bridge, ovn, macvlan, physical, sriov; of an unmanaged one what the kernel calls it
     managed: bool
-    gateway: str  # its own IPv4 address; empty where it has none
     description: str
 
 
@@ -50,7 +48,7 @@ async def read(api: Api, named: str, members: int) -> Networks:
         return Networks(found, usual, False, _missing(named))
     if not named:
         return Networks(found, usual, False, "local.incus.network names no network")
-    why = await _why_not_direct(network, members)
+    why = await _why_not_direct(network, await _gateway(api, usual), members)
     return Networks(found, usual, not why, why)
 
 
@@ -66,18 +64,27 @@ def _usable(document: Mapping[str, Any]) -> bool:
 
 
 def _network(document: Mapping[str, Any]) -> Network:
-    config = document.get("config")
-    address = config.get("ipv4.address", "") if isinstance(config, dict) else ""
-    gateway = ""
-    with suppress(AddressValueError, ValueError):
-        gateway = str(IPv4Interface(address).ip) if address not in ("", "none", "auto") else ""
     return Network(
         name=str(document.get("name")),
         type=str(document.get("type")),
         managed=document.get("managed") is True,
-        gateway=gateway,
         description=str(document.get("description") or ""),
     )
+
+
+async def _gateway(api: Api, name: str) -> str:
+    """The IPv4 address that the members have on it; empty where they have none, as on a bridge that
+    a card of theirs is in. A restricted certificate is not shown a network's configuration."""
+    try:
+        path = f"/1.0/networks/{name_in_path(name)}/state"
+        state = await api.get(path, what=f"look at network {name}")
+    except IncusError:  # one that is not a network of the members themselves, as of type physical
+        return ""
+    listed = state.get("addresses") if isinstance(state, dict) else None
+    for each in listed if isinstance(listed, list) else ():
+        if isinstance(each, dict) and each.get("family") == "inet":
+            return str(each.get("address"))
+    return ""
 
 
 def _usual(found: Mapping[str, Network]) -> str:
@@ -94,15 +101,17 @@ def _missing(named: str) -> str:
     )
 
 
-async def _why_not_direct(network: Network, members: int) -> str:
+async def _why_not_direct(network: Network, gateway: str, members: int) -> str:
     """A clause; empty where guests on it are reached directly."""
-    if network.managed and network.type == BRIDGE and members > 1:
+    if not gateway:
+        return ""
+    if network.type == BRIDGE and members > 1:
         return (
             f"{network.name} is a bridge on each member by itself, with the same addresses, so "
             "none of them leads to a certain guest"
         )
-    if network.gateway and not await _answers(network.gateway):
-        return f"{network.gateway} on {network.name} does not answer this host"
+    if not await _answers(gateway):
+        return f"{gateway} on {network.name} does not answer this host"
     return ""
 
 
@@ -117,6 +126,3 @@ async def _answers(address: str) -> bool:
         return False
     writer.transport.abort()
     return True
-
-
-__all__ = ["IncusError", "Network", "Networks", "read"]
