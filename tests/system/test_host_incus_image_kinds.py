@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,8 @@ from tests.system.incus_site import IncusSite, incus_site
 from tools import containerimage, rootfs
 from tools.imagetree import JAMMY, ImageTree
 
+NOISE = 64 << 20  # bytes
+UPLOADS = ": another launch, or the upload"  # a stage, in the log
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.host
@@ -101,3 +105,33 @@ def test_disks_are_refused_for_containers_with_what_to_do_and_leave_nothing(
         assert "multipass set local.incus.type=virtual-machine" in refused.stderr
     assert "No instances found." in site.done("list")
     assert uploaded(fabric) == before
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny image with what no packing makes smaller, so that its upload takes a while."""
+    place = tmp_path_factory.mktemp("large")
+    (place / "rootfs/usr").mkdir(parents=True)
+    (place / "rootfs/usr/noise").write_bytes(os.urandom(NOISE))
+    path = place / "large.tar"
+    with gzip.open(containerimage.kept()) as packed, path.open("wb") as unpacked:
+        shutil.copyfileobj(packed, unpacked)
+    subprocess.run(["tar", "-rf", path, "-C", place, "rootfs/usr/noise"], check=True)
+    return path
+
+
+def test_a_daemon_killed_during_an_upload_leaves_no_part_of_it_and_launches_afterwards(
+    site: IncusSite, fabric: Cluster, large: Path
+) -> None:
+    before = uploaded(fabric)
+    began = site.daemon.log_text().count(UPLOADS)
+    launching = site.begin("launch", f"file://{large}", "--name", "foo")
+    site.wait_for(lambda: site.daemon.log_text().count(UPLOADS) > began, "the upload")
+    site.kill_daemon()
+    launching.communicate()
+    assert "No instances found." in site.done("list")
+    assert "Launched: foo" in site.done("launch", f"file://{large}", "--name", "foo")
+    assert uploaded(fabric) == before + 1
+    said = fabric.member(1).run("ls", "/var/lib/incus/images").stdout
+    assert "incus_build" not in said
+    site.done("delete", "--purge", "foo")
