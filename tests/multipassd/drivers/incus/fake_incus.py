@@ -13,6 +13,7 @@ import json
 import re
 import secrets
 import ssl
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,10 +122,7 @@ class FakeIncus:
             await runner.cleanup()
 
     def _tls(self) -> ssl.SSLContext:
-        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        place = self.directories[0].parent / "fake-incus.pem"
-        place.write_bytes(self.pair.certificate + self.pair.key)
-        made.load_cert_chain(place)
+        made = server_context(self.pair)
         made.verify_mode = ssl.CERT_OPTIONAL
         made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         made.sni_callback = self._accept_clients
@@ -213,6 +211,15 @@ class FakeIncus:
             return
         if rights["restricted"] and project not in rights["projects"]:
             raise Failure(403, "User does not have permission for project")
+
+
+def server_context(pair: certificates.KeyPair) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(pair.certificate + pair.key)
+        file.flush()
+        made.load_cert_chain(file.name)
+    return made
 
 
 def client_of(request: web.Request) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ from multipassd.drivers.incus.api.errors import (
 from multipassd.drivers.incus.api.events import events, read
 from multipassd.drivers.incus.api.execution import exec_stream
 from multipassd.drivers.incus.api.members import MAX_ANSWER, Answer
-from tests.multipassd.drivers.incus.fake_incus import FakeIncus, Fault, run
+from tests.multipassd.drivers.incus.fake_incus import FakeIncus, Fault, run, server_context
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 MIB = 1 << 20
@@ -39,8 +38,7 @@ async def hostile(directory: Path, serve: Serve) -> AsyncIterator[Api]:
     fake = FakeIncus(directory)
     async with fake:
         membership = await fake.join()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(directory.parent / "fake-incus.pem")
+    context = server_context(fake.pair)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
