@@ -117,8 +117,9 @@ class FakeIncus:
         if runner is not None:
             assert runner.server is not None
             for connection in list(runner.server.connections):
-                if connection.transport is not None:
-                    connection.transport.abort()
+                transport = connection.transport
+                if transport is not None and not transport.is_closing():
+                    transport.abort()
             await runner.cleanup()
 
     def _tls(self) -> ssl.SSLContext:
