@@ -80,6 +80,7 @@ NAMING: dict[str, Fields] = {
     "Guests/certify": guest,
     "Guests/relay": guest,
     "Exports/export": guest,
+    "Cluster/move": guest,
 }
 # What they show is in a test of its own below, or concerns no instance.
 NAMES_NONE = {
