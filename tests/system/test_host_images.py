@@ -11,6 +11,7 @@ import pytest
 
 from tests.system.host import Host, new_host
 from tests.system.webserver import serve
+from tools import rootfs
 from tools.imagetree import PATHS, ImageTree
 
 PORT = 8123
@@ -74,6 +75,8 @@ def host(tmp_path: Path) -> Iterator[Host]:
         )
         ImageTree(one.root / "srv/images").publish(disk)
         shutil.copy(tmp_path / "empty.qcow2", one.root / "srv/images")
+        rootfs.make_unified(one.root / "srv/images/container.tar")
+        rootfs.make_tar(one.root / "srv/images/home.tar", {"alice/secret": b"x"})
         one.boot()
         yield one
 
@@ -95,6 +98,7 @@ def test_images_are_found_and_fetched_by_workers_with_a_network(host: Host) -> N
     assert json.loads(answer)["base"]["virtual_size"] == 1 << 20, answer
     assert host.run("stat", "-c", "%a", "/var/lib/multipassd/images/own/disk.img").stdout == "444\n"
 
+    root_file_systems_are_written_anew_and_other_archives_are_not_copied(host)
     files_are_opened_as_the_caller(host)
     a_planted_link_leads_nowhere(host)
     qemu_img_has_nothing_but_the_file_that_it_is_handed(host)
@@ -104,6 +108,21 @@ def asked(host: Host, task: dict[str, object]) -> dict[str, Any]:
     answer = host.run("python3", "-c", ASK, given=json.dumps(task) + "\n").stdout
     found: dict[str, Any] = json.loads(answer)
     return found
+
+
+def root_file_systems_are_written_anew_and_other_archives_are_not_copied(host: Host) -> None:
+    caller = {"uid": 0, "gid": 0, "pid": 1, "groups": [0]}
+    task: dict[str, object] = {
+        "kind": "prepare-rootfs", "directory": "/var/lib/multipassd/images", "caller": caller,
+    }  # fmt: skip
+    image = {"id": "root", "url": "file:///srv/images/container.tar"}
+    answer = asked(host, task | {"image": image})
+    assert answer["base"]["format"] == "tar", answer
+    listed = host.run("tar", "-tzf", "/var/lib/multipassd/images/root/disk.img").stdout
+    assert listed.split() == list(rootfs.FILES)
+    answer = asked(host, task | {"image": {"id": "home", "url": "file:///srv/images/home.tar"}})
+    assert "other files than a system's" in answer["error"]
+    assert "home" not in host.run("ls", "/var/lib/multipassd/images").stdout.split()
 
 
 def files_are_opened_as_the_caller(host: Host) -> None:

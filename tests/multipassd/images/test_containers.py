@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from multipassd.images import cache
+from multipassd.images import cache, exported
 from multipassd.images.errors import (
     ImageError,
     NoContainerForm,
@@ -231,7 +231,14 @@ def test_what_no_container_can_be_made_of_is_refused_by_name(
     page.write_text("<html>" * 1000, encoding="ascii")
     packed.write_bytes(b"BZh91AY" * 100)
     home = rootfs.make_tar(tmp_path / "home.tar", {"alice/secret": b"x"})
-    texts = {page: "neither a squashfs nor a tar", packed: "bzip2", home: "other files than a"}
+    export = tmp_path / "foo.tar"
+    export.write_bytes(exported.header(exported.MANIFEST, 2) + b"{}" + exported.END)
+    texts = {
+        page: "neither a squashfs nor a tar",
+        packed: "bzip2",
+        home: "other files than a",
+        export: "it is an exported instance, with a disk, for virtual machines",
+    }
     for path, text in texts.items():
         assert text in refusal(make_images(), f"file://{path}")
     directories = [each for each in (tmp_path / "images").iterdir() if each.name != "lists"]
