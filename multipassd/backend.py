@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from multipassd.cloudinit.ssh_authority import SshAuthority
     from multipassd.cloudinit.ssh_keys import ServiceKey
     from multipassd.drivers.backend import Backend
+    from multipassd.drivers.finding import Finding
     from multipassd.drivers.interface import Driver
     from multipassd.images.image import Kind
     from multipassd.images.library import Images
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from multipassd.network.helper_process import NetworkHelper
     from multipassd.network.interface import Networking
 
+INCUS = "incus"  # the driver, and below the data directory what is kept of its cluster
 BRIDGE, USER_NETWORK = "bridge", "user"  # what `multipassd --network` takes
 
 # Why instances have no addresses, and what to do.
@@ -241,7 +243,7 @@ class Machines:
 
     @property
     def _cluster(self) -> Path:
-        return self._data / "incus"
+        return self._data / INCUS
 
     # -- parts ------------------------------------------------------------------------------------
 
@@ -357,6 +359,15 @@ class Machines:
 
     def _serves_mounts(self) -> bool:
         return self._settings.get(names.PRIVILEGED_MOUNTS) == "true"
+
+
+async def inspect(driver: str, data: Path, setting: Callable[[str], str]) -> Sequence[Finding]:
+    """What the driver finds of what it needs besides this host, for who administrates that."""
+    if driver != INCUS:
+        return ()
+    from multipassd.drivers.incus.inspection import cluster
+
+    return await cluster.inspect(data / INCUS, setting)
 
 
 async def power_down(environ: Mapping[str, str], seconds: float) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from multipassd import backend
 from multipassd.admin.access.locations import Place
 from multipassd.admin.access.store_access import (
     LOOSE,
@@ -18,7 +20,15 @@ from multipassd.admin.access.store_access import (
     way_in,
 )
 from multipassd.admin.access.verb import DONE, FAILED, JSON, Verb, add_repair
-from multipassd.admin.findings import clients, instances, lockout, roots, socket_file, storage
+from multipassd.admin.findings import (
+    clients,
+    cluster,
+    instances,
+    lockout,
+    roots,
+    socket_file,
+    storage,
+)
 from multipassd.admin.findings.report import Report
 from multipassd.admin.findings.socket_file import mode, user
 from multipassd.admin.list_ import expiries
@@ -48,7 +58,9 @@ def _run(place: Place, options: Namespace) -> int:
     clients.ages(store, expiries(place), settings.refuses_expired(), report)
     _certificates(place, report)
     roots.look(place, report)
-    instances.look(place, settings.get(DRIVER), report)
+    driver = settings.get(DRIVER)
+    instances.look(place, driver, report)
+    cluster.look(asyncio.run(backend.inspect(driver, place.data, settings.get)), report)
     # As read: a daemon that wakes now makes the directory.
     state = TrustState.DAMAGED if _lost(place) else place.state(store)
     socket_file.look(place, state, report)

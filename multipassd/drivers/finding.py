@@ -15,11 +15,13 @@ class Level(Enum):
 
 
 class Finding(NamedTuple):
-    """`text`: a sentence without its full stop; `cure`: what to type next, where there is that."""
+    """`text`: a sentence without its full stop; `cure`: what to type next, where there is that;
+    `command`: what root may run for it without a further thought."""
 
     level: Level
     text: str
     cure: str = ""
+    command: tuple[str, ...] = ()
 
 
 def fine(text: str) -> Finding:
@@ -30,5 +32,5 @@ def note(text: str) -> Finding:
     return Finding(Level.NOTE, text)
 
 
-def problem(text: str, cure: str = "") -> Finding:
-    return Finding(Level.PROBLEM, text, cure)
+def problem(text: str, cure: str = "", command: tuple[str, ...] = ()) -> Finding:
+    return Finding(Level.PROBLEM, text, cure, command)

@@ -117,8 +117,10 @@ class ClusterMachines:
         if not host:
             return
         if host not in self._view.members:
-            known = ", ".join(sorted(self._view.members)) or "none, as it is no cluster"
-            raise DriverError(f"The Incus cluster has no host {host!r}; its hosts: {known}.")
+            raise DriverError(
+                f"The Incus cluster has no host {host}. `multipass list --location` shows on which "
+                "of them instances are, `incus cluster list` on one of them shows all."
+            )
         if self._view.members[host] != ONLINE:
             raise DriverError(
                 f"The host {host} of the Incus cluster is {self._view.members[host].lower()}."

@@ -26,7 +26,8 @@ class OnOtherCluster(IncusError):
     def __init__(self, count: int) -> None:
         super().__init__(
             f"The cluster was not changed: {count} instances of this service are on the present "
-            "one, deleted ones among them, and would be out of reach. Export and purge them first."
+            "one, deleted ones among them, and would be out of reach. Copy what is to be kept out "
+            "of them by `multipass transfer`, and purge them first."
         )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from multipassd.drivers.incus.cluster import owner_tag
+from protocol.names import valid_member
 
 RUNNING, STOPPED, FROZEN, ERROR = "Running", "Stopped", "Frozen", "Error"  # Incus' own words
 VIRTUAL_MACHINE, CONTAINER = "virtual-machine", "container"
@@ -52,7 +53,7 @@ def entry_of(document: Any) -> Entry | None:
         name=name,
         status=_text(found.get("status")),
         kind=_text(found.get("type")),
-        location="" if location == "none" else location,
+        location=location if location != "none" and valid_member(location) else "",
         daemon=owner_tag.of(config),
         stateful=found.get("stateful") is True,
         unused=_never(found.get("last_used_at")) and not config.get(owner_tag.COPIED),

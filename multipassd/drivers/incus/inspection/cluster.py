@@ -17,7 +17,6 @@ from multipassd.drivers.incus.api import membership, tls
 from multipassd.drivers.incus.api.errors import IncusError, Unreachable, shown
 from multipassd.drivers.incus.api.membership import Membership, MembershipDamaged
 from multipassd.drivers.incus.api.tls import Impostor
-from multipassd.drivers.incus.inspection import hosts, project
 from multipassd.drivers.incus.inspection.calls import ask, environment
 from protocol import settings as names
 
@@ -32,6 +31,7 @@ JOIN = (
     "on a member `incus config trust add NAME --restricted --projects {project}`; here "
     "`multipass set local.incus.token`, which asks for the token that this printed"
 )
+LOOK = "on a member `incus cluster list` and `journalctl -u incus`; then check again"
 INSTALL = "`sudo apt install python3-aiohttp`"
 NO_AIOHTTP = "Python's aiohttp is missing, by which the service talks to the Incus cluster"
 
@@ -64,9 +64,10 @@ async def inspect(directory: Path, setting: Setting) -> list[Finding]:
         async with asyncio.timeout(WHOLE_SECONDS):
             await _look(api, setting, join, found)
     except TimeoutError:
-        found.append(problem(f"the Incus cluster did not tell all within {WHOLE_SECONDS:.0f} s"))
+        what = f"the Incus cluster did not tell all within {WHOLE_SECONDS:.0f} s"
+        found.append(problem(what, LOOK))
     except IncusError as error:
-        found.append(problem(error.message.rstrip(".")))
+        found.append(problem(error.message.rstrip("."), LOOK))
     finally:
         await api.close()
     return found
@@ -81,11 +82,16 @@ def _key(place: Path) -> list[Finding]:
         return [problem(f"{path} can't be read: {error.strerror or error}")]
     if not mode & OTHERS:
         return []
-    return [problem(f"others may read the key {path} ({mode:04o})", f"`chmod 600 {path}`")]
+    command = ("chmod", "600", str(path))
+    return [
+        problem(f"others may read the key {path} ({mode:04o})", f"`{' '.join(command)}`", command)
+    ]
 
 
 async def _look(api: Api, setting: Setting, join: str, found: list[Finding]) -> None:
     """Raises IncusError."""
+    from multipassd.drivers.incus.inspection import hosts, network, project  # with aiohttp
+
     if not await _reached(api, join, found):
         return
     server = await ask(api, "/1.0", "tell about itself")
@@ -103,7 +109,8 @@ async def _look(api: Api, setting: Setting, join: str, found: list[Finding]) -> 
     if not await _certificate(api, found):
         return
     if await project.look(api, found):
-        await hosts.look(api, setting, found)
+        members = await hosts.look(api, setting, found)
+        await network.look(api, setting, members, found)
 
 
 async def _reached(api: Api, join: str, found: list[Finding]) -> bool:

@@ -29,8 +29,8 @@ Setting = Callable[[str], str]
 Result = TypeVar("Result")
 
 
-async def look(api: Api, setting: Setting, found: list[Finding]) -> None:
-    """Raises IncusError."""
+async def look(api: Api, setting: Setting, found: list[Finding]) -> int:
+    """How many members there are; one for a server that is no cluster. Raises IncusError."""
     members = await api.members(seconds=CALL_SECONDS)
     found += [finding for each in members if (finding := _member(each))]
     online = [_name(each) for each in members if each.get("status") == ONLINE]
@@ -41,6 +41,7 @@ async def look(api: Api, setting: Setting, found: list[Finding]) -> None:
     if setting(names.INCUS_TYPE) == VIRTUAL_MACHINE:
         found += await _without_kvm(api, asked)
     found += await _pool(api, setting(names.INCUS_POOL), asked)
+    return len(members) or 1
 
 
 def _name(member: Mapping[str, Any]) -> str:

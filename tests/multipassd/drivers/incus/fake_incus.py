@@ -28,6 +28,7 @@ from protocol import certificates
 from tests.multipassd.drivers.incus import fake_routes, fake_server
 from tests.multipassd.drivers.incus.fake_instances import Instances
 from tests.multipassd.drivers.incus.fake_operations import Failure, Json, Operations
+from tests.multipassd.drivers.incus.fake_resources import Resources
 
 PROJECT = "multipass"
 OF_PROJECTS = tuple(f"/1.0/{each}" for each in ("instances", "images", "operations", "events"))
@@ -70,6 +71,7 @@ class FakeIncus:
         self.directories = [directory]  # more of them for more daemons
         self.members = [Member(f"m{number + 1}") for number in range(members)]
         self.operations = Operations()
+        self.resources = Resources()
         self.images: dict[str, Json] = {}
         self.roots: dict[str, bytes] = {}  # of images; like them by fingerprint
         self.instances = Instances(PROJECT, self.operations, self.runs, self.images)

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.multipassd.drivers.incus import fake_server
+from tests.multipassd.drivers.incus import fake_resources, fake_server
 from tests.multipassd.drivers.incus.fake_operations import Failure
 from tests.multipassd.drivers.incus.fake_server import (
     MEMBER,
@@ -26,7 +26,7 @@ def add(app: web.Application) -> None:
     app.add_routes(
         [
             web.route(method, path, handler)
-            for method, path, handler in (*fake_server.ROUTES, *ROUTES)
+            for method, path, handler in (*fake_server.ROUTES, *fake_resources.ROUTES, *ROUTES)
         ]
     )
 

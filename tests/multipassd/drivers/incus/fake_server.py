@@ -89,7 +89,7 @@ async def server(request: Request) -> web.Response:
         found |= {
             "auth": "trusted",
             "environment": {
-                "server_name": member.name,
+                **_environment(request),
                 "server_version": "6.0.4",
                 "server_clustered": len(fake.members) > 1,
                 "addresses": [member.address],
@@ -126,12 +126,19 @@ async def certificate(request: Request) -> web.Response:
     return sync(fake.trusted[fingerprint] | {"fingerprint": fingerprint})
 
 
+def _environment(request: Request) -> Json:
+    from tests.multipassd.drivers.incus.fake_resources import environment
+
+    return environment(request)
+
+
 def _member(fake: FakeIncus, member: Member) -> Json:
     online = fake.runs(member.name)
+    status = "Evacuated" if member.name in fake.resources.evacuated else "Online"
     return {
         "server_name": member.name,
         "url": f"https://{member.address}",
-        "status": "Online" if online else "Offline",
+        "status": status if online else "Offline",
         "message": "Fully operational" if online else "No heartbeat for 30s",
         "database": True,
         "roles": ["database"],
@@ -151,43 +158,6 @@ async def one_member(request: Request) -> web.Response:
         if each.name == request.match_info["member"] and len(fake.members) > 1:
             return sync(_member(fake, each))
     raise Failure(404, "Cluster member not found")
-
-
-async def project(request: Request) -> web.Response:
-    fake = fake_of(request)
-    if request.match_info["project"] != fake.instances.project:
-        raise Failure(404, "Project not found")
-    config = {"features.images": "true", "features.profiles": "true", "restricted": "true"}
-    return sync({"name": fake.instances.project, "config": config, "used_by": []})
-
-
-POOLS_PATH = "/1.0/storage-pools"  # a restricted certificate sees each by its name
-POOLS = {"default": {"name": "default", "driver": "dir", "status": "Created", "config": {}}}
-NETWORKS = {
-    "incusbr0": {
-        "name": "incusbr0",
-        "type": "bridge",
-        "managed": True,
-        "status": "Created",
-        "description": "",
-        "config": {"ipv4.address": "10.99.1.1/24", "ipv4.nat": "true", "ipv6.address": "none"},
-    }
-}
-
-
-def _of_table(table: dict[str, Json], path: str, what: str) -> Any:
-    async def show(request: Request) -> web.Response:
-        name = request.match_info.get("key")
-        if name is None:
-            if path == POOLS_PATH:
-                raise Failure(403, "Certificate is restricted")
-            deep = request.query.get("recursion", "0") != "0"
-            return sync(list(table.values()) if deep else [f"{path}/{each}" for each in table])
-        if name not in table:
-            raise Failure(404, f"{what} not found")
-        return sync(table[name])
-
-    return show
 
 
 # -- images ---------------------------------------------------------------------------------------
@@ -261,8 +231,6 @@ async def one_image(request: Request) -> web.Response:
     return begin(request, "Deleting image", remove, ())
 
 
-_pools = _of_table(POOLS, POOLS_PATH, "Storage pool")
-_networks = _of_table(NETWORKS, "/1.0/networks", "Network")
 ROUTES: tuple[tuple[str, str, Any], ...] = (
     ("GET", "/1.0", server),
     ("GET", "/1.0/certificates", certificates),
@@ -271,11 +239,6 @@ ROUTES: tuple[tuple[str, str, Any], ...] = (
     ("DELETE", "/1.0/certificates/{fingerprint}", certificate),
     ("GET", "/1.0/cluster/members", members),
     ("GET", "/1.0/cluster/members/{member}", one_member),
-    ("GET", "/1.0/projects/{project}", project),
-    ("GET", "/1.0/storage-pools", _pools),
-    ("GET", "/1.0/storage-pools/{key}", _pools),
-    ("GET", "/1.0/networks", _networks),
-    ("GET", "/1.0/networks/{key}", _networks),
     ("GET", "/1.0/images", images),
     ("POST", "/1.0/images", upload),
     *((method, "/1.0/images/{fingerprint}", one_image) for method in ("GET", "DELETE")),

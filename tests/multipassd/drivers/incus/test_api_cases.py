@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from multipassd.drivers.finding import Level
 from multipassd.drivers.incus.api import errors, joining, membership
 from multipassd.drivers.incus.api.client import Api
 from multipassd.drivers.incus.api.errors import (
@@ -28,6 +29,7 @@ from multipassd.drivers.incus.api.execution import exec_stream, run
 from multipassd.drivers.incus.api.members import CHUNK
 from tests.multipassd.drivers.incus.fake_incus import PROJECT, FakeIncus
 from tests.multipassd.drivers.incus.namespaces import run_inside
+from tests.multipassd.drivers.incus.test_inspection import inspected, problems
 from tests.system.host import Host
 from tests.system.incus_cluster import Cluster, cluster
 from tools import containerimage
@@ -276,6 +278,22 @@ def test_other_projects_and_the_hosts_rights_are_refused(site: Site) -> None:
             await api.operate("POST", "/1.0/instances", body, seconds=SECONDS)
         with pytest.raises(Refused):
             await api.get("/1.0/storage-pools", recursion=1)
+
+    site.run(case)
+
+
+def test_an_inspection_names_what_is_not_there_and_nothing_else(site: Site) -> None:
+    async def case(site: Site, api: Api) -> None:
+        found = await inspected(site.directory)
+        assert {each.level for each in found} == {Level.FINE}, found
+        kvm, network = problems(await inspected(site.directory, type="virtual-machine"))
+        assert kvm.startswith("no member of the cluster can run virtual machines")
+        assert network.startswith("virtual machines could not be reached")
+        target, pool, named = problems(
+            await inspected(site.directory, target="m9", pool="none", network="none")
+        )
+        assert "has no such member" in target and "no storage pool none" in pool
+        assert "has no network none" in named
 
     site.run(case)
 
