@@ -4,7 +4,8 @@
 <images>/<id>/disk.img        the base image, never written again
 <images>/<id>/download.part   the received part of an interrupted download, with download.json
 <images>/<id>/refused.json    why the fetched file can't be launched, a Refusal
-<images>/lists/<remote>.json  the list of a remote's images
+<images>/lists/<remote>.json  the list of a remote's images: disks
+<images>/lists/<remote>.rootfs.json  the same of root file systems
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ class Refusal(Model):
 
     message: str
     when: float  # seconds since 1970
+
+
+def listing(remote: str, kind: Kind) -> str:
+    """The name of the file with a remote's list. Each kind has its own, as a daemon needs one."""
+    return f"{remote}.json" if kind == "disk" else f"{remote}.{kind}.json"
 
 
 def load(directory: Path) -> Base | None:

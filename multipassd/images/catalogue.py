@@ -7,9 +7,8 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-from multipassd.images.cache import LISTS
+from multipassd.images import cache
 from multipassd.images.cache_directory import make_cache
 from multipassd.images.errors import ImageError, RemoteUnreachable, UnknownRemote
 from multipassd.images.image import DISK, Image, Kind
@@ -29,25 +28,16 @@ MAX_LISTING = 16 << 20
 Stamp = tuple[int, int, int]
 
 
-class _Known(NamedTuple):
-    """A list that was read."""
-
-    stamp: Stamp
-    places: tuple[str, str]  # the URLs that it was listed at
-    images: tuple[Image, ...] | None
-
-
 class Catalogue:
     """The lists of all remotes, on disk and in memory."""
 
     def __init__(
         self, images: Path, workers: Workers, remotes: Callable[[], tuple[dict[str, Remote], str]]
     ) -> None:
-        self._directory = images / LISTS
+        self._directory = images / cache.LISTS
         self._workers = workers
         self._remotes = remotes  # and the proxy's URL
-        # Of the kinds that were asked for alone, as a list of both is twice as large.
-        self._read: dict[tuple[str, Kind], _Known] = {}
+        self._read: dict[str, tuple[Stamp, Listing]] = {}  # by the file's name
         self._refreshing: dict[Remote, asyncio.Task[None]] = {}
         self._failed: dict[Remote, tuple[float, str]] = {}  # when, and why
 
@@ -61,15 +51,15 @@ class Catalogue:
         remote = remotes.get(name)
         if remote is None:
             raise UnknownRemote(name)
-        images, age = await asyncio.to_thread(self._load, remote, kind)
-        if force or images is None or age > MAX_AGE:
-            patience = None if force or images is None else PATIENCE
+        listing, age = await asyncio.to_thread(self._load, remote, kind)
+        if force or listing is None or age > MAX_AGE:
+            patience = None if force or listing is None else PATIENCE
             await self._refresh(remote, proxy, force, patience)
-            images, age = await asyncio.to_thread(self._load, remote, kind)
-        if images is None:
+            listing, age = await asyncio.to_thread(self._load, remote, kind)
+        if listing is None:
             _, why = self._failed.get(remote, (0.0, "It gave no list."))
             raise RemoteUnreachable(remote.label, why)
-        return list(images)
+        return list(listing.images)
 
     async def _refresh(
         self, remote: Remote, proxy: str, force: bool, patience: float | None
@@ -92,7 +82,7 @@ class Catalogue:
             base=remote.base,
             mirror=remote.mirror,
             insecure=remote.insecure,
-            file=str(self._file(remote)),
+            file=str(self._file(remote, DISK)),
             proxy=proxy,
         )
         try:
@@ -111,24 +101,22 @@ class Catalogue:
         make_cache(self._directory.parent)
         make_directory(self._directory)
 
-    def _load(self, remote: Remote, kind: Kind) -> tuple[tuple[Image, ...] | None, float]:
-        """The images that the remote's present place lists, and the list's age in seconds."""
-        path = self._file(remote)
+    def _load(self, remote: Remote, kind: Kind) -> tuple[Listing | None, float]:
+        """The list from the remote's present place, and its age in seconds."""
+        path = self._file(remote, kind)
         try:
             status = os.stat(path)
             stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
-            known = self._read.get((remote.name, kind))
-            if known is None or known.stamp != stamp:
+            known = self._read.get(path.name)
+            if known is None or known[0] != stamp:
                 listing = Listing.from_json(read_regular(path, MAX_LISTING))
-                known = _Known(stamp, (listing.base, listing.mirror), listing.of(kind))
-                self._read[remote.name, kind] = known
+                self._read[path.name] = known = (stamp, listing)
         except (OSError, ValueError):
             return None, 0.0
-        if known.places != (remote.base, remote.mirror):
+        listing = known[1]
+        if (listing.base, listing.mirror) != (remote.base, remote.mirror):
             return None, 0.0
-        return known.images, abs(
-            time.time() - status.st_mtime
-        )  # also old if the clock was set back
+        return listing, abs(time.time() - status.st_mtime)  # also old if the clock was set back
 
-    def _file(self, remote: Remote) -> Path:
-        return self._directory / f"{remote.label}.json"
+    def _file(self, remote: Remote, kind: Kind) -> Path:
+        return self._directory / cache.listing(remote.label, kind)

@@ -29,7 +29,8 @@ class Caller(Model):
 
 
 class Refresh(Model):
-    """Fetch a remote's list, and write its images to `file` as a Listing."""
+    """Fetch a remote's list, and write its images to `file` as a Listing, those of other kinds
+    to files beside it (`cache.listing`)."""
 
     kind: Literal["refresh"] = "refresh"
     remote: str
@@ -89,12 +90,7 @@ class Listing(Model):
 
     base: str
     mirror: str = ""
-    images: tuple[Image, ...] = ()  # disks
-    containers: tuple[Image, ...] | None = None  # root file systems; None: by a former worker
-
-    def of(self, kind: Kind) -> tuple[Image, ...] | None:
-        """None: it is not known which there are."""
-        return self.images if kind == DISK else self.containers
+    images: tuple[Image, ...] = ()  # of one kind
 
 
 class Answer(Model):

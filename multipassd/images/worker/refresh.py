@@ -7,6 +7,7 @@ from urllib.parse import urljoin
 
 from pydantic import ValidationError
 
+from multipassd.images import cache
 from multipassd.images.cache_directory import CacheDirectory
 from multipassd.images.errors import ImageError
 from multipassd.images.image import DISK, ROOTFS, Image, Kind
@@ -20,19 +21,16 @@ MODE = 0o600
 
 
 def refresh(task: Refresh, lists: CacheDirectory) -> None:
-    """Fetch the list and store it. Raises ImageError; then the old list is unchanged."""
+    """Fetch the list and store it. Raises ImageError; then the old one is unchanged."""
     http = Http(task.proxy, plain=task.insecure)
     found: dict[Kind, list[Image]] = (
         {DISK: _core(http, task.base)} if task.remote == CORE else _streamed(http, task)
     )
-    listing = Listing(
-        base=task.base,
-        mirror=task.mirror,
-        images=tuple(found[DISK]),
-        containers=tuple(found.get(ROOTFS, ())),
-    )
-    data = listing.to_json(defaults=False)
-    lists.write(Path(task.file).name, data, MODE)
+    for kind in (ROOTFS, DISK):
+        images = tuple(found.get(kind, ()))
+        listing = Listing(base=task.base, mirror=task.mirror, images=images)
+        name = cache.listing(Path(task.file).stem, kind)
+        lists.write(name, listing.to_json(defaults=False), MODE)
 
 
 def _streamed(http: Http, task: Refresh) -> dict[Kind, list[Image]]:
