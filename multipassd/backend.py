@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from multipassd.instances.launching.launcher import Launcher
     from multipassd.instances.mount_switch import MountSwitch
     from multipassd.instances.records.registry import Registry
+    from multipassd.instances.sharing.sharing import Sharing
     from multipassd.mounts.client import MountServers
     from multipassd.network.closing import Closing
     from multipassd.network.helper_process import NetworkHelper
@@ -86,7 +87,7 @@ HAVE_MACHINES: Mapping[str, Callable[[Path], bool]] = {
 # The parts of `Machines` that another driver has others of.
 OF_DRIVER = (
     "_driver_name", "driver", "networking", "servers", "registry", "instances", "launcher",
-    "importer", "cloner", "mount_switch",
+    "importer", "cloner", "mount_switch", "sharing",
 )  # fmt: skip
 
 _log = log.get("instances")
@@ -341,6 +342,23 @@ class Machines:
         from multipassd.instances.cloning.cloner import Cloner
 
         return Cloner(self.instances, self.ssh_authority)
+
+    @cached_property
+    def sharing(self) -> Sharing | None:
+        """None where the driver shares nothing with other services."""
+        if (machines := self.driver.sharing) is None:
+            return None
+        from multipassd.instances.sharing.sharing import Sharing
+
+        self.instances.follow()
+        return Sharing(self.instances, machines, self.ssh_authority)
+
+    def share(self) -> None:
+        """To be called every second or so. Nothing is loaded for it where none is wanted."""
+        wanted = self._settings.get(names.INCUS_SHARED) == "true" and self._driver_name != QEMU
+        if wanted or "driver" in self.__dict__:
+            if self.sharing is not None:
+                self.sharing.look()
 
     @cached_property
     def mount_switch(self) -> MountSwitch:

@@ -208,6 +208,7 @@ class Service:
         yield lambda: self._audit.tick(time.time())
         yield self._daemon.instances.stop_what_is_due
         yield self._daemon.instances.take_up_new
+        yield self._machines.share
         yield self._daemon.guest_access.look
         yield self._follow_mount_switch
 

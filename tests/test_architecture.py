@@ -51,6 +51,7 @@ LEVELS = {
     "multipassd.instances": 10,
     "multipassd.admin.access": 11,
     "multipassd.instances.cloning": 11,
+    "multipassd.instances.sharing": 11,
     "multipassd.instances.exporting": 12,
     "multipassd.instances.launching": 11,
     "multipassd.guest_access": 12,

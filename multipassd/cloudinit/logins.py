@@ -20,6 +20,8 @@ class Trusting(Guest, Protocol):
     def ssh_key(self) -> str: ...
     @property
     def ssh_authority(self) -> str: ...
+    @property
+    def service(self) -> str: ...
 
 
 class Logins:
@@ -35,6 +37,8 @@ class Logins:
         """The name of the key that the guest is to let in, NO_KEY for none: not where no
         certificate would be let in. While the setting can't be told it stays as it is. Raises
         StorageFailed."""
+        if guest.service:  # the keys that it lets in are for that service to change
+            return NO_KEY
         shared = self.shared()
         if shared is None:
             shared = guest.ssh_key != NO_KEY

@@ -10,6 +10,7 @@ from typing import Protocol
 from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.seed import Interface, Seed
 from multipassd.drivers.guest_network import GuestNetwork
+from multipassd.drivers.shared_machines import SharedMachines
 from multipassd.images.image import Base, Kind
 from protocol.errors import RpcError
 from protocol.status import Status
@@ -132,6 +133,10 @@ class Driver(Protocol):
     @property
     def network(self) -> GuestNetwork | None:
         """The networks that it connects guests to; None where the host's are used."""
+
+    @property
+    def sharing(self) -> SharedMachines | None:
+        """Of machines with other services; None where there are none."""
 
     def suspends(self, hardware: Hardware) -> bool:
         """Can a machine with this hardware be suspended?"""

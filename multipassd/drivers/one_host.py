@@ -15,7 +15,7 @@ class OneHost:
     places = outlives_host = False
     renames = True
     image_kind: Kind = DISK
-    network = None
+    network = sharing = None
 
     def suspends(self, hardware: Hardware) -> bool:
         return True

@@ -102,6 +102,10 @@ class Instances(Finder):
         if (instance := self._instances.get(name)) is not None:
             instance.look()
 
+    def follow(self) -> None:
+        """See what happens to the machines, also where there is no instance yet."""
+        self.driver.open(self._look_at, self._see_unused)
+
     def _see_unused(self, name: str) -> None:
         """A machine of this service's was never started; it may be in the making."""
         if not self._in_use(name):
@@ -131,6 +135,10 @@ class Instances(Finder):
     def everything(self) -> list[Instance | Damaged]:
         found: dict[str, Instance | Damaged] = {**self._instances, **self.registry.damaged}
         return [found[name] for name in sorted(found)]
+
+    def sound(self) -> list[Instance]:
+        """Those that are not damaged."""
+        return list(self._instances.values())
 
     def find(self, name: str) -> Instance | Damaged:
         if name in self.preparing:
@@ -225,7 +233,7 @@ class Instances(Finder):
             record, self.registry, site.driver, site.networking, site.key_path, site.servers,
             site.logins,
         )  # fmt: skip
-        site.driver.open(self._look_at, self._see_unused)
+        self.follow()
         self._instances[record.name] = instance
         self._owned.setdefault(record.owner, {})[record.name] = instance
         return instance
@@ -245,6 +253,14 @@ class Instances(Finder):
         instance.change(owner=owner)
         self._take_from(former, instance.name)
         self._owned.setdefault(owner, {})[instance.name] = instance
+
+    def let_go(self, instance: Instance) -> None:
+        """Forget an instance of another service, and nothing else. Raises StorageFailed."""
+        self.registry.give_up(instance.name)
+        self.registry.remove(instance.name)
+        self.registry.remove_files(instance.name)
+        instance.retire()
+        self._remove(instance)
 
     async def rename(self, instance: Instance, name: str, caller: Owner) -> None:
         """`caller`: who asks for it. Raises NameTaken, BeingPrepared, NameNotFree, WrongState

@@ -95,6 +95,16 @@ class Instance:
         return self._guest.busy or self._lock.locked()
 
     @property
+    def on(self) -> bool:
+        """Its machine runs, whatever it does."""
+        return self._guest.on
+
+    @property
+    def locked(self) -> bool:
+        """A command changes it."""
+        return self._lock.locked()
+
+    @property
     def machine(self) -> Machine:
         return self._guest.machine
 
@@ -300,6 +310,10 @@ class Instance:
     def change(self, **fields: object) -> None:
         """Change fields of its record. Raises StorageFailed."""
         self._stored.change(**fields)
+
+    def put(self, record: Record) -> None:
+        """The same with a whole record of this instance."""
+        self._stored.put(record)
 
     @asynccontextmanager
     async def held(self, command: Command = transitions.MODIFY) -> AsyncIterator[None]:

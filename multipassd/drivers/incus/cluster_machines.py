@@ -15,6 +15,7 @@ from multipassd.drivers.incus.cluster.entry import Entry
 from multipassd.drivers.incus.cluster.view import ONLINE
 from multipassd.drivers.incus.guest import REMOVED
 from multipassd.drivers.incus.networking.guest_network import ClusterNetwork
+from multipassd.drivers.incus.sharing import ClusterSharing
 from multipassd.drivers.interface import DriverError, Machine
 from multipassd.system import log
 from protocol import settings as names
@@ -35,6 +36,9 @@ class ClusterMachines:
         self._view = self._cluster.view
         self.network = ClusterNetwork(
             self._reached, self._view, lambda: setting(names.INCUS_NETWORK)
+        )
+        self.sharing = ClusterSharing(
+            self._cluster, self._reached, lambda: setting(names.INCUS_SHARED) == "true"
         )
 
     def open(self, changed: Callable[[str], None], unused: Callable[[str], None]) -> None:
@@ -59,6 +63,12 @@ class ClusterMachines:
         watch = await self._cluster.watch()
         return await watch.fresh(name)
 
+    def _may_use(self, found: Entry) -> bool:
+        """Is it this daemon's, or shared by one of the same people?"""
+        if found.daemon == self._cluster.daemon:
+            return True
+        return bool(found.daemon and found.record) and self.sharing.enabled()
+
     async def _own(self, name: str) -> Entry:
         """As it is now; this daemon's. Raises DriverError."""
         found = await self._look(name)
@@ -67,7 +77,7 @@ class ClusterMachines:
                 f"{name} is no more on the Incus cluster: another program has removed it. "
                 f"`multipass delete --purge {name}` forgets it."
             )
-        if found.daemon != self._cluster.daemon:
+        if not self._may_use(found):
             raise DriverError(
                 f"{name} on the Incus cluster is not the instance that this service has made, and "
                 f"is left alone. `multipass delete --purge {name}` forgets ours."
@@ -86,7 +96,7 @@ class ClusterMachines:
         found = await self._look(name)
         if found is None:
             return
-        if found.daemon != self._cluster.daemon:
+        if not self._may_use(found):
             _log.warning("%s on the Incus cluster is not this service's, and stays", name)
             return
         await self._end(api, found)

@@ -231,7 +231,7 @@ class IncusDriver(ClusterMachines):
     async def find(self, machine: Machine) -> IncusGuest | None:
         api = await self._reached(FIND_SECONDS)
         found = self._view.entries.get(machine.name)
-        if found is None or found.daemon != self._cluster.daemon:
+        if found is None or not self._may_use(found):
             return None
         if why := self._view.trouble(machine.name):
             raise DriverError(f"{machine.name} can't be reached: {why}")
@@ -254,7 +254,7 @@ class IncusDriver(ClusterMachines):
         self.network.relay.end(name)
         try:
             found = await self._look(name)
-            if found is not None and found.daemon == self._cluster.daemon:
+            if found is not None and self._may_use(found):
                 await self._end(await self._reached(), found)
         except IncusError as error:
             _log.warning("whether %s still runs is not known: %s", name, error.message)

@@ -11,6 +11,7 @@ from multipassd.drivers.incus.cluster.entry import VIRTUAL_MACHINE, Card
 from multipassd.drivers.interface import Link, Machine
 
 SEED_DEVICE = "seed"
+SEED_NAMES = seed_texts.NAMES
 # By the seed's names: the config keys that Incus makes a virtual machine's seed disk of. Its
 # meta data it makes itself, with the instance's name.
 SEED_KEYS = {
@@ -88,10 +89,22 @@ def copy(
         "type": kind,
         "architecture": source.get("architecture"),
         "source": {"type": "copy", "source": source.get("name"), "instance_only": True},
-        "config": {**kept, **config(machine, kind, daemon), owner_tag.COPIED: "true"},
+        "config": {
+            **kept,
+            **config(machine, kind, daemon),
+            owner_tag.COPIED: "true",
+            owner_tag.RECORD: "",  # Incus adds what the source has
+        },
         "devices": {**devices, **_seed_device(kind)},
         "profiles": [],
     }
+
+
+def files_of_config(config: Mapping[str, Any], name: str) -> dict[str, bytes]:
+    """The seed of a virtual machine, as far as Incus has it."""
+    meta = {"instance-id": name, "local-hostname": name}
+    files = {file: str(config.get(key, "")).encode() for file, key in SEED_KEYS.items()}
+    return {"meta-data": seed_texts.as_yaml(meta), **files}
 
 
 def seed_config(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -101,7 +114,7 @@ def seed_config(files: Mapping[str, bytes]) -> dict[str, str]:
 
 def seed_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """For a container: by their paths in it, the directory's first."""
-    return {f"{SEED_PLACE}/{name}": files[name] for name in seed_texts.NAMES if name in files}
+    return {f"{SEED_PLACE}/{name}": files[name] for name in SEED_NAMES if name in files}
 
 
 SEED_PLACE = "/var/lib/cloud/seed/nocloud"

@@ -63,7 +63,8 @@ class LoginKey(Attachment):
         if self._logins is None:
             return False
         record = self._stored.record
-        return record.ssh_key_alone == UNCHECKED or is_pending(record, self._logins)
+        unchecked = record.ssh_key_alone == UNCHECKED and not record.service
+        return unchecked or is_pending(record, self._logins)
 
     async def after_answer(self, execute: Execute, warn: Warn) -> None:
         await self.replace(execute, warn)

@@ -24,7 +24,7 @@ from multipassd.instances.instance import Instance
 from multipassd.instances.owners import quotas
 from multipassd.instances.owners.owner import Owner
 from multipassd.instances.records.card_config import interfaces, mac_address
-from multipassd.instances.records.record import Mount, Record
+from multipassd.instances.records.record import SERVICE, Mount, Record
 from multipassd.instances.states import transitions
 from multipassd.instances.states.errors import NameNotFree
 from multipassd.system import log
@@ -175,7 +175,7 @@ class Cloner:
             name=name,
             instance_id=f"{name}-{os.urandom(8).hex()}",
             image=source.image,
-            hardware=source.hardware,
+            hardware={key: source.hardware[key] for key in source.hardware.keys() - {SERVICE}},
             cpus=source.cpus,
             memory=source.memory,
             disk=source.disk,

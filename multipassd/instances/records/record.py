@@ -38,6 +38,7 @@ class ImageOrigin(Model, closed=True):
     release: str = ""
 
 
+SERVICE = "service"  # in an instance's hardware
 LOGIN_USER = -1  # as an id in the guest: that of the user who is logged in as
 
 
@@ -139,6 +140,11 @@ class Record(Model, closed=True):
     ready: bool = False  # its first boot was seen to be complete
     created: float = made(default_factory=time.time)  # seconds since 1970
     ended_because: str = ""  # why it stopped last, if not as asked
+
+    @property
+    def service(self) -> str:
+        """The id of another service that made it and shares it; empty for this one's."""
+        return self.hardware.get(SERVICE, "")
 
     @property
     def cards(self) -> Cards:

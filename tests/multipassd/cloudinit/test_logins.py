@@ -18,6 +18,7 @@ class Guest:
     ssh_authority: str = ""
     instance_id: str = "foo-1"
     ssh_user: str = ""
+    service: str = ""
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ class Entry(NamedTuple):
     cards: tuple[Card, ...]
     cpus: str  # limits.cpu
     memory: str  # limits.memory
+    record: str = ""  # what its service has published of it
 
 
 def entry_of(document: Any) -> Entry | None:
@@ -61,6 +62,7 @@ def entry_of(document: Any) -> Entry | None:
         cards=cards,
         cpus=_text(config.get("limits.cpu")),
         memory=_text(config.get("limits.memory")),
+        record=_text(config.get(owner_tag.RECORD)),
     )
 
 

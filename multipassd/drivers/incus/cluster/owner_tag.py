@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 DAEMON = "user.multipass.daemon"  # the id of the daemon that made it, see `api/membership.py`
 COPIED = "user.multipass.copied"  # its disk is a copy of another instance's
+RECORD = "user.multipass.record"  # what its service publishes of it, if it shares it
 PREFIX = "user.multipass."
 
 

@@ -1,0 +1,1 @@
+"""Instances that services of the same people share on one cluster (`local.incus.shared`)."""

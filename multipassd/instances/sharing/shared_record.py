@@ -1,0 +1,78 @@
+"""What services that share instances tell each other of one: its record without what is a
+service's own. Pure."""
+
+from __future__ import annotations
+
+from multipassd.cloudinit.ssh_authority import COMMENT, SshAuthority
+from multipassd.cloudinit.ssh_keys import NO_KEY
+from multipassd.instances.records.phase import Phase
+from multipassd.instances.records.record import SERVICE, Record, Snapshot, record_of
+
+MAX_TEXT = 256 << 10  # bytes, of a foreign record; one with a hundred snapshots has 60 KiB
+SHARED_COMMENT = "multipass-shared"  # ends a line of a guest's authorized_keys
+
+# What is about this service: what runs here, how it logs in, its own directories.
+BLANK: dict[str, object] = {
+    "phase": Phase.STOPPED, "boot": "", "mounts": (), "pending": None, "stop_at": 0.0,
+    "ended_because": "", "ready": False, "renamed_from": "", "ssh_port": 0, "ssh_key": "",
+    "ssh_key_alone": "", "ssh_authority": "",
+}  # fmt: skip
+BLANK_SNAPSHOT: dict[str, object] = {"mounts": (), "ssh_key": None, "ssh_authority": ""}
+
+
+def shared(record: Record) -> bytes:
+    """The text that is published."""
+    hardware = {key: value for key, value in record.hardware.items() if key != SERVICE}
+    snapshots = tuple(each.replace(**BLANK_SNAPSHOT) for each in record.snapshots)
+    return record.replace(**BLANK, hardware=hardware, snapshots=snapshots).to_json()
+
+
+def adopted(name: str, text: bytes, service: str, authority: str) -> Record:
+    """The record of an instance of another service, which is logged in to by certificates of this
+    one's authority, a public key. Raises ValueError."""
+    found = _read(name, text)
+    login = {"ssh_key": NO_KEY, "ssh_authority": authority}
+    own = {**login, "ssh_key_alone": NO_KEY, "ready": True}
+    snapshots = tuple(each.replace(mounts=(), **login) for each in found.snapshots)
+    hardware = {**found.hardware, SERVICE: service}
+    return found.replace(**{**BLANK, **own}, hardware=hardware, snapshots=snapshots)
+
+
+def changed(record: Record, text: bytes) -> Record:
+    """The present record with what another service has changed. Raises ValueError."""
+    found = _read(record.name, text)
+    if found.mac != record.mac:
+        raise ValueError("it is of another instance")
+    own = {field: getattr(record, field) for field in BLANK}
+    hardware = dict(found.hardware)
+    if record.service:
+        hardware[SERVICE] = record.service
+    return found.replace(**own, hardware=hardware, snapshots=_snapshots(record, found))
+
+
+def _snapshots(record: Record, found: Record) -> tuple[Snapshot, ...]:
+    """Those of `found`; what is a service's own of them as it is here. One that was taken there is
+    logged in to as the instance is."""
+    known = {each.tag: each for each in record.snapshots}
+    login = {"ssh_key": record.ssh_key, "ssh_authority": record.ssh_authority}
+    return tuple(
+        each.replace(**{field: getattr(known[each.tag], field) for field in BLANK_SNAPSHOT})
+        if each.tag in known
+        else each.replace(mounts=(), **login)
+        for each in found.snapshots
+    )
+
+
+def line(authority: SshAuthority, record: Record) -> str:
+    """For the guest's authorized_keys. The service that made it replaces lines with its own
+    comment. Raises StorageFailed."""
+    return authority.line(record).removesuffix(COMMENT) + SHARED_COMMENT
+
+
+def _read(name: str, text: bytes) -> Record:
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"it has over {MAX_TEXT} bytes")
+    found = record_of(text)
+    if found.name != name:
+        raise ValueError("it is of another name")
+    return found
