@@ -13,9 +13,9 @@ from multipassd.drivers.incus.cluster.entry import ERROR, STOPPED, Entry
 from multipassd.drivers.incus.cluster.view import View
 from multipassd.system import log
 
-# An orderly stop: Incus waits that long for the guest, and longer than the daemon does, which then
-# switches it off.
-STOP_SECONDS = 150
+# Of an orderly stop: Incus waits that long for the guest, and does nothing else with it. The
+# daemon asks again as long as it waits itself.
+STOP_SECONDS = 10
 KILL_SECONDS = 30.0
 SUSPEND_SECONDS = 600.0  # as much memory as it has goes to a disk
 CONSOLE_SECONDS = 5.0
@@ -87,7 +87,7 @@ class IncusGuest:
             await self._change({"action": "stop", "timeout": STOP_SECONDS}, STOP_SECONDS + 10.0)
         except IncusError as error:  # it may have ended by itself; else it is switched off in time
             if not self._end.done():
-                _log.info("%s", error.message)
+                _log.debug("%s", error.message)
 
     async def kill(self) -> None:
         """Raises IncusError where the cluster did not do it."""

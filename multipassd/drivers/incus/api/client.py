@@ -16,6 +16,9 @@ from multipassd.drivers.incus.api import addresses, answers, errors, membership,
 from multipassd.drivers.incus.api.members import Members, Request
 from multipassd.drivers.incus.api.membership import Membership
 
+# How long an instance's other operation is waited for: a change of its configuration by another
+# program takes parts of a second, a stop up to `guest.STOP_SECONDS`.
+BUSY_SECONDS, BUSY_AGAIN_SECONDS = 30.0, 0.2
 CALL_SECONDS = 30.0  # a cluster answers slowly while it elects a leader
 FILE_SECONDS = 60.0  # a file of some KiB; the member may have to start a process for it
 
@@ -82,11 +85,20 @@ class Api:
         what: str = "",
         **query: Query,
     ) -> dict[str, Any]:
-        """A call that begins an operation, and the operation to its end; what Incus tells of it."""
+        """A call that begins an operation, and the operation to its end; what Incus tells of it.
+        It waits for its turn where another operation on the instance is under way."""
         what = what or _default(method, path)
-        return await self._ended(
-            self._call(method, path, body, seconds, what, query), seconds, what
-        )
+        loop = asyncio.get_running_loop()
+        end = loop.time() + min(seconds, BUSY_SECONDS)
+        while True:
+            try:
+                return await self._ended(
+                    self._call(method, path, body, seconds, what, query), seconds, what
+                )
+            except errors.Busy:
+                if loop.time() > end:
+                    raise
+                await asyncio.sleep(BUSY_AGAIN_SECONDS)
 
     async def start(
         self,

@@ -49,6 +49,12 @@ class Refused(IncusError):
     """Our certificate may not do this, or is not trusted (any more)."""
 
 
+class Busy(IncusError):
+    """Another operation on the same instance is under way."""
+
+    status = Status.UNAVAILABLE
+
+
 class AlreadyExists(IncusError):
     """The name, or the image, is there already."""
 
@@ -77,6 +83,7 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], type[IncusError]], ...] = tuple(
     for pattern, kind in (
         (r"no space left|disk quota|not enough (free )?space|out of space|insufficient space"
          r"|reached maximum|exceeds? .*limits?\.", NoRoom),
+        (r"is busy running", Busy),
         (r"already exists|already in use|UNIQUE constraint", AlreadyExists),
         (r"(isn't|not) ready yet|daemon is (starting|shutting)|(is|currently) offline"
          r"|member .*(unavailable|unreachable)|no event connection|missing event connection"
