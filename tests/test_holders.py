@@ -354,6 +354,50 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/migration/test_taking.py::test_a_mount_comes_along_if_its_user_may_read_the_source",
         ),
     },
+    "who answers at an address that a token of Incus names": {
+        "the server shows": (
+            "multipassd/drivers/incus/test_membership.py::test_a_server_with_another_certificate_gets_"
+            "nothing",
+            "multipassd/drivers/incus/test_membership.py::test_an_address_of_another_server_is_passed_"
+            "over",
+        ),
+        "a token whose": (
+            "multipassd/drivers/incus/test_api_cases.py::test_a_certificate_without_limits_is_given_"
+            "back",
+        ),
+        "key and membership": (
+            "multipassd/drivers/incus/test_membership.py::test_nothing_of_it_is_open_to_others",
+            "multipassd/drivers/incus/test_membership.py::test_after_a_kill_the_former_membership_"
+            "holds_and_the_token_goes_on",
+        ),
+    },
+    "who rules an Incus cluster": {
+        "its answers are bounded": (
+            "multipassd/drivers/incus/test_hostile_cluster.py::test_an_endless_answer_is_cut_off",
+            "multipassd/drivers/incus/test_hostile_cluster.py::test_an_answer_that_is_none_is_an_error_"
+            "of_one_line",
+            "multipassd/drivers/incus/test_hostile_cluster.py::test_cookies_of_a_server_are_not_kept",
+        ),
+        "values of other types": (
+            "multipassd/drivers/incus/test_hostile_cluster.py::test_an_operation_without_an_id_is_none",
+            "multipassd/drivers/incus/test_hostile_cluster.py::test_an_event_of_other_types_has_empty_"
+            "fields",
+        ),
+        "each call": (
+            "multipassd/drivers/incus/test_hostile_cluster.py::test_a_server_that_never_answers_costs_"
+            "its_limit",
+            "multipassd/drivers/incus/test_hostile_cluster.py::test_an_operation_that_never_ends_is_"
+            "named",
+        ),
+        "what it says": (
+            "multipassd/drivers/incus/test_hostile_cluster.py::test_what_a_cluster_says_does_not_"
+            "command_a_terminal",
+        ),
+        "a change is sent": (
+            "multipassd/drivers/incus/test_hostile_cluster.py::test_a_change_is_sent_once_when_the_"
+            "connection_breaks",
+        ),
+    },
     "who gives the console's page a text": {
         "no text becomes HTML": (
             "test_cockpit_page.py::test_no_text_becomes_html_and_nothing_is_inline",
@@ -384,6 +428,10 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/mounts/test_order.py::test_what_is_no_order_is_refused",
             "system/test_host_holders.py::test_the_network_s_helper_takes_names_addresses_and_its_"
             "own_verbs_only",
+        ),
+        "its certificate at a cluster": (
+            "multipassd/drivers/incus/test_api_cases.py::test_other_projects_and_the_hosts_rights_are_"
+            "refused",
         ),
     },
 }
