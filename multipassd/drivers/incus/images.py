@@ -203,4 +203,8 @@ async def _bases_of_instances(api: Api) -> set[str]:
     found = await api.get("/1.0/instances", what=what, recursion=1)
     if not isinstance(found, list):
         raise errors.bad_answer(what, "it is no list")
-    return {str(each.get("config", {}).get("volatile.base_image", "")) for each in found}
+    configs = [each.get("config") for each in found if isinstance(each, dict)]
+    known = [config for config in configs if isinstance(config, dict)]
+    if len(known) != len(found):  # what it was made of is not known
+        raise errors.bad_answer(what, "an instance has no config")
+    return {str(config.get("volatile.base_image", "")) for config in known}
