@@ -43,8 +43,12 @@ def test_a_running_instance_is_refused_with_a_sentence_and_runs_on(foo: Site) ->
     info = json.loads(foo.done("info", "foo", "foo.first", "--format", "json"))["info"]["foo"]
     assert info["snapshot_count"] == "1"
     assert info["snapshots"]["first"]["comment"] == "as it was"
-    assert info["snapshots"]["first"]["size"].endswith("MiB")
     assert foo.boot_id("foo") == before
+
+
+def test_a_snapshots_size_is_shown(foo: Site) -> None:
+    info = json.loads(foo.done("info", "foo.first", "--format", "json"))["info"]["foo"]
+    assert info["snapshots"]["first"]["size"].endswith("MiB")
 
 
 def test_what_a_snapshot_had_is_back_and_a_clone_is_another_machine(foo: Site) -> None:

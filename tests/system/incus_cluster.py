@@ -16,17 +16,16 @@ network of containers is a bridge on each member, which the namespace reaches on
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.system import bridged_namespace as network
 from tests.system.host import PACKAGE, WORKER, Host, add_users
 from tests.waiting import until
 from tools import deb, roots
@@ -35,7 +34,6 @@ PROJECT = "multipass"
 ADDRESS = "10.77.0.{}"  # .1 is the namespace's bridge, members begin at FIRST
 FIRST = 11
 PORT = 8443
-BRIDGE = "fabric"
 GUESTS = "10.99.1"  # of the managed network, the same on each member
 NETWORK = "incusbr0"
 READY_SECONDS = 180.0  # of a member that rejoins, on a busy machine
@@ -51,8 +49,10 @@ MASKED = (
     "systemd-networkd-wait-online.service",
 )  # fmt: skip
 FILTER = "@keyring bpf @mount"
-
-_numbers = itertools.count(1)
+# On a file system that can map ids, as any server has it, and overlays can't: else all files of a
+# container are changed at its first start, and of a copy in a restricted project twice.
+POOLS = "/var/lib/incus/storage-pools"
+FUSE = ("mknod", "-m", "666", "/dev/fuse", "c", "10", "229")  # as udev makes it, for containers
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def cluster(base: Host, members: int = 1) -> Iterator[Cluster]:
 def unformed(base: Host, members: int) -> Iterator[Cluster]:
     """Hosts that have Incus and nothing more, off."""
     with ExitStack() as stack:
-        fabric = Cluster(stack.enter_context(_namespace()))
+        fabric = Cluster(stack.enter_context(network.bridged(ADDRESS.format(1))))
         for number in range(1, members + 1):
             member = stack.enter_context(_member(base, fabric, number))
             fabric.members.append(member)
@@ -93,6 +93,7 @@ class Member(Host):
 
     number = 0
     namespace = ""
+    pools = Path()  # out here, what its POOLS are
 
     @property
     def name(self) -> str:
@@ -105,7 +106,7 @@ class Member(Host):
     def more_options(self) -> Sequence[str]:
         return (
             f"--hostname={self.name}", "--capability=all", f"--system-call-filter={FILTER}",
-            "--bind=/dev/fuse",
+            f"--bind={self.pools}:{POOLS}",
         )  # fmt: skip
 
     def more_environment(self) -> Mapping[str, str]:
@@ -113,6 +114,7 @@ class Member(Host):
 
     def begun(self) -> None:
         """Connect it with the bridge, before it asks the others of its cluster for anything."""
+        self.run(*FUSE)
         self.add_card(self.name, "eth0")
         self.run("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
         self.run("ip", "route", "add", "default", "via", ADDRESS.format(1))
@@ -120,16 +122,16 @@ class Member(Host):
     def add_card(self, end: str, name: str) -> None:
         """A card in the namespace's network, which has the other `end`."""
         peer = ("peer", "name", name, "netns", str(self.leader))
-        _ip("-n", self.namespace, "link", "add", end, "type", "veth", *peer)
-        _ip("-n", self.namespace, "link", "set", end, "master", BRIDGE, "up")
+        network.ip("-n", self.namespace, "link", "add", end, "type", "veth", *peer)
+        network.ip("-n", self.namespace, "link", "set", end, "master", network.BRIDGE, "up")
         self.run("ip", "link", "set", name, "up")
 
     def unplug(self) -> None:
         """As a cable that is pulled: packets are lost, in both directions. `connect` repairs it."""
-        _ip("-n", self.namespace, "link", "set", self.name, "down")
+        network.ip("-n", self.namespace, "link", "set", self.name, "down")
 
     def connect(self) -> None:
-        _ip("-n", self.namespace, "link", "set", self.name, "up")
+        network.ip("-n", self.namespace, "link", "set", self.name, "up")
 
     def give_package(self, path: str = PACKAGE) -> None:
         """The deb of this checkout lies there then, to be installed."""
@@ -222,7 +224,7 @@ class Cluster:
     def route_to_guests(self) -> None:
         """Let the namespace reach containers directly, as where a network of clients is used."""
         first = self.member(1)
-        _ip("-n", self.namespace, "route", "replace", f"{GUESTS}.0/24", "via", first.address)
+        network.ip("-n", self.namespace, "route", "replace", f"{GUESTS}.0/24", "via", first.address)
 
     def kill(self) -> None:
         for member in self.members:
@@ -260,38 +262,9 @@ def _joining(member: Member, token: str) -> dict[str, object]:
 
 @contextmanager
 def _member(base: Host, fabric: Cluster, number: int) -> Iterator[Member]:
-    with base.copy_as(Member) as member:
-        member.number, member.namespace = number, fabric.namespace
+    with roots.scratch("multipass-pools-") as pools, base.copy_as(Member) as member:
+        member.number, member.namespace, member.pools = number, fabric.namespace, pools
         processors = sorted(os.sched_getaffinity(0))
         processor = processors[(WORKER + number - 1) % len(processors)]
         member.pin = ("taskset", "-c", str(processor))
         yield member
-
-
-@contextmanager
-def _namespace() -> Iterator[str]:
-    _remove_leftovers()
-    name = f"mpi{os.getpid()}-{next(_numbers)}"
-    _ip("netns", "add", name)
-    try:
-        _ip("-n", name, "link", "set", "lo", "up")
-        _ip("-n", name, "link", "add", BRIDGE, "type", "bridge")
-        _ip("-n", name, "address", "add", f"{ADDRESS.format(1)}/24", "dev", BRIDGE)
-        _ip("-n", name, "link", "set", BRIDGE, "up")
-        yield name
-    finally:
-        _ip("netns", "delete", name)
-
-
-def _remove_leftovers() -> None:
-    """Namespaces of runs that were killed."""
-    for path in Path("/run/netns").glob("mpi*-*"):
-        maker = path.name[3:].partition("-")[0]
-        if maker.isdecimal() and not Path(f"/proc/{maker}").exists():
-            subprocess.run(["ip", "netns", "delete", path.name], check=False, capture_output=True)
-
-
-def _ip(*words: str) -> None:
-    done = subprocess.run(["ip", *words], check=False, stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise roots.RootError(f"ip {' '.join(words)}: {done.stderr.strip()}")

@@ -70,7 +70,7 @@ def create(
 
 def config(machine: Machine, kind: str, daemon: str) -> dict[str, str]:
     stateful = STATEFUL if kind == VIRTUAL_MACHINE else {}
-    return {owner_tag.DAEMON: daemon, **limits(machine), **stateful}
+    return {**owner_tag.tags(daemon, machine.name), **limits(machine), **stateful}
 
 
 def copy(

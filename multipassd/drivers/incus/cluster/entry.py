@@ -50,19 +50,20 @@ def entry_of(document: Any) -> Entry | None:
     config = _mapping(found.get("config"))
     cards = tuple(_cards(_mapping(found.get("devices"))))
     location = _text(found.get("location"))
+    daemon = owner_tag.of(config, name)
     return Entry(
         name=name,
         status=_text(found.get("status")),
         kind=_text(found.get("type")),
         location=location if location != "none" and valid_member(location) else "",
-        daemon=owner_tag.of(config),
+        daemon=daemon,
         stateful=found.get("stateful") is True,
         unused=_never(found.get("last_used_at")) and not config.get(owner_tag.COPIED),
         addresses=_addresses(_mapping(found.get("state")), cards),
         cards=cards,
         cpus=_text(config.get("limits.cpu")),
         memory=_text(config.get("limits.memory")),
-        record=_text(config.get(owner_tag.RECORD)),
+        record=_text(config.get(owner_tag.RECORD)) if daemon else "",
     )
 
 

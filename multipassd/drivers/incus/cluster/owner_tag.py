@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 DAEMON = "user.multipass.daemon"  # the id of the daemon that made it, see `api/membership.py`
+# Its name: a copy that is made with `incus` has the same tags, and belongs to who made it.
+NAME = "user.multipass.name"
 COPIED = "user.multipass.copied"  # its disk is a copy of another instance's
 RECORD = "user.multipass.record"  # what its service publishes of it, if it shares it
 PREFIX = "user.multipass."
 
 
-def of(config: Mapping[str, object]) -> str:
-    """The id of the daemon that it belongs to; empty for what no daemon of ours made."""
+def tags(daemon: str, name: str) -> dict[str, str]:
+    """What a daemon gives to an instance of its own."""
+    return {DAEMON: daemon, NAME: name}
+
+
+def of(config: Mapping[str, object], name: str) -> str:
+    """The id of the daemon that the instance `name` belongs to; empty for what no daemon of ours
+    made, and for copies and others that were given another name since."""
     found = config.get(DAEMON)
-    return found if isinstance(found, str) else ""
+    return found if isinstance(found, str) and config.get(NAME) == name else ""
