@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from multipassd.drivers.incus import requests
 from multipassd.drivers.incus.api.client import Api, name_in_path
-from multipassd.drivers.incus.api.errors import IncusError, NotFound
+from multipassd.drivers.incus.api.errors import IncusError, NotFound, Refused
 from multipassd.drivers.incus.cluster.entry import ROOT
 from multipassd.drivers.interface import DriverError, Machine, SnapshotMissing
 
@@ -16,6 +16,9 @@ from multipassd.drivers.interface import DriverError, Machine, SnapshotMissing
 COPY_SECONDS = 3600.0
 DROP_SECONDS = 600.0
 GROW_SECONDS = 120.0
+# In a restricted project Incus 6.0 restores an instance once: that changes this value, which it
+# refuses to change ever after. Then the snapshot is copied over the instance.
+GENERATION = "volatile.uuid.generation"
 
 
 def instance(name: str) -> str:
@@ -35,11 +38,35 @@ async def take(api: Api, name: str, tag: str) -> None:
 
 async def restore(api: Api, name: str, tag: str) -> None:
     """Raises SnapshotMissing, IncusError."""
-    await _require(api, name, tag)
-    body = {"restore": tag}
-    await api.operate(
-        "PUT", instance(name), body, seconds=COPY_SECONDS, what=f"restore a snapshot of {name}"
-    )
+    found = await _require(api, name, tag)
+    what = f"restore a snapshot of {name}"
+    try:
+        body = {"restore": tag}
+        await api.operate("PUT", instance(name), body, seconds=COPY_SECONDS, what=what)
+    except Refused as error:
+        if GENERATION not in error.said:
+            raise
+        await _copy_back(api, name, tag, found, what)
+
+
+async def _copy_back(api: Api, name: str, tag: str, found: Mapping[str, Any], what: str) -> None:
+    """Make its disk what the snapshot `found` has."""
+    now = await api.get(instance(name), what=f"look at {name}")
+    body = {
+        "name": name,
+        "type": now["type"],
+        "architecture": now["architecture"],
+        "source": {
+            "type": "copy", "source": f"{name}/{tag}", "refresh": True, "instance_only": True,
+        },
+        "config": {}, "devices": {}, "profiles": [],
+    }  # fmt: skip
+    where = _where(now)
+    await api.operate("POST", "/1.0/instances", body, seconds=COPY_SECONDS, what=what, **where)
+    root = found["devices"].get(ROOT)
+    if root and root != now["devices"].get(ROOT):
+        body = {"devices": {ROOT: root}}
+        await api.operate("PATCH", instance(name), body, seconds=GROW_SECONDS, what=what)
 
 
 async def drop(api: Api, name: str, tag: str) -> None:
@@ -67,6 +94,11 @@ async def _require(api: Api, name: str, tag: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _where(found: Mapping[str, Any]) -> dict[str, str]:
+    """On the member that it is on, of a cluster."""
+    return {} if found.get("location") in (None, "", "none") else {"target": found["location"]}
+
+
 async def copy(
     api: Api,
     source: str,
@@ -80,7 +112,7 @@ async def copy(
     found = await api.get(instance(source), what=f"look at {source}")
     devices = {ROOT: found["devices"][ROOT], **devices}
     body = requests.copy(machine, found, daemon, devices)
-    target = {} if found.get("location") in (None, "", "none") else {"target": found["location"]}
+    target = _where(found)
     what = f"copy {source}"
     copying = asyncio.get_running_loop().create_task(
         api.operate("POST", "/1.0/instances", body, seconds=COPY_SECONDS, what=what, **target)
