@@ -77,6 +77,12 @@ def stranger_rows(place: Place) -> Iterator[Row]:
     return strangers.rows(place)
 
 
+def cluster_rows(place: Place) -> Iterator[Row]:
+    from benchmarks import cluster
+
+    return cluster.rows(place)
+
+
 PARTS: dict[str, Callable[[Place], Iterable[Row]]] = {
     "client": starts.client_rows,
     "rates": rates.rows,
@@ -93,6 +99,7 @@ PARTS: dict[str, Callable[[Place], Iterable[Row]]] = {
     "relays": relay_rows,
     "downloads": download_rows,
     "strangers": stranger_rows,
+    "cluster": cluster_rows,
     "tests": inner_loop.rows,
     "suite": inner_loop.suite_rows,
 }
