@@ -7,6 +7,7 @@
  * @property {string[]} addresses
  * @property {string} image
  * @property {string} owner
+ * @property {string} location - its host in a cluster; empty where there is only one
  * @property {Share | null} cpus - how many there are, and how many of them are busy by the load
  * @property {Share | null} memory
  * @property {Share | null} disk
@@ -61,6 +62,7 @@ export function parse(answer) {
         addresses: (about.ipv4 ?? []).map(String),
         image: String(about.image_release || about.release || ""),
         owner: String(about.owner ?? ""),
+        location: String(about.location ?? ""),
         cpus: share({ used: (about.load ?? [])[0], total: about.cpu_count }),
         memory: share(about.memory),
         disk: share(Object.values(about.disks ?? {})[0]),
@@ -141,7 +143,7 @@ export function filtered(instances, words, state) {
     return instances.filter(each => {
         if (state && each.state !== state)
             return false;
-        const text = [each.name, each.owner, each.image, each.state, ...each.addresses].join(" ").toLowerCase();
+        const text = [each.name, each.owner, each.location, each.image, each.state, ...each.addresses].join(" ").toLowerCase();
         return wanted.every(word => text.includes(word));
     });
 }

@@ -76,6 +76,9 @@ test("instances are read from info, by name", () => {
     assert.deepEqual(a.cpus, { used: 0.5, total: 2 });
     assert.deepEqual([b.memory, b.disk, b.snapshots, b.image], [null, null, 2, "24.04 LTS"]);
     assert.deepEqual(instances.parse(/** @type {any} */ ({})), []);
+    const [away] = instances.parse({ info: { a: { ...INFO.info.a, location: "m2" } } });
+    assert.deepEqual([a.location, away.location], ["", "m2"]);
+    assert.equal(instances.filtered([a, away], "m2", "").length, 1);
 });
 
 test("what was asked seldom is kept only as long as the state is the same", () => {
