@@ -84,6 +84,8 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
         "instances of others": (
             "interop/test_owners.py::test_an_instance_of_another_is_answered_as_a_name_that_is_free",
             "interop/test_owners.py::test_each_call_of_the_method_table_has_a_row_here",
+            "multipassd/instances/test_placing.py::test_a_user_sees_the_hosts_of_its_own_instances_and_"
+            "no_instance_of_others",
             "multipassd/auth/test_ownership.py::test_who_may_call_is_a_matter_of_role_and_what_it_is_"
             "about_of_the_owner",
         ),
@@ -129,6 +131,7 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/instances/launching/test_launch_spec.py::test_a_name_that_can_be_none_is_refused",
             "multipassd/instances/launching/test_launch_spec.py::test_what_is_no_mac_address_is_refused",
             "multipassd/instances/launching/test_launch_networks.py::test_an_unknown_network_is_an_invalid_option",
+            "multipassd/instances/test_placing.py::test_what_is_no_name_of_a_host_is_never_asked_for",
         ),
         "images are regular files": (
             "multipassd/images/test_fetch.py::test_a_file_that_is_none_is_refused",
@@ -409,6 +412,20 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/admin/test_documents.py::test_what_is_not_safe_has_no_command",
         ),
         "looking at the page": ("system/test_host_cockpit.py::looking_enrols_no_client",),
+    },
+    "who has copied the service's key": {
+        "a certificate that is not limited": (
+            "multipassd/drivers/incus/test_api_cases.py::test_a_certificate_without_limits_is_given_back",
+            "multipassd/drivers/incus/test_inspection.py::test_a_certificate_that_is_trusted_no_longer_or_"
+            "too_far_is_a_problem",
+        ),
+        "the key is root's": (
+            "multipassd/drivers/incus/test_membership.py::test_nothing_of_it_is_open_to_others",
+            "multipassd/drivers/incus/test_inspection.py::test_a_key_that_others_may_read_is_a_problem",
+            "multipassd/drivers/incus/test_incus_settings.py::test_a_token_is_never_written_and_never_quoted",
+            "multipassd/drivers/incus/test_token_setting.py::test_a_token_is_asked_for_without_echo_and_"
+            "never_shown",
+        ),
     },
     "an attacker who controls the daemon": {
         "root without": (

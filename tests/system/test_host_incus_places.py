@@ -116,8 +116,9 @@ def test_a_move_under_a_daemon_that_is_killed_leaves_it_on_one_host(shared: Incu
     shared.kill_daemon()
     moving.wait()
     shared.wait_for(lambda: not _is_moving(shared), "its end at the cluster")
-    shared.daemon.start()
-    assert place(shared, "foo") == shared.fabric.instances()["foo"]["location"]
+    shared.wait_for(
+        lambda: place(shared, "foo") == shared.fabric.instances()["foo"]["location"], "its place"
+    )
     shared.done("start", "foo")
     assert shared.inside("foo", "cat kept") == "mine"
     shared.done("stop", "foo")
