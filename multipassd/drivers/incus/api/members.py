@@ -7,7 +7,6 @@ not get it: connecting failed, or it answered that it does not serve now.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from urllib.parse import urlencode
 import aiohttp
 from yarl import URL
 
-from multipassd.drivers.incus.api import errors, tls
+from multipassd.drivers.incus.api import dead_peers, errors, tls
 from multipassd.drivers.incus.api.tls import CONNECT_SECONDS
 from multipassd.system import log
 
@@ -27,10 +26,6 @@ MAX_ERROR = 1 << 16  # bytes of an answer that is an error's
 MAX_MESSAGE = 1 << 20  # bytes of a websocket's message; Incus sends up to 128 KiB
 CHUNK = 1 << 16
 NOT_SERVING = 503  # also of a member that starts or stops
-# A host that is off answers nothing: after this many seconds a connection with it ends.
-KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
-UNACKNOWLEDGED_MS = 30_000
-
 CLOSE_SECONDS = 2.0  # that a peer has to answer the end of a websocket
 # Debian 13's aiohttp 3.11 and later ones warn of a number, and those before take nothing else.
 _CLOSE: Any = (
@@ -176,7 +171,7 @@ class Members:
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 why = self._failed(address, error)
             else:
-                _notice_dead_peers(found)
+                dead_peers.let_wait(found)
                 self._put_first(address)
                 return found
         raise errors.unreachable(self.addresses, why)
@@ -189,7 +184,7 @@ class Members:
     def _connections(self) -> aiohttp.ClientSession:
         """Made in the loop that uses it. Raises MembershipDamaged."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(
+            connector = dead_peers.Connector(
                 ssl=tls.context(self._credentials), keepalive_timeout=IDLE_SECONDS, limit=0
             )
             self._session = aiohttp.ClientSession(
@@ -229,12 +224,3 @@ def _url(scheme: str, address: str, request: Request) -> URL:
 
 def _word(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
-
-
-def _notice_dead_peers(found: aiohttp.ClientWebSocketResponse) -> None:
-    """By TCP: a websocket's ping is not answered by a peer that waits for its own reader."""
-    connection = found.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in (*KEEPALIVE, (socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)):
-            connection.setsockopt(socket.IPPROTO_TCP, option, value)

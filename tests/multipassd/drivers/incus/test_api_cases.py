@@ -471,3 +471,32 @@ def test_an_event_connection_answers_pings(site: Site) -> None:
             assert not socket.closed
 
     site.run(case)
+
+
+# -- members --------------------------------------------------------------------------------------
+
+
+@pytest.mark.host
+def test_a_member_that_is_cut_off_is_passed_over(real: RealSite) -> None:
+    """Its packets are lost: a call over a connection that is open, and one that connects."""
+
+    async def case(site: Site, api: Api) -> None:
+        second = real.fabric.member(2)
+        first_of_order = api.membership.replace(addresses=tuple(sorted(api.addresses)[::-1]))
+        asking = Api(first_of_order, api.directory)
+        assert await asking.get("/1.0/instances") == []
+        assert second.address in asking.addresses[0]
+        second.unplug()
+        try:
+            for _ in range(2):
+                assert await asking.get("/1.0/instances") == []
+                assert second.address not in asking.addresses[0]
+            other = Api(first_of_order, api.directory)
+            assert await other.get("/1.0/instances") == []
+            await other.close()
+        finally:
+            second.connect()
+            await asking.close()
+
+    real.run(case)
+    real.fabric.wait_until_online()

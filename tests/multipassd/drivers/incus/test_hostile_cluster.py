@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from multipassd.drivers.incus.api import answers, errors, members
+from multipassd.drivers.incus.api import answers, dead_peers, errors, members
 from multipassd.drivers.incus.api.client import Api
 from multipassd.drivers.incus.api.errors import (
     BadAnswer,
@@ -271,6 +272,34 @@ def test_a_command_whose_member_dies_is_an_error_and_no_end(tmp_path: Path) -> N
                 assert await running.read()
                 raise AssertionError("an end")
             await running.close()
+
+    run(work)
+
+
+def test_every_connection_is_told_when_a_peer_is_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a websocket may wait for its peer; `test_a_member_that_is_cut_off_is_passed_over` in
+    test_api_cases.py shows what it is for."""
+    told: list[tuple[int, int]] = []
+    limit = dead_peers.limit
+
+    def noted(connection: socket.socket, unacknowledged: int) -> None:
+        limit(connection, unacknowledged)
+        told.append(
+            (
+                connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+            )
+        )
+
+    async def work() -> None:
+        async with FakeIncus(tmp_path / "incus") as fake, fake.api() as api:
+            monkeypatch.setattr(dead_peers, "limit", noted)
+            await api.get("/1.0/instances")
+            assert told == [(1, dead_peers.UNACKNOWLEDGED_MS)]
+            async with api.websocket("/1.0/events", type="lifecycle"):
+                assert told[-1] == (1, 0)
 
     run(work)
 

@@ -22,6 +22,7 @@ from protocol.errors import StorageFailed
 from tests.multipassd.drivers.incus.fake_incus import PROJECT, FakeIncus, Fault, run
 from tests.multipassd.drivers.incus.fake_thread import served
 
+CHILD_SECONDS = 100
 MOST_STEPS = 200  # of one join; it has some 30
 
 
@@ -210,6 +211,7 @@ def in_child(token: str, directory: Path, step: int) -> Membership | None:
     """Join in a process that is killed at this step; None where it was. 0: at none."""
     child = os.fork()
     if child == 0:
+        signal.alarm(CHILD_SECONDS)
         if step:
             _die_at(step, str(directory))
         try:
@@ -219,6 +221,7 @@ def in_child(token: str, directory: Path, step: int) -> Membership | None:
         os._exit(0)
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
         return None
     assert os.waitstatus_to_exitcode(status) == 0
     return membership.read(directory)
