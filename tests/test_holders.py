@@ -241,6 +241,10 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "its log-ins": (
             "multipassd/network/helper/test_closing.py::test_one_user_is_shut_out_and_no_other",
+            "multipassd/network/helper/test_closing.py::test_a_guest_at_an_address_of_another_network_is_"
+            "closed",
+            "multipassd/guest_access/test_sessions.py::test_guests_of_a_cluster_are_closed_where_they_are_"
+            "reached",
             "instances/test_end_of_trust.py::test_access_ends_with_trust",
         ),
         "the shared key": (

@@ -53,8 +53,9 @@ class Sessions:
         """Close guests to the users of `uids`, and to no one else, for this time; of `once` only
         the connections of now end. Why that is not complete, a sentence; else empty. Never
         fails."""
+        ports, elsewhere = self._places()
         closed = await self._closing.close(
-            self._ranges(uids), self._ranges(once), self._ports(), seconds
+            self._ranges(uids), self._ranges(once), ports, elsewhere, seconds
         )
         if closed.ended:
             _log.info("%d log-ins to instances were ended, as their trust has", closed.ended)
@@ -67,13 +68,22 @@ class Sessions:
         wanted = set(uids) - self.spared
         return {(uid, uid) for uid in wanted} | set(self._subuids().ranges_of(wanted))
 
-    def _ports(self) -> set[int]:
-        """Of guests that are reached by a port of the loopback interface."""
-        return {each.record.ssh_port for each in self._instances.all()} - {0}
+    def _places(self) -> tuple[set[int], set[str]]:
+        """Ports of guests that are reached by the loopback interface; addresses of those on
+        networks that are none of this service's own, as a driver's."""
+        guests = self._instances.all()
+        ports = {each.record.ssh_port for each in guests}
+        elsewhere: set[str] = set()
+        if guests and self._instances.networking.is_outside:
+            for host, port in filter(None, map(_endpoint, guests)):
+                ports |= {port} if host == LOOPBACK else set()
+                elsewhere |= {host} if host != LOOPBACK else set()
+        return ports - {0}, elsewhere
 
     async def _end_inside(self, address: str, port: int) -> None:
         """By the guest, where the kernel here can't. Never fails."""
-        found = [each for each in self._instances.all() if _address(each) == address]
+        guests = self._instances.all()
+        found = [each for each in guests if (_endpoint(each) or ("", 0))[0] == address]
         if address == LOOPBACK or not found or re.search(r"\D", str(port)):
             _log.warning(
                 "a log-in to %s from port %d goes on: the kernel of this host can't end it "
@@ -88,7 +98,9 @@ class Sessions:
             _log.info("a log-in to %s was ended inside the guest", found[0].name)
 
 
-def _address(instance: Instance) -> str:
+def _endpoint(instance: Instance) -> tuple[str, int] | None:
+    """Of its SSH server; None while it has none."""
     with suppress(RpcError):
-        return instance.endpoint().host
-    return ""
+        found = instance.endpoint()
+        return found.host, found.port
+    return None

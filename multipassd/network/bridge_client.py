@@ -51,6 +51,7 @@ class BridgedNetworking:
     """Networking by a bridge on the host."""
 
     reaches_host_networks = True
+    is_outside = False
 
     def __init__(self, socket: Path, directory: Path, user: str) -> None:
         """`directory` has the helper's files; `user` runs the hypervisor and opens guests' taps."""

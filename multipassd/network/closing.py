@@ -42,13 +42,15 @@ class Closing:
         self._service = service
         self._mark = mark(storage)
 
-    async def close(self, uids: Uids, once: Uids, ports: set[int], seconds: int) -> Closed:
+    async def close(
+        self, uids: Uids, once: Uids, ports: set[int], elsewhere: set[str], seconds: int
+    ) -> Closed:
         """Close guests to the users of `uids`, and to no one else, for this time; of `once` only
-        the connections of now end. `ports`: of guests' SSH servers on the loopback interface. Never
-        fails."""
+        the connections of now end. `ports`: of guests' SSH servers on the loopback interface;
+        `elsewhere`: IPv4 addresses of guests on networks of others. Never fails."""
         request = {
             "do": "close", "uids": sorted(uids), "once": sorted(once), "ports": sorted(ports),
-            "seconds": seconds,
+            "elsewhere": sorted(elsewhere), "seconds": seconds,
         }  # fmt: skip
         if self._service is None and os.geteuid() != 0:
             return Closed(why="multipassd does not run as root.")

@@ -47,6 +47,7 @@ class Networking(Protocol):
     """One way to connect all guests: a bridge of the host's, or QEMU's user networking."""
 
     reaches_host_networks: bool  # can a card be on a network of the host's?
+    is_outside: bool  # are guests on networks that are none of this service's own?
 
     async def available(self) -> list[Interface]:
         """The networks that a card can be on, the first one's excepted. Raises RpcError."""

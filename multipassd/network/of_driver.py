@@ -14,7 +14,7 @@ from multipassd.network.interfaces import Interface
 class DriverNetworking:
     """Networking by the driver."""
 
-    reaches_host_networks = True
+    reaches_host_networks = is_outside = True
 
     def __init__(self, network: GuestNetwork) -> None:
         self._network = network

@@ -19,7 +19,7 @@ ATTEMPTS = 50  # at a port that no other instance has
 class UserNetworking:
     """Networking by QEMU itself, without a bridge."""
 
-    reaches_host_networks = False
+    reaches_host_networks = is_outside = False
 
     def __init__(self, taken: Callable[[], set[int]], why: str = "") -> None:
         """`why` there is no bridge, and what to do: the end of a sentence, or empty."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
+from typing import Any, NamedTuple
 
 from multipassd.network import tools
 from multipassd.network.helper import guest_sockets
@@ -28,19 +28,39 @@ MARK = re.compile(r"[0-9a-f]{8}")
 _log = log.get("network")
 
 
-def ruleset(
-    table: str, subnet: IPv4Network | None, uids: Uids, ports: frozenset[int], seconds: int
-) -> str:
+class Places(NamedTuple):
+    """Where guests' SSH servers are: on the bridge's network, on ports of the loopback interface,
+    at addresses of networks of others."""
+
+    subnet: IPv4Network | None
+    ports: frozenset[int]
+    elsewhere: frozenset[IPv4Address]
+
+    def has(self, address: IPv4Address, port: int) -> bool:
+        if address == LOOPBACK:
+            return port in self.ports
+        known = address in self.elsewhere or (self.subnet is not None and address in self.subnet)
+        return known and port == SSH
+
+
+NOWHERE = Places(None, frozenset(), frozenset())
+
+
+def ruleset(table: str, places: Places, uids: Uids, seconds: int) -> str:
     """Input of `nft -f` that replaces the whole table; without uids it removes it. Pure."""
     begin = f"table inet {table}\ndelete table inet {table}\n"
     if not uids:
         return begin
     users = ", ".join(f"{_range(each)} timeout {seconds}s" for each in uids)
     rules = ""
-    if subnet is not None:
-        rules += f"    meta skuid @users ip daddr {subnet} tcp dport {SSH} reject with tcp reset\n"
-    if ports:
-        some = ", ".join(str(port) for port in sorted(ports))
+    ssh = f"tcp dport {SSH} reject with tcp reset\n"
+    if places.subnet is not None:
+        rules += f"    meta skuid @users ip daddr {places.subnet} {ssh}"
+    if places.elsewhere:
+        some = ", ".join(str(address) for address in sorted(places.elsewhere))
+        rules += f"    meta skuid @users ip daddr {{ {some} }} {ssh}"
+    if places.ports:
+        some = ", ".join(str(port) for port in sorted(places.ports))
         rules += (
             f"    meta skuid @users ip daddr {LOOPBACK} tcp dport {{ {some} }} "
             "reject with tcp reset\n"
@@ -56,30 +76,19 @@ def ruleset(
 
 
 def close(
-    subnet: IPv4Network | None,
-    uids: Uids,
-    once: Uids,
-    ports: frozenset[int],
-    seconds: int,
-    *,
-    mark: str = "",
+    places: Places, uids: Uids, once: Uids, seconds: int, *, mark: str = ""
 ) -> dict[str, Any]:
     """Close guests to `uids`, and to no one else, for this time; of `once` only the connections of
-    now end. `ports`: of guests' SSH servers on the loopback interface. How many connections were
-    ended, guest and local port of those that could not be, and why guests are not closed. `mark`:
-    of a daemon without a network service, which has a table of its own. Raises OSError."""
+    now end. How many connections were ended, guest and local port of those that could not be, and
+    why guests are not closed. `mark`: of a daemon without a network service, which has a table of
+    its own. Raises OSError."""
     why = ""
     try:
-        tools.run("nft", "-f", "-", given=ruleset(_table(mark), subnet, uids, ports, seconds))
+        tools.run("nft", "-f", "-", given=ruleset(_table(mark), places, uids, seconds))
     except NetworkFailure as error:
         why = str(error)
 
-    def is_guest(address: IPv4Address, port: int) -> bool:
-        if address == LOOPBACK:
-            return port in ports
-        return subnet is not None and address in subnet and port == SSH
-
-    ended, left = guest_sockets.end((*uids, *once), is_guest) if uids or once else (0, [])
+    ended, left = guest_sockets.end((*uids, *once), places.has) if uids or once else (0, [])
     if ended:
         _log.info("%d connections to instances were ended", ended)
     return {"ended": ended, "left": left, "why": why if uids else ""}
@@ -88,7 +97,7 @@ def close(
 def open_again() -> None:
     """Close guests to no one. Never fails."""
     with suppress(NetworkFailure):
-        tools.run("nft", "-f", "-", given=ruleset(TABLE, None, (), frozenset(), 0))
+        tools.run("nft", "-f", "-", given=ruleset(TABLE, NOWHERE, (), 0))
 
 
 def ranges(given: Any) -> Uids:
@@ -111,6 +120,14 @@ def ports(given: Any) -> frozenset[int]:
     found = frozenset(_int(port, 65535) for port in given)
     if len(found) > MOST:
         raise ValueError("too many ports")
+    return found
+
+
+def addresses(given: Any) -> frozenset[IPv4Address]:
+    """Raises ValueError, TypeError; also for one that is no single other host's."""
+    found = frozenset(IPv4Address(str(each)) for each in given)
+    if len(found) > MOST or any(each.is_loopback or each.is_multicast for each in found):
+        raise ValueError("no addresses of guests")
     return found
 
 

@@ -94,7 +94,9 @@ def _close(subnet: IPv4Network | None, request: Request, mark: str = "") -> dict
     """Raises ValueError, KeyError, TypeError, OSError."""
     uids, once = closing.ranges(request["uids"]), closing.ranges(request["once"])
     ports, seconds = closing.ports(request["ports"]), closing.seconds(request["seconds"])
-    return closing.close(subnet, uids, once, ports, seconds, mark=mark)
+    elsewhere = closing.addresses(request.get("elsewhere", ()))  # not of older daemons
+    places = closing.Places(subnet, ports, elsewhere)
+    return closing.close(places, uids, once, seconds, mark=mark)
 
 
 def _run(network: HostNetwork, listener: socket.socket) -> None:

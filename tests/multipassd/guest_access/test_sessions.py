@@ -24,9 +24,14 @@ class Host:
         self.asked: list[object] = []
 
     async def close(
-        self, uids: Iterable[object], once: Iterable[object], ports: set[int], seconds: int
+        self,
+        uids: Iterable[object],
+        once: Iterable[object],
+        ports: set[int],
+        elsewhere: set[str],
+        seconds: int,
     ) -> Closed:
-        self.asked.append((set(uids), set(once), ports, seconds))
+        self.asked.append((set(uids), set(once), ports, elsewhere, seconds))
         return self.closed
 
 
@@ -34,7 +39,7 @@ class Guest:
     def __init__(self, name: str, address: str, port: int = 0) -> None:
         self.name = name
         self.record = SimpleNamespace(ssh_port=port)
-        self.endpoint = lambda: SimpleNamespace(host=address)
+        self.endpoint = lambda: SimpleNamespace(host=address, port=port or 22)
         self.commands: list[str] = []
 
     async def execute(self, command: str, seconds: float) -> str:
@@ -42,10 +47,11 @@ class Guest:
         return ""
 
 
-def close(closed: Closed, *guests: Guest) -> tuple[object, str]:
+def close(closed: Closed, *guests: Guest, outside: bool = False) -> tuple[object, str]:
     host = Host(closed)
+    networking = SimpleNamespace(is_outside=outside)
     made = Sessions(
-        cast(Instances, SimpleNamespace(all=lambda: list(guests))),
+        cast(Instances, SimpleNamespace(all=lambda: list(guests), networking=networking)),
         cast(Closing, host),
         lambda: SubordinateUids([(100000, 10, BOB)]),
         OWN,
@@ -57,8 +63,17 @@ def close(closed: Closed, *guests: Guest) -> tuple[object, str]:
 
 def test_a_user_s_containers_are_shut_out_too_and_root_and_the_service_are_not() -> None:
     asked, why = close(Closed(why="no nft"), Guest("foo", "127.0.0.1", 40022), Guest("bar", "x"))
-    expected = {(BOB, BOB), (100000, 100009)}, {(CAROL, CAROL)}, {40022}, 60
+    nowhere: set[str] = set()
+    expected = {(BOB, BOB), (100000, 100009)}, {(CAROL, CAROL)}, {40022}, nowhere, 60
     assert (asked, why) == (expected, "no nft")
+
+
+def test_guests_of_a_cluster_are_closed_where_they_are_reached() -> None:
+    """By a port of the loopback interface that no record knows, or by their own addresses."""
+    carried, direct = Guest("foo", "127.0.0.1"), Guest("bar", "10.0.0.3")
+    carried.endpoint = lambda: SimpleNamespace(host="127.0.0.1", port=40023)
+    asked, _ = close(Closed(), carried, direct, outside=True)
+    assert isinstance(asked, tuple) and asked[2:4] == ({40023}, {"10.0.0.3"})
 
 
 def test_what_the_kernel_leaves_the_guest_of_that_address_ends() -> None:

@@ -114,6 +114,37 @@ class TestInTheKernel:
             finally:
                 server.end()
 
+    def test_a_guest_at_an_address_of_another_network_is_closed(self) -> None:
+        address, port = "192.0.2.9", 22
+        request = {
+            "uids": [[BOB, BOB]], "once": [], "ports": [], "elsewhere": [address], "seconds": 60,
+            "mark": "0123abcd",
+        }  # fmt: skip
+        with namespace() as host:
+            host.run("ip", "address", "add", f"{address}/32", "dev", "lo")
+
+            def python(program: str) -> Program:
+                return Program(host.entering(sys.executable, "-c", program))
+
+            server = python(SERVER.format(host=address, port=port))
+            try:
+                assert server.line() == "listens"
+                clients = [
+                    python(CLIENT.format(uid=uid, host=address, port=port)) for uid in (BOB, CAROL)
+                ]
+                assert [client.line() for client in clients] == ["up", "up"]
+                program = str(ROOT / "bin/multipass-network")
+                done = subprocess.run(
+                    host.entering(sys.executable, program, "close"),
+                    input=json.dumps(request) + "\n", capture_output=True, text=True, check=True,
+                )  # fmt: skip
+                assert json.loads(done.stdout) == {"done": {"ended": 1, "left": [], "why": ""}}
+                bob, carol = [client.go() for client in clients]
+                assert carol == ["fine", "fine"]
+                assert bob[0] != "fine" and bob[1] == "ConnectionRefusedError"
+            finally:
+                server.end()
+
 
 class TestOnTheBridge:
     pytestmark = REQUIRED
@@ -140,7 +171,7 @@ class TestOnTheBridge:
                     for uid in (BOB, CAROL)
                 ]
                 assert [client.line() for client in clients] == ["up", "up"]
-                closed = asyncio.run(site.closing().close({(BOB, BOB)}, (), set(), 60))
+                closed = asyncio.run(site.closing().close({(BOB, BOB)}, (), set(), set(), 60))
                 assert closed == Closed(ended=1)
                 bob, carol = [client.go() for client in clients]
                 assert carol == ["fine", "fine"]
@@ -149,14 +180,25 @@ class TestOnTheBridge:
                 server.end()
 
 
+@pytest.mark.parametrize(
+    "given", [["127.0.0.1"], ["224.0.0.1"], ["10.0.0.0/8"], ["::1"], [""], ["1 }; flush"], [None]]
+)
+def test_what_is_no_address_of_a_guest_is_refused(given: object) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        closing.addresses(given)
+
+
 def test_the_rules_are_for_guests_alone() -> None:
     uids = closing.ranges([[7, 9], [3, 3], [4, 5], [8, 8]])
     assert uids == ((3, 5), (7, 9))
-    rules = closing.ruleset("t", IPv4Network("10.1.2.0/24"), uids, frozenset({41, 40}), 60)
+    addresses = closing.addresses(["10.9.0.2", "10.9.0.1"])
+    places = closing.Places(IPv4Network("10.1.2.0/24"), frozenset({41, 40}), addresses)
+    rules = closing.ruleset("t", places, uids, 60)
     assert "elements = { 3-5 timeout 60s, 7-9 timeout 60s }" in rules
     assert "ip daddr 10.1.2.0/24 tcp dport 22 reject" in rules
+    assert "ip daddr { 10.9.0.1, 10.9.0.2 } tcp dport 22 reject" in rules
     assert "ip daddr 127.0.0.1 tcp dport { 40, 41 } reject" in rules
-    assert "reject" not in closing.ruleset("t", None, (), frozenset({40}), 60)
+    assert "reject" not in closing.ruleset("t", places._replace(subnet=None), (), 60)
 
 
 @pytest.mark.parametrize(
