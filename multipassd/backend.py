@@ -157,6 +157,10 @@ class Machines:
         """As of the start or of `take_driver`; a line that is edited counts from the next start."""
         return self._settings.get(names.DRIVER)
 
+    def load_driver(self) -> None:
+        """The beginning of its code, so that `LateCode.load_rest` loads all of it."""
+        DRIVERS[self._driver_name]()
+
     def check_driver(self, driver: str) -> None:
         """Before `local.driver` is changed. Raises DriverBusy, DriverError."""
         if driver in DRIVERS and driver != self._driver_name:

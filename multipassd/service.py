@@ -255,6 +255,7 @@ class Service:
     def _load_rest(self) -> None:
         """A package that is about to replace the files of this program has it reload first."""
         try:
+            self._guarded(self._machines.load_driver)
             self._guarded(self._late_code.load_rest)
         except Exception:  # of a module itself: a reload is also for settings and certificates
             _log.exception("not all of the program could be loaded")

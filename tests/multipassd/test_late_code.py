@@ -126,6 +126,20 @@ print(part.version, other.version, "multipassd.admin" in sys.modules)
     assert run(tree, then) == "1 1 False\n"
 
 
+@pytest.mark.parametrize(("first", "loaded"), [("pass", False), ("import incus", True)])
+def test_a_driver_that_is_not_chosen_is_not_loaded(tree: Path, first: str, loaded: bool) -> None:
+    place = tree / "multipassd" / "drivers" / "incus"
+    place.mkdir(parents=True)
+    for name in ("../__init__", "__init__", "part"):
+        (place / f"{name}.py").write_text("")
+    then = f"""
+{first.replace("incus", "multipassd.drivers.incus")}
+late.load_rest()
+print("multipassd.drivers.incus.part" in sys.modules)
+"""
+    assert run(tree, then) == f"{loaded}\n"
+
+
 def test_an_absent_module_is_an_ordinary_import_error(tree: Path) -> None:
     then = """
 try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ from multipassd.drivers.incus.api import membership
 from tests.conftest import DaemonFactory
 from tests.multipassd.drivers.incus.fake_incus import FakeIncus
 from tests.multipassd.drivers.incus.fake_thread import served
+from tests.waiting import until
 from tools import terminal
 from tools.daemon import Daemon
 from tools.sandbox import CHECKOUT, MULTIPASS, Sandbox
@@ -64,6 +68,20 @@ def test_a_token_that_fails_is_not_quoted(fake: FakeIncus, running: Daemon) -> N
         assert said.returncode == 2 and said.stderr.startswith("set failed: ")
         assert token[20:60] not in said.stderr and "Traceback" not in running.log_text()
     assert running.cli("alice", "get", KEY).stdout == "false\n"
+
+
+@pytest.mark.parametrize("driver", ["qemu", "incus"])
+def test_a_reload_loads_the_driver_that_is_chosen(
+    fake: FakeIncus, running: Daemon, driver: str
+) -> None:
+    assert running.cli("alice", "set", f"{KEY}={fake.token()}").returncode == 0
+    assert running.cli("alice", "set", f"local.driver={driver}").returncode == 0
+    running.restart()
+    os.kill(running.pid, signal.SIGHUP)
+    until(lambda: "reloaded" in running.log_text(), "a reload")
+    assert "could not be loaded" not in running.log_text()
+    mapped = Path(f"/proc/{running.pid}/maps").read_text()
+    assert ("_http_parser" in mapped) == (driver == "incus")  # of aiohttp
 
 
 def test_without_aiohttp_the_error_says_what_to_install() -> None:
