@@ -51,6 +51,7 @@ class Cluster(Driver):
         super().__init__()
         self.on: dict[str, str] = {}
         self.asked: list[str] = []
+        self.moves: list[str] = []  # that have begun
         self.moving, self.may_move = asyncio.Event(), asyncio.Event()
         self.may_move.set()
 
@@ -66,6 +67,7 @@ class Cluster(Driver):
             raise DriverError("The cluster has no such member.")
 
     async def move(self, machine: Machine, host: str) -> None:
+        self.moves.append(machine.name)
         self.moving.set()
         await self.may_move.wait()
         self.on[machine.name] = host
@@ -232,6 +234,40 @@ def test_a_move_goes_on_when_its_caller_hangs_up(instances: Instances, driver: C
         assert moving.cancelled() and not driver.on
         driver.may_move.set()
         await asyncio.to_thread(waiting.until, lambda: driver.on == {"foo": "m2"})
+
+    asyncio.run(story())
+
+
+def test_a_person_moves_a_few_at_once_and_keeps_no_one_waiting(
+    sandbox: Sandbox, driver: Cluster
+) -> None:
+    known = records.registry(sandbox)
+    bobs = [f"bob{number}" for number in range(cluster.AT_ONCE + 2)]
+    for number, name in enumerate(bobs):
+        known.put(records.make(name, number, owner="bob"))
+    known.put(records.make("carols", 99, owner="carol"))
+    instances = instances_of(sandbox, driver)
+
+    async def story() -> None:
+        def moving(name: str, owner: str) -> asyncio.Task[None]:
+            request = MoveRequest(instance_name=name, member="m2")
+            standing = Standing(role=Role.USER, name=owner)
+            call, daemon, _ = called(request, instances, standing, grpc.CLUSTER_SERVICE)
+            return asyncio.create_task(cluster.move(call, daemon))
+
+        driver.may_move.clear()
+        first = [moving(name, "bob") for name in bobs]
+        await asyncio.to_thread(waiting.until, lambda: len(driver.moves) == cluster.AT_ONCE)
+        carols = moving("carols", "carol")
+        await asyncio.to_thread(waiting.until, lambda: driver.moves[-1:] == ["carols"])
+        first[0].cancel()  # it goes on, and another one does not begin for that
+        first[-1].cancel()  # it waited for its turn, and never begins
+        await asyncio.wait({first[0], first[-1]})
+        assert len(driver.moves) == cluster.AT_ONCE + 1
+        driver.may_move.set()
+        await asyncio.gather(*first[1:-1], carols)
+        await asyncio.to_thread(waiting.until, lambda: len(driver.on) == len(bobs))
+        assert bobs[-1] not in driver.on
 
     asyncio.run(story())
 
