@@ -24,6 +24,7 @@ from protocol import certificates
 
 # Nothing renews it, and who may use it is the cluster's trust store to say. As Incus' own clients.
 LIFE = timedelta(days=3650)
+JOIN_SECONDS = 90.0  # altogether: a token may name many addresses, each of which may be silent
 TRUSTED = "trusted"
 
 _log = log.get("incus")
@@ -39,8 +40,16 @@ class NoProject(IncusError):
 
 async def join(token: str, directory: Path, project: str) -> Membership:
     """The membership, on disk. Raises BadToken, Impostor, Unreachable, Refused, Unrestricted,
-    NoProject, StorageFailed; then the former one holds."""
+    NoProject, TookTooLong, StorageFailed; then the former one holds."""
     read = tokens.read(token)
+    try:
+        async with asyncio.timeout(JOIN_SECONDS):
+            return await _join(read, directory, project)
+    except TimeoutError:
+        raise errors.too_long("let this daemon join", JOIN_SECONDS) from None
+
+
+async def _join(read: Token, directory: Path, project: str) -> Membership:
     server = await _pinned(read)
     name = await asyncio.to_thread(_credentials, directory, read, server)
     made = Membership(

@@ -93,6 +93,7 @@ class FakeIncus:
     async def __aexit__(self, *_: object) -> None:
         for member in self.members:
             await self.kill(member.name)
+        await self.operations.close()
 
     # -- members ----------------------------------------------------------------------------------
 

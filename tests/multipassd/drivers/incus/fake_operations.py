@@ -35,6 +35,7 @@ class Operation:
 
     def __init__(self, project: str, description: str, instances: Sequence[str], member: str):
         self.ended = asyncio.Event()
+        self.hung_up = asyncio.Event()  # of a command: no client is there any more
         self.sockets: dict[str, asyncio.Future[web.WebSocketResponse]] = {}
         self.secrets: dict[str, str] = {}  # a stream by its secret
         self.task: asyncio.Task[None] | None = None
@@ -178,7 +179,15 @@ class Operations:
             await operation.ended.wait()
         async for _ in socket:
             pass
+        operation.hung_up.set()
         return socket
+
+    async def close(self) -> None:
+        """End what still goes on."""
+        tasks = [each.task for each in self._all.values() if each.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _send_all(socket: web.WebSocketResponse, queue: asyncio.Queue[Json]) -> None:
@@ -202,13 +211,28 @@ async def _execute(operation: Operation, command: Sequence[str]) -> None:
             await sockets[stream].send_str("")
         operation.shown["metadata"] |= {"return": 127}
         raise Failure(0, f"Command not found: {error}") from None
-    feeding = asyncio.get_running_loop().create_task(_feed(sockets["0"], process))
+    loop = asyncio.get_running_loop()
+    beside = [loop.create_task(_feed(sockets["0"], process)),
+              loop.create_task(_end_with(operation, process))]  # fmt: skip
     assert process.stdout is not None and process.stderr is not None
-    await asyncio.gather(_show(process.stdout, sockets["1"]), _show(process.stderr, sockets["2"]))
-    code = await process.wait()
-    feeding.cancel()
-    await asyncio.gather(feeding, return_exceptions=True)
-    operation.shown["metadata"] = {"return": code}
+    try:
+        await asyncio.gather(
+            _show(process.stdout, sockets["1"]), _show(process.stderr, sockets["2"])
+        )
+        operation.shown["metadata"] = {"return": await process.wait()}
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _end_with(operation: Operation, process: asyncio.subprocess.Process) -> None:
+    await operation.hung_up.wait()
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
 
 
 async def _feed(socket: web.WebSocketResponse, process: asyncio.subprocess.Process) -> None:
@@ -220,9 +244,6 @@ async def _feed(socket: web.WebSocketResponse, process: asyncio.subprocess.Proce
         elif message.type is WSMsgType.TEXT:
             break
     process.stdin.close()
-    if socket.closed:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
 
 
 async def _show(reader: asyncio.StreamReader, socket: web.WebSocketResponse) -> None:

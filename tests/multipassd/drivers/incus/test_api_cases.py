@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import itertools
 import json
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ from tools import containerimage
 
 SECONDS = 60.0
 STREAMED = 4 << 20  # bytes through a command; more than all buffers on the way to a fake hold
+UNREAD = 32 << 20  # bytes that this process may grow by what is not read
 ROOT = {"type": "disk", "path": "/", "pool": "default"}
 LOOP: dict[str, Any] = {"type": "container", "devices": {"root": ROOT}}
 
@@ -411,6 +413,26 @@ def test_bytes_flow_both_ways_through_a_command(site: Site) -> None:
         await feeding
         assert bytes(got) == sent and await running.code() == 0
         await running.close()
+
+    site.run(case)
+
+
+def test_what_is_not_read_stays_on_its_way(site: Site) -> None:
+    """Neither does a command that is not read grow this process, nor one that does not read."""
+
+    async def case(site: Site, api: Api) -> None:
+        name = await site.create(api, started=True)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        talking = await exec_stream(api, name, ["yes"])
+        silent = await exec_stream(api, name, ["sleep", "60"])
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2):
+                while True:
+                    await silent.write(bytes(CHUNK))
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert grown << 10 < UNREAD
+        assert await talking.read()
+        await asyncio.gather(talking.close(), silent.close())
 
     site.run(case)
 
