@@ -93,7 +93,8 @@ class Guest(Protocol):
         """Why it stands still for now; empty as long as it does not."""
 
     async def power_down(self) -> None:
-        """Press the power button; the guest may take its time or ignore it."""
+        """Press the power button; the guest may take its time or ignore it. Raises DriverError
+        where it certainly does not notice."""
 
     async def kill(self) -> None:
         """Off at once; what does not listen is left to the driver's `clear`. Raises DriverError

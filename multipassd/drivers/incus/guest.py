@@ -11,6 +11,7 @@ from multipassd.drivers.incus.api.client import Api
 from multipassd.drivers.incus.api.errors import IncusError, NotFound
 from multipassd.drivers.incus.cluster.entry import ERROR, STOPPED, Entry
 from multipassd.drivers.incus.cluster.view import View
+from multipassd.drivers.interface import DriverError
 from multipassd.system import log
 
 # Of an orderly stop: Incus waits that long for the guest, and does nothing else with it. The
@@ -79,6 +80,8 @@ class IncusGuest:
         return self._view.trouble(self._name)
 
     async def power_down(self) -> None:
+        if not self._end.done() and (why := self.stalled):
+            raise DriverError(f"{self._name} can't be stopped now: {why}.")
         if self._stopping is None or self._stopping.done():
             self._stopping = asyncio.get_running_loop().create_task(self._stop())
 

@@ -252,21 +252,27 @@ class RunningGuest:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while self.guest is not None and (left := end - loop.time()) > 0:
-            await self.guest.power_down()
+            with self._going_on_if_refused():
+                await self.guest.power_down()
             if await self._ends_within(min(left, PRESS_SECONDS)):
                 return True
         return self.guest is None
+
+    @contextmanager
+    def _going_on_if_refused(self) -> Iterator[None]:
+        try:
+            yield
+        except DriverError:
+            self.machine_state.happened(Event.WENT_ON)
+            raise
 
     async def kill(self) -> None:
         """Switch it off at once, without waiting for its end. Raises DriverError where the driver
         can't; then it runs on."""
         self.machine_state.expect_end()
         if self.guest is not None:
-            try:
+            with self._going_on_if_refused():
                 await self.guest.kill()
-            except DriverError:
-                self.machine_state.happened(Event.WENT_ON)
-                raise
 
     async def switch_off(self) -> None:
         """Nothing of it runs when this returns."""
