@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multipassd import driver_choice
+from multipassd.driver_choice import QEMU, DriverBusy, listed
 from multipassd.drivers import machine_files
-from multipassd.drivers.qemu.shared_names import RUNTIME, UNIT_PREFIX
+from multipassd.joined_cluster import JoinedCluster
 from multipassd.network import state_directory
 from multipassd.settings.settings import Settings
 from multipassd.system import log
 from multipassd.system.installation import Installation
 from protocol import settings as names
-from protocol.errors import RpcError
-from protocol.status import Status
 
 if TYPE_CHECKING:
     from multipassd.cloudinit.logins import Logins
     from multipassd.cloudinit.ssh_authority import SshAuthority
     from multipassd.cloudinit.ssh_keys import ServiceKey
-    from multipassd.drivers.backend import Backend
-    from multipassd.drivers.finding import Finding
     from multipassd.drivers.interface import Driver
     from multipassd.images.image import Kind
     from multipassd.images.library import Images
@@ -41,48 +38,7 @@ if TYPE_CHECKING:
     from multipassd.network.helper_process import NetworkHelper
     from multipassd.network.interface import Networking
 
-INCUS = "incus"  # the driver, and below the data directory what is kept of its cluster
 BRIDGE, USER_NETWORK = "bridge", "user"  # what `multipassd --network` takes
-
-# Why instances have no addresses, and what to do.
-CHOSEN = "multipassd was started with --network=user. With --network=bridge they have."
-IN_SNAP = "the snap has no right to make a bridge. The deb's service has."
-BY_HAND = (
-    "multipassd was started by hand, and touches nothing of the host's network unasked. With "
-    "`--network=bridge` it makes a bridge for them: stop them, restart it so, and start them again."
-)
-NOT_ROOT = (
-    "multipassd does not run as root, who alone may make a bridge for them. As root, "
-    "`multipassd --network=bridge` does so."
-)
-
-
-def _qemu() -> Backend:
-    from multipassd.drivers.qemu.assembly import BACKEND
-
-    return BACKEND
-
-
-def _incus() -> Backend:
-    from multipassd.drivers.incus.assembly import BACKEND
-
-    return BACKEND
-
-
-def _may_run_qemu(storage: Path) -> bool:
-    """By the directories of machines without units, and of units."""
-    detached, units = _listed(str(storage / "run")), _listed(RUNTIME)
-    return bool(detached) or any(name.startswith(UNIT_PREFIX) for name in units)
-
-
-# By their names in the setting `local.driver`. What is in `settings/values.py` can be set.
-QEMU = "qemu"
-DRIVERS: Mapping[str, Callable[[], Backend]] = {QEMU: _qemu, "incus": _incus}
-# For each of them: may machines run with this storage? Asked without the driver.
-HAVE_MACHINES: Mapping[str, Callable[[Path], bool]] = {
-    "qemu": _may_run_qemu,
-    "incus": lambda storage: False,  # what has no record on a cluster is none of this service's
-}
 
 # The parts of `Machines` that another driver has others of.
 OF_DRIVER = (
@@ -93,28 +49,12 @@ OF_DRIVER = (
 _log = log.get("instances")
 
 
-class DriverBusy(RpcError):
-    """Instances run, which another driver would know nothing of."""
-
-    status = Status.FAILED_PRECONDITION
-
-    def __init__(self, driver: str) -> None:
-        super().__init__(
-            f"local.driver was not changed: instances of {driver} run or are being made. "
-            "`multipass stop --all` stops them; they are there again when that driver is."
-        )
-
-
 class Machines:
     """What the daemon needs to run instances. Each part is loaded when it is first asked for, as
     most calls need few of them: see `late_code.py`."""
 
     def __init__(
-        self,
-        environ: Mapping[str, str],
-        data: Path,
-        settings: Settings,
-        network: str | None = None,
+        self, environ: Mapping[str, str], data: Path, settings: Settings, network: str | None = None
     ) -> None:
         """`network`: "bridge" or "user", as the administrator wants it. Raises HelperError."""
         self._environ = environ
@@ -122,7 +62,7 @@ class Machines:
         self._settings = settings
         self._network = network
         self._base = Path(Installation.of(environ).storage)
-        self._joining = asyncio.Lock()
+        self.cluster = JoinedCluster(data, settings)
         # To be started and stopped with the daemon.
         self.helper: NetworkHelper | None = self._own_helper() if network == BRIDGE else None
 
@@ -150,7 +90,7 @@ class Machines:
         from multipassd.drivers.backend import Surroundings
 
         around = Surroundings(self._environ, self._base, self._data, self._settings.get)
-        return DRIVERS[driver]().make(around)
+        return driver_choice.DRIVERS[driver]().make(around)
 
     @cached_property
     def _driver_name(self) -> str:
@@ -159,11 +99,11 @@ class Machines:
 
     def load_driver(self) -> None:
         """The beginning of its code, so that `LateCode.load_rest` loads all of it."""
-        DRIVERS[self._driver_name]()
+        driver_choice.DRIVERS[self._driver_name]()
 
     def check_driver(self, driver: str) -> None:
         """Before `local.driver` is changed. Raises DriverBusy, DriverError."""
-        if driver in DRIVERS and driver != self._driver_name:
+        if driver in driver_choice.DRIVERS and driver != self._driver_name:
             if self.instances.busy:
                 raise DriverBusy(self._driver_name)
             self._make(driver)
@@ -172,21 +112,26 @@ class Machines:
         """Serve the instances of the driver that `local.driver` names by now."""
         if self._settings.get(names.DRIVER) == self._driver_name or self.instances.busy:
             return
-        self.instances.close()
+        self.close()
         for part in OF_DRIVER:
             self.__dict__.pop(part, None)
         await self.instances.resume()
+
+    def close(self) -> None:
+        """What runs here for instances ends; their machines run on."""
+        if (sharing := self.__dict__.get("sharing")) is not None:
+            sharing.close()
+        self.instances.close()
+        if "driver" in self.__dict__:  # a launch that failed has opened it, too
+            self.driver.close()
 
     @property
     def has_traces(self) -> bool:
         """May there be machines, or something of the network, that no instance's record knows?"""
         if self.helper is not None:
             return True
-        may_run = HAVE_MACHINES[self._driver_name]
-        try:
-            return bool(_listed(state_directory.of(self._environ))) or may_run(self._base)
-        except OSError:  # there is what can't be listed
-            return True
+        network = state_directory.of(self._environ)
+        return driver_choice.may_have_traces(self._driver_name, network, self._base)
 
     @cached_property
     def networking(self) -> Networking:
@@ -196,7 +141,7 @@ class Machines:
 
             return DriverNetworking(own)
         from multipassd.network.bridge_client import SOCKET, BridgedNetworking
-        from multipassd.network.user_mode import UserNetworking
+        from multipassd.network.user_mode import CHOSEN, UserNetworking, why_no_bridge
 
         environ, asked = self._environ, self._network
         if self.helper is not None:
@@ -204,7 +149,7 @@ class Machines:
         if asked != USER_NETWORK and self._network_service:
             directory = Path(state_directory.of(environ))
             return BridgedNetworking(Path(environ[SOCKET]), directory, self.driver.user)
-        why = CHOSEN if asked == USER_NETWORK else _why_no_bridge(environ)
+        why = CHOSEN if asked == USER_NETWORK else why_no_bridge(environ)
         return UserNetworking(lambda: {each.ssh_port for each in self.registry.all()}, why)
 
     @cached_property
@@ -225,30 +170,6 @@ class Machines:
         from multipassd.cloudinit.logins import Logins
 
         return Logins(self.ssh_key, self.ssh_authority, self._settings.shared_ssh_key)
-
-    # -- the cluster ------------------------------------------------------------------------------
-
-    @property
-    def in_cluster(self) -> bool:
-        """Is this a client of an Incus cluster, whether it is used or not?"""
-        return os.path.lexists(self._cluster / "membership.json")
-
-    async def join_cluster(self, token: str) -> None:
-        """The setting `local.incus.token`. Raises RpcError; then the former membership holds."""
-        try:
-            from multipassd.drivers.incus.api import enrolment
-        except ModuleNotFoundError as error:
-            if error.name != "aiohttp":
-                raise
-            from multipassd.drivers.incus.api.errors import NO_AIOHTTP, IncusError
-
-            raise IncusError(NO_AIOHTTP) from None
-        async with self._joining:
-            await enrolment.set_token(token, self._cluster, self._settings.get(names.INCUS_PROJECT))
-
-    @property
-    def _cluster(self) -> Path:
-        return self._data / INCUS
 
     # -- parts ------------------------------------------------------------------------------------
 
@@ -296,27 +217,19 @@ class Machines:
         """Remove those that were not used for weeks, where there is any."""
         cache = str(self._image_cache)
         with suppress(OSError):
-            if _listed(cache):
+            if listed(cache):
                 in_use = await asyncio.to_thread(self._images_in_use)
                 if in_use is not None:  # else a disk may stand on any of them
                     await self.images.prune(in_use)
             if self._driver_name != QEMU:  # whose code need not be loaded for nothing
-                await self.driver.prune_images(_listed(cache))
+                await self.driver.prune_images(listed(cache))
 
     def _images_in_use(self) -> set[str] | None:
-        """By the instances of all drivers, also of those that are not chosen now. None while that
-        is not known of each."""
-        found: set[str] = set()
-        for driver in machine_files.RECORDS:
-            registry = self.registry
-            if driver != self._driver_name:
-                registry = self._registry_of(driver)
-                registry.read()
-            in_use = registry.images()
-            if in_use is None:
-                return None
-            found |= in_use
-        return found
+        """Of all drivers, also of those that are not chosen now."""
+        from multipassd.instances.records.images_in_use import images_in_use
+
+        others = [name for name in machine_files.RECORDS if name != self._driver_name]
+        return images_in_use(self.registry, map(self._registry_of, others))
 
     @property
     def image_kind(self) -> Kind:
@@ -381,33 +294,3 @@ class Machines:
 
     def _serves_mounts(self) -> bool:
         return self._settings.get(names.PRIVILEGED_MOUNTS) == "true"
-
-
-async def inspect(driver: str, data: Path, setting: Callable[[str], str]) -> Sequence[Finding]:
-    """What the driver finds of what it needs besides this host, for who administrates that."""
-    if driver != INCUS:
-        return ()
-    from multipassd.drivers.incus.inspection import cluster
-
-    return await cluster.inspect(data / INCUS, setting)
-
-
-async def power_down(environ: Mapping[str, str], seconds: float) -> None:
-    """End all machines that no service manager ends, by their power buttons if `seconds` are
-    enough. For when the daemon does not run and is not to come back. Never fails."""
-    storage = Path(Installation.of(environ).storage)
-    backends = [load() for load in DRIVERS.values()]
-    await asyncio.gather(*(each.power_down(environ, storage, seconds) for each in backends))
-
-
-def _listed(directory: str) -> list[str]:
-    """Nothing where it does not exist. Raises OSError."""
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return os.listdir(directory)
-    return []
-
-
-def _why_no_bridge(environ: Mapping[str, str]) -> str:
-    if Installation.of(environ).confined:
-        return IN_SNAP
-    return BY_HAND if os.geteuid() == 0 else NOT_ROOT

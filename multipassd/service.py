@@ -292,7 +292,7 @@ class Service:
         self._manager.stopping(self._farewell or "stopping")
         await self._server.drain()
         await self._daemon.enrolment.upkeep(everything=True)
-        self._daemon.instances.close()
+        self._machines.close()
         if self._machines.helper is not None:
             await self._machines.helper.stop()
         self._audit.summarise()

@@ -58,6 +58,8 @@ LEVELS = {
     "multipassd.admin.findings": 12,
     "multipassd.admin.records": 12,
     "multipassd.backend": 13,
+    "multipassd.driver_choice": 11,
+    "multipassd.joined_cluster": 12,
     "multipassd.late_code": 1,
     "multipassd.rpc": 13,
     "multipassd.admin": 14,
@@ -119,7 +121,7 @@ PURE = (
 DOES_IO = {"asyncio", "socket", "ssl", "select", "selectors", "socketserver", "subprocess"}
 
 # Only the module that puts the backend together knows which drivers there are.
-KNOWS_DRIVERS = ("multipassd.drivers.qemu", "multipassd.backend")
+KNOWS_DRIVERS = ("multipassd.drivers.qemu", "multipassd.driver_choice")
 # Only these tell a deb, a snap and a checkout apart, and know where the programs lie.
 KNOWS_PACKAGES = ("multipassd.system.installation", "protocol.places")
 # What only the image worker's process loads, `multipass-migrate`, or tests.
@@ -149,6 +151,8 @@ IMPORT_LATE = {
     "multipassd.auth.renewal",
     "multipassd.certificates.server_certificate",
     "multipassd.backend",
+    "multipassd.driver_choice",
+    "multipassd.joined_cluster",
     "multipassd.cloudinit.ssh_keys",
     "multipassd.guest_access.guest_access",
     "multipassd.instances.collection",

@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from multipassd import backend
+from multipassd import driver_choice
 from multipassd.admin.access.locations import Place
 from multipassd.admin.access.store_access import (
     LOOSE,
@@ -60,7 +60,7 @@ def _run(place: Place, options: Namespace) -> int:
     roots.look(place, report)
     driver = settings.get(DRIVER)
     instances.look(place, driver, report)
-    cluster.look(asyncio.run(backend.inspect(driver, place.data, settings.get)), report)
+    cluster.look(asyncio.run(driver_choice.inspect(driver, place.data, settings.get)), report)
     # As read: a daemon that wakes now makes the directory.
     state = TrustState.DAMAGED if _lost(place) else place.state(store)
     socket_file.look(place, state, report)

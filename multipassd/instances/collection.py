@@ -125,8 +125,7 @@ class Instances(Finder):
     def close(self) -> None:
         if self._reconciling is not None:
             self._reconciling.cancel()
-        if self._instances:
-            self.driver.close()
+        self.leftovers.close()
         for instance in self._instances.values():
             instance.close()
 

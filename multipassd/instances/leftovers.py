@@ -31,6 +31,11 @@ class Leftovers:
         self._site = site
         self._tasks = Tasks()
 
+    def close(self) -> None:
+        """What is to be removed is so at the next start. The site has another driver then, maybe,
+        whose machines of the same names are none of these."""
+        self._tasks.cancel()
+
     @property
     def _driver(self) -> Driver:
         return self._site.driver

@@ -12,7 +12,7 @@ from pathlib import Path
 from multipassd.admin.access import locations
 from multipassd.admin.access.locations import Place
 from multipassd.audit.trail import Audit
-from multipassd.backend import DRIVERS
+from multipassd.driver_choice import DRIVERS
 from multipassd.drivers.backend import Surroundings
 from multipassd.migration import listing, places
 from multipassd.migration.error import CannotTake

@@ -3,17 +3,31 @@ translation, and a port of the loopback interface is forwarded to its SSH server
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from multipassd.drivers.interface import DriverError, Link
 from multipassd.network import interfaces
 from multipassd.network.interface import Cards
 from multipassd.network.interfaces import Interface
+from multipassd.system.installation import Installation
 
 LOOPBACK = "127.0.0.1"
 UNKNOWN = "N/A"  # shown instead of a guest's address, which can't be reached from the host
 ATTEMPTS = 50  # at a port that no other instance has
+
+# Why instances have no addresses, and what to do.
+CHOSEN = "multipassd was started with --network=user. With --network=bridge they have."
+IN_SNAP = "the snap has no right to make a bridge. The deb's service has."
+BY_HAND = (
+    "multipassd was started by hand, and touches nothing of the host's network unasked. With "
+    "`--network=bridge` it makes a bridge for them: stop them, restart it so, and start them again."
+)
+NOT_ROOT = (
+    "multipassd does not run as root, who alone may make a bridge for them. As root, "
+    "`multipassd --network=bridge` does so."
+)
 
 
 class UserNetworking:
@@ -86,3 +100,10 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def why_no_bridge(environ: Mapping[str, str]) -> str:
+    """The end of a sentence. `environ`: the daemon's."""
+    if Installation.of(environ).confined:
+        return IN_SNAP
+    return BY_HAND if os.geteuid() == 0 else NOT_ROOT

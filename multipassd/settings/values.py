@@ -15,7 +15,7 @@ from protocol.inifile import IniFile
 from protocol.roles import NAMES as ROLES
 
 MAX_VALUE = 4096  # characters, and a line is read by people
-# The keys of backend.DRIVERS, which programs without drivers lack.
+# The keys of driver_choice.DRIVERS, which programs without drivers lack.
 DRIVERS = frozenset({"qemu", "incus"})
 OTHER_DRIVERS = frozenset({"libvirt", "lxd"})  # which 1.16 has and this service does not
 _DRIVER_ALIASES = {"hyper-v": "hyperv", "vbox": "virtualbox"}

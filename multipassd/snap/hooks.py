@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from multipassd import backend
+from multipassd import driver_choice
 from multipassd.instances.records import running_markers
 from multipassd.snap import options as snap_options
 from multipassd.snap import refresh_note, snapctl
@@ -81,7 +81,7 @@ def post_refresh(environ: Environ) -> None:
 def remove(environ: Environ) -> None:
     """Power instances down: they would run on without their snap, and their disks are about to be
     saved. snapd itself stops the service and keeps or purges the data."""
-    asyncio.run(backend.power_down(environ, POWER_DOWN_SECONDS))
+    asyncio.run(driver_choice.power_down(environ, POWER_DOWN_SECONDS))
 
 
 def restart(environ: Environ) -> None:

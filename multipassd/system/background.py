@@ -38,6 +38,11 @@ class Tasks:
         task.add_done_callback(self._running.discard)
         return task
 
+    def cancel(self) -> None:
+        """End all that runs: for work that may be broken off at any time."""
+        for task in self._running:
+            task.cancel()
+
     async def complete(
         self, work: Coroutine[Any, Any, Result], *, auxiliary: bool = False
     ) -> Result:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from multipassd import backend
+from multipassd import backend, driver_choice
 from multipassd.drivers import machine_files
 from multipassd.drivers.backend import Backend
 from multipassd.drivers.interface import DriverError, Machine
@@ -24,7 +24,7 @@ from tools.records import make
 
 
 def test_every_driver_that_can_be_set_can_be_made() -> None:
-    assert backend.DRIVERS.keys() == values.DRIVERS
+    assert driver_choice.DRIVERS.keys() == values.DRIVERS
 
 
 def test_the_setting_names_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,8 +34,8 @@ def test_the_setting_names_the_driver(tmp_path: Path, monkeypatch: pytest.Monkey
         return
 
     another = Backend(lambda around: other, power_down)
-    drivers = {**backend.DRIVERS, "other": lambda: another}
-    monkeypatch.setattr(backend, "DRIVERS", drivers)
+    drivers = {**driver_choice.DRIVERS, "other": lambda: another}
+    monkeypatch.setattr(driver_choice, "DRIVERS", drivers)
     monkeypatch.setattr(values, "DRIVERS", frozenset(drivers))
     known = Settings(tmp_path / "multipassd.conf")
     environ = {"MULTIPASS_STORAGE": str(tmp_path)}
@@ -95,7 +95,9 @@ def test_a_driver_on_other_hosts_is_told_which_images_stay(
 
     other = Elsewhere(DetachedRunner(tmp_path / "run"), tmp_path / "machines", "tcg")
     another = Backend(lambda around: other, power_down)
-    monkeypatch.setattr(backend, "DRIVERS", {**backend.DRIVERS, "incus": lambda: another})
+    monkeypatch.setattr(
+        driver_choice, "DRIVERS", {**driver_choice.DRIVERS, "incus": lambda: another}
+    )
     monkeypatch.setattr(values, "DRIVERS", frozenset({"qemu", "incus"}))
     settings = Settings(tmp_path / "multipassd.conf")
     settings.set("local.driver", "incus")

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from multipassd.drivers.backend import Backend, Surroundings
+from multipassd.drivers.incus.api.errors import NO_AIOHTTP
 from multipassd.drivers.interface import Driver, DriverError
 
 DIRECTORY = "incus"  # below the data directory: the membership, and records of instances
-NO_AIOHTTP = (
-    "Python's aiohttp is missing, by which the service talks to Incus. As root: "
-    "apt install python3-aiohttp"
-)
 
 
 def _make(around: Surroundings) -> Driver:

@@ -58,6 +58,10 @@ class Sharing:
         self._not_before = 0.0
         self._tasks = Tasks()
 
+    def close(self) -> None:
+        """For a driver that is chosen no more; each step may be broken off."""
+        self._tasks.cancel()
+
     def look(self) -> None:
         """Never fails: what can't be done now is tried again."""
         wanted = self._machines.enabled() or not self._ended

@@ -58,7 +58,7 @@ async def get(call: Call[GetRequest], daemon: Daemon) -> None:
 
 def _value(daemon: Daemon, key: str) -> str:
     if key == INCUS_TOKEN:
-        return SET if daemon.machines.in_cluster else ""
+        return SET if daemon.machines.cluster.exists else ""
     return daemon.settings.get(key)
 
 
@@ -108,7 +108,7 @@ def _check_own_end(call: Call[SetRequest], key: str, value: str) -> None:
 
 async def _set(daemon: Daemon, key: str, value: str) -> None:
     if key == INCUS_TOKEN:
-        await daemon.machines.join_cluster(value)
+        await daemon.machines.cluster.join(value)
         return
     if key == PASSPHRASE and value:
         if is_line(value):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from multipassd.backend import DRIVERS
+from multipassd.driver_choice import DRIVERS
 from multipassd.drivers.backend import Surroundings
 from multipassd.migration.taking import Taking, Wish
 from multipassd.migration.vault import Vault

@@ -92,7 +92,7 @@ def test_without_aiohttp_the_error_says_what_to_install() -> None:
         "from multipassd.settings.settings import Settings\n"
         "machines = Machines({}, Path('/nowhere'), Settings(Path('/nowhere/conf')))\n"
         "try:\n"
-        "    asyncio.run(machines.join_cluster('x'))\n"
+        "    asyncio.run(machines.cluster.join('x'))\n"
         "except Exception as error:\n"
         "    print(error)\n"
     )

@@ -1,0 +1,40 @@
+"""The Incus cluster that this service is a client of, whether its driver is chosen or not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from multipassd.driver_choice import INCUS
+from multipassd.settings.settings import Settings
+from protocol import settings as names
+
+MEMBERSHIP = "membership.json"  # see `drivers/incus/api/membership.py`
+
+
+class JoinedCluster:
+    """Its membership, below the data directory."""
+
+    def __init__(self, data: Path, settings: Settings) -> None:
+        self._directory = data / INCUS
+        self._settings = settings
+        self._joining = asyncio.Lock()
+
+    @property
+    def exists(self) -> bool:
+        return os.path.lexists(self._directory / MEMBERSHIP)
+
+    async def join(self, token: str) -> None:
+        """The setting `local.incus.token`. Raises RpcError; then the former membership holds."""
+        try:
+            from multipassd.drivers.incus.api import enrolment
+        except ModuleNotFoundError as error:
+            if error.name != "aiohttp":
+                raise
+            from multipassd.drivers.incus.api.errors import NO_AIOHTTP, IncusError
+
+            raise IncusError(NO_AIOHTTP) from None
+        async with self._joining:
+            project = self._settings.get(names.INCUS_PROJECT)
+            await enrolment.set_token(token, self._directory, project)
