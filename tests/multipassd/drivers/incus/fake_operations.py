@@ -226,7 +226,10 @@ async def _execute(operation: Operation, command: Sequence[str]) -> None:
         await asyncio.gather(*beside, return_exceptions=True)
         if process.returncode is None:
             process.kill()
-            await process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+        # To the end of both pipes: asyncio keeps a process open as long as they are.
+        await asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait())
 
 
 async def _end_with(operation: Operation, process: asyncio.subprocess.Process) -> None:
