@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,13 +79,16 @@ async def power_down(environ: Mapping[str, str], seconds: float) -> None:
     await asyncio.gather(*(each.power_down(environ, storage, seconds) for each in backends))
 
 
-async def inspect(driver: str, data: Path, setting: Callable[[str], str]) -> Sequence[Finding]:
-    """What the driver finds of what it needs besides this host, for who administrates that."""
+async def inspect(
+    driver: str, data: Path, setting: Callable[[str], str], known: Collection[str]
+) -> Sequence[Finding]:
+    """What the driver finds of what it needs besides this host, for administrators. `known`: the
+    names of its instances."""
     if driver != INCUS:
         return ()
     from multipassd.drivers.incus.inspection import cluster
 
-    return await cluster.inspect(data / INCUS, setting)
+    return await cluster.inspect(data / INCUS, setting, known)
 
 
 def listed(directory: str) -> list[str]:

@@ -59,8 +59,9 @@ def _run(place: Place, options: Namespace) -> int:
     _certificates(place, report)
     roots.look(place, report)
     driver = settings.get(DRIVER)
-    instances.look(place, driver, report)
-    cluster.look(asyncio.run(driver_choice.inspect(driver, place.data, settings.get)), report)
+    known = instances.look(place, driver, report)
+    inspecting = driver_choice.inspect(driver, place.data, settings.get, known)
+    cluster.look(asyncio.run(inspecting), report)
     # As read: a daemon that wakes now makes the directory.
     state = TrustState.DAMAGED if _lost(place) else place.state(store)
     socket_file.look(place, state, report)

@@ -12,8 +12,8 @@ from multipassd.instances.records import earlier_installation
 from multipassd.instances.records.registry import Registry
 
 
-def look(place: Place, driver: str, report: Report) -> None:
-    """`driver`: whose instances these are."""
+def look(place: Place, driver: str, report: Report) -> set[str]:
+    """`driver`: whose instances these are. Returns their names."""
     machines = place.machines.parent / machine_files.MACHINES[driver]
     registry = Registry(place.data / machine_files.RECORDS[driver], machines)
     registry.read()
@@ -30,6 +30,7 @@ def look(place: Place, driver: str, report: Report) -> None:
     if whole and registry.names():
         count = len(registry.names())
         report.fine(f"the records of {count} instance{'' if count == 1 else 's'}")
+    return {*registry.names(), *registry.damaged}
 
 
 def _files(registry: Registry, driver: str, report: Report) -> bool:

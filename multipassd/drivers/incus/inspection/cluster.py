@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +38,11 @@ NO_AIOHTTP = "Python's aiohttp is missing, by which the service talks to the Inc
 Setting = Callable[[str], str]
 
 
-async def inspect(directory: Path, setting: Setting) -> list[Finding]:
-    """`directory`: of the membership. Never fails for what is wrong at the other end."""
+async def inspect(
+    directory: Path, setting: Setting, recorded: Collection[str] = ()
+) -> list[Finding]:
+    """`directory`: of the membership; `recorded`: the names of this service's instances. Never
+    fails for what is wrong at the other end."""
     join = JOIN.format(project=setting(names.INCUS_PROJECT) or "PROJECT")
     found: list[Finding] = []
     known: Membership | None = None
@@ -62,7 +65,7 @@ async def inspect(directory: Path, setting: Setting) -> list[Finding]:
     api = Api(known, directory)
     try:
         async with asyncio.timeout(WHOLE_SECONDS):
-            await _look(api, setting, join, found)
+            await _look(api, setting, recorded, join, found)
     except TimeoutError:
         what = f"the Incus cluster did not tell all within {WHOLE_SECONDS:.0f} s"
         found.append(problem(what, LOOK))
@@ -88,9 +91,11 @@ def _key(place: Path) -> list[Finding]:
     ]
 
 
-async def _look(api: Api, setting: Setting, join: str, found: list[Finding]) -> None:
+async def _look(
+    api: Api, setting: Setting, recorded: Collection[str], join: str, found: list[Finding]
+) -> None:
     """Raises IncusError."""
-    from multipassd.drivers.incus.inspection import hosts, network, project  # with aiohttp
+    from multipassd.drivers.incus.inspection import hosts, instances, network, project
 
     if not await _reached(api, join, found):
         return
@@ -111,6 +116,7 @@ async def _look(api: Api, setting: Setting, join: str, found: list[Finding]) -> 
     if await project.look(api, found):
         members = await hosts.look(api, setting, found)
         await network.look(api, setting, members, found)
+        await instances.look(api, recorded, found)
 
 
 async def _reached(api: Api, join: str, found: list[Finding]) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 import pytest
 
 from multipassd.drivers.finding import Finding, Level
 from multipassd.drivers.incus.api import membership
+from multipassd.drivers.incus.api.client import Api
+from multipassd.drivers.incus.cluster import owner_tag
 from multipassd.drivers.incus.inspection import cluster
 from multipassd.drivers.incus.networking import networks
 from protocol.settings import (
@@ -40,10 +42,10 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "incus"
 
 
-async def inspected(directory: Path, **given: str) -> list[Finding]:
+async def inspected(directory: Path, known: Collection[str] = (), **given: str) -> list[Finding]:
     """`given`: settings by the last words of their keys."""
     settings = SETTINGS | {f"local.incus.{name}": value for name, value in given.items()}
-    return await cluster.inspect(directory, settings.__getitem__)
+    return await cluster.inspect(directory, settings.__getitem__, known)
 
 
 def problems(found: list[Finding]) -> list[str]:
@@ -240,6 +242,36 @@ def test_guests_that_are_not_reached_and_networks_that_are_not_there_are_named(
 
     monkeypatch.setattr(networks, "PROBE_SECONDS", 0.1)
     told(directory, story, members=1)
+
+
+def test_instances_without_a_record_and_records_without_an_instance_are_named(
+    directory: Path,
+) -> None:
+    async def story(fake: FakeIncus) -> None:
+        api = Api(await fake.join(), directory)
+        for name, daemon, of in (
+            ("mine", api.membership.daemon, "mine"),
+            ("lost", api.membership.daemon, "lost"),
+            ("begun", api.membership.daemon, "begun"),
+            ("theirs", "0" * 32, "theirs"),
+            ("copy", api.membership.daemon, "mine"),
+        ):
+            body = {
+                "name": name, "type": "container", "source": {"type": "none"},
+                "config": owner_tag.tags(daemon, of),
+            }  # fmt: skip
+            await fake.instances.create(body, "m1")
+            used = "1970-01-01T00:00:00Z" if name == "begun" else "2026-11-29T12:00:00Z"
+            fake.instances.get(name).shown["last_used_at"] = used
+        await api.close()
+        found = await inspected(directory, known=["mine", "gone"])
+        gone, lost = problems(found)
+        assert gone.startswith("the cluster does not have gone any more")
+        assert lost == "this service has made lost on the cluster and has no record of that"
+        assert any("launches are making begun" in each for each in notes(found))
+        assert not [each for each in found if "theirs" in each.text or "copy" in each.text]
+
+    told(directory, story)
 
 
 def test_a_cluster_that_hangs_holds_nothing_up(
