@@ -417,6 +417,16 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "looking at the page": ("system/test_host_cockpit.py::looking_enrols_no_client",),
     },
+    "another service of the project": {
+        "what it says": (
+            "multipassd/instances/sharing/test_shared_record.py::test_what_is_no_record_of_that_instance_is_"
+            "refused",
+            "multipassd/instances/sharing/test_shared_record.py::test_an_adopted_instance_brings_no_mount_no_"
+            "port_and_no_login_of_its_service",
+            "multipassd/instances/sharing/test_shared_record.py::test_a_change_from_there_keeps_what_is_of_this_"
+            "service",
+        ),
+    },
     "who has copied the service's key": {
         "a certificate that is not limited": (
             "multipassd/drivers/incus/test_api_cases.py::test_a_certificate_without_limits_is_given_back",
