@@ -86,6 +86,7 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "interop/test_owners.py::test_each_call_of_the_method_table_has_a_row_here",
             "multipassd/instances/test_placing.py::test_a_user_sees_the_hosts_of_its_own_instances_and_"
             "no_instance_of_others",
+            "system/test_host_incus_people.py::test_a_user_sees_places_and_moves_its_own_instances_alone",
             "multipassd/auth/test_ownership.py::test_who_may_call_is_a_matter_of_role_and_what_it_is_"
             "about_of_the_owner",
         ),
@@ -246,6 +247,7 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
             "multipassd/guest_access/test_sessions.py::test_guests_of_a_cluster_are_closed_where_they_are_"
             "reached",
             "instances/test_end_of_trust.py::test_access_ends_with_trust",
+            "system/test_host_incus_people.py::test_log_ins_through_the_cluster_end_with_trust",
         ),
         "the shared key": (
             "multipassd/guest_access/test_departures.py::test_the_key_is_replaced_once_and_guests_are_closed_until_no_"
