@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from multipassd.drivers.incus.api.errors import shown
 from multipassd.drivers.incus.cluster.entry import ERROR, FROZEN, RUNNING, Entry
+from protocol.names import MAX_MEMBER
 
 ONLINE = "Online"
 NOT_YET = "it has not answered yet"
@@ -44,9 +46,10 @@ class View:
     def listed_all(self, entries: Iterable[Entry], members: Mapping[str, str]) -> None:
         """All that there is now."""
         former, self.entries = self.entries, {each.name: each for each in entries}
-        turns = bool(self.unreachable) or self.members != members
+        known = {shown(name, MAX_MEMBER): shown(status) for name, status in members.items()}
+        turns = bool(self.unreachable) or self.members != known
         self.unreachable, self.listed = "", True
-        self.members = dict(members)
+        self.members = known
         for name in former.keys() | self.entries.keys():
             if former.get(name) != self.entries.get(name):
                 self._tell(name, former.get(name))
@@ -106,6 +109,8 @@ class View:
 
     def troubles(self) -> list[str]:
         """Of the cluster and its members, sentences."""
+        if self.unreachable == NOT_YET:  # for the first second of this service
+            return ["The Incus cluster has not answered yet: what is shown is as it is on record."]
         if self.unreachable:
             since = "what is shown is as it was last known" if self.listed else "nothing is known"
             return [f"The Incus cluster is not reached, so {since}: {self.unreachable}"]

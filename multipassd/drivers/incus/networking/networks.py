@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from multipassd.drivers.incus.api.client import Api, name_in_path
-from multipassd.drivers.incus.api.errors import IncusError
+from multipassd.drivers.incus.api.errors import IncusError, shown
 
 BRIDGE = "bridge"
 USUAL = "incusbr0"  # as `incus admin init` names it
+MAX_NAME = 63  # characters; Incus' own networks have 15, those of OVN more
 PROBE_PORT = 22  # any: a refusal is an answer, too
 PROBE_SECONDS = 2.0
 
@@ -59,16 +60,17 @@ async def _read(api: Api) -> list[Network]:
 
 
 def _usable(document: Mapping[str, Any]) -> bool:
-    managed = document.get("managed") is True
-    return managed or document.get("type") == BRIDGE
+    name = document.get("name")
+    named = isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
+    return named and (document.get("managed") is True or document.get("type") == BRIDGE)
 
 
 def _network(document: Mapping[str, Any]) -> Network:
     return Network(
         name=str(document.get("name")),
-        type=str(document.get("type")),
+        type=shown(document.get("type"), MAX_NAME),
         managed=document.get("managed") is True,
-        description=str(document.get("description") or ""),
+        description=shown(document.get("description") or ""),
     )
 
 

@@ -274,6 +274,20 @@ def test_instances_without_a_record_and_records_without_an_instance_are_named(
     told(directory, story)
 
 
+def test_foreign_descriptions_and_names_of_networks_can_be_shown(directory: Path) -> None:
+    async def story(fake: FakeIncus) -> None:
+        fake.resources.networks["lan"] = LAN | {"description": "to\x1b[2J\nall", "type": "o\x07vn"}
+        fake.resources.networks["\x1b[2J"] = LAN | {"name": "\x1b[2J"}
+        fake.resources.networks["none"] = LAN | {"name": None}
+        async with fake.api() as api:
+            read = await networks.read(api, "", 2)
+        assert sorted(read.found) == ["incusbr0", "lan"]
+        lan = read.found["lan"]
+        assert (lan.description, lan.type) == ("to[2J all", "ovn")
+
+    told(directory, story)
+
+
 def test_a_cluster_that_hangs_holds_nothing_up(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
