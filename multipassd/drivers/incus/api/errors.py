@@ -85,7 +85,8 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], type[IncusError]], ...] = tuple(
          r"|reached maximum|exceeds? .*limits?\.", NoRoom),
         (r"is busy running", Busy),
         (r"already exists|already in use|UNIQUE constraint", AlreadyExists),
-        (r"(isn't|not) ready yet|daemon is (starting|shutting)|(is|currently) offline"
+        (r"no available \w+ leader|RAFT cluster is unavailable|begin transaction"
+         r"|(isn't|not) ready yet|daemon is (starting|shutting)|(is|currently) offline"
          r"|member .*(unavailable|unreachable)|no event connection|missing event connection"
          r"|connection refused|no route to host|connection reset|i/o timeout"
          r"|failed (connecting|to connect) to", MemberUnreachable),

@@ -7,7 +7,8 @@ not get it: connecting failed, or it answered that it does not serve now.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,8 @@ MAX_ERROR = 1 << 16  # bytes of an answer that is an error's
 MAX_MESSAGE = 1 << 20  # bytes of a websocket's message; Incus sends up to 128 KiB
 CHUNK = 1 << 16
 NOT_SERVING = 503  # also of a member that starts or stops
+# What a member says that is cut off from the others, so has no database: with status 500.
+NO_DATABASE = re.compile(rb"no available \w+ leader|RAFT cluster is unavailable|begin transaction")
 CLOSE_SECONDS = 2.0  # that a peer has to answer the end of a websocket
 # Debian 13's aiohttp 3.11 and later ones warn of a number, and those before take nothing else.
 _CLOSE: Any = (
@@ -91,17 +94,21 @@ class Members:
         tried: list[str] = []
         try:
             async with asyncio.timeout(seconds):
-                return await self._send_to_each(request, tried)
+                return await self._send_to_each(request, tried, seconds)
         except TimeoutError:
             self._put_last(*tried[-1:])
             raise errors.too_long(request.what, seconds) from None
 
-    async def _send_to_each(self, request: Request, tried: list[str]) -> Answer:
+    async def _send_to_each(self, request: Request, tried: list[str], seconds: float) -> Answer:
         why, refused = "it has no address", None
         for address in self.addresses:
             tried.append(address)
+            seconds /= 2  # for this one, of what is left
             try:
-                answer = await self._send_to(address, request)
+                if request.harmless and len(tried) < len(self._order):
+                    answer = await self._soon(self._send_to(address, request), seconds)
+                else:
+                    answer = await self._send_to(address, request)
             except _NOT_SENT as error:
                 why = self._failed(address, error)
                 continue
@@ -110,15 +117,29 @@ class Members:
                 if not request.harmless:
                     raise errors.lost(request.what, why) from None
                 continue
-            if answer.status == NOT_SERVING and request.repeatable:
+            if not _serves(answer):
                 self._put_last(address)
                 refused = answer
-                continue
+                if request.harmless or (answer.status == NOT_SERVING and request.repeatable):
+                    continue
+                return answer
             self._put_first(address)
             return answer
         if refused is not None:
             return refused
         raise errors.unreachable(tried, why)
+
+    @staticmethod
+    async def _soon(call: Coroutine[Any, Any, Answer], seconds: float) -> Answer:
+        """One that is cut off from the others may be silent, where those answer. Raises
+        ClientError."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await call
+        except aiohttp.ServerTimeoutError:  # a TimeoutError, too, of connecting
+            raise
+        except TimeoutError:
+            raise aiohttp.ClientError(f"it did not answer within {seconds:.0f} s") from None
 
     async def _send_to(self, address: str, request: Request) -> Answer:
         url = _url("https", address, request)
@@ -215,6 +236,12 @@ class Members:
             if address in self._order:
                 self._order.remove(address)
                 self._order.append(address)
+
+
+def _serves(answer: Answer) -> bool:
+    if answer.status == NOT_SERVING:
+        return False
+    return answer.status < 500 or not NO_DATABASE.search(answer.body[:MAX_ERROR])
 
 
 def _url(scheme: str, address: str, request: Request) -> URL:

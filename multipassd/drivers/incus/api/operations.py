@@ -15,7 +15,7 @@ from multipassd.drivers.incus.api.errors import (
 )
 
 WAIT_SECONDS = 10.0  # of one call that waits: a member that died is noticed after it
-GRACE_SECONDS = 10.0  # more that such a call may take
+GRACE_SECONDS = 20.0  # more that such a call may take, so that half of both is enough to wait
 # How long no member may tell how an operation goes: a cluster whose leader was killed needs 65 s.
 SILENT_SECONDS = 90.0
 AGAIN_SECONDS = 1.0

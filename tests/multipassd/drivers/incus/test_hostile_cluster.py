@@ -211,6 +211,40 @@ def test_a_change_goes_to_another_member_where_one_does_not_serve(tmp_path: Path
     run(work)
 
 
+NO_LEADER = "Failed to begin transaction: no available cowsql leader server found"
+
+
+def test_a_member_that_is_cut_off_from_the_others_is_asked_last(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with FakeIncus(tmp_path / "incus", members=2) as fake, fake.api() as api:
+            first = api.addresses[0]
+            fake.faults.append(Fault("GET /1.0/instances", NO_LEADER))
+            assert await api.get("/1.0/instances") == []
+            assert api.addresses[0] != first
+            first = api.addresses[0]
+            fake.faults.append(Fault("POST /1.0/instances", NO_LEADER))
+            fake.requests.clear()
+            with pytest.raises(MemberUnreachable):  # whether it got half way is not known
+                await api.operate("POST", "/1.0/instances", {"name": "x"}, seconds=30)
+            assert len(fake.requests) == 1 and api.addresses[0] != first
+
+    run(work)
+
+
+def test_a_member_that_is_silent_leaves_time_for_the_others(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with FakeIncus(tmp_path / "incus", members=2) as fake, fake.api() as api:
+            fault = Fault("GET /1.0/instances", before=lambda: asyncio.sleep(3600))
+            fake.faults.append(fault)
+            assert await api.get("/1.0/instances", seconds=2.0) == []
+            assert not fault.times
+            fault.times = 2
+            with pytest.raises(TookTooLong):
+                await api.get("/1.0/instances", seconds=0.5)
+
+    run(work)
+
+
 def test_an_operation_is_followed_when_its_member_dies(tmp_path: Path) -> None:
     async def work() -> None:
         async with FakeIncus(tmp_path / "incus", members=2) as fake, fake.api() as api:
@@ -356,6 +390,7 @@ SENTENCES = {
     "Snapshot a/s9 does not exist": errors.NotFound,
     "Missing event connection with target cluster member": MemberUnreachable,
     'Cluster member "m2" is offline': MemberUnreachable,
+    "RAFT cluster is unavailable": MemberUnreachable,
     'User does not have permissions for project "default"': errors.Refused,
     "Failed to stop instance: exit status 1": IncusError,
 }
