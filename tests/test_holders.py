@@ -401,6 +401,12 @@ HOLDERS: dict[str, dict[str, tuple[str, ...]]] = {
         "what it says": (
             "multipassd/drivers/incus/test_hostile_cluster.py::test_what_a_cluster_says_does_not_"
             "command_a_terminal",
+            "multipassd/drivers/incus/test_troubles.py::test_a_members_name_and_status_do_not_command_a_"
+            "terminal",
+        ),
+        "a guest's address": (
+            "multipassd/drivers/incus/test_entry.py::test_what_is_no_address_is_none",
+            "multipassd/drivers/incus/test_entry.py::test_what_is_no_name_of_a_host_is_none",
         ),
         "a change is sent": (
             "multipassd/drivers/incus/test_hostile_cluster.py::test_a_change_is_sent_once_when_the_"

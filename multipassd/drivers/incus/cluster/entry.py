@@ -6,6 +6,8 @@ An answer has some ten thousand bytes for each instance, of which a few hundred 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from ipaddress import AddressValueError, IPv4Address
 from typing import Any, NamedTuple
 
 from multipassd.drivers.incus.cluster import owner_tag
@@ -89,9 +91,19 @@ def _addresses(state: Mapping[str, Any], cards: tuple[Card, ...]) -> tuple[str, 
         listed = network.get("addresses")
         for each in map(_mapping, listed if isinstance(listed, list) else ()):
             if each.get("family") == "inet" and each.get("scope") == "global":
-                found.append((number, _text(each.get("address"))))
+                if address := _address(each.get("address")):
+                    found.append((number, address))
     found.sort(key=lambda each: each[0])
-    return tuple(address for _, address in found[:MAX_ADDRESSES] if address)
+    return tuple(address for _, address in found[:MAX_ADDRESSES])
+
+
+def _address(value: Any) -> str:
+    """It becomes a word of ssh's command line. Empty for what is no address of another host."""
+    with suppress(AddressValueError):
+        found = IPv4Address(_text(value))
+        if not (found.is_loopback or found.is_multicast or found.is_unspecified):
+            return str(found)
+    return ""
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
