@@ -38,3 +38,10 @@ class JoinedCluster:
         async with self._joining:
             project = self._settings.get(names.INCUS_PROJECT)
             await enrolment.set_token(token, self._directory, project)
+
+    def check_project(self, project: str) -> None:
+        """Before `local.incus.project` is changed. Raises RpcError."""
+        if self.exists:
+            from multipassd.drivers.incus.api import enrolment
+
+            enrolment.check_project(self._directory, project)

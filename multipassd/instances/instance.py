@@ -19,7 +19,7 @@ from multipassd.instances.records.registry import Registry
 from multipassd.instances.records.stored_record import StoredRecord
 from multipassd.instances.snapshots.snapshots import Snapshots
 from multipassd.instances.states import transitions
-from multipassd.instances.states.errors import GuestSilent, NoSuchInstance
+from multipassd.instances.states.errors import GuestSilent, NoSuchInstance, OfAnotherService
 from multipassd.instances.states.state import ON, State
 from multipassd.instances.states.transitions import Command, Event
 from multipassd.mounts.client import MountServers
@@ -241,6 +241,7 @@ class Instance:
         await self._tasks.complete(self._delete())
 
     async def _delete(self) -> None:
+        self._check_own()
         async with self._lock:
             self.check(transitions.DELETE)
             await self._power_down(transitions.DELETE)
@@ -251,6 +252,7 @@ class Instance:
         await self._tasks.complete(self._purge())
 
     async def _purge(self) -> None:
+        self._check_own()
         await self._driver.check_removal(self.name)
         await self._guest.kill()  # the lock's holder may wait for this guest
         async with self._lock:
@@ -265,6 +267,11 @@ class Instance:
                 _log.warning("what is left over of %s stays: %s", self.name, error.message)
             else:
                 await asyncio.to_thread(self._stored.remove_files)
+
+    def _check_own(self) -> None:
+        """Raises OfAnotherService."""
+        if self.record.service:
+            raise OfAnotherService(self.name)
 
     async def _power_down(self, command: Command) -> None:
         if not await self._guest.power_down(command, POWER_DOWN_TIMEOUT):

@@ -34,6 +34,7 @@ class ClusterMachines:
         self._setting = setting
         self._cluster = Cluster(directory)
         self._view = self._cluster.view
+        self._view.usable = self._may_use
         self.network = ClusterNetwork(
             self._reached, self._view, lambda: setting(names.INCUS_NETWORK)
         )
@@ -69,6 +70,11 @@ class ClusterMachines:
             return True
         return bool(found.daemon and found.record) and self.sharing.enabled()
 
+    async def _usable(self, name: str) -> Entry | None:
+        """As it is now; None for what is not this service's to use, too. Raises IncusError."""
+        found = await self._look(name)
+        return found if found is not None and self._may_use(found) else None
+
     async def _own(self, name: str) -> Entry:
         """As it is now; this daemon's. Raises DriverError."""
         found = await self._look(name)
@@ -96,7 +102,7 @@ class ClusterMachines:
         found = await self._look(name)
         if found is None:
             return
-        if not self._may_use(found):
+        if found.daemon != self._cluster.daemon:
             _log.warning("%s on the Incus cluster is not this service's, and stays", name)
             return
         await self._end(api, found)
@@ -112,11 +118,11 @@ class ClusterMachines:
         await self.remove(name)
 
     def fate(self, name: str) -> str:
-        gone = self._view.listed and name not in self._view.entries
+        gone = self._view.listed and self._view.get(name) is None
         return REMOVED if gone else ""
 
     def place(self, name: str) -> str:
-        found = self._view.entries.get(name)
+        found = self._view.get(name)
         return found.location if found is not None else ""
 
     def way(self, name: str) -> str:

@@ -211,7 +211,7 @@ class IncusDriver(ClusterMachines):
             await self._change_state(api, machine.name, body, START_SECONDS)
         stateless.unlink(missing_ok=True)
         await self._look(machine.name)
-        return IncusGuest(machine.name, api, self._view)
+        return IncusGuest(machine.name, api, self._view, self._usable)
 
     async def _equip(self, api: Api, machine: Machine, found: Entry) -> None:
         """What was changed since its last start: processors, memory, cards."""
@@ -230,8 +230,8 @@ class IncusDriver(ClusterMachines):
 
     async def find(self, machine: Machine) -> IncusGuest | None:
         api = await self._reached(FIND_SECONDS)
-        found = self._view.entries.get(machine.name)
-        if found is None or not self._may_use(found):
+        found = self._view.get(machine.name)
+        if found is None:
             return None
         if why := self._view.trouble(machine.name):
             raise DriverError(f"{machine.name} can't be reached: {why}")
@@ -239,10 +239,10 @@ class IncusDriver(ClusterMachines):
             return None
         with suppress(IncusError):
             await self.network.known()  # by which way it is reached
-        return IncusGuest(machine.name, api, self._view)
+        return IncusGuest(machine.name, api, self._view, self._usable)
 
     async def suspended(self, machine: Machine) -> bool:
-        found = self._view.entries.get(machine.name)
+        found = self._view.get(machine.name)
         stateful = found is not None and found.status == entries.STOPPED and found.stateful
         return stateful and not (machine.directory / STATELESS).exists()
 
@@ -254,7 +254,7 @@ class IncusDriver(ClusterMachines):
         self.network.relay.end(name)
         try:
             found = await self._look(name)
-            if found is not None and self._may_use(found):
+            if found is not None and found.daemon == self._cluster.daemon:
                 await self._end(await self._reached(), found)
         except IncusError as error:
             _log.warning("whether %s still runs is not known: %s", name, error.message)

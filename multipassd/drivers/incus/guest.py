@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +23,7 @@ CONSOLE_SECONDS = 5.0
 CONSOLE_KEPT = 4096  # characters; a screenful or two
 CONSOLE_BYTES = 1 << 20  # Incus keeps less of it
 REMOVED = "another program has removed it from the Incus cluster"
+Look = Callable[[str], Awaitable[Entry | None]]
 HOST_DOWN = "its host in the Incus cluster went down"
 
 _log = log.get("incus")
@@ -32,7 +33,10 @@ class IncusGuest:
     """It ends when the cluster says so; while its host or the cluster is not reached, it stands
     still as far as this daemon knows."""
 
-    def __init__(self, name: str, api: Api, view: View) -> None:
+    def __init__(self, name: str, api: Api, view: View, look: Look) -> None:
+        """`look`: at the machine as it is now; None where it is no more this service's. Raises
+        IncusError."""
+        self._look = look
         self._name = name
         self._api = api
         self._view = view
@@ -43,7 +47,7 @@ class IncusGuest:
         self.goes_on: Callable[[], None] = lambda: None
         self.reboots: Callable[[], None] = lambda: None
         view.followers[name] = self
-        self.saw(view.entries.get(name))
+        self.saw(view.get(name))
 
     # -- what the view says -----------------------------------------------------------------------
 
@@ -102,9 +106,12 @@ class IncusGuest:
         await self._change({"action": "stop", "stateful": True, "timeout": -1}, SUSPEND_SECONDS)
 
     async def _change(self, body: dict[str, Any], seconds: float) -> None:
+        """Nothing where it has ended, or another instance has its name by now."""
+        if await self._look(self._name) is None:
+            return
         path = f"/1.0/instances/{self._name}/state"
         await self._api.operate("PUT", path, body, seconds=seconds)
-        if (entry := self._view.entries.get(self._name)) is not None:
+        if (entry := self._view.get(self._name)) is not None:
             stateful = bool(body.get("stateful"))
             self._view.put(entry._replace(status=STOPPED, addresses=(), stateful=stateful))
 

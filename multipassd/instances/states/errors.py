@@ -28,6 +28,17 @@ class InstanceDeleted(RpcError):
         super().__init__(f'instance "{name}" is deleted')
 
 
+class OfAnotherService(RpcError):
+    """What only the service may do that has made the instance."""
+
+    status = Status.FAILED_PRECONDITION
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} was made by another service, which shares it and alone deletes it."
+        )
+
+
 class NameTaken(RpcError):
     """An instance has the name of a new one."""
 

@@ -155,10 +155,14 @@ async def _delete(instance: Instance | Damaged, work: Work) -> None:
 
 
 async def purge(call: Call[PurgeRequest], daemon: Daemon) -> None:
-    """Remove all deleted instances and their disks."""
-    gone = call.instances.deleted()
+    """Remove all deleted instances and their disks, but those that another service shares."""
+    gone = [each for each in call.instances.deleted() if _is_own(each)]
     await _for_each(call, gone, lambda each, work: _purge(each, work, daemon))
     call.reply(PurgeReply(purged_instances=[instance.name for instance in gone]))
+
+
+def _is_own(found: Instance | Damaged) -> bool:
+    return isinstance(found, Damaged) or not found.record.service
 
 
 async def _purge(instance: Instance | Damaged, work: Work, daemon: Daemon) -> None:

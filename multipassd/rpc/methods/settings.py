@@ -33,6 +33,7 @@ from protocol.settings import (
     BRIDGED_NETWORK,
     DRIVER,
     HARMLESS_KEYS,
+    INCUS_PROJECT,
     INCUS_TOKEN,
     PASSPHRASE,
     REFUSE_EXPIRED,
@@ -118,6 +119,8 @@ async def _set(daemon: Daemon, key: str, value: str) -> None:
         value = await daemon.verifier.make(value)
     if key == DRIVER:
         daemon.machines.check_driver(value)
+    if key == INCUS_PROJECT:
+        daemon.machines.cluster.check_project(value)
     await asyncio.to_thread(daemon.settings.set, key, value)
     if key == DRIVER:
         await daemon.machines.take_driver()

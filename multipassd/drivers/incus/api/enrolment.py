@@ -39,7 +39,7 @@ async def set_token(token: str, directory: Path, project: str) -> None:
         await asyncio.to_thread(membership.leave, directory)
         return
     fingerprint = joining.fingerprint_of(token)
-    if fingerprint != _present(directory):
+    if (fingerprint, project) != (_present(directory), _project(directory) or project):
         _check_instances(directory)
     await joining.join(token, directory, project)
 
@@ -52,6 +52,22 @@ def _present(directory: Path) -> str:
     except MembershipDamaged:
         return membership.only_cluster(directory)
     return found.fingerprint if found else ""
+
+
+def _project(directory: Path) -> str:
+    """Of the membership; empty where that is not known."""
+    try:
+        found = membership.read(directory)
+    except MembershipDamaged:
+        return ""
+    return found.project if found else ""
+
+
+def check_project(directory: Path, project: str) -> None:
+    """Before `local.incus.project` is changed: it counts for the next join. Raises
+    OnOtherCluster."""
+    if _project(directory) not in ("", project):
+        _check_instances(directory)
 
 
 def _check_instances(directory: Path) -> None:

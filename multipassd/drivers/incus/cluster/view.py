@@ -38,6 +38,7 @@ class View:
         self.unreachable = NOT_YET  # why the cluster is not reached now; empty while it is
         self.listed = False  # it was listed once, maybe long ago
         self.followers: dict[str, Follower] = {}  # by machine
+        self.usable: Callable[[Entry], bool] = lambda entry: False  # is it this service's to use?
         self.on_change: Callable[[str], None] = lambda name: None
         self.on_unused: Callable[[str], None] = lambda name: None
 
@@ -77,7 +78,7 @@ class View:
             follower.rebooted()
 
     def _tell(self, name: str, former: Entry | None) -> None:
-        entry = self.entries.get(name)
+        entry = self.get(name)
         if follower := self.followers.get(name):
             follower.saw(entry)
         elif entry is None or (entry.status == RUNNING and _status(former) != RUNNING):
@@ -91,11 +92,16 @@ class View:
 
     # -- questions --------------------------------------------------------------------------------
 
+    def get(self, name: str) -> Entry | None:
+        """A machine that this service may use; None also for another's that has its name."""
+        entry = self.entries.get(name)
+        return entry if entry is not None and self.usable(entry) else None
+
     def trouble(self, name: str) -> str:
         """Why a machine can't be reached now, a clause; empty where it can be."""
         if self.unreachable:
             return f"the Incus cluster is not reached: {self.unreachable}"
-        entry = self.entries.get(name)
+        entry = self.get(name)
         if entry is None:
             return ""
         if entry.location and self.members.get(entry.location, ONLINE) != ONLINE:

@@ -38,7 +38,7 @@ class ClusterNetwork:
         return self._read or await self.read()
 
     def endpoint(self, name: str) -> tuple[str, int] | None:
-        entry = self._view.entries.get(name)
+        entry = self._view.get(name)
         if entry is None or entry.status != RUNNING:
             return None
         if self._is_direct(name):
@@ -48,18 +48,18 @@ class ClusterNetwork:
         return LOOPBACK, self.relay.port(name)
 
     def addresses(self, name: str) -> list[str]:
-        entry = self._view.entries.get(name)
+        entry = self._view.get(name)
         return list(entry.addresses) if entry is not None else []
 
     def way(self, name: str) -> str:
-        entry = self._view.entries.get(name)
+        entry = self._view.get(name)
         if entry is None or self._read is None:
             return ""
         return DIRECTLY if self._is_direct(name) else THROUGH_CLUSTER
 
     def _is_direct(self, name: str) -> bool:
         """Is its first card on the network that this host reaches?"""
-        entry = self._view.entries.get(name)
+        entry = self._view.get(name)
         read = self._read
         if entry is None or read is None or not entry.cards:
             return False

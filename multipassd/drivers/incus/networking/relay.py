@@ -26,8 +26,8 @@ CHUNK = 64 * 1024
 BACKLOG = 16
 # Each connection is a process in the guest and four connections to the cluster. A user's clients
 # keep one for minutes and open some for a transfer; the service itself asks guests for their state.
-PER_GUEST = 32
-PER_USER = 64  # of one user of this host, to all guests; root has no limit
+PER_GUEST = 10  # of one user of this host
+PER_USER = 64  # of one user, to all guests; root has no limit
 UNKNOWN_USER = -1
 
 _log = log.get("incus")
@@ -86,9 +86,8 @@ class Relay:
             task.add_done_callback(self._carrying.pop)
 
     def _is_over_limit(self, name: str, user: int) -> bool:
-        guests = Counter(guest for guest, _ in self._carrying.values())
-        users = Counter(each for _, each in self._carrying.values())
-        return user != 0 and (guests[name] >= PER_GUEST or users[user] >= PER_USER)
+        own = Counter(guest for guest, each in self._carrying.values() if each == user)
+        return user != 0 and (own[name] >= PER_GUEST or own.total() >= PER_USER)
 
     async def _carry(self, name: str, connection: socket.socket) -> None:
         reader, writer = await asyncio.open_connection(sock=connection, limit=CHUNK)
