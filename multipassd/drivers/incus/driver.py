@@ -211,25 +211,26 @@ class IncusDriver(ClusterMachines):
             await self._change_state(api, machine.name, body, START_SECONDS)
         stateless.unlink(missing_ok=True)
         await self._look(machine.name)
-        return IncusGuest(machine.name, api, self._view, self._usable)
+        return IncusGuest(machine.name, self._reached, self._view, self._usable)
 
     async def _equip(self, api: Api, machine: Machine, found: Entry) -> None:
         """What was changed since its last start: processors, memory, cards."""
         read = await self.network.known()
         wanted = requests.cards(machine.links, read.usual)
+        missing = requests.missing(wanted, found.cards)
         limits = requests.limits(machine)
         body: dict[str, Any] = {}
         if tuple(limits.values()) != (found.cpus, found.memory):
             body["config"] = limits
-        if wanted != found.cards:
-            body["devices"] = requests.card_devices(wanted, _managed(read))
+        if missing:
+            body["devices"] = requests.card_devices(missing, _managed(read), found.cards)
         if body:
             what = f"change the instance {machine.name}"
             path = disks.instance(machine.name)
             await api.operate("PATCH", path, body, seconds=CHANGE_SECONDS, what=what)
 
     async def find(self, machine: Machine) -> IncusGuest | None:
-        api = await self._reached(FIND_SECONDS)
+        await self._reached(FIND_SECONDS)
         found = self._view.get(machine.name)
         if found is None:
             return None
@@ -239,7 +240,7 @@ class IncusDriver(ClusterMachines):
             return None
         with suppress(IncusError):
             await self.network.known()  # by which way it is reached
-        return IncusGuest(machine.name, api, self._view, self._usable)
+        return IncusGuest(machine.name, self._reached, self._view, self._usable)
 
     async def suspended(self, machine: Machine) -> bool:
         found = self._view.get(machine.name)

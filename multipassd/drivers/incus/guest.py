@@ -23,6 +23,7 @@ CONSOLE_SECONDS = 5.0
 CONSOLE_KEPT = 4096  # characters; a screenful or two
 CONSOLE_BYTES = 1 << 20  # Incus keeps less of it
 REMOVED = "another program has removed it from the Incus cluster"
+Reached = Callable[[], Awaitable[Api]]
 Look = Callable[[str], Awaitable[Entry | None]]
 HOST_DOWN = "its host in the Incus cluster went down"
 
@@ -33,12 +34,12 @@ class IncusGuest:
     """It ends when the cluster says so; while its host or the cluster is not reached, it stands
     still as far as this daemon knows."""
 
-    def __init__(self, name: str, api: Api, view: View, look: Look) -> None:
-        """`look`: at the machine as it is now; None where it is no more this service's. Raises
-        IncusError."""
+    def __init__(self, name: str, reached: Reached, view: View, look: Look) -> None:
+        """`reached`: the cluster's API, which may be another one after a new join; `look`: at the
+        machine as it is now; None where it is no more this service's. Both raise IncusError."""
         self._look = look
         self._name = name
-        self._api = api
+        self._reached = reached
         self._view = view
         self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._stopping: asyncio.Task[None] | None = None
@@ -110,7 +111,7 @@ class IncusGuest:
         if await self._look(self._name) is None:
             return
         path = f"/1.0/instances/{self._name}/state"
-        await self._api.operate("PUT", path, body, seconds=seconds)
+        await (await self._reached()).operate("PUT", path, body, seconds=seconds)
         if (entry := self._view.get(self._name)) is not None:
             stateful = bool(body.get("stateful"))
             self._view.put(entry._replace(status=STOPPED, addresses=(), stateful=stateful))
@@ -122,9 +123,8 @@ class IncusGuest:
         with suppress(IncusError):
             path = f"/1.0/instances/{self._name}/console"
             what = f"show the console of {self._name}"
-            text = await self._api.read_text(
-                path, CONSOLE_BYTES, seconds=CONSOLE_SECONDS, what=what
-            )
+            api = await self._reached()
+            text = await api.read_text(path, CONSOLE_BYTES, seconds=CONSOLE_SECONDS, what=what)
             return text[-CONSOLE_KEPT:]
         return ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from multipassd.cloudinit import seed as seed_texts
@@ -32,11 +33,22 @@ def cards(links: Sequence[Link], usual: str) -> tuple[Card, ...]:
     return tuple(Card(link.network or usual, link.mac) for link in links)
 
 
-def card_devices(wanted: Sequence[Card], managed: Mapping[str, bool]) -> dict[str, Any]:
-    """`managed`: by the network's name, does Incus manage it? Else it is a bridge of members."""
+def missing(wanted: Sequence[Card], found: Sequence[Card]) -> list[Card]:
+    """Those that it has not yet. One that it has stays as it is, also if the usual network is
+    another by now, or another program has connected it elsewhere."""
+    known = {card.mac for card in found}
+    return [card for card in wanted if card.mac not in known]
+
+
+def card_devices(
+    wanted: Sequence[Card], managed: Mapping[str, bool], found: Sequence[Card] = ()
+) -> dict[str, Any]:
+    """`managed`: by the network's name, does Incus manage it? Else it is a bridge of members.
+    `found`: the cards that it has besides."""
     devices = {}
-    for number, card in enumerate(wanted):
-        name = f"eth{number}"
+    taken = {card.device for card in found}
+    free = (name for name in map("eth{}".format, count()) if name not in taken)
+    for name, card in zip(free, wanted, strict=False):
         where = (
             {"network": card.network}
             if managed.get(card.network, True)

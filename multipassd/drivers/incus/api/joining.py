@@ -92,10 +92,10 @@ async def _pinned(token: Token) -> bytes:
 
 
 def _credentials(directory: Path, token: Token, server: bytes) -> str:
-    if found := membership.prepared(directory, token.fingerprint):
+    if found := membership.prepared(directory, token.text):
         return found
     pair = certificates.make_client(life=LIFE)
-    return membership.prepare(directory, server, pair.certificate, pair.key)
+    return membership.prepare(directory, token.text, server, pair.certificate, pair.key)
 
 
 async def _enrol(api: Api, token: Token) -> None:

@@ -12,6 +12,7 @@ import re
 import shutil
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,7 @@ DAEMON = "daemon-id"  # a file of its own: it outlives memberships, as instances
 SERVER, CERTIFICATE, KEY = "server.crt", "client.crt", "client.key"
 SECRET_MODE = 0o600
 DIRECTORY_MODE = 0o700
+UNDER_WAY_SECONDS = 600.0  # more than a join takes
 MAX_FILE = 64 << 10  # of 64 addresses; a certificate has some 2 KiB
 
 PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # what Incus takes, without a slash
@@ -131,11 +133,12 @@ def _write(membership: Membership, directory: Path) -> None:
         raise _not_written(error, directory) from error
 
 
-def prepare(directory: Path, server: bytes, certificate: bytes, key: bytes) -> str:
-    """Keep certificates and key, PEM, for a membership that is about to be; the name of their
+def prepare(directory: Path, token: str, server: bytes, certificate: bytes, key: bytes) -> str:
+    """Keep certificates and key, PEM, for the membership that this token is for; the name of their
     directory. Durable when this returns. Raises StorageFailed."""
-    name = f"credentials-{os.urandom(8).hex()}"
+    name = _name(token)
     place = directory / name
+    shutil.rmtree(place, ignore_errors=True)  # not whole, as `prepared` did not find it
     try:
         make_directory(directory, DIRECTORY_MODE)
         place.mkdir(DIRECTORY_MODE)
@@ -150,14 +153,18 @@ def prepare(directory: Path, server: bytes, certificate: bytes, key: bytes) -> s
     return name
 
 
-def prepared(directory: Path, fingerprint: str) -> str | None:
-    """What an earlier attempt to join this cluster has prepared and not completed: the cluster may
-    know its certificate already."""
-    for name in _others(directory):
-        with suppress(OSError, ValueError):
-            if of_pem(read_regular(directory / name / SERVER, MAX_FILE)) == fingerprint:
-                return name
-    return None
+def prepared(directory: Path, token: str) -> str | None:
+    """What an attempt with the same token has prepared that was cut short: the cluster may know its
+    certificate already. A key of another token is never used again."""
+    name = _name(token)
+    whole = all((directory / name / each).is_file() for each in (KEY, CERTIFICATE, SERVER))
+    return name if whole else None
+
+
+def _name(token: str) -> str:
+    import hashlib
+
+    return f"credentials-{hashlib.sha256(token.encode()).hexdigest()[:16]}"
 
 
 def discard_others(directory: Path, keep: str = "") -> None:
@@ -166,6 +173,14 @@ def discard_others(directory: Path, keep: str = "") -> None:
     for name in list(_others(directory)):
         if name != keep:
             shutil.rmtree(directory / name, ignore_errors=True)
+
+
+def discard_former(directory: Path) -> None:
+    """The same for those that no join under way can be about. Never fails."""
+    for name in list(_others(directory)):
+        with suppress(OSError):
+            if time.time() - (directory / name).stat().st_mtime > UNDER_WAY_SECONDS:
+                shutil.rmtree(directory / name, ignore_errors=True)
 
 
 def only_cluster(directory: Path) -> str:

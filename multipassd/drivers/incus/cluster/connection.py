@@ -12,6 +12,7 @@ from pathlib import Path
 from multipassd.drivers.incus.api import membership
 from multipassd.drivers.incus.api.client import Api
 from multipassd.drivers.incus.api.errors import IncusError
+from multipassd.drivers.incus.api.membership import Membership
 from multipassd.drivers.incus.cluster.view import View
 from multipassd.drivers.incus.cluster.watch import Watch
 
@@ -71,13 +72,16 @@ class Cluster:
         stamp = self._read_stamp()
         if self._api is not None and self._watch is not None and stamp == self._stamp:
             return self._api, self._watch
-        self.close()
         known = membership.read(self._directory)
         if known is None:
+            self.close()
             raise NotJoined(NOT_JOINED)
-        self._api, self.daemon = Api(known, self._directory), known.daemon
-        self._watch = Watch(self._api, self.view)
-        self._watch.start()
+        if self._api is None or self._watch is None or not _is_same(known, self._api.membership):
+            self.close()
+            membership.discard_former(self._directory)
+            self._api, self.daemon = Api(known, self._directory), known.daemon
+            self._watch = Watch(self._api, self.view, self.open)
+            self._watch.start()
         self._stamp = stamp
         return self._api, self._watch
 
@@ -88,3 +92,8 @@ class Cluster:
         except OSError:
             return None
         return status.st_ino, status.st_mtime_ns
+
+
+def _is_same(one: Membership, other: Membership) -> bool:
+    """Do they differ in the members' addresses at most?"""
+    return one.replace(addresses=()) == other.replace(addresses=())

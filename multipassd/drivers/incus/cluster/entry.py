@@ -24,6 +24,7 @@ class Card(NamedTuple):
 
     network: str  # of the cluster's, or a bridge of the members
     mac: str
+    device: str = ""  # its name among the devices; empty for one that is to be made
 
 
 class Entry(NamedTuple):
@@ -75,10 +76,11 @@ def _never(time: Any) -> bool:
 
 
 def _cards(devices: Mapping[str, Any]) -> Iterator[Card]:
-    for device in (_mapping(devices[name]) for name in sorted(devices)):
+    for name in sorted(devices, key=lambda name: (len(name), name)):
+        device = _mapping(devices[name])
         if device.get("type") == "nic":
             network = _text(device.get("network")) or _text(device.get("parent"))
-            yield Card(network, _text(device.get("hwaddr")).lower())
+            yield Card(network, _text(device.get("hwaddr")).lower(), name)
 
 
 def _addresses(state: Mapping[str, Any], cards: tuple[Card, ...]) -> tuple[str, ...]:

@@ -69,8 +69,9 @@ class View:
 
     def lost(self, why: str) -> None:
         """The cluster is not reached any more; what was known of it is kept."""
-        if not self.unreachable or self.unreachable == NOT_YET:
-            self.unreachable = why
+        turns = self.unreachable in ("", NOT_YET)
+        self.unreachable = why
+        if turns:
             self._turn()
 
     def rebooted(self, name: str) -> None:

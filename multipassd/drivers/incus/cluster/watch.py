@@ -4,7 +4,7 @@ each time that the connection was lost, as Incus repeats no event."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ from multipassd.drivers.incus.api.events import CONNECTED, Event, events
 from multipassd.drivers.incus.cluster.entry import RUNNING, Entry, entry_of
 from multipassd.drivers.incus.cluster.view import ONLINE, View
 from multipassd.system import log
+from protocol.errors import StorageFailed
 
 LIST_SECONDS = 60.0  # a cluster whose leader has died answers slowly for as long
 LOOK_SECONDS = 20.0  # for one instance
@@ -30,7 +31,10 @@ _log = log.get("incus")
 class Watch:
     """One task that follows the cluster, and those that look at single instances."""
 
-    def __init__(self, api: Api, view: View) -> None:
+    def __init__(self, api: Api, view: View, reopen: Callable[[], None]) -> None:
+        """`reopen` is called each time that the cluster was lost: this service may have joined
+        another by now, or with another certificate, and then this watch is closed."""
+        self._reopen = reopen
         self._api = api
         self._view = view
         self._tasks: set[asyncio.Task[None]] = set()
@@ -68,6 +72,7 @@ class Watch:
                 pause = RETRY_SECONDS
             self._view.lost(why)
             self._known.set()
+            self._reopen()
             await asyncio.sleep(pause)
             pause = min(2 * pause, RETRY_MOST)
 
@@ -114,10 +119,18 @@ class Watch:
         if self._view.unreachable:
             _log.info("the Incus cluster is reached: %d instances", len(items))
         self._view.listed_all((each for each in map(entry_of, items) if each), members)
+        self._spawn(self._keep_addresses())
         self._known.set()
         for entry in self._view.entries.values():
             if _lacks_address(entry):
                 self.look(entry.name)
+
+    async def _keep_addresses(self) -> None:
+        """For the next connection, which may not find those that answer now."""
+        try:
+            await self._api.refresh_addresses()
+        except (IncusError, StorageFailed) as error:
+            _log.info("the addresses of the cluster's members stay as known: %s", error.message)
 
     async def _read_members(self) -> Mapping[str, str]:
         """By name; none of a server that is no cluster. Raises IncusError."""
