@@ -155,10 +155,8 @@ async def _found(api: Api, base: Base) -> str | None:
 
 async def _all(api: Api) -> list[Shown]:
     what = "list the images of the project"
-    found = await api.get(IMAGES, what=what, recursion=1)
-    if not isinstance(found, list):
-        raise errors.bad_answer(what, "it is no list")
-    return [each for each in found if isinstance(each, dict) and each.get("fingerprint")]
+    found = await api.listing(IMAGES, what=what, recursion=1)
+    return [each for each in found if each.get("fingerprint")]
 
 
 def _property(image: Shown, name: str) -> str:
@@ -200,10 +198,8 @@ def _unused_seconds(image: Shown) -> float:
 async def _bases_of_instances(api: Api) -> set[str]:
     """The fingerprints of images that instances of the project were made of."""
     what = "list the instances of the project"
-    found = await api.get("/1.0/instances", what=what, recursion=1)
-    if not isinstance(found, list):
-        raise errors.bad_answer(what, "it is no list")
-    configs = [each.get("config") for each in found if isinstance(each, dict)]
+    found = await api.listing("/1.0/instances", what=what, recursion=1)
+    configs = [each.get("config") for each in found]
     known = [config for config in configs if isinstance(config, dict)]
     if len(known) != len(found):  # what it was made of is not known
         raise errors.bad_answer(what, "an instance has no config")

@@ -10,11 +10,15 @@ from typing import Any
 from multipassd.drivers.incus.api import errors
 from multipassd.drivers.incus.api.members import Answer
 
+MAX_VALUES = 600_000  # in an answer; an instance has some 300
+
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def envelope(answer: Answer, what: str) -> dict[str, Any]:
     """Raises the error that the answer tells of."""
+    if sum(map(answer.body.count, (b"{", b"[", b","))) > MAX_VALUES:
+        raise errors.bad_answer(what, f"it has over {MAX_VALUES} values")
     try:
         found = json.loads(answer.body)
     except (ValueError, RecursionError):

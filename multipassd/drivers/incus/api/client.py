@@ -13,7 +13,7 @@ from urllib.parse import quote
 import aiohttp
 
 from multipassd.drivers.incus.api import addresses, answers, errors, membership, operations
-from multipassd.drivers.incus.api.members import Members, Request
+from multipassd.drivers.incus.api.members import MAX_LISTING, Members, Request
 from multipassd.drivers.incus.api.membership import Membership
 
 # How long an instance's other operation is waited for: a change of its configuration by another
@@ -59,6 +59,16 @@ class Api:
     ) -> Any:
         """The answer's metadata."""
         return (await self._call("GET", path, None, seconds, what, query)).get("metadata")
+
+    async def listing(
+        self, path: str, /, *, seconds: float = CALL_SECONDS, what: str = "", **query: Query
+    ) -> list[dict[str, Any]]:
+        """All of a kind, which may be many; BadAnswer for what is no list of objects."""
+        request = self._request("GET", path, what, query, limit=MAX_LISTING)
+        found = (await self._sent(request, seconds)).get("metadata")
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise errors.bad_answer(request.what, "it is no list of objects")
+        return found
 
     async def change(
         self,
@@ -213,10 +223,7 @@ class Api:
         if not self.membership.clustered:
             return []
         what = "list the members of the cluster"
-        found = await self.get("/1.0/cluster/members", seconds=seconds, what=what, recursion=1)
-        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-            raise errors.bad_answer(what, "it is no list of members")
-        return found
+        return await self.listing("/1.0/cluster/members", seconds=seconds, what=what, recursion=1)
 
     async def refresh_addresses(self) -> None:
         """Keep the members' present addresses. Raises StorageFailed, too."""

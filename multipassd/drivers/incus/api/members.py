@@ -22,7 +22,9 @@ from multipassd.drivers.incus.api.tls import CONNECT_SECONDS
 from multipassd.system import log
 
 IDLE_SECONDS = 3.0  # a connection that was idle for longer may be one to a host that is off by now
-MAX_ANSWER = 32 << 20  # bytes; a listing of 500 instances with state and snapshots is some 3 MiB
+# Bytes of an answer, all of which is in memory at once with what it is read into, some ten times as
+# much. A listing of 500 instances with state and snapshots is some 3 MiB; anything else a few KiB.
+MAX_ANSWER, MAX_LISTING = 1 << 20, 16 << 20
 MAX_ERROR = 1 << 16  # bytes of an answer that is an error's
 MAX_MESSAGE = 1 << 20  # bytes of a websocket's message; Incus sends up to 128 KiB
 CHUNK = 1 << 16

@@ -10,11 +10,13 @@ from contextlib import suppress
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any, NamedTuple
 
+from multipassd.drivers.incus.api.errors import shown
 from multipassd.drivers.incus.cluster import owner_tag
 from protocol.names import valid_member
 
 RUNNING, STOPPED, FROZEN, ERROR = "Running", "Stopped", "Frozen", "Error"  # Incus' own words
 VIRTUAL_MACHINE, CONTAINER = "virtual-machine", "container"
+MAX_STATUS = 20  # letters
 MAX_ADDRESSES = 16  # of one guest; a guest that is root makes as many as it likes
 ROOT = "root"
 
@@ -56,7 +58,7 @@ def entry_of(document: Any) -> Entry | None:
     daemon = owner_tag.of(config, name)
     return Entry(
         name=name,
-        status=_text(found.get("status")),
+        status=shown(_text(found.get("status")), MAX_STATUS),
         kind=_text(found.get("type")),
         location=location if location != "none" and valid_member(location) else "",
         daemon=daemon,

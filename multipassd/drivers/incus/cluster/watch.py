@@ -9,13 +9,15 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from multipassd.drivers.incus.api.client import Api
-from multipassd.drivers.incus.api.errors import IncusError, NotFound, Unreachable
+from multipassd.drivers.incus.api.errors import IncusError, NotFound, Unreachable, bad_answer, shown
 from multipassd.drivers.incus.api.events import CONNECTED, Event, events
 from multipassd.drivers.incus.cluster.entry import RUNNING, Entry, entry_of
 from multipassd.drivers.incus.cluster.view import ONLINE, View
 from multipassd.system import log
 from protocol.errors import StorageFailed
+from protocol.names import valid, valid_member
 
+LIST_AFTER = 1.0  # seconds that more changes may come in
 LIST_SECONDS = 60.0  # a cluster whose leader has died answers slowly for as long
 LOOK_SECONDS = 20.0  # for one instance
 MEMBERS_INTERVAL = 10.0  # no event says that a member is down
@@ -23,6 +25,9 @@ RETRY_SECONDS, RETRY_MOST = 1.0, 15.0  # between attempts to connect
 LOOKS_AT_ONCE = 6  # requests for single instances; more would keep others' waiting
 # A guest has its address some time after its start, and no event says so.
 ADDRESS_FIRST, ADDRESS_MOST, ADDRESS_WITHIN = 0.3, 5.0, 300.0
+MAX_STATUS = 20  # letters of a member's
+# Single instances that are to be looked at; above it all are listed, which costs less.
+MOST_LOOKS = 100
 REBOOTS = {"instance-restarted"}
 
 _log = log.get("incus")
@@ -41,6 +46,7 @@ class Watch:
         self._looking: set[str] = set()  # of which a look is under way or waits
         self._again: set[str] = set()  # of those, what has changed since the look began
         self._turns = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._to_list = False  # a listing is about to begin
         self._known = asyncio.Event()  # it was listed, or can't be
 
     def start(self) -> None:
@@ -114,16 +120,17 @@ class Watch:
     async def _list(self) -> None:
         """Raises IncusError."""
         members = await self._read_members()
-        found = await self._api.get("/1.0/instances", seconds=LIST_SECONDS, recursion="2")
-        items = found if isinstance(found, list) else []
+        items = await self._api.listing("/1.0/instances", seconds=LIST_SECONDS, recursion="2")
         if self._view.unreachable:
             _log.info("the Incus cluster is reached: %d instances", len(items))
-        self._view.listed_all((each for each in map(entry_of, items) if each), members)
+        entries = [each for each in map(entry_of, items) if each is not None]
+        if len(entries) < len(items):
+            raise bad_answer("list instances", "some of them have no name")
+        self._view.listed_all(entries, members)
         self._spawn(self._keep_addresses())
         self._known.set()
-        for entry in self._view.entries.values():
-            if _lacks_address(entry):
-                self.look(entry.name)
+        for entry in list(filter(_lacks_address, entries))[:MOST_LOOKS]:
+            self.look(entry.name)
 
     async def _keep_addresses(self) -> None:
         """For the next connection, which may not find those that answer now."""
@@ -135,7 +142,11 @@ class Watch:
     async def _read_members(self) -> Mapping[str, str]:
         """By name; none of a server that is no cluster. Raises IncusError."""
         listed = await self._api.members(seconds=LOOK_SECONDS)
-        found = {str(each.get("server_name")): str(each.get("status")) for each in listed}
+        found = {
+            str(each.get("server_name")): shown(each.get("status"), MAX_STATUS)
+            for each in listed
+            if valid_member(str(each.get("server_name")))
+        }
         if found and ONLINE not in found.values():
             # So it says for some seconds after a new leader was elected, of the one that says it.
             raise Unreachable("All members of the Incus cluster are said to be offline.")
@@ -144,8 +155,8 @@ class Watch:
     # -- single instances -------------------------------------------------------------------------
 
     def _note(self, event: Event) -> None:
-        if event.kind != "lifecycle" or not event.name:
-            return
+        if event.kind != "lifecycle" or not valid(event.name):
+            return  # of something else, or of a name that no instance can have
         if event.action in REBOOTS:
             self._view.rebooted(event.name)
         self.look(event.name)
@@ -154,9 +165,25 @@ class Watch:
         """Ask for one instance soon; once for all that happens to it until then."""
         if name in self._looking:
             self._again.add(name)
+        elif len(self._looking) >= MOST_LOOKS:
+            self._list_soon()
         else:
             self._looking.add(name)
             self._spawn(self._look(name))
+
+    def _list_soon(self) -> None:
+        """In place of many looks; once for all that happens until it begins."""
+        if not self._to_list:
+            self._to_list = True
+            self._spawn(self._list_late())
+
+    async def _list_late(self) -> None:
+        await asyncio.sleep(LIST_AFTER)
+        self._to_list = False
+        try:
+            await self._list()
+        except IncusError as error:
+            _log.info("the instances are not known better: %s", error.message)
 
     async def _look(self, name: str) -> None:
         """Until it has an address, if it is to have one."""

@@ -54,9 +54,8 @@ async def read(api: Api, named: str, members: int) -> Networks:
 
 
 async def _read(api: Api) -> list[Network]:
-    answer = await api.get("/1.0/networks", what="list networks", recursion=1)
-    items = answer if isinstance(answer, list) else []
-    return [_network(each) for each in items if isinstance(each, dict) and _usable(each)]
+    items = await api.listing("/1.0/networks", what="list networks", recursion=1)
+    return [_network(each) for each in items if _usable(each)]
 
 
 def _usable(document: Mapping[str, Any]) -> bool:
