@@ -22,8 +22,9 @@ MAX_OUTPUT = 4096
 # than within the guest.
 ADD_LINE = """
 set -e
-home=$(getent passwd {user} 2>/dev/null | cut -d: -f6) || true
-[ -n "$home" ] || home=$(grep "^{user}:" /etc/passwd | cut -d: -f6)
+user={user}
+home=$(getent passwd "$user" 2>/dev/null | cut -d: -f6) || true
+[ -n "$home" ] || home=$(grep "^$user:" /etc/passwd | cut -d: -f6)
 file="$home/.ssh/authorized_keys"
 [ -f "$file" ] || exit 3
 grep -qxF {line} "$file" && exit 0

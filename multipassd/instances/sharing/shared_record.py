@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from multipassd.cloudinit.ssh_authority import COMMENT, SshAuthority
 from multipassd.cloudinit.ssh_keys import NO_KEY
+from multipassd.images.exported import USER
 from multipassd.instances.records.phase import Phase
 from multipassd.instances.records.record import SERVICE, Record, Snapshot, record_of
 
@@ -17,6 +18,12 @@ BLANK: dict[str, object] = {
     "ended_because": "", "ready": False, "renamed_from": "", "ssh_port": 0, "ssh_key": "",
     "ssh_key_alone": "", "ssh_authority": "",
 }  # fmt: skip
+# What commands of a service change of another's instance, besides its snapshots.
+CHANGED_BY_OTHERS = (
+    "cpus", "memory", "disk", "networks", "snapshot_head", "snapshots_taken", "instance_id",
+)  # fmt: skip
+CHANGED_BY_MAKER = ("owner", "deleted", "clones")
+MOST_CPUS, MOST_BYTES = 1024, 1 << 50
 BLANK_SNAPSHOT: dict[str, object] = {"mounts": (), "ssh_key": None, "ssh_authority": ""}
 
 
@@ -39,15 +46,14 @@ def adopted(name: str, text: bytes, service: str, authority: str) -> Record:
 
 
 def changed(record: Record, text: bytes) -> Record:
-    """The present record with what another service has changed. Raises ValueError."""
+    """The present record with what another service has changed: of an instance of this one no more
+    than commands there change. Raises ValueError."""
     found = _read(record.name, text)
     if found.mac != record.mac:
         raise ValueError("it is of another instance")
-    own = {field: getattr(record, field) for field in BLANK}
-    hardware = dict(found.hardware)
-    if record.service:
-        hardware[SERVICE] = record.service
-    return found.replace(**own, hardware=hardware, snapshots=_snapshots(record, found))
+    fields = CHANGED_BY_OTHERS if not record.service else (*CHANGED_BY_OTHERS, *CHANGED_BY_MAKER)
+    new = {field: getattr(found, field) for field in fields}
+    return record.replace(**new, snapshots=_snapshots(record, found))
 
 
 def _snapshots(record: Record, found: Record) -> tuple[Snapshot, ...]:
@@ -75,4 +81,8 @@ def _read(name: str, text: bytes) -> Record:
     found = record_of(text)
     if found.name != name:
         raise ValueError("it is of another name")
+    if not USER.fullmatch(found.ssh_user):
+        raise ValueError("its user's name is none")
+    if found.cpus > MOST_CPUS or max(found.memory, found.disk) > MOST_BYTES:
+        raise ValueError("it is larger than any host")
     return found

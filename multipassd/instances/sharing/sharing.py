@@ -122,23 +122,24 @@ class Sharing:
         here = shared_record.shared(record)
         seen = known.text if known else self._read_seen(name)
         if there and here not in (there, b"") and here == seen:
-            if instance.locked or not self._take_over(instance, there):
+            if instance.locked:
                 return
-            here = there
-        elif here != there:
+            self._take_over(instance, there)
+            here = shared_record.shared(instance.record)
+        if here != there:
             await self._machines.publish(name, here)
         self._note(instance, here)
 
-    def _take_over(self, instance: Instance, text: bytes) -> bool:
+    def _take_over(self, instance: Instance, text: bytes) -> None:
+        """What can't be used is replaced by what is known here."""
         try:
             changed = shared_record.changed(instance.record, text)
         except ValueError as error:
             _log.warning("what another service tells of %s is not used: %s", instance.name, error)
-            return False
+            return
         if changed.owner != instance.record.owner:
             self._instances.give(instance, changed.owner)
         instance.put(changed)
-        return True
 
     def _note(self, instance: Instance, text: bytes) -> None:
         self._agreed[instance.name] = Agreed(instance.record, text)
