@@ -12,6 +12,7 @@ from multipassd.drivers.incus.cluster.entry import VIRTUAL_MACHINE, Card
 from multipassd.drivers.interface import Link, Machine
 
 SEED_DEVICE = "seed"
+NETWORK = "network-config"
 SEED_NAMES = seed_texts.NAMES
 # By the seed's names: the config keys that Incus makes a virtual machine's seed disk of. Its
 # meta data it makes itself, with the instance's name.
@@ -125,8 +126,24 @@ def seed_config(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def seed_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """For a container: by their paths in it, the directory's first."""
-    return {f"{SEED_PLACE}/{name}": files[name] for name in SEED_NAMES if name in files}
+    """For a container: by their paths in it."""
+    texts = {name: files[name] for name in seed_texts.NAMES if name in files}
+    if NETWORK in texts:
+        texts[NETWORK] = _by_names(texts[NETWORK])
+    return {f"{SEED_PLACE}/{name}": text for name, text in texts.items()}
+
+
+def _by_names(network: bytes) -> bytes:
+    """The same cards by their names in the container, as `card_devices` gives them. By a MAC
+    address netplan means the one that a card was made with, which a container's has not."""
+    import yaml  # as in cloudinit/: only a launch needs it
+
+    config = yaml.safe_load(network)
+    named = {
+        f"eth{number}": {key: value for key, value in card.items() if key != "match"}
+        for number, card in enumerate(config["ethernets"].values())
+    }
+    return seed_texts.as_yaml({**config, "ethernets": named})
 
 
 SEED_PLACE = "/var/lib/cloud/seed/nocloud"
