@@ -16,6 +16,7 @@ from multipassd.drivers.incus import disks, images, requests, seeds
 from multipassd.drivers.incus.api.client import Api, name_in_path
 from multipassd.drivers.incus.api.errors import AlreadyExists, IncusError, NotFound
 from multipassd.drivers.incus.cluster import entry as entries
+from multipassd.drivers.incus.cluster import owner_tag
 from multipassd.drivers.incus.cluster.entry import CONTAINER, ROOT, RUNNING, VIRTUAL_MACHINE, Entry
 from multipassd.drivers.incus.cluster_machines import ClusterMachines, taken
 from multipassd.drivers.incus.guest import IncusGuest
@@ -220,8 +221,8 @@ class IncusDriver(ClusterMachines):
         missing = requests.missing(wanted, found.cards)
         limits = requests.limits(machine)
         body: dict[str, Any] = {}
-        if tuple(limits.values()) != (found.cpus, found.memory):
-            body["config"] = limits
+        if found.unused or tuple(limits.values()) != (found.cpus, found.memory):
+            body["config"] = {**limits, owner_tag.NEW: ""}
         if missing:
             body["devices"] = requests.card_devices(missing, _managed(read), found.cards)
         if body:

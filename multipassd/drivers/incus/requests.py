@@ -75,7 +75,7 @@ def create(
         "name": machine.name,
         "type": kind,
         "source": {"type": "image", "fingerprint": fingerprint},
-        "config": config(machine, kind, daemon),
+        "config": {**config(machine, kind, daemon), owner_tag.NEW: "true"},
         "devices": {**devices, **_seed_device(kind)},
         "profiles": [],
     }
@@ -105,7 +105,7 @@ def copy(
         "config": {
             **kept,
             **config(machine, kind, daemon),
-            owner_tag.COPIED: "true",
+            owner_tag.NEW: "",
             owner_tag.RECORD: "",  # Incus adds what the source has
         },
         "devices": {**devices, **_seed_device(kind)},

@@ -63,7 +63,7 @@ def entry_of(document: Any) -> Entry | None:
         location=location if location != "none" and valid_member(location) else "",
         daemon=daemon,
         stateful=found.get("stateful") is True,
-        unused=_never(found.get("last_used_at")) and not config.get(owner_tag.COPIED),
+        unused=_never(found.get("last_used_at")) and bool(config.get(owner_tag.NEW)),
         addresses=_addresses(_mapping(found.get("state")), cards),
         cards=cards,
         cpus=_text(config.get("limits.cpu")),

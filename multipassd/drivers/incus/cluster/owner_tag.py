@@ -7,7 +7,8 @@ from collections.abc import Mapping
 DAEMON = "user.multipass.daemon"  # the id of the daemon that made it, see `api/membership.py`
 # Its name: a copy that is made with `incus` has the same tags, and belongs to who made it.
 NAME = "user.multipass.name"
-COPIED = "user.multipass.copied"  # its disk is a copy of another instance's
+# It was made of an image and not started yet. A copy of what has run, also by hand, has none.
+NEW = "user.multipass.new"
 RECORD = "user.multipass.record"  # what its service publishes of it, if it shares it
 PREFIX = "user.multipass."
 

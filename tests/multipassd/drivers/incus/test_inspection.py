@@ -258,7 +258,7 @@ def test_instances_without_a_record_and_records_without_an_instance_are_named(
         ):
             body = {
                 "name": name, "type": "container", "source": {"type": "none"},
-                "config": owner_tag.tags(daemon, of),
+                "config": {**owner_tag.tags(daemon, of), owner_tag.NEW: "true"},
             }  # fmt: skip
             await fake.instances.create(body, "m1")
             used = "1970-01-01T00:00:00Z" if name == "begun" else "2026-11-29T12:00:00Z"
