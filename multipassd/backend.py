@@ -83,14 +83,10 @@ class Machines:
 
     @cached_property
     def driver(self) -> Driver:
-        return self._make(self._driver_name)
-
-    def _make(self, driver: str) -> Driver:
-        """Raises DriverError where this host lacks what it needs."""
         from multipassd.drivers.backend import Surroundings
 
         around = Surroundings(self._environ, self._base, self._data, self._settings.get)
-        return driver_choice.DRIVERS[driver]().make(around)
+        return driver_choice.DRIVERS[self._driver_name]().make(around)
 
     @cached_property
     def _driver_name(self) -> str:
@@ -103,10 +99,13 @@ class Machines:
 
     def check_driver(self, driver: str) -> None:
         """Before `local.driver` is changed. Raises DriverBusy, DriverError."""
+        from multipassd.drivers.interface import DriverError
+
         if driver in driver_choice.DRIVERS and driver != self._driver_name:
             if self.instances.busy:
                 raise DriverBusy(self._driver_name)
-            self._make(driver)
+            if why := driver_choice.DRIVERS[driver]().missing():
+                raise DriverError(why)
 
     async def take_driver(self) -> None:
         """Serve the instances of the driver that `local.driver` names by now."""

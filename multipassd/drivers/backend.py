@@ -27,3 +27,5 @@ class Backend:
     # Ends all machines that no service manager ends, by their power buttons if the seconds are
     # enough. For when the daemon does not run. Never fails.
     power_down: Callable[[Mapping[str, str], Path, float], Awaitable[None]]
+    # What this host lacks for it, a sentence; empty where nothing is missing.
+    missing: Callable[[], str] = lambda: ""

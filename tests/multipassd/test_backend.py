@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,20 @@ import pytest
 from multipassd import backend, driver_choice
 from multipassd.drivers import machine_files
 from multipassd.drivers.backend import Backend
+from multipassd.drivers.incus import assembly
+from multipassd.drivers.incus.api.errors import NO_AIOHTTP
 from multipassd.drivers.interface import DriverError, Machine
 from multipassd.drivers.qemu.detached_runner import DetachedRunner
 from multipassd.drivers.qemu.driver import QemuDriver
 from multipassd.drivers.qemu.hardware import QemuHardware
+from multipassd.instances.instance import Instance
+from multipassd.instances.records.phase import Phase
 from multipassd.instances.records.record import ImageOrigin
 from multipassd.instances.records.registry import Registry
+from multipassd.instances.states.state import State
 from multipassd.settings import values
 from multipassd.settings.settings import Settings
+from tools import records
 from tools.records import make
 
 
@@ -107,3 +114,29 @@ def test_a_driver_on_other_hosts_is_told_which_images_stay(
     machines.registry.load()
     asyncio.run(machines.prune_images())
     assert told == [[kept.name]]
+
+
+def test_a_missing_library_of_a_driver_is_a_sentence_and_stops_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assembly, "BACKEND", replace(assembly.BACKEND, missing=lambda: NO_AIOHTTP))
+    monkeypatch.setattr(assembly, "_missing", lambda: NO_AIOHTTP)
+    known = Settings(tmp_path / "multipassd.conf")
+    at_first = backend.Machines({"MULTIPASS_STORAGE": str(tmp_path)}, tmp_path, known)
+    with pytest.raises(DriverError, match="apt install python3-aiohttp"):
+        at_first.check_driver("incus")
+    known.set("local.driver", "incus")
+    machines = backend.Machines({"MULTIPASS_STORAGE": str(tmp_path)}, tmp_path, known)
+    machines.registry.put(records.make("foo", phase=Phase.RUNNING))
+
+    async def story() -> None:
+        await machines.instances.resume()
+        foo = machines.instances.get("foo")
+        assert isinstance(foo, Instance) and foo.state is State.UNKNOWN
+        assert machines.driver.troubles() == [NO_AIOHTTP]
+        with pytest.raises(DriverError, match="aiohttp"):
+            await foo.purge()
+        assert machines.registry.names() == ["foo"]
+        machines.instances.close()
+
+    asyncio.run(story())
