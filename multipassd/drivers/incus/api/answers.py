@@ -56,3 +56,9 @@ def has_ended(found: object, what: str) -> bool:
     if code >= 400:
         raise errors.failure(what, 0, found.get("err") or found.get("status") or "it failed")
     return False
+
+
+def is_clustered(server: object) -> bool:
+    """By what a server tells about itself, at /1.0."""
+    environment = server.get("environment") if isinstance(server, dict) else None
+    return isinstance(environment, dict) and environment.get("server_clustered") is True

@@ -226,7 +226,10 @@ class Api:
         return await self.listing("/1.0/cluster/members", seconds=seconds, what=what, recursion=1)
 
     async def refresh_addresses(self) -> None:
-        """Keep the members' present addresses. Raises StorageFailed, too."""
+        """Keep the members' present addresses; a server may have become a cluster. Raises
+        StorageFailed, too."""
+        if not self.membership.clustered and answers.is_clustered(await self.get("/1.0")):
+            self.membership = self.membership.replace(clustered=True)
         found = addresses.usable(each.get("url") for each in await self.members())
         if found and set(found) != set(self.membership.addresses):
             changed = self.membership.replace(addresses=found)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from multipassd.drivers.incus.api import addresses, errors, membership, tls
+from multipassd.drivers.incus.api import addresses, answers, errors, membership, tls
 from multipassd.drivers.incus.api import token as tokens
 from multipassd.drivers.incus.api.client import Api
 from multipassd.drivers.incus.api.errors import IncusError, Refused, Unreachable
@@ -133,8 +133,7 @@ async def _server(api: Api) -> dict[str, Any]:
 async def _looked_at(api: Api) -> Membership:
     """With the addresses of all members. Raises Unrestricted, NoProject."""
     await _check_rights(api)
-    environment = (await _server(api)).get("environment")
-    clustered = isinstance(environment, dict) and environment.get("server_clustered") is True
+    clustered = answers.is_clustered(await _server(api))
     made = api.membership.replace(clustered=clustered)
     if clustered:
         api.membership = made

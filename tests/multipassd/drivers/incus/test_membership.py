@@ -19,7 +19,7 @@ from multipassd.drivers.incus.api.errors import IncusError, Refused, Unreachable
 from multipassd.drivers.incus.api.membership import Membership, MembershipDamaged
 from multipassd.drivers.incus.api.tls import Impostor
 from protocol.errors import StorageFailed
-from tests.multipassd.drivers.incus.fake_incus import PROJECT, FakeIncus, Fault, run
+from tests.multipassd.drivers.incus.fake_incus import PROJECT, FakeIncus, Fault, Member, run
 from tests.multipassd.drivers.incus.fake_thread import served
 
 CHILD_SECONDS = 100
@@ -256,6 +256,21 @@ def test_addresses_that_a_former_client_has_found_are_not_kept(directory: Path) 
             await former.refresh_addresses()
             await former.close()
             assert membership.read(directory) == new
+
+    run(work)
+
+
+def test_a_server_that_becomes_a_cluster_is_followed_to_its_members(directory: Path) -> None:
+    async def work() -> None:
+        async with FakeIncus(directory) as fake, fake.api() as api:
+            await api.refresh_addresses()
+            assert not api.membership.clustered and await api.members() == []
+            fake.members.append(Member("m2"))
+            await fake.boot("m2")
+            await api.refresh_addresses()
+            assert [each["server_name"] for each in await api.members()] == ["m1", "m2"]
+            found = membership.read(directory)
+            assert found is not None and found.clustered and len(found.addresses) == 2
 
     run(work)
 
