@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from multipassd.drivers.incus.api import joining, membership
+from multipassd.drivers.incus.api.client import Api
 from multipassd.drivers.incus.api.errors import IncusError
 from multipassd.drivers.incus.api.membership import MembershipDamaged
 from protocol.status import Status
@@ -27,7 +28,8 @@ class OnOtherCluster(IncusError):
         super().__init__(
             f"The cluster was not changed: {count} instances of this service are on the present "
             "one, deleted ones among them, and would be out of reach. Copy what is to be kept out "
-            "of them by `multipass transfer`, and purge them first."
+            "of them by `multipass transfer`, and purge them first. A token for another cluster is "
+            "used up by that: `incus config trust list` there shows the certificate to remove."
         )
 
 
@@ -38,41 +40,55 @@ async def set_token(token: str, directory: Path, project: str) -> None:
         _check_instances(directory)
         await asyncio.to_thread(membership.leave, directory)
         return
-    fingerprint = joining.fingerprint_of(token)
-    if (fingerprint, project) != (_present(directory), _project(directory) or project):
-        _check_instances(directory)
-    await joining.join(token, directory, project)
+    fingerprint, names = joining.fingerprint_of(token), _names(directory)
+    same = (fingerprint, project) == _present(directory)
+
+    async def has_instances(api: Api) -> None:
+        """Is it the present cluster with another certificate? It has one after `incus cluster
+        enable`, and whenever that is renewed."""
+        if not same and not names <= await _own(api):
+            raise OnOtherCluster(len(names))
+
+    await joining.join(token, directory, project, has_instances)
 
 
-def _present(directory: Path) -> str:
-    """The cluster of the membership; empty where there is none. One that is damaged may be of any:
-    then the directories of certificates tell, which only joining makes."""
+async def _own(api: Api) -> set[str]:
+    """The names of the instances that this daemon has made, in the cluster's eyes. Of one whose
+    member does not answer no tag is told: then the name is enough."""
+    what = "list the instances of this service"
+    found = set()
+    for each in await api.listing("/1.0/instances", what=what, recursion=1):
+        config = each.get("config")
+        tag = config.get(membership.OWNER_TAG) if isinstance(config, dict) else None
+        if config is None or tag == api.membership.daemon:
+            found.add(str(each.get("name")))
+    return found
+
+
+def _present(directory: Path) -> tuple[str, str]:
+    """Fingerprint and project of the membership; empty where there is none, or not known."""
     try:
         found = membership.read(directory)
     except MembershipDamaged:
-        return membership.only_cluster(directory)
-    return found.fingerprint if found else ""
-
-
-def _project(directory: Path) -> str:
-    """Of the membership; empty where that is not known."""
-    try:
-        found = membership.read(directory)
-    except MembershipDamaged:
-        return ""
-    return found.project if found else ""
+        return "", ""
+    return (found.fingerprint, found.project) if found else ("", "")
 
 
 def check_project(directory: Path, project: str) -> None:
     """Before `local.incus.project` is changed: it counts for the next join. Raises
     OnOtherCluster."""
-    if _project(directory) not in ("", project):
+    if _present(directory)[1] not in ("", project):
         _check_instances(directory)
 
 
 def _check_instances(directory: Path) -> None:
-    count = 0
+    if names := _names(directory):
+        raise OnOtherCluster(len(names))
+
+
+def _names(directory: Path) -> set[str]:
+    """Of the instances that have records."""
     with suppress(FileNotFoundError):
-        count = sum(not name.startswith(".") for name in os.listdir(directory / INSTANCES))
-    if count:
-        raise OnOtherCluster(count)
+        found = (name for name in os.listdir(directory / INSTANCES) if not name.startswith("."))
+        return {name.removesuffix(".json") for name in found}
+    return set()

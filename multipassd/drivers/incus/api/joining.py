@@ -7,6 +7,7 @@ the two, or the cluster's answer is lost, the same token completes the join.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,8 @@ LIFE = timedelta(days=3650)
 JOIN_SECONDS = 90.0  # altogether: a token may name many addresses, each of which may be silent
 TRUSTED = "trusted"
 
+Check = Callable[[Api], Awaitable[None]]  # of a cluster that is about to be the service's
+
 _log = log.get("incus")
 
 
@@ -38,18 +41,22 @@ class NoProject(IncusError):
     """The certificate is for other projects."""
 
 
-async def join(token: str, directory: Path, project: str) -> Membership:
+async def _any(api: Api) -> None:
+    """No further check."""
+
+
+async def join(token: str, directory: Path, project: str, check: Check = _any) -> Membership:
     """The membership, on disk. Raises BadToken, Impostor, Unreachable, Refused, Unrestricted,
-    NoProject, TookTooLong, StorageFailed; then the former one holds."""
+    NoProject, TookTooLong, StorageFailed; what `check` raises; then the former one holds."""
     read = tokens.read(token)
     try:
         async with asyncio.timeout(JOIN_SECONDS):
-            return await _join(read, directory, project)
+            return await _join(read, directory, project, check)
     except TimeoutError:
         raise errors.too_long("let this daemon join", JOIN_SECONDS) from None
 
 
-async def _join(read: Token, directory: Path, project: str) -> Membership:
+async def _join(read: Token, directory: Path, project: str, check: Check) -> Membership:
     server = await _pinned(read)
     name = await asyncio.to_thread(_credentials, directory, read, server)
     made = Membership(
@@ -64,6 +71,7 @@ async def _join(read: Token, directory: Path, project: str) -> Membership:
     try:
         await _enrol(api, read)
         made = await _looked_at(api)
+        await check(api)
     finally:
         await api.close()
     former = membership.named(directory)  # which a connection of this process may still need

@@ -35,6 +35,7 @@ from protocol.status import Status
 
 FILE = "membership.json"
 DAEMON = "daemon-id"  # a file of its own: it outlives memberships, as instances are tagged with it
+OWNER_TAG = "user.multipass.daemon"  # the config key of instances that has it
 SERVER, CERTIFICATE, KEY = "server.crt", "client.crt", "client.key"
 SECRET_MODE = 0o600
 DIRECTORY_MODE = 0o700
@@ -181,15 +182,6 @@ def discard_former(directory: Path) -> None:
         with suppress(OSError):
             if time.time() - (directory / name).stat().st_mtime > UNDER_WAY_SECONDS:
                 shutil.rmtree(directory / name, ignore_errors=True)
-
-
-def only_cluster(directory: Path) -> str:
-    """The fingerprint that all kept certificates of servers have; empty where they differ."""
-    found = set()
-    for path in directory.glob(f"credentials-*/{SERVER}"):
-        with suppress(OSError, ValueError):
-            found.add(of_pem(read_regular(path, MAX_FILE)))
-    return found.pop() if len(found) == 1 else ""
 
 
 def leave(directory: Path) -> None:

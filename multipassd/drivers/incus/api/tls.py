@@ -90,7 +90,10 @@ async def _certificate(address: str) -> bytes:
 def why(error: BaseException) -> str:
     """Why a connection could not be made, for a sentence."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not the pinned one ({error.verify_message})"
+        return (
+            "its certificate is not the pinned one; if it was replaced, as `incus cluster enable` "
+            "does, a new token for local.incus.token joins anew, and instances are there again"
+        )
     if isinstance(error, TimeoutError):
         return f"no answer within {CONNECT_SECONDS:.0f} s"
     return shown(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -94,6 +94,6 @@ class Cluster:
         return status.st_ino, status.st_mtime_ns
 
 
-def _is_same(one: Membership, other: Membership) -> bool:
+def _is_same(known: Membership, other: Membership) -> bool:
     """Do they differ in the members' addresses at most?"""
-    return one.replace(addresses=()) == other.replace(addresses=())
+    return known.replace(addresses=()) == other.replace(addresses=())

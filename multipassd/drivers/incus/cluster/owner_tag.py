@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-DAEMON = "user.multipass.daemon"  # the id of the daemon that made it, see `api/membership.py`
+from multipassd.drivers.incus.api.membership import OWNER_TAG
+
+DAEMON = OWNER_TAG  # the id of the daemon that made it
 # Its name: a copy that is made with `incus` has the same tags, and belongs to who made it.
 NAME = "user.multipass.name"
 # It was made of an image and not started yet. A copy of what has run, also by hand, has none.

@@ -16,8 +16,9 @@ import pytest
 from multipassd.drivers.incus.api import enrolment, joining, membership, tls
 from multipassd.drivers.incus.api.client import Api
 from multipassd.drivers.incus.api.errors import IncusError, Refused, Unreachable
-from multipassd.drivers.incus.api.membership import Membership, MembershipDamaged
+from multipassd.drivers.incus.api.membership import OWNER_TAG, Membership, MembershipDamaged
 from multipassd.drivers.incus.api.tls import Impostor
+from protocol import certificates
 from protocol.errors import StorageFailed
 from tests.multipassd.drivers.incus.fake_incus import PROJECT, FakeIncus, Fault, Member, run
 from tests.multipassd.drivers.incus.fake_thread import served
@@ -285,6 +286,7 @@ def test_instances_hold_the_membership_of_their_cluster(directory: Path, tmp_pat
         other.directories.append(directory)
         async with FakeIncus(directory) as fake, other:
             await enrolment.set_token(fake.token(), directory, PROJECT)
+            await create(fake, "foo", membership.daemon_id(directory))
             (directory / enrolment.INSTANCES).mkdir()
             record = directory / enrolment.INSTANCES / "foo.json"
             record.write_text("{}")
@@ -292,7 +294,7 @@ def test_instances_hold_the_membership_of_their_cluster(directory: Path, tmp_pat
             for token in (other.token(), ""):
                 with pytest.raises(enrolment.OnOtherCluster, match="1 instances"):
                     await enrolment.set_token(token, directory, PROJECT)
-            assert membership.read(directory) == before and not other.requests
+            assert membership.read(directory) == before
             await enrolment.set_token(fake.token(), directory, PROJECT)  # the same one again
             membership.file(directory).write_bytes(b"")  # damaged: the same one still
             with pytest.raises(enrolment.OnOtherCluster):
@@ -305,6 +307,42 @@ def test_instances_hold_the_membership_of_their_cluster(directory: Path, tmp_pat
             assert not membership.joined(directory)
 
     run(work)
+
+
+def test_a_cluster_with_another_certificate_is_known_by_its_instances(directory: Path) -> None:
+    """As after `incus cluster enable`. What others have made under the same name is no sign."""
+    records = directory / enrolment.INSTANCES
+
+    async def work() -> None:
+        async with FakeIncus(directory) as fake:
+            before = await fake.join()
+            await create(fake, "foo", before.daemon)
+            records.mkdir()
+            (records / "foo.json").touch()
+            await fake.kill("m1")
+            fake.pair = certificates.make_server(certificates.make_root())
+            await fake.boot("m1")
+            api = Api(before, directory)
+            with pytest.raises(Unreachable, match=r"local\.incus\.token joins anew"):
+                await api.get("/1.0/instances")
+            await api.close()
+            instance = fake.instances.get("foo").shown
+            instance["config"][OWNER_TAG] = "another"
+            with pytest.raises(enrolment.OnOtherCluster):
+                await enrolment.set_token(fake.token(), directory, PROJECT)
+            assert membership.read(directory) == before
+            instance["config"][OWNER_TAG] = before.daemon
+            await enrolment.set_token(fake.token(), directory, PROJECT)
+            found = membership.read(directory)
+            assert found is not None and found.fingerprint == fake.fingerprint
+            assert found.daemon == before.daemon
+
+    run(work)
+
+
+async def create(fake: FakeIncus, name: str, daemon: str) -> None:
+    body = {"name": name, "config": {OWNER_TAG: daemon}}
+    await fake.instances.create(body, "m1")
 
 
 def test_a_token_that_was_used_changes_nothing(directory: Path) -> None:
