@@ -153,7 +153,7 @@ class ClusterMachines:
         return self._view.troubles()
 
     def names(self) -> list[str]:
-        return []  # what else the project has is left alone, and nobody's concern
+        return []  # what else the project has is left alone
 
     async def stranger(self, name: str) -> str:
         await self.remove_unused(name)

@@ -1,6 +1,6 @@
 """What happens on the cluster, as it tells: instances that change, operations that go on.
 
-Nothing is told again: what happened while no connection was there must be listed.
+Incus repeats no event: what happened while no connection was there must be listed.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Keeps the view of the cluster true: listed once, then told of by events, and listed anew after
-each time that the connection was lost, as Incus repeats no event."""
+"""Keeps the view of the cluster true: one listing, then events, and a listing after each time that
+the connection was lost, as Incus repeats no event."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Watch:
             return "it has ended the connection for events"
         except IncusError as error:
             return error.message
-        except Exception:  # whatever the cluster answers, it is asked again
+        except Exception:  # also after an answer that nothing expects it is asked again
             _log.exception("the Incus cluster could not be followed")
             return "an answer of it could not be read"
         finally:

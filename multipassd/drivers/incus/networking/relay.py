@@ -109,7 +109,8 @@ class Relay:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
             await server.close()
-            writer.transport.abort() if not writer.is_closing() else None
+            if not writer.is_closing():
+                writer.transport.abort()
 
 
 async def _to_guest(reader: asyncio.StreamReader, server: Execution) -> None:
