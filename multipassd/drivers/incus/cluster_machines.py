@@ -8,7 +8,7 @@ from typing import Any
 
 from multipassd.drivers.incus import disks
 from multipassd.drivers.incus.api.client import Api
-from multipassd.drivers.incus.api.errors import Unreachable
+from multipassd.drivers.incus.api.errors import MemberUnreachable, Unreachable
 from multipassd.drivers.incus.cluster import entry as entries
 from multipassd.drivers.incus.cluster.connection import FIRST_ANSWER_SECONDS, Cluster
 from multipassd.drivers.incus.cluster.entry import Entry
@@ -17,6 +17,7 @@ from multipassd.drivers.incus.guest import REMOVED
 from multipassd.drivers.incus.networking.guest_network import ClusterNetwork
 from multipassd.drivers.incus.sharing import ClusterSharing
 from multipassd.drivers.interface import DriverError, Machine
+from multipassd.drivers.shared_machines import SERVICE
 from multipassd.system import log
 from protocol import settings as names
 
@@ -60,13 +61,18 @@ class ClusterMachines:
         return api
 
     async def _look(self, name: str) -> Entry | None:
-        """As it is now. Raises IncusError."""
+        """As it is now. Raises IncusError, also where whose it is can't be told."""
         watch = await self._cluster.watch()
-        return await watch.fresh(name)
+        found = await watch.fresh(name)
+        if found is not None and not found.known:
+            why = self._view.trouble(name) or "Incus does not tell its configuration"
+            raise MemberUnreachable(f"Nothing can be done to {name} now: {why}.")
+        return found
 
     def _may_use(self, found: Entry) -> bool:
-        """Is it this daemon's, or shared by one of the same people?"""
-        if found.daemon == self._cluster.daemon:
+        """Is it this daemon's, or shared by one of the same people? Maybe it is while that is not
+        known; then nothing can be done to it."""
+        if found.daemon == self._cluster.daemon or not found.known:
             return True
         return bool(found.daemon and found.record) and self.sharing.enabled()
 
@@ -75,15 +81,16 @@ class ClusterMachines:
         found = await self._look(name)
         return found if found is not None and self._may_use(found) else None
 
-    async def _own(self, name: str) -> Entry:
-        """As it is now; this daemon's. Raises DriverError."""
+    async def _own(self, machine: Machine) -> Entry:
+        """As it is now; of the service that made it. Raises DriverError."""
+        name, service = machine.name, machine.hardware.get(SERVICE) or self._cluster.daemon
         found = await self._look(name)
         if found is None:
             raise DriverError(
                 f"{name} is no more on the Incus cluster: another program has removed it. "
                 f"`multipass delete --purge {name}` forgets it."
             )
-        if not self._may_use(found):
+        if found.daemon != service or not self._may_use(found):
             raise DriverError(
                 f"{name} on the Incus cluster is not the instance that this service has made, and "
                 f"is left alone. `multipass delete --purge {name}` forgets ours."
@@ -144,7 +151,7 @@ class ClusterMachines:
 
     async def move(self, machine: Machine, host: str) -> None:
         await self.check_place(host)
-        found = await self._own(machine.name)
+        found = await self._own(machine)
         if found.location != host:
             await disks.move(await self._reached(), machine.name, host)
             await self._look(machine.name)

@@ -141,7 +141,7 @@ class IncusDriver(ClusterMachines):
         await self._push_seed(machine)
 
     async def _push_seed(self, machine: Machine) -> None:
-        await self._own(machine.name)
+        await self._own(machine)
         await seeds.push(await self._reached(), machine, _kind(machine))
 
     async def clone(
@@ -152,7 +152,7 @@ class IncusDriver(ClusterMachines):
         progress: Callable[[int], None],
     ) -> None:
         api = await self._reached()
-        await self._own(source.name)
+        await self._own(source)
         read = await self.network.known()
         cards = requests.cards(machine.links, read.usual)
         devices = requests.card_devices(cards, _managed(read))
@@ -176,21 +176,21 @@ class IncusDriver(ClusterMachines):
     # -- its disk ---------------------------------------------------------------------------------
 
     async def grow(self, machine: Machine, size: int) -> None:
-        await self._own(machine.name)
+        await self._own(machine)
         await disks.grow(await self._reached(), machine.name, size)
 
     async def take_snapshot(self, machine: Machine, tag: str) -> None:
-        await self._own(machine.name)
+        await self._own(machine)
         await disks.take(await self._reached(), machine.name, tag)
 
     async def restore_snapshot(self, machine: Machine, tag: str) -> None:
-        await self._own(machine.name)
+        await self._own(machine)
         await disks.restore(await self._reached(), machine.name, tag)
 
     async def drop_snapshot(self, machine: Machine, tag: str) -> None:
         if await self._look(machine.name) is None:
             return  # it went with the instance
-        await self._own(machine.name)
+        await self._own(machine)
         await disks.drop(await self._reached(), machine.name, tag)
 
     async def repair(self, machine: Machine) -> None:
@@ -202,7 +202,7 @@ class IncusDriver(ClusterMachines):
     # -- running it -------------------------------------------------------------------------------
 
     async def start(self, machine: Machine) -> IncusGuest:
-        found = await self._own(machine.name)
+        found = await self._own(machine)
         api = await self._reached()
         stateless = machine.directory / STATELESS
         if found.status != RUNNING:
@@ -237,7 +237,7 @@ class IncusDriver(ClusterMachines):
             return None
         if why := self._view.trouble(machine.name):
             raise DriverError(f"{machine.name} can't be reached: {why}")
-        if found.status == entries.STOPPED:
+        if found.status == entries.STOPPED or not found.known:
             return None
         with suppress(IncusError):
             await self.network.known()  # by which way it is reached

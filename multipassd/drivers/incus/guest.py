@@ -22,6 +22,7 @@ SUSPEND_SECONDS = 600.0  # as much memory as it has goes to a disk
 CONSOLE_SECONDS = 5.0
 CONSOLE_KEPT = 4096  # characters; a screenful or two
 CONSOLE_BYTES = 1 << 20  # Incus keeps less of it
+OFF = "already stopped"  # as Incus says it of one that ended just now
 REMOVED = "another program has removed it from the Incus cluster"
 Reached = Callable[[], Awaitable[Api]]
 Look = Callable[[str], Awaitable[Entry | None]]
@@ -99,9 +100,15 @@ class IncusGuest:
 
     async def kill(self) -> None:
         """Raises IncusError where the cluster did not do it."""
-        if not self._end.done():
-            with suppress(NotFound):
-                await self._change({"action": "stop", "force": True, "timeout": -1}, KILL_SECONDS)
+        if self._end.done():
+            return
+        try:
+            await self._change({"action": "stop", "force": True, "timeout": -1}, KILL_SECONDS)
+        except NotFound:
+            return
+        except IncusError as error:
+            if not self._end.done() and OFF not in error.said:
+                raise
 
     async def suspend(self) -> None:
         await self._change({"action": "stop", "stateful": True, "timeout": -1}, SUSPEND_SECONDS)

@@ -55,13 +55,17 @@ class ClusterSharing:
         return {
             each.name: Offer(each.daemon, each.record.encode())
             for each in view.entries.values()
-            if each.record and each.daemon not in ("", own)
+            if not each.known or (each.record and each.daemon not in ("", own))
         }
 
-    def published(self, name: str) -> bytes | None:
+    def published(self, name: str, service: str) -> bytes | None:
         view = self._cluster.view
         entry = view.entries.get(name)
-        return None if view.unreachable or entry is None else entry.record.encode()
+        if view.unreachable or entry is None or not entry.known:
+            return None
+        if entry.daemon != (service or self._cluster.daemon):
+            return None
+        return entry.record.encode()
 
     async def publish(self, name: str, text: bytes) -> None:
         body = {"config": {owner_tag.RECORD: text.decode()}}

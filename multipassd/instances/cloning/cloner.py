@@ -19,12 +19,13 @@ from multipassd.cloudinit.clone_seed import CloneSeed
 from multipassd.cloudinit.ssh_authority import SshAuthority
 from multipassd.cloudinit.ssh_keys import UNCHECKED, SshKey
 from multipassd.drivers.interface import Machine, NotOnBackend
+from multipassd.drivers.shared_machines import SERVICE
 from multipassd.instances.collection import Instances
 from multipassd.instances.instance import Instance
 from multipassd.instances.owners import quotas
 from multipassd.instances.owners.owner import Owner
 from multipassd.instances.records.card_config import interfaces, mac_address
-from multipassd.instances.records.record import SERVICE, Mount, Record
+from multipassd.instances.records.record import Mount, Record
 from multipassd.instances.states import transitions
 from multipassd.instances.states.errors import NameNotFree
 from multipassd.system import log

@@ -8,6 +8,7 @@ from errno import ELOOP
 from json import JSONDecodeError
 from typing import Annotated, Literal
 
+from multipassd.drivers.shared_machines import SERVICE
 from multipassd.instances.records.phase import Phase
 from multipassd.instances.records.record_text import FORMAT
 from multipassd.models.checks import at_least
@@ -38,7 +39,6 @@ class ImageOrigin(Model, closed=True):
     release: str = ""
 
 
-SERVICE = "service"  # in an instance's hardware
 LOGIN_USER = -1  # as an id in the guest: that of the user who is logged in as
 
 

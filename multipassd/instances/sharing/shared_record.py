@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from multipassd.cloudinit.ssh_authority import COMMENT, SshAuthority
 from multipassd.cloudinit.ssh_keys import NO_KEY
+from multipassd.drivers.shared_machines import SERVICE
 from multipassd.images.exported import USER
 from multipassd.instances.records.phase import Phase
-from multipassd.instances.records.record import SERVICE, Record, Snapshot, record_of
+from multipassd.instances.records.record import Record, Snapshot, record_of
 
 MAX_TEXT = 256 << 10  # bytes, of a foreign record; one with a hundred snapshots has 60 KiB
 SHARED_COMMENT = "multipass-shared"  # ends a line of a guest's authorized_keys

@@ -8,7 +8,9 @@ shared, only its record here is removed.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from multipassd.cloudinit import seed as seed_disk
@@ -87,36 +89,48 @@ class Sharing:
         offers = self._machines.offers()
         if offers is None:
             return
-        for instance in self._instances.sound():
-            if instance.record.service and instance.name not in offers:
-                self._let_go(instance, "it is no more shared by the service that made it")
-            else:
-                await self._agree(instance)
-                await self._enter(instance)
-        taken = self._instances.taken()
-        for name in sorted(offers.keys() - taken)[: max(0, MOST - len(taken))]:
-            if names.valid(name) and not self._instances.registry.has_traces_of(name):
-                await self._adopt(name, offers[name])
+        instances, taken = self._instances.sound(), self._instances.taken()
+        new = sorted(offers.keys() - taken)[: max(0, MOST - len(taken))]
+        await _each(
+            *(partial(self._keep, each, offers.get(each.name)) for each in instances),
+            *(partial(self._adopt, name, offers[name]) for name in new),
+        )
+
+    async def _keep(self, instance: Instance, offer: Offer | None) -> None:
+        """`offer`: of another service, under its name. Raises RpcError, OSError."""
+        service = instance.record.service
+        if offer is not None and not offer.text:
+            return  # what there is of it is not known now
+        if (offer.service if offer is not None else "") == service:
+            await self._agree(instance)
+            await self._enter(instance)
+        elif service:
+            self._let_go(instance, "it is no more shared by the service that made it")
+        else:
+            _log.debug("another service has an instance %s on the cluster", instance.name)
 
     async def _end(self) -> None:
         """It is not wanted: nothing stays published, and what is others' is let go."""
         if self._machines.offers() is None:
             return
-        for instance in self._instances.sound():
-            if instance.record.service:
-                self._let_go(instance, "local.incus.shared is false")
-            elif self._machines.published(instance.name):
-                await self._machines.publish(instance.name, b"")
-                self._forget(instance.name)
+        await _each(*(partial(self._withdraw, each) for each in self._instances.sound()))
         self._agreed.clear()
         self._ended = not any(each.record.service for each in self._instances.sound())
+
+    async def _withdraw(self, instance: Instance) -> None:
+        """Raises RpcError."""
+        if instance.record.service:
+            self._let_go(instance, "local.incus.shared is false")
+        elif self._machines.published(instance.name, ""):
+            await self._machines.publish(instance.name, b"")
+            self._forget(instance.name)
 
     # -- to agree ---------------------------------------------------------------------------------
 
     async def _agree(self, instance: Instance) -> None:
         """What has changed here since both agreed is published, also if it has changed there."""
         name, record = instance.name, instance.record
-        there, known = self._machines.published(name), self._agreed.get(name)
+        there, known = self._machines.published(name, record.service), self._agreed.get(name)
         if there is None or (known and known.record is record and known.text == there):
             return
         here = shared_record.shared(record)
@@ -157,6 +171,8 @@ class Sharing:
     async def _adopt(self, name: str, offer: Offer) -> None:
         """Raises RpcError, OSError."""
         registry = self._instances.registry
+        if not offer.text or not names.valid(name) or registry.has_traces_of(name):
+            return
         try:
             public = await asyncio.to_thread(lambda: self._authority.public)
             record = shared_record.adopted(name, offer.text, offer.service, public)
@@ -203,3 +219,16 @@ class Sharing:
                 _log.debug("%s does not let this service in yet: %s", name, error.message)
             else:
                 self._let_in.add(name)
+
+
+async def _each(*works: Callable[[], Awaitable[None]]) -> None:
+    """One after the other, also after one has failed, as its host may be down. Raises what the last
+    one did that failed."""
+    failed: RpcError | OSError | None = None
+    for work in works:
+        try:
+            await work()
+        except (RpcError, OSError) as error:
+            failed = error
+    if failed is not None:
+        raise failed

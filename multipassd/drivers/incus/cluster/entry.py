@@ -44,6 +44,7 @@ class Entry(NamedTuple):
     cpus: str  # limits.cpu
     memory: str  # limits.memory
     record: str = ""  # what its service has published of it
+    known: bool = True  # Incus tells its configuration, which it does not while its host is down
 
 
 def entry_of(document: Any) -> Entry | None:
@@ -52,6 +53,7 @@ def entry_of(document: Any) -> Entry | None:
     name = _text(found.get("name"))
     if not name:
         return None
+    known = isinstance(found.get("config"), dict)
     config = _mapping(found.get("config"))
     cards = tuple(_cards(_mapping(found.get("devices"))))
     location = _text(found.get("location"))
@@ -69,6 +71,7 @@ def entry_of(document: Any) -> Entry | None:
         cpus=_text(config.get("limits.cpu")),
         memory=_text(config.get("limits.memory")),
         record=_text(config.get(owner_tag.RECORD)) if daemon else "",
+        known=known,
     )
 
 
@@ -115,4 +118,12 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """Empty for what is no text; JSON can name halves of characters, which no UTF-8 has."""
+    if not isinstance(value, str):
+        return ""
+    if not value.isascii():
+        with suppress(UnicodeEncodeError):
+            value.encode()
+            return value
+        return ""
+    return value

@@ -46,7 +46,8 @@ class View:
 
     def listed_all(self, entries: Iterable[Entry], members: Mapping[str, str]) -> None:
         """All that there is now."""
-        former, self.entries = self.entries, {each.name: each for each in entries}
+        former = self.entries
+        self.entries = {each.name: _completed(each, former.get(each.name)) for each in entries}
         known = {shown(name, MAX_MEMBER): shown(status) for name, status in members.items()}
         turns = bool(self.unreachable) or self.members != known
         self.unreachable, self.listed = "", True
@@ -59,7 +60,7 @@ class View:
 
     def put(self, entry: Entry) -> None:
         former = self.entries.get(entry.name)
-        self.entries[entry.name] = entry
+        self.entries[entry.name] = entry = _completed(entry, former)
         if former != entry:
             self._tell(entry.name, former)
 
@@ -130,6 +131,13 @@ class View:
             f"{what} not online: {', '.join(down)}. `incus cluster list` on another one shows "
             "them; what is there can't be reached until then."
         ]
+
+
+def _completed(entry: Entry, former: Entry | None) -> Entry:
+    """With what was known of it before its host went down."""
+    if entry.known or former is None or former.location != entry.location:
+        return entry
+    return former._replace(status=entry.status, addresses=())
 
 
 def _status(entry: Entry | None) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
-from multipassd.drivers.incus.api.client import Api
+from multipassd.drivers.incus.api.client import Api, name_in_path
 from multipassd.drivers.incus.api.errors import IncusError, NotFound, Unreachable, bad_answer, shown
 from multipassd.drivers.incus.api.events import CONNECTED, Event, events
 from multipassd.drivers.incus.cluster.entry import RUNNING, Entry, entry_of
@@ -29,6 +29,7 @@ MAX_STATUS = 20  # letters of a member's
 # Single instances that are to be looked at; above it all are listed, which costs less.
 MOST_LOOKS = 100
 REBOOTS = {"instance-restarted"}
+RENAMES = {"instance-renamed"}  # of which the event names what there is by now alone
 
 _log = log.get("incus")
 
@@ -159,6 +160,8 @@ class Watch:
             return  # of something else, or of a name that no instance can have
         if event.action in REBOOTS:
             self._view.rebooted(event.name)
+        if event.action in RENAMES:
+            self._list_soon()
         self.look(event.name)
 
     def look(self, name: str) -> None:
@@ -189,18 +192,20 @@ class Watch:
         """Until it has an address, if it is to have one."""
         loop = asyncio.get_running_loop()
         end, pause = loop.time() + ADDRESS_WITHIN, ADDRESS_FIRST
-        while True:
-            self._again.discard(name)
-            async with self._turns:
-                entry = await self._read(name)
-            if name in self._again:
-                end, pause = loop.time() + ADDRESS_WITHIN, ADDRESS_FIRST
-            elif entry is None or not _lacks_address(entry) or loop.time() > end:
-                break
-            else:
-                await asyncio.sleep(pause)
-                pause = min(1.5 * pause, ADDRESS_MOST)
-        self._looking.discard(name)
+        try:
+            while True:
+                self._again.discard(name)
+                async with self._turns:
+                    entry = await self._read(name)
+                if name in self._again:
+                    end, pause = loop.time() + ADDRESS_WITHIN, ADDRESS_FIRST
+                elif entry is None or not _lacks_address(entry) or loop.time() > end:
+                    break
+                else:
+                    await asyncio.sleep(pause)
+                    pause = min(1.5 * pause, ADDRESS_MOST)
+        finally:
+            self._looking.discard(name)
 
     async def _read(self, name: str) -> Entry | None:
         try:
@@ -212,9 +217,8 @@ class Watch:
     async def fresh(self, name: str) -> Entry | None:
         """As it is now; None where there is none. Raises IncusError."""
         try:
-            found = await self._api.get(
-                f"/1.0/instances/{name}", seconds=LOOK_SECONDS, recursion="1"
-            )
+            path = f"/1.0/instances/{name_in_path(name)}"
+            found = await self._api.get(path, seconds=LOOK_SECONDS, recursion="1")
         except NotFound:
             self._view.remove(name)
             return None

@@ -154,6 +154,7 @@ class Instances:
             "location": member,
             "project": self.project,
             "created_at": now(),
+            "last_used_at": "1970-01-01T00:00:00Z",
         }
         made = self._all[name] = Instance(shown, number)
         made.set(STOPPED)
@@ -168,6 +169,7 @@ class Instances:
             if action == "start" and instance.runs:
                 raise Failure(400, "The instance is already running")
             instance.saved = False
+            instance.shown["last_used_at"] = now()
             instance.set(RUN)
         elif action == "stop":
             if not instance.runs:

@@ -8,8 +8,9 @@ import json
 import pytest
 
 from multipassd.cloudinit.ssh_keys import NO_KEY
+from multipassd.drivers.shared_machines import SERVICE
 from multipassd.instances.records.phase import Phase
-from multipassd.instances.records.record import SERVICE, Change, Mount, Pending, Record
+from multipassd.instances.records.record import Change, Mount, Pending, Record
 from multipassd.instances.sharing import shared_record
 from tools import records
 
