@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from types import ModuleType
 
 from multipassd.driver_choice import INCUS
 from multipassd.settings.settings import Settings
@@ -27,14 +28,7 @@ class JoinedCluster:
 
     async def join(self, token: str) -> None:
         """The setting `local.incus.token`. Raises RpcError; then the former membership holds."""
-        try:
-            from multipassd.drivers.incus.api import enrolment
-        except ModuleNotFoundError as error:
-            if error.name != "aiohttp":
-                raise
-            from multipassd.drivers.incus.api.errors import NO_AIOHTTP, IncusError
-
-            raise IncusError(NO_AIOHTTP) from None
+        enrolment = _enrolment()
         async with self._joining:
             project = self._settings.get(names.INCUS_PROJECT)
             await enrolment.set_token(token, self._directory, project)
@@ -42,6 +36,17 @@ class JoinedCluster:
     def check_project(self, project: str) -> None:
         """Before `local.incus.project` is changed. Raises RpcError."""
         if self.exists:
-            from multipassd.drivers.incus.api import enrolment
+            _enrolment().check_project(self._directory, project)
 
-            enrolment.check_project(self._directory, project)
+
+def _enrolment() -> ModuleType:
+    """Raises IncusError where aiohttp is missing."""
+    try:
+        from multipassd.drivers.incus.api import enrolment
+    except ModuleNotFoundError as error:
+        if error.name != "aiohttp":
+            raise
+        from multipassd.drivers.incus.api.errors import NO_AIOHTTP, IncusError
+
+        raise IncusError(NO_AIOHTTP) from None
+    return enrolment
