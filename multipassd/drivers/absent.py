@@ -42,6 +42,9 @@ class AbsentDriver(OneHost):
     def names(self) -> list[str]:
         return []
 
+    def trouble(self, name: str) -> str:
+        return self._why
+
     def troubles(self) -> list[str]:
         return [self._why]
 

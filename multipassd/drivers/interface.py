@@ -284,6 +284,9 @@ class Driver(Protocol):
     async def move(self, machine: Machine, host: str) -> None:
         """Bring a stopped machine to another host. Raises DriverError; then it is where it was."""
 
+    def trouble(self, name: str) -> str:
+        """Why a machine's host is not reachable now, a clause; from memory."""
+
     def troubles(self) -> list[str]:
         """What is not reachable now, sentences; from memory."""
 

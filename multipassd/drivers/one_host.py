@@ -56,5 +56,8 @@ class OneHost:
     async def move(self, machine: Machine, host: str) -> None:
         raise NotOnBackend(MOVE)
 
+    def trouble(self, name: str) -> str:
+        return ""
+
     def troubles(self) -> list[str]:
         return []

@@ -156,6 +156,9 @@ class ClusterMachines:
             await disks.move(await self._reached(), machine.name, host)
             await self._look(machine.name)
 
+    def trouble(self, name: str) -> str:
+        return self._view.trouble(name)
+
     def troubles(self) -> list[str]:
         return self._view.troubles()
 

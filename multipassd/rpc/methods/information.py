@@ -51,10 +51,16 @@ async def info(call: Call[InfoRequest], daemon: Daemon) -> None:
     )
     for text in silent:
         _tell(call, text)
-    tell_troubles(call, chosen, daemon)
+    # Where it concerns one of these: `exec` asks for its instance, too, before it runs in it.
+    if any(isinstance(each, Instance) and _unreached(each, daemon) for each in chosen):
+        tell_troubles(call, chosen, daemon)
     await _explain(call, chosen, daemon)
     items += await snapshots.items(selected.snapshots)
     call.reply(InfoReply(details=items, snapshots=call.request.snapshots))
+
+
+def _unreached(instance: Instance, daemon: Daemon) -> str:
+    return daemon.instances.driver.trouble(instance.name)
 
 
 async def _explain(

@@ -72,6 +72,9 @@ class Cluster(Driver):
         await self.may_move.wait()
         self.on[machine.name] = host
 
+    def trouble(self, name: str) -> str:
+        return "its host is down" if name != "far" else ""
+
     def troubles(self) -> list[str]:
         return [DOWN]
 
