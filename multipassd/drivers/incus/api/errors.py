@@ -10,6 +10,7 @@ import re
 from multipassd.drivers.interface import DriverError
 from protocol.status import Status
 
+MAX_READ = 64 << 10  # characters of it that are looked at
 MAX_SAID = 300  # characters of a cluster's sentence that go to a terminal
 
 NO_AIOHTTP = (
@@ -81,7 +82,7 @@ class BadAnswer(IncusError):
 _BY_TEXT: tuple[tuple[re.Pattern[str], type[IncusError]], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
     for pattern, kind in (
-        (r"no space left|disk quota|not enough (free )?space|out of space|insufficient space"
+        (r"no space left|out of disk space|disk quota|not enough (free )?space|out of space|insufficient space"
          r"|reached maximum|exceeds? .*limits?\.", NoRoom),
         (r"is busy running", Busy),
         (r"already exists|already in use|UNIQUE constraint", AlreadyExists),
@@ -118,9 +119,16 @@ def shown(text: object, limit: int = MAX_SAID) -> str:
 def failure(attempt: str, code: int, said: object) -> IncusError:
     """The error for an answer with a status code of HTTP, or 0 where there is only the sentence.
     `attempt`: what was to be done, as "start instance web"."""
-    sentence = shown(said) or f"status {code} without a reason"
-    kind = _kind(code, sentence)
+    text = str(said)[-MAX_READ:]
+    kind = _kind(code, text)
+    sentence = _end(text) or f"status {code} without a reason"
     return kind(f"Incus could not {attempt}: {sentence.rstrip('.')}.{_advice(kind)}", sentence)
+
+
+def _end(text: str) -> str:
+    """As `shown`, but the end of a long one: before its reason stand command lines of programs."""
+    whole = shown(text, MAX_READ)
+    return whole if len(whole) <= MAX_SAID else f"…{whole[-MAX_SAID:]}"
 
 
 def _kind(code: int, sentence: str) -> type[IncusError]:
