@@ -82,8 +82,8 @@ class BadAnswer(IncusError):
 _BY_TEXT: tuple[tuple[re.Pattern[str], type[IncusError]], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
     for pattern, kind in (
-        (r"no space left|out of disk space|disk quota|not enough (free )?space|out of space|insufficient space"
-         r"|reached maximum|exceeds? .*limits?\.", NoRoom),
+        (r"no space left|out of (disk )?space|disk quota|not enough (free )?space"
+         r"|insufficient space|reached maximum|exceeds? .*limits?\.", NoRoom),
         (r"is busy running", Busy),
         (r"already exists|already in use|UNIQUE constraint", AlreadyExists),
         (r"no available \w+ leader|RAFT cluster is unavailable|begin transaction"

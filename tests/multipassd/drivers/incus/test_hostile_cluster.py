@@ -375,7 +375,7 @@ def test_an_event_of_other_types_has_empty_fields() -> None:
 
 
 def test_what_a_cluster_says_does_not_command_a_terminal() -> None:
-    said = "bad\x1b[2J\x07\u202e thing\nnext" + "x" * 10_000
+    said = "x" * 10_000 + "bad\x1b[2J\x07\u202e thing\nnext"
     error = errors.failure("start it", 500, said)
     assert error.message.isprintable() and len(error.message) < 500
     assert "bad[2J thing next" in error.message
