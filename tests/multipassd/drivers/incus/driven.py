@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from multipassd.drivers.incus.api.client import Api
-from multipassd.drivers.incus.cluster import owner_tag
+from multipassd.drivers.incus.cluster import owner_tag, watch
 from multipassd.drivers.incus.cluster.entry import CONTAINER
 from multipassd.drivers.incus.driver import TYPE, IncusDriver
 from multipassd.drivers.interface import Link, Machine
@@ -21,7 +22,15 @@ from tests.waiting import PATIENCE
 MAC = "52:54:00:00:00:01"
 OTHERS = "f" * 32  # the id of another service
 SIZE = 5 << 30
+# Seconds of the watch.
+QUICKLY: dict[str, Any] = {
+    "RETRY_SECONDS": 0.02,
+    "MEMBERS_INTERVAL": 0.05,
+    "ADDRESS_FIRST": 0.01,
+    "LIST_AFTER": 0.01,
+}
 MEMORY = 512 << 20
+DIRECTORY = {"X-Incus-type": "directory"}
 
 
 class Driven:
@@ -85,9 +94,11 @@ class Driven:
         machine = self.machine(name, **fields)
         kind = machine.hardware[TYPE]
         await self.driver.create(machine, self.base(kind), SIZE)
+        for place in ("/var", "/var/lib"):  # as each root file system has them
+            self.fake.instances.push(self.fake.instances.get(name), place, DIRECTORY, b"")
         return machine
 
-    async def strange(self, name: str, *, runs: bool = True, **config: str) -> Any:
+    async def strange(self, name: str, /, *, runs: bool = True, **config: str) -> Any:
         """An instance that another program has made, with these keys below user.multipass."""
         shown = {owner_tag.PREFIX + key: value for key, value in config.items()}
         await self.fake.instances.create({"name": name, "config": shown}, "m1")
@@ -111,14 +122,23 @@ async def until(true: Callable[[], object]) -> None:
 @asynccontextmanager
 async def driven(path: Path, members: int = 1, **settings: str) -> AsyncIterator[Driven]:
     """`settings`: of `local.incus.`"""
+    fake = FakeIncus(path / "incus", members=members)
+    with patch.multiple(watch, **QUICKLY):
+        async with fake:
+            await fake.join()
+            async with service(fake, path, **settings) as site:
+                yield site
+
+
+@asynccontextmanager
+async def service(fake: FakeIncus, path: Path, **settings: str) -> AsyncIterator[Driven]:
+    """One that has joined, also one more."""
     given = {f"local.incus.{name}": value for name, value in settings.items()}
-    async with FakeIncus(path / "incus", members=members) as fake:
-        await fake.join()
-        site = Driven(fake, path, given)
-        site.open()
-        try:
-            await until(lambda: not site.view.unreachable)
-            yield site
-        finally:
-            site.driver.close()
-            await asyncio.gather(*site.driver._cluster._closing)
+    site = Driven(fake, path, given)
+    site.open()
+    try:
+        await until(lambda: not site.view.unreachable)
+        yield site
+    finally:
+        site.driver.close()
+        await asyncio.gather(*site.driver._cluster._closing)

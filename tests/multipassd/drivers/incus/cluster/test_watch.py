@@ -18,14 +18,6 @@ LISTING = "GET /1.0/instances"
 MEMBERS = "GET /1.0/cluster/members"
 
 
-@pytest.fixture(autouse=True)
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "RETRY_SECONDS", 0.02)
-    monkeypatch.setattr(watch, "MEMBERS_INTERVAL", 0.05)
-    monkeypatch.setattr(watch, "ADDRESS_FIRST", 0.01)
-    monkeypatch.setattr(watch, "LIST_AFTER", 0.01)
-
-
 def status(site: Driven, name: str = "foo") -> str:
     entry = site.view.entries.get(name)
     return entry.status if entry is not None else ""
