@@ -51,12 +51,16 @@ async def events(api: Api) -> AsyncGenerator[Event, None]:
     )
     async with opened as socket:
         yield Event(CONNECTED)
-        async for message in socket:
-            if message.type is not aiohttp.WSMsgType.TEXT:
-                continue
-            if (event := read(message.data)) is not None:
-                yield event
-        why = socket.exception() or f"it was closed ({socket.close_code})"
+        why: object
+        try:
+            async for message in socket:
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    continue
+                if (event := read(message.data)) is not None:
+                    yield event
+            why = socket.exception() or f"it was closed ({socket.close_code})"
+        except (aiohttp.ClientError, OSError) as error:  # of the answer to a ping
+            why = error
     raise errors.Unreachable(f"The event connection to Incus ended: {errors.shown(why)}.")
 
 

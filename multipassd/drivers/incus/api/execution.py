@@ -52,7 +52,10 @@ class Execution:
     async def read(self) -> bytes:
         """What it wrote to stdout, as it comes; empty at the end. Raises Unreachable."""
         while not self._read_all:
-            message = await self._sockets[STDOUT].receive()
+            try:
+                message = await self._sockets[STDOUT].receive()
+            except (aiohttp.ClientError, OSError) as error:  # of the answer to a ping
+                raise self._broken(error) from None
             if message.type is aiohttp.WSMsgType.BINARY and message.data:
                 return bytes(message.data)
             if message.type is aiohttp.WSMsgType.TEXT and not message.data:
@@ -99,14 +102,16 @@ class Execution:
             await self._stack.aclose()
 
     async def _keep_errors(self) -> None:
-        async for message in self._sockets[STDERR]:
-            if message.type is aiohttp.WSMsgType.BINARY:
-                self._errors += message.data
-                del self._errors[:-KEPT_ERRORS]
+        with suppress(aiohttp.ClientError, OSError):
+            async for message in self._sockets[STDERR]:
+                if message.type is aiohttp.WSMsgType.BINARY:
+                    self._errors += message.data
+                    del self._errors[:-KEPT_ERRORS]
 
     async def _pass_over(self) -> None:
-        async for _ in self._sockets[CONTROL]:
-            pass
+        with suppress(aiohttp.ClientError, OSError):
+            async for _ in self._sockets[CONTROL]:
+                pass
 
     def _broken(self, why: object) -> errors.Unreachable:
         said = errors.shown(why)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from multipassd.drivers.incus.api import answers, dead_peers, errors, members
@@ -286,6 +287,25 @@ def test_the_end_of_the_event_connection_is_noticed(tmp_path: Path) -> None:
             with pytest.raises(Unreachable):
                 while True:
                     await anext(listening)
+
+    run(work)
+
+
+def test_a_ping_that_can_not_be_answered_is_the_end_of_its_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiohttp raises it in place of a message where the connection ends at that moment."""
+
+    async def receive(*_: object) -> None:
+        raise aiohttp.ClientConnectionError("Cannot write to closing transport")
+
+    async def work() -> None:
+        async with FakeIncus(tmp_path / "incus") as fake, fake.api() as api:
+            listening = events(api)
+            assert (await anext(listening)).kind == "connected"
+            monkeypatch.setattr(aiohttp.ClientWebSocketResponse, "receive", receive)
+            with pytest.raises(Unreachable, match="closing transport"):
+                await anext(listening)
 
     run(work)
 
