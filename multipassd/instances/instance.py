@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from multipassd.cloudinit.logins import Logins
-from multipassd.drivers.interface import SUSPEND, Driver, DriverError, Machine, NotOnBackend
+from multipassd.drivers.interface import SUSPEND, Driver, Machine, NotOnBackend
 from multipassd.instances.attachments.attachments import Attachments
 from multipassd.instances.guests.login_way import LoginWay
 from multipassd.instances.guests.reachability import PROBE_SECONDS, START_TIMEOUT
+from multipassd.instances.guests.reattachment import Reattachment
 from multipassd.instances.guests.running_guest import RunningGuest
 from multipassd.instances.records.phase import Phase
 from multipassd.instances.records.record import Record
@@ -24,13 +25,12 @@ from multipassd.instances.states.state import ON, State
 from multipassd.instances.states.transitions import Command, Event
 from multipassd.mounts.client import MountServers
 from multipassd.network.interface import Networking
-from multipassd.system import boot_id, log
+from multipassd.system import log
 from multipassd.system.background import Tasks
-from protocol.errors import RpcError, StorageFailed
+from protocol.errors import RpcError
 from protocol.messages.information import InstanceDetails
 
 POWER_DOWN_TIMEOUT = 120.0  # then the guest ignores the power button, and is switched off
-REACH_AGAIN = 5.0  # seconds between attempts at a machine that runs and does not answer us
 
 _log = log.get("instances")
 
@@ -71,6 +71,15 @@ class Instance:
         self.snapshots = Snapshots(self._stored, driver, lambda: self.machine)
         self._driver = driver
         self._lock = asyncio.Lock()  # of what changes the machine
+        self._reattachment = Reattachment(
+            self._stored,
+            driver,
+            self._guest,
+            self._attachments,
+            self._lock,
+            self._tasks,
+            self.start,
+        )
 
     @property
     def record(self) -> Record:
@@ -125,57 +134,13 @@ class Instance:
 
     # -- starting ---------------------------------------------------------------------------------
 
-    async def reattach(self, *, again: bool = False) -> None:
+    async def reattach(self) -> None:
         """Find the guest that an earlier daemon started, if it still runs. Never fails."""
-        async with self._lock:
-            if again and (self.state != State.UNKNOWN or self._stored.purged):
-                return  # the holder of the lock ended that state
-            if self._guest.on or self._stored.purged:
-                return  # the holder of the lock has started it, or removed it
-            try:
-                if await self._guest.find():
-                    return
-            except DriverError as error:
-                if not again:
-                    _log.warning("%s", error.message)
-                self._tasks.spawn(self._reach_again())
-                return
-            if self._ended_with_host():
-                self._tasks.spawn(self._start_again())
-                return
-            self._tasks.spawn(self._detach())
-            suspended = self.record.phase is Phase.SUSPENDED
-            why = "" if suspended else self._driver.fate(self.name)
-            with suppress(StorageFailed):
-                self._guest.record_end(await self._guest.resting(), ended_because=why)
-
-    def _ended_with_host(self) -> bool:
-        ran = self.record.phase is Phase.RUNNING
-        return ran and self.record.boot != boot_id.current() and not self._driver.outlives_host
+        await self._reattachment.find()
 
     def look(self) -> None:
         """The same, in the background."""
         self._tasks.spawn(self.reattach())
-
-    async def _detach(self) -> None:
-        """Undo on the host what was set up for one that ended without a daemon. Never fails."""
-        async with self._lock:
-            if not self._guest.on:
-                await self._attachments.after_end()
-
-    async def _start_again(self) -> None:
-        """As it ran until the host went down. Never fails."""
-        _log.info("%s ran before the host was booted, and is started again", self.name)
-        try:
-            await self.start()
-        except RpcError as error:
-            _log.warning("%s can't be started again: %s", self.name, error.message)
-            with suppress(StorageFailed):
-                self._stored.change(phase=await self._guest.resting(), ended_because=error.message)
-
-    async def _reach_again(self) -> None:
-        await asyncio.sleep(REACH_AGAIN)
-        await self.reattach(again=True)
 
     async def start(self) -> None:
         """Returns once the machine runs; `wait` tells when it answers. Nothing to do if it does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from multipassd.drivers.interface import Guest
 from multipassd.instances.guests.guest_connection import GuestConnection
@@ -19,6 +19,9 @@ PROBE_INTERVAL = 0.25
 # start has taken so far, as a guest that boots slowly also answers slowly.
 PATIENCE_SHARE = 6
 LATE_INTERVAL = 15.0  # between attempts at one that did not answer in time
+# Attempts at guests that ran before the service did: hundreds may run on a cluster, and each is a
+# process.
+FOUND_AT_ONCE = 16
 PROBE_SECONDS = 15.0  # one attempt to log in
 CONSOLE_LINES, CONSOLE_LIMIT = 10, 1000  # of a silent guest's console that the log gets
 # Cloud-init writes this when the first boot's work is done.
@@ -49,8 +52,10 @@ class Reachability:
         unattended: Callable[[], bool],
         on_silence: Callable[[], None],
         on_late_answer: Callable[[], None],
+        turns: asyncio.Semaphore | None = None,
     ) -> None:
-        """`unattended`: does no client wait for it? `on_silence` is called when the guest did not
+        """`turns`: of the attempts, where many guests are looked at at once. `unattended`: does no
+        client wait for it? `on_silence` is called when the guest did not
         answer in time, `on_late_answer` when it answers after that."""
         self.answered = False  # a log-in succeeded
         self.silent = False  # none did in time, and no client waits any longer
@@ -60,6 +65,7 @@ class Reachability:
         self.connection = connection
         connection.on_answer = self._note_answer
         self._unattended = unattended
+        self._turns = turns
         self._on_silence = on_silence
         self._on_late_answer = on_late_answer
 
@@ -68,12 +74,16 @@ class Reachability:
         loop = asyncio.get_running_loop()
         began = loop.time()
         self.connection.answer_seconds = patience(0.0)
-        while not await self._tried(LOOK):
+        while not await self._tried_in_turn():
             passed = loop.time() - began
             self.connection.answer_seconds = patience(passed)
             if passed > START_TIMEOUT and self._unattended() and not self.silent:
                 await self._give_up()
             await asyncio.sleep(LATE_INTERVAL if self.silent else PROBE_INTERVAL)
+
+    async def _tried_in_turn(self) -> bool:
+        async with self._turns or nullcontext():
+            return await self._tried(LOOK)
 
     async def wait(self, seconds: float, probing: asyncio.Task[None], *, initialised: bool) -> None:
         """Until `probing`, the task of `probe`, is done and the guest answers or ends; then, if

@@ -13,7 +13,7 @@ from multipassd.drivers.interface import Driver, DriverError, Guest, Machine
 from multipassd.instances.attachments.attachments import Attachments
 from multipassd.instances.guests.guest_connection import GuestConnection
 from multipassd.instances.guests.guest_ssh import Endpoint
-from multipassd.instances.guests.reachability import Reachability
+from multipassd.instances.guests.reachability import FOUND_AT_ONCE, Reachability
 from multipassd.instances.guests.settling import Settling
 from multipassd.instances.records.phase import Phase
 from multipassd.instances.records.stored_record import StoredRecord
@@ -30,6 +30,7 @@ Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 SWITCH_OFF_SECONDS = 15.0  # from being switched off to being seen to have ended
 PRESS_SECONDS = 10.0  # a guest that is still booting misses what came too early
 
+_turns = asyncio.Semaphore(FOUND_AT_ONCE)
 _log = log.get("instances")
 
 
@@ -137,7 +138,7 @@ class RunningGuest:
             return False
         _log.info("%s runs already", self.name)
         self.machine_state.happened(Event.FOUND)
-        self._adopt(found)
+        self._adopt(found, _turns)
         return True
 
     async def boot(self, command: Command) -> None:
@@ -163,7 +164,7 @@ class RunningGuest:
             raise
         self._adopt(guest)
 
-    def _adopt(self, guest: Guest) -> None:
+    def _adopt(self, guest: Guest, turns: asyncio.Semaphore | None = None) -> None:
         self.guest = guest
         guest.goes_on = self._on_going_on
         guest.reboots = self._on_reboot
@@ -175,6 +176,7 @@ class RunningGuest:
             lambda: self.unattended,
             lambda: self.machine_state.happened(Event.SILENT),
             lambda: self.machine_state.happened(Event.ANSWERED),
+            turns,
         )
         self._watcher = self._spawn(self._watch(guest, connection))
         self._probing = self._spawn(self._probe(guest, self._reach))

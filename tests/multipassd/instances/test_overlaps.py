@@ -23,9 +23,8 @@ from multipassd.drivers.interface import DriverError, Hardware, Machine
 from multipassd.drivers.one_host import OneHost
 from multipassd.images.image import Base, Image
 from multipassd.images.library import Images
-from multipassd.instances import instance as instance_module
 from multipassd.instances.collection import Instances
-from multipassd.instances.guests import guest_ssh
+from multipassd.instances.guests import guest_ssh, reattachment
 from multipassd.instances.launching.launch_spec import LaunchSpec, NetworkSpec
 from multipassd.instances.launching.launcher import CONFIGURED_AT_ONCE, Launcher
 from multipassd.instances.launching.reporter import Reporter
@@ -206,7 +205,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instance_module, "REACH_AGAIN", 0.0)
+    monkeypatch.setattr(reattachment, "REACH_AGAIN", 0.0)
 
 
 async def unreachable(sandbox: Sandbox, driver: Driver) -> Instances:
