@@ -39,6 +39,8 @@ _CLOSE: Any = (
     else CLOSE_SECONDS
 )
 
+CLOSED = "The service has closed its connections to the Incus cluster. Please try again."
+
 Body = bytes | AsyncIterable[bytes] | None
 # Raised before anything was sent: there is no time limit for reading that could raise the second.
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError)
@@ -82,6 +84,7 @@ class Members:
         self._credentials = credentials
         self._order = list(addresses)  # what answered last comes first
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False  # a call under way must not open another session
 
     @property
     def addresses(self) -> list[str]:
@@ -200,12 +203,15 @@ class Members:
         raise errors.unreachable(self.addresses, why)
 
     async def close(self) -> None:
+        self._closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
     def _connections(self) -> aiohttp.ClientSession:
-        """Made in the loop that uses it. Raises MembershipDamaged."""
+        """Made in the loop that uses it. Raises MembershipDamaged; Unreachable once closed."""
+        if self._closed:
+            raise errors.Unreachable(CLOSED)
         if self._session is None:
             connector = dead_peers.Connector(
                 ssl=tls.context(self._credentials), keepalive_timeout=IDLE_SECONDS, limit=0

@@ -256,6 +256,27 @@ def test_an_operation_is_followed_when_its_member_dies(tmp_path: Path) -> None:
     run(work)
 
 
+def test_a_call_under_way_when_the_client_is_closed_opens_nothing_more(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with FakeIncus(tmp_path / "incus", members=2) as fake, fake.api() as api:
+            begun = asyncio.Event()
+
+            async def hang() -> None:
+                begun.set()
+                await asyncio.sleep(3600)
+
+            fake.faults.append(Fault("GET /1.0/instances", before=hang))
+            asking = asyncio.ensure_future(api.get("/1.0/instances"))
+            await begun.wait()
+            await api.close()
+            with pytest.raises(Unreachable):
+                await asking
+            with pytest.raises(Unreachable, match="closed"):
+                await api.get("/1.0/instances")
+
+    run(work)
+
+
 def test_an_operation_that_never_ends_is_named(tmp_path: Path) -> None:
     async def work() -> None:
         async with FakeIncus(tmp_path / "incus") as fake, fake.api() as api:
