@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multipassd import driver_choice
-from multipassd.driver_choice import QEMU, DriverBusy, listed
+from multipassd.driver_choice import INCUS, QEMU, DriverBusy, InTheMaking, listed
 from multipassd.drivers import machine_files
 from multipassd.joined_cluster import JoinedCluster
 from multipassd.network import state_directory
@@ -106,6 +106,11 @@ class Machines:
                 raise DriverBusy(self._driver_name)
             if why := driver_choice.DRIVERS[driver]().missing():
                 raise DriverError(why)
+
+    def check_joining(self) -> None:
+        """Before the cluster is changed. Raises InTheMaking."""
+        if self._driver_name == INCUS and self.instances.preparing:
+            raise InTheMaking(sorted(self.instances.preparing))
 
     async def take_driver(self) -> None:
         """Serve the instances of the driver that `local.driver` names by now."""

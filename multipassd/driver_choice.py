@@ -62,6 +62,18 @@ class DriverBusy(RpcError):
         )
 
 
+class InTheMaking(RpcError):
+    """Instances are being made, which would be left over on the cluster."""
+
+    status = Status.FAILED_PRECONDITION
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(
+            f"The cluster was not changed, as instances are being made on it: {', '.join(names)}. "
+            "Please try again once they are there."
+        )
+
+
 def may_have_traces(driver: str, network: str, storage: Path) -> bool:
     """May there be machines, or something of the network, that no instance's record knows?
     `network`: the directory of what the network's service keeps."""

@@ -140,3 +140,12 @@ def test_a_missing_library_of_a_driver_is_a_sentence_and_stops_nothing_else(
         machines.instances.close()
 
     asyncio.run(story())
+
+
+def test_the_cluster_is_not_changed_while_instances_are_made_on_it(tmp_path: Path) -> None:
+    known = Settings(tmp_path / "multipassd.conf")
+    known.set("local.driver", "incus")
+    machines = backend.Machines({"MULTIPASS_STORAGE": str(tmp_path)}, tmp_path, known)
+    machines.check_joining()
+    with machines.instances.reserved("foo"), pytest.raises(driver_choice.InTheMaking, match="foo"):
+        machines.check_joining()

@@ -109,6 +109,7 @@ def _check_own_end(call: Call[SetRequest], key: str, value: str) -> None:
 
 async def _set(daemon: Daemon, key: str, value: str) -> None:
     if key == INCUS_TOKEN:
+        daemon.machines.check_joining()
         await daemon.machines.cluster.join(value)
         return
     if key == PASSPHRASE and value:
@@ -120,6 +121,7 @@ async def _set(daemon: Daemon, key: str, value: str) -> None:
     if key == DRIVER:
         daemon.machines.check_driver(value)
     if key == INCUS_PROJECT:
+        daemon.machines.check_joining()
         daemon.machines.cluster.check_project(value)
     await asyncio.to_thread(daemon.settings.set, key, value)
     if key == DRIVER:
