@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from types import ModuleType
 
 from multipassd.driver_choice import INCUS
 from multipassd.settings.settings import Settings
@@ -28,7 +27,9 @@ class JoinedCluster:
 
     async def join(self, token: str) -> None:
         """The setting `local.incus.token`. Raises RpcError; then the former membership holds."""
-        enrolment = _enrolment()
+        _check_library()
+        from multipassd.drivers.incus.api import enrolment
+
         async with self._joining:
             project = self._settings.get(names.INCUS_PROJECT)
             await enrolment.set_token(token, self._directory, project)
@@ -36,17 +37,17 @@ class JoinedCluster:
     def check_project(self, project: str) -> None:
         """Before `local.incus.project` is changed. Raises RpcError."""
         if self.exists:
-            _enrolment().check_project(self._directory, project)
+            _check_library()
+            from multipassd.drivers.incus.api import enrolment
+
+            enrolment.check_project(self._directory, project)
 
 
-def _enrolment() -> ModuleType:
+def _check_library() -> None:
     """Raises IncusError where aiohttp is missing."""
-    try:
-        from multipassd.drivers.incus.api import enrolment
-    except ModuleNotFoundError as error:
-        if error.name != "aiohttp":
-            raise
+    from importlib.util import find_spec
+
+    if find_spec("aiohttp") is None:
         from multipassd.drivers.incus.api.errors import NO_AIOHTTP, IncusError
 
-        raise IncusError(NO_AIOHTTP) from None
-    return enrolment
+        raise IncusError(NO_AIOHTTP)
