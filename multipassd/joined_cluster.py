@@ -23,6 +23,7 @@ class JoinedCluster:
 
     @property
     def exists(self) -> bool:
+        """Has this service joined one? Whether it is reached is another matter."""
         return os.path.lexists(self._directory / MEMBERSHIP)
 
     async def join(self, token: str) -> None:

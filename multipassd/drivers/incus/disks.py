@@ -22,14 +22,17 @@ GENERATION = "volatile.uuid.generation"
 
 
 def instance(name: str) -> str:
+    """Its path in the API."""
     return f"/1.0/instances/{name_in_path(name)}"
 
 
 def snapshot(name: str, tag: str) -> str:
+    """Its path in the API."""
     return f"{instance(name)}/snapshots/{name_in_path(tag)}"
 
 
 async def take(api: Api, name: str, tag: str) -> None:
+    """Without its memory. Raises IncusError."""
     body = {"name": tag, "stateful": False}
     path = f"{instance(name)}/snapshots"
     what = f"take a snapshot of {name}"
@@ -70,6 +73,7 @@ async def _copy_back(api: Api, name: str, tag: str, found: Mapping[str, Any], wh
 
 
 async def drop(api: Api, name: str, tag: str) -> None:
+    """Nothing to do where there is none. Raises IncusError."""
     what = f"remove a snapshot of {name}"
     try:
         await api.operate("DELETE", snapshot(name, tag), seconds=DROP_SECONDS, what=what)

@@ -26,6 +26,7 @@ STATEFUL = {"migration.stateful": "true"}
 
 
 def limits(machine: Machine) -> dict[str, str]:
+    """The config keys of its processors and of its memory, in bytes."""
     return {"limits.cpu": str(machine.cpus), "limits.memory": str(machine.memory)}
 
 
@@ -82,6 +83,7 @@ def create(
 
 
 def config(machine: Machine, kind: str, daemon: str) -> dict[str, str]:
+    """The config keys of a new instance; `kind`: VIRTUAL_MACHINE or CONTAINER."""
     stateful = STATEFUL if kind == VIRTUAL_MACHINE else {}
     return {**owner_tag.tags(daemon, machine.name), **limits(machine), **stateful}
 

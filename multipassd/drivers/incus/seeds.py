@@ -17,6 +17,7 @@ FILE_MODE, DIRECTORY_MODE = 0o600, 0o755  # it may hold its user's secrets
 
 
 def path(machine: Machine) -> Path:
+    """Of the disk on this host."""
     return machine.directory / machine_files.SEED
 
 

@@ -59,6 +59,7 @@ class View:
             self._turn()
 
     def put(self, entry: Entry) -> None:
+        """One instance, as it is now."""
         former = self.entries.get(entry.name)
         self.entries[entry.name] = entry = _completed(entry, former)
         if former != entry:

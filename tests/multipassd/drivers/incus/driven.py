@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from multipassd.cloudinit.seed import Seed
 from multipassd.drivers.incus.api.client import Api
 from multipassd.drivers.incus.cluster import owner_tag, watch
 from multipassd.drivers.incus.cluster.entry import CONTAINER
@@ -19,7 +20,8 @@ from protocol import settings as names
 from tests.multipassd.drivers.incus.fake_incus import FakeIncus
 from tests.waiting import PATIENCE
 
-MAC = "52:54:00:00:00:01"
+MAC, SECOND = "52:54:00:00:00:01", "52:54:00:00:00:02"
+SEED = Seed("foo", "foo-1", "#cloud-config\na: 1\n", ())
 OTHERS = "f" * 32  # the id of another service
 SIZE = 5 << 30
 # Seconds of the watch.
@@ -110,6 +112,11 @@ class Driven:
     def shown(self, name: str) -> dict[str, Any]:
         """As the cluster has it."""
         return self.fake.instances.get(name).shown
+
+
+def changes(site: Driven) -> list[str]:
+    """The requests that were to change something."""
+    return [each for each in site.fake.requests if not each.startswith("GET ")]
 
 
 async def until(true: Callable[[], object]) -> None:
