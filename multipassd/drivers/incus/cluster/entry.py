@@ -53,8 +53,9 @@ def entry_of(document: Any) -> Entry | None:
     name = _text(found.get("name"))
     if not name:
         return None
-    known = isinstance(found.get("config"), dict)
     config = _mapping(found.get("config"))
+    down = found.get("status") == ERROR and not config  # each has keys of Incus' own
+    known = isinstance(found.get("config"), dict) and not down
     cards = tuple(_cards(_mapping(found.get("devices"))))
     location = _text(found.get("location"))
     daemon = owner_tag.of(config, name)

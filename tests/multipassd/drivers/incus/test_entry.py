@@ -154,3 +154,11 @@ def test_it_holds_nothing_of_a_user_until_its_first_start(used: str) -> None:
     ):
         found = entry_of(other)
         assert found is not None and not found.unused
+
+
+@pytest.mark.parametrize("config", [None, {}])
+def test_what_an_instance_is_is_not_known_while_its_host_is_down(config: object) -> None:
+    found = entry_of({**NAME, "status": "Error", "config": config})
+    assert found is not None and not found.known
+    found = entry_of({**NAME, "status": "Error", "config": {"volatile.uuid": "x"}})
+    assert found is not None and found.known
