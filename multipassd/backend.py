@@ -112,6 +112,11 @@ class Machines:
         if self._driver_name == INCUS and self.instances.preparing:
             raise InTheMaking(sorted(self.instances.preparing))
 
+    def follow_cluster(self) -> None:
+        """After it was joined: the connection that there was may be another's."""
+        if self._driver_name == INCUS:
+            self.instances.follow()
+
     async def take_driver(self) -> None:
         """Serve the instances of the driver that `local.driver` names by now."""
         if self._settings.get(names.DRIVER) == self._driver_name or self.instances.busy:

@@ -48,19 +48,27 @@ def place(site: IncusSite, name: str) -> str:
     return next(str(each.get("location")) for each in listed if each["name"] == name)
 
 
-# In the order of their story.
+def bring(site: IncusSite, member: str, *, running: bool) -> None:
+    """foo is on this member, and runs or is stopped; made where there is none. A module's tests may
+    be divided among workers, so none can rely on another."""
+    if "foo" not in site.states():
+        site.done("launch", "--name", "foo", *SIZE, "--target", member, site.url)
+    if place(site, "foo") != member:
+        site.done("stop", "foo")
+        site.done("move", "foo", member)
+    if (site.state("foo") == "Running") != running:
+        site.done("start" if running else "stop", "foo")
 
 
 def test_a_launch_is_refused_on_a_host_that_is_not_there(shared: IncusSite) -> None:
     for member, told in (("m9", "has no host m9"), ("m1&project=default", "other characters")):
         refused = shared.cli("launch", "--name", "foo", *SIZE, "--target", member, shared.url)
         assert refused.returncode == 2 and told in refused.stderr, refused
-    assert not shared.states() and not shared.fabric.instances()
+    assert sorted(shared.states()) == sorted(shared.fabric.instances())
 
 
 def test_an_instance_is_made_where_it_was_asked_for_and_shown_there(shared: IncusSite) -> None:
-    launched = shared.cli("launch", "--name", "foo", *SIZE, "--target", "m2", shared.url)
-    assert launched.returncode == 0, (launched, shared.daemon.log_text())
+    bring(shared, "m2", running=True)
     assert shared.fabric.instances()["foo"]["location"] == "m2"
     header, row = shared.done("list", "--location").splitlines()
     assert header.endswith(" Location")
@@ -80,6 +88,7 @@ def test_networks_are_those_of_the_cluster(shared: IncusSite) -> None:
 
 
 def test_a_running_instance_is_not_moved(shared: IncusSite) -> None:
+    bring(shared, "m2", running=True)
     refused = shared.cli("move", "foo", "m1")
     told = "move failed: Multipass can only move stopped instances.\n"
     assert (refused.returncode, refused.stderr) == (2, told)
@@ -87,6 +96,7 @@ def test_a_running_instance_is_not_moved(shared: IncusSite) -> None:
 
 
 def test_a_move_takes_its_files_and_snapshots_along(shared: IncusSite) -> None:
+    bring(shared, "m2", running=True)
     shared.inside("foo", "echo mine > kept && sync")
     shared.done("stop", "foo")
     shared.done("snapshot", "foo", "--name", "before")
@@ -102,6 +112,7 @@ def test_a_move_takes_its_files_and_snapshots_along(shared: IncusSite) -> None:
 
 
 def test_a_move_whose_client_is_killed_goes_on(shared: IncusSite) -> None:
+    bring(shared, "m1", running=False)
     moving = shared.begin("move", "foo", "m2")
     shared.wait_for(lambda: _is_moving(shared), "the move")
     os.kill(moving.pid, signal.SIGKILL)
@@ -111,6 +122,9 @@ def test_a_move_whose_client_is_killed_goes_on(shared: IncusSite) -> None:
 
 
 def test_a_move_under_a_daemon_that_is_killed_leaves_it_on_one_host(shared: IncusSite) -> None:
+    bring(shared, "m2", running=True)
+    shared.inside("foo", "echo mine > kept && sync")
+    bring(shared, "m2", running=False)
     moving = shared.begin("move", "foo", "m1")
     shared.wait_for(lambda: _is_moving(shared), "the move")
     shared.kill_daemon()
@@ -132,6 +146,7 @@ def _is_moving(site: IncusSite) -> bool:
 
 
 def test_check_names_what_the_cluster_lacks(shared: IncusSite) -> None:
+    bring(shared, "m1", running=False)
     found = checked(shared)
     assert "the cluster's members are online: m1, m2" in found["ok"]
     assert not [each for each in found.get("problem", []) if "cluster" in each or PROJECT in each]
@@ -146,6 +161,7 @@ def test_check_names_what_the_cluster_lacks(shared: IncusSite) -> None:
 
 
 def test_what_is_not_reached_is_told_by_list_info_and_check(shared: IncusSite) -> None:
+    bring(shared, "m2", running=False)  # which `info` then tells it of
     shared.fabric.member(2).kill()
     shared.wait_for(lambda: "m2" in shared.cli("list").stderr, "the warning")
     for command in ("list", "info"):

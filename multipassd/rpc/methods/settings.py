@@ -111,6 +111,7 @@ async def _set(daemon: Daemon, key: str, value: str) -> None:
     if key == INCUS_TOKEN:
         daemon.machines.check_joining()
         await daemon.machines.cluster.join(value)
+        daemon.machines.follow_cluster()
         return
     if key == PASSPHRASE and value:
         if is_line(value):
