@@ -8,7 +8,7 @@ from typing import Any
 
 from multipassd.drivers.incus import requests
 from multipassd.drivers.incus.api.client import Api, name_in_path
-from multipassd.drivers.incus.api.errors import IncusError, NotFound, Refused
+from multipassd.drivers.incus.api.errors import NotFound, Refused, bad_answer
 from multipassd.drivers.incus.cluster.entry import ROOT
 from multipassd.drivers.interface import DriverError, Machine, SnapshotMissing
 
@@ -66,8 +66,8 @@ async def _copy_back(api: Api, name: str, tag: str, found: Mapping[str, Any], wh
     }  # fmt: skip
     where = _where(now)
     await api.operate("POST", "/1.0/instances", body, seconds=COPY_SECONDS, what=what, **where)
-    root = found["devices"].get(ROOT)
-    if root and root != now["devices"].get(ROOT):
+    root = _root(found, name)
+    if root != _root(now, name):
         body = {"devices": {ROOT: root}}
         await api.operate("PATCH", instance(name), body, seconds=GROW_SECONDS, what=what)
 
@@ -114,7 +114,7 @@ async def copy(
     """`progress` is called with percents, and what it raises ends the copy. On the host that the
     source is on."""
     found = await api.get(instance(source), what=f"look at {source}")
-    devices = {ROOT: found["devices"][ROOT], **devices}
+    devices = {ROOT: _root(found, source), **devices}
     body = requests.copy(machine, found, daemon, devices)
     target = _where(found)
     what = f"copy {source}"
@@ -131,8 +131,9 @@ async def copy(
 
 
 async def grow(api: Api, name: str, size: int) -> None:
+    """`size`: bytes. Raises IncusError."""
     found = await api.get(instance(name), what=f"look at {name}")
-    root = {**found["devices"][ROOT], "size": str(size)}
+    root = {**_root(found, name), "size": str(size)}
     what = f"make the disk of {name} larger"
     body = {"devices": {ROOT: root}}
     await api.operate("PATCH", instance(name), body, seconds=GROW_SECONDS, what=what)
@@ -144,4 +145,10 @@ async def move(api: Api, name: str, host: str) -> None:
     await api.operate("POST", instance(name), body, seconds=COPY_SECONDS, what=what, target=host)
 
 
-__all__ = ["IncusError", "copy", "drop", "grow", "instance", "move", "restore", "size", "take"]
+def _root(found: Any, name: str) -> dict[str, Any]:
+    """The device of its disk. Raises IncusError."""
+    devices = found.get("devices") if isinstance(found, dict) else None
+    root = devices.get(ROOT) if isinstance(devices, dict) else None
+    if not isinstance(root, dict):
+        raise bad_answer(f"look at the disk of {name}", "it has no device of that name")
+    return root
