@@ -8,6 +8,7 @@ import hashlib
 import lzma
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools import bootdisk, kernel, roots
@@ -23,6 +24,8 @@ MODULES = (
     "virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "ext4", "isofs", "button", "evdev",
     "fuse", "virtiofs",
 )  # fmt: skip
+# A virtual machine of Incus, which boots by UEFI alone, has its disks on a SCSI controller.
+SCSI_MODULES = ("virtio_scsi", "sd_mod", "sr_mod")
 PROGRAMS = (
     "/usr/sbin/sshd", "/usr/lib/openssh/sshd-session", "/usr/lib/openssh/sshd-auth",
     "/usr/lib/openssh/sftp-server", "/usr/sbin/resize2fs", "/usr/bin/sshfs",
@@ -56,7 +59,8 @@ GROUPS = "root:x:0:\nnogroup:x:65534:\nubuntu:x:1000:\n"
 def kept(firmware: Firmware = "bios") -> Path:
     """The compressed qcow2 image that boots by this firmware and by no other.
     Raises roots.RootError where it can't be built."""
-    digest = hashlib.sha256(repr((PACKAGES, MODULES, PROGRAMS, APPLETS, OPTIONS)).encode())
+    inputs = (PACKAGES, MODULES, SCSI_MODULES, PROGRAMS, APPLETS, OPTIONS)
+    digest = hashlib.sha256(repr(inputs).encode())
     sources = (__file__, bootdisk.__file__, kernel.__file__)
     for path in [*map(Path, sources), *sorted(FILES.iterdir())]:
         digest.update(path.read_bytes())
@@ -74,7 +78,8 @@ def _build(path: Path, firmware: Firmware) -> None:
         else:
             shutil.copyfile(debians, ours)
         _furnish(root, work / "system")
-        _initramfs(root, work, version)
+        more = SCSI_MODULES if firmware == "uefi" else ()
+        _initramfs(root, work, version, (*MODULES, *more))
         system = System(work / "system", "/vmlinuz", "/initrd", OPTIONS, PARTITION_SIZE)
         bootdisk.write(root, system, path, firmware)
 
@@ -110,7 +115,7 @@ def userland(root: Path, system: Path) -> None:
     (system / "bin/su").chmod(0o4755)
 
 
-def _initramfs(root: Path, work: Path, version: str) -> None:
+def _initramfs(root: Path, work: Path, version: str, modules: Sequence[str]) -> None:
     place = work / "initramfs"
     for name in ("bin", "dev", "proc", "sys", "root", "modules"):
         (place / name).mkdir(parents=True)
@@ -118,7 +123,7 @@ def _initramfs(root: Path, work: Path, version: str) -> None:
     _install("initramfs-init", place / "init")
     bootdisk.run(root, f"depmod {version}")
     order: list[str] = []
-    for module in MODULES:
+    for module in modules:
         for line in bootdisk.run(root, f"modprobe -S {version} -D {module}").splitlines():
             if line.startswith("insmod "):
                 file = root / line.split()[1][1:]

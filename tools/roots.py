@@ -57,6 +57,10 @@ INCUS_HOST = (
     *HOST, "ca-certificates", "dnsmasq-base", "incus-base", "nftables", "openssh-client",
     "python3-aiohttp",
 )  # fmt: skip
+# The same that makes virtual machines, too.
+INCUS_VM_HOST = (
+    *INCUS_HOST, "incus", "ovmf", "qemu-system-modules-spice", "qemu-system-x86", "qemu-utils",
+)  # fmt: skip
 # No dependencies, but part of every installed Debian, for tests of apt.
 BARE = ("systemd", "systemd-sysv")
 # A host for the checks that Debian's developers run on a package.
