@@ -9,7 +9,7 @@ from typing import Any
 from multipassd.drivers.incus import requests
 from multipassd.drivers.incus.api.client import Api, name_in_path
 from multipassd.drivers.incus.api.errors import NotFound, Refused, bad_answer
-from multipassd.drivers.incus.cluster.entry import ROOT
+from multipassd.drivers.incus.cluster.entry import ROOT, VIRTUAL_MACHINE
 from multipassd.drivers.interface import DriverError, Machine, SnapshotMissing
 
 # A pool without snapshots of its own (`dir`) copies the whole disk.
@@ -114,7 +114,10 @@ async def copy(
     """`progress` is called with percents, and what it raises ends the copy. On the host that the
     source is on."""
     found = await api.get(instance(source), what=f"look at {source}")
-    devices = {ROOT: _root(found, source), **devices}
+    root = _root(found, source)
+    if found.get("type") == VIRTUAL_MACHINE:
+        root = requests.with_room(root, machine.memory)
+    devices = {ROOT: root, **devices}
     body = requests.copy(machine, found, daemon, devices)
     target = _where(found)
     what = f"copy {source}"
@@ -128,6 +131,13 @@ async def copy(
         copying.cancel()
         raise
     await copying
+
+
+async def root_with_room(api: Api, machine: Machine) -> dict[str, str]:
+    """The root device of a virtual machine, with room for the memory that it is to have. Raises
+    IncusError."""
+    found = await api.get(instance(machine.name), what=f"look at {machine.name}")
+    return requests.with_room(_root(found, machine.name), machine.memory)
 
 
 async def grow(api: Api, name: str, size: int) -> None:

@@ -220,12 +220,15 @@ class IncusDriver(ClusterMachines):
         wanted = requests.cards(machine.links, read.usual)
         missing = requests.missing(wanted, found.cards)
         limits = requests.limits(machine)
-        body: dict[str, Any] = {}
+        config, devices = {}, {}
         if found.unused or tuple(limits.values()) != (found.cpus, found.memory):
-            body["config"] = {**limits, owner_tag.NEW: ""}
+            config = {**limits, owner_tag.NEW: ""}
+            if found.kind == VIRTUAL_MACHINE:
+                devices[ROOT] = await disks.root_with_room(api, machine)
         if missing:
-            body["devices"] = requests.card_devices(missing, _managed(read), found.cards)
-        if body:
+            devices |= requests.card_devices(missing, _managed(read), found.cards)
+        if config or devices:
+            body = {"config": config, "devices": devices}
             what = f"change the instance {machine.name}"
             path = disks.instance(machine.name)
             await api.operate("PATCH", path, body, seconds=CHANGE_SECONDS, what=what)

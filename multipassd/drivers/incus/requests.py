@@ -13,16 +13,24 @@ from multipassd.drivers.interface import Link, Machine
 
 SEED_DEVICE = "seed"
 NETWORK = "network-config"
+STATE_SIZE = "size.state"
 SEED_NAMES = seed_texts.NAMES
-# By the seed's names: the config keys that Incus makes a virtual machine's seed disk of. Its
-# meta data it makes itself, with the instance's name.
+# By the seed's names: the config keys that Incus makes a virtual machine's seed disk of, at each of
+# its starts. Meta data are behind lines of Incus' own, with the name as the instance id: of a key
+# that comes twice cloud-init takes the last. The name alone would not do: a clone of a clone, under
+# the name of the first instance, would keep that one's SSH host keys, as its disk has been through
+# a first boot of that name.
 SEED_KEYS = {
+    "meta-data": "user.meta-data",
     "user-data": "cloud-init.user-data",
     "vendor-data": "cloud-init.vendor-data",
     "network-config": "cloud-init.network-config",
 }
-# A stateful stop keeps the memory beside the disk, so there must be room for that.
-STATEFUL = {"migration.stateful": "true"}
+# By kind. A virtual machine's memory can be kept (a stateful stop), and it boots what an image has,
+# signed or not, as on QEMU.
+CONFIG: Mapping[str, Mapping[str, str]] = {
+    VIRTUAL_MACHINE: {"migration.stateful": "true", "security.secureboot": "false"},
+}
 
 
 def limits(machine: Machine) -> dict[str, str]:
@@ -63,9 +71,17 @@ def card_devices(
 def root_device(kind: str, pool: str, size: int, memory: int) -> dict[str, str]:
     """`size`, `memory`: bytes."""
     device = {"type": "disk", "path": "/", "pool": pool, "size": str(size)}
-    if kind == VIRTUAL_MACHINE:
-        device["size.state"] = str(memory + (memory >> 2))
-    return device
+    return with_room(device, memory) if kind == VIRTUAL_MACHINE else device
+
+
+def with_room(root: Mapping[str, str], memory: int) -> dict[str, str]:
+    """The root device of a virtual machine, with room beside the disk for so many bytes of memory:
+    with less Incus does not suspend it. It is never made smaller, which not every pool can do; what
+    an administrator has set with a unit stays."""
+    now = str(root.get(STATE_SIZE, "0"))
+    if not now.isdecimal():
+        return dict(root)
+    return {**root, STATE_SIZE: str(max(int(now), memory + (memory >> 2)))}
 
 
 def create(
@@ -84,8 +100,7 @@ def create(
 
 def config(machine: Machine, kind: str, daemon: str) -> dict[str, str]:
     """The config keys of a new instance; `kind`: VIRTUAL_MACHINE or CONTAINER."""
-    stateful = STATEFUL if kind == VIRTUAL_MACHINE else {}
-    return {**owner_tag.tags(daemon, machine.name), **limits(machine), **stateful}
+    return {**CONFIG.get(kind, {}), **owner_tag.tags(daemon, machine.name), **limits(machine)}
 
 
 def copy(
@@ -105,8 +120,8 @@ def copy(
         "architecture": source.get("architecture"),
         "source": {"type": "copy", "source": source.get("name"), "instance_only": True},
         "config": {
-            **kept,
             **config(machine, kind, daemon),
+            **kept,
             owner_tag.NEW: "",
             owner_tag.RECORD: "",  # Incus adds what the source has
         },
@@ -115,11 +130,9 @@ def copy(
     }
 
 
-def files_of_config(config: Mapping[str, Any], name: str) -> dict[str, bytes]:
-    """The seed of a virtual machine, as far as Incus has it."""
-    meta = {"instance-id": name, "local-hostname": name}
-    files = {file: str(config.get(key, "")).encode() for file, key in SEED_KEYS.items()}
-    return {"meta-data": seed_texts.as_yaml(meta), **files}
+def files_of_config(config: Mapping[str, Any]) -> dict[str, bytes]:
+    """The seed of a virtual machine."""
+    return {file: str(config.get(key, "")).encode() for file, key in SEED_KEYS.items()}
 
 
 def seed_config(files: Mapping[str, bytes]) -> dict[str, str]:

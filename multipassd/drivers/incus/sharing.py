@@ -79,7 +79,7 @@ class ClusterSharing:
         entry = self._cluster.view.entries.get(name)
         if entry is not None and entry.kind == VIRTUAL_MACHINE:
             found = await api.get(disks.instance(name), what=f"read the seed of {name}")
-            return requests.files_of_config(found.get("config", {}), name)
+            return requests.files_of_config(found.get("config", {}))
         files = {}
         for file in requests.SEED_NAMES:
             path = f"{requests.SEED_PLACE}/{file}"
