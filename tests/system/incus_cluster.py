@@ -48,6 +48,7 @@ MASKED = (
     "systemd-modules-load.service", "systemd-networkd.service", "systemd-networkd.socket",
     "systemd-networkd-wait-online.service",
 )  # fmt: skip
+BASES = {"incus": roots.INCUS_HOST, "incus-vm": roots.INCUS_VM_HOST}
 FILTER = "@keyring bpf @mount"
 # On a file system that can map ids, as any server has it, and overlays can't: else all files of a
 # container are changed at its first start, and of a copy in a restricted project twice.
@@ -56,9 +57,9 @@ FUSE = ("mknod", "-m", "666", "/dev/fuse", "c", "10", "229")  # as udev makes it
 
 
 @contextmanager
-def incus_base() -> Iterator[Host]:
+def incus_base(kind: str = "incus") -> Iterator[Host]:
     """The root of all members, never booted itself. Raises RootError where none can be made."""
-    with roots.unpacked(roots.tarball("incus", roots.INCUS_HOST)) as root:
+    with roots.unpacked(roots.tarball(kind, BASES[kind])) as root:
         add_users(root)
         (root / "etc/machine-id").write_text("")  # else presets decide at each first boot
         for unit in MASKED:
@@ -67,9 +68,9 @@ def incus_base() -> Iterator[Host]:
 
 
 @contextmanager
-def cluster(base: Host, members: int = 1) -> Iterator[Cluster]:
+def cluster(base: Host, members: int = 1, kind: type[Member] | None = None) -> Iterator[Cluster]:
     """Booted members, formed into a cluster with the project; stopped and removed afterwards."""
-    with unformed(base, members) as fabric:
+    with unformed(base, members, kind) as fabric:
         fabric.boot()
         fabric.form()
         fabric.make_project()
@@ -77,12 +78,12 @@ def cluster(base: Host, members: int = 1) -> Iterator[Cluster]:
 
 
 @contextmanager
-def unformed(base: Host, members: int) -> Iterator[Cluster]:
+def unformed(base: Host, members: int, kind: type[Member] | None = None) -> Iterator[Cluster]:
     """Hosts that have Incus and nothing more, off."""
     with ExitStack() as stack:
         fabric = Cluster(stack.enter_context(network.bridged(ADDRESS.format(1))))
         for number in range(1, members + 1):
-            member = stack.enter_context(_member(base, fabric, number))
+            member = stack.enter_context(_member(base, fabric, number, kind or Member))
             fabric.members.append(member)
         stack.callback(fabric.kill)  # quicker than an orderly stop, and nothing of it is kept
         yield fabric
@@ -166,7 +167,7 @@ class Cluster:
 
     def boot(self) -> None:
         with ThreadPoolExecutor(len(self.members)) as pool:
-            list(pool.map(Member.boot, self.members))
+            list(pool.map(lambda member: member.boot(), self.members))
 
     def form(self) -> None:
         first, *others = self.members
@@ -261,8 +262,8 @@ def _joining(member: Member, token: str) -> dict[str, object]:
 
 
 @contextmanager
-def _member(base: Host, fabric: Cluster, number: int) -> Iterator[Member]:
-    with roots.scratch("multipass-pools-") as pools, base.copy_as(Member) as member:
+def _member(base: Host, fabric: Cluster, number: int, kind: type[Member]) -> Iterator[Member]:
+    with roots.scratch("multipass-pools-") as pools, base.copy_as(kind) as member:
         member.number, member.namespace, member.pools = number, fabric.namespace, pools
         processors = sorted(os.sched_getaffinity(0))
         processor = processors[(WORKER + number - 1) % len(processors)]

@@ -13,17 +13,32 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.instances.site import Site
-from tests.system.incus_cluster import Cluster
-from tools import containerimage
+from tests.system.incus_cluster import NETWORK, Cluster
+from tools import cloudimage, containerimage
 
 
 class IncusSite(Site):
+    what_is_made = "local.incus.type=container"
+
     def __init__(self, fabric: Cluster, env: Mapping[str, str] | None = None) -> None:
         super().__init__(env)
         self.fabric = fabric
         self.entering = fabric.entering
         self.daemon.run_inside(fabric.entering)
         self.daemon.options = ["--logger", "stderr", *self.daemon.options]
+
+    @contextmanager
+    def running(self, *, joined: bool = True) -> Iterator[None]:
+        """With its daemon."""
+        try:
+            self.daemon.start()
+            if joined:
+                self.join()
+            yield
+            self.daemon.stop()
+        finally:
+            self.daemon.abandon()
+            self.sandbox.remove()
 
     @property
     def url(self) -> str:
@@ -60,11 +75,30 @@ class IncusSite(Site):
         return []
 
     def join(self, token: str = "") -> None:
-        """Become a client of the cluster, for containers."""
+        """Become a client of the cluster."""
         self.done("list")  # adopts the client
         self.done("set", "local.driver=incus")
         self.done("set", f"local.incus.token={token or self.fabric.token()}")
-        self.done("set", "local.incus.type=container")
+        self.done("set", self.what_is_made)
+
+
+class VirtualMachineSite(IncusSite):
+    """A site that makes virtual machines, on a network that it reaches: see `route_to_guests`."""
+
+    what_is_made = f"local.incus.network={NETWORK}"
+
+    @property
+    def url(self) -> str:
+        return f"file://{cloudimage.kept('uefi')}"
+
+    def boot_id(self, name: str) -> str:
+        return Site.boot_id(self, name)
+
+    def identity(self, name: str) -> tuple[str, str, str]:
+        """What no two machines have in common."""
+        machine_id = self.inside(name, "cat /etc/machine-id")
+        card = self.inside(name, "cat /sys/class/net/eth0/address")
+        return machine_id, card, self.inside(name, "sudo cat /etc/ssh/ssh_host_ed25519_key")
 
 
 @contextmanager
@@ -73,12 +107,5 @@ def incus_site(
 ) -> Iterator[IncusSite]:
     """A running daemon that has joined. What it made is removed with the cluster, not before."""
     site = IncusSite(fabric, env)
-    try:
-        site.daemon.start()
-        if joined:
-            site.join()
+    with site.running(joined=joined):
         yield site
-        site.daemon.stop()
-    finally:
-        site.daemon.abandon()
-        site.sandbox.remove()
