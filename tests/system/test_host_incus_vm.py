@@ -92,6 +92,8 @@ def test_one_whose_memory_has_grown_can_be_suspended(foo: VirtualMachineSite) ->
     foo.done("suspend", "foo")
     foo.done("start", "foo")
     assert foo.boot_id("foo") == before
+    # A guest of QEMU's q35 that is emulated does not see the power button after this.
+    foo.done("stop", "--force", "foo")
 
 
 def test_each_of_several_restores_brings_back_what_its_snapshot_had(
