@@ -56,6 +56,8 @@ def test_what_is_stopped_and_started_by_hand_is_shown_so(foo: IncusSite) -> None
     by_hand(foo.fabric, "start", "foo")
     foo.wait_for(lambda: foo.state("foo") == "Running", "the start")
     assert foo.inside("foo", "hostname") == "foo"
+    foo.daemon.restart()
+    assert foo.state("foo") != "Stopped", "also before it was reached again"
     by_hand(foo.fabric, "restart", "foo", "--force")
     foo.wait_for(lambda: foo.state("foo") == "Running", "the restart")
     assert foo.inside("foo", "hostname") == "foo"

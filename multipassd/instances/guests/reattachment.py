@@ -53,6 +53,7 @@ class Reattachment:
                 return  # the holder of the lock has started it, or removed it
             try:
                 if await self._guest.find():
+                    self._note_running()
                     return
             except DriverError as error:
                 if not again:
@@ -67,6 +68,13 @@ class Reattachment:
             why = "" if suspended else self._driver.fate(self._stored.name)
             with suppress(StorageFailed):
                 self._guest.record_end(await self._guest.resting(), ended_because=why)
+
+    def _note_running(self) -> None:
+        """Another program has started it, so the next start of the service looks for it, too."""
+        if self._stored.record.phase is not Phase.RUNNING:
+            ran = {"phase": Phase.RUNNING, "boot": boot_id.current(), "ended_because": ""}
+            with suppress(StorageFailed):  # then the cluster's next word finds it
+                self._stored.change(**ran)
 
     def _ended_with_host(self) -> bool:
         record = self._stored.record
