@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from multipassd.drivers.incus.api.client import Api
-from multipassd.drivers.incus.api.errors import IncusError
+from multipassd.drivers.incus.api.errors import IncusError, Unreachable
 from multipassd.drivers.incus.api.execution import Execution, exec_stream
 from multipassd.system import log
 from multipassd.transport.quota.socket_owner import OwnerLookup
@@ -28,6 +28,7 @@ BACKLOG = 16
 # keep one for minutes and open some for a transfer; the service itself asks guests for their state.
 PER_GUEST = 10  # of one user of this host
 PER_USER = 64  # of one user, to all guests; root has no limit
+PATIENCE_SECONDS, AGAIN_SECONDS = 8.0, 0.5
 UNKNOWN_USER = -1
 
 _log = log.get("incus")
@@ -92,7 +93,7 @@ class Relay:
     async def _carry(self, name: str, connection: socket.socket) -> None:
         reader, writer = await asyncio.open_connection(sock=connection, limit=CHUNK)
         try:
-            server = await exec_stream(await self._api(), name, COMMAND)
+            server = await self._server(name)
         except IncusError as error:
             _log.info("SSH of %s is not reached: %s", name, error.message)
             writer.transport.abort()
@@ -111,6 +112,19 @@ class Relay:
             await server.close()
             if not writer.is_closing():
                 writer.transport.abort()
+
+    async def _server(self, name: str) -> Execution:
+        """Raises IncusError. A cluster that elects a leader refuses for seconds what it does then;
+        the caller's ssh waits as long for the greeting."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PATIENCE_SECONDS
+        while True:
+            try:
+                return await exec_stream(await self._api(), name, COMMAND)
+            except Unreachable:
+                if loop.time() > end:
+                    raise
+                await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def _to_guest(reader: asyncio.StreamReader, server: Execution) -> None:

@@ -103,7 +103,9 @@ class Both:
             values = {SettingCodes.INITIAL_WINDOW_SIZE: which, SettingCodes.MAX_FRAME_SIZE: how}
             self.client.update_settings(values)  # type: ignore[arg-type]
         elif kind == "table":
-            self.client.encoder.header_table_size = which  # type: ignore[assignment]
+            # RFC 7541, 4.2: two at most before the next headers. The library writes each.
+            if len(self.client.encoder.table_size_changes) < 2:
+                self.client.encoder.header_table_size = which  # type: ignore[assignment]
         elif kind == "allow":
             self.server.allow(which)  # type: ignore[arg-type]
         elif kind == "widen" and which == 5:
