@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from multipassd.drivers.incus.api.client import Api
-from multipassd.drivers.incus.api.errors import IncusError, NotFound
+from multipassd.drivers.incus.api.errors import IncusError, NotFound, Unreachable
 from multipassd.drivers.incus.cluster.entry import ERROR, STOPPED, Entry
 from multipassd.drivers.incus.cluster.view import View
 from multipassd.drivers.interface import DriverError
@@ -18,6 +18,8 @@ from multipassd.system import log
 # daemon asks again as long as it waits itself.
 STOP_SECONDS = 10
 KILL_SECONDS = 30.0
+# An orderly stop that is under way may take the one by force along when its own time is over.
+KILL_TRIES = 3
 SUSPEND_SECONDS = 600.0  # as much memory as it has goes to a disk
 CONSOLE_SECONDS = 5.0
 CONSOLE_KEPT = 4096  # characters; a screenful or two
@@ -102,13 +104,18 @@ class IncusGuest:
         """Raises IncusError where the cluster did not do it."""
         if self._end.done():
             return
-        try:
-            await self._change({"action": "stop", "force": True, "timeout": -1}, KILL_SECONDS)
-        except NotFound:
-            return
-        except IncusError as error:
-            if not self._end.done() and OFF not in error.said:
-                raise
+        for left in reversed(range(KILL_TRIES)):
+            try:
+                await self._change({"action": "stop", "force": True, "timeout": -1}, KILL_SECONDS)
+            except NotFound:
+                return
+            except IncusError as error:
+                if self._end.done() or OFF in error.said:
+                    return
+                if not left or isinstance(error, Unreachable):
+                    raise
+            else:
+                return
 
     async def suspend(self) -> None:
         await self._change({"action": "stop", "stateful": True, "timeout": -1}, SUSPEND_SECONDS)

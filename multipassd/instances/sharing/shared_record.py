@@ -57,6 +57,15 @@ def changed(record: Record, text: bytes) -> Record:
     return record.replace(**new, snapshots=_snapshots(record, found))
 
 
+def is_older(record: Record, text: bytes) -> bool:
+    """Is it from before a snapshot that is known here? Incus brings it back with the snapshot; the
+    service that has restored that publishes what is true then."""
+    try:
+        return _read(record.name, text).snapshots_taken < record.snapshots_taken
+    except ValueError:
+        return False
+
+
 def _snapshots(record: Record, found: Record) -> tuple[Snapshot, ...]:
     """Those of `found`; what is a service's own of them as it is here. One that was taken there is
     logged in to as the instance is."""

@@ -136,7 +136,7 @@ class Sharing:
         here = shared_record.shared(record)
         seen = known.text if known else self._read_seen(name)
         if there and here not in (there, b"") and here == seen:
-            if instance.locked:
+            if instance.locked or shared_record.is_older(record, there):
                 return
             self._take_over(instance, there)
             here = shared_record.shared(instance.record)

@@ -16,7 +16,7 @@ from multipassd.drivers.incus.api.membership import Membership
 from multipassd.drivers.incus.cluster.view import View
 from multipassd.drivers.incus.cluster.watch import Watch
 
-FIRST_ANSWER_SECONDS = 10.0  # for the first listing; then it is as if the cluster did not answer
+FIRST_ANSWER_SECONDS = 30.0  # for the first listing; then it is as if the cluster did not answer
 NOT_JOINED = (
     "This service has joined no Incus cluster yet. On a member `incus config trust add NAME "
     "--restricted --projects PROJECT` prints a token, which `multipass set local.incus.token` asks "

@@ -9,7 +9,14 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from multipassd.drivers.incus.api.client import Api, name_in_path
-from multipassd.drivers.incus.api.errors import IncusError, NotFound, Unreachable, bad_answer, shown
+from multipassd.drivers.incus.api.errors import (
+    IncusError,
+    NotFound,
+    TookTooLong,
+    Unreachable,
+    bad_answer,
+    shown,
+)
 from multipassd.drivers.incus.api.events import CONNECTED, Event, events
 from multipassd.drivers.incus.cluster.entry import RUNNING, Entry, entry_of
 from multipassd.drivers.incus.cluster.view import ONLINE, View
@@ -18,7 +25,7 @@ from protocol.errors import StorageFailed
 from protocol.names import valid, valid_member
 
 LIST_AFTER = 1.0  # seconds that more changes may come in
-LIST_SECONDS = 60.0  # a cluster whose leader has died answers slowly for as long
+LIST_SECONDS = 30.0  # a cluster whose leader has died answers slowly for as long
 LOOK_SECONDS = 20.0  # for one instance
 MEMBERS_INTERVAL = 10.0  # no event says that a member is down
 RETRY_SECONDS, RETRY_MOST = 1.0, 15.0  # between attempts to connect
@@ -121,7 +128,7 @@ class Watch:
     async def _list(self) -> None:
         """Raises IncusError."""
         members = await self._read_members()
-        items = await self._api.listing("/1.0/instances", seconds=LIST_SECONDS, recursion="2")
+        items = await self._read_all()
         if self._view.unreachable:
             _log.info("the Incus cluster is reached: %d instances", len(items))
         entries = [each for each in map(entry_of, items) if each is not None]
@@ -132,6 +139,15 @@ class Watch:
         self._known.set()
         for entry in list(filter(_lacks_address, entries))[:MOST_LOOKS]:
             self.look(entry.name)
+
+    async def _read_all(self) -> list[dict[str, Any]]:
+        """Raises IncusError. One guest whose state can't be told must not hide all others: then
+        they are listed without their states, which single looks add."""
+        path = "/1.0/instances"
+        try:
+            return await self._api.listing(path, seconds=LIST_SECONDS, recursion="2")
+        except TookTooLong:
+            return await self._api.listing(path, seconds=LIST_SECONDS, recursion="1")
 
     async def _keep_addresses(self) -> None:
         """For the next connection, which may not find those that answer now."""

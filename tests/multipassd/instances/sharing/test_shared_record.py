@@ -71,3 +71,11 @@ def test_a_change_from_there_keeps_what_is_of_this_service() -> None:
     assert (found.ssh_key, found.ssh_authority, found.ssh_port) == ("mine", "mine", 40022)
     with pytest.raises(ValueError, match="another instance"):
         shared_record.changed(present, told(mac="52:54:00:00:00:99"))
+
+
+def test_what_a_restored_snapshot_brings_back_is_older_than_what_is_known() -> None:
+    before = records.make("foo", snapshots_taken=1)
+    known = before.replace(snapshots_taken=2)
+    assert shared_record.is_older(known, shared_record.shared(before))
+    assert not shared_record.is_older(known, shared_record.shared(known))
+    assert not shared_record.is_older(known, b"{}"), "what can't be read is for `changed` to refuse"
