@@ -228,8 +228,11 @@ async def _execute(operation: Operation, command: Sequence[str]) -> None:
             process.kill()
         assert process.stdin is not None
         process.stdin.close()
-        # To the end of both pipes: asyncio keeps a process open as long as they are.
-        await asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait())
+        try:
+            # To the end of both pipes: asyncio keeps a process open as long as they are.
+            await asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait())
+        finally:  # also if the test's loop ends first, whose end would be told in another test
+            process._transport.close()  # type: ignore[attr-defined]
 
 
 async def _end_with(operation: Operation, process: asyncio.subprocess.Process) -> None:
