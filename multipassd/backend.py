@@ -101,6 +101,7 @@ class Machines:
         """Before `local.driver` is changed. Raises DriverBusy, DriverError."""
         from multipassd.drivers.interface import DriverError
 
+        driver = driver.lower()  # as the setting is stored
         if driver in driver_choice.DRIVERS and driver != self._driver_name:
             if self.instances.busy:
                 raise DriverBusy(self._driver_name)

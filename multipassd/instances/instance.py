@@ -105,7 +105,7 @@ class Instance:
 
     @property
     def on(self) -> bool:
-        """Its machine runs, whatever it does."""
+        """Its machine runs, whether it answers or not."""
         return self._guest.on
 
     @property

@@ -124,7 +124,7 @@ def test_a_missing_library_of_a_driver_is_a_sentence_and_stops_nothing_else(
     known = Settings(tmp_path / "multipassd.conf")
     at_first = backend.Machines({"MULTIPASS_STORAGE": str(tmp_path)}, tmp_path, known)
     with pytest.raises(DriverError, match="apt install python3-aiohttp"):
-        at_first.check_driver("incus")
+        at_first.check_driver("Incus")
     known.set("local.driver", "incus")
     machines = backend.Machines({"MULTIPASS_STORAGE": str(tmp_path)}, tmp_path, known)
     machines.registry.put(records.make("foo", phase=Phase.RUNNING))

@@ -54,7 +54,7 @@ async def set_token(token: str, directory: Path, project: str) -> None:
 
 async def _own(api: Api) -> set[str]:
     """The names of the instances that this daemon has made, in the cluster's eyes. Of one whose
-    member does not answer no tag is told: then the name is enough."""
+    member does not answer Incus shows no tag: then the name is enough."""
     what = "list the instances of this service"
     found = set()
     for each in await api.listing("/1.0/instances", what=what, recursion=1):

@@ -41,7 +41,7 @@ class Event:
 
 
 async def events(api: Api) -> AsyncGenerator[Event, None]:
-    """Until the connection ends, which raises Unreachable. What happens after CONNECTED is told, so
+    """Until the connection ends, which raises Unreachable. Events come from CONNECTED on, so
     a listing that begins then misses nothing. Raises IncusError."""
     opened = api.websocket(
         "/1.0/events",

@@ -75,7 +75,7 @@ def _network(document: Mapping[str, Any]) -> Network:
 
 async def _gateway(api: Api, name: str) -> str:
     """The IPv4 address that the members have on it; empty where they have none, as on a bridge that
-    a card of theirs is in. A restricted certificate is not shown a network's configuration."""
+    one of their cards is in. A restricted certificate is not shown a network's configuration."""
     try:
         path = f"/1.0/networks/{name_in_path(name)}/state"
         state = await api.get(path, what=f"look at network {name}")

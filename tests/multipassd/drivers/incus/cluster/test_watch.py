@@ -1,4 +1,4 @@
-"""The view of the cluster follows it: by events, by listings, and whatever it answers."""
+"""The view of the cluster follows it: by events, by listings, and also after odd answers."""
 
 from __future__ import annotations
 
